@@ -1,0 +1,1 @@
+"""Learning: problems, compressors, tuners and agents; knows nothing of time, links or simpy."""

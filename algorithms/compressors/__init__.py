@@ -1,0 +1,1 @@
+"""Compressors: vectors to payload bytes and back."""

@@ -1,0 +1,1 @@
+"""Datasets: what a learning problem is fed with."""

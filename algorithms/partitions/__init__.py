@@ -1,0 +1,1 @@
+"""Partitions: which node holds which samples."""

@@ -1,0 +1,1 @@
+"""Learning problems: what is minimised, and its gradients."""

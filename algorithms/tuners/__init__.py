@@ -1,0 +1,1 @@
+"""Solvers of argmax progress(T) / cost(T)."""

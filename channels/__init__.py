@@ -1,0 +1,1 @@
+"""Links: media on integer nanoseconds; knows nothing of learning or simpy."""

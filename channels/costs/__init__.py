@@ -1,0 +1,1 @@
+"""Cost models: what a message costs, as CAT sees it."""

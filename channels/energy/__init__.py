@@ -1,0 +1,1 @@
+"""Power of radios and interfaces in each state."""

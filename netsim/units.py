@@ -1,0 +1,101 @@
+"""Quantities: a number in the key's own unit, or a string that carries a unit."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+NS_PER_S = 1_000_000_000
+
+# Longest suffix first: `_flop_per_s` also ends in `_s`.
+UNITS = {
+    "_flop_per_s": "1/s",
+    "_bytes": "byte",
+    "_flop": "",
+    "_bit": "bit",
+    "_bps": "bit/s",
+    "_dbm": "dBm",
+    "_ns": "ns",
+    "_hz": "Hz",
+    "_s": "s",
+    "_j": "J",
+    "_w": "W",
+    "_a": "A",
+    "_v": "V",
+    "_m": "m",
+}
+
+
+def unit_of(key: str) -> str | None:
+    """The unit that a key's suffix names, or None.
+
+    Examples
+    --------
+    >>> unit_of("rate_bps"), unit_of("levels")
+    ('bit/s', None)
+    """
+    return next((unit for suffix, unit in UNITS.items() if key.endswith(suffix)), None)
+
+
+@cache
+def _registry() -> Any:
+    import pint
+
+    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+
+
+def to_number(text: str, unit: str | None) -> float:
+    """The number of `unit` that `text` says.
+
+    Parameters
+    ----------
+    text
+        A number (``"1e-3"``), taken to be in `unit` already, or a number with a unit (``"10 Mbit/s"``).
+    unit
+        The unit wanted; None where only a plain number will do.
+
+    Raises
+    ------
+    ValueError
+        If `text` is no quantity, or of another dimension than `unit`.
+
+    Examples
+    --------
+    >>> to_number("10 Mbit/s", "bit/s"), to_number("54 B", "bit"), to_number("2 ms", "s")
+    (10000000.0, 432.0, 0.002)
+    """
+    try:
+        return float(text)
+    except ValueError:
+        if unit is None:
+            raise ValueError(f"{text!r} is not a number") from None
+    import pint
+
+    try:
+        quantity = _registry().Quantity(text)
+        # Rounded to 15 digits: 2 ms is then the float 0.002, whatever pint's order of factors.
+        return float(f"{quantity.to(unit or 'dimensionless').magnitude:.15g}")
+    except (pint.PintError, ValueError, TypeError, AttributeError, AssertionError, OverflowError) as error:
+        raise ValueError(f"{text!r} is not a quantity in {unit or 'plain numbers'}") from error
+
+
+def seconds_to_ns(time_s: float) -> int:
+    """Whole nanoseconds nearest to `time_s`, half up."""
+    return int(time_s * NS_PER_S + 0.5)
+
+
+def serialisation_ns(size_bytes: int, rate_bps: float) -> int:
+    """Nanoseconds to put `size_bytes` on a link of `rate_bps`, half up.
+
+    Exact in integers where the rate is a whole number of bits per second.
+
+    Examples
+    --------
+    >>> serialisation_ns(1538, 1e9)
+    12304
+    """
+    bits_ns = 8 * size_bytes * NS_PER_S
+    if float(rate_bps).is_integer():
+        rate = int(rate_bps)
+        return (2 * bits_ns + rate) // (2 * rate)
+    return int(bits_ns / rate_bps + 0.5)

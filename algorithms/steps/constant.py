@@ -1,0 +1,30 @@
+"""A step size that never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from netsim.fields import PositiveFloat
+from netsim.registry import component
+
+
+@component("step")
+@dataclass(frozen=True)
+class Constant:
+    """gamma_k = value.
+
+    Parameters
+    ----------
+    value
+        The step size.
+    """
+
+    value: PositiveFloat
+
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"value": 0.1},)
+
+    def at(self, round: int) -> float:
+        """The step of round k = 0, 1, ..."""
+        return self.value

@@ -1,0 +1,476 @@
+"""Agents and channels on one clock: the only file that knows simpy.
+
+Time is integer nanoseconds. At each instant every delivery enters its mailbox in (dst, src, transfer) order, woken agents
+run in id order with the server last, what they submit is handed over in that order, and this repeats until
+nothing is runnable; only then is a ``Receive(take="all")`` answered and time goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import simpy
+
+from netsim.errors import SimulationError
+from netsim.interfaces import (
+    HEADER_BYTES,
+    STATES,
+    Command,
+    Compute,
+    Delivery,
+    Gradient,
+    GradientRequest,
+    Mark,
+    Message,
+    NodeId,
+    Payload,
+    Problem,
+    Receive,
+    Report,
+    Send,
+    Silent,
+    Token,
+    Value,
+    Wait,
+)
+from netsim.record import Recorder, Snapshot, Transfer
+from netsim.scenario import Distribution, Entry, Scenario
+from netsim.units import NS_PER_S, seconds_to_ns
+from netsim.world import Actor, World
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SILENCE = Payload(b"", 0.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunResult:
+    """How one run ended and what it left.
+
+    Parameters
+    ----------
+    status
+        ``reached`` its target, ``done`` at a limit or because the agents returned, or ``stalled``.
+    sentence
+        The same in words, with who waits for whom where it stalled.
+    tables
+        ``rounds``, ``energy``, and where asked for ``messages`` and ``efficiency``; pyarrow, without the run's name.
+    sim_time_s, rounds
+        Where it ended.
+    """
+
+    status: Literal["reached", "done", "stalled"]
+    sentence: str
+    tables: Mapping[str, pa.Table]
+    sim_time_s: float
+    rounds: int
+
+
+def simulate(
+    scenario: Scenario,
+    entry: Entry,
+    replication: int,
+    problem: Problem,
+    progress: Callable[[int, float, float], None] | None = None,
+) -> RunResult:
+    """Run one algorithm once.
+
+    Parameters
+    ----------
+    scenario
+        A sweep point's scenario.
+    entry
+        One of its algorithms.
+    replication
+        Which redraw of the random streams.
+    problem
+        Opened from ``scenario.problem``.
+    progress
+        Called with (round, simulated seconds, loss) at each recorded row.
+
+    Raises
+    ------
+    SimulationError
+        If an agent breaks its contract.
+    """
+    return Engine(scenario, entry, replication, problem, progress).run()
+
+
+class Engine:
+    """One run in progress; tests look at its public attributes ``world``, ``actors``, ``recorder``, ``now_ns``."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        entry: Entry,
+        replication: int,
+        problem: Problem,
+        progress: Callable[[int, float, float], None] | None = None,
+    ) -> None:
+        self.world = World(scenario, entry, replication, problem)
+        self.actors = self.world.make_actors()
+        has_curve = scenario.record.efficiency and hasattr(entry.algorithm, "efficiency_curve")
+        reporters = 1 if self.world.is_star else len(self.world.workers)
+        self.recorder = Recorder(
+            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_curve, progress
+        )
+        self.now_ns = 0
+        self.stopped = False
+        self._env = simpy.Environment()
+        self._answers: dict[NodeId, object] = {}
+        self._requests: dict[NodeId, Gradient] = {}
+        self._gradients: dict[NodeId, Any] = {}
+        self._transfers: dict[tuple[int, int], _Flight] = {}
+        self._tokens: list[int] = []
+        self._deadlines: dict[NodeId, int] = {}
+        self._compute_ns = dict.fromkeys(self.world.nodes, 0)
+        self._phases = _Phases()
+        self._handlers: dict[type, Callable[[Actor, Any], bool]] = {
+            Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
+            Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
+        }  # fmt: skip
+
+    def run(self) -> RunResult:
+        """Run to a stop, to the end of all agents, or to a stall."""
+        limit_s = self.world.scenario.stop.sim_time_s
+        limit_ns = None if limit_s is None else seconds_to_ns(limit_s)
+        self._answers = dict.fromkeys(self.world.nodes)
+        try:
+            self._settle()
+            while not self.stopped:
+                at_ns = self._next_ns()
+                if at_ns is None or self._is_over():
+                    break
+                if limit_ns is not None and at_ns > limit_ns:
+                    self.now_ns = limit_ns
+                    break
+                self.now_ns = at_ns
+                self._settle()
+        finally:
+            for actor in self.actors.values():
+                actor.close()
+        return self._result(limit_ns)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _next_ns(self) -> int | None:
+        times = [t for m in self.world.media if (t := m.next_event_ns()) is not None]
+        if self._env.peek() != float("inf"):
+            times.append(int(self._env.peek()))
+        return max(min(times), self.now_ns) if times else None
+
+    def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
+        timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
+        timer.callbacks.append(lambda _: then())
+
+    def _settle(self) -> None:
+        """Let everything happen that belongs to this instant."""
+        while not self.stopped:
+            while self._env.peek() == self.now_ns:
+                self._env.step()
+            self._deliver()
+            if not self._answers and self._env.peek() != self.now_ns:
+                self._answer_all()
+                if not self._answers:
+                    return
+            woken, self._answers = self._answers, {}
+            for node in sorted(woken):
+                self._run(self.actors[node], woken[node])
+                if self.stopped:
+                    return
+
+    def _is_over(self) -> bool:
+        last = [self.world.server] if self.world.is_star else self.world.workers
+        return all(self.actors[node].finished for node in last)
+
+    # --- deliveries --------------------------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        arrived = [
+            (d.dst, d.src, d.transfer, i, d)
+            for i, medium in enumerate(self.world.media)
+            for d in medium.advance(self.now_ns)
+        ]
+        arrived.sort(key=lambda a: a[:4])
+        for *_, index, delivery in arrived:
+            self._book(self._transfers[index, delivery.transfer].transfer, delivery)
+        for *_, index, delivery in arrived:
+            flight = self._transfers[index, delivery.transfer]
+            flight.destinations -= 1
+            if not flight.destinations:
+                del self._transfers[index, delivery.transfer]
+            if delivery.ok:
+                self._hand_over(flight.transfer, delivery.dst)
+        for node in sorted({a[0] for a in arrived}):
+            self._try_receive(self.actors[node])
+
+    def _hand_over(self, transfer: Transfer, dst: NodeId) -> None:
+        mailbox = self.actors[dst].mailbox
+        if transfer.is_silence:
+            mailbox.put_silence(transfer.src, transfer.round)
+        else:
+            mailbox.put(Message(transfer.src, transfer.round, transfer.kind, transfer.payload.data))
+
+    def _book(self, transfer: Transfer, delivery: Delivery) -> None:
+        direction = self.world.direction_of(transfer.src, delivery.dst)
+        self.recorder.book(direction, transfer, delivery)
+        self._phases.end(*_phase(direction, transfer.src, delivery.dst), self.now_ns)
+        if delivery.ok:
+            facts = {"s": delivery.service_s, "j": delivery.energy_j, "bit": 8.0 * delivery.wire_bytes}
+            facts["packet"] = float(delivery.packets)
+            for model in self.world.contexts[transfer.src].live_costs(delivery.dst):
+                if model.quantity in facts:
+                    model.observe(8.0 * delivery.size_bytes, facts[model.quantity])
+
+    def _try_receive(self, actor: Actor, timed_out: bool = False) -> None:
+        if actor.waiting is None or (actor.waiting.take == "all" and not timed_out):
+            return
+        inbox = actor.mailbox.take(actor.waiting, timed_out)
+        if inbox is not None:
+            actor.waiting = None
+            self._deadlines.pop(actor.node, None)
+            self._answers[actor.node] = inbox
+
+    def _answer_all(self) -> None:
+        for node, actor in self.actors.items():
+            if actor.waiting is not None and actor.waiting.take == "all":
+                inbox = actor.mailbox.take(actor.waiting)
+                if inbox is not None:
+                    actor.waiting = None
+                    self._deadlines.pop(node, None)
+                    self._answers[node] = inbox
+
+    # --- commands ------------------------------------------------------------------------------------
+
+    def _run(self, actor: Actor, answer: object) -> None:
+        """Run one agent until it has to wait."""
+        while True:
+            command = actor.resume(answer)
+            if command is None:
+                return
+            answer = None
+            handler = self._handlers.get(type(command))
+            if handler is None:
+                raise SimulationError(f"node {actor.node}: the engine knows no command {type(command).__name__}")
+            if handler(actor, command):
+                return
+            if type(command) is Mark:
+                answer = Token(len(self._tokens) - 1)
+            elif self.stopped:
+                return
+            elif type(command) is Receive:
+                answer = self._answers.pop(actor.node)
+
+    def _send(self, actor: Actor, send: Send) -> bool:
+        transfer = Transfer(actor.node, send.round, send.kind, send.payload, self.now_ns)
+        self._submit(transfer, send.to, HEADER_BYTES + len(send.payload.data))
+        return False
+
+    def _silent(self, actor: Actor, silent: Silent) -> bool:
+        how = self.world.scenario.network.silence
+        if how == "flag":
+            transfer = Transfer(actor.node, silent.round, "silence", SILENCE, self.now_ns, is_silence=True)
+            self._submit(transfer, silent.to, HEADER_BYTES)
+        elif how == "free":
+            for dst in _nodes(silent.to):
+                self.actors[dst].mailbox.put_silence(actor.node, silent.round)
+                self._try_receive(self.actors[dst])
+        return False
+
+    def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
+        nodes = _nodes(to)
+        for index in range(len(self.world.media)):
+            dst = tuple(n for n in nodes if self.world.medium_of(transfer.src, n) == index)
+            if dst:
+                handle = self.world.media[index].submit(self.now_ns, transfer.src, dst, size_bytes)
+                self._transfers[index, handle] = _Flight(transfer, len(dst))
+                for node in dst:
+                    self._phases.begin(*_phase(self.world.direction_of(transfer.src, node), transfer.src, node), self.now_ns)
+
+    def _receive(self, actor: Actor, receive: Receive) -> bool:
+        actor.waiting = receive
+        self._try_receive(actor)
+        if actor.node in self._answers:
+            return False
+        if receive.deadline_s is not None:
+            self._tokens.append(self.now_ns)
+            deadline = self._deadlines[actor.node] = len(self._tokens)
+            self._after(seconds_to_ns(receive.deadline_s), lambda: self._expire(actor, deadline))
+        return True
+
+    def _expire(self, actor: Actor, deadline: int) -> None:
+        if self._deadlines.get(actor.node) == deadline:
+            # What arrives at this very instant is still in time.
+            self._deliver()
+            if self._deadlines.get(actor.node) == deadline:
+                self._try_receive(actor, timed_out=True)
+
+    def _gradient(self, actor: Actor, command: Gradient) -> bool:
+        batch = command.batch
+        if batch is None:
+            batch = self.world.problem.draw_batch(actor.node, self.world.contexts[actor.node].rng("data"))
+        request = GradientRequest(actor.node, command.at, batch)
+        self._requests[actor.node] = Gradient(command.at, batch)
+        flop = self.world.problem.gradient_flop(request)
+        self._work(actor, self._duration_ns(actor, flop), lambda: self._gradient_due(actor.node))
+        return True
+
+    def _gradient_due(self, node: NodeId) -> object:
+        if node not in self._gradients:
+            # All that are pending: their inputs are fixed, and one call serves them.
+            pending = sorted(self._requests)
+            requests = [GradientRequest(n, self._requests[n].at, self._requests[n].batch) for n in pending]
+            self._gradients |= zip(pending, self.world.problem.gradients(requests), strict=True)
+            self._requests.clear()
+        return self._gradients.pop(node)
+
+    def _value(self, actor: Actor, command: Value) -> bool:
+        request = GradientRequest(actor.node, command.at, command.batch)
+        flop = self.world.problem.gradient_flop(request) / 2  # a value is the forward half
+        duration_ns = self._duration_ns(actor, flop)
+        self._work(actor, duration_ns, lambda: self.world.problem.values([request])[0])
+        return True
+
+    def _compute(self, actor: Actor, command: Compute) -> bool:
+        rate = self.world.scenario.compute.flop_per_s
+        self._work(actor, seconds_to_ns(command.flop / rate) if rate else 0, lambda: None)
+        return True
+
+    def _wait(self, actor: Actor, command: Wait) -> bool:
+        self._after(seconds_to_ns(command.duration_s), lambda: self._answers.update({actor.node: None}))
+        return True
+
+    def _mark(self, actor: Actor, command: Mark) -> bool:
+        self._tokens.append(self.now_ns)
+        return False
+
+    def _report(self, actor: Actor, report: Report) -> bool:
+        since_ns = None if report.since is None else self._tokens[report.since.id]
+        self.stopped = self.recorder.report(report, self.now_ns, since_ns, self._look)
+        return False
+
+    def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
+        def done() -> None:
+            self._compute_ns[actor.node] += duration_ns
+            if actor.node != self.world.server:
+                self._phases.total_ns["compute"] += duration_ns
+            self._answers[actor.node] = result()
+
+        self._after(duration_ns, done)
+
+    def _duration_ns(self, actor: Actor, flop: float) -> int:
+        compute = self.world.scenario.compute
+        if compute.flop_per_s is not None:
+            return seconds_to_ns(flop / compute.flop_per_s)
+        time = compute.gradient_s
+        if isinstance(time, tuple):
+            time = time[actor.node]
+        if isinstance(time, Distribution):
+            return seconds_to_ns(time.sample(self.world.contexts[actor.node].rng("compute")))
+        return seconds_to_ns(time)
+
+    # --- the end ---------------------------------------------------------------------------------------
+
+    def _look(self) -> Snapshot:
+        usages = [medium.usage(self.now_ns) for medium in self.world.media]
+        compute_j = sum(self._compute_ns.values()) / NS_PER_S * self.world.scenario.compute.power_w
+        return Snapshot(usages, compute_j, self._phases.at(self.now_ns))
+
+    def _result(self, limit_ns: int | None) -> RunResult:
+        recorder, server = self.recorder, self.world.server
+        at = f"at {self.now_ns / NS_PER_S:.6g} s in round {max(recorder.rounds, 0)}"
+        status: Literal["reached", "done", "stalled"] = "done"
+        if recorder.reached:
+            status, sentence = "reached", f"reached its target {at}"
+        elif self.stopped:
+            sentence = f"ended {at}: all rounds done"
+        elif limit_ns is not None and self.now_ns >= limit_ns:
+            sentence = f"ended {at}: simulated time is up"
+        elif self._is_over():
+            sentence = f"ended {at}: the agents returned"
+        else:
+            waiting = [a.says(server) for a in self.actors.values() if a.waiting is not None]
+            more = f", and {len(waiting) - 4} more wait" if len(waiting) > 4 else ""
+            status, sentence = "stalled", f"stalled {at}: {'; '.join(waiting[-4:])}{more}"
+        tables = {**recorder.tables(), "energy": self._energy_table()}
+        if recorder.keep_estimates and recorder.snapshots:
+            tables["efficiency"] = self._efficiency_table()
+        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, max(recorder.rounds, 0))
+
+    def _energy_table(self) -> pa.Table:
+        import pyarrow as pa
+
+        rows: list[tuple[int, str, str, float, float]] = []
+        for name, usage in zip(self.world.media_names, self._look().usages, strict=True):
+            for i, (node, interface) in enumerate(usage.interfaces):
+                for j, state in enumerate(STATES):
+                    time_s, energy_j = usage.state_ns[i, j] / NS_PER_S, float(usage.energy_j[i, j])
+                    rows.append((node, f"{name}.{interface}", state, float(time_s), energy_j))
+        power_w = self.world.scenario.compute.power_w
+        for node, busy_ns in self._compute_ns.items():
+            rows.append((node, "processor", "compute", busy_ns / NS_PER_S, busy_ns / NS_PER_S * power_w))
+        names = ("node", "interface", "state", "time_s", "energy_j")
+        return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+
+    def _efficiency_table(self) -> pa.Table:
+        """Efficiency(T) of node 0 at the first, a middle and the last round."""
+        import pyarrow as pa
+
+        kept, last = self.recorder.snapshots, self.recorder.last_estimate
+        middle = min(kept, key=lambda s: abs(s[0] - last[0] / 2))
+        node = self.world.workers[0]
+        columns: dict[str, list[Any]] = {n: [] for n in ("round", "budget", "efficiency", "chosen", "quantity")}
+        for round, estimate in dict((kept[0], middle, last)).items():
+            (gradient,) = self.world.problem.gradients([GradientRequest(node, estimate)])
+            curve = self.world.entry.algorithm.efficiency_curve(self.world.contexts[node], gradient)
+            for budget, efficiency, chosen in curve.points:
+                values = (round, float(budget), float(efficiency), bool(chosen), curve.quantity)
+                for column, value in zip(columns.values(), values, strict=True):
+                    column.append(value)
+        return pa.table(columns)
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A transfer and at how many destinations it has not ended yet."""
+
+    transfer: Transfer
+    destinations: int
+
+
+class _Phases:
+    """Time that learning nodes spend in own uploads and downloads, overlapping transfers counted once."""
+
+    def __init__(self) -> None:
+        self.total_ns = {"compute": 0, "uplink": 0, "downlink": 0}
+        self._open: dict[tuple[str, NodeId], tuple[int, int]] = {}
+
+    def begin(self, phase: str, node: NodeId, now_ns: int) -> None:
+        count, since_ns = self._open.get((phase, node), (0, now_ns))
+        self._open[phase, node] = (count + 1, since_ns)
+
+    def end(self, phase: str, node: NodeId, now_ns: int) -> None:
+        count, since_ns = self._open.pop((phase, node))
+        if count > 1:
+            self._open[phase, node] = (count - 1, since_ns)
+        else:
+            self.total_ns[phase] += now_ns - since_ns
+
+    def at(self, now_ns: int) -> dict[str, int]:
+        """Totals with what is under way."""
+        totals = dict(self.total_ns)
+        for (phase, _), (_, since_ns) in self._open.items():
+            totals[phase] += now_ns - since_ns
+        return totals
+
+
+def _phase(direction: str, src: NodeId, dst: NodeId) -> tuple[str, NodeId]:
+    return ("downlink", dst) if direction == "downlink" else ("uplink", src)
+
+
+def _nodes(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+    return to if isinstance(to, tuple) else (to,)
+

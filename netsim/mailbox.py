@@ -1,0 +1,64 @@
+"""What has arrived at one node, and how `Receive` takes it out."""
+
+from __future__ import annotations
+
+from netsim.interfaces import Inbox, Message, NodeId, Receive
+
+
+class Mailbox:
+    """Messages and notices of silence that wait at one node.
+
+    Public attributes: ``messages`` in order of arrival, ``silent`` by round.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.silent: dict[int, set[NodeId]] = {}
+
+    def put(self, message: Message) -> None:
+        """A message arrives."""
+        self.messages.append(message)
+
+    def put_silence(self, src: NodeId, round: int) -> None:
+        """A notice arrives that `src` sends nothing in `round`."""
+        self.silent.setdefault(round, set()).add(src)
+
+    def take(self, wanted: Receive, timed_out: bool = False) -> Inbox | None:
+        """The answer to `wanted`, taken out of the box; None while too little has come.
+
+        Parameters
+        ----------
+        wanted
+            See `netsim.interfaces.Receive`. ``take="all"`` is answered as soon as there is a message: the caller
+            asks only once the instant is settled.
+        timed_out
+            Answer with what there is.
+        """
+        fits = [m for m in self.messages if self._fits(m, wanted)]
+        silent = frozenset(self.silent.get(wanted.round, ())) if wanted.round is not None else frozenset[NodeId]()
+        need = 1 if wanted.take == "all" else wanted.count
+        if wanted.take == "latest":
+            fits = list({m.src: m for m in sorted(fits, key=lambda m: m.round)}.values())
+        if len(fits) + len(silent) < need and not timed_out:
+            return None
+        fits.sort(key=lambda m: (m.round, m.src))
+        late: list[Message] = []
+        if wanted.take == "exact":
+            fits = fits[: max(wanted.count - len(silent), 0)]
+            late = sorted((m for m in self.messages if self._is_late(m, wanted)), key=lambda m: (m.round, m.src))
+            gone = {id(m) for m in (*fits, *late)}
+        else:
+            fits = fits[-wanted.count :] if wanted.take == "latest" else fits
+            gone = {id(m) for m in self.messages if self._fits(m, wanted)}
+        self.messages = [m for m in self.messages if id(m) not in gone]
+        if wanted.round is not None:
+            self.silent = {r: nodes for r, nodes in self.silent.items() if r > wanted.round}
+        return Inbox(tuple(fits), tuple(late), silent, timed_out)
+
+    @staticmethod
+    def _fits(message: Message, wanted: Receive) -> bool:
+        return (wanted.round is None or message.round == wanted.round) and wanted.kind in (None, message.kind)
+
+    @staticmethod
+    def _is_late(message: Message, wanted: Receive) -> bool:
+        return wanted.round is not None and message.round < wanted.round and wanted.kind in (None, message.kind)

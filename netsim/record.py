@@ -1,0 +1,224 @@
+"""The recorder of one run: rows at reports, counters at the end of transfers, the stop rule.
+
+Everything is kept in columns and handed over as pyarrow tables; the study puts the run's name in front.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netsim.interfaces import STATES, Array, Delivery, NodeId, Payload, Problem, Report, Usage
+from netsim.scenario import Record, Stop
+from netsim.units import NS_PER_S
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DIRECTIONS = ("uplink", "downlink", "peer")
+COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
+PHASES = ("compute", "uplink", "downlink", "waiting")
+MAX_SNAPSHOTS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A message on its way: what the recorder books when it ends."""
+
+    src: NodeId
+    round: int
+    kind: str
+    payload: Payload
+    sent_ns: int
+    is_silence: bool = False
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What the engine knows at an instant and a row needs.
+
+    Parameters
+    ----------
+    usages
+        One per medium.
+    compute_j
+        Joules of computation of all nodes.
+    phase_ns
+        Nanoseconds spent computing, in own uploads, in own downloads: summed over the learning nodes.
+    """
+
+    usages: list[Usage]
+    compute_j: float
+    phase_ns: Mapping[str, int]
+
+
+@dataclass(eq=False)
+class Recorder:
+    """Collects one run.
+
+    Parameters
+    ----------
+    problem
+        Measures the estimates.
+    stop, record
+        Of the scenario.
+    reporters
+        How many nodes report an estimate each round: 1 (a server) or all peers, whose mean is measured.
+    learners
+        Number of workers or peers, over which times are averaged.
+    keep_estimates
+        Keep up to 16 evenly spaced estimates for curves drawn after the run.
+    """
+
+    problem: Problem
+    stop: Stop
+    record: Record
+    reporters: int
+    learners: int
+    keep_estimates: bool = False
+    progress: Callable[[int, float, float], None] | None = None
+    rounds: int = -1
+    reached: bool = False
+    snapshots: list[tuple[int, Array]] = field(default_factory=list)
+    counters: dict[str, dict[str, float]] = field(default_factory=dict)
+    uploads: int = 0
+    _columns: dict[str, list[float]] = field(default_factory=dict)
+    _messages: list[tuple[Any, ...]] = field(default_factory=list)
+    _pending: dict[int, list[Array]] = field(default_factory=dict)
+    _metrics: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+    _stride: int = 1
+
+    def __post_init__(self) -> None:
+        self.counters = {d: dict.fromkeys(COUNTERS, 0) for d in DIRECTIONS}
+        optimum = self.problem.optimum() if "loss_gap" in self.problem.metric_names else None
+        self._best = optimum.value if optimum else math.nan
+
+    def book(self, direction: str, transfer: Transfer, delivery: Delivery) -> None:
+        """Count a transfer that ended, delivered or lost.
+
+        A broadcast on a shared medium is one transmission: only the delivery that carries its packets counts.
+        """
+        if delivery.packets:
+            counter = self.counters[direction]
+            counter["paper_bit"] += transfer.payload.paper_bit
+            counter["payload_bytes"] += len(transfer.payload.data)
+            counter["wire_bytes"] += delivery.wire_bytes
+            counter["packets"] += delivery.packets
+            counter["messages"] += 1
+            self.uploads += direction != "downlink" and not transfer.is_silence
+        if self.record.messages:
+            payload = transfer.payload
+            self._messages.append((
+                transfer.round, transfer.src, delivery.dst, "silence" if transfer.is_silence else transfer.kind,
+                float(payload.paper_bit), float(payload.index_bit), float(payload.value_bit), len(payload.data),
+                delivery.wire_bytes, delivery.packets, delivery.attempts, transfer.sent_ns / NS_PER_S,
+                delivery.at_ns / NS_PER_S, delivery.airtime_ns / NS_PER_S, delivery.ok,
+            ))  # fmt: skip
+
+    def report(self, report: Report, now_ns: int, since_ns: int | None, look: Callable[[], Snapshot]) -> bool:
+        """Take one report; True where the run is to stop.
+
+        Parameters
+        ----------
+        report
+            Without an estimate its metrics wait for the row of that round.
+        now_ns, since_ns
+            The instant, and the one that the report's token names.
+        look
+            Called only when a row is written.
+        """
+        if since_ns is not None:
+            self._add_metrics(report.round, {"elapsed_s": (now_ns - since_ns) / NS_PER_S})
+        self._add_metrics(report.round, report.metrics)
+        if report.estimate is None:
+            return False
+        waiting = self._pending.setdefault(report.round, [])
+        waiting.append(report.estimate)
+        if len(waiting) < self.reporters:
+            return False
+        estimate = waiting[0] if self.reporters == 1 else np.mean(waiting, axis=0)
+        del self._pending[report.round]
+        self.rounds = max(self.rounds, report.round)
+        last = self.stop.rounds is not None and report.round >= self.stop.rounds
+        if report.round % self.record.every == 0 or last:
+            row = self._row(report.round, estimate, now_ns, look())
+            self.reached = bool(self.stop.target) and all(
+                row[m] >= goal if m == "accuracy" else row[m] <= goal for m, goal in self.stop.target.items()
+            )
+        self._metrics.pop(report.round, None)
+        return last or self.reached
+
+    def tables(self) -> dict[str, pa.Table]:
+        """``rounds``, and ``messages`` where they are recorded."""
+        import pyarrow as pa
+
+        whole = {"round", "uploads"} | {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
+        size = len(self._columns.get("round", ()))
+        tables = {
+            "rounds": pa.table({
+                name: pa.array(
+                    values + [math.nan] * (size - len(values)), pa.int64() if name in whole else pa.float64()
+                )
+                for name, values in self._columns.items()
+            })
+        }
+        if self.record.messages:
+            tables["messages"] = pa.table(
+                dict(zip(MESSAGE_SCHEMA, zip(*self._messages, strict=True), strict=True))
+                if self._messages
+                else {name: [] for name in MESSAGE_SCHEMA},
+                schema=pa.schema([(name, getattr(pa, kind)()) for name, kind in MESSAGE_SCHEMA.items()]),
+            )
+        return tables
+
+    def _add_metrics(self, round: int, metrics: Mapping[str, float]) -> None:
+        if metrics:
+            of_round = self._metrics.setdefault(round, {})
+            for name, value in metrics.items():
+                of_round.setdefault(name, []).append(float(value))
+
+    def _row(self, round: int, estimate: Array, now_ns: int, seen: Snapshot) -> Mapping[str, float]:
+        measured = self.problem.metrics(estimate)
+        row: dict[str, float] = {"round": round, "sim_time_s": now_ns / NS_PER_S}
+        row |= {"loss": measured["loss"], "loss_gap": measured["loss"] - self._best}
+        row |= {"grad_norm": measured["grad_norm"], "accuracy": measured.get("accuracy", math.nan)}
+        row |= {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
+        row["uploads"] = self.uploads
+        joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
+        row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
+        row |= {"energy_compute_j": seen.compute_j, "energy_j": float(joules.sum()) + seen.compute_j}
+        busy_ns = sum(seen.phase_ns.values())
+        phases = {**seen.phase_ns, "waiting": now_ns * self.learners - busy_ns}
+        row |= {f"time_{phase}_s": phases[phase] / self.learners / NS_PER_S for phase in PHASES}
+        row["budget"] = math.nan
+        extra = self._metrics.get(round, {})
+        row |= {name: sum(values) / len(values) for name, values in extra.items()}
+        for name, value in row.items():
+            column = self._columns.setdefault(name, [])
+            column += [math.nan] * (len(self._columns["round"]) - (name != "round") - len(column))
+            column.append(value)
+        if self.keep_estimates:
+            self._keep(round, estimate)
+        if self.progress is not None:
+            self.progress(round, row["sim_time_s"], row["loss"])
+        return row
+
+    def _keep(self, round: int, estimate: Array) -> None:
+        if round % self._stride == 0:
+            self.snapshots.append((round, estimate.copy()))
+        if len(self.snapshots) > MAX_SNAPSHOTS:
+            self._stride *= 2
+            self.snapshots = [s for s in self.snapshots if s[0] % self._stride == 0]
+        self.last_estimate = (round, estimate.copy())
+
+
+MESSAGE_SCHEMA = {
+    "round": "int64", "src": "int64", "dst": "int64", "kind": "string", "paper_bit": "float64",
+    "index_bit": "float64", "value_bit": "float64", "payload_bytes": "int64", "wire_bytes": "int64",
+    "packets": "int64", "attempts": "int64", "sent_s": "float64", "delivered_s": "float64",
+    "airtime_s": "float64", "ok": "bool_",
+}  # fmt: skip

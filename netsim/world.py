@@ -1,0 +1,228 @@
+"""What a run is made of before its clock starts: media, contexts and agents of one algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from netsim import registry, rng
+from netsim.errors import SimulationError
+from netsim.interfaces import (
+    Agent,
+    Array,
+    Command,
+    Cost,
+    CostModel,
+    Link,
+    Medium,
+    Node,
+    NodeId,
+    PeerAlgorithm,
+    Problem,
+    Receive,
+    StarAlgorithm,
+)
+from netsim.mailbox import Mailbox
+from netsim.scenario import Entry, Scenario
+from netsim.topology import Mixing, mixing, positions
+
+DIRECTIONS = ("uplink", "downlink", "peer")
+
+
+class ProblemFacts:
+    """The facts of a problem that agents may read; expensive ones are computed once and kept."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self.dim = problem.dim
+        self.layout: Sequence[tuple[int, ...]] = problem.layout
+
+    @property
+    def start(self) -> Array:
+        """w^0, shape (dim,); a fresh copy."""
+        return self._problem.start().copy()
+
+    @cached_property
+    def smoothness(self) -> float:
+        """L of F."""
+        return self._problem.smoothness()
+
+    @cached_property
+    def strong_convexity(self) -> float:
+        """mu of F."""
+        return self._problem.strong_convexity()
+
+    def num_samples(self, node: NodeId) -> int:
+        """Samples of one node."""
+        return self._problem.num_samples(node)
+
+    def node_smoothness(self, node: NodeId) -> float:
+        """L_m of one node."""
+        return self._problem.smoothness(node)
+
+
+@dataclass(frozen=True, slots=True)
+class _MediumLink:
+    """A node's view of its link to one destination."""
+
+    medium: Medium
+    src: NodeId
+    dst: NodeId
+
+    def cost(self, quantity: str) -> CostModel:
+        return self.medium.cost(quantity, self.src, self.dst)
+
+
+@dataclass(eq=False)
+class AgentContext:
+    """All that one agent knows of the world; see `netsim.interfaces.Context`."""
+
+    node: NodeId
+    world: World
+    facts: ProblemFacts
+    _streams: dict[str, np.random.Generator] = field(default_factory=dict)
+    _costs: dict[tuple[Cost, NodeId], CostModel] = field(default_factory=dict)
+
+    @property
+    def server(self) -> NodeId:
+        return self.world.server
+
+    @property
+    def workers(self) -> tuple[NodeId, ...]:
+        return self.world.workers
+
+    def rng(self, purpose: str = "compressor") -> np.random.Generator:
+        if purpose not in self._streams:
+            self._streams[purpose] = self.world.stream(self.node, purpose)
+        return self._streams[purpose]
+
+    def link(self, dst: NodeId) -> Link:
+        return _MediumLink(self.world.media[self.world.medium_of(self.node, dst)], self.node, dst)
+
+    def cost(self, cost: Cost, dst: NodeId) -> CostModel:
+        if (cost, dst) not in self._costs:
+            self._costs[cost, dst] = cost.open(self.link(dst))
+        return self._costs[cost, dst]
+
+    def neighbours(self, round: int) -> Mapping[NodeId, float]:
+        return self.world.mixing.neighbours(self.node)
+
+    def live_costs(self, dst: NodeId) -> list[CostModel]:
+        """The open cost models for one destination, for the engine to feed."""
+        return [model for (_, to), model in self._costs.items() if to == dst]
+
+
+class Actor:
+    """One agent's coroutine, its mailbox, and what it waits for."""
+
+    def __init__(self, node: NodeId, agent: Agent) -> None:
+        self.node = node
+        self.agent = agent
+        self.mailbox = Mailbox()
+        self.waiting: Receive | None = None
+        self.finished = False
+        self._coroutine = agent.run()
+
+    def resume(self, answer: object) -> Command[Any] | None:
+        """Go on with `answer` until the next command; None where the agent has returned."""
+        try:
+            command = self._coroutine.send(answer)
+        except StopIteration:
+            self.finished = True
+            return None
+        if not isinstance(command, Command):
+            text = f"node {self.node}: an agent awaits commands of netsim.interfaces. Got {type(command).__name__}"
+            raise SimulationError(text)
+        return command
+
+    def close(self) -> None:
+        """End the coroutine where it stands."""
+        self._coroutine.close()
+
+    def says(self, server: NodeId) -> str:
+        """What the actor waits for, in words, for a stalled run."""
+        wanted, who = self.waiting, "the server" if self.node == server else f"node {self.node}"
+        if wanted is None:
+            return f"{who} waits for nothing"
+        kind = f"{wanted.kind!r} " if wanted.kind else ""
+        where = f" of round {wanted.round}" if wanted.round is not None else ""
+        fits = [m for m in self.mailbox.messages if self.mailbox._fits(m, wanted)]
+        here = f"has {len(fits)} (from {', '.join(str(m.src) for m in fits)})" if fits else "has none"
+        others = sorted({f"{m.kind!r} of round {m.round} from {m.src}" for m in self.mailbox.messages if m not in fits})
+        unread = f", unread: {'; '.join(others[:3])}" if others else ""
+        return f"{who} waits for {wanted.count} {kind}message{'s' if wanted.count != 1 else ''}{where} and {here}{unread}"
+
+
+class World:
+    """One algorithm's nodes on one network, before the clock starts.
+
+    Parameters
+    ----------
+    scenario
+        A sweep point's scenario.
+    entry
+        The algorithm to run.
+    replication
+        Redraws every stream, or with ``vary: channel`` only the links'.
+    problem
+        The opened problem; shared by runs.
+    """
+
+    def __init__(self, scenario: Scenario, entry: Entry, replication: int, problem: Problem) -> None:
+        self.scenario = scenario
+        self.entry = entry
+        self.replication = replication
+        self.problem = problem
+        self.workers: tuple[NodeId, ...] = tuple(range(problem.num_nodes))
+        self.is_star = isinstance(entry.algorithm, StarAlgorithm)
+        self.server: NodeId = len(self.workers) if self.is_star else -1
+        self.nodes = (*self.workers, self.server) if self.is_star else self.workers
+        self.media_names, self.media = self._open_media()
+        facts = ProblemFacts(problem)
+        self.contexts = {node: AgentContext(node, self, facts) for node in self.nodes}
+
+    def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
+        """The stream of one purpose at one node in this replication."""
+        fixed = self.scenario.vary == "channel" and purpose != "channel"
+        return rng.stream(self.scenario.seed, 0 if fixed else self.replication, node, purpose)
+
+    def medium_of(self, src: NodeId, dst: NodeId) -> int:
+        """The index of the medium that carries `src` to `dst`."""
+        return 1 if src == self.server and len(self.media) > 1 else 0
+
+    def direction_of(self, src: NodeId, dst: NodeId) -> str:
+        """``uplink``, ``downlink`` or ``peer``."""
+        return "uplink" if dst == self.server else "downlink" if src == self.server else "peer"
+
+    @cached_property
+    def mixing(self) -> Mixing:
+        """The peers' mixing weights."""
+        return mixing(self.scenario.network.topology, len(self.workers), self.stream(-1, "topology"))
+
+    def make_actors(self) -> dict[NodeId, Actor]:
+        """The agents, started but not yet run, in id order."""
+        algorithm = self.entry.algorithm
+        if isinstance(algorithm, StarAlgorithm):
+            agents = {n: algorithm.worker(self.contexts[n]) for n in self.workers}
+            agents[self.server] = algorithm.server(self.contexts[self.server])
+        elif isinstance(algorithm, PeerAlgorithm):
+            agents = {n: algorithm.peer(self.contexts[n]) for n in self.workers}
+        else:
+            raise SimulationError(f"{self.entry.label}: an algorithm has server and worker, or peer")
+        return {node: Actor(node, agent) for node, agent in agents.items()}
+
+    def _open_media(self) -> tuple[tuple[str, ...], tuple[Medium, ...]]:
+        network = self.scenario.network
+        places = positions(network.topology, len(self.nodes), self.stream(-1, "topology"))
+        nodes = [Node(n, n == self.server, places[i] if places else None) for i, n in enumerate(self.nodes)]
+        if network.link is not None:
+            named = {"link": network.link}
+        else:
+            ideal = registry.build("channel", "ideal")
+            named = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
+        streams = {name: self.stream(i, "channel") for i, name in enumerate(named)}
+        return tuple(named), tuple(channel.open(nodes, streams[name]) for name, channel in named.items())

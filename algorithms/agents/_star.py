@@ -1,0 +1,99 @@
+"""The server that most algorithms of a star share: broadcast, wait for everyone, step along the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Annotated, Literal, Protocol, TypeAlias
+
+import numpy as np
+
+from algorithms.compressors.identity import Identity
+from netsim.fields import PositiveFloat, Ref
+from netsim.interfaces import Array, Context, Message, Payload, Receive, Report, Send
+
+
+class Step(Protocol):
+    """A frozen step rule (kind ``step``)."""
+
+    def at(self, round: int) -> float:
+        """The step of round k = 0, 1, ..."""
+
+
+StepSize: TypeAlias = Literal["auto"] | PositiveFloat | Annotated[Step, Ref("step")]
+FloatBit: TypeAlias = Literal[32, 64]
+
+
+class Adder(Protocol):
+    """What the server needs of a codec."""
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None: ...
+
+
+def step_rule(step_size: StepSize, smoothness: float) -> Callable[[int], float]:
+    """The step of each round: a rule's, a number, or 1/L for ``auto``."""
+    if step_size == "auto":
+        return lambda _: 1.0 / smoothness
+    if isinstance(step_size, float):
+        return lambda _: step_size
+    return step_size.at
+
+
+class AveragingServer:
+    """x^{k+1} = x^k - gamma_k (1/M) sum_m Q_m, where Q_m is what worker m's payload decodes to.
+
+    Parameters
+    ----------
+    ctx
+        The server's context.
+    codec
+        Of the workers' payloads.
+    step
+        The step of each round.
+    model
+        Codec of the broadcast. The server keeps what it decodes to, so that both ends hold the same model.
+
+    Attributes
+    ----------
+    x : the model, shape (dim,).
+    """
+
+    def __init__(self, ctx: Context, codec: Adder, step: Callable[[int], float], model: Identity) -> None:
+        self.ctx = ctx
+        self.codec = codec
+        self.step = step
+        self.model = model
+        self.x = ctx.facts.start
+        self.broadcast = self.publish()
+
+    async def run(self) -> None:
+        await Report(0, self.x)
+        for round in count():
+            await Send(self.ctx.workers, self.broadcast, round, "model")
+            inbox = await Receive(len(self.ctx.workers), "update", round)
+            self.x = self.x - self.step_size(round, inbox.messages) * self.mean(inbox.messages)
+            self.broadcast = self.publish()
+            await Report(round + 1, self.x)
+
+    def publish(self) -> Payload:
+        """The payload of the model; the model becomes what it decodes to."""
+        payload = self.model.encode(self.x, self.ctx.rng())
+        self.x = self.model.decode(payload.data, self.ctx.facts.dim)
+        return payload
+
+    def mean(self, updates: Sequence[Message]) -> Array:
+        """(1/M) sum of the decoded updates, added in increasing id."""
+        total = np.zeros(self.ctx.facts.dim)
+        for update in updates:
+            self.codec.add_to(update.data, total)
+        return total / len(updates)
+
+    def step_size(self, round: int, updates: Sequence[Message]) -> float:
+        """gamma_k; subclasses may read it off the updates."""
+        return self.step(round)
+
+
+async def receive_model(model: Identity, dim: int) -> tuple[int, Array]:
+    """The round and the model of the next broadcast."""
+    (message,) = (await Receive(kind="model")).messages
+    return message.round, model.decode(message.data, dim)

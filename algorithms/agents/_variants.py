@@ -1,0 +1,93 @@
+"""The three compressions that CAT tunes, as one codec with a budget per message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from algorithms.agents._star import AveragingServer, FloatBit, StepSize, step_rule
+from algorithms.compressors._sizes import CodeSize
+from algorithms.compressors.identity import Identity
+from algorithms.compressors.sign_top_k import SignTopK
+from algorithms.compressors.stochastic_sparsification import StochasticSparsification
+from algorithms.compressors.top_k import TopK
+from netsim.interfaces import Array, Context, Message, Payload
+
+Variant: TypeAlias = Literal["sparsify", "sign", "stochastic"]
+Code: TypeAlias = TopK | SignTopK | StochasticSparsification
+
+GAIN_BIT = 32
+
+
+@dataclass(frozen=True)
+class BudgetCode:
+    """Q_T for a T that changes from message to message.
+
+    Parameters
+    ----------
+    variant
+        ``sparsify`` (S), ``sign`` (S+Q, projection-scaled) or ``stochastic`` (SS).
+    float_bit
+        Bits of a value on the wire.
+    with_gain
+        SS only: omega(T) follows as one float, which the server's step needs.
+    """
+
+    variant: Variant
+    float_bit: FloatBit = 32
+    with_gain: bool = False
+
+    def at(self, budget: float) -> Code:
+        """The compressor of this budget."""
+        if self.variant == "stochastic":
+            return StochasticSparsification(budget=float(budget), float_bit=self.float_bit)
+        kinds: dict[str, Callable[..., Code]] = {"sparsify": TopK, "sign": SignTopK}
+        return kinds[self.variant](k=max(int(budget), 1), float_bit=self.float_bit)
+
+    def size(self, dim: int) -> CodeSize:
+        """Bits of a message as a function of T."""
+        size = self.at(1).size(dim)
+        extra = GAIN_BIT if self.with_gain else 0
+        return CodeSize(size.paper0_bit + extra, size.entry_bit, size.count_bit)
+
+    def encode(self, g: Array, budget: float, gain: float, rng: np.random.Generator) -> Payload:
+        """The payload of Q_T(g); `gain` is omega(T), sent only where the code carries it."""
+        payload = self.at(max(budget, 1e-9)).encode(g, rng)
+        if not self.with_gain:
+            return payload
+        data = payload.data + np.float32(gain).tobytes()
+        return Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, payload.value_bit + GAIN_BIT)
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None:
+        """acc += scale * decoded."""
+        self.at(1).add_to(data[: -GAIN_BIT // 8] if self.with_gain else data, acc, scale)
+
+    def gain(self, data: bytes) -> float:
+        """omega(T) of a payload that carries it."""
+        return float(np.frombuffer(data[-GAIN_BIT // 8 :], np.float32)[0])
+
+
+class VariantServer(AveragingServer):
+    """The averaging server with CAT's step: 1/L for S and S+Q, omega/L for SS.
+
+    For SS the step minimises the bound of the descent lemma with M workers of like gradients,
+    gamma = 1 / (L (1 + (1/M^2) sum_m (1/omega_m - 1))), which for one worker is omega/L.
+    """
+
+    def __init__(self, ctx: Context, code: BudgetCode, step_size: StepSize, model: Identity) -> None:
+        super().__init__(ctx, code, step_rule(step_size, ctx.facts.smoothness), model)
+        self.code = code
+
+    def step_size(self, round: int, updates: Sequence[Message]) -> float:
+        if not self.code.with_gain:
+            return self.step(round)
+        excess = sum(1.0 / self.code.gain(m.data) - 1.0 for m in updates) / len(updates) ** 2
+        return self.step(round) / (1.0 + excess)
+
+
+def budget_code(variant: Variant, float_bit: FloatBit, step_size: StepSize) -> BudgetCode:
+    """The code of an algorithm: SS with the automatic step carries omega."""
+    return BudgetCode(variant, float_bit, with_gain=variant == "stochastic" and step_size == "auto")

@@ -1,0 +1,159 @@
+"""Communication-aware adaptive tuning: every message's budget maximises progress per cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+
+from algorithms.agents._star import FloatBit, StepSize
+from algorithms.agents._variants import BudgetCode, Variant, VariantServer, budget_code
+from algorithms.compressors._sizes import CodeSize
+from algorithms.compressors.identity import Identity
+from algorithms.tuners.tune import efficiency, progress, tune
+from netsim.fields import Ref
+from netsim.interfaces import Agent, Array, Context, Cost, Gradient, Message, Payload, Receive, Report, Send
+from netsim.registry import component
+
+BUDGET_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Efficiency over budget: (budget, efficiency, chosen) in increasing budget, and what cost counts."""
+
+    points: tuple[tuple[float, float, bool], ...]
+    quantity: str
+
+
+@component("algorithm")
+@dataclass(frozen=True)
+class Cat:
+    """T^k = argmax_T progress(T) / C(T) at every worker and round, then x^{k+1} = x^k - (gamma_k/M) sum_m Q_{T_m}(g_m).
+
+    Parameters
+    ----------
+    variant
+        ``sparsify`` (S, progress alpha), ``sign`` (S+Q, beta, projection-scaled) or ``stochastic`` (SS, omega).
+    cost
+        What a message costs, as a function of its size.
+    tune
+        ``local``: each worker by its own gradient. ``shared``: one T for all, which the server sends with the model:
+        the rounded mean of what the workers preferred in the round before (32 bits each way; in round 0 each
+        worker's own).
+    step_size
+        ``auto`` is 1/L, for SS omega/L (see `VariantServer`); a number; or a step rule.
+    float_bit, model_bit
+        Bits of a float in the upload and in the broadcast.
+
+    References
+    ----------
+    Khirirat, Magnusson, Aytekin, Johansson, "A flexible framework for communication-efficient machine learning",
+    AAAI 2021. Deviations: S+Q sends S(T)/T in place of ||g||, which gives the same iterates at the step 1/L;
+    with several workers S and S+Q are biased and may stall near the minimiser.
+    """
+
+    variant: Variant
+    cost: Annotated[Cost, Ref("cost")]
+    tune: Literal["local", "shared"] = "local"
+    step_size: StepSize = "auto"
+    float_bit: FloatBit = 32
+    model_bit: FloatBit = 32
+
+    tolerates: ClassVar[frozenset[str]] = frozenset()
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"variant": "sparsify", "cost": {"name": "bit"}},
+        {"variant": "sign", "cost": {"name": "affine", "c0": 432, "c_bit": 1}},
+        {"variant": "stochastic", "cost": {"name": "from_channel", "quantity": "bit"}, "tune": "shared"},
+    )
+
+    def server(self, ctx: Context) -> Agent:
+        return CatServer(ctx, self)
+
+    def worker(self, ctx: Context) -> Agent:
+        return CatWorker(ctx, self)
+
+    def code(self) -> BudgetCode:
+        """The codec of the uploads."""
+        return budget_code(self.variant, self.float_bit, self.step_size)
+
+    def size(self, dim: int) -> CodeSize:
+        """Bits of an upload as a function of T."""
+        size = self.code().size(dim)
+        extra_bit = 8 * BUDGET_BYTES if self.tune == "shared" else 0
+        return CodeSize(size.paper0_bit + extra_bit, size.entry_bit, size.count_bit)
+
+    def efficiency_curve(self, ctx: Context, gradient: Array) -> Curve:
+        """Efficiency(T) of one gradient at a worker: at most 256 budgets and the chosen one."""
+        size, cost = self.size(gradient.size), ctx.cost(self.cost, ctx.server)
+        best = tune(gradient, self.variant, size, cost)
+        nonzeros = max(int(np.count_nonzero(gradient)), 1)
+        budgets = np.unique(np.append(np.geomspace(1, nonzeros, 256).astype(np.int64).astype(float), best.budget))
+        budgets = budgets[budgets > 0]
+        ratios = efficiency(gradient, self.variant, size, cost, budgets)
+        points = tuple((float(t), float(r), bool(t == best.budget)) for t, r in zip(budgets, ratios, strict=True))
+        return Curve(points, cost.quantity)
+
+
+class CatServer(VariantServer):
+    """Averages; with ``tune: shared`` also averages the preferred budgets.
+
+    Attributes
+    ----------
+    budget : the shared T, 0 before any is known.
+    """
+
+    def __init__(self, ctx: Context, algorithm: Cat) -> None:
+        self.budget = 0.0
+        self.is_shared = algorithm.tune == "shared"
+        super().__init__(ctx, algorithm.code(), algorithm.step_size, Identity(algorithm.model_bit))
+
+    def publish(self) -> Payload:
+        payload = super().publish()
+        return _with_budget(payload, self.budget) if self.is_shared else payload
+
+    def mean(self, updates: tuple[Message, ...]) -> Array:  # type: ignore[override]
+        if self.is_shared:
+            self.budget = round(sum(_budget_of(m.data) for m in updates) / len(updates))
+        return super().mean(updates)
+
+
+class CatWorker:
+    """Tunes T to its gradient and its link, then compresses."""
+
+    def __init__(self, ctx: Context, algorithm: Cat) -> None:
+        self.ctx = ctx
+        self.algorithm = algorithm
+        self.code = algorithm.code()
+        self.size = algorithm.size(ctx.facts.dim)
+        self.cost = ctx.cost(algorithm.cost, ctx.server)
+        self.model = Identity(algorithm.model_bit)
+
+    async def run(self) -> None:
+        shared = self.algorithm.tune == "shared"
+        while True:
+            (model,) = (await Receive(kind="model")).messages
+            g = await Gradient(at=self.model.decode(_without_budget(model.data) if shared else model.data, self.ctx.facts.dim))
+            choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
+            budget, gain = choice.budget, choice.progress
+            if shared and _budget_of(model.data):
+                budget = min(_budget_of(model.data), float(np.count_nonzero(g)))
+                gain = float(progress(g, self.algorithm.variant, np.array([budget]))[0])
+            await Report(model.round + 1, metrics={"budget": budget, "progress": gain})
+            upload = self.code.encode(g, budget, gain, self.ctx.rng())  # Step 2
+            await Send(self.ctx.server, _with_budget(upload, choice.budget) if shared else upload, model.round)
+
+
+def _with_budget(payload: Payload, budget: float) -> Payload:
+    data = payload.data + np.float32(budget).tobytes()
+    return Payload(data, payload.paper_bit + 8 * BUDGET_BYTES, payload.index_bit, payload.value_bit)
+
+
+def _budget_of(data: bytes) -> float:
+    return float(np.frombuffer(data[-BUDGET_BYTES:], np.float32)[0])
+
+
+def _without_budget(data: bytes) -> bytes:
+    return data[:-BUDGET_BYTES]

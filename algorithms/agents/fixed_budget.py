@@ -1,0 +1,101 @@
+"""Compression at one budget for the whole run: what CAT is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from algorithms.agents._star import FloatBit, StepSize, receive_model
+from algorithms.agents._variants import Variant, VariantServer, budget_code
+from algorithms.compressors._sizes import CodeSize
+from algorithms.compressors.identity import Identity
+from algorithms.tuners.tune import progress
+from netsim.fields import PositiveInt
+from netsim.interfaces import Agent, Context, CostModel, Gradient, Report, Send
+from netsim.registry import component
+
+
+@component("algorithm")
+@dataclass(frozen=True)
+class FixedBudget:
+    """x^{k+1} = x^k - (gamma_k / M) sum_m Q_T(g_m) with the same T in every round.
+
+    Parameters
+    ----------
+    variant
+        ``sparsify`` (S), ``sign`` (S+Q, projection-scaled) or ``stochastic`` (SS).
+    budget
+        T; or ``one_packet``: the largest T whose message the link to the server carries in one packet.
+    step_size
+        ``auto`` is 1/L, for SS omega/L; a number; or a step rule.
+    float_bit, model_bit
+        Bits of a float in the upload and in the broadcast.
+
+    References
+    ----------
+    Khirirat, Magnusson, Aytekin, Johansson, "A flexible framework for communication-efficient machine learning",
+    AAAI 2021, sparsified gradient descent.
+    """
+
+    variant: Variant
+    budget: PositiveInt | Literal["one_packet"]
+    step_size: StepSize = "auto"
+    float_bit: FloatBit = 32
+    model_bit: FloatBit = 32
+
+    tolerates: ClassVar[frozenset[str]] = frozenset()
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"variant": "sparsify", "budget": 3},
+        {"variant": "sign", "budget": "one_packet"},
+        {"variant": "stochastic", "budget": 2, "step_size": {"name": "inverse_round", "a": 1.0}},
+    )
+
+    def server(self, ctx: Context) -> Agent:
+        code = budget_code(self.variant, self.float_bit, self.step_size)
+        return VariantServer(ctx, code, self.step_size, Identity(self.model_bit))
+
+    def worker(self, ctx: Context) -> Agent:
+        return FixedBudgetWorker(ctx, self)
+
+
+class FixedBudgetWorker:
+    """Sends Q_T of its gradient."""
+
+    def __init__(self, ctx: Context, algorithm: FixedBudget) -> None:
+        self.ctx = ctx
+        self.algorithm = algorithm
+        self.code = budget_code(algorithm.variant, algorithm.float_bit, algorithm.step_size)
+        self.model = Identity(algorithm.model_bit)
+        dim = ctx.facts.dim
+        if algorithm.budget == "one_packet":
+            self.budget = one_packet_budget(self.code.size(dim), ctx.link(ctx.server).cost("packet"), dim)
+        else:
+            self.budget = min(algorithm.budget, dim)
+
+    async def run(self) -> None:
+        while True:
+            round, x = await receive_model(self.model, self.ctx.facts.dim)
+            g = await Gradient(at=x)
+            budget = float(min(self.budget, np.count_nonzero(g)))
+            gain = float(progress(g, self.algorithm.variant, np.array([budget]))[0]) if budget else 0.0
+            await Report(round + 1, metrics={"budget": budget, "progress": gain})
+            await Send(self.ctx.server, self.code.encode(g, budget, gain, self.ctx.rng()), round)
+
+
+def one_packet_budget(size: CodeSize, packets: CostModel, dim: int) -> int:
+    """The largest T of 1 .. dim whose message is one packet; 1 where none is.
+
+    Parameters
+    ----------
+    size
+        Bits of the code.
+    packets
+        The link's packets as a function of the message's bits.
+    dim
+        The dimension.
+    """
+    budgets = np.arange(1, dim + 1, dtype=np.float64)
+    return max(int(np.count_nonzero(packets(size.message_bit(budgets)) <= 1.0)), 1)

@@ -28,12 +28,15 @@ class Fault:
         What stands there, as text; '' where nothing does.
     nearest
         The nearest allowed name; '' where there is none.
+    origin
+        Where the user wrote it, such as ``FILE:LINE``; '' where nobody knows.
     """
 
     path: tuple[str | int, ...]
     allowed: str
     got: str = ""
     nearest: str = ""
+    origin: str = ""
 
     def where(self) -> str:
         """The path as a user writes it: ``algorithms[2].cost.c0``."""
@@ -45,7 +48,8 @@ class Fault:
     def __str__(self) -> str:
         got = f" Got {self.got}." if self.got else ""
         nearest = f" Nearest: {self.nearest}." if self.nearest else ""
-        return f"{self.where()}: {self.allowed}.{got}{nearest}"
+        origin = f"{self.origin}: " if self.origin else ""
+        return f"{origin}{self.where()}: {self.allowed}.{got}{nearest}"
 
 
 class ConfigError(NetsimError, ValueError):

@@ -95,6 +95,14 @@ def parse(cls: type, data: object, path: Path = ()) -> Any:
         raise ConfigError(bad.faults) from None
 
 
+def parse_fields(cls: type, data: Mapping[str, Any], path: Path = ()) -> tuple[dict[str, Any], list[Fault]]:
+    """The fields of a dataclass that `data` gives and that are right, and all that is wrong with the others.
+
+    For a caller that has more to check, and wants to say everything at once; defaults are not filled in.
+    """
+    return _fields(cls, data, path)
+
+
 def build_component(kind: str, config: object, path: Path = ()) -> Any:
     """A component from its name or a mapping with ``name``; see `netsim.registry.build`."""
     try:
@@ -108,7 +116,8 @@ def dump(value: object) -> Any:
     """Plain data from which `parse` or `build_component` makes an equal value; every default written out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         plain = {name: dump(getattr(value, name)) for name in hints(type(value))}
-        return {"name": value.name, **plain} if hasattr(type(value), "kind") else plain
+        cls: Any = type(value)
+        return {"name": cls.name, **plain} if hasattr(cls, "kind") else plain
     if isinstance(value, Mapping):
         return {key: dump(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -188,7 +197,7 @@ def schema(hint: Any, key: str = "") -> dict[str, Any]:
     return {"type": kinds[hint]} if hint in kinds else {}
 
 
-def dataclass_schema(cls: type) -> dict[str, Any]:
+def dataclass_schema(cls: Any) -> dict[str, Any]:
     """The JSON Schema of a dataclass; of a component, with its ``name``."""
     fields = {f.name: f for f in dataclasses.fields(cls)}
     properties = {name: schema(hint, name) for name, hint in hints(cls).items()}
@@ -227,6 +236,16 @@ def _component(kind: str, config: object, path: Path) -> Any:
 def _dataclass(cls: type, data: object, path: Path) -> Any:
     if not isinstance(data, Mapping):
         raise _Bad(Fault(path, describe(cls) if hints(cls) else "a mapping", _show(data)))
+    values, faults = _fields(cls, data, path)
+    if faults:
+        raise _Bad(*faults)
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise _Bad(*(dataclasses.replace(f, path=(*path, *f.path)) for f in error.faults)) from None
+
+
+def _fields(cls: Any, data: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], list[Fault]]:
     known, faults, values = hints(cls), list[Fault](), dict[str, Any]()
     for key in data:
         if key not in known:
@@ -242,12 +261,7 @@ def _dataclass(cls: type, data: object, path: Path) -> Any:
                 faults.extend(bad.faults)
         elif _default(fields[key]) is dataclasses.MISSING:
             faults.append(Fault((*path, key), f"a value is needed, {describe(hint, key)}", "nothing"))
-    if faults:
-        raise _Bad(*faults)
-    try:
-        return cls(**values)
-    except ConfigError as error:
-        raise _Bad(*(dataclasses.replace(f, path=(*path, *f.path)) for f in error.faults)) from None
+    return values, faults
 
 
 def _convert(hint: Any, value: object, path: Path, key: str) -> Any:
@@ -256,8 +270,14 @@ def _convert(hint: Any, value: object, path: Path, key: str) -> Any:
         ref = next((n for n in args[1:] if isinstance(n, Ref)), None)
         if ref:
             return _component(ref.kind, value, path)
-        out = _convert(args[0], value, path, key)
         bounds = [n for n in args[1:] if isinstance(n, Range)]
+        try:
+            out = _convert(args[0], value, path, key)
+        except _Bad as bad:
+            allowed = describe(hint, key)
+            raise _Bad(
+                *(dataclasses.replace(f, allowed=allowed) if f.path == path else f for f in bad.faults)
+            ) from None
         if isinstance(out, int | float) and not isinstance(out, bool) and not all(out in b for b in bounds):
             raise _Bad(Fault(path, describe(hint, key), _show(value)))
         return out
@@ -306,14 +326,27 @@ def _all(pairs: list[tuple[Any, object]], path: Path, key: str) -> list[Any]:
 
 
 def _union(hint: Any, args: tuple[Any, ...], value: object, path: Path, key: str) -> Any:
-    deeper: list[Fault] = []
-    for option in args:
+    meant: list[Fault] = []
+    # 1.0 is a fraction before it is a count: float goes first where the value is one.
+    for option in sorted(args, key=lambda a: _base(a) is not float) if isinstance(value, float) else args:
         try:
             return _convert(option, value, path, key)
         except _Bad as bad:
-            # A fault below this value means that this option was meant.
-            deeper.extend(f for f in bad.faults if len(f.path) > len(path))
-    raise _Bad(*(deeper or [Fault(path, describe(hint, key), _show(value))]))
+            # A fault below this value, or of the only mapping there is, means that this option was meant.
+            sole = isinstance(value, Mapping) and _takes_mapping(option) and sum(map(_takes_mapping, args)) == 1
+            meant.extend(f for f in bad.faults if sole or len(f.path) > len(path))
+    raise _Bad(*(meant or [Fault(path, describe(hint, key), _show(value))]))
+
+
+def _base(hint: Any) -> Any:
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+
+
+def _takes_mapping(hint: Any) -> bool:
+    notes = typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
+    base = typing.get_origin(_base(hint)) or _base(hint)
+    is_mapping = isinstance(base, type) and (dataclasses.is_dataclass(base) or issubclass(base, Mapping))
+    return is_mapping or any(isinstance(note, Ref) for note in notes)
 
 
 def _to_number(kind: type, value: object, path: Path, key: str) -> int | float:
@@ -325,13 +358,13 @@ def _to_number(kind: type, value: object, path: Path, key: str) -> int | float:
             number = None
     elif isinstance(value, int | float) and not isinstance(value, bool):
         number = value
-    if number is None or (isinstance(number, float) and not math.isfinite(number)):
-        raise _Bad(Fault(path, _number(kind, "", key), _show(value)))
-    if kind is int:
-        if number != int(number):
-            raise _Bad(Fault(path, _number(kind, "", key), _show(value)))
-        return int(number)
-    return float(number)
+    try:
+        # int() and float() refuse what is infinite, NaN or beyond a float.
+        if number is not None and (kind is not int or number == int(number)) and math.isfinite(float(number)):
+            return int(number) if kind is int else float(number)
+    except (ValueError, OverflowError):
+        pass
+    raise _Bad(Fault(path, _number(kind, "", key), _show(value)))
 
 
 def _show(value: object) -> str:

@@ -6,10 +6,12 @@ feed the contract tests and the docs. Nothing is listed by hand.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import sys
+import types
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +32,8 @@ PACKAGES = {
     "cost": "channels.costs",
 }
 
+_PLUGINS = "netsim_plugins"
+
 _classes: dict[tuple[str, str], type] = {}
 
 
@@ -44,9 +48,9 @@ def component(kind: str) -> Callable[[C], C]:
     _check_kind(kind)
 
     def register(cls: C) -> C:
-        name = cls.__module__.rpartition(".")[2]
-        cls.kind, cls.name = kind, name
-        _classes[kind, name] = cls
+        made: Any = cls
+        made.kind, made.name = kind, cls.__module__.rpartition(".")[2]
+        _classes[kind, made.name] = cls
         return cls
 
     return register
@@ -61,8 +65,7 @@ def names(kind: str) -> tuple[str, ...]:
     True
     """
     _check_kind(kind)
-    files = {f.stem for f in _folder(PACKAGES[kind]).glob("*.py") if not f.stem.startswith("_")}
-    return tuple(sorted(files | {e.name for e in _entry_points(kind)} | {n for k, n in _classes if k == kind}))
+    return tuple(sorted(_files(kind) | {e.name for e in _entry_points(kind)} | {n for k, n in _classes if k == kind}))
 
 
 def get(kind: str, name: str) -> type:
@@ -74,13 +77,19 @@ def get(kind: str, name: str) -> type:
         With the nearest name.
     """
     if (kind, name) not in _classes:
-        if name not in names(kind):
-            raise UnknownNameError([unknown_name(kind, name)])
-        entry = next((e for e in _entry_points(kind) if e.name == name), None)
-        module = entry.load().__module__ if entry else f"{PACKAGES[kind]}.{name}"
-        importlib.import_module(module)
-        if entry:
-            _classes[kind, name] = entry.load()
+        if name in _files(kind):
+            module, loaded = f"{PACKAGES[kind]}.{name}", None
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise ConfigError(f"the {kind} {name!r} cannot be imported: {error}") from error
+        else:
+            entry = next((e for e in _entry_points(kind) if e.name == name), None)
+            if entry is None:
+                raise UnknownNameError([unknown_name(kind, name)])
+            module, loaded = entry.module, entry.load()
+        if loaded is not None:
+            _classes[kind, name] = loaded
         if (kind, name) not in _classes:
             raise ConfigError(f"the module {module} has no class under @component({kind!r})")
     return _classes[kind, name]
@@ -121,24 +130,49 @@ def build(kind: str, config: Mapping[str, Any] | str) -> Any:
 def load_plugin(file: str | Path) -> None:
     """Import one Python file whose components become known under the file's name.
 
+    A file that is already loaded stays as it is, so that its components keep their class.
+
     Raises
     ------
     ConfigError
-        If there is no such file, it fails, or it defines no component.
+        If there is no such file, its name is taken, it fails, or it defines no component.
     """
-    path = Path(file)
-    spec = importlib.util.spec_from_file_location(f"netsim_plugins.{path.stem}", path)
+    path = Path(file).resolve()
+    name = f"{_PLUGINS}.{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise ConfigError(f"--plugin: a Python file is needed. Got {str(file)!r}")
+    if name in sys.modules:
+        if sys.modules[name].__file__ == str(path):
+            return
+        raise ConfigError(f"--plugin {file}: another plugin file has this name, {sys.modules[name].__file__}")
+    # Its parent must be there too: pickle finds a class by importing both.
+    sys.modules.setdefault(_PLUGINS, types.ModuleType(_PLUGINS))
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     before = dict(_classes)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
+        mine = {key: cls for key, cls in _classes.items() if cls.__module__ == name}
+        if not mine:
+            raise ConfigError("no class under @component(kind) in it")
+        for key in mine:
+            _forget(key, before)
+        for kind, stem in mine:
+            if stem in names(kind):
+                raise ConfigError(f"there is a {kind} {stem!r} already; give the file another name")
+        _classes.update(mine)
     except Exception as error:
-        raise ConfigError(f"--plugin {file}: {type(error).__name__}: {error}") from error
-    if _classes == before:
-        raise ConfigError(f"--plugin {file}: no class under @component(kind) in it")
+        for key in [key for key, cls in _classes.items() if cls.__module__ == name]:
+            _forget(key, before)
+        del sys.modules[name]
+        what = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
+        raise ConfigError(f"--plugin {file}: {what}") from error
+
+
+def _forget(key: tuple[str, str], before: Mapping[tuple[str, str], type]) -> None:
+    del _classes[key]
+    if key in before:
+        _classes[key] = before[key]
 
 
 def _check_kind(kind: str) -> None:
@@ -147,16 +181,21 @@ def _check_kind(kind: str) -> None:
         raise UnknownNameError([Fault(("kind",), allowed, repr(kind), nearest_name(kind, PACKAGES))])
 
 
+def _files(kind: str) -> frozenset[str]:
+    return frozenset(f.stem for f in _folder(PACKAGES[kind]).glob("*.py") if not f.stem.startswith("_"))
+
+
+@functools.cache
 def _entry_points(kind: str) -> tuple[importlib.metadata.EntryPoint, ...]:
     return tuple(importlib.metadata.entry_points(group=f"netsim.{kind}"))
 
 
 def _folder(package: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    folder = Path(spec.origin).parent if spec and spec.origin else None
     ours = Path(__file__).resolve().parents[1]
-    if folder is None or not folder.resolve().is_relative_to(ours):
-        top = package.partition(".")[0]
-        where = folder or "nothing"
+    top = package.partition(".")[0]
+    spec = importlib.util.find_spec(top)
+    where = Path(spec.origin) if spec and spec.origin else None
+    folder = ours.joinpath(*package.split("."))
+    if where is None or where.resolve().parent != ours / top or not folder.is_dir():
         raise ConfigError(f"the import name {top!r} belongs to {where}; install netsim-learn in a fresh environment")
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -9,9 +10,9 @@ NS_PER_S = 1_000_000_000
 
 # Longest suffix first: `_flop_per_s` also ends in `_s`.
 UNITS = {
-    "_flop_per_s": "1/s",
+    "_flop_per_s": "flop/s",
     "_bytes": "byte",
-    "_flop": "",
+    "_flop": "flop",
     "_bit": "bit",
     "_bps": "bit/s",
     "_dbm": "dBm",
@@ -24,6 +25,9 @@ UNITS = {
     "_v": "V",
     "_m": "m",
 }
+
+# A number and a unit, nothing that pint would calculate.
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d_]+(?:/[^\W\d_]+)?)\s*")
 
 
 def unit_of(key: str) -> str | None:
@@ -41,7 +45,9 @@ def unit_of(key: str) -> str | None:
 def _registry() -> Any:
     import pint
 
-    return pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
+    registry.define("flop = [operations]")
+    return registry
 
 
 def to_number(text: str, unit: str | None) -> float:
@@ -69,14 +75,17 @@ def to_number(text: str, unit: str | None) -> float:
     except ValueError:
         if unit is None:
             raise ValueError(f"{text!r} is not a number") from None
+    match = _QUANTITY.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a quantity in {unit}")
     import pint
 
     try:
-        quantity = _registry().Quantity(text)
+        quantity = _registry().Quantity(float(match[1]), match[2])
         # Rounded to 15 digits: 2 ms is then the float 0.002, whatever pint's order of factors.
-        return float(f"{quantity.to(unit or 'dimensionless').magnitude:.15g}")
+        return float(f"{quantity.to(unit).magnitude:.15g}")
     except (pint.PintError, ValueError, TypeError, AttributeError, AssertionError, OverflowError) as error:
-        raise ValueError(f"{text!r} is not a quantity in {unit or 'plain numbers'}") from error
+        raise ValueError(f"{text!r} is not a quantity in {unit}") from error
 
 
 def seconds_to_ns(time_s: float) -> int:

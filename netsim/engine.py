@@ -1,7 +1,7 @@
 """Agents and channels on one clock: the only file that knows simpy.
 
-Time is integer nanoseconds. At each instant every delivery enters its mailbox in (dst, src, transfer) order, woken agents
-run in id order with the server last, what they submit is handed over in that order, and this repeats until
+Time is integer nanoseconds. At each instant every delivery enters its mailbox in (dst, src, transfer) order, woken
+agents run in id order with the server last, what they submit is handed over in that order, and this repeats until
 nothing is runnable; only then is a ``Receive(take="all")`` answered and time goes on.
 """
 
@@ -17,7 +17,6 @@ from netsim.errors import SimulationError
 from netsim.interfaces import (
     HEADER_BYTES,
     STATES,
-    Command,
     Compute,
     Delivery,
     Gradient,
@@ -288,7 +287,8 @@ class Engine:
                 handle = self.world.media[index].submit(self.now_ns, transfer.src, dst, size_bytes)
                 self._transfers[index, handle] = _Flight(transfer, len(dst))
                 for node in dst:
-                    self._phases.begin(*_phase(self.world.direction_of(transfer.src, node), transfer.src, node), self.now_ns)
+                    direction = self.world.direction_of(transfer.src, node)
+                    self._phases.begin(*_phase(direction, transfer.src, node), self.now_ns)
 
     def _receive(self, actor: Actor, receive: Receive) -> bool:
         actor.waiting = receive
@@ -473,4 +473,3 @@ def _phase(direction: str, src: NodeId, dst: NodeId) -> tuple[str, NodeId]:
 
 def _nodes(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:
     return to if isinstance(to, tuple) else (to,)
-

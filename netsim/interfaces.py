@@ -214,6 +214,7 @@ class CostModel(Protocol):
     def structure(self) -> CostStructure | None: ...
     def __call__(self, size: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The cost of messages of these sizes (in the unit of `basis`), elementwise."""
+
     def observe(self, message_bit: float, value: float) -> None:
         """A transfer of the owner's ended: it had this size and really cost `value`."""
 
@@ -267,12 +268,15 @@ class Facts(Protocol):
     @property
     def start(self) -> Array:
         """w^0, shape (dim,)."""
+
     @property
     def smoothness(self) -> float:
         """L of the mean objective F."""
+
     @property
     def strong_convexity(self) -> float:
         """mu of F; 0 where there is none."""
+
     def num_samples(self, node: NodeId) -> int: ...
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node's objective."""
@@ -286,16 +290,22 @@ class Context(Protocol):
     @property
     def server(self) -> NodeId:
         """The server's id (the largest); -1 where there is none."""
+
     @property
     def workers(self) -> tuple[NodeId, ...]:
         """The learning nodes, 0 .. M-1."""
+
     @property
     def facts(self) -> Facts: ...
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """The node's own stream of that purpose; the same object at every call."""
+
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         """The live cost model of `cost` for the link to `dst`; the engine shows it every own transfer."""
-    def link(self, dst: NodeId) -> Link: ...
+
+    def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
+        """The link to `dst` from this node, or from `src`."""
+
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
         """Mixing weights of the neighbours in that round, in increasing id; the own weight is 1 minus their sum."""
 
@@ -361,25 +371,33 @@ class Problem(Protocol):
     @property
     def layout(self) -> Sequence[tuple[int, ...]]:
         """Tensor shapes in order, for codecs that work per tensor."""
+
     @property
     def metric_names(self) -> frozenset[str]:
         """Names that `metrics` returns, and ``loss_gap`` where there is an optimum."""
+
     def start(self) -> Array:
         """w^0, shape (dim,)."""
+
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
         """The node's next minibatch; None where it uses all its samples."""
+
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
         """One gradient a request; bits do not depend on which requests share a call."""
+
     def values(self, requests: Sequence[GradientRequest]) -> Sequence[float]: ...
     def loss(self, w: Array) -> float: ...
     def metrics(self, w: Array) -> Mapping[str, float]:
         """At least ``loss`` and ``grad_norm`` (of F at w); ``accuracy`` where labels allow."""
+
     def smoothness(self, node: NodeId | None = None) -> float:
         """L of F (None) or of one node's f_m."""
+
     def strong_convexity(self) -> float: ...
     def num_samples(self, node: NodeId) -> int: ...
     def gradient_flop(self, request: GradientRequest) -> float:
         """Floating-point operations of one gradient."""
+
     def optimum(self) -> Optimum | None:
         """The minimiser to 1e-12 in value; None where there is none."""
 
@@ -447,6 +465,7 @@ class Compressor(Protocol):
     def decode(self, data: bytes, dim: int) -> Array: ...
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None:
         """acc += scale * decode(data, acc.size), in O(T) where the code is sparse."""
+
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self: ...
     def max_size_bytes(self, dim: int) -> int | None: ...
 
@@ -537,14 +556,19 @@ class Medium(Protocol):
 
     def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
         """Take a message (header included); `now_ns` is never before the last `advance`."""
+
     def next_event_ns(self) -> int | None:
         """A lower bound on the next delivery, never later than it; None: nothing under way."""
+
     def advance(self, to_ns: int) -> Sequence[Delivery]:
         """All deliveries up to and at `to_ns`, by (at_ns, dst, src, transfer); the same however time is cut."""
+
     def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
         """A node goes down or comes up; transfers that need it end with ok False."""
+
     def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
         """Expected cost of a lone message of some bits (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""
+
     def usage(self, at_ns: int) -> Usage:
         """State times up to `at_ns`, which is not before the last `advance`."""
 

@@ -23,6 +23,13 @@ class Mailbox:
         """A notice arrives that `src` sends nothing in `round`."""
         self.silent.setdefault(round, set()).add(src)
 
+    def has(self, wanted: Receive) -> bool:
+        """True where `take` would answer."""
+        fits = [m for m in self.messages if self.fits(m, wanted)]
+        heard = len({m.src for m in fits}) if wanted.take == "latest" else len(fits)
+        silent = len(self.silent.get(wanted.round, ())) if wanted.round is not None else 0
+        return heard + silent >= (1 if wanted.take == "all" else wanted.count)
+
     def take(self, wanted: Receive, timed_out: bool = False) -> Inbox | None:
         """The answer to `wanted`, taken out of the box; None while too little has come.
 
@@ -34,13 +41,12 @@ class Mailbox:
         timed_out
             Answer with what there is.
         """
-        fits = [m for m in self.messages if self._fits(m, wanted)]
+        if not timed_out and not self.has(wanted):
+            return None
+        fits = [m for m in self.messages if self.fits(m, wanted)]
         silent = frozenset(self.silent.get(wanted.round, ())) if wanted.round is not None else frozenset[NodeId]()
-        need = 1 if wanted.take == "all" else wanted.count
         if wanted.take == "latest":
             fits = list({m.src: m for m in sorted(fits, key=lambda m: m.round)}.values())
-        if len(fits) + len(silent) < need and not timed_out:
-            return None
         fits.sort(key=lambda m: (m.round, m.src))
         late: list[Message] = []
         if wanted.take == "exact":
@@ -49,14 +55,15 @@ class Mailbox:
             gone = {id(m) for m in (*fits, *late)}
         else:
             fits = fits[-wanted.count :] if wanted.take == "latest" else fits
-            gone = {id(m) for m in self.messages if self._fits(m, wanted)}
+            gone = {id(m) for m in self.messages if self.fits(m, wanted)}
         self.messages = [m for m in self.messages if id(m) not in gone]
         if wanted.round is not None:
             self.silent = {r: nodes for r, nodes in self.silent.items() if r > wanted.round}
         return Inbox(tuple(fits), tuple(late), silent, timed_out)
 
     @staticmethod
-    def _fits(message: Message, wanted: Receive) -> bool:
+    def fits(message: Message, wanted: Receive) -> bool:
+        """True where the message is of the round and kind wanted."""
         return (wanted.round is None or message.round == wanted.round) and wanted.kind in (None, message.kind)
 
     @staticmethod

@@ -159,12 +159,14 @@ class Recorder:
         whole = {"round", "uploads"} | {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
         size = len(self._columns.get("round", ()))
         tables = {
-            "rounds": pa.table({
-                name: pa.array(
-                    values + [math.nan] * (size - len(values)), pa.int64() if name in whole else pa.float64()
-                )
-                for name, values in self._columns.items()
-            })
+            "rounds": pa.table(
+                {
+                    name: pa.array(
+                        values + [math.nan] * (size - len(values)), pa.int64() if name in whole else pa.float64()
+                    )
+                    for name, values in self._columns.items()
+                }
+            )
         }
         if self.record.messages:
             tables["messages"] = pa.table(

@@ -100,8 +100,9 @@ class AgentContext:
             self._streams[purpose] = self.world.stream(self.node, purpose)
         return self._streams[purpose]
 
-    def link(self, dst: NodeId) -> Link:
-        return _MediumLink(self.world.media[self.world.medium_of(self.node, dst)], self.node, dst)
+    def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
+        start = self.node if src is None else src
+        return _MediumLink(self.world.media[self.world.medium_of(start, dst)], start, dst)
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
@@ -150,11 +151,12 @@ class Actor:
             return f"{who} waits for nothing"
         kind = f"{wanted.kind!r} " if wanted.kind else ""
         where = f" of round {wanted.round}" if wanted.round is not None else ""
-        fits = [m for m in self.mailbox.messages if self.mailbox._fits(m, wanted)]
+        fits = [m for m in self.mailbox.messages if self.mailbox.fits(m, wanted)]
         here = f"has {len(fits)} (from {', '.join(str(m.src) for m in fits)})" if fits else "has none"
         others = sorted({f"{m.kind!r} of round {m.round} from {m.src}" for m in self.mailbox.messages if m not in fits})
         unread = f", unread: {'; '.join(others[:3])}" if others else ""
-        return f"{who} waits for {wanted.count} {kind}message{'s' if wanted.count != 1 else ''}{where} and {here}{unread}"
+        plural = "" if wanted.count == 1 else "s"
+        return f"{who} waits for {wanted.count} {kind}message{plural}{where} and {here}{unread}"
 
 
 class World:

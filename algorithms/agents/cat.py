@@ -135,11 +135,12 @@ class CatWorker:
         shared = self.algorithm.tune == "shared"
         while True:
             (model,) = (await Receive(kind="model")).messages
-            g = await Gradient(at=self.model.decode(_without_budget(model.data) if shared else model.data, self.ctx.facts.dim))
+            told = _budget_of(model.data) if shared else 0.0
+            g = await Gradient(at=self.model.decode(_without_budget(model.data, shared), self.ctx.facts.dim))
             choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
             budget, gain = choice.budget, choice.progress
-            if shared and _budget_of(model.data):
-                budget = min(_budget_of(model.data), float(np.count_nonzero(g)))
+            if told:
+                budget = min(told, float(np.count_nonzero(g)))
                 gain = float(progress(g, self.algorithm.variant, np.array([budget]))[0])
             await Report(model.round + 1, metrics={"budget": budget, "progress": gain})
             upload = self.code.encode(g, budget, gain, self.ctx.rng())  # Step 2
@@ -155,5 +156,5 @@ def _budget_of(data: bytes) -> float:
     return float(np.frombuffer(data[-BUDGET_BYTES:], np.float32)[0])
 
 
-def _without_budget(data: bytes) -> bytes:
-    return data[:-BUDGET_BYTES]
+def _without_budget(data: bytes, shared: bool) -> bytes:
+    return data[:-BUDGET_BYTES] if shared else data

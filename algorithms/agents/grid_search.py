@@ -10,10 +10,11 @@ import numpy as np
 
 from algorithms.agents._star import FloatBit, StepSize
 from algorithms.agents._variants import Variant, VariantServer, budget_code
+from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
 from algorithms.tuners.tune import progress
 from netsim.fields import PositiveInt, Ref
-from netsim.interfaces import Agent, Array, Context, Cost, Gradient, Payload, Receive, Report, Send, Value
+from netsim.interfaces import Agent, Array, Context, Cost, CostModel, Gradient, Payload, Receive, Report, Send, Value
 from netsim.registry import component
 
 BUDGET_BYTES = 4
@@ -24,9 +25,10 @@ BUDGET_BYTES = 4
 class GridSearch:
     """Tries every budget of a grid for some rounds from x^0, then goes on with the best one.
 
-    A trial's merit is its fall of F divided by the cost of its uploads. The workers tell their losses in real messages of
-    8 bytes before the first and after each trial, the budget travels with the model (4 bytes), and the run goes on from where the
-    best trial ended, so that its rounds are not lost. All of it counts: bits, packets, seconds and joules.
+    A trial's merit is its fall of F divided by the modelled cost of all workers' uploads. The workers tell their losses
+    in real messages of 8 bytes before the first and after each trial, the budget travels with the model (4 bytes), and
+    the run goes on from where the best trial ended, so that its rounds are not lost. All of it counts: bits, packets,
+    seconds and joules.
 
     Parameters
     ----------
@@ -81,9 +83,9 @@ class GridSearchServer(VariantServer):
         grid = algorithm.budgets or tuple(4**i for i in range(32) if 4**i < ctx.facts.dim) or (1,)
         self.grid = sorted({min(t, ctx.facts.dim) for t in grid})
         self.trial_rounds = algorithm.trial_rounds
-        cost, size = ctx.cost(algorithm.cost, ctx.workers[0]), code.size(ctx.facts.dim)
-        sizes = {"count": lambda t: t, "paper": size.paper_bit, "message": size.message_bit}
-        self.cost_of = {t: float(np.sum(cost(sizes[cost.basis](np.array([float(t)]))))) for t in self.grid}
+        costs = [algorithm.cost.open(ctx.link(ctx.server, worker)) for worker in ctx.workers]
+        size = code.size(ctx.facts.dim)
+        self.cost_of = {t: sum(budget_cost(t, size, cost) for cost in costs) for t in self.grid}
         self.merits: dict[int, float] = {}
         self.round = 0
 
@@ -91,12 +93,12 @@ class GridSearchServer(VariantServer):
         await Report(0, self.x)
         start, ends = self.x, dict[int, Array]()
         before = await self.loss()
-        for self.budget in self.grid:
-            self.x = start
+        for budget in self.grid:
+            self.budget, self.x = budget, start
             for _ in range(self.trial_rounds):
                 await self.step_once()
-            ends[self.budget] = self.x
-            self.merits[self.budget] = (before - await self.loss()) / (self.trial_rounds * self.cost_of[self.budget])
+            ends[budget] = self.x
+            self.merits[budget] = (before - await self.loss()) / (self.trial_rounds * self.cost_of[budget])
         self.budget = max(self.grid, key=lambda t: (self.merits[t], -t))
         self.x = ends[self.budget]
         while True:
@@ -146,3 +148,9 @@ class GridSearchWorker:
             budget = float(min(told, np.count_nonzero(g)))
             gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
             await Send(self.ctx.server, self.code.encode(g, budget, gain, self.ctx.rng()), message.round)
+
+
+def budget_cost(budget: int, size: CodeSize, cost: CostModel) -> float:
+    """The cost of one upload of `budget` entries."""
+    of_basis = {"count": np.float64(budget), "paper": size.paper_bit(budget), "message": size.message_bit(budget)}
+    return float(cost(of_basis[cost.basis]))

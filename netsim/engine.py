@@ -11,8 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import simpy
 
+from netsim._arrow import table
 from netsim.errors import SimulationError
 from netsim.interfaces import (
     HEADER_BYTES,
@@ -401,8 +403,6 @@ class Engine:
         return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, max(recorder.rounds, 0))
 
     def _energy_table(self) -> pa.Table:
-        import pyarrow as pa
-
         rows: list[tuple[int, str, str, float, float]] = []
         for name, usage in zip(self.world.media_names, self._look().usages, strict=True):
             for i, (node, interface) in enumerate(usage.interfaces):
@@ -412,25 +412,37 @@ class Engine:
         power_w = self.world.scenario.compute.power_w
         for node, busy_ns in self._compute_ns.items():
             rows.append((node, "processor", "compute", busy_ns / NS_PER_S, busy_ns / NS_PER_S * power_w))
-        names = ("node", "interface", "state", "time_s", "energy_j")
-        return pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+        node_ids, interfaces, states, times_s, energies_j = zip(*rows, strict=True)
+        return table(
+            {
+                "node": np.array(node_ids, np.int64),
+                "interface": interfaces,
+                "state": states,
+                "time_s": np.array(times_s),
+                "energy_j": np.array(energies_j),
+            }
+        )
 
     def _efficiency_table(self) -> pa.Table:
         """Efficiency(T) of node 0 at the first, a middle and the last round."""
-        import pyarrow as pa
-
         kept, last = self.recorder.snapshots, self.recorder.last_estimate
         middle = min(kept, key=lambda s: abs(s[0] - last[0] / 2))
         node = self.world.workers[0]
-        columns: dict[str, list[Any]] = {n: [] for n in ("round", "budget", "efficiency", "chosen", "quantity")}
+        rows: list[tuple[int, float, float, bool]] = []
         for round, estimate in dict((kept[0], middle, last)).items():
             (gradient,) = self.world.problem.gradients([GradientRequest(node, estimate)])
             curve = self.world.entry.algorithm.efficiency_curve(self.world.contexts[node], gradient)
-            for budget, efficiency, chosen in curve.points:
-                values = (round, float(budget), float(efficiency), bool(chosen), curve.quantity)
-                for column, value in zip(columns.values(), values, strict=True):
-                    column.append(value)
-        return pa.table(columns)
+            rows += [(round, *point) for point in curve.points]
+        rounds, budgets, efficiencies, chosen = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return table(
+            {
+                "round": np.array(rounds, np.int64),
+                "budget": np.array(budgets, np.float64),
+                "efficiency": np.array(efficiencies, np.float64),
+                "chosen": np.array(chosen, np.bool_),
+                "quantity": (curve.quantity,) * len(rows),
+            }
+        )
 
 
 @dataclass(slots=True)

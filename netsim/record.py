@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim._arrow import table
 from netsim.interfaces import STATES, Array, Delivery, NodeId, Payload, Problem, Report, Usage
 from netsim.scenario import Record, Stop
 from netsim.units import NS_PER_S
@@ -154,26 +155,20 @@ class Recorder:
 
     def tables(self) -> dict[str, pa.Table]:
         """``rounds``, and ``messages`` where they are recorded."""
-        import pyarrow as pa
-
         whole = {"round", "uploads"} | {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
         size = len(self._columns.get("round", ()))
-        tables = {
-            "rounds": pa.table(
-                {
-                    name: pa.array(
-                        values + [math.nan] * (size - len(values)), pa.int64() if name in whole else pa.float64()
-                    )
-                    for name, values in self._columns.items()
-                }
-            )
+        columns = {
+            name: np.array(values + [math.nan] * (size - len(values)), np.int64 if name in whole else np.float64)
+            for name, values in self._columns.items()
         }
+        tables = {"rounds": table(columns)}
         if self.record.messages:
-            tables["messages"] = pa.table(
-                dict(zip(MESSAGE_SCHEMA, zip(*self._messages, strict=True), strict=True))
-                if self._messages
-                else {name: [] for name in MESSAGE_SCHEMA},
-                schema=pa.schema([(name, getattr(pa, kind)()) for name, kind in MESSAGE_SCHEMA.items()]),
+            fields = zip(*self._messages, strict=True) if self._messages else ((),) * len(MESSAGE_COLUMNS)
+            tables["messages"] = table(
+                {
+                    name: values if kind is str else np.array(values, kind)
+                    for (name, kind), values in zip(MESSAGE_COLUMNS.items(), fields, strict=True)
+                }
             )
         return tables
 
@@ -218,9 +213,9 @@ class Recorder:
         self.last_estimate = (round, estimate.copy())
 
 
-MESSAGE_SCHEMA = {
-    "round": "int64", "src": "int64", "dst": "int64", "kind": "string", "paper_bit": "float64",
-    "index_bit": "float64", "value_bit": "float64", "payload_bytes": "int64", "wire_bytes": "int64",
-    "packets": "int64", "attempts": "int64", "sent_s": "float64", "delivered_s": "float64",
-    "airtime_s": "float64", "ok": "bool_",
+MESSAGE_COLUMNS: dict[str, type] = {
+    "round": np.int64, "src": np.int64, "dst": np.int64, "kind": str, "paper_bit": np.float64,
+    "index_bit": np.float64, "value_bit": np.float64, "payload_bytes": np.int64, "wire_bytes": np.int64,
+    "packets": np.int64, "attempts": np.int64, "sent_s": np.float64, "delivered_s": np.float64,
+    "airtime_s": np.float64, "ok": np.bool_,
 }  # fmt: skip

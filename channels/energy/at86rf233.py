@@ -1,0 +1,37 @@
+"""Microchip (Atmel) AT86RF233."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from channels.energy._profile import RadioProfile
+from netsim.fields import NonNegativeFloat, PositiveFloat
+from netsim.registry import component
+
+
+@component("energy")
+@dataclass(frozen=True)
+class At86rf233(RadioProfile):
+    """The 2.4 GHz IEEE 802.15.4 radio AT86RF233 at 3 V and 0 dBm.
+
+    Currents of its data sheet (8351): 11.8 mA sending (13.8 mA at +4 dBm), 11.8 mA receiving and listening without
+    its reduced power modes, 0.3 mA in TRX_OFF, 0.2 uA in SLEEP.
+
+    Examples
+    --------
+    >>> round(1e3 * At86rf233().power_w("listen"), 1)
+    35.4
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    voltage_v: PositiveFloat = 3.0
+    tx_a: NonNegativeFloat = 11.8e-3
+    rx_a: NonNegativeFloat = 11.8e-3
+    listen_a: NonNegativeFloat = 11.8e-3
+    idle_a: NonNegativeFloat = 0.3e-3
+    sleep_a: NonNegativeFloat = 0.2e-6

@@ -1,7 +1,7 @@
 """Complexity bounds beside what was measured: why compression helps, for each fixed budget.
 
-With alpha_bar = min_k alpha^k the slowest progress of a run, sparsified gradient descent needs at most A_eps / alpha_bar
-rounds where full gradient descent needs A_eps, and d / T times A_eps in the worst case:
+With alpha_bar = min_k alpha^k the slowest progress of a run, sparsified gradient descent needs at most
+A_eps / alpha_bar rounds where full gradient descent needs A_eps, and d / T times A_eps in the worst case:
 A_SC = kappa log((F0 - F*) / eps), A_C = 2 L ||x0 - x*||^2 / eps, A_NC = 2 L (F0 - F*) / eps with ||grad F||^2 <= eps.
 """
 
@@ -105,8 +105,8 @@ def bounds_of_run(run: Mapping[str, np.ndarray], problem: Problem, eps: float) -
     Parameters
     ----------
     run
-        Columns ``round, loss_gap, grad_norm, budget, progress, uplink_paper_bit`` of every round from 0, and the scalars
-        ``label, point, replication``.
+        Columns ``round, loss_gap, grad_norm, budget, progress, uplink_paper_bit`` of every round from 0, and the
+        scalars ``label, point, replication``.
     problem
         What was run.
     eps
@@ -150,7 +150,7 @@ def bounds_of_run(run: Mapping[str, np.ndarray], problem: Problem, eps: float) -
                 data * round_bit,
                 worst * round_bit,
                 problem.dim * math.log2(1 / eps),
-            )  # fmt: skip
+            )
         )
     return out
 

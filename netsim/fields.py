@@ -230,6 +230,8 @@ def _component(kind: str, config: object, path: Path) -> Any:
         cls = registry.get(kind, str(config["name"]))
     except UnknownNameError:
         raise _Bad(registry.unknown_name(kind, config["name"], (*path, "name") if path else ())) from None
+    except ConfigError as error:
+        raise _Bad(*(dataclasses.replace(f, path=path or (kind,)) for f in error.faults)) from None
     return _dataclass(cls, {k: v for k, v in config.items() if k != "name"}, path)
 
 

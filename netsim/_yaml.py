@@ -90,6 +90,20 @@ def write(data: object) -> str:
     return str(yaml.dump(data, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))
 
 
+def write_line(data: object) -> str:
+    """The same in one line.
+
+    Examples
+    --------
+    >>> write_line({"name": "gd", "step_size": 0.5})
+    '{name: gd, step_size: 0.5}'
+    """
+    text = yaml.dump(
+        [data], Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=True, width=1 << 30
+    )
+    return str(text).strip()[1:-1]
+
+
 def _resolving(base: Any, resolvers: Any) -> Any:
     """A loader or dumper class with the scalars of YAML 1.2 added to `resolvers`."""
     made: Any = type("Core" + base.__name__, (base,), {"yaml_implicit_resolvers": resolvers})

@@ -1,0 +1,102 @@
+"""What there is: components of every kind, described from their own hints and docstrings."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+from netsim import _yaml, fields, registry
+from netsim.errors import ConfigError, Fault, UnknownNameError, nearest_name
+
+
+def overview(kind: str | None = None) -> str:
+    """Names and first lines of all components of one kind, or of all and the bundled scenarios."""
+    lines: list[str] = []
+    for one in registry.PACKAGES if kind is None else (kind,):
+        known = registry.names(one)
+        width = max(map(len, known), default=0)
+        lines += [one, *(f"  {name:<{width}}  {_first_line(one, name)}".rstrip() for name in known), ""]
+    if kind is None:
+        from netsim.scenario import bundled
+
+        lines += ["scenario", *(f"  {name}" for name in bundled()), ""]
+    return "\n".join(lines[:-1])
+
+
+def description(name: str) -> str:
+    """All components of one name: their text, keys and examples.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest name.
+    """
+    kinds = [kind for kind in registry.PACKAGES if name in registry.names(kind)]
+    if not kinds:
+        known = sorted({n for kind in registry.PACKAGES for n in registry.names(kind)})
+        allowed = "no component of that name; netsim list shows all"
+        raise UnknownNameError([Fault(("describe",), allowed, repr(name), nearest_name(name, known))])
+    return "\n\n".join(_component(kind, registry.get(kind, name)) for kind in kinds)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a scenario, with every component under ``$defs``."""
+    from netsim.scenario import Scenario
+
+    top = fields.dataclass_schema(Scenario)
+    choices = {kind: {name: registry.get(kind, name) for name in registry.names(kind)} for kind in registry.PACKAGES}
+    defs = {kind: _choice(classes, {}) for kind, classes in choices.items()}
+    defs["entry"] = _choice(choices["algorithm"], {"label": {"type": "string"}})
+    top["properties"]["algorithms"]["items"] = {"$ref": "#/$defs/entry"}
+    network = top["properties"]["network"]["properties"]
+    shape = network["topology"]
+    by_edges = {
+        "required": ["edges"],
+        "type": "object",
+        "properties": shape["properties"],
+        "additionalProperties": False,
+    }
+    network["topology"] = {"anyOf": [shape, shape["properties"]["name"], by_edges]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "netsim scenario", **top, "$defs": defs}
+
+
+def _choice(classes: dict[str, type], more: dict[str, Any]) -> dict[str, Any]:
+    made = [fields.dataclass_schema(cls) for cls in classes.values()]
+    bare = [one["properties"]["name"]["const"] for one in made if one["required"] == ["name"]]
+    full = [{**one, "properties": {**one["properties"], **more}} for one in made]
+    return {"anyOf": [*([{"enum": bare}] if bare else []), *full]}
+
+
+def _first_line(kind: str, name: str) -> str:
+    try:
+        return (inspect.getdoc(registry.get(kind, name)) or "").partition("\n")[0]
+    except ConfigError as error:
+        return f"({error})"
+
+
+def _component(kind: str, cls: Any) -> str:
+    doc = inspect.getdoc(cls) or ""
+    module = inspect.getdoc(inspect.getmodule(cls)) or ""
+    parts = [f"{kind} {cls.name}", *([module] if module and module != doc else []), doc, _keys(cls)]
+    examples = [_yaml.write_line({"name": cls.name, **example}) for example in getattr(cls, "examples", ())]
+    if examples:
+        parts.append("\n".join(["Examples in YAML", *(f"  {text}" for text in examples)]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _keys(cls: Any) -> str:
+    known = fields.hints(cls)
+    if not known:
+        return "Keys\n  none"
+    given = {f.name: f for f in dataclasses.fields(cls)}
+    lines = []
+    for name, hint in known.items():
+        default = given[name].default_factory if given[name].default is dataclasses.MISSING else given[name].default
+        if default is dataclasses.MISSING:
+            text = "required"
+        else:
+            value = default() if given[name].default is dataclasses.MISSING else default
+            text = f"default {_yaml.write_line(fields.dump(value))}"
+        lines.append(f"  {name}: {fields.describe(hint, name)}; {text}")
+    return "\n".join(["Keys", *lines])

@@ -1,0 +1,227 @@
+"""The command line.
+
+Nothing heavy is imported up here, so that ``netsim --help`` answers at once. Exit codes: 0 done, 1 a run failed or
+stalled, 2 bad input; every error is one sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from netsim import __version__
+from netsim.errors import ConfigError, DataError, NetsimError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="netsim",
+    help="Network-aware simulation of communication-efficient distributed learning.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+# typer exports BadParameter alone; its base is every wrong use of the command line.
+_WrongUse: Any = typer.BadParameter.__mro__[1]
+
+Source = Annotated[str, typer.Argument(metavar="SCENARIO", help="A YAML file, or the name of a bundled scenario.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("-s", "--set", metavar="KEY=VALUE", help="Change a key, such as algorithms[0].budget=10."),
+]
+Plugins = Annotated[
+    list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components of your own.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv
+        Words after ``netsim``; None takes those of the process.
+
+    Returns
+    -------
+    The exit code.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    try:
+        code = typer.main.get_command(app).main(words, prog_name="netsim", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except _WrongUse as error:
+        text = error.format_message()
+        return _fail(f"{text}{'' if text.endswith(('.', '?')) else '.'} See netsim --help", BAD_INPUT)
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt as error:
+        return _fail(str(error) or "interrupted", INTERRUPTED)
+    except typer.Abort:
+        return _fail("interrupted", INTERRUPTED)
+    except Exception as error:
+        if debug:
+            raise
+        if isinstance(error, ConfigError | DataError):
+            return _fail(str(error), BAD_INPUT)
+        if isinstance(error, OSError):
+            what = f"{error.filename}: " if error.filename else ""
+            return _fail(f"{what}{error.strerror or error}", BAD_INPUT)
+        kind = "" if isinstance(error, NetsimError) else f"{type(error).__name__}: "
+        return _fail(f"{kind}{error} (--debug shows where)", FAILED)
+
+
+@app.callback(invoke_without_command=True, no_args_is_help=False)
+def _top(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    debug: Debug = False,
+) -> None:
+    if version:
+        typer.echo(f"netsim {__version__}")
+    elif ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+    if version:
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    scenario: Source,
+    out: Annotated[
+        str | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the results [results/NAME].")
+    ] = None,
+    sets: Sets = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes; 0 is one per core.")] = 0,
+    plugins: Plugins = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep finished runs.")] = False,
+    dask: Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler.")] = None,
+    debug: Debug = False,
+) -> int:
+    """Run a scenario: write DIR, print the summary."""
+    study_scenario = _load(scenario, sets, plugins)
+    from netsim import study
+
+    folder = out or str(Path("results") / study_scenario.name)
+    words = ["netsim", *sys.argv[1:]]
+    results = study.run(study_scenario, folder, jobs, resume, plugins or (), dask, words, show=True)
+    typer.echo(results.summary_text().rstrip("\n"))
+    typer.echo(f"\n{folder}/report.html")
+    return DONE if results.ok else FAILED
+
+
+@app.command()
+def validate(scenario: Source, sets: Sets = None, plugins: Plugins = None, debug: Debug = False) -> None:
+    """Say all that is wrong with a scenario and its data; run nothing."""
+    checked = _load(scenario, sets, plugins)
+    from netsim.scenario import check_data, points
+
+    check_data(checked)
+    sizes = len(points(checked)), len(checked.algorithms), checked.replications
+    runs = sizes[0] * sizes[1] * sizes[2]
+    typer.echo(f"{scenario}: valid; {_count(runs, 'run')} ({_count(sizes[0], 'point')}, "
+               f"{_count(sizes[1], 'algorithm')}, {_count(sizes[2], 'replication')})")  # fmt: skip
+
+
+@app.command("list")
+def list_components(
+    kind: Annotated[str | None, typer.Argument(help="problem, dataset, compressor, channel, ...")] = None,
+    plugins: Plugins = None,
+    debug: Debug = False,
+) -> None:
+    """List components, of one kind or all, and the bundled scenarios."""
+    from netsim import _catalogue
+
+    _load_plugins(plugins)
+    typer.echo(_catalogue.overview(kind))
+
+
+@app.command()
+def describe(name: str, plugins: Plugins = None, debug: Debug = False) -> None:
+    """Describe a component: what it computes, its keys, examples."""
+    from netsim import _catalogue
+
+    _load_plugins(plugins)
+    typer.echo(_catalogue.description(name))
+
+
+@app.command()
+def schema(plugins: Plugins = None, debug: Debug = False) -> None:
+    """Print the JSON Schema of scenarios, for editors."""
+    import json
+
+    from netsim import _catalogue
+
+    _load_plugins(plugins)
+    typer.echo(json.dumps(_catalogue.json_schema(), indent=2))
+
+
+@app.command()
+def report(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug = False) -> None:
+    """Write the page of a finished run again."""
+    from netsim import report as pages
+
+    typer.echo(str(pages.write(folder)))
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[str], typer.Argument(metavar="DIR DIR...")],
+    out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="The page to write.")] = "compare.html",
+    debug: Debug = False,
+) -> None:
+    """Write one page on several runs, side by side."""
+    from netsim import report as pages
+
+    if len(folders) < 2:
+        raise ConfigError("compare: at least two folders that netsim run wrote are needed")
+    typer.echo(str(pages.compare(folders, out)))
+
+
+@app.command()
+def data(
+    name: Annotated[str | None, typer.Argument(help="One dataset; all without it.")] = None,
+    fetch: Annotated[bool, typer.Option("--fetch", help="Download what is missing.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Show where datasets are or belong; download them."""
+    from netsim import data as datasets
+
+    if fetch and name is None:
+        raise ConfigError("data --fetch: the name of a dataset is needed")
+    typer.echo(datasets.fetch(name) if fetch and name else datasets.overview(name))
+
+
+def _load(source: str, sets: Sequence[str] | None, plugins: Sequence[str] | None) -> Any:
+    _load_plugins(plugins)
+    from netsim.scenario import load
+
+    return load(source, sets or ())
+
+
+def _load_plugins(files: Sequence[str] | None) -> None:
+    if files:
+        from netsim.registry import load_plugin
+
+        for file in files:
+            load_plugin(file)
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+def _fail(text: str, code: int) -> int:
+    print(text if text.endswith((".", ")")) else f"{text}.", file=sys.stderr)
+    return code

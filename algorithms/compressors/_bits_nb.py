@@ -1,0 +1,62 @@
+"""Compiled twins of the array paths in `_bits`: the same bits from a 64-bit accumulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def pack(values: Any, width: int, head: Any, head_bit: int, out: Any) -> None:
+    """Write `head_bit` bits of `head`, then `width` bits of each value, into the words of `out`.
+
+    Parameters
+    ----------
+    values
+        uint64, shape (n,), each below ``2**width``.
+    width
+        1 to 64.
+    head, head_bit
+        uint64 and how many of its bits count, fewer than 8.
+    out
+        uint64, shape (ceil((head_bit + n * width) / 64),).
+    """
+    word, used, place = head, head_bit, 0
+    for i in range(values.size):
+        value = values[i]
+        word |= value << np.uint64(used)
+        used += width
+        if used >= 64:
+            out[place] = word
+            place += 1
+            used -= 64
+            word = value >> np.uint64(width - used) if used > 0 else np.uint64(0)
+    if used > 0:
+        out[place] = word
+
+
+@njit(cache=True)
+def unpack(words: Any, start_bit: int, width: int, values: Any) -> None:
+    """Read `width` bits for each of `values`, from bit `start_bit` of `words` on.
+
+    Parameters
+    ----------
+    words
+        uint64, with at least one word beyond the last one that is needed.
+    start_bit
+        0 to 63.
+    width
+        1 to 64.
+    values
+        uint64, shape (n,), filled here.
+    """
+    mask = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - width)
+    position = start_bit
+    for i in range(values.size):
+        place, shift = position >> 6, np.uint64(position & 63)
+        low = words[place] >> shift
+        high = words[place + 1] << (np.uint64(63) - shift) << np.uint64(1)
+        values[i] = (low | high) & mask
+        position += width

@@ -1,0 +1,142 @@
+"""The k largest entries of a vector by magnitude: exact, ties to the lowest index, zeros never.
+
+Magnitudes are compared as the bits of |x|, which order like the numbers and put infinity and NaN on top, so a
+selection of one entry or more holds such an entry wherever there is one.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.interfaces import Array, Indices
+
+COMPILED_FROM = 65536  # entries; below, numpy's whole-array passes are as fast
+_SAMPLED_FROM = 4096
+_SMALLEST = 1  # the key of the smallest magnitude that is not zero
+
+Keys = npt.NDArray[np.unsignedinteger[Any]]
+
+
+def top_k(x: Array, k: int) -> Indices:
+    """Indices of the min(k, nonzeros) entries of largest |x_i|, ascending.
+
+    A sample gives a threshold that at least k entries very probably reach, one pass collects those, and the
+    exact choice is made among them. Where the sample misleads, the choice is made among all nonzero entries.
+
+    Parameters
+    ----------
+    x
+        float32 or float64, shape (d,), C-contiguous.
+    k
+        0 or more.
+
+    Examples
+    --------
+    >>> top_k(np.array([1.0, -3.0, 0.0, 3.0, 2.0]), 2).tolist()
+    [1, 3]
+    >>> top_k(np.array([1.0, -3.0, 0.0, 3.0, 2.0]), 9).tolist()
+    [0, 1, 3, 4]
+    """
+    if k <= 0:
+        return np.zeros(0, np.int64)
+    keys = _keys(x)
+    threshold, capacity = _safe_threshold(keys, k)
+    found = _collect(keys, threshold, capacity)
+    if found is None or (found.size < k and threshold > _SMALLEST):
+        found = _nonzero(keys)
+    return found if found.size <= k else _choose(keys, found, k)
+
+
+def at_least(x: Array, threshold: float) -> Indices:
+    """Indices of the nonzero entries with |x_i| >= threshold, ascending.
+
+    Parameters
+    ----------
+    x
+        float32 or float64, shape (d,), C-contiguous; NaN counts as larger than infinity.
+    threshold
+        0 or more; compared as it is, not rounded to the type of `x`.
+
+    Examples
+    --------
+    >>> at_least(np.array([1.0, -3.0, 0.0]), 1.0).tolist()
+    [0, 1]
+    """
+    with np.errstate(over="ignore"):
+        bound = np.array([threshold]).astype(x.dtype)
+    if bound[0] < threshold:
+        bound = np.nextafter(bound, x.dtype.type(np.inf))
+    found = _collect(_keys(x), max(int(_keys(bound)[0]), _SMALLEST), x.size)
+    return np.zeros(0, np.int64) if found is None else found
+
+
+def _keys(x: Array) -> Keys:
+    return x.view(np.uint32 if x.dtype == np.float32 else np.uint64)
+
+
+def _without_sign(keys: Keys) -> Keys:
+    return keys & keys.dtype.type(np.iinfo(keys.dtype).max >> 1)
+
+
+def _nonzero(keys: Keys) -> Indices:
+    return np.flatnonzero(_without_sign(keys))
+
+
+def _safe_threshold(keys: Keys, k: int) -> tuple[int, int]:
+    """A key that at least k keys reach but for one case in ten thousand, and how many may reach it."""
+    size = keys.size
+    if size < _SAMPLED_FROM:
+        return _SMALLEST, size
+    sample = _without_sign(keys[_sample_places(size)])
+    share = sample.size / size
+    rank = math.ceil(share * k + 4 * math.sqrt(share * k) + 4)
+    sample = sample[sample != 0]
+    if rank >= sample.size:
+        return _SMALLEST, size
+    threshold = _kth_largest(sample, rank, compiled=size >= COMPILED_FROM)
+    return threshold, min(size, int(2 * rank / share) + 4096)
+
+
+@lru_cache(maxsize=8)
+def _sample_places(size: int) -> Indices:
+    """One place in each of up to 65,536 equal strides, moved by a hash so that periodic data cannot hide."""
+    count = min(max(size // 64, 1024), 65536)
+    stride = size // count
+    hashed = (np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
+    return np.arange(count) * stride + ((hashed * np.uint64(stride)) >> np.uint64(32)).astype(np.int64)
+
+
+def _collect(keys: Keys, threshold: int, capacity: int) -> Indices | None:
+    """Indices of keys that reach the threshold, ascending; None where they are more than `capacity`."""
+    if keys.size < COMPILED_FROM:
+        return np.flatnonzero(_without_sign(keys) >= keys.dtype.type(threshold))
+    from algorithms.compressors import _select_nb
+
+    found = np.empty(capacity + 8, np.int64)
+    mask = keys.dtype.type(np.iinfo(keys.dtype).max >> 1)
+    count = _select_nb.collect(keys, mask, keys.dtype.type(threshold), found)
+    return None if count < 0 else found[:count].copy()
+
+
+def _choose(keys: Keys, found: Indices, k: int) -> Indices:
+    """The k largest of the keys at `found` (more than k, ascending), ties to the lowest index."""
+    magnitude = _without_sign(keys[found])
+    kth = _kth_largest(magnitude, k, compiled=keys.size >= COMPILED_FROM)
+    keep = magnitude > kth
+    missing = k - np.count_nonzero(keep)
+    keep[np.flatnonzero(magnitude == kth)[:missing]] = True
+    chosen: Indices = found[keep]
+    return chosen
+
+
+def _kth_largest(magnitudes: Keys, k: int, compiled: bool) -> int:
+    if compiled:
+        from algorithms.compressors import _select_nb
+
+        return int(_select_nb.kth_largest(magnitudes, k))
+    return int(np.partition(magnitudes, magnitudes.size - k)[magnitudes.size - k])

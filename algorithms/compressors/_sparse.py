@@ -1,0 +1,185 @@
+"""Codes that send some coordinates only: what they share, and the two ways to code what is kept."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.compressors._base import BaseCompressor, PaperBits
+from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
+from algorithms.compressors._indices import read_count, read_indices, write_count, write_indices
+from algorithms.compressors._sizes import CodeSize, lg
+from netsim.errors import ConfigError, DecodeError, Fault
+from netsim.fields import Fraction, PositiveInt
+from netsim.interfaces import Array, Indices, Key
+
+Floats = npt.NDArray[np.float64]
+
+
+class SparseCompressor(BaseCompressor):
+    """A code that decodes to (indices, values), so that adding it to a vector costs O(T)."""
+
+    @abstractmethod
+    def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
+        """The entries on the bit stream: indices, each once, and their values.
+
+        Raises
+        ------
+        DecodeError
+            If the bits are not of this codec; before anything larger than `dim` allows is allocated.
+        """
+
+    @abstractmethod
+    def size(self, dim: int) -> CodeSize:
+        """Bits as a function of how many entries are sent."""
+
+    @abstractmethod
+    def max_entries(self, dim: int) -> int:
+        """The most entries that a payload holds."""
+
+    def max_size_bytes(self, dim: int) -> int:
+        """The longest payload of a vector of that dimension."""
+        size = self.size(dim)
+        return math.ceil((size.count_bit + float(size.paper_bit(self.max_entries(dim)))) / 8)
+
+    def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
+        """The vector on the bit stream, float64, shape (dim,)."""
+        indices, values = self.read_entries(src, dim, key)
+        x = np.zeros(dim)
+        x[indices] = values
+        return x
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
+        """acc += scale * decode(data, acc.size), touching only the entries that were sent."""
+        src = BitReader(data)
+        indices, values = self.read_entries(src, acc.size, key)
+        src.finish()
+        acc[indices] += scale * values
+
+
+class ValueCode(SparseCompressor):
+    """Kept coordinates as floats: count, indices, values.
+
+    Payload: lg(d+1) + T (lg d + FPP) bits, of which the papers count T (lg d + FPP).
+    """
+
+    float_bit: FloatBit
+
+    @abstractmethod
+    def support(self, x: Array) -> Indices:
+        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
+
+    def check(self, x: Array) -> None:
+        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
+
+    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+        """Append count, indices and values of the support."""
+        support = self.support(x)
+        values = self.rounded(x[support], self.float_bit, support)
+        write_count(out, support.size, x.size)
+        write_indices(out, support, x.size)
+        out.floats(values, self.float_bit)
+        return PaperBits(support.size * lg(x.size), support.size * self.float_bit)
+
+    def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
+        """The entries on the bit stream."""
+        count = read_count(src, dim)
+        return read_indices(src, count, dim), src.floats(count, self.float_bit)
+
+    def size(self, dim: int) -> CodeSize:
+        """p0 = 0, p1 = lg d + FPP."""
+        return CodeSize(paper0_bit=0, entry_bit=lg(dim) + self.float_bit, count_bit=lg(dim + 1))
+
+
+class SignCode(SparseCompressor):
+    """Kept coordinates as signs of one scale: count, scale, indices, signs; the count alone where nothing is kept.
+
+    The scale is S(T)/T, the mean magnitude of what is kept: the multiple of the signs that is nearest to x.
+
+    Payload: lg(d+1) + FPP + T (lg d + 1) bits, lg(d+1) where T = 0; the papers count FPP + T (lg d + 1).
+    """
+
+    float_bit: FloatBit
+
+    @abstractmethod
+    def support(self, x: Array) -> Indices:
+        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
+
+    def check(self, x: Array) -> None:
+        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
+
+    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+        """Append count, scale, indices and signs of the support."""
+        support = self.support(x)
+        write_count(out, support.size, x.size)
+        if support.size == 0:
+            return PaperBits()
+        kept = x[support].astype(np.float64)
+        self.require_finite(kept, support)
+        scale = self.rounded(np.array([mean_magnitude(kept)]), self.float_bit, what="scale")
+        out.floats(scale, self.float_bit)
+        write_indices(out, support, x.size)
+        out.signs(kept < 0)
+        return PaperBits(support.size * lg(x.size), self.float_bit + support.size)
+
+    def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
+        """The entries on the bit stream."""
+        count = read_count(src, dim)
+        if count == 0:
+            return np.zeros(0, np.int64), np.zeros(0)
+        scale = read_scale(src, self.float_bit)
+        indices = read_indices(src, count, dim)
+        return indices, np.where(src.signs(count), -scale, scale)
+
+    def size(self, dim: int) -> CodeSize:
+        """p0 = FPP, p1 = lg d + 1."""
+        return CodeSize(paper0_bit=self.float_bit, entry_bit=lg(dim) + 1, count_bit=lg(dim + 1))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How many entries a code keeps: `k`, or a `fraction` of the dimension rounded down, but one at least."""
+
+    k: PositiveInt | None = None
+    fraction: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        if (self.k is None) == (self.fraction is None):
+            got = "neither" if self.k is None else "both"
+            raise ConfigError([Fault(("k",), "either k or fraction is needed", got)])
+
+    def max_entries(self, dim: int) -> int:
+        """k for a vector of that dimension."""
+        if self.k is not None:
+            return min(self.k, dim)
+        # 0.29 * 100 is a little less than 29 in floats and 29 in decimals.
+        return max(1, math.floor(round((self.fraction or 0.0) * dim, 6)))
+
+
+def mean_magnitude(values: Floats) -> float:
+    """mean |v_i| of finite numbers, also where their sum is beyond float64."""
+    magnitudes = np.abs(values)
+    with np.errstate(over="ignore"):
+        total = float(np.add.reduce(magnitudes))
+    if math.isfinite(total):
+        return total / values.size
+    return float(np.add.reduce(magnitudes / values.size))
+
+
+def read_scale(src: BitReader, float_bit: FloatBit) -> float:
+    """One number that no encoder writes with a minus.
+
+    Raises
+    ------
+    DecodeError
+        If it is negative or not finite.
+    """
+    scale = float(src.floats(1, float_bit)[0])
+    if scale < 0:
+        raise DecodeError(f"payload: a scale is 0 or more. Got {scale}.")
+    return scale

@@ -1,0 +1,74 @@
+"""Signs of just so many entries that their magnitudes add up to the vector's norm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from algorithms.compressors import _select
+from algorithms.compressors._base import squared_norm
+from algorithms.compressors._bits import FloatBit
+from algorithms.compressors._sparse import SignCode
+from netsim.interfaces import Array, Indices
+from netsim.registry import component
+
+
+@component("compressor")
+@dataclass(frozen=True)
+class Alistarh(SignCode):
+    """`sign_top_k` at T_A, the smallest T with S(T) >= ||x||, S(T) the sum of the T largest magnitudes.
+
+    T_A <= ceil(sqrt(d)), so with beta = S(T)^2 / (T ||x||^2) >= 1/T_A it is a contraction with delta = 1/ceil(sqrt(d)).
+
+    Payload: lg(d+1) bits for T, FPP for the scale, lg d for each index, one for each sign, in that order; only T where
+    it is 0. The paper counts FPP + T (lg d + 1).
+
+    Deviation: the scale is S(T)/T, not ||x||; see `sign_top_k`.
+
+    Parameters
+    ----------
+    float_bit
+        FPP, bits of the scale: 64, 32 or 16 (IEEE 754).
+
+    References
+    ----------
+    Alistarh, Grubic, Li, Tomioka, Vojnovic, "QSGD: communication-efficient SGD via gradient quantization and encoding",
+    NeurIPS 2017, quantised gradient descent.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> payload = Alistarh().encode(np.array([3.0, -2.0, 1.0, 0.0]), np.random.default_rng(1))
+    >>> Alistarh().decode(payload.data, 4).tolist()
+    [2.5, -2.5, 0.0, 0.0]
+    """
+
+    float_bit: FloatBit = 32
+
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64})
+
+    def support(self, x: Array) -> Indices:
+        """The T_A largest entries, ascending."""
+        largest = _select.top_k(x, self.max_entries(x.size))
+        if largest.size == 0:
+            return largest
+        self.require_finite(x[largest], largest)
+        magnitudes = np.abs(x[largest].astype(np.float64))
+        # In units of the largest entry nothing overflows, whatever the vector's scale.
+        peak = float(magnitudes.max())
+        order = np.argsort(-magnitudes, kind="stable")
+        sums = np.add.accumulate(magnitudes[order] / peak)
+        enough = int(np.searchsorted(sums, math.sqrt(squared_norm(x, peak)))) + 1
+        return np.sort(largest[order[:enough]])
+
+    def max_entries(self, dim: int) -> int:
+        """ceil(sqrt(dim)), which T_A never exceeds."""
+        return math.isqrt(dim - 1) + 1
+
+    def contraction(self, dim: int) -> float:
+        """delta = 1/ceil(sqrt(d))."""
+        return 1 / self.max_entries(dim)

@@ -1,0 +1,215 @@
+"""A random subset of the entries, drawn with the probabilities that lose least for their expected number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.compressors._base import PaperBits
+from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
+from algorithms.compressors._draws import uniforms
+from algorithms.compressors._indices import read_count, read_indices, write_count, write_indices
+from algorithms.compressors._sizes import CodeSize, lg
+from algorithms.compressors._sparse import Floats, SparseCompressor, read_scale
+from netsim.errors import DecodeError
+from netsim.fields import PositiveFloat
+from netsim.interfaces import Array, Indices, Key
+from netsim.registry import component
+
+
+def optimal_level(x: Array, budget: float) -> float:
+    """1/lambda of the optimal probabilities p_i = min(1, lambda |x_i|) with sum p_i = budget.
+
+    With s the smallest number for which (T - s) |x_(s+1)| <= R_s, the s largest entries have p = 1 and
+    1/lambda = R_s / (T - s), where R_s is the sum of the other magnitudes. Found without a sort: entries with
+    (T - s) |x_i| > R_s move over to the s largest until there are none.
+
+    Parameters
+    ----------
+    x
+        Finite, not all zero, shape (d,).
+    budget
+        T > 0, a real number; from the number of nonzeros on, every nonzero entry has p = 1.
+
+    Examples
+    --------
+    >>> optimal_level(np.array([4.0, -1.0, 1.0, 0.0]), 2.0)
+    2.0
+    """
+    magnitudes = np.abs(x[x != 0]).astype(np.float64)
+    if budget >= magnitudes.size:
+        return float(magnitudes.min())
+    # In units of the largest entry no sum overflows.
+    peak = float(magnitudes.max())
+    rest, left = magnitudes / peak, budget
+    while True:
+        total = float(np.add.reduce(rest))
+        saturated = left * rest > total
+        count = int(np.count_nonzero(saturated))
+        if count == 0 or count >= left:  # the latter only by rounding
+            return total / left * peak
+        left -= count
+        rest = rest[~saturated]
+
+
+def probabilities(x: Array, level: float) -> Floats:
+    """p_i = min(1, |x_i| / level), shape (d,)."""
+    return np.minimum(np.abs(x).astype(np.float64, copy=False) / level, 1.0)
+
+
+def omega(x: Array, budget: npt.ArrayLike) -> Floats:
+    """||x||^2 / E||Q||^2 with the optimal probabilities, for each budget; 1 where x = 0.
+
+    Concave and increasing in the budget T, 0 at 0, 1 from T = nonzeros on; T ||x||^2 / ||x||_1^2 as long as
+    T <= ||x||_1 / max|x|; never below T/d.
+
+    Parameters
+    ----------
+    x
+        Finite, shape (d,).
+    budget
+        T >= 0, of any shape, which the result has too.
+
+    Examples
+    --------
+    >>> omega(np.array([4.0, -1.0, 1.0, 0.0]), [0.5, 2.0, 3.0]).round(3).tolist()
+    [0.25, 0.9, 1.0]
+    """
+    t = np.asarray(budget, np.float64)
+    magnitudes = np.sort(np.abs(x[x != 0]).astype(np.float64))[::-1]
+    if magnitudes.size == 0:
+        return np.ones_like(t)
+    magnitudes = magnitudes / magnitudes[0]
+    rest = np.add.accumulate(magnitudes[::-1])[::-1]
+    squares = np.concatenate([[0.0], np.add.accumulate(np.square(magnitudes))])
+    # s entries are saturated for budgets up to s + R_s / |x_(s+1)|, which never decreases in s.
+    reach = np.arange(magnitudes.size) + rest / magnitudes
+    s = np.minimum(np.searchsorted(reach, t), magnitudes.size - 1)
+    inside = (t > 0) & (t < magnitudes.size)
+    moment = squares[s] + rest[s] ** 2 / np.where(inside, t - s, 1.0)
+    return np.where(inside, squares[-1] / moment, np.where(t > 0, 1.0, 0.0))
+
+
+@component("compressor")
+@dataclass(frozen=True)
+class StochasticSparsification(SparseCompressor):
+    """Q_i = x_i / p_i with probability p_i = min(1, lambda |x_i|), else 0, independently; sum p_i = budget.
+
+    Unbiased; of all probabilities with that sum these have the smallest E||Q||^2 = sum x_i^2 / p_i, which is
+    ||x||^2 / omega(T) with omega(T) >= T/d, so w = d/T - 1. Every hit with p_i < 1 decodes to sign(x_i) / lambda.
+
+    Payload, N entries hit, N1 of them with p_i = 1, N0 with p_i < 1:
+
+    - ``plain``: lg(d+1) for N, lg d for each index, FPP for each value. The papers count N (lg d + FPP).
+    - ``hybrid``: lg(d+1) for each of N1 and N0, then, unless both are 0, FPP for 1/lambda, lg d for each of the N1 and
+      then of the N0 indices, FPP for each of the N1 values, one for each of the N0 signs. The papers count
+      FPP + N1 (lg d + FPP) + N0 (lg d + 1).
+
+    The draws have 53 bits; rounding 1/lambda to float32 biases by 2**-24 of an entry at most.
+
+    Parameters
+    ----------
+    budget
+        T > 0, the expected number of entries, a real number; more than there are nonzeros sends all of them.
+    wire
+        ``plain`` or ``hybrid``.
+    float_bit
+        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
+
+    References
+    ----------
+    Wangni, Wang, Liu, Zhang, "Gradient sparsification for communication-efficient distributed optimization",
+    NeurIPS 2018 (hybrid code). Wang, Sievert, Charles, Liu, Wright, Papailiopoulos, "ATOMO", NeurIPS 2018 (budget
+    form). Khirirat, Magnusson, Aytekin, Johansson, "A flexible framework for communication-efficient machine learning",
+    AAAI 2021, stochastic sparsification SS.
+
+    Examples
+    --------
+    >>> codec = StochasticSparsification(budget=2.0)
+    >>> payload = codec.encode(np.array([4.0, -1.0, 1.0, 0.0]), np.random.default_rng(4))
+    >>> codec.decode(payload.data, 4).tolist()
+    [4.0, 0.0, 2.0, 0.0]
+    """
+
+    budget: PositiveFloat
+    wire: Literal["plain", "hybrid"] = "plain"
+    float_bit: FloatBit = 32
+
+    is_unbiased: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"budget": 3.5},
+        {"budget": 3.5, "wire": "hybrid"},
+        {"budget": 0.5, "float_bit": 64},
+    )
+
+    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+        """Draw, and append what was hit."""
+        places = np.flatnonzero(x)
+        level = optimal_level(x, self.budget) if places.size else 1.0
+        p = probabilities(x[places], level)
+        hit = uniforms(key, places) < p
+        places, p = places[hit], p[hit]
+        kept = x[places].astype(np.float64, copy=False)
+        if self.wire == "hybrid":
+            return self._write_hybrid(out, x.size, level, (places[p == 1], kept[p == 1]), (places[p < 1], kept[p < 1]))
+        values = self.rounded(np.where(p < 1, np.copysign(level, kept), kept), self.float_bit, places)
+        write_count(out, places.size, x.size)
+        write_indices(out, places, x.size)
+        out.floats(values, self.float_bit)
+        return PaperBits(places.size * lg(x.size), places.size * self.float_bit)
+
+    def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
+        """The entries on the bit stream."""
+        if self.wire == "hybrid":
+            return self._read_hybrid(src, dim)
+        count = read_count(src, dim)
+        return read_indices(src, count, dim), src.floats(count, self.float_bit)
+
+    def size(self, dim: int) -> CodeSize:
+        """p0 = 0, p1 = lg d + FPP; of ``hybrid`` an upper bound, met where every entry has p = 1."""
+        if self.wire == "hybrid":
+            return CodeSize(self.float_bit, lg(dim) + self.float_bit, 2 * lg(dim + 1))
+        return CodeSize(0, lg(dim) + self.float_bit, lg(dim + 1))
+
+    def max_entries(self, dim: int) -> int:
+        """All of them."""
+        return dim
+
+    def variance_bound(self, dim: int) -> float:
+        """w = d/T - 1, and 0 from T = d on."""
+        return max(dim / self.budget - 1.0, 0.0)
+
+    def _write_hybrid(
+        self, out: BitWriter, dim: int, level: float, sure: tuple[Indices, Floats], drawn: tuple[Indices, Floats]
+    ) -> PaperBits:
+        n1, n0 = sure[0].size, drawn[0].size
+        write_count(out, n1, dim)
+        write_count(out, n0, dim)
+        if n1 + n0 == 0:
+            return PaperBits()
+        scale = self.rounded(np.array([level]), self.float_bit, what="1/lambda")
+        values = self.rounded(sure[1], self.float_bit, sure[0])
+        out.floats(scale, self.float_bit)
+        write_indices(out, sure[0], dim)
+        write_indices(out, drawn[0], dim)
+        out.floats(values, self.float_bit)
+        out.signs(drawn[1] < 0)
+        return PaperBits((n1 + n0) * lg(dim), self.float_bit * (1 + n1) + n0)
+
+    def _read_hybrid(self, src: BitReader, dim: int) -> tuple[Indices, Floats]:
+        n1, n0 = read_count(src, dim), read_count(src, dim)
+        if n1 + n0 > dim:
+            raise DecodeError(f"payload: at most {dim} entries fit. Got counts of {n1} and {n0}.")
+        if n1 + n0 == 0:
+            return np.zeros(0, np.int64), np.zeros(0)
+        level = read_scale(src, self.float_bit)
+        sure, drawn = read_indices(src, n1, dim), read_indices(src, n0, dim)
+        indices = np.concatenate([sure, drawn])
+        if np.unique(indices).size < indices.size:
+            raise DecodeError("payload: an index stands for one entry. Got one twice.")
+        values = src.floats(n1, self.float_bit)
+        return indices, np.concatenate([values, np.where(src.signs(n0), -level, level)])

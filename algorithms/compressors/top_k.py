@@ -1,0 +1,60 @@
+"""The k entries of largest magnitude."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from algorithms.compressors import _select
+from algorithms.compressors._bits import FloatBit
+from algorithms.compressors._sparse import Kept, ValueCode
+from netsim.interfaces import Array, Indices
+from netsim.registry import component
+
+
+@component("compressor")
+@dataclass(frozen=True)
+class TopK(Kept, ValueCode):
+    """Q(x) = x on the T = min(k, nonzeros) entries of largest |x_i|, ties to the lowest index; 0 elsewhere.
+
+    With A(T) the sum of their squares, ||Q - x||^2 = (1 - alpha) ||x||^2 and <x, Q> = ||Q||^2, where
+    alpha = A(T) / ||x||^2 >= k/d, so it is a contraction with delta = k/d.
+
+    Payload: lg(d+1) bits for T, lg d for each index, FPP for each value, in that order. The paper counts
+    T (lg d + FPP).
+
+    Parameters
+    ----------
+    k
+        Entries to keep; more than d means all of them.
+    fraction
+        Instead of `k`: this share of d, rounded down, but at least one.
+    float_bit
+        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
+
+    References
+    ----------
+    Stich, Cordonnier, Jaggi, "Sparsified SGD with memory", NeurIPS 2018. Khirirat, Magnusson, Aytekin, Johansson,
+    "A flexible framework for communication-efficient machine learning", AAAI 2021, sparsification S.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> codec = TopK(k=2)
+    >>> payload = codec.encode(np.array([0.5, -3.0, 0.0, 2.0]), np.random.default_rng(1))
+    >>> codec.decode(payload.data, 4).tolist(), payload.paper_bit
+    ([0.0, -3.0, 0.0, 2.0], 68.0)
+    """
+
+    float_bit: FloatBit = 32
+
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"k": 3}, {"fraction": 0.1}, {"k": 5, "float_bit": 64})
+
+    def support(self, x: Array) -> Indices:
+        """The T largest entries, ascending."""
+        return _select.top_k(x, self.max_entries(x.size))
+
+    def contraction(self, dim: int) -> float:
+        """delta = k/d."""
+        return self.max_entries(dim) / dim

@@ -10,7 +10,7 @@ NS_PER_S = 1_000_000_000
 
 # Longest suffix first: `_flop_per_s` also ends in `_s`.
 UNITS = {
-    "_flop_per_s": "flop/s",
+    "flop_per_s": "flop/s",
     "_bytes": "byte",
     "_flop": "flop",
     "_bit": "bit",

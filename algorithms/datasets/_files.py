@@ -1,0 +1,138 @@
+"""Files that datasets read: where they are wanted, whether they are there, and what to say where they are not."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that netsim does not bring along.
+
+    Parameters
+    ----------
+    path
+        Where it is wanted, below the data folder (``data_dir`` of the dataset, or the environment variable
+        NETSIM_DATA), or an absolute path.
+    note
+        What it is, with its size and licence.
+    sha256
+        Of the file, in hexadecimal; '' where any content will do.
+    url
+        Where it can be had; '' where netsim knows of no place.
+    """
+
+    path: str
+    note: str
+    sha256: str = ""
+    url: str = ""
+
+
+class FileDataset(Protocol):
+    """What ``netsim data`` asks of every dataset."""
+
+    def wants(self) -> tuple[DataFile, ...]:
+        """Files of which one is enough, best first; empty where the installation or a seed is enough."""
+
+    def found(self) -> Path | None:
+        """The file or folder that `load` would read; None where it is missing or none is needed."""
+
+
+class NeedsNoFile:
+    """A dataset for which the installation or a seed is enough."""
+
+    def wants(self) -> tuple[DataFile, ...]:
+        """No file."""
+        return ()
+
+    def found(self) -> Path | None:
+        """None: nothing is needed."""
+        return None
+
+
+def data_folder(data_dir: str | None) -> Path | None:
+    """`data_dir`, else the folder that NETSIM_DATA names, else None."""
+    name = data_dir or os.environ.get("NETSIM_DATA")
+    return Path(name).expanduser() if name else None
+
+
+def find(files: Sequence[DataFile], data_dir: str | None = None) -> Path | None:
+    """The first of `files` that exists below the data folder, or else as its path stands."""
+    folder = data_folder(data_dir)
+    for file in files:
+        own = Path(file.path).expanduser()
+        for path in [folder / own, own] if folder else [own]:
+            if path.exists():
+                return path
+    return None
+
+
+def require(name: str, files: Sequence[DataFile], data_dir: str | None = None) -> Path:
+    """`find`, with a `DataError` that says what to put where."""
+    path = find(files, data_dir)
+    if path is None:
+        folder = data_folder(data_dir)
+        place = (
+            f"in {folder}" if folder else "in the folder that data_dir or the environment variable NETSIM_DATA names"
+        )
+        absolute = Path(files[0].path).expanduser().is_absolute()
+        wanted = " or ".join(file.path for file in files)
+        url = f", from {files[0].url}" if files[0].url else ""
+        where = "" if absolute else f" {place}"
+        raise DataError(f"{name}: {wanted} is needed{where} ({files[0].note}{url}). Got no such file.")
+    return path
+
+
+def check_sha256(name: str, path: Path, expected: str) -> None:
+    """Raise `DataError` unless the file has that digest; '' expects nothing."""
+    if not expected:
+        return
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != expected:
+        raise DataError(
+            f"{name}: {path} is needed with the sha256 {expected}; put an undamaged copy there. Got {digest}."
+        )
+
+
+def sklearn_file(name: str, file: str) -> bytes:
+    """A data file of the installed scikit-learn, read without importing the package (which takes a second)."""
+    spec = importlib.util.find_spec("sklearn")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    path = Path(folders[0], "datasets", "data", file) if folders else None
+    if path is None or not path.is_file():
+        got = f"no {path}" if path else "no scikit-learn here; pip install scikit-learn"
+        raise DataError(f"{name}: the file datasets/data/{file} of scikit-learn is needed. Got {got}.")
+    return path.read_bytes()
+
+
+def table(name: str, text: bytes, columns: int) -> npt.NDArray[np.float64]:
+    """Comma-separated numbers as an array of shape (rows, columns)."""
+    try:
+        numbers = np.fromstring(text.replace(b"\n", b",").rstrip(b",").decode("ascii"), sep=",")
+        return numbers.reshape(-1, columns)
+    except (ValueError, DeprecationWarning) as error:
+        raise DataError(f"{name}: lines of {columns} numbers are needed in scikit-learn's file. Got {error}.") from None
+
+
+def to_signs(labels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Two classes become -1 (the smaller label) and 1; other numbers of classes stay as they are.
+
+    Examples
+    --------
+    >>> to_signs(np.array([2.0, 1.0, 2.0])).tolist()
+    [1.0, -1.0, 1.0]
+    """
+    classes = np.unique(labels)
+    return np.where(labels == classes[-1], 1.0, -1.0) if classes.size == 2 else labels

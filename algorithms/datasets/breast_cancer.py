@@ -1,0 +1,51 @@
+"""Wisconsin diagnostic breast cancer: 569 tumours, 30 measurements, benign or malignant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from algorithms.datasets._files import NeedsNoFile, sklearn_file, table
+from netsim.interfaces import Data
+from netsim.registry import component
+
+
+@component("dataset")
+@dataclass(frozen=True)
+class BreastCancer(NeedsNoFile):
+    """Breast cancer, from scikit-learn's file: n = 569, d = 31, dense.
+
+    Every measurement is shifted and scaled to mean 0 and variance 1 (over all samples); a last column of
+    ones is the bias. Label 1 is benign (357 samples), -1 malignant (212).
+
+    References
+    ----------
+    Street, Wolberg, Mangasarian, "Nuclear feature extraction for breast tumor diagnosis", 1993.
+
+    Examples
+    --------
+    >>> BreastCancer().load(np.random.default_rng(0)).features.shape
+    (569, 31)
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    def load(self, rng: np.random.Generator) -> Data:
+        """Read the file; `rng` is not used.
+
+        Raises
+        ------
+        DataError
+            If scikit-learn's file is missing or damaged.
+        """
+        text = sklearn_file("breast_cancer", "breast_cancer.csv").partition(b"\n")[2]
+        numbers = table("breast_cancer", text, 31)
+        raw = numbers[:, :-1]
+        scaled = (raw - raw.mean(0)) / raw.std(0)
+        features = np.column_stack([scaled, np.ones(len(scaled))])
+        return Data(features, np.where(numbers[:, -1] == 1, 1.0, -1.0), "breast_cancer")

@@ -1,0 +1,41 @@
+"""Samples in their order, in equal blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.partitions._checks import check_nodes
+from netsim.interfaces import Indices
+from netsim.registry import component
+
+
+@component("partition")
+@dataclass(frozen=True)
+class Contiguous:
+    """Node 0 gets the first block of rows, node 1 the next; sizes differ by at most one, the larger first.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in Contiguous().split(np.ones(5), 2, np.random.default_rng(0))]
+    [[0, 1, 2], [3, 4]]
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Sorted rows of each node; `rng` is not used.
+
+        Raises
+        ------
+        ConfigError
+            With more nodes than samples.
+        """
+        check_nodes(nodes, labels.size)
+        return np.array_split(np.arange(labels.size), nodes)

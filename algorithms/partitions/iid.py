@@ -1,0 +1,41 @@
+"""Samples dealt at random, in equal shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.partitions._checks import check_nodes
+from netsim.interfaces import Indices
+from netsim.registry import component
+
+
+@component("partition")
+@dataclass(frozen=True)
+class Iid:
+    """A uniformly random split; sizes differ by at most one.
+
+    Examples
+    --------
+    >>> sorted(rows.size for rows in Iid().split(np.ones(5), 2, np.random.default_rng(0)))
+    [2, 3]
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Sorted rows of each node.
+
+        Raises
+        ------
+        ConfigError
+            With more nodes than samples.
+        """
+        check_nodes(nodes, labels.size)
+        return [np.sort(rows) for rows in np.array_split(rng.permutation(labels.size), nodes)]

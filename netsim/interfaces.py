@@ -89,7 +89,7 @@ class Command(Generic[T]):
 
     __slots__ = ()
 
-    def __await__(self) -> Generator[Command[Any], Any, T]:
+    def __await__(self) -> Generator[Command[Any], T, T]:
         return (yield self)
 
 

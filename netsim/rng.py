@@ -75,4 +75,4 @@ def philox(key: int, counter_high: int, counter_low: npt.NDArray[np.uint64]) -> 
 
 def uniforms(key: int, counter_high: int, counter_low: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
     """One uniform in [0, 1) for each counter, of 32 bits: word 0 of `philox` times 2**-32."""
-    return philox(key, counter_high, counter_low)[:, 0] * 2.0**-32
+    return philox(key, counter_high, counter_low)[:, 0].astype(np.float64) * 2.0**-32

@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
-
 from algorithms.agents._star import AveragingServer, FloatBit, StepSize, receive_model, step_rule
 from algorithms.compressors.alistarh import Alistarh as AlistarhCode
-from algorithms.compressors.alistarh import alistarh_budget
 from algorithms.compressors.identity import Identity
 from netsim.interfaces import Agent, Context, Gradient, Report, Send
 from netsim.registry import component
@@ -63,5 +60,7 @@ class AlistarhWorker:
         while True:
             round, x = await receive_model(self.model, self.ctx.facts.dim)
             g = await Gradient(at=x)
-            await Report(round + 1, metrics={"budget": float(alistarh_budget(np.abs(g)))})
-            await Send(self.ctx.server, self.code.encode(g, self.ctx.rng()), round)
+            upload = self.code.encode(g, self.ctx.rng())
+            # Values are one 32-bit scale and a sign per kept coordinate.
+            await Report(round + 1, metrics={"budget": max(upload.value_bit - 32.0, 0.0)})
+            await Send(self.ctx.server, upload, round)

@@ -70,16 +70,16 @@ class FixedBudgetWorker:
         self.code = budget_code(algorithm.variant, algorithm.float_bit, algorithm.step_size)
         self.model = Identity(algorithm.model_bit)
         dim = ctx.facts.dim
-        if algorithm.budget == "one_packet":
-            self.budget = one_packet_budget(self.code.size(dim), ctx.link(ctx.server).cost("packet"), dim)
-        else:
+        if isinstance(algorithm.budget, int):
             self.budget = min(algorithm.budget, dim)
+        else:
+            self.budget = one_packet_budget(self.code.size(dim), ctx.link(ctx.server).cost("packet"), dim)
 
     async def run(self) -> None:
         while True:
             round, x = await receive_model(self.model, self.ctx.facts.dim)
             g = await Gradient(at=x)
-            budget = float(min(self.budget, np.count_nonzero(g)))
+            budget = float(min(self.budget, int(np.count_nonzero(g))))
             gain = float(progress(g, self.algorithm.variant, np.array([budget]))[0]) if budget else 0.0
             await Report(round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, self.code.encode(g, budget, gain, self.ctx.rng()), round)

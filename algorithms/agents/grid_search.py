@@ -145,12 +145,13 @@ class GridSearchWorker:
                 continue
             g = await Gradient(at=self.model.decode(message.data[:-BUDGET_BYTES], dim))
             told = int(np.frombuffer(message.data[-BUDGET_BYTES:], np.uint32)[0])
-            budget = float(min(told, np.count_nonzero(g)))
+            budget = float(min(told, int(np.count_nonzero(g))))
             gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
             await Send(self.ctx.server, self.code.encode(g, budget, gain, self.ctx.rng()), message.round)
 
 
 def budget_cost(budget: int, size: CodeSize, cost: CostModel) -> float:
     """The cost of one upload of `budget` entries."""
-    of_basis = {"count": np.float64(budget), "paper": size.paper_bit(budget), "message": size.message_bit(budget)}
-    return float(cost(of_basis[cost.basis]))
+    t = np.array([float(budget)])
+    of_basis = {"count": t, "paper": size.paper_bit(t), "message": size.message_bit(t)}
+    return float(cost(of_basis[cost.basis])[0])

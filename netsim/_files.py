@@ -77,8 +77,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
             (part / name).write_bytes(data)
             _flush(part / name)
         _flush(part)
-        if folder.exists():
-            shutil.rmtree(folder)
+        remove(folder)
         os.replace(part, folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,336 @@
+"""A scenario becomes runs, runs become a folder of results; what is finished is not done again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netsim import __version__, _files, _pool
+from netsim import scenario as scenarios
+from netsim import summary as summaries
+from netsim._arrow import numbers
+from netsim._merge import merge
+from netsim._progress import watcher
+from netsim._runs import Record, Run, Store, close_problems, open_problem, plan
+from netsim.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from netsim.scenario import Scenario
+
+MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes there
+RUNS = "runs"
+TABLES = ("rounds", "messages", "energy", "efficiency")
+COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
+MERGED = (*(f"{name}.parquet" for name in TABLES), "summary.csv", "report.html")
+PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
+
+
+class Interrupted(KeyboardInterrupt):
+    """A study was interrupted; its text says how to go on."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A folder that `run` has written; frames are read when first asked for.
+
+    Parameters
+    ----------
+    folder
+        Where it is.
+    """
+
+    folder: Path
+
+    @functools.cached_property
+    def manifest(self) -> Mapping[str, Any]:
+        """What ``manifest.json`` says."""
+        manifest: Mapping[str, Any] = json.loads((self.folder / "manifest.json").read_text())
+        return manifest
+
+    @property
+    def runs(self) -> Sequence[Mapping[str, Any]]:
+        """One mapping per run, in order: label, algorithm, replication, point, hash, status, sentence, ..."""
+        runs: Sequence[Mapping[str, Any]] = self.manifest["runs"]
+        return runs
+
+    @property
+    def ok(self) -> bool:
+        """True where no run failed or stalled; a target that was not reached is no failure."""
+        return not any(run["status"] in ("failed", "stalled") for run in self.runs)
+
+    @functools.cached_property
+    def rounds(self) -> pd.DataFrame:
+        """``rounds.parquet``."""
+        return self._frame("rounds")
+
+    @functools.cached_property
+    def messages(self) -> pd.DataFrame:
+        """``messages.parquet``.
+
+        Raises
+        ------
+        ConfigError
+            If the scenario did not record messages.
+        """
+        return self._frame("messages")
+
+    @functools.cached_property
+    def summary(self) -> pd.DataFrame:
+        """``summary.csv``; see `netsim.summary.rows`."""
+        import pandas as pd
+
+        return pd.DataFrame(self.summary_rows)
+
+    @functools.cached_property
+    def summary_rows(self) -> list[summaries.Row]:
+        """``summary.csv`` as one mapping per row."""
+        return summaries.from_csv((self.folder / "summary.csv").read_text())
+
+    def summary_text(self) -> str:
+        """The summary as a table for a terminal, one per sweep point."""
+        return summaries.to_text(self.summary_rows)
+
+    def _frame(self, name: str) -> pd.DataFrame:
+        import pandas as pd
+
+        path = self.folder / f"{name}.parquet"
+        if not path.is_file():
+            raise ConfigError(f"{self.folder}: no {name} were recorded; set record.{name}: true in the scenario")
+        return pd.read_parquet(path)
+
+
+def run(
+    scenario: Scenario,
+    out_dir: str | Path,
+    jobs: int = 1,
+    resume: bool = False,
+    plugins: Sequence[str] = (),
+    dask: str | None = None,
+    command: Sequence[str] = (),
+    show: bool = False,
+) -> Results:
+    """Do all runs of a scenario and write a folder of results.
+
+    A run is one algorithm at one sweep point in one replication. Each is kept under ``out_dir/runs`` by the hash of all
+    that decides its bytes: the point's scenario, the algorithm, the replication, the code of netsim and of plugins, the
+    files that ``path`` keys name and the versions of the libraries, but not the label or the other algorithms. Equal
+    runs are done once. No file there is ever half-written.
+
+    Parameters
+    ----------
+    scenario
+        What to do.
+    out_dir
+        Where to. Without `resume` the results in it are replaced once the data have been checked.
+    jobs
+        Processes; 0: one per core. The results do not depend on it.
+    resume
+        Keep the finished runs of an earlier, interrupted or different, study in `out_dir` that this one has too.
+    plugins
+        Files of components; already loaded here.
+    dask
+        Address of a Dask scheduler to do the runs instead of processes.
+    command
+        For the manifest.
+    show
+        Show progress on stderr.
+
+    Raises
+    ------
+    ConfigError
+        If the data of a problem are missing or damaged, or if `out_dir` is a file, somebody else's folder, in use by
+        another study, or cannot be written (a full disk).
+    Interrupted
+        After Ctrl-C; what is finished is kept.
+    """
+    folder, start_s, started = Path(out_dir), time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
+    _check_folder(folder)
+    with _pool.one_thread():
+        scenarios.check_data(scenario, open_problem)
+        runs = plan(scenario, plugins)
+        facts = {**_facts(scenario, runs), "command": list(command), "plugins": list(plugins), "started": started}
+        with _locked(folder):
+            with _files.writing(folder):
+                store = _prepare(folder, scenario, runs, resume, facts)
+            records = _do(folder, runs, store, resume, jobs, plugins, dask, show)
+            ends = [{**_names(run), **dataclasses.asdict(records[run.hash])} for run in runs]
+            with _files.writing(folder):
+                _merge(folder, runs, store, records)
+                facts |= {"complete": True, "wall_s": time.perf_counter() - start_s, "runs": ends}
+                _files.write(folder / "manifest.json", _to_json(facts))
+            if any(store.tables(run.hash) for run in runs):
+                _report(folder)
+    return Results(folder)
+
+
+# --- the folder -------------------------------------------------------------------------------------
+
+
+def _check_folder(folder: Path) -> None:
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"{folder}: the output is a folder. Got a file{'' if there == folder else f' at {there}'}")
+    if there == folder and any(folder.iterdir()) and not _is_ours(folder):
+        raise ConfigError(f"{folder}: the folder is not empty and netsim did not write it; choose another one")
+
+
+def _is_ours(folder: Path) -> bool:
+    if (folder / MARK).exists():
+        return True
+    try:
+        return "netsim" in json.loads((folder / "manifest.json").read_text())
+    except (OSError, ValueError, TypeError):
+        return False
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Make the folder and keep other studies out of it; the lock ends with this process, however that ends."""
+    import fcntl
+
+    with _files.writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        mark = (folder / MARK).open("a")
+    with mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{folder}: another netsim run is writing there") from None
+        yield
+
+
+def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], resume: bool, facts: Mapping[str, Any]) -> Store:
+    """Take away what is to be written anew, and say what is being done."""
+    half_written = [path.name for path in folder.glob(f"{_files.ASIDE}*")]
+    for name in (*half_written, *MERGED, *(() if resume else (RUNS,))):
+        _files.remove(folder / name)
+    (folder / RUNS).mkdir(exist_ok=True)
+    _files.write(folder / "scenario.yaml", scenarios.dump_yaml(scenario))
+    _files.write(folder / "manifest.json", _to_json({**facts, "complete": False, "runs": []}))
+    store = Store(folder / RUNS)
+    store.keep_only({run.hash for run in runs})
+    return store
+
+
+def _do(
+    folder: Path,
+    runs: Sequence[Run],
+    store: Store,
+    resume: bool,
+    jobs: int,
+    plugins: Sequence[str],
+    dask: str | None,
+    show: bool,
+) -> Mapping[str, Record]:
+    """Do what is not done yet; how each run ended, by its hash."""
+    unique = {run.hash: run for run in reversed(runs)}
+    kept = {hash: record for hash in unique if resume and (record := store.load(hash))}
+    left = [run for run in runs if run.hash not in kept and run is unique[run.hash]]
+    processes = min(jobs or os.cpu_count() or 1, len(left))
+    with watcher(show, len(unique), kept) as seen:
+        try:
+            if dask is not None or processes > 1:
+                close_problems()
+            if dask is not None:
+                _pool.run_on_cluster(dask, left, store, seen, plugins)
+            elif processes > 1:
+                _pool.run_in_children(left, store, seen, processes, plugins)
+            else:
+                _pool.run_here(left, store, seen)
+        except KeyboardInterrupt:
+            done = f"{len(seen.records)} of {len(unique)} runs are finished"
+            raise Interrupted(f"{folder}: interrupted; {done}, and --resume goes on from there") from None
+    return seen.records
+
+
+def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str, Record]) -> None:
+    """Write the merged tables and the summary."""
+    tables = {run.hash: store.tables(run.hash) for run in runs}
+    for name in TABLES:
+        parts = [(run, tables[run.hash][name]) for run in runs if name in tables[run.hash]]
+        if parts or name == "rounds":
+            merge(folder / f"{name}.parquet", parts, COLUMNS if name == "rounds" else ())
+    same = dict[tuple[str, str], list[Run]]()
+    for run in runs:
+        same.setdefault((run.point, run.label), []).append(run)
+    groups = []
+    for (point, label), group in same.items():
+        outcomes = [_outcome(run, tables[run.hash].get("rounds"), records[run.hash]) for run in group]
+        algorithm, targets = group[0].entry.algorithm.name, group[0].scenario.stop.target
+        groups.append(summaries.Group(point, label, algorithm, targets, outcomes))
+    _files.write(folder / "summary.csv", summaries.to_csv(summaries.rows(groups)))
+
+
+def _outcome(run: Run, rounds: Path | None, record: Record) -> summaries.Outcome:
+    targets = run.scenario.stop.target
+    if rounds is None:
+        return summaries.nothing(record.status, targets)
+    import pyarrow as pa
+
+    with pa.memory_map(str(rounds)) as source, pa.ipc.open_file(source) as reader:
+        table = reader.read_all()
+    return summaries.outcome(lambda name: numbers(table[name]), record.status, targets)
+
+
+def _report(folder: Path) -> None:
+    from netsim import report
+
+    with _files.writing(folder):
+        report.write(folder)
+
+
+# --- the manifest -----------------------------------------------------------------------------------
+
+
+def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
+    names = "\n".join(" ".join(map(str, _names(run).values())) for run in runs)
+    return {
+        "netsim": __version__,
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "machine": {
+            "system": f"{platform.system()} {platform.release()}",
+            "architecture": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+        },
+        "scenario": scenario.name,
+        "seed": scenario.seed,
+        "replications": scenario.replications,
+        "content_hash": hashlib.sha256(names.encode()).hexdigest(),
+    }
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return ""
+
+
+def _names(run: Run) -> dict[str, Any]:
+    return {
+        "label": run.label,
+        "algorithm": run.entry.algorithm.name,
+        "point": run.point,
+        "replication": run.replication,
+        "hash": run.hash,
+    }
+
+
+def _to_json(facts: Mapping[str, Any]) -> str:
+    return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"

@@ -184,6 +184,9 @@ def schema(hint: Any, key: str = "") -> dict[str, Any]:
         return {"anyOf": [schema(a, key) for a in args]}
     if origin is Literal:
         return {"enum": list(args)}
+    if origin is tuple and args and args[-1] is not ...:
+        items = [schema(a, key) for a in args]
+        return {"type": "array", "prefixItems": items, "minItems": len(args), "maxItems": len(args)}
     if isinstance(origin, type) and issubclass(origin, Sequence):
         return {"type": "array", "items": schema(args[0], key) if args else {}}
     if isinstance(origin, type) and issubclass(origin, Mapping):

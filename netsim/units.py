@@ -8,7 +8,7 @@ from typing import Any
 
 NS_PER_S = 1_000_000_000
 
-# Longest suffix first: `_flop_per_s` also ends in `_s`.
+# Longest suffix first: `flop_per_s` also ends in `_s`.
 UNITS = {
     "flop_per_s": "flop/s",
     "_bytes": "byte",

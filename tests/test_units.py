@@ -72,8 +72,9 @@ def test_prefixes_multiply(number: float, unit: tuple[str, float]) -> None:
 @pytest.mark.parametrize(
     ("key", "unit"),
     [
-        ("rate_bps", "bit/s"), ("delay_s", "s"), ("flop_per_s", "flop/s"), ("payload_max_bit", "bit"), ("size_bytes", "byte"),
-        ("tx_w", "W"), ("tx_dbm", "dBm"), ("side_m", "m"), ("levels", None), ("nodes", None), ("a", None), ("cv", None),
+        ("rate_bps", "bit/s"), ("delay_s", "s"), ("flop_per_s", "flop/s"), ("payload_max_bit", "bit"),
+        ("size_bytes", "byte"), ("tx_w", "W"), ("tx_dbm", "dBm"), ("side_m", "m"),
+        ("levels", None), ("nodes", None), ("a", None), ("cv", None),
     ],
 )  # fmt: skip
 def test_the_suffix_of_a_key_is_its_unit(key: str, unit: str | None) -> None:

@@ -1,0 +1,86 @@
+"""The few pieces of HTML that every section is made of. Texts come in escaped or as HTML, as each says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netsim._page import svg
+from netsim._page.words import escape
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its id, its name in the list of sections, its heading and its HTML; '' leaves it out."""
+
+    key: str
+    name: str
+    title: str
+    body: str
+
+    def show(self) -> str:
+        """The section as HTML."""
+        return f'<section id="{self.key}"><h2>{escape(self.title)}</h2>{self.body}</section>' if self.body else ""
+
+
+def paragraph(html: str, kind: str = "") -> str:
+    """A paragraph of HTML, with a class where given."""
+    return f'<p class="{kind}">{html}</p>' if kind else f"<p>{html}</p>"
+
+
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+    """A table that scrolls inside its own box; the first cell of each row heads it.
+
+    Parameters
+    ----------
+    caption
+        Plain text.
+    header
+        Column headings, HTML.
+    rows
+        Cells, HTML; a cell that begins with ``<td`` or ``<th`` is taken as it is.
+    kind
+        A class.
+    """
+    top = "".join(f'<th scope="col">{cell}</th>' for cell in header)
+    lines = "".join(
+        "<tr>" + "".join(_cell(cell, is_head=i == 0) for i, cell in enumerate(cells)) + "</tr>" for cells in rows
+    )
+    return (
+        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table class="{kind}">'
+        f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
+    )
+
+
+def figure(drawing: str, below: str = "") -> str:
+    """A drawing and the HTML under it."""
+    return f"<figure>{drawing}{f'<figcaption>{below}</figcaption>' if below else ''}</figure>"
+
+
+def group(heading: str, legend: str, figures: Sequence[str], note: str = "") -> str:
+    """Drawings side by side under one heading (plain text) with one legend and a note (HTML)."""
+    head = f"<h3>{escape(heading)}</h3>" if heading else ""
+    after = paragraph(note, "note") if note else ""
+    return f'<div class="group">{head}{legend}<div class="figures">{"".join(figures)}</div>{after}</div>'
+
+
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """Swatches (HTML) with their names (plain text)."""
+    items = "".join(f'<li data-s="{escape(name)}">{mark}<span>{escape(name)}</span></li>' for mark, name in entries)
+    return f'<ul class="legend">{items}</ul>'
+
+
+def line_legend(labels: Sequence[tuple[int | None, str]], is_marked: bool = True) -> str:
+    """The legend of curves: style and name of each."""
+    return legend([(svg.swatch(style, is_marked), name) for style, name in labels])
+
+
+def details(summary: str, body: str) -> str:
+    """What opens on demand, and in print; `summary` is plain text."""
+    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
+
+
+def _cell(cell: str, is_head: bool) -> str:
+    if cell.startswith(("<td", "<th")):
+        return cell
+    return f'<th scope="row">{cell}</th>' if is_head else f"<td>{cell}</td>"

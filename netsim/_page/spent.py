@@ -1,0 +1,97 @@
+"""Where time and energy went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from netsim._page import svg
+from netsim._page.columns import groups, numbers
+from netsim._page.curves import last_rows
+from netsim._page.data import Results
+from netsim._page.html import details, figure, group, legend, paragraph, table
+from netsim._page.words import escape, plain, si
+
+TIME = (("compute", "#e69f00"), ("uplink", "#0072b2"), ("downlink", "#7cc4ee"), ("waiting", "#d9d9d9"))
+ENERGY = (
+    ("tx", "#d55e00"),
+    ("rx", "#0072b2"),
+    ("listen", "#7cc4ee"),
+    ("idle", "#d9d9d9"),
+    ("sleep", "#8a8a8a"),
+    ("compute", "#e69f00"),
+)
+MAX_ROWS, OPEN_POINTS, MAX_POINTS = 40, 4, 24
+
+
+def section(results: Results) -> str:
+    """Bars of each label, per point: its time and its energy, to the end of its runs."""
+    out = []
+    for i, point in enumerate(results.points[:MAX_POINTS]):
+        bars = [
+            _bars(results, point, f"time-{i}", "time", [(n, c, f"time_{n}_s") for n, c in TIME], "s"),
+            _bars(results, point, f"energy-{i}", "energy", [(n, c, f"energy_{n}_j") for n, c in ENERGY], "J"),
+        ]
+        if any(bars):
+            missing = [name for name, html in zip(("time", "energy"), bars, strict=True) if not html]
+            note = f"No {' and no '.join(missing)} was booked here." if missing else ""
+            body = group(point, "", [b for b in bars if b], note) + _by_node(results, point)
+            out.append(body if i < OPEN_POINTS else details(f"Time and energy of {point}", body))
+    if not out:
+        return ""
+    how = (
+        "Mean over the replications, to the end of each run; a bar is a share of the total at its right. "
+        "The time is a worker's; waiting is neither computing nor sending nor receiving."
+    )
+    return paragraph(how, "note") + "".join(out)
+
+
+def _bars(results: Results, point: str, key: str, what: str, parts: Sequence[tuple[str, str, str]], unit: str) -> str:
+    rows = []
+    for label in results.labels[:MAX_ROWS]:
+        means = last_rows(results.tracks.get((point, label), {}), [column for *_, column in parts])
+        values = tuple(max(v, 0.0) if math.isfinite(v) else 0.0 for v in means.values()) or (0.0,)
+        if sum(values) > 0:
+            rows.append(svg.Bar(label, si(math.fsum(values), unit), values))
+    if not rows:
+        return ""
+    used = [i for i in range(len(parts)) if any(row.parts[i] > 0 for row in rows)]
+    marks = [(svg.box(parts[i][1]), parts[i][0]) for i in used]
+    drawing = svg.bars(key, f"Where the {what} went", rows, [(name, colour) for name, colour, _ in parts])
+    return figure(f"<h4>{what.capitalize()}</h4>{legend(marks)}{drawing}")
+
+
+def _by_node(results: Results, point: str) -> str:
+    """The node that spends the most, for each label: it decides how long a battery lasts."""
+    rows = []
+    tables = groups(results.energy, "point", "label")
+    for label in results.labels:
+        here = tables.get((point, label), {})
+        replications = max(len(np.unique(numbers(here, "replication"))), 1)
+        joules = {n: float(np.nansum(numbers(t, "energy_j"))) for (n,), t in groups(here, "node").items()}
+        if not joules or max(joules.values()) <= 0:
+            continue
+        hungriest = max(joules, key=lambda node: joules[node])
+        states = {
+            str(s): float(np.nansum(numbers(t, "energy_j")))
+            for (node, s), t in groups(here, "node", "state").items()
+            if node == hungriest
+        }
+        state = max(states, key=lambda s: states[s])
+        share = states[state] / joules[hungriest]
+        mean = math.fsum(joules.values()) / len(joules)
+        rows.append([
+            escape(label), _node(hungriest), si(joules[hungriest] / replications, "J"),
+            f"{share:.0%} {escape(state)}", si(mean / replications, "J"),
+        ])  # fmt: skip
+    if not rows:
+        return ""
+    header = ["Algorithm", "Node that spends most", "Its energy", "Most of it in", "Mean of all nodes"]
+    caption = f"Energy by node{f': {point}' if point else ''}"
+    return details(caption, table(caption, header, rows))
+
+
+def _node(node: object) -> str:
+    return plain(node) if isinstance(node, float) else escape(node)

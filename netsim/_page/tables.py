@@ -1,0 +1,175 @@
+"""The page's tables: summary, claims, runs that went wrong, where a run comes from."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netsim._page.answer import Case, cases, ranking, with_interval
+from netsim._page.data import Results, Row, mappings
+from netsim._page.html import details, paragraph, table
+from netsim._page.pairs import against_first, quotient
+from netsim._page.quantities import Quantity, direction, tabled
+from netsim._page.words import count, escape, interval, listing, plain, times
+
+WELL = ("reached", "done", "finished", "ok", "")
+MAX_FAULTS = 40
+_ALIASES = {"bit": "paper_bit", "bits": "paper_bit", "packet": "packets", "packets": "packets"}
+_OTHERS = {"s": "time_s", "seconds": "time_s", "time": "time_s", "sim_time_s": "time_s"}
+_JOULES = {"j": "energy_j", "joules": "energy_j", "energy": "energy_j"}
+
+
+def summary(results: Results) -> str:
+    """One table per point and target."""
+    columns = tabled(results)
+    return "".join(_summary(results, case, columns) for case in cases(results))
+
+
+def _summary(results: Results, case: Case, columns: Sequence[Quantity]) -> str:
+    best = {q.stem: _least(case, q) for q in columns}
+    has_accuracy = any(math.isfinite(row.numbers.get("final_accuracy", math.nan)) for row in case.rows)
+    header = ["Algorithm", "Reached", *(escape(q.title.capitalize()) for q in columns), "Final loss"]
+    rows = []
+    for row in case.rows:
+        cells = [escape(row.label), _reached(row)]
+        cells += [_cell(row, q, case.rows[0], best[q.stem]) for q in columns]
+        cells.append(plain(row.numbers.get("final_loss", math.nan), 4))
+        if has_accuracy:
+            accuracy = row.numbers.get("final_accuracy", math.nan)
+            cells.append(f"{accuracy:.1%}" if math.isfinite(accuracy) else "–")
+        rows.append(cells)
+    where = f"{case.point}: {case.goal}" if case.point else case.goal[:1].upper() + case.goal[1:]
+    return table(where, [*header, "Final accuracy"] if has_accuracy else header, rows, "summary")
+
+
+def _least(case: Case, quantity: Quantity) -> float:
+    ranked = ranking(case.rows, quantity) if case.target and len(case.rows) > 1 else []
+    return ranked[0].estimate(quantity.stem).mean if ranked else math.nan
+
+
+def _cell(row: Row, quantity: Quantity, first: Row, best: float) -> str:
+    found = row.estimate(quantity.stem)
+    if not math.isfinite(found.mean):
+        return "<td>–</td>"
+    small = []
+    if found.has_interval and found.high > found.low:
+        small.append(interval(found.low, found.high, quantity.unit))
+    gain = against_first(row, quantity).mean
+    if row is not first and math.isfinite(gain):
+        small.append(f"÷{times(gain)[:-1]}" if gain >= 1 else f"×{times(1 / gain)[:-1]}")
+    lines = "".join(f"<small>{text}</small>" for text in small)
+    if row.is_complete and found.mean == best:
+        return f'<td class="best"><b>{quantity.show(found.mean)}</b> <span class="tag">best</span>{lines}</td>'
+    return f"<td>{quantity.show(found.mean)}{lines}</td>"
+
+
+def _reached(row: Row) -> str:
+    share = f"{row.reached} of {row.replications}" if row.reached >= 0 and row.replications >= 0 else ""
+    status = row.status if row.status not in WELL or not share else ""
+    return f"{escape(share)}{f'<small>{escape(status)}</small>' if status else ''}" or "–"
+
+
+def reading(results: Results) -> str:
+    """How to read the summary."""
+    first = (
+        f" {escape(results.summary[0].label)}, the point's first algorithm"
+        if results.summary
+        else "the first algorithm"
+    )
+    return paragraph(
+        "Each cell: the mean over the replications that reached the target; below it the 95&nbsp;% confidence interval "
+        f"where they differ, and how many times less (÷) or more (×) than{first}. "
+        "“Best” is the least mean among those that reached it in every replication. More columns: summary.csv.",
+        "note",
+    )
+
+
+def claims(results: Results) -> str:
+    """What the source claims beside what came out here."""
+    rows = []
+    for claim in mappings(results.scenario.get("claims")):
+        found = [(case, _claim(results, claim, case)) for case in cases(results)]
+        said = claim.get("ratio")
+        theirs = times(float(said)) if isinstance(said, int | float) and not isinstance(said, bool) else "–"
+        what = escape("{} over {}, {}".format(*(claim.get(key, "") for key in ("against", "label", "quantity"))))
+        for i, (case, ours) in enumerate(found or [(None, "nothing to compare")]):
+            span = f' rowspan="{max(len(found), 1)}"'
+            head = [f'<th scope="row"{span}>{escape(claim.get("text", ""))}</th>', f"<td{span}>{what}</td>"]
+            head.append(f"<td{span}>{theirs}</td>")
+            where = escape(", ".join(filter(None, (case.point, case.goal)))) if case else "–"
+            rows.append([*(head if i == 0 else []), f"<td>{where}</td>", f"<td>{ours}</td>"])
+    if not rows:
+        return ""
+    return table("Claims", ["The source says", "Ratio", "There", "Where", "Here, 95 % interval"], rows, "claims")
+
+
+def _claim(results: Results, claim: Mapping[str, Any], case: Case) -> str:
+    by_label = {row.label: row for row in case.rows}
+    over, under = (by_label.get(str(claim.get(key))) for key in ("against", "label"))
+    absent = [str(claim.get(key)) for key, row in (("against", over), ("label", under)) if row is None]
+    if over is None or under is None:
+        return f"{escape(listing(absent))} did not run"
+    stem = _stem(results, str(claim.get("quantity", "")))
+    found = quotient(results, over, under, Quantity(stem, stem, "", "", ""))
+    if not math.isfinite(found.mean):
+        lost = [row.label for row in (over, under) if not row.is_complete]
+        return f"{escape(listing(lost))} did not reach the target" if lost else "no number"
+    return f"<b>{with_interval(found)}</b>"
+
+
+def _stem(results: Results, name: str) -> str:
+    if name in _ALIASES:
+        return f"{direction(results)[0]}_{_ALIASES[name]}"
+    return (_OTHERS | _JOULES).get(name, name)
+
+
+def faults(results: Results) -> str:
+    """Runs that failed or stalled, with their sentences."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for run in results.runs:
+        if str(run.get("status", "")) not in WELL:
+            key = tuple(str(run.get(name) or "") for name in ("label", "point", "status", "sentence"))
+            found.setdefault(key, []).append(str(run.get("replication", "?")))
+    rows = [
+        [escape(label), escape(point) or "–", escape(", ".join(which)), escape(status), escape(sentence) or "–"]
+        for (label, point, status, sentence), which in list(found.items())[:MAX_FAULTS]
+    ]
+    if not rows:
+        return ""
+    more = len(found) - len(rows)
+    after = paragraph(f"{more} more stand in manifest.json.", "note") if more > 0 else ""
+    return (
+        table("Runs that failed or stalled", ["Algorithm", "Point", "Replications", "Status", "Why"], rows, "faults")
+        + after
+    )
+
+
+def origin(results: Results) -> str:
+    """Scenario, versions, machine, seed, command."""
+    facts = {"seed": results.scenario.get("seed"), **{k: v for k, v in results.manifest.items() if k != "runs"}}
+    rows = [[escape(name.replace("_", " ")), _fact(value)] for name, value in facts.items() if value is not None]
+    ended = Counter(str(run.get("status", "unknown")) for run in results.runs)
+    if ended:
+        rows.append(["runs", escape(listing([f"{count(n, 'run')} {status}" for status, n in ended.items()]))])
+    body = (
+        details(
+            f"Versions, machine, seed and command of {results.title}",
+            table("Where this comes from", ["Fact", "Value"], rows, "facts"),
+        )
+        if rows
+        else ""
+    )
+    text = f"<pre>{escape(results.scenario_text)}</pre>" if results.scenario_text.strip() else ""
+    return body + (
+        details(f"Scenario {results.title}: run it again with netsim run scenario.yaml", text) if text else ""
+    )
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "<br>".join(f"{escape(k)}: {_fact(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return escape(" ".join(map(str, value)))
+    return escape(f"{value:.6g}" if isinstance(value, float) else value)

@@ -1,0 +1,160 @@
+"""Numbers and texts as a reader wants them: SI prefixes, ratios, lists, escaped for HTML."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+from collections.abc import Sequence
+
+NBSP = "\N{NO-BREAK SPACE}"
+NONE = "–"
+_PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+# Control characters, lone surrogates, and the marks that turn the direction of what follows.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+
+
+def escape(text: object) -> str:
+    """`text` as it may stand in HTML, in an attribute too; what no page can show becomes U+FFFD.
+
+    Examples
+    --------
+    >>> escape("<b> & 'x'")
+    '&lt;b&gt; &amp; &#x27;x&#x27;'
+    """
+    return html.escape(_UNPRINTABLE.sub("\ufffd", str(text)), quote=True)
+
+
+def shorten(text: str, length: int) -> str:
+    """At most `length` characters, the last an ellipsis where something is left out.
+
+    Examples
+    --------
+    >>> shorten("stochastic", 6)
+    'stoch…'
+    """
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def plain(value: float, digits: int = 3) -> str:
+    """A number without unit, with a power of ten where it is very small or large.
+
+    Examples
+    --------
+    >>> plain(0.01234), plain(4.2e-7), plain(1500), plain(float("nan"))
+    ('0.0123', '4.2×10⁻⁷', '1500', '–')
+    """
+    if not math.isfinite(value):
+        return NONE if math.isnan(value) else "∞" if value > 0 else "-∞"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        text = f"{value:.{digits}g}"
+        return f"{value:.0f}" if "e" in text else text
+    mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
+    return power if mantissa == "1" else f"{mantissa}×{power}"
+
+
+def scale(value: float) -> int:
+    """The power of ten, a multiple of 3, whose SI prefix suits `value`.
+
+    Examples
+    --------
+    >>> scale(1234.0), scale(999.7), scale(0.012)
+    (3, 3, -3)
+    """
+    if value == 0 or not math.isfinite(value):
+        return 0
+    exponent = math.floor(math.log10(abs(float(f"{value:.2e}"))))
+    return max(-15, min(15, exponent // 3 * 3))
+
+
+def si(value: float, unit: str, power: int | None = None, show_unit: bool = True) -> str:
+    """Three significant digits with an SI prefix; seconds above ten thousand in hours.
+
+    Parameters
+    ----------
+    value, unit
+        The number, and its unit without prefix ('' for a count).
+    power
+        The power of ten of the prefix; by default the one that suits `value`.
+    show_unit
+        False for the number alone, as in an interval.
+
+    Examples
+    --------
+    >>> si(1234567, "bit"), si(0.0123, "J"), si(0, "s"), si(36000, "s"), si(1500, "s"), si(2484.3, "")
+    ('1.23\\xa0Mbit', '12.3\\xa0mJ', '0\\xa0s', '10.0\\xa0h', '1500\\xa0s', '2484')
+    """
+    if not math.isfinite(value):
+        return NONE
+    if unit == "s" and power is None and abs(value) >= 1e4:
+        return f"{value / 3600:.3g}{NBSP}h" if abs(value) >= 360_000 else f"{value / 3600:.1f}{NBSP}h"
+    if unit == "" and power is None and 100 <= abs(value) < 99_999.5:
+        return f"{value:.0f}"
+    if power is None:
+        power = min(scale(value), 0) if unit == "s" else scale(value)
+    if abs(value) >= 1e18 or 0 < abs(value) < 1e-15:
+        return f"{plain(value)}{NBSP}{unit}" if unit and show_unit else plain(value)
+    number = value / 10.0**power
+    if unit == "" and power == 0 and float(number).is_integer():
+        text = f"{number:.0f}"
+    else:
+        size = abs(float(f"{number:.2e}"))
+        text = "0" if number == 0 else f"{number:.{0 if size >= 100 else 1 if size >= 10 else 2}f}"
+    suffix = _PREFIXES[power] + unit
+    return f"{text}{NBSP}{suffix}" if suffix and show_unit else text
+
+
+def interval(low: float, high: float, unit: str) -> str:
+    """Two ends with the prefix of the upper one: ``401–423 kbit``.
+
+    Examples
+    --------
+    >>> interval(401000, 423000, "bit")
+    '401–423\\xa0kbit'
+    """
+    if unit == "s" and abs(high) >= 1e4:
+        return f"{si(low, unit)}–{si(high, unit)}"
+    if unit == "" and 100 <= high < 99_999.5:
+        return f"{low:.0f}–{high:.0f}"
+    power = min(scale(high), 0) if unit == "s" else scale(high)
+    return f"{si(low, unit, power, show_unit=False)}–{si(high, unit, power)}"
+
+
+def times(ratio: float) -> str:
+    """A ratio: two digits, three near one.
+
+    Examples
+    --------
+    >>> times(6.312), times(1.042), times(99.7), times(0.25)
+    ('6.3×', '1.04×', '100×', '0.25×')
+    """
+    if not math.isfinite(ratio):
+        return NONE
+    if ratio >= 1e4 or 0 < ratio < 0.01:
+        return f"{plain(ratio, 2)}×"
+    return f"{ratio:.0f}×" if ratio >= 9.95 else f"{ratio:.2f}×" if ratio < 1.995 else f"{ratio:.1f}×"
+
+
+def listing(items: Sequence[str], last: str = "and") -> str:
+    """``a, b and c``.
+
+    Examples
+    --------
+    >>> listing(["a", "b", "c"])
+    'a, b and c'
+    """
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun in the singular or plural.
+
+    Examples
+    --------
+    >>> count(1, "run"), count(3, "run")
+    ('1 run', '3 runs')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -132,8 +132,8 @@ def run_on_cluster(address: str, runs: Sequence[Run], store: Store, watcher: Wat
     Parameters
     ----------
     address
-        Of the scheduler, such as ``tcp://10.0.0.1:8786``. Its workers have netsim installed, see the data under
-        the same paths, and the plugins too.
+        Of the scheduler, such as ``tcp://10.0.0.1:8786``. Its workers have one thread each and netsim installed, and
+        see data and plugins under the same paths.
 
     Raises
     ------
@@ -154,7 +154,10 @@ def run_on_cluster(address: str, runs: Sequence[Run], store: Store, watcher: Wat
             run = futures[future]
             watcher.start(run)
             failure = future.exception()
-            record, files = (Record("failed", f"Dask: {failure}"), {}) if failure else future.result()
+            if failure:
+                record, files = Record("failed", " ".join(f"Dask: {failure}".split())), dict[str, bytes]()
+            else:
+                record, files = future.result()
             if files:
                 store.save(run.hash, record, files)
             watcher.finish(run, record)

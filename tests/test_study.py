@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+import types
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -360,6 +363,40 @@ def test_dask_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ConfigError, match="Dask is not installed"):
         study.run(scenario(), tmp_path / "out", dask="tcp://127.0.0.1:1")
+
+
+class Cluster:
+    """As much of Dask as a study uses: a client whose futures end in another order; label C dies there."""
+
+    def __init__(self, address: str, timeout: str) -> None:
+        if not address.startswith("tcp://"):
+            raise ValueError(f"missing port number in address {address!r}")
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def submit(self, function: Callable[..., Any], wire: bytes, plugins: Sequence[str], pure: bool) -> Future[Any]:
+        future = Future[Any]()
+        future.release = lambda: None  # type: ignore[attr-defined]
+        if pickle.loads(wire)[1].label == "C":
+            future.set_exception(RuntimeError("all workers\ndied"))
+        else:
+            future.set_result(function(wire, plugins))
+        return future
+
+
+def test_a_cluster_gives_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dask = types.SimpleNamespace(Client=Cluster, as_completed=lambda futures: list(futures)[::-1])
+    monkeypatch.setitem(sys.modules, "distributed", dask)
+    results = study.run(scenario(THREE), tmp_path / "dask", dask="tcp://127.0.0.1:1", plugins=[PLUGIN])
+    assert statuses(results) == ["reached"] * 6 + ["failed"] * 3
+    assert results.runs[-1]["sentence"] == "Dask: all workers died"
+    study.run(scenario(THREE.replace("miss", "raise")), tmp_path / "here")
+    assert (tmp_path / "dask" / "rounds.parquet").read_bytes() == (tmp_path / "here" / "rounds.parquet").read_bytes()
+    with pytest.raises(ConfigError, match=r"no scheduler answers\. Got 'nonsense'"):
+        study.run(scenario(), tmp_path / "dask", dask="nonsense", plugins=[PLUGIN])
 
 
 # --- progress -----------------------------------------------------------------------------------------

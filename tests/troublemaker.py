@@ -114,7 +114,7 @@ def simulate(
 
 def blas_threads() -> int:
     """The most threads that any BLAS of this process would use, in one that is loaded only now too."""
-    import scipy.linalg  # noqa: F401
+    import scipy.special  # noqa: F401
     from threadpoolctl import threadpool_info
 
     return max(library["num_threads"] for library in threadpool_info())

@@ -204,10 +204,10 @@ class BitReader:
         else:
             start = self._advance(count, float_bit)
             raw = np.frombuffer(self._data, dtype, count, start >> 3)
-        values: npt.NDArray[np.float64] = raw.astype(np.float64)
-        if not np.isfinite(values).all():
-            raise DecodeError(f"payload: every number must be finite. Got {values[~np.isfinite(values)][0]}.")
-        return values
+        finite = np.isfinite(raw)
+        if not finite.all():
+            raise DecodeError(f"payload: every number must be finite. Got {raw[~finite][0]}.")
+        return raw.astype(np.float64)
 
     def signs(self, count: int) -> npt.NDArray[np.bool_]:
         """`count` bits as truth values, shape (count,): True is negative.
@@ -240,9 +240,7 @@ class BitReader:
         start = self._position
         if count * width > self.remaining_bit:
             wanted = f"{count} x {width} bits" if count != 1 else f"{width} bits"
-            raise DecodeError(
-                f"payload: {wanted} are needed at bit {start}. Got {self.remaining_bit}: it is truncated."
-            )
+            raise DecodeError(f"payload: it needs {wanted} more at bit {start}. Got {self.remaining_bit}.")
         self._position = start + count * width
         return start
 

@@ -52,29 +52,6 @@ def top_k(x: Array, k: int) -> Indices:
     return found if found.size <= k else _choose(keys, found, k)
 
 
-def at_least(x: Array, threshold: float) -> Indices:
-    """Indices of the nonzero entries with |x_i| >= threshold, ascending.
-
-    Parameters
-    ----------
-    x
-        float32 or float64, shape (d,), C-contiguous; NaN counts as larger than infinity.
-    threshold
-        0 or more; compared as it is, not rounded to the type of `x`.
-
-    Examples
-    --------
-    >>> at_least(np.array([1.0, -3.0, 0.0]), 1.0).tolist()
-    [0, 1]
-    """
-    with np.errstate(over="ignore"):
-        bound = np.array([threshold]).astype(x.dtype)
-    if bound[0] < threshold:
-        bound = np.nextafter(bound, x.dtype.type(np.inf))
-    found = _collect(_keys(x), max(int(_keys(bound)[0]), _SMALLEST), x.size)
-    return np.zeros(0, np.int64) if found is None else found
-
-
 def _keys(x: Array) -> Keys:
     return x.view(np.uint32 if x.dtype == np.float32 else np.uint64)
 

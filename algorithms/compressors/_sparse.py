@@ -168,7 +168,8 @@ def mean_magnitude(values: Floats) -> float:
         total = float(np.add.reduce(magnitudes))
     if math.isfinite(total):
         return total / values.size
-    return float(np.add.reduce(magnitudes / values.size))
+    peak = float(magnitudes.max())
+    return peak * (float(np.add.reduce(magnitudes / peak)) / values.size)
 
 
 def read_scale(src: BitReader, float_bit: FloatBit) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -10,8 +10,31 @@ import numpy.typing as npt
 
 Int64s = npt.NDArray[np.int64]
 
-_COLUMNS = 7
-_SETTLE_AT = 1 << 15
+_SETTLE_AT = 1 << 12
+
+
+class PacketTrain(NamedTuple):
+    """Packets of one message on one interface.
+
+    Parameters
+    ----------
+    row
+        Which interface.
+    start_ns, stride_ns, width_ns, packets
+        `packets` packets of `width_ns` that begin `stride_ns` apart; the stride is at least the width, and 1.
+    frame_bytes
+        Of each packet, counted once it has ended; 0 counts time only.
+    serial
+        Whose packets they are, for `BusyLog.cut`.
+    """
+
+    row: int
+    start_ns: int
+    stride_ns: int
+    width_ns: int
+    packets: int
+    frame_bytes: int
+    serial: int
 
 
 class Totals(NamedTuple):
@@ -25,8 +48,8 @@ class Totals(NamedTuple):
 class BusyLog:
     """Packet trains of many interfaces, and how long each interface was busy.
 
-    A train is `count` packets of `width_ns` that begin `stride_ns` apart. An interface with several wires is busy
-    while any of them is: the union is exact, and a train that overlaps no other one is never expanded.
+    An interface with several wires is busy while any of them is: the union is exact, and a train that overlaps no
+    other one is never expanded.
 
     Parameters
     ----------
@@ -36,8 +59,8 @@ class BusyLog:
     Examples
     --------
     >>> log = BusyLog(1)
-    >>> log.add(0, 0, 10, 10, 3, 100, serial=0)
-    >>> log.add(0, 25, 20, 20, 1, 0, serial=1)
+    >>> log.add(PacketTrain(row=0, start_ns=0, stride_ns=10, width_ns=10, packets=3, frame_bytes=100, serial=0))
+    >>> log.add((0, 25, 20, 20, 1, 0, 1))
     >>> [int(log.totals(at).busy_ns[0]) for at in (5, 30, 100)]
     [5, 30, 45]
     >>> int(log.totals(29).frames[0]), int(log.totals(30).frame_bytes[0])
@@ -46,27 +69,21 @@ class BusyLog:
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
-        self._data = array("q")
+        self._new: list[tuple[int, int, int, int, int, int, int]] = []
+        self._kept = np.empty((0, len(PacketTrain._fields)), np.int64)
         self._limit = _SETTLE_AT
         self._settled = Totals(*np.zeros((3, rows), np.int64))
-
-    def add(
-        self, row: int, start_ns: int, stride_ns: int, width_ns: int, count: int, frame_bytes: int, serial: int
-    ) -> None:
-        """Log a train; `frame_bytes` of each packet count once it has ended, 0 counts time only.
-
-        `start_ns` is not before the last `settle`; `stride_ns` is at least `width_ns` and 1.
-        """
-        self._data.extend((row, start_ns, stride_ns, width_ns, count, frame_bytes, serial))
+        # A `PacketTrain`, or its values as a tuple; it does not begin before the last `settle`.
+        self.add = self._new.append
 
     def totals(self, at_ns: int) -> Totals:
         """Exact totals up to `at_ns`, which is not before the last `settle`."""
         counted = self._count(self._table(), at_ns)
         return Totals(*(a + b for a, b in zip(self._settled, counted, strict=True)))
 
-    def settle(self, to_ns: int, force: bool = False) -> None:
-        """Forget trains that ended before `to_ns`, where there are many; what they did stays counted."""
-        if not force and len(self._data) < self._limit:
+    def settle(self, to_ns: int, limit: int | None = None) -> None:
+        """Forget trains that ended before `to_ns` where there are more than `limit`; what they did stays counted."""
+        if len(self._new) <= (self._limit if limit is None else limit):
             return
         table = self._table()
         kept = table[_end(table) > to_ns]
@@ -79,7 +96,7 @@ class BusyLog:
 
         A packet that is cut counts in time, not in frames and bytes.
         """
-        self.settle(now_ns, force=True)
+        self.settle(now_ns, limit=-1)
         table = self._table()
         hit = np.isin(table[:, 6], np.fromiter(serials, np.int64)) & (table[:, 0] != spare_row)
         ended = table[hit & (table[:, 1] < now_ns)]
@@ -92,11 +109,15 @@ class BusyLog:
         self._store(np.concatenate([table[~hit], full[whole > 0], part[part_ns > 0]]))
 
     def _table(self) -> Int64s:
-        return np.array(self._data, np.int64).reshape(-1, _COLUMNS)
+        if self._new:
+            values = np.fromiter(chain.from_iterable(self._new), np.int64, len(self._new) * self._kept.shape[1])
+            self._kept = np.concatenate([self._kept, values.reshape(-1, self._kept.shape[1])])
+            self._new.clear()
+        return self._kept
 
     def _store(self, table: Int64s) -> None:
-        self._data = array("q", table.tobytes())
-        self._limit = max(_SETTLE_AT, 2 * len(self._data))
+        self._kept = table
+        self._limit = max(_SETTLE_AT, len(table))
 
     def _count(self, table: Int64s, at_ns: int) -> Totals:
         table = table[table[:, 1] <= at_ns]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,7 @@ from netsim.units import NS_PER_S, serialisation_ns
 Int64s = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """Serialisation of one message's packets on one link: k - 1 full ones, then the last."""
 
     full_ns: int
@@ -24,8 +24,7 @@ class Hop:
         return (packets - 1) * self.full_ns + self.last_ns
 
 
-@dataclass(frozen=True, slots=True)
-class Train:
+class Train(NamedTuple):
     """The packets of one message.
 
     Parameters
@@ -42,6 +41,8 @@ class Train:
         Serialisation on a node's own wire and on the server's port (None where there is none).
     wire_ns
         Sum over all packets on the node's own wire.
+    from_port_ns
+        Through the server's port and then the node's wire, both idle before.
     """
 
     size_bytes: int
@@ -52,6 +53,7 @@ class Train:
     wire: Hop
     wire_ns: int
     port: Hop | None = None
+    from_port_ns: int = 0
 
     def sent(self, elapsed_ns: int, hop: Hop) -> tuple[int, int, int]:
         """Whole packets, their bytes, and nanoseconds on the link, `elapsed_ns` after the first bit."""
@@ -77,7 +79,8 @@ class Framing:
     --------
     >>> Framing(1472, 66, 84).train(1473, 1e9)
     Train(size_bytes=1473, packets=2, full_bytes=1538, last_bytes=84, wire_bytes=1622, wire=Hop(full_ns=12304, \
-last_ns=672), wire_ns=12976, port=None)
+last_ns=672), wire_ns=12976, port=None, \
+from_port_ns=0)
     """
 
     payload_max_bytes: int | None
@@ -102,9 +105,16 @@ last_ns=672), wire_ns=12976, port=None)
         packets = -(-size_bytes // limit)
         full, last = self.frame_bytes(limit), self.frame_bytes(size_bytes - (packets - 1) * limit)
         wire = self._hop(full, last, rate_bps)
-        port = None if port_bps is None else self._hop(full, last, port_bps)
-        wire_bytes = (packets - 1) * full + last
-        return Train(size_bytes, packets, full, last, wire_bytes, wire, wire.total_ns(packets), port)
+        wire_bytes, wire_ns = (packets - 1) * full + last, wire.total_ns(packets)
+        if port_bps is None:
+            return Train(size_bytes, packets, full, last, wire_bytes, wire, wire_ns)
+        port = self._hop(full, last, port_bps)
+        through_ns = port.last_ns + wire.last_ns
+        if packets > 1:
+            slower_ns = max(port.full_ns, wire.full_ns)
+            ahead_ns = port.full_ns + wire.full_ns + (packets - 2) * slower_ns
+            through_ns = max((packets - 1) * port.full_ns + through_ns, ahead_ns + wire.last_ns)
+        return Train(size_bytes, packets, full, last, wire_bytes, wire, wire_ns, port, through_ns)
 
     def packets(self, size_bytes: Int64s) -> Int64s:
         """Packets of messages of these sizes."""

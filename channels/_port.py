@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
+import sys
 from collections import deque
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from channels import _port_steps
 
 FOREVER_NS = 1 << 62
-_COMPILE_AT = 100_000
-_MOST_AHEAD = 4096
+# Python steps after which loading the kernel pays, and using it once it is loaded.
+_KERNEL, _LOAD_AT, _USE_AT = "channels._port_nb", 100_000, 500
+_FIRST_BUDGET, _LAST_BUDGET = 512, 1 << 20
+_SERIAL_BITS = 40
+_SERIAL_MASK = (1 << _SERIAL_BITS) - 1
 
 
 class Stream(NamedTuple):
@@ -17,11 +24,11 @@ class Stream(NamedTuple):
     Parameters
     ----------
     arrival_ns
-        When its next packet is at the port, whole.
+        When its first packet is at the port, whole.
     src, serial
         At equal arrivals the smaller sender, then the smaller serial number goes first.
-    left
-        Packets to come, the last one included.
+    packets
+        The last one included.
     last_gap_ns, last_service_ns
         From the last full packet's arrival to the last one's, and what the last one takes on the port.
     """
@@ -29,7 +36,7 @@ class Stream(NamedTuple):
     arrival_ns: int
     src: int
     serial: int
-    left: int
+    packets: int
     last_gap_ns: int
     last_service_ns: int
 
@@ -41,105 +48,138 @@ class Done(NamedTuple):
     serial: int
 
 
-class PortQueue(Protocol):
+class PortQueue:
     """Lindley's recursion over merged streams: dep_i = max(arr_i, dep_{i-1}) + s_i in order of arrival.
 
-    `free_ns` is when the last processed packet leaves, `work_ns` the service of all processed ones, `reach_ns` the
-    arrival of the last one, `left` the packets to come.
-    """
-
-    free_ns: int
-    work_ns: int
-    reach_ns: int
-    left: int
-
-    def push(self, stream: Stream) -> None:
-        """Add a message; none of its packets arrives before `reach_ns`."""
-
-    def run(self, limit_ns: int, most: int) -> list[Done]:
-        """Process packets that arrive up to `limit_ns`, until `most` messages are done; in order of time."""
-
-    def streams(self) -> list[Stream]:
-        """What is left to process."""
-
-    def copy(self) -> Self: ...
-
-
-class HeapQueue:
-    """`PortQueue` in plain Python; packets of a sender that is alone are one step.
+    A table and a state of lists with a loop in Python, which become arrays with the same loop compiled where that pays.
 
     Parameters
     ----------
     stride_ns, service_ns
-        Between full packets of one sender, and on the port; each >= 1.
+        A full packet's time on a sender's wire and on the port; each >= 1.
+
+    Attributes
+    ----------
+    free_ns, work_ns
+        When the last processed packet leaves, and the service of all processed ones.
+    reach_ns
+        Arrival of the last processed packet.
     """
 
     def __init__(self, stride_ns: int, service_ns: int) -> None:
         self._stride_ns, self._service_ns = stride_ns, service_ns
-        self._heap: list[Stream] = []
-        self._steps = 0
-        self.free_ns = self.work_ns = self.left = 0
+        # See `_port_steps.process`.
+        self._table: Any = [[] for _ in range(7)]
+        self._state: Any = [0, 0, -1, 0, 0, 0, 0, 0, 0, 0]
+        self._slots = self._live = self._steps = 0
+        self._fresh: list[tuple[int, int, int, int, int]] = []
+        self._loop: Any = _port_steps.process
+        self.free_ns = self.work_ns = 0
         self.reach_ns = -1
 
-    def effort(self) -> int:
-        """Steps that were taken, and that the queued packets may take."""
-        return self._steps + (self.left if len(self._heap) > 1 else 0)
+    def __bool__(self) -> bool:
+        """Whether packets are to come."""
+        return self._live > 0
 
     def push(self, stream: Stream) -> None:
-        heapq.heappush(self._heap, stream)
-        self.left += stream.left
+        """Add a message; none of its packets arrives before `reach_ns`."""
+        arrival_ns, src, serial, packets, gap_ns, last_ns = stream
+        self._fresh.append((arrival_ns, src << _SERIAL_BITS | serial, packets, gap_ns, last_ns))
+        self._live += 1
 
-    def run(self, limit_ns: int, most: int) -> list[Done]:
-        heap, done = self._heap, list[Done]()
-        while heap and heap[0].arrival_ns <= limit_ns and len(done) < most:
-            head = heap[0]
-            self._steps += 1
-            if head.left == 1:
-                heapq.heappop(heap)
-                self._serve(head.arrival_ns, 1, head.last_service_ns)
-                done.append(Done(self.free_ns, head.serial))
-                continue
-            full = min(head.left - 1, self._alone(head, limit_ns))
-            self._serve(head.arrival_ns, full, self._service_ns)
-            left = head.left - full
-            arrival_ns = head.arrival_ns + full * self._stride_ns
-            if left == 1:
-                arrival_ns += head.last_gap_ns - self._stride_ns
-            heapq.heapreplace(heap, head._replace(arrival_ns=arrival_ns, left=left))
-        return done
-
-    def streams(self) -> list[Stream]:
-        return list(self._heap)
+    def run(self, limit_ns: int, budget: int = FOREVER_NS) -> list[Done]:
+        """Process packets that arrive up to `limit_ns`, in about `budget` steps; messages that end, in order."""
+        if self._fresh:
+            self._take_in()
+        is_list = isinstance(self._table, list)
+        done: Any = [[0] * self._live, [0] * self._live] if is_list else np.empty((2, self._live), np.int64)
+        found = self._loop(self._table, self._state, self._stride_ns, self._service_ns, limit_ns, budget, done)
+        state = self._state if is_list else self._state.tolist()
+        self.free_ns, self.work_ns, self.reach_ns, self._steps = state[0], state[1], state[2], state[7]
+        self._live -= found
+        ended = done if is_list else done[:, :found].tolist()
+        return [Done(ended[0][i], ended[1][i] & _SERIAL_MASK) for i in range(found)]
 
     def copy(self) -> Self:
+        """An independent copy."""
         new = type(self)(self._stride_ns, self._service_ns)
-        new._heap, new._steps = self._heap.copy(), self._steps
-        new.free_ns, new.work_ns, new.reach_ns, new.left = self.free_ns, self.work_ns, self.reach_ns, self.left
+        is_list = isinstance(self._table, list)
+        new._table = [row.copy() for row in self._table] if is_list else self._table.copy()
+        new._state, new._loop, new._fresh = self._state.copy(), self._loop, self._fresh.copy()
+        new._slots, new._live, new._steps = self._slots, self._live, self._steps
+        new.free_ns, new.work_ns, new.reach_ns = self.free_ns, self.work_ns, self.reach_ns
         return new
 
-    def _alone(self, head: Stream, limit_ns: int) -> int:
-        """Full packets of `head` that arrive before any other stream's packet and by `limit_ns`; at least one."""
-        if len(self._heap) > 1:
-            second = min(self._heap[1:3])
-            before = second[1:3] > head[1:3]
-            limit_ns = min(limit_ns, second.arrival_ns if before else second.arrival_ns - 1)
-        return max((limit_ns - head.arrival_ns) // self._stride_ns + 1, 1)
+    def drop(self, serials: frozenset[int]) -> None:
+        """Forget messages, after a `run` up to the present."""
+        kept = [self._row(slot) for slot in self._under_way()]
+        kept = [row for row in kept + self._fresh if row[1] & _SERIAL_MASK not in serials]
+        self._live, self._fresh = len(kept), kept
+        self._slots = 0
+        for i in (3, 4, 5, 6, 8, 9):
+            self._state[i] = 0
 
-    def _serve(self, arrival_ns: int, packets: int, service_ns: int) -> None:
-        last_ns = arrival_ns + (packets - 1) * self._stride_ns
-        work_ns = packets * service_ns
-        self.free_ns = max(self.free_ns + work_ns, arrival_ns + work_ns, last_ns + service_ns)
-        self.work_ns += work_ns
-        self.reach_ns = last_ns
-        self.left -= packets
+    def cut(self, now_ns: int) -> None:
+        """Forget everything; the port is free from `now_ns` on."""
+        self.drop(frozenset(row[1] & _SERIAL_MASK for row in map(self._row, self._under_way())))
+        self._fresh.clear()
+        self._live = 0
+        self.work_ns -= max(0, self.free_ns - now_ns)
+        self.free_ns = min(self.free_ns, now_ns)
+        self._state[0], self._state[1] = self.free_ns, self.work_ns
+
+    def _take_in(self) -> None:
+        """Give the new messages slots; the loop puts them into its heap."""
+        if isinstance(self._table, list) and self._steps + self._live > (
+            _USE_AT if _KERNEL in sys.modules else _LOAD_AT
+        ):
+            from channels import _port_nb
+
+            self._loop = _port_nb.process
+            self._table, self._state = np.array(self._table, np.int64), np.array(self._state, np.int64)
+        first, self._slots = self._slots, self._slots + len(self._fresh)
+        if self._slots > len(self._table[0]):
+            first = self._make_room(first)
+        if isinstance(self._table, list):
+            for row, values in zip(self._table, zip(*self._fresh, strict=True), strict=False):
+                row[first : self._slots] = values
+        else:
+            self._table[:5, first : self._slots] = np.array(self._fresh, np.int64).T
+        self._state[9] = self._slots
+        self._fresh.clear()
+
+    def _row(self, slot: int) -> tuple[int, int, int, int, int]:
+        arrival_ns, rank, left, gap_ns, last_ns = (int(self._table[i][slot]) for i in range(5))
+        return arrival_ns, rank, left, gap_ns, last_ns
+
+    def _under_way(self) -> list[int]:
+        size, head, count = (int(x) for x in self._state[4:7])
+        heap, ring = self._table[5], self._table[6]
+        return [int(slot) for slot in heap[:size]] + [int(ring[(head + i) % len(ring)]) for i in range(count)]
+
+    def _make_room(self, used: int) -> int:
+        """Close the gaps that ended messages left, in a table of twice what is needed; the first free slot."""
+        live, size = self._under_way(), int(self._state[4])
+        count, width = len(live), max(64, 2 * self._live)
+        order = list(range(size)), list(range(size, count))
+        rows = [[row[slot] for slot in live] for row in self._table[:5]] + [order[0], order[1]]
+        if isinstance(self._table, list):
+            self._table = [row + [0] * (width - len(row)) for row in rows]
+        else:
+            self._table = np.zeros((7, width), np.int64)
+            for row, values in zip(self._table, rows, strict=True):
+                row[: len(values)] = values
+        self._state[5], self._state[8] = 0, count
+        self._slots += count - used
+        return count
 
 
 class SharedPort:
     """One FIFO port that many senders' packets meet, driven by messages.
 
-    It looks ahead: packets are processed beyond the present until the next message is done, on a copy of the queue.
-    A message whose packets arrive behind the last processed one leaves that valid; any other one makes it
-    start again from the present. A later message can only delay others, so `next_ns` is a lower bound.
+    It looks ahead: packets are processed beyond the present, on a copy of the queue, until a message ends or a budget
+    of steps is spent. A message whose packets arrive behind the last processed one leaves that valid; any other one
+    makes it start again from the present. A later message can only delay others, so `next_ns` is a lower bound.
 
     Parameters
     ----------
@@ -148,13 +188,11 @@ class SharedPort:
     """
 
     def __init__(self, stride_ns: int, service_ns: int) -> None:
-        self._now: PortQueue = HeapQueue(stride_ns, service_ns)
+        self._now = PortQueue(stride_ns, service_ns)
         self._ahead: PortQueue | None = None
         self._done: deque[Done] = deque()
         self._emitted_ns = -1
-        self._most = 1
-        self._compile = False
-        self._stride_ns, self._service_ns = stride_ns, service_ns
+        self._budget = _FIRST_BUDGET
 
     def push(self, now_ns: int, stream: Stream) -> None:
         """A message comes whose packets arrive after `now_ns`."""
@@ -163,30 +201,29 @@ class SharedPort:
         else:
             self._rewind(now_ns)
         self._now.push(stream)
-        if isinstance(self._now, HeapQueue) and self._now.effort() > _COMPILE_AT:
-            self._rewind(now_ns)
-            self._compile = True
-            self._now = self._refill(self._now.streams())
 
     def next_ns(self) -> int | None:
-        """When the next message leaves, if nothing comes between; None where nothing is under way."""
+        """No message leaves before, if nothing comes between; None where nothing is under way."""
         if not self._done:
             self._look_ahead()
-        return self._done[0].at_ns if self._done else None
+        if self._done:
+            return self._done[0].at_ns
+        # The packets to come leave after the last one that was looked at.
+        return self._ahead.free_ns + 1 if self._ahead is not None else None
 
     def advance(self, to_ns: int) -> list[Done]:
         """Messages that leave up to and at `to_ns`."""
         out = list[Done]()
         while (next_ns := self.next_ns()) is not None and next_ns <= to_ns:
-            out.append(self._done.popleft())
+            if self._done:
+                out.append(self._done.popleft())
         self._emitted_ns = max(self._emitted_ns, to_ns)
         return out
 
     def busy_ns(self, at_ns: int) -> int:
         """How long the port was sending up to `at_ns`, not before the last `advance`."""
         queue = self._now.copy()
-        while queue.run(at_ns, _MOST_AHEAD):
-            pass
+        queue.run(at_ns)
         # Whoever has arrived by then keeps the port busy until `free_ns`.
         return queue.work_ns - max(0, queue.free_ns - at_ns)
 
@@ -194,44 +231,26 @@ class SharedPort:
         """Forget messages; their packets that have reached the port still pass it."""
         self._rewind(now_ns)
         self._done = deque(d for d in self._done if d.serial not in serials)
-        self._now = self._refill([s for s in self._now.streams() if s.serial not in serials])
+        self._now.drop(serials)
 
-    def clear(self, now_ns: int) -> None:
+    def cut(self, now_ns: int) -> None:
         """Forget everything; the packet on the port is cut."""
         self._rewind(now_ns)
         self._done.clear()
-        self._now.work_ns -= max(0, self._now.free_ns - now_ns)
-        self._now.free_ns = min(self._now.free_ns, now_ns)
-        self._now = self._refill([])
+        self._now.cut(now_ns)
 
     def _look_ahead(self) -> None:
         if self._ahead is not None:
-            self._now = self._ahead
-            self._most = min(2 * self._most, _MOST_AHEAD)
-            self._ahead = None
-        if self._now.left:
+            self._now, self._ahead = self._ahead, None
+            self._budget = min(2 * self._budget, _LAST_BUDGET)
+        if self._now:
             self._ahead = self._now.copy()
-            self._done.extend(self._ahead.run(FOREVER_NS, self._most))
+            self._done.extend(self._ahead.run(FOREVER_NS, self._budget))
 
     def _rewind(self, now_ns: int) -> None:
         """Take back what was looked at beyond `now_ns`."""
         if self._ahead is not None:
             self._ahead = None
             self._done.clear()
-        while done := self._now.run(now_ns, _MOST_AHEAD):
-            self._done.extend(d for d in done if d.at_ns > self._emitted_ns)
-        self._most = 1
-
-    def _refill(self, streams: list[Stream]) -> PortQueue:
-        queue: PortQueue
-        if self._compile:
-            from channels._port_nb import CompiledQueue
-
-            queue = CompiledQueue(self._stride_ns, self._service_ns)
-        else:
-            queue = HeapQueue(self._stride_ns, self._service_ns)
-        for stream in sorted(streams):
-            queue.push(stream)
-        old = self._now
-        queue.free_ns, queue.work_ns, queue.reach_ns = old.free_ns, old.work_ns, old.reach_ns
-        return queue
+        self._done.extend(d for d in self._now.run(now_ns) if d.at_ns > self._emitted_ns)
+        self._budget = _FIRST_BUDGET

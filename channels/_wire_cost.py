@@ -30,7 +30,7 @@ def wire_cost(
     Parameters
     ----------
     quantity
-        ``bit`` on the wire, ``packet``, ``s`` from submit to the last byte delivered, or the sender's ``j`` beyond idling.
+        ``bit`` on the wire, ``packet``, ``s`` from submit to last byte delivered, ``j`` of the sender beyond idling.
     framing
         How messages become packets.
     rates_bps

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from channels._busy import BusyLog
-from channels._framing import Framing, Hop, Train, tandem_ns
+from channels._framing import Framing, Hop, Train
 from channels._port import FOREVER_NS, SharedPort, Stream
 from channels._wire_cost import wire_cost
 from netsim.errors import SimulationError
@@ -28,6 +28,8 @@ from netsim.units import NS_PER_S
 
 _TX, _RX, _IDLE, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "idle", "sleep"))
 _NOWHERE = -1
+_SETTLE_EVERY = 1024
+_SIZES_KEPT = 4096
 
 
 class _Copy(NamedTuple):
@@ -115,69 +117,74 @@ class Wires:
         ValueError
             If the message has no byte.
         """
-        train = self._trains.get(size_bytes)
-        if train is None:
-            train = self._trains[size_bytes] = self._framing.train(size_bytes, self._rate_bps, self._port_bps)
+        train = self._trains.get(size_bytes) or self._train(size_bytes)
         transfer = self._transfers
         self._transfers += 1
         for node in dst:
             serial = self._serials
             self._serials += 1
+            if src not in self._row or node not in self._row:
+                raise SimulationError(f"no node {node} or {src}; there are {', '.join(map(str, self._row))}")
             if self._down and (src in self._down or node in self._down):
                 self._give_up(now_ns, _Copy(transfer, src, node, serial, train, train.wire, now_ns), (0, 0, 0))
                 continue
-            try:
-                if src == self._server:
-                    copy = self._from_server(now_ns, node, transfer, serial, train)
-                else:
-                    copy = self._on_wire(now_ns, src, node, transfer, serial, train)
-            except KeyError:
-                raise SimulationError(f"no node {node} or {src}; there are {', '.join(map(str, self._row))}") from None
+            if src == self._server:
+                start_ns = self._from_server(now_ns, node, transfer, serial, train)
+            else:
+                start_ns = self._on_wire(now_ns, src, node, transfer, serial, train)
             if self._frames is not None:
-                self._announce(copy)
-        self._log.settle(self._now_ns)
+                hop = train.port if src == self._server and train.port else train.wire
+                self._announce(_Copy(transfer, src, node, serial, train, hop, start_ns))
+        if not transfer % _SETTLE_EVERY:
+            self._log.settle(self._now_ns)
         return transfer
 
-    def _on_wire(self, now_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, serial: int, train: Train) -> _Copy:
-        """All packets queue at once, so the wire is busy without a gap until the last one has left."""
-        start_ns = max(now_ns, self._free_ns.get((src, dst), 0))
-        end_ns = self._free_ns[src, dst] = start_ns + train.wire_ns
-        self._log_sending(self._row[src], start_ns, train, train.wire, serial)
-        if self._port is not None and dst == self._server:
-            first_ns = (train.wire.full_ns if train.packets > 1 else train.wire.last_ns) + self._delay_ns
-            copy = _Copy(transfer, src, dst, serial, train, train.wire, start_ns, 0, start_ns + first_ns)
-            self._to_port[serial] = copy
-            last_service_ns = train.port.last_ns if train.port else 0
-            self._port.push(
-                now_ns,
-                Stream(start_ns + first_ns, src, serial, train.packets, train.wire.last_ns, last_service_ns),
-            )
-            return copy
-        self._log.add(self._row[dst] + 1, start_ns + self._delay_ns, max(train.wire_ns, 1), train.wire_ns, 1, 0, serial)
-        copy = _Copy(transfer, src, dst, serial, train, train.wire, start_ns, train.wire_ns + self._delay_ns)
-        heapq.heappush(self._due, (end_ns + self._delay_ns, dst, src, transfer, serial, copy))
-        return copy
+    def _train(self, size_bytes: int) -> Train:
+        if len(self._trains) >= _SIZES_KEPT:
+            self._trains.clear()
+        train = self._trains[size_bytes] = self._framing.train(size_bytes, self._rate_bps, self._port_bps)
+        return train
 
-    def _from_server(self, now_ns: int, dst: NodeId, transfer: TransferId, serial: int, train: Train) -> _Copy:
+    def _on_wire(self, now_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, serial: int, train: Train) -> int:
+        """All packets queue at once, so the wire is busy without a gap until the last one has left."""
+        wire, width_ns, full, add = train.wire, train.wire_ns, train.packets - 1, self._log.add
+        free_ns = self._free_ns.get((src, dst), 0)
+        start_ns = free_ns if free_ns > now_ns else now_ns
+        end_ns = self._free_ns[src, dst] = start_ns + width_ns
+        row = self._row[src]
+        if full:
+            add((row, start_ns, wire.full_ns, wire.full_ns, full, train.full_bytes, serial))
+        add((row, end_ns - wire.last_ns, wire.last_ns or 1, wire.last_ns, 1, train.last_bytes, serial))
+        if self._port is not None and dst == self._server:
+            arrival_ns = start_ns + (wire.full_ns if full else wire.last_ns) + self._delay_ns
+            self._to_port[serial] = _Copy(transfer, src, dst, serial, train, wire, start_ns, 0, arrival_ns)
+            last_service_ns = train.port.last_ns if train.port else 0
+            self._port.push(now_ns, Stream(arrival_ns, src, serial, full + 1, wire.last_ns, last_service_ns))
+            return start_ns
+        add((self._row[dst] + 1, start_ns + self._delay_ns, width_ns or 1, width_ns, 1, 0, serial))
+        at_ns = end_ns + self._delay_ns
+        delivery = Delivery(
+            transfer, dst, at_ns, True, full + 1, full + 1, train.wire_bytes, width_ns, src, train.size_bytes,
+            (width_ns + self._delay_ns) / NS_PER_S, width_ns / NS_PER_S * self._extra_w,
+        )  # fmt: skip
+        heapq.heappush(self._due, (at_ns, dst, src, transfer, serial, delivery))
+        return start_ns
+
+    def _from_server(self, now_ns: int, dst: NodeId, transfer: TransferId, serial: int, train: Train) -> int:
         """Through the server's port, then through the node's own wire: two links in tandem, in closed form."""
-        port, wire, k = train.port or train.wire, train.wire, train.packets
+        port, k = train.port or train.wire, train.packets
         start_ns = max(now_ns, self._port_free_ns)
         self._port_free_ns = start_ns + port.total_ns(k)
-        self._log_sending(self._row[self._server], start_ns, train, port, serial)
+        row, last_ns = self._row[self._server], self._port_free_ns - port.last_ns
+        if k > 1:
+            self._log.add((row, start_ns, port.full_ns, port.full_ns, k - 1, train.full_bytes, serial))
+        self._log.add((row, last_ns, port.last_ns, port.last_ns, 1, train.last_bytes, serial))
         free_ns = self._free_ns.get((self._server, dst), 0)
         end_ns = self._log_receiving(self._row[dst] + 1, start_ns, free_ns, train, serial)
         self._free_ns[self._server, dst] = end_ns
-        lone_ns = int(tandem_ns(k, (port.full_ns, port.last_ns), (wire.full_ns, wire.last_ns))) + self._delay_ns
-        copy = _Copy(transfer, self._server, dst, serial, train, port, start_ns, lone_ns)
+        copy = _Copy(transfer, self._server, dst, serial, train, port, start_ns, train.from_port_ns + self._delay_ns)
         heapq.heappush(self._due, (end_ns + self._delay_ns, dst, self._server, transfer, serial, copy))
-        return copy
-
-    def _log_sending(self, row: int, start_ns: int, train: Train, hop: Hop, serial: int) -> None:
-        full = train.packets - 1
-        if full:
-            self._log.add(row, start_ns, hop.full_ns, hop.full_ns, full, train.full_bytes, serial)
-            start_ns += full * hop.full_ns
-        self._log.add(row, start_ns, max(hop.last_ns, 1), hop.last_ns, 1, train.last_bytes, serial)
+        return start_ns
 
     def _log_receiving(self, row: int, port_start_ns: int, free_ns: int, train: Train, serial: int) -> int:
         """Log a node's wire that the server's port feeds, and return when its last packet has left.
@@ -192,18 +199,18 @@ class Wires:
             behind_ns = free_ns - first_ns
             queued = min(full, -(-behind_ns // (port.full_ns - wire.full_ns))) if behind_ns > 0 else 0
             if queued:
-                self._log.add(row, free_ns + delay_ns, wire.full_ns, wire.full_ns, queued, 0, serial)
+                self._log.add((row, free_ns + delay_ns, wire.full_ns, wire.full_ns, queued, 0, serial))
                 free_ns += queued * wire.full_ns
             if queued < full:
                 begin_ns = first_ns + queued * port.full_ns
-                self._log.add(row, begin_ns + delay_ns, port.full_ns, wire.full_ns, full - queued, 0, serial)
+                self._log.add((row, begin_ns + delay_ns, port.full_ns, wire.full_ns, full - queued, 0, serial))
                 free_ns = begin_ns + (full - queued - 1) * port.full_ns + wire.full_ns
         elif full:
             begin_ns = max(free_ns, port_start_ns + port.full_ns)
-            self._log.add(row, begin_ns + delay_ns, wire.full_ns, wire.full_ns, full, 0, serial)
+            self._log.add((row, begin_ns + delay_ns, wire.full_ns, wire.full_ns, full, 0, serial))
             free_ns = begin_ns + full * wire.full_ns
         begin_ns = max(free_ns, port_start_ns + port.total_ns(train.packets))
-        self._log.add(row, begin_ns + delay_ns, max(wire.last_ns, 1), wire.last_ns, 1, 0, serial)
+        self._log.add((row, begin_ns + delay_ns, wire.last_ns or 1, wire.last_ns, 1, 0, serial))
         return begin_ns + wire.last_ns
 
     # --- time ------------------------------------------------------------------------------------------
@@ -227,8 +234,9 @@ class Wires:
         out = list[Delivery]()
         due = self._due
         while due and due[0][0] <= to_ns:
-            at_ns, *_, copy = heapq.heappop(due)
-            out.append(copy if isinstance(copy, Delivery) else self._delivery(copy, at_ns))
+            entry = heapq.heappop(due)
+            copy = entry[5]
+            out.append(copy if isinstance(copy, Delivery) else self._delivery(copy, entry[0]))
         return out
 
     def _leave_port(self, at_ns: int, copy: _Copy) -> None:
@@ -264,7 +272,7 @@ class Wires:
         self._down[node] = now_ns
         if self._frames is not None:
             self._emit_frames(now_ns)
-        lost = [e[5] for e in self._due if node in e[1:3] and e[0] > now_ns and isinstance(e[5], _Copy)]
+        lost = [self._copy_of(e[5], e[4]) for e in self._due if node in e[1:3] and e[0] > now_ns]
         lost += [copy for copy in self._to_port.values() if node in (copy.src, copy.dst)]
         serials = frozenset(copy.serial for copy in lost)
         self._due = [entry for entry in self._due if entry[4] not in serials]
@@ -282,8 +290,14 @@ class Wires:
         if self._port is not None and still_sends:
             self._port.drop(now_ns, serials)
         elif self._port is not None:
-            self._port.clear(now_ns)
+            self._port.cut(now_ns)
             self._port_free_ns = min(self._port_free_ns, now_ns)
+
+    def _copy_of(self, copy: _Copy | Delivery, serial: int) -> _Copy:
+        if isinstance(copy, _Copy):
+            return copy
+        train, start_ns = self._train(copy.size_bytes), copy.at_ns - self._delay_ns - copy.airtime_ns
+        return _Copy(copy.transfer, copy.src, copy.dst, serial, train, train.wire, start_ns)
 
     def _give_up(self, now_ns: int, copy: _Copy, sent: tuple[int, int, int]) -> None:
         packets, wire_bytes, airtime_ns = sent
@@ -304,6 +318,7 @@ class Wires:
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interfaces ``out`` and ``in``."""
+        self._log.settle(self._now_ns, limit=64)
         totals = self._log.totals(at_ns)
         busy_ns = totals.busy_ns
         if self._port is not None:

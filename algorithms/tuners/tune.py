@@ -27,9 +27,9 @@ Floats = npt.NDArray[np.float64]
 def tune(x: npt.ArrayLike, variant: Variant, size: CodeSize, cost: CostModel) -> Choice:
     """The budget T that maximises progress(T) / C(T), exactly.
 
-    With A(T) and S(T) the sums of the T largest x_i^2 and |x_i|, progress is alpha(T) = A(T) / ||x||^2 for ``sparsify``,
-    beta(T) = S(T)^2 / (T ||x||^2) for ``sign``, and omega(T) = ||x||^2 / E||Q||^2 for ``stochastic``, where Q keeps x_i / p_i
-    with the probabilities of least variance whose sum is T.
+    A(T) and S(T) are the sums of the T largest x_i^2 and |x_i|. Progress is alpha(T) = A(T) / ||x||^2 for
+    ``sparsify``, beta(T) = S(T)^2 / (T ||x||^2) for ``sign``, and omega(T) = ||x||^2 / E||Q||^2 for ``stochastic``,
+    where Q sends x_i / p_i with the probabilities p_i of least variance whose sum is T.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def tune(x: npt.ArrayLike, variant: Variant, size: CodeSize, cost: CostModel) ->
     ...     basis, quantity, structure = "paper", "bit", CostStructure(c0=432.0, c_bit=1.0)
     ...     def __call__(self, size): return 432.0 + np.asarray(size, float)
     ...     def observe(self, message_bit, value): pass
-    >>> tune([3.0, -0.1, 0.0, 4.0], "sparsify", CodeSize(0, 34, 3), Affine())
-    Choice(budget=2.0, efficiency=0.0019992003198720512, progress=0.9996001599360256)
+    >>> tune([3.0, 0.0, 0.0, -4.0], "sparsify", CodeSize(0, 34, 3), Affine())
+    Choice(budget=2.0, efficiency=0.002, progress=1.0)
     """
     magnitudes = measure(x)
     budget_cost = BudgetCost(size, cost, expected=variant == "stochastic")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from netsim.errors import ConfigError, Fault
 from netsim.interfaces import CostStructure
 
 
@@ -14,12 +15,17 @@ def fit_line(size: npt.ArrayLike, cost: npt.ArrayLike) -> CostStructure:
     Parameters
     ----------
     size, cost
-        Shape (n,), n >= 2, `size` not all equal.
+        Shape (n,), n >= 2, size >= 0 and cost > 0; `size` not all equal.
+
+    Returns
+    -------
+    CostStructure
+        With `c0` and `c_bit`, not both 0.
 
     Raises
     ------
-    ValueError
-        If the sizes are all equal, or the cost falls with them.
+    ConfigError
+        If the sizes are all equal, or the cost falls with them; without a path, for the caller to add.
 
     Examples
     --------
@@ -31,10 +37,10 @@ def fit_line(size: npt.ArrayLike, cost: npt.ArrayLike) -> CostStructure:
     from_mean = x - x.mean()
     spread = float(from_mean @ from_mean)
     if spread == 0.0:
-        raise ValueError(f"at least two different sizes are needed. Got {x[0]:g} only")
+        raise ConfigError([Fault((), "measurements of at least two sizes", f"only {x[0]:g} bit")])
     slope = float(from_mean @ (y - y.mean())) / spread
     if slope < 0.0:
-        raise ValueError(f"a cost that does not fall with the size is needed. Got a slope of {slope:g} per bit")
+        raise ConfigError([Fault((), "a cost that does not fall with the size", f"a slope of {slope:g} per bit")])
     c0 = float(y.mean() - slope * x.mean())
     if c0 < 0.0:
         c0, slope = 0.0, float(x @ y) / float(x @ x)

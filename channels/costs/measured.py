@@ -6,9 +6,9 @@ import csv
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 
 from channels.costs._fit import fit_line
 from channels.costs._model import StructuredCost
@@ -44,7 +44,7 @@ class Measured:
     --------
     >>> model = Measured(**Measured.examples[0]).open(None)
     >>> model([0, 8000]).round(6)
-    array([0.0025, 0.0033])
+    array([0.002507, 0.003301])
     """
 
     kind: ClassVar[str]
@@ -60,8 +60,10 @@ class Measured:
         size, cost = _read(self.path)
         try:
             line = fit_line(size, cost)
-        except ValueError as error:
-            raise _fault(f"{self.path}: {error}") from None
+        except ConfigError as error:
+            raise ConfigError(
+                [replace(f, path=("path",), got=f"{f.got} in {self.path!r}") for f in error.faults]
+            ) from None
         object.__setattr__(self, "_line", line)
 
     def open(self, link: Link | None) -> CostModel:
@@ -69,3 +71,41 @@ class Measured:
         return StructuredCost(self._line, "paper", "cost")
 
 
+def _read(path: str) -> tuple[list[float], list[float]]:
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise _fault("a CSV file that can be read", f"{path!r}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise _fault("a CSV file of UTF-8 text", f"{path!r}, which is none") from None
+    rows = csv.reader(io.StringIO(text, newline=""))
+    try:
+        header = [name.strip() for name in next(rows, [])]
+        places = [_column(path, header, name) for name in COLUMNS]
+        points = [_point(path, rows.line_num, row, places) for row in rows if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise _fault("comma-separated values", f"{path}:{rows.line_num}: {error}") from None
+    if len(points) < MIN_POINTS:
+        raise _fault(f"a file of at least {MIN_POINTS} measurements", f"{len(points)} in {path!r}")
+    return [size for size, _ in points], [cost for _, cost in points]
+
+
+def _column(path: str, header: list[str], name: str) -> int:
+    if name not in header:
+        allowed = f"a file whose first line names the columns {' and '.join(COLUMNS)}"
+        raise _fault(allowed, f"{path}:1: {','.join(header)!r}, without {name}", nearest_name(name, header))
+    return header.index(name)
+
+
+def _point(path: str, line: int, row: list[str], places: list[int]) -> tuple[float, float]:
+    try:
+        size, cost = (float(row[place]) for place in places)
+    except (ValueError, IndexError):
+        size = cost = math.nan
+    if not (0.0 <= size < math.inf and 0.0 < cost < math.inf):
+        raise _fault("on each line a size >= 0 and a cost > 0", f"{path}:{line}: {','.join(row)!r}")
+    return size, cost
+
+
+def _fault(allowed: str, got: str, nearest: str = "") -> ConfigError:
+    return ConfigError([Fault(("path",), allowed, got, nearest)])

@@ -33,9 +33,9 @@ class Packets:
         Bits of a message that are in its packets beside P.
     packing
         ``whole``: an entry never straddles two packets, so that with P = p0 + p1 T the first packet holds
-        floor((payload_max_bit - header_bit - p0) / p1) entries and each later one floor(payload_max_bit / p1). ``stream``: the
-        payload is one stream of bits, as the formula says. The tuners, which know p0 and p1, count either; a
-        plain call of the model knows sizes only and counts a stream.
+        floor((payload_max_bit - header_bit - p0) / p1) entries and each later one floor(payload_max_bit / p1).
+        ``stream``: the payload is one stream of bits, as the formula says. The tuners, which know p0 and p1,
+        count either; a plain call of the model knows sizes only and counts a stream.
 
     References
     ----------

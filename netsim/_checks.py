@@ -24,8 +24,7 @@ def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
         Those fields of a scenario that are right by themselves.
     """
     found: list[Fault] = []
-    for check in _CHECKS:
-        names = inspect.signature(check).parameters
+    for check, names in _CHECKS.items():
         if all(name in parts for name in names):
             found += check(**{name: parts[name] for name in names})
     return found
@@ -124,6 +123,7 @@ def _each(algorithms: Sequence[Entry]) -> Iterator[tuple[int, Any]]:
     return ((i, entry.algorithm) for i, entry in enumerate(algorithms) if entry.algorithm is not None)
 
 
-_CHECKS: tuple[Callable[..., Iterator[Fault]], ...] = (
-    _name, _labels, _topology, _shape, _tolerance, _compute, _stop, _clock, _target, _claims,
-)  # fmt: skip
+_CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
+    check: tuple(inspect.signature(check).parameters)
+    for check in (_name, _labels, _topology, _shape, _tolerance, _compute, _stop, _clock, _target, _claims)
+}

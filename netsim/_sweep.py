@@ -90,13 +90,18 @@ def _text(path: Path) -> str:
 
 
 def _distinct(items: list[Any]) -> list[str]:
-    texts = [_value(item) for item in items]
-    for i, item in enumerate(items):
-        alike = [other for j, other in enumerate(items) if texts[j].partition(" (")[0] == texts[i] and j != i]
-        if isinstance(item, Mapping) and alike:
-            keys = [k for k in item if any(isinstance(o, Mapping) and o.get(k) != item[k] for o in alike)]
-            texts[i] += f" ({', '.join(f'{k}={_value(item[k])}' for k in keys)})" if keys else ""
-    return [text if texts.index(text) == i else f"{text} #{i + 1}" for i, text in enumerate(texts)]
+    told = [_value(item) for item in items]
+    named = [{"name": item} if isinstance(item, str) else item for item in items]
+    groups: dict[str, list[int]] = {}
+    for i, text in enumerate(told):
+        groups.setdefault(text, []).append(i)
+    for group in (group for group in groups.values() if len(group) > 1):
+        alike = [named[i] for i in group if isinstance(named[i], Mapping)]
+        for i in group:
+            keys = [k for k in named[i] if any(o.get(k) != named[i][k] for o in alike)] if named[i] in alike else []
+            told[i] += f" ({', '.join(f'{k}={_value(named[i][k])}' for k in keys)})" if keys else ""
+    first = {text: i for i, text in reversed(list(enumerate(told)))}
+    return [text if first[text] == i else f"{text} #{i + 1}" for i, text in enumerate(told)]
 
 
 def _value(item: Any) -> str:

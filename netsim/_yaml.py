@@ -113,10 +113,16 @@ def _resolving(base: Any, resolvers: Any) -> Any:
     return made
 
 
+def _style(text: str) -> str | None:
+    # Only double quotes keep every kind of line break as it is.
+    return '"' if "".join(text.splitlines()) != text else None
+
+
 _LOADER = _resolving(getattr(yaml, "CSafeLoader", yaml.SafeLoader), {})
 # The dumper quotes what any version of YAML would take for something else than a text.
 _DUMPER = _resolving(yaml.SafeDumper, {k: list(v) for k, v in yaml.SafeDumper.yaml_implicit_resolvers.items()})
 _DUMPER.ignore_aliases = lambda *_: True
+_DUMPER.add_representer(str, lambda dumper, text: dumper.represent_scalar(_TAG + "str", text, style=_style(text)))
 
 
 def _compose(text: str, file_name: str) -> Any:

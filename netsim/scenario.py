@@ -255,6 +255,8 @@ def _override(data: Any, places: Places, text: str) -> tuple[Any, Places]:
         raise ConfigError([Fault((), "key.path=value is needed", repr(text), origin=origin)])
     try:
         changed = _sweep.put(data, path, _yaml.read(value, origin).data)
+    except ConfigError as error:
+        raise ConfigError([dataclasses.replace(f, path=path, origin=origin) for f in error.faults]) from None
     except LookupError as error:
         raise ConfigError([Fault(path, str(error), origin=origin)]) from None
     origins = {old: said for old, said in places.origins.items() if old[: len(path)] != path}
@@ -286,6 +288,9 @@ def _entries(items: object) -> tuple[Any, list[Fault]]:
         return items, []
     entries, faults = [], []
     for i, item in enumerate(items):
+        if isinstance(item, Entry):
+            entries.append(item)
+            continue
         config = dict(item) if isinstance(item, Mapping) else item
         name = item.get("name", "") if isinstance(item, Mapping) else item
         label = config.pop("label", name) if isinstance(config, dict) else name
@@ -329,9 +334,11 @@ def _sweep_faults(sweep: Mapping[str, Sequence[Any]], plain: Mapping[str, Any]) 
             continue
         if not sweep[key]:
             yield Fault(where, "at least one value", "an empty list")
-        for i, value in enumerate(sweep[key]):
-            if repr(value) in map(repr, sweep[key][:i]):  # 1 and 1.0 may mean two things
-                yield Fault((*where, i), "each value once", repr(value))
+        seen = set[str]()
+        for i, text in enumerate(map(repr, sweep[key])):  # 1 and 1.0 may mean two things
+            if text in seen:
+                yield Fault((*where, i), "each value once", text)
+            seen.add(text)
         for other, inner in keys.items():
             if other != key and inner[: len(path)] == path:
                 yield Fault(("sweep", other), "swept paths of which none contains another", f"{other!r} within {key!r}")
@@ -346,16 +353,19 @@ def _sweep_faults(sweep: Mapping[str, Sequence[Any]], plain: Mapping[str, Any]) 
 
 def _expand(scenario: Scenario) -> tuple[list[Point], list[Fault]]:
     """All points, and the faults of those that are none."""
-    plain, places = {**_plain(scenario), "sweep": {}}, scenario._places
+    plain, places = _plain(scenario), scenario._places
     keys = [_sweep.split(key) for key in scenario.sweep]
     faults = list(_sweep_faults(scenario.sweep, plain))
     if faults:
         return [], faults
+    # Parts that are not swept are right already.
+    roots = {path[0] for path in keys}
+    parts = {name: plain[name] if name in roots else getattr(scenario, name) for name in plain} | {"sweep": {}}
     found: list[Point] = []
     texts = _sweep.names(keys, list(scenario.sweep.values()))
     choices = [list(enumerate(values)) for values in scenario.sweep.values()]
     for chosen in itertools.product(*choices):
-        data, origins = plain, {}
+        data, origins = parts, {}
         name = ", ".join(texts[k][i] for k, (i, _) in enumerate(chosen))
         for key, path, (i, value) in zip(scenario.sweep, keys, chosen, strict=True):
             origins[path] = places.origin(("sweep", key, i))

@@ -1,0 +1,66 @@
+"""Results that take long, kept on disk between runs; a damaged file is as good as none."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+_DIGEST_BYTES = 32
+
+
+def cache_folder() -> Path:
+    """The folder that NETSIM_CACHE names, else ``~/.cache/netsim``."""
+    named = os.environ.get("NETSIM_CACHE")
+    return Path(named) if named else Path("~/.cache/netsim").expanduser()
+
+
+def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """The vector `compute()`, from the file `key` where that is there and whole.
+
+    Parameters
+    ----------
+    key
+        A hash of all that the result depends on.
+    size
+        The vector's length.
+    compute
+        Called where there is no good file; its result is then written, aside first, and given its name once whole. A
+        folder that cannot be written is no error.
+    """
+    path = cache_folder() / f"{key}.f64"
+    kept = _read(path, size)
+    if kept is None:
+        kept = compute()
+        _write(path, kept.astype("<f8").tobytes())
+    return kept
+
+
+def _read(path: Path, size: int) -> npt.NDArray[np.float64] | None:
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if len(body) != 8 * size or hashlib.sha256(body).digest() != digest:
+        return None
+    return np.frombuffer(body, "<f8").astype(np.float64)
+
+
+def _write(path: Path, body: bytes) -> None:
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(hashlib.sha256(body).digest() + body)
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+            raise

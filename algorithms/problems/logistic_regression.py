@@ -1,0 +1,302 @@
+"""Regularised logistic regression over nodes, with its smooth nonconvex sister."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+
+from algorithms.partitions.iid import Iid
+from algorithms.problems._cache import remembered
+from algorithms.problems._eigen import largest_eigenvalue
+from algorithms.problems._losses import LOGISTIC, SIGMOID
+from algorithms.problems._newton import Objective, minimise
+from algorithms.problems._rows import Span, Vector, make_rows
+from algorithms.problems._shares import Shares, batch_sizes, deal, draw
+from netsim.errors import DataError, SimulationError
+from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
+from netsim.interfaces import Array, Dataset, GradientRequest, Indices, NodeId, Optimum, Partition
+from netsim.registry import component
+
+_COPIED_MAX = 1 << 22  # entries of dense minibatches that lie side by side in memory
+_IID = Iid()
+_LOSSES = {"logistic": LOGISTIC, "sigmoid": SIGMOID}
+
+
+@component("problem")
+@dataclass(frozen=True)
+class LogisticRegression:
+    """f_m(w) = (1/n_m) sum_i l(y_i x_i'w) + (l2/2) ||w||^2 over node m's samples, F = (1/M) sum_m f_m.
+
+    F is a mean over nodes, whatever their numbers of samples.
+
+    Parameters
+    ----------
+    dataset
+        Two classes, labels -1 and 1.
+    l2
+        0 allowed; there is then no optimum.
+    loss
+        ``logistic``: l(t) = log(1 + exp(-t)), convex. ``sigmoid``: l(t) = 1/(1 + exp(t)), smooth and nonconvex.
+    nodes
+        M.
+    partition
+        Which samples each node has.
+    batch
+        ``full``, a whole number of samples, or a fraction in (0, 1) of each node's samples (rounded, at least one);
+        drawn without replacement. A node with no more samples than that uses all.
+
+    Notes
+    -----
+    Smoothness: c = sup |l''| is 1/4 (logistic) or 1/(6 sqrt 3) (sigmoid: with p = l, l'' = p(1-p)(1-2p) is extreme
+    where 6p^2 - 6p + 1 = 0). So L_m = c lmax(X_m'X_m)/n_m + l2, and L of F is c lmax(mean_m X_m'X_m/n_m) + l2, which
+    is at most the mean of the L_m. Strong convexity is l2 (logistic) or 0.
+
+    A gradient's work is 4 operations per feature stored (two passes, each a product and a sum), 4 per sample and
+    2 per coordinate; for a sparse minibatch the node's mean row counts.
+
+    References
+    ----------
+    Khirirat, Magnusson, Aytekin, Johansson, "A flexible framework for communication-efficient machine learning",
+    AAAI 2021.
+
+    Examples
+    --------
+    >>> from netsim.registry import build
+    >>> problem = build("problem", {"name": "logistic_regression", "dataset": "breast_cancer", "nodes": 2}).open(seed=1)
+    >>> problem.dim, problem.num_samples(0), round(problem.loss(problem.start()), 4)
+    (31, 285, 0.6931)
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"dataset": {"name": "breast_cancer"}, "nodes": 3, "batch": 8},
+        {
+            "dataset": {"name": "synthetic_sparse", "num_rows": 60, "num_features": 200, "nonzeros_per_row": 8},
+            "nodes": 4,
+            "loss": "sigmoid",
+            "partition": {"name": "dirichlet", "alpha": 0.5},
+            "batch": 0.5,
+        },
+    )
+
+    dataset: Annotated[Dataset, Ref("dataset")]
+    l2: NonNegativeFloat = 1e-3
+    loss: Literal["logistic", "sigmoid"] = "logistic"
+    nodes: PositiveInt = 4
+    partition: Annotated[Partition, Ref("partition")] = _IID
+    batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
+
+    def open(self, seed: int) -> LogisticProblem:
+        """Load and split the data, from streams of `seed` that no replication changes.
+
+        Raises
+        ------
+        DataError
+            If the data are missing, damaged, not finite or not of two classes.
+        ConfigError
+            With more nodes than samples.
+        """
+        return LogisticProblem(self, deal(self.dataset, self.partition, self.nodes, seed))
+
+
+class LogisticProblem:
+    """The live problem; see `netsim.interfaces.Problem`.
+
+    Rows are kept times their labels, y_i x_i, in the order of their nodes.
+    """
+
+    def __init__(self, config: LogisticRegression, shares: Shares) -> None:
+        _check_labels(shares)
+        self._l2, self._loss = config.l2, _LOSSES[config.loss]
+        self._edges, self.num_nodes = shares.edges, shares.num_nodes
+        self._rows = make_rows(shares.features, shares.labels)
+        self._is_positive = shares.labels > 0
+        self._weights = shares.sample_weights()
+        self._batch_sizes = batch_sizes(config.batch, shares)
+        self.dim = self._rows.dim
+        self.layout = ((self.dim,),)
+        self._has_optimum = self._loss.is_convex and self._l2 > 0
+        self.metric_names = frozenset(
+            {"loss", "grad_norm", "accuracy"} | ({"loss_gap"} if self._has_optimum else set())
+        )
+        self._smoothness: dict[NodeId | None, float] = {}
+
+    def start(self) -> Array:
+        """Zeros."""
+        return np.zeros(self.dim)
+
+    def num_samples(self, node: NodeId) -> int:
+        """n_m."""
+        return self._edges[node + 1] - self._edges[node]
+
+    def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
+        """Sorted positions among the node's samples, without replacement; None for all."""
+        return draw(self._batch_sizes[node], self.num_samples(node), rng)
+
+    def gradients(self, requests: Sequence[GradientRequest]) -> list[Array]:
+        """One gradient a request, shape (dim,), float64.
+
+        Raises
+        ------
+        SimulationError
+            If a model has another shape or a batch names a sample that the node lacks.
+        """
+        out: list[Array] = []
+        for points, spans in self._groups(requests):
+            blocks, margins, ends = self._margins(points, spans)
+            sizes = np.diff(ends)
+            factors = self._loss.slope(margins, np.repeat(1.0 / sizes, sizes))
+            for i, (block, w) in enumerate(zip(blocks, points, strict=True)):
+                out.append(self._rows.combine(block, factors[ends[i] : ends[i + 1]], w, self._l2))
+        return out
+
+    def values(self, requests: Sequence[GradientRequest]) -> list[float]:
+        """f_m(w) of each request, on its batch."""
+        out: list[float] = []
+        for points, spans in self._groups(requests):
+            _, margins, ends = self._margins(points, spans)
+            losses = self._loss.value(margins)
+            for i, w in enumerate(points):
+                out.append(float(losses[ends[i] : ends[i + 1]].mean()) + self._l2 / 2 * float(np.dot(w, w)))
+        return out
+
+    def loss(self, w: Array) -> float:
+        """F(w)."""
+        point = self._point(w)
+        return self._value(point, self._all_margins(point))
+
+    def metrics(self, w: Array) -> Mapping[str, float]:
+        """``loss`` and ``grad_norm`` of F, and ``accuracy``, the share of samples with y x'w > 0.
+
+        Where x'w = 0, class 1 is the guess.
+        """
+        point = self._point(w)
+        margins = self._all_margins(point)
+        everything = self._rows.take(Span(0, self._rows.num_rows))
+        gradient = self._rows.combine(everything, self._loss.slope(margins, self._weights), point, self._l2)
+        right = np.count_nonzero(margins > 0) + np.count_nonzero(self._is_positive[margins == 0])
+        return {
+            "loss": self._value(point, margins),
+            "grad_norm": float(np.sqrt(np.dot(gradient, gradient))),
+            "accuracy": int(right) / self._rows.num_rows,
+        }
+
+    def smoothness(self, node: NodeId | None = None) -> float:
+        """L of F or L_m, an upper bound within 6e-10 of the exact one."""
+        if node not in self._smoothness:
+            first, stop = (0, self._rows.num_rows) if node is None else self._edges[node : node + 2]
+            weights = self._weights if node is None else np.full(stop - first, 1.0 / (stop - first))
+            top = largest_eigenvalue(self._rows, Span(first, stop), weights)
+            self._smoothness[node] = self._loss.curvature * top + self._l2
+        return self._smoothness[node]
+
+    def strong_convexity(self) -> float:
+        """l2 where the loss is convex, else 0."""
+        return self._l2 if self._loss.is_convex else 0.0
+
+    def gradient_flop(self, request: GradientRequest) -> float:
+        """4 per stored feature, 4 per sample, 2 per coordinate."""
+        span = Span(self._edges[request.node], self._edges[request.node + 1], request.batch)
+        return 4.0 * self._rows.entries(span) + 4.0 * span.size + 2.0 * self.dim
+
+    def optimum(self) -> Optimum | None:
+        """The minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0 or the loss nonconvex.
+
+        The file's name is a hash of the data, the weights, l2 and the versions of numpy and scipy; what is read is bit
+        for bit what this machine would compute.
+        """
+        return self._optimum if self._has_optimum else None
+
+    @functools.cached_property
+    def _optimum(self) -> Optimum:
+        def compute() -> Vector:
+            at, error = minimise(Objective(self._rows, self._weights, self._l2))
+            return np.concatenate([at, [error]])
+
+        kept = remembered(self._optimum_key(), self.dim + 1, compute)
+        at = kept[:-1].copy()
+        return Optimum(at, self.loss(at), float(kept[-1]))
+
+    def _optimum_key(self) -> str:
+        digest = hashlib.sha256()
+        scipy_version = _version("scipy")
+        digest.update(repr(("newton 1", self._l2, np.__version__, scipy_version, platform.machine())).encode())
+        for buffer in (*self._rows.buffers(), self._weights):
+            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
+            digest.update(buffer.data)
+        return digest.hexdigest()
+
+    def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
+        """Models and rows of the requests, a part at a time where dense minibatches are copied."""
+        points, spans, copied = list[Vector](), list[Span](), 0
+        for node, at, batch in requests:
+            batch = None if batch is None else np.ascontiguousarray(batch, np.int64)
+            span = Span(self._edges[node], self._edges[node + 1], batch)
+            points.append(self._point(at))
+            spans.append(span)
+            copied += self._rows.copied(span)
+            if copied > _COPIED_MAX:
+                yield points, spans
+                points, spans, copied = [], [], 0
+        if points:
+            yield points, spans
+
+    def _margins(self, points: list[Vector], spans: list[Span]) -> tuple[list[Any], Vector, list[int]]:
+        """The requests' rows, all their margins one after the other, and where each request's end."""
+        _check_batches(spans)
+        ends = [0]
+        for span in spans:
+            ends.append(ends[-1] + span.size)
+        margins = np.empty(ends[-1])
+        blocks = [self._rows.take(span) for span in spans]
+        for i, (block, w) in enumerate(zip(blocks, points, strict=True)):
+            self._rows.dots(block, w, margins[ends[i] : ends[i + 1]])
+        return blocks, margins, ends
+
+    def _all_margins(self, point: Vector) -> Vector:
+        return self._margins([point], [Span(0, self._rows.num_rows)])[1]
+
+    def _value(self, point: Vector, margins: Vector) -> float:
+        return float(np.dot(self._weights, self._loss.value(margins))) + self._l2 / 2 * float(np.dot(point, point))
+
+    def _point(self, w: Array) -> Vector:
+        if np.shape(w) != (self.dim,):
+            raise SimulationError(f"logistic_regression: a model of shape ({self.dim},) is needed. Got {np.shape(w)}.")
+        return np.ascontiguousarray(w, np.float64)
+
+
+def _check_labels(shares: Shares) -> None:
+    labels = shares.labels
+    if not ((np.abs(labels) == 1).all() and (labels == 1).any() and (labels == -1).any()):
+        classes = np.unique(labels)
+        shown = ", ".join(f"{label:g}" for label in classes[:5]) + (", ..." if classes.size > 5 else "")
+        number = f"{classes.size} class{'es' if classes.size != 1 else ''}"
+        raise DataError(
+            f"{shares.name}: logistic_regression needs samples of two classes, -1 and 1. Got {number}: {shown}."
+        )
+
+
+def _check_batches(spans: list[Span]) -> None:
+    """Once for all requests, as a check of each would cost more than its gradient."""
+    limits = [(span.batch, span.stop - span.first) for span in spans if span.batch is not None]
+    if not limits:
+        return
+    picked = np.concatenate([batch for batch, _ in limits])
+    bounds = np.repeat([n for _, n in limits], [batch.size for batch, _ in limits])
+    if min(batch.size for batch, _ in limits) == 0 or picked.min() < 0 or (picked >= bounds).any():
+        bad, n = next((b, n) for b, n in limits if b.size == 0 or b.min() < 0 or b.max() >= n)
+        got = f"positions {bad.min()} to {bad.max()}" if bad.size else "an empty one"
+        raise SimulationError(f"logistic_regression: a batch names some of the node's {n} samples, from 0. Got {got}.")
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)

@@ -276,8 +276,8 @@ class Store:
         ConfigError
             If the file system does not take it.
         """
-        sizes = {name: [len(data), hashlib.sha256(data).hexdigest()] for name, data in files.items()}
-        facts = json.dumps({**dataclasses.asdict(record), "files": sizes}, indent=1)
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        facts = json.dumps({**dataclasses.asdict(record), "files": digests}, indent=1)
         with _files.writing(self.folder.parent):
             _files.write_folder(self.folder / hash, {**files, "run.json": facts.encode()})
 
@@ -285,10 +285,9 @@ class Store:
         """How a kept run ended; None where it is missing or damaged."""
         try:
             facts = json.loads((self.folder / hash / "run.json").read_text())
-            for name, (size, digest) in facts.pop("files").items():
-                file = self.folder / hash / name
-                if file.stat().st_size != size or _content(file) != digest:
-                    return None
+            digests = facts.pop("files")
+            if any(_content(self.folder / hash / name) != digest for name, digest in digests.items()):
+                return None
             return Record(**facts)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None

@@ -165,7 +165,7 @@ def run(
         with _locked(folder):
             with _files.writing(folder):
                 store = _prepare(folder, scenario, runs, resume, facts)
-            records = _do(folder, runs, store, resume, jobs, plugins, dask, show)
+            records = _do(folder, runs, store, jobs, plugins, dask, show)
             ends = [{**_names(run), **dataclasses.asdict(records[run.hash])} for run in runs]
             with _files.writing(folder):
                 _merge(folder, runs, store, records)
@@ -229,7 +229,6 @@ def _do(
     folder: Path,
     runs: Sequence[Run],
     store: Store,
-    resume: bool,
     jobs: int,
     plugins: Sequence[str],
     dask: str | None,
@@ -237,7 +236,7 @@ def _do(
 ) -> Mapping[str, Record]:
     """Do what is not done yet; how each run ended, by its hash."""
     unique = {run.hash: run for run in reversed(runs)}
-    kept = {hash: record for hash in unique if resume and (record := store.load(hash))}
+    kept = {hash: record for hash in unique if (record := store.load(hash))}
     left = [run for run in runs if run.hash not in kept and run is unique[run.hash]]
     processes = min(jobs or os.cpu_count() or 1, len(left))
     with watcher(show, len(unique), kept) as seen:

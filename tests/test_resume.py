@@ -106,7 +106,7 @@ def test_killed_twenty_times(tmp_path: Path) -> None:
 
 
 def test_children_end_with_their_parent(tmp_path: Path) -> None:
-    process = start(SCENARIO.replace("PAUSE", "2.0"), tmp_path / "out", 2)
+    process = start(SCENARIO.replace("PAUSE", "60"), tmp_path / "out", 2)
     deadline = time.monotonic() + 20
     while len(mine := children(process.pid)) < 2:
         assert time.monotonic() < deadline, "no children"
@@ -131,6 +131,10 @@ def test_ctrl_c_ends_parent_and_children(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, "nothing finishes"
         time.sleep(0.02)
     mine = children(process.pid)
+    for child in mine:
+        os.kill(child, signal.SIGINT)
+    time.sleep(0.2)
+    assert all(map(is_alive, mine)), "a child does not leave it to its parent"
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to all of them
     _, err = process.communicate(timeout=10)
     assert err.count("\n") == 1

@@ -152,7 +152,7 @@ def hashes(given: Scenario, plugins: Sequence[str] = ()) -> list[str]:
 
 def test_what_cannot_matter_keeps_the_hash() -> None:
     base = hashes(scenario())
-    head = HEAD.replace("name: trouble", "name: other\nquestion: Why?", 1)
+    head = HEAD.replace("name: trouble", "name: other\nquestion: Why?\nsource: A book\nfinding: That", 1)
     two = "[{name: troublemaker, how: miss}, {name: troublemaker, label: X}]"
     other = parse_text(f"{head}\nalgorithms: {two}")
     assert hashes(other)[3:] == base

@@ -1,0 +1,40 @@
+"""IEEE 802.15.4 at 2.4 GHz (O-QPSK): times and sizes of frames, shared by its medium access schemes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Int64s = npt.NDArray[np.int64]
+
+OCTET_NS = 32_000  # 250 kbit/s
+PHY_OCTETS = 6  # preamble 4, start of frame 1, length 1
+MAC_OCTETS = 11  # short addresses in one PAN: header 9, check sequence 2
+OVERHEAD_OCTETS = PHY_OCTETS + MAC_OCTETS
+MAX_PAYLOAD = 127 - MAC_OCTETS
+ACK_OCTETS = PHY_OCTETS + 5
+ACK_NS = OCTET_NS * ACK_OCTETS
+BACKOFF_NS = 320_000  # aUnitBackoffPeriod, 20 symbols of 16 us
+BACKOFFS = 8  # 2 ** macMinBE
+CCA_NS = 128_000
+TURNAROUND_NS = 192_000
+LIFS_NS, SIFS_NS = 640_000, 192_000
+MAX_SIFS_MPDU = 18
+
+
+def frame_ns(payload_bytes: Int64s) -> Int64s:
+    """On the air, from the first preamble symbol to the last of the check sequence."""
+    return OCTET_NS * (payload_bytes + OVERHEAD_OCTETS)
+
+
+def spacing_ns(payload_bytes: Int64s) -> Int64s:
+    """Interframe spacing behind a frame: short up to 18 octets of MPDU, else long."""
+    return np.where(payload_bytes + MAC_OCTETS <= MAX_SIFS_MPDU, SIFS_NS, LIFS_NS)
+
+
+def fragments(size_bytes: int, payload_bytes: int) -> Int64s:
+    """Payloads of a message's frames: full ones, then the remainder."""
+    frames = -(-size_bytes // payload_bytes)
+    out = np.full(frames, payload_bytes, np.int64)
+    out[-1] = size_bytes - (frames - 1) * payload_bytes
+    return out

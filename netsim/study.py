@@ -34,7 +34,7 @@ MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes t
 RUNS = "runs"
 TABLES = ("rounds", "messages", "energy", "efficiency")
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = (*(f"{name}.parquet" for name in TABLES), "summary.csv", "report.html")
+MERGED = (*(f"{name}.parquet" for name in TABLES), "summary.csv", "bounds.csv", "report.html")
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 
 
@@ -169,6 +169,7 @@ def run(
             ends = [{**_names(run), **dataclasses.asdict(records[run.hash])} for run in runs]
             with _files.writing(folder):
                 _merge(folder, runs, store, records)
+                _bounds(folder, scenario, runs)
                 facts |= {"complete": True, "wall_s": time.perf_counter() - start_s, "runs": ends}
                 _files.write(folder / "manifest.json", _to_json(facts))
             if any(store.tables(run.hash) for run in runs):
@@ -282,6 +283,15 @@ def _outcome(run: Run, rounds: Path | None, record: Record) -> summaries.Outcome
     with pa.memory_map(str(rounds)) as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()
     return summaries.outcome(lambda name: numbers(table[name]), record.status, targets)
+
+
+def _bounds(folder: Path, scenario: Scenario, runs: Sequence[Run]) -> None:
+    if any(run.scenario.record.bounds for run in runs):
+        from pyarrow import parquet
+
+        from netsim import bounds
+
+        bounds.write(folder, scenario, parquet.ParquetFile(folder / "rounds.parquet").read())
 
 
 def _report(folder: Path) -> None:

@@ -351,7 +351,7 @@ class Engine:
 
     def _report(self, actor: Actor, report: Report) -> bool:
         since_ns = None if report.since is None else self._tokens[report.since.id]
-        self.stopped = self.recorder.report(report, self.now_ns, since_ns, self._look)
+        self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
         return False
 
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:

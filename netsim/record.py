@@ -89,7 +89,7 @@ class Recorder:
     uploads: int = 0
     _columns: dict[str, list[float]] = field(default_factory=dict)
     _messages: list[tuple[Any, ...]] = field(default_factory=list)
-    _pending: dict[int, list[Array]] = field(default_factory=dict)
+    _pending: dict[int, dict[NodeId, Array]] = field(default_factory=dict)
     _metrics: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     _stride: int = 1
 
@@ -120,12 +120,14 @@ class Recorder:
                 delivery.at_ns / NS_PER_S, delivery.airtime_ns / NS_PER_S, delivery.ok,
             ))  # fmt: skip
 
-    def report(self, report: Report, now_ns: int, since_ns: int | None, look: Callable[[], Snapshot]) -> bool:
+    def report(
+        self, node: NodeId, report: Report, now_ns: int, since_ns: int | None, look: Callable[[], Snapshot]
+    ) -> bool:
         """Take one report; True where the run is to stop.
 
         Parameters
         ----------
-        report
+        node, report
             Without an estimate its metrics wait for the row of that round.
         now_ns, since_ns
             The instant, and the one that the report's token names.
@@ -137,11 +139,12 @@ class Recorder:
         self._add_metrics(report.round, report.metrics)
         if report.estimate is None:
             return False
-        waiting = self._pending.setdefault(report.round, [])
-        waiting.append(report.estimate)
+        waiting = self._pending.setdefault(report.round, {})
+        waiting[node] = report.estimate
         if len(waiting) < self.reporters:
             return False
-        estimate = waiting[0] if self.reporters == 1 else np.mean(waiting, axis=0)
+        # In id order, whoever came last: the mean's bits must not depend on delays.
+        estimate = np.mean([waiting[n] for n in sorted(waiting)], axis=0) if len(waiting) > 1 else report.estimate
         del self._pending[report.round]
         self.rounds = max(self.rounds, report.round)
         last = self.stop.rounds is not None and report.round >= self.stop.rounds

@@ -30,12 +30,9 @@ from netsim.interfaces import (
     Value,
     Wait,
 )
-from netsim.registry import get, load_plugin, names
+from netsim.registry import get, names
 from netsim.scenario import Entry, Network, Scenario
 from tests.toys import Jitter, ToyProblem, scenario
-
-load_plugin("tests/plugins/pigeon.py")
-load_plugin("tests/plugins/dgd.py")
 
 FLIGHT = {"name": "pigeon", "flight_s": 0.5}
 STAR = {"uplink": FLIGHT, "downlink": FLIGHT, "silence": "free"}
@@ -125,10 +122,10 @@ def _watched(base: Scenario, problem: ToyProblem, replication: int = 0) -> list[
     seen: list[Array] = []
     inner = engine.recorder.report
 
-    def spy(report: Report, *rest: Any) -> bool:
+    def spy(node: int, report: Report, *rest: Any) -> bool:
         if report.estimate is not None:
             seen.append(report.estimate.copy())
-        return inner(report, *rest)
+        return inner(node, report, *rest)
 
     engine.recorder.report = spy  # type: ignore[method-assign]
     assert engine.run().status == "done"
@@ -353,7 +350,7 @@ def test_recording_less_often_keeps_the_last_round() -> None:
 
 
 def test_bytes_submitted_are_booked_or_still_under_way() -> None:
-    base = scenario({"name": "gd"}, stop={"sim_time_s": 2.0}, record={"messages": True})
+    base = scenario({"name": "gd"}, stop={"sim_time_s": 2.0, "rounds": 999}, record={"messages": True})
     base = dataclasses.replace(base, network=Network(uplink=Jitter(), downlink=Jitter(), silence="free"))
     engine = Engine(base, base.algorithms[0], 0, ToyProblem())
     sent: list[int] = []

@@ -70,8 +70,8 @@ class AveragingServer:
         await Report(0, self.x)
         for round in count():
             await Send(self.ctx.workers, self.broadcast, round, "model")
-            inbox = await Receive(len(self.ctx.workers), "update", round)
-            self.x = self.x - self.step_size(round, inbox.messages) * self.mean(inbox.messages)
+            updates = self.open((await Receive(len(self.ctx.workers), "update", round)).messages)
+            self.x = self.x - self.step_size(round, updates) * self.mean(updates)
             self.broadcast = self.publish()
             await Report(round + 1, self.x)
 
@@ -81,14 +81,18 @@ class AveragingServer:
         self.x = self.model.decode(payload.data, self.ctx.facts.dim)
         return payload
 
-    def mean(self, updates: Sequence[Message]) -> Array:
+    def open(self, updates: Sequence[Message]) -> Sequence[bytes]:
+        """The payloads, in increasing id; subclasses may take off what they carry beside the code."""
+        return [update.data for update in updates]
+
+    def mean(self, updates: Sequence[bytes]) -> Array:
         """(1/M) sum of the decoded updates, added in increasing id."""
         total = np.zeros(self.ctx.facts.dim)
         for update in updates:
-            self.codec.add_to(update.data, total)
+            self.codec.add_to(update, total)
         return total / len(updates)
 
-    def step_size(self, round: int, updates: Sequence[Message]) -> float:
+    def step_size(self, round: int, updates: Sequence[bytes]) -> float:
         """gamma_k; subclasses may read it off the updates."""
         return self.step(round)
 

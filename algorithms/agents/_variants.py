@@ -14,7 +14,7 @@ from algorithms.compressors.identity import Identity
 from algorithms.compressors.sign_top_k import SignTopK
 from algorithms.compressors.stochastic_sparsification import StochasticSparsification
 from algorithms.compressors.top_k import TopK
-from netsim.interfaces import Array, Context, Message, Payload
+from netsim.interfaces import Array, Context, Payload
 
 Variant: TypeAlias = Literal["sparsify", "sign", "stochastic"]
 Code: TypeAlias = TopK | SignTopK | StochasticSparsification
@@ -81,10 +81,10 @@ class VariantServer(AveragingServer):
         super().__init__(ctx, code, step_rule(step_size, ctx.facts.smoothness), model)
         self.code = code
 
-    def step_size(self, round: int, updates: Sequence[Message]) -> float:
+    def step_size(self, round: int, updates: Sequence[bytes]) -> float:
         if not self.code.with_gain:
             return self.step(round)
-        excess = sum(1.0 / self.code.gain(m.data) - 1.0 for m in updates) / len(updates) ** 2
+        excess = sum(1.0 / self.code.gain(data) - 1.0 for data in updates) / len(updates) ** 2
         return self.step(round) / (1.0 + excess)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -114,10 +114,11 @@ class CatServer(VariantServer):
         payload = super().publish()
         return _with_budget(payload, self.budget) if self.is_shared else payload
 
-    def mean(self, updates: tuple[Message, ...]) -> Array:  # type: ignore[override]
-        if self.is_shared:
-            self.budget = round(sum(_budget_of(m.data) for m in updates) / len(updates))
-        return super().mean(updates)
+    def open(self, updates: Sequence[Message]) -> Sequence[bytes]:
+        if not self.is_shared:
+            return super().open(updates)
+        self.budget = round(sum(_budget_of(m.data) for m in updates) / len(updates))
+        return [_without_budget(m.data) for m in updates]
 
 
 class CatWorker:
@@ -136,7 +137,8 @@ class CatWorker:
         while True:
             (model,) = (await Receive(kind="model")).messages
             told = _budget_of(model.data) if shared else 0.0
-            g = await Gradient(at=self.model.decode(_without_budget(model.data, shared), self.ctx.facts.dim))
+            x = _without_budget(model.data) if shared else model.data
+            g = await Gradient(at=self.model.decode(x, self.ctx.facts.dim))
             choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
             budget, gain = choice.budget, choice.progress
             if told:
@@ -156,5 +158,5 @@ def _budget_of(data: bytes) -> float:
     return float(np.frombuffer(data[-BUDGET_BYTES:], np.float32)[0])
 
 
-def _without_budget(data: bytes, shared: bool) -> bytes:
-    return data[:-BUDGET_BYTES] if shared else data
+def _without_budget(data: bytes) -> bytes:
+    return data[:-BUDGET_BYTES]

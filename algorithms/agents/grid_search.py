@@ -107,7 +107,7 @@ class GridSearchServer(VariantServer):
     async def step_once(self) -> None:
         """One round with the budget in use."""
         await Send(self.ctx.workers, self.publish(), self.round, "model")
-        updates = (await Receive(len(self.ctx.workers), "update", self.round)).messages
+        updates = self.open((await Receive(len(self.ctx.workers), "update", self.round)).messages)
         self.x = self.x - self.step_size(self.round, updates) * self.mean(updates)
         super().publish()
         self.round += 1

@@ -9,6 +9,8 @@ from numba import njit
 
 BLOCK = 4096  # keys whose flags stay in the first-level cache
 
+_PLACES = np.uint64(0x0001020304050607)  # times 2**(8 j) has j in its top byte; byte j of an octet is flag j
+
 
 @njit(cache=True)
 def collect(keys: Any, mask: Any, threshold: Any, found: Any) -> int:
@@ -29,21 +31,28 @@ def collect(keys: Any, mask: Any, threshold: Any, found: Any) -> int:
     """
     flags = np.empty(BLOCK, np.uint8)
     octets = flags.view(np.uint64)
+    queue = np.empty(octets.size, np.int64)
     capacity = found.size - 8
     count = 0
     blocks_end = keys.size - keys.size % BLOCK
     for start in range(0, blocks_end, BLOCK):
         block = keys[start : start + BLOCK]
-        # This loop has no branch and becomes vector code; the next one skips eight flags at a time.
+        # These two loops have no branch: the first becomes vector code, the second finds the octets with a flag.
         for j in range(BLOCK):
             flags[j] = np.uint8((block[j] & mask) >= threshold)
-        for octet in range(BLOCK // 8):
-            if octets[octet] != 0:
-                if count > capacity:
-                    return -1
-                for j in range(8 * octet, 8 * octet + 8):
-                    found[count] = start + j
-                    count += int(flags[j])
+        hits = 0
+        for octet in range(octets.size):
+            queue[hits] = octet
+            hits += int(octets[octet] != 0)
+        for hit in range(hits):
+            if count > capacity:
+                return -1
+            left = octets[queue[hit]]
+            while left != 0:
+                lowest = left & (np.uint64(0) - left)
+                found[count] = start + 8 * queue[hit] + np.int64((lowest * _PLACES) >> np.uint64(56))
+                count += 1
+                left ^= lowest
     for i in range(blocks_end, keys.size):
         if (keys[i] & mask) >= threshold:
             if count >= capacity:

@@ -97,7 +97,7 @@ class Magnitudes:
         """The rank-th largest (from 1) of the sample; infinite before its start, 0 behind its end."""
         if rank < 1:
             return math.inf
-        return float(self.sample[int(rank) - 1]) if rank <= SAMPLE else 0.0
+        return float(self.sample[int(rank) - 1]) if rank <= self.sample.size else 0.0
 
     @cached_property
     def sample(self) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from algorithms.tuners._budget_cost import BudgetCost, Line
 from algorithms.tuners._choice import Choice
-from algorithms.tuners._magnitudes import SAMPLE, Magnitudes, Values
+from algorithms.tuners._magnitudes import Magnitudes, Values
 
 SURE_RANK = 16  # the sample says nothing about what lies before this
 
@@ -141,7 +141,7 @@ def _slack(tau: float) -> float:
 
 
 def _guess(x: Magnitudes, line: Line) -> float:
-    """A magnitude below sqrt(tau*) if the sample, each entry of which stands for `share` others, is right."""
-    share = x.size / SAMPLE
-    ratio = np.cumsum(x.sample**2) / (line.c0 / share + line.c1 * np.arange(1, SAMPLE + 1))
+    """A magnitude below sqrt(tau*) if the sample, each entry of which stands for `share` entries, is right."""
+    share = x.size / x.sample.size
+    ratio = np.cumsum(x.sample**2) / (line.c0 / share + line.c1 * np.arange(1, x.sample.size + 1))
     return min(0.9 * math.sqrt(line.c1 * float(ratio.max())), x.sample_rank(SURE_RANK))

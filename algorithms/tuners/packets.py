@@ -10,7 +10,7 @@ import numpy.typing as npt
 from algorithms.tuners import affine
 from algorithms.tuners._budget_cost import BudgetCost
 from algorithms.tuners._choice import Choice
-from algorithms.tuners._magnitudes import SAMPLE, Magnitudes
+from algorithms.tuners._magnitudes import Magnitudes
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,7 +50,7 @@ def _window(x: Magnitudes, kept: affine.Kept, reach: float) -> tuple[Floats, Flo
     """About `reach` budgets T to both sides of the kept count, their A(T), and whether the last is all nonzeros."""
     root = min(math.sqrt(kept.tau), kept.least)
     rank = int(np.count_nonzero(x.sample >= root))
-    expected = reach * SAMPLE / x.size
+    expected = reach * x.sample.size / x.size
     aside = expected + 4.0 * math.sqrt(expected) + 4.0
     low, high = min(x.sample_rank(rank + aside), root), math.inf
     if kept.tau < math.inf:

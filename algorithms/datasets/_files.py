@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,13 +84,10 @@ def require(name: str, files: Sequence[DataFile], data_dir: str | None = None) -
     path = find(files, data_dir)
     if path is None:
         folder = data_folder(data_dir)
-        place = (
-            f"in {folder}" if folder else "in the folder that data_dir or the environment variable NETSIM_DATA names"
-        )
-        absolute = Path(files[0].path).expanduser().is_absolute()
+        place = f" in {folder}" if folder else " in the folder that the environment variable NETSIM_DATA names"
+        where = "" if Path(files[0].path).expanduser().is_absolute() else place
         wanted = " or ".join(file.path for file in files)
         url = f", from {files[0].url}" if files[0].url else ""
-        where = "" if absolute else f" {place}"
         raise DataError(f"{name}: {wanted} is needed{where} ({files[0].note}{url}). Got no such file.")
     return path
 
@@ -101,9 +99,7 @@ def check_sha256(name: str, path: Path, expected: str) -> None:
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if digest != expected:
-        raise DataError(
-            f"{name}: {path} is needed with the sha256 {expected}; put an undamaged copy there. Got {digest}."
-        )
+        raise DataError(f"{name}: {path} is needed undamaged, with the sha256 {expected}. Got {digest}.")
 
 
 def sklearn_file(name: str, file: str) -> bytes:
@@ -117,12 +113,21 @@ def sklearn_file(name: str, file: str) -> bytes:
     return path.read_bytes()
 
 
+def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
+    """All numbers of a text; `ValueError` where it holds anything else."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DeprecationWarning)
+        try:
+            return np.fromstring(text.decode("ascii"), sep=separator)
+        except DeprecationWarning as error:
+            raise ValueError(str(error)) from None
+
+
 def table(name: str, text: bytes, columns: int) -> npt.NDArray[np.float64]:
-    """Comma-separated numbers as an array of shape (rows, columns)."""
+    """Comma-separated numbers of a scikit-learn file as an array of shape (rows, columns)."""
     try:
-        numbers = np.fromstring(text.replace(b"\n", b",").rstrip(b",").decode("ascii"), sep=",")
-        return numbers.reshape(-1, columns)
-    except (ValueError, DeprecationWarning) as error:
+        return numbers(text.replace(b"\n", b",").rstrip(b","), ",").reshape(-1, columns)
+    except ValueError as error:
         raise DataError(f"{name}: lines of {columns} numbers are needed in scikit-learn's file. Got {error}.") from None
 
 

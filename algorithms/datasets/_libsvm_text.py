@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import warnings
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.datasets._files import numbers
 from netsim.errors import DataError
 
 _ALLOWED = "'label index:value index:value ...' with whole, rising indices from 1"
@@ -67,15 +67,18 @@ def _parse(text: bytes, limit: int) -> Block:
     line = np.searchsorted(np.flatnonzero(raw == ord("\n")), starts)
     is_label = np.concatenate([[True], line[1:] != line[:-1]])
     _check_colons(raw, space, starts, is_label)
-    numbers = _numbers(text.replace(b":", b" "))
-    if numbers.size != 2 * starts.size - np.count_nonzero(is_label):
+    try:
+        found = numbers(text.replace(b":", b" "), " ")
+    except ValueError:
+        raise _Unclean from None
+    if found.size != 2 * starts.size - np.count_nonzero(is_label):
         raise _Unclean
     # A token's first number stands behind one number of each label and two of each pair before it.
     first = 2 * np.arange(starts.size) - (np.cumsum(is_label) - is_label)
-    labels, indices, values = numbers[first[is_label]], numbers[first[~is_label]], numbers[first[~is_label] + 1]
+    labels, indices, values = found[first[is_label]], found[first[~is_label]], found[first[~is_label] + 1]
     rises = np.concatenate([[True], np.diff(indices) > 0]) | is_label[np.flatnonzero(~is_label) - 1]
     fine = (
-        np.isfinite(numbers).all() and (indices == np.floor(indices)).all() and (labels == np.floor(labels)).all()
+        np.isfinite(found).all() and (indices == np.floor(indices)).all() and (labels == np.floor(labels)).all()
         and rises.all() and indices.min(initial=1) >= 1 and indices.max(initial=1) <= limit
     )  # fmt: skip
     if not fine:
@@ -101,15 +104,6 @@ def _check_colons(
     per_token = np.bincount(np.searchsorted(starts, colons, side="right") - 1, minlength=starts.size)
     if not np.array_equal(per_token, ~is_label):
         raise _Unclean
-
-
-def _numbers(text: bytes) -> npt.NDArray[np.float64]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", DeprecationWarning)
-            return np.fromstring(text.decode("ascii"), sep=" ")
-    except (ValueError, DeprecationWarning):
-        raise _Unclean from None
 
 
 def _blame(text: bytes, path: Path, first_line: int, num_features: int | None) -> NoReturn:

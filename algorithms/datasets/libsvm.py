@@ -64,7 +64,7 @@ class Libsvm:
 
         path = require("libsvm", self.wants())
         blocks = list(self._blocks(path))
-        if not blocks:
+        if not any(block.labels.size for block in blocks):
             raise DataError(f"{path}: at least one line 'label index:value ...' is needed. Got none.")
         labels, lengths, indices, values = map(np.concatenate, zip(*blocks, strict=True))
         width = self.num_features or int(indices.max(initial=-1)) + 1

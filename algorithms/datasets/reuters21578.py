@@ -77,13 +77,13 @@ class Reuters21578:
         DataError
             If the files are missing, damaged or not the whole collection.
         """
-        from scipy.sparse import csr_array
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
         path = require("reuters21578", _FILES, self.data_dir)
         documents = [document for text in _texts(path) for document in _DOCUMENT.findall(text)]
         if len(documents) != 21578:
             raise DataError(f"{path}: 21578 documents in 22 files are needed. Got {len(documents)}.")
+        from scipy.sparse import csr_array
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         topics = [_topics(document) for document in documents]
         kept = np.flatnonzero([bool(names) for names in topics])
         features = csr_array(TfidfVectorizer().fit_transform(map(_words, documents))[kept])

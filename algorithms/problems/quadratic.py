@@ -167,8 +167,7 @@ class QuadraticProblem:
         return float(np.dot(point, 0.5 * self._product(matrix, point) - linear))
 
     def _spectrum(self, matrix: Matrix) -> Matrix:
-        out: Matrix = matrix[0] if self._is_isotropic else np.linalg.eigvalsh(matrix)
-        return out
+        return matrix[0] if self._is_isotropic else np.asarray(np.linalg.eigvalsh(matrix), np.float64)
 
     def _point(self, w: Array) -> Matrix:
         if np.shape(w) != (self.dim,):

@@ -16,7 +16,7 @@ from netsim.errors import ConfigError, Fault
 from netsim.fields import Path
 
 MAX_DEPTH = 64
-MAX_VALUES = 300_000
+MAX_VALUES = 100_000
 
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = {

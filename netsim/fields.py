@@ -227,7 +227,9 @@ def _component(kind: str, config: object, path: Path) -> Any:
     if dataclasses.is_dataclass(config) and getattr(config, "kind", None) == kind:
         return config
     if not isinstance(config, Mapping) or "name" not in config:
-        got = f"a mapping with {', '.join(map(str, config))}" if isinstance(config, Mapping) else _show(config)
+        got = (
+            f"a mapping with {', '.join(map(str, config))}" if isinstance(config, Mapping) and config else _show(config)
+        )
         raise _Bad(Fault(path or (kind,), describe(Annotated[Any, Ref(kind)]), got))
     try:
         cls = registry.get(kind, str(config["name"]))
@@ -376,6 +378,6 @@ def _show(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, Mapping):
-        return "a mapping"
+        return "a mapping" if value else "an empty mapping"
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

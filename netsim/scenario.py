@@ -55,12 +55,16 @@ class Places:
         for start, text in self.origins.items():
             if path[: len(start)] == start:
                 return text
-        line = next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 1)
-        return f"{self.file}:{line}" if self.file else ""
+        return f"{self.file}:{self.line(path)}" if self.file else ""
+
+    def line(self, path: Where) -> int:
+        """The line of the nearest key at or above `path`, 1 where there is none."""
+        return next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 1)
 
     def locate(self, faults: Sequence[Fault]) -> list[Fault]:
-        """The faults, each with its origin."""
-        return [f if f.origin else dataclasses.replace(f, origin=self.origin(f.path)) for f in faults]
+        """The faults, each with its origin, in the order of the lines."""
+        known = [f if f.origin else dataclasses.replace(f, origin=self.origin(f.path)) for f in faults]
+        return sorted(known, key=lambda fault: self.line(fault.path))
 
 
 @dataclass(frozen=True)
@@ -291,11 +295,11 @@ def _entries(items: object) -> tuple[Any, list[Fault]]:
         if isinstance(item, Entry):
             entries.append(item)
             continue
-        config = dict(item) if isinstance(item, Mapping) else item
-        name = item.get("name", "") if isinstance(item, Mapping) else item
-        label = config.pop("label", name) if isinstance(config, dict) else name
-        algorithm = None
-        if not isinstance(label, str) and isinstance(item, Mapping) and "label" in item:
+        name, label, config, algorithm = item, item, item, None
+        if isinstance(item, Mapping) and "name" in item:
+            name, label = item["name"], item.get("label", item["name"])
+            config = {key: value for key, value in item.items() if key != "label"}
+        if not isinstance(label, str) and label is not name:
             faults.append(Fault(("algorithms", i, "label"), "a text", repr(label)))
         try:
             algorithm = build_component("algorithm", config, ("algorithms", i))

@@ -87,7 +87,7 @@ def layers() -> Mapping[str, int]:
             lowest = min([found[user] for user in users[name] if user in found] or [9])
             changed |= lowest < found.get(name, 9)
             found[name] = min(lowest, found.get(name, 9))
-    return found
+    return {name: layer for name, layer in found.items() if layer < 9}
 
 
 def allowed(layer: int) -> tuple[set[int], set[str]]:

@@ -56,9 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
-        code = typer.main.get_command(app).main(words, prog_name="netsim", standalone_mode=False)
+        # Not its main(), which answers interrupts and closed pipes itself.
+        command = typer.main.get_command(app)
+        with command.make_context("netsim", words) as context:
+            code = command.invoke(context)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
+    except typer.Exit as stop:
+        return stop.exit_code
     except _WrongUse as error:
         text = error.format_message()
         return _fail(f"{text}{'' if text.endswith(('.', '?')) else '.'} See netsim --help", BAD_INPUT)
@@ -68,8 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except KeyboardInterrupt as error:
         return _fail(str(error) or "interrupted", INTERRUPTED)
-    except typer.Abort:
-        return _fail("interrupted", INTERRUPTED)
     except Exception as error:
         if debug:
             raise

@@ -16,6 +16,7 @@ from algorithms.problems._cache import remembered
 from algorithms.problems._eigen import largest_eigenvalue
 from algorithms.problems._losses import LOGISTIC, SIGMOID
 from algorithms.problems._newton import Objective, minimise
+from algorithms.problems._quiet import quiet
 from algorithms.problems._rows import Span, Vector, make_rows
 from algorithms.problems._shares import Shares, batch_sizes, deal, draw
 from netsim.errors import DataError, SimulationError
@@ -140,6 +141,7 @@ class LogisticProblem:
         """Sorted positions among the node's samples, without replacement; None for all."""
         return draw(self._batch_sizes[node], self.num_samples(node), rng)
 
+    @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> list[Array]:
         """One gradient a request, shape (dim,), float64.
 
@@ -157,6 +159,7 @@ class LogisticProblem:
                 out.append(self._rows.combine(block, factors[ends[i] : ends[i + 1]], w, self._l2))
         return out
 
+    @quiet
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
         """f_m(w) of each request, on its batch."""
         out: list[float] = []
@@ -164,14 +167,16 @@ class LogisticProblem:
             _, margins, ends = self._margins(points, spans)
             losses = self._loss.value(margins)
             for i, w in enumerate(points):
-                out.append(float(losses[ends[i] : ends[i + 1]].mean()) + self._l2 / 2 * float(np.dot(w, w)))
+                out.append(float(losses[ends[i] : ends[i + 1]].mean()) + self._ridge(w))
         return out
 
+    @quiet
     def loss(self, w: Array) -> float:
         """F(w)."""
         point = self._point(w)
         return self._value(point, self._all_margins(point))
 
+    @quiet
     def metrics(self, w: Array) -> Mapping[str, float]:
         """``loss`` and ``grad_norm`` of F, and ``accuracy``, the share of samples with y x'w > 0.
 
@@ -264,7 +269,10 @@ class LogisticProblem:
         return self._margins([point], [Span(0, self._rows.num_rows)])[1]
 
     def _value(self, point: Vector, margins: Vector) -> float:
-        return float(np.dot(self._weights, self._loss.value(margins))) + self._l2 / 2 * float(np.dot(point, point))
+        return float(np.dot(self._weights, self._loss.value(margins))) + self._ridge(point)
+
+    def _ridge(self, point: Vector) -> float:
+        return self._l2 / 2 * float(np.dot(point, point)) if self._l2 else 0.0
 
     def _point(self, w: Array) -> Vector:
         if np.shape(w) != (self.dim,):

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.problems._quiet import quiet
 from netsim.errors import SimulationError
 from netsim.fields import NonNegativeFloat, PositiveFloat, PositiveInt, Range
 from netsim.interfaces import Array, GradientRequest, Indices, NodeId, Optimum
@@ -110,18 +111,22 @@ class QuadraticProblem:
         """None: there are no minibatches."""
         return None
 
+    @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> list[Array]:
         """A_m w - b_m of each request; as A_m (w - x_m) it is exact where w - x_m is."""
         return [self._product(self.matrices[node], self._point(at) - self.centres[node]) for node, at, _ in requests]
 
+    @quiet
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
         """f_m(w) of each request."""
         return [self._value(self.matrices[node], self._linear[node], self._point(at)) for node, at, _ in requests]
 
+    @quiet
     def loss(self, w: Array) -> float:
         """F(w)."""
         return self._value(self._mean, self._mean_linear, self._point(w))
 
+    @quiet
     def metrics(self, w: Array) -> Mapping[str, float]:
         """``loss`` and ``grad_norm`` of F."""
         point = self._point(w)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from functools import cache
@@ -11,12 +12,12 @@ from pathlib import Path
 from netsim import __version__, _files
 from netsim._page import answer, loss, spent, tables, theory, tuning
 from netsim._page.data import Results, load, merge
+from netsim._page.focus import OPEN
 from netsim._page.html import Section, details, paragraph
-from netsim._page.words import count, escape, listing
+from netsim._page.words import escape, listing
 from netsim.errors import DataError
 
 PAGE = "report.html"
-PARAGRAPHS = 6
 
 
 def write(folder: str | Path) -> Path:
@@ -81,7 +82,7 @@ def page(runs: Sequence[Results]) -> str:
     parts = [
         Section("answer", "Answer", "Answer", _answer(results)),
         Section("claims", "Claims", "The source's claims beside ours", tables.claims(results)),
-        Section("summary", "Table", "To the target", _summary(results)),
+        Section("summary", "Table", _spent_title(results), _summary(results)),
         Section("faults", "Failed runs", "Runs that did not end well", tables.faults(results)),
         Section("bounds", "Bounds", "Bounds beside what was measured", theory.section(results)),
         Section("curves", "Loss curves", "Loss against bits, packets, seconds and joules", loss.section(results)),
@@ -96,16 +97,15 @@ def page(runs: Sequence[Results]) -> str:
 
 
 def _told_apart(runs: Sequence[Results]) -> list[Results]:
-    import dataclasses
-
-    titles = [run.title for run in runs]
-    counts = {title: titles.count(title) for title in titles}
-    return [
-        dataclasses.replace(run, title=f"{run.title} ({titles[: i + 1].count(run.title)})")
-        if counts[run.title] > 1
-        else run
-        for i, run in enumerate(runs)
-    ]
+    """The runs with different titles: with their folders' names, else numbered, where they are equal."""
+    for by_folder in (True, False):
+        titles = [run.title for run in runs]
+        is_equal = [titles.count(title) > 1 for title in titles]
+        runs = [
+            dataclasses.replace(run, title=f"{run.title} ({run.folder if by_folder else i})") if equal else run
+            for i, (run, equal) in enumerate(zip(runs, is_equal, strict=True), 1)
+        ]
+    return list(runs)
 
 
 def _header(runs: Sequence[Results]) -> str:
@@ -128,19 +128,33 @@ def _text(run: Results, key: str) -> str:
 def _answer(results: Results) -> str:
     gaps = "".join(paragraph(escape(gap), "gap") for gap in results.gaps)
     told = [paragraph(answer.paragraph(results, case)) for case in answer.cases(results)]
-    rest = details(f"{count(len(told) - PARAGRAPHS, 'more answer')}", "".join(told[PARAGRAPHS:]))
     if not told:
         return gaps + paragraph("There is no summary, so there is no answer in words.", "gap")
-    beaten, is_compared = answer.notes(results)
-    if beaten:
-        items = "".join(f"<li>{text}</li>" for text in beaten)
+    note = _verdict(answer.beaten(results))
+    words, numbers = "".join(told[:OPEN]), answer.ledger(results)
+    if len(told) > OPEN:
+        numbers = details("All answers in words and numbers", "".join(told[OPEN:]) + numbers)
+    return f'<div class="answer">{words}</div>{note}{gaps}{numbers}'
+
+
+def _verdict(found: answer.Beaten) -> str:
+    """Whether CAT keeps what it promises: nobody who fixes T does better."""
+    if not found.is_compared:
+        return ""
+    beyond, within = ("".join(f"<li>{text}</li>" for text in texts) for texts in (found.beyond, found.within))
+    note = paragraph(
+        "Nowhere is a fixed or grid-searched T better than the best CAT by more than the confidence interval.", "fine"
+    )
+    if beyond:
         head = "<b>A fixed or grid-searched T beats the best CAT</b> by more than the confidence interval:"
-        note = f'<div class="warn" role="note">{head}<ul>{items}</ul></div>'
-    else:
-        text = "Nowhere is a fixed or grid-searched T better than the best CAT by more than the confidence interval."
-        note = paragraph(text, "fine") if is_compared else ""
-    words = "".join(told[:PARAGRAPHS]) + (rest if len(told) > PARAGRAPHS else "")
-    return f'<div class="answer">{words}</div>{note}{gaps}{answer.ledger(results)}'
+        note = f'<div class="warn" role="note">{head}<ul>{beyond}</ul></div>'
+    if within:
+        note += f'<div class="gap">Better on average, but within the confidence interval:<ul>{within}</ul></div>'
+    return note
+
+
+def _spent_title(results: Results) -> str:
+    return f"What each spent to the {'target' if any(row.target for row in results.summary) else 'end'}"
 
 
 def _summary(results: Results) -> str:

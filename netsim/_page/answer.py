@@ -51,6 +51,17 @@ class Case:
         value = f" {sign} {plain(self.target_value)}" if math.isfinite(self.target_value) else ""
         return f"to {METRICS.get(self.target, self.target)}{value}"
 
+    def first(self, row: Row) -> Row:
+        """The first algorithm of the row's run: what its ratios are to."""
+        return next(r for r in self.rows if r.run == row.run)
+
+    @property
+    def where(self) -> str:
+        """Point and goal, as HTML."""
+        if not self.point:
+            return f"<b>{escape(self.goal[0].upper() + self.goal[1:])}</b>"
+        return f"<b>{escape(self.point)}</b>, {escape(self.goal)}"
+
 
 def cases(results: Results) -> list[Case]:
     """Points and targets in the order of the summary."""
@@ -80,7 +91,7 @@ def ranking(rows: Sequence[Row], quantity: Quantity) -> list[Row]:
 
 def paragraph(results: Results, case: Case) -> str:
     """The answer at one point, as HTML without its paragraph tags."""
-    place = f"<b>{escape(case.point)}</b>, {escape(case.goal)}: " if case.point else f"<b>{_first_up(case.goal)}</b>: "
+    place = f"{case.where}: "
     if not case.target:
         return f"{place}no target was set, so nothing is ranked; the table says what each spent to the end of its run."
     found = wins(results, case)
@@ -90,63 +101,98 @@ def paragraph(results: Results, case: Case) -> str:
         return f"{place}nobody gets there in every replication{often}."
     sentences = []
     for label, won in _by(found, lambda win: win.best.label).items():
-        told = [_won(win, case.rows[0], is_first=i == 0) for i, win in enumerate(won)]
+        told = [_won(win, case.first(win.best), is_first=i == 0) for i, win in enumerate(won)]
         sentences.append(f"<b>{escape(label)}</b> needs the fewest {listing(told)}.")
     for how, among in _by([win for win in found if win.runner is not None], _overlap).items():
         runners = _by(among, lambda win: win.runner.label if win.runner else "")
         told = [f"{escape(name)} in {listing([_behind(win) for win in won])}" for name, won in runners.items()]
-        sentences.append(f"Runner-up, {how}: {'; '.join(told)}.")
+        sentences.append(f"Runner-up ({how}): {'; '.join(told)}.")
     partial = [f"{escape(r.label)} ({_how_often(r)})" for r in case.rows if not r.is_complete]
     left_out = f" Left out, as not every replication gets there: {listing(partial)}." if partial else ""
     return place + " ".join(sentences) + left_out
 
 
 def ledger(results: Results) -> str:
-    """The same in numbers: a row for each point, target and quantity."""
-    rows = []
+    """The same in numbers: a row for each quantity, by point and target."""
+    rows: list[list[str] | str] = []
     for case in cases(results):
-        for win in wins(results, case) if case.target else ():
-            gain = against_first(win.best, win.quantity) if win.best.label != case.rows[0].label else Estimate(1.0)
+        found = wins(results, case) if case.target else []
+        rows += [case.where] if found else []
+        for win in found:
+            gain = (
+                against_first(win.best, win.quantity) if win.best.label != case.first(win.best).label else Estimate(1.0)
+            )
             rows.append([
-                escape(f"{case.point}, {case.goal}" if case.point else case.goal), win.quantity.noun,
-                f"<b>{escape(win.best.label)}</b>", win.quantity.show(win.best.estimate(win.quantity.stem).mean),
-                with_interval(gain), escape(win.runner.label) if win.runner else NONE, with_interval(win.lead),
-                _overlap(win) if win.runner else NONE,
+                win.quantity.noun, f"<b>{escape(win.best.label)}</b>",
+                win.quantity.of(win.best), with_interval(gain),
+                escape(win.runner.label) if win.runner else NONE, with_interval(win.lead),
+                _overlap(win).removeprefix("intervals ") if win.runner else NONE,
             ])  # fmt: skip
     first = list(dict.fromkeys(case.rows[0].label for case in cases(results)))
-    header = ["Where", "In", "Fewest", "Spends", f"{escape(first[0]) if len(first) == 1 else 'First'} spends"]
-    return table("Who spends least", [*header, "Runner-up", "spends", "95 % intervals"], rows, "ledger") if rows else ""
+    header = ["In", "Fewest", "Spends", f"{escape(first[0]) if len(first) == 1 else 'The first algorithm'} over it"]
+    header += ["Runner-up", "Runner-up over it", "Intervals"]
+    return table("Who spends least, with 95 % confidence intervals", header, rows, "ledger") if rows else ""
 
 
-def notes(results: Results) -> tuple[list[str], bool]:
-    """Where a fixed or grid-searched T beats the best CAT by more than the confidence interval, as HTML.
+@dataclass(frozen=True)
+class Beaten:
+    """Where a fixed or grid-searched T needs less than the best CAT, as HTML sentences.
 
-    A rival does where the difference of the means exceeds half the interval of either, or where the interval of their
-    ratio, paired by replication, lies beyond 1; it errs on the side of saying so.
-
-    Returns
-    -------
-    Sentences, and whether there was anything to compare.
+    Parameters
+    ----------
+    beyond, within
+        By more than the confidence interval, and by less.
+    is_compared
+        Whether there was anything to compare.
     """
-    found, is_compared = [], False
+
+    beyond: tuple[str, ...]
+    within: tuple[str, ...]
+    is_compared: bool
+
+
+def beaten(results: Results) -> Beaten:
+    """Every point, target and quantity in which the best CAT is not the best.
+
+    Beyond the confidence interval: the interval of the ratio, paired by replication, lies above 1, or the two
+    intervals are apart, or the means differ by more than half of either, or one replication leaves no interval.
+    """
+    beyond, within, is_compared = list[str](), list[str](), False
     for case in cases(results):
         ours = [row for row in case.rows if row.algorithm == "cat"]
         rivals = [row for row in case.rows if row.algorithm in FIXED and row.is_complete]
         if not case.target or not rivals or not ours:
             continue
         is_compared = True
-        place = f"{escape(case.point)}, {escape(case.goal)}: " if case.point else f"{_first_up(case.goal)}: "
         if not any(row.is_complete for row in ours):
             names = listing([escape(row.label) for row in rivals])
-            found.append(f"{place}{names} reached it in every replication, and no CAT did.")
+            beyond.append(f"{case.where}: {names} reached it in every replication, and no CAT did.")
         for quantity in judged(results):
-            best = ranking(ours, quantity)[:1]
-            beaten = [_beats(results, rival, best[0], quantity) for rival in ranking(rivals, quantity)] if best else []
-            if any(beaten):
-                spends = quantity.show(best[0].estimate(quantity.stem).mean)
-                who = f"{escape(best[0].label)} needs {spends}"
-                found.append(f"{place}in {quantity.noun} {who}; {listing([text for text in beaten if text])}.")
-    return found, is_compared
+            best = next(iter(ranking(ours, quantity)), None)
+            if best is None:
+                continue
+            head = f"{case.where}, in {quantity.noun}: {escape(best.label)} needs {quantity.of(best)}; "
+            ahead = [(r, quotient(results, best, r, quantity)) for r in ranking(rivals, quantity)]
+            ahead = [(r, lead) for r, lead in ahead if lead.mean > 1 + 1e-9]
+            for among, is_wanted in ((beyond, True), (within, False)):
+                told = [
+                    _less(r, lead, quantity) for r, lead in ahead if _is_apart(r, best, lead, quantity) is is_wanted
+                ]
+                among += [f"{head}{listing(told)}."] if told else []
+    return Beaten(tuple(beyond), tuple(within), is_compared)
+
+
+def _is_apart(rival: Row, best: Row, lead: Estimate, quantity: Quantity) -> bool:
+    theirs, ours = (row.estimate(quantity.stem) for row in (rival, best))
+    if not (theirs.has_interval and ours.has_interval):
+        return True
+    gap = ours.mean - theirs.mean
+    return lead.low > 1 or theirs.high < ours.low or gap > max(theirs.half_width, ours.half_width)
+
+
+def _less(rival: Row, lead: Estimate, quantity: Quantity) -> str:
+    unsure = "" if lead.has_interval else ", without an interval"
+    return f"<b>{escape(rival.label)}</b> {quantity.of(rival)} ({with_interval(lead)} fewer{unsure})"
 
 
 def with_interval(found: Estimate) -> str:
@@ -156,29 +202,24 @@ def with_interval(found: Estimate) -> str:
     return f"{times(found.mean)} [{times(found.low)[:-1]}–{times(found.high)[:-1]}]"
 
 
-def _beats(results: Results, rival: Row, best: Row, quantity: Quantity) -> str:
-    """What a rival needs less than the best CAT; '' where it does not beat it."""
-    theirs, ours = (row.estimate(quantity.stem) for row in (rival, best))
-    lead = quotient(results, best, rival, quantity)
-    gap = ours.mean - theirs.mean
-    if gap <= 1e-9 * ours.mean or not (gap > min(ours.half_width, theirs.half_width) or lead.low > 1):
-        return ""
-    unsure = "" if lead.has_interval else ", one replication and so no interval"
-    return f"<b>{escape(rival.label)}</b> {quantity.show(theirs.mean)} ({with_interval(lead)} fewer{unsure})"
-
-
 def _won(win: Win, first: Row, is_first: bool) -> str:
-    spends = win.quantity.show(win.best.estimate(win.quantity.stem).mean)
+    spends, noun = win.quantity.of(win.best), win.quantity.noun
     gain = against_first(win.best, win.quantity).mean
     if win.best.label == first.label:
-        return f"{win.quantity.noun} ({spends})"
+        return f"{noun} ({spends})"
     if not math.isfinite(gain):
-        return f"{win.quantity.noun} ({spends}; {escape(first.label)} does not get there)"
-    return f"{win.quantity.noun} ({spends}, {times(gain)}{f' fewer than {escape(first.label)}' if is_first else ''})"
+        return f"{noun} ({spends}; {escape(first.label)} does not get there)"
+    if _is_level(gain):
+        return f"{noun} ({spends}, level with {escape(first.label)})"
+    return f"{noun} ({spends}, {times(gain)}{f' fewer than {escape(first.label)}' if is_first else ''})"
 
 
 def _behind(win: Win) -> str:
-    return f"{win.quantity.noun} ({'level' if win.lead.mean == 1 else times(win.lead.mean)})"
+    return f"{win.quantity.noun} ({'level' if _is_level(win.lead.mean) else times(win.lead.mean)})"
+
+
+def _is_level(ratio: float) -> bool:
+    return abs(ratio - 1) < 0.005
 
 
 def _overlap(win: Win) -> str:
@@ -197,8 +238,5 @@ def _by(found: Sequence[Win], key: Callable[[Win], str]) -> dict[str, list[Win]]
 
 def _how_often(row: Row) -> str:
     is_known = row.reached >= 0 and row.replications >= 0
-    return f"{row.reached} of {row.replications}" if is_known else escape(row.status) or "not reached"
-
-
-def _first_up(text: str) -> str:
-    return escape(text[:1].upper() + text[1:])
+    status = row.status if row.status in ("failed", "stalled") or not is_known else ""
+    return ", ".join(filter(None, (f"{row.reached} of {row.replications}" if is_known else "", escape(status))))

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from unicodedata import east_asian_width
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,8 @@ import numpy.typing as npt
 from netsim._page.words import NBSP, plain, scale, si
 
 Array = npt.NDArray[np.float64]
-CHARACTER_PX = 7.0  # generous mean width of a character at 12 px, so that labels never touch
+# Widths in em of characters far from the mean.
+_EM = dict.fromkeys("mwMW@%…—", 1.05) | dict.fromkeys("iljtfr.,:;|!'()[] \N{NO-BREAK SPACE}⁻", 0.45)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class Axis:
 
     def label(self, value: float) -> str:
         """The text of a tick."""
+        if not self.unit and not self.is_log and value and max(abs(self.low), abs(self.high)) < 0.01:
+            power = math.floor(math.log10(max(abs(self.low), abs(self.high))))
+            return f"{plain(float(f'{value / 10.0**power:.6g}'))}×{plain(10.0**power)}"
         if not self.unit and (not self.is_count or self.high < 1e5):
             return plain(float(f"{value:.6g}"))
         if self.unit == "s" and value >= 1:
@@ -147,8 +152,30 @@ def axis(values: Sequence[Array], unit: str = "", is_count: bool = False, log_ab
 
 
 def text_px(text: str, size: float = 12.0) -> float:
-    """A generous width of a text in pixels."""
-    return len(text) * CHARACTER_PX * size / 12.0
+    """A generous width of a text in pixels, whatever the font: so that texts never touch.
+
+    Examples
+    --------
+    >>> text_px("10 kbit") < text_px("MMMMMMM")
+    True
+    """
+    return size * sum(_EM.get(c, 1.05 if east_asian_width(c) in "WF" else 0.8 if c.isupper() else 0.68) for c in text)
+
+
+def fit(text: str, width: float, size: float = 12.0) -> str:
+    """As much of a text as fits, with an ellipsis where something is left out.
+
+    Examples
+    --------
+    >>> fit("stochastic sparsification", 80)
+    'stochasti…'
+    """
+    if text_px(text, size) <= width:
+        return text
+    kept = 0
+    while kept < len(text) and text_px(text[: kept + 1] + "…", size) <= width:
+        kept += 1
+    return text[:kept].rstrip() + "…"
 
 
 def _are_apart(positions: Sequence[float], labels: Sequence[str]) -> bool:

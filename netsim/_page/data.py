@@ -59,6 +59,8 @@ class Row:
         In how many of how many replications the target was met; -1 where unknown.
     numbers
         Every numeric column.
+    run
+        The run's title where several are on one page: ratios are to that run's first algorithm.
     """
 
     label: str
@@ -70,6 +72,7 @@ class Row:
     reached: int
     replications: int
     numbers: Mapping[str, float]
+    run: str = ""
 
     def estimate(self, stem: str) -> Estimate:
         """Mean and interval of a quantity, such as ``time_s``."""
@@ -88,8 +91,8 @@ class Results:
 
     Parameters
     ----------
-    title
-        The run's name.
+    title, folder
+        The run's name, and its folder's.
     scenario, scenario_text, manifest
         The two files parsed, and the scenario verbatim.
     rounds, summary, efficiency, energy, bounds
@@ -99,6 +102,7 @@ class Results:
     """
 
     title: str
+    folder: str = ""
     scenario: Mapping[str, Any] = field(default_factory=dict)
     scenario_text: str = ""
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -155,8 +159,11 @@ def load(folder: Path) -> Results:
     scenario = _mapping(text, "scenario.yaml", gaps)
     manifest = _mapping(_text(folder / "manifest.json", gaps), "manifest.json", gaps)
     tables = {key: _table(folder / name, read, gaps) for key, (name, read) in _TABLES.items()}
+    name = folder.resolve().name
+    if manifest.get("complete") is False:
+        gaps.append("The study is not complete: what is not finished is missing here.")
     return Results(
-        str(scenario.get("name") or folder.resolve().name or "run"), scenario, text, manifest, tables["rounds"],
+        str(scenario.get("name") or name or "run"), name, scenario, text, manifest, tables["rounds"],
         tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"], tuple(gaps),
     )  # fmt: skip
 
@@ -166,7 +173,7 @@ def merge(runs: Sequence[Results]) -> Results:
     parts = [_named(run) for run in runs]
     return Results(
         " and ".join(run.title for run in runs),
-        {
+        scenario={
             "algorithms": [a for run in parts for a in run.algorithms],
             "claims": [c for run in parts for c in mappings(run.scenario.get("claims"))],
             "stop": runs[0].scenario.get("stop"),
@@ -209,13 +216,13 @@ def _named(run: Results) -> Results:
         {key: name(value) if key in ("label", "against") else value for key, value in claim.items()}
         for claim in mappings(run.scenario.get("claims"))
     ]
-    algorithms = [{**a, "label": name(label_of(a))} for a in run.algorithms]
+    algorithms = [{**a, "label": name(label_of(a)), "run": run.title} for a in run.algorithms]
     return dataclasses.replace(
         run,
         scenario={**run.scenario, "algorithms": algorithms, "claims": claims},
         manifest={**run.manifest, "runs": [{**r, "label": name(r.get("label", ""))} for r in run.runs]},
         rounds=rename(run.rounds),
-        summary=tuple(dataclasses.replace(row, label=name(row.label)) for row in run.summary),
+        summary=tuple(dataclasses.replace(row, label=name(row.label), run=run.title) for row in run.summary),
         efficiency=rename(run.efficiency),
         energy=rename(run.energy),
         bounds=rename(run.bounds),

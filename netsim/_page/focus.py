@@ -11,6 +11,16 @@ from netsim._page.data import Results, label_of
 from netsim._page.quantities import judged
 
 FOCUS = len(svg.STYLES)
+OPEN = 4
+
+
+def drawn_points(results: Results) -> list[str]:
+    """The sweep points that are drawn: all where they are few, else evenly spaced ones; the page stays small."""
+    points = list(results.points)
+    most = max(2, min(16, 90 // max(len(results.labels), 1)))
+    if len(points) <= most:
+        return points
+    return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
 
 
 def focus(results: Results) -> list[str]:

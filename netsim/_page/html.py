@@ -28,7 +28,7 @@ def paragraph(html: str, kind: str = "") -> str:
     return f'<p class="{kind}">{html}</p>' if kind else f"<p>{html}</p>"
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str] | str], kind: str = "") -> str:
     """A table that scrolls inside its own box; the first cell of each row heads it.
 
     Parameters
@@ -38,14 +38,12 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], ki
     header
         Column headings, HTML.
     rows
-        Cells, HTML; a cell that begins with ``<td`` or ``<th`` is taken as it is.
+        Cells, HTML; a cell that begins with ``<td`` is taken as it is, and a text alone heads the rows below it.
     kind
         A class.
     """
     top = "".join(f'<th scope="col">{cell}</th>' for cell in header)
-    lines = "".join(
-        "<tr>" + "".join(_cell(cell, is_head=i == 0) for i, cell in enumerate(cells)) + "</tr>" for cells in rows
-    )
+    lines = "".join(_row(row, len(header)) for row in rows)
     return (
         f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table class="{kind}">'
         f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
@@ -80,7 +78,8 @@ def details(summary: str, body: str) -> str:
     return f"<details><summary>{escape(summary)}</summary>{body}</details>"
 
 
-def _cell(cell: str, is_head: bool) -> str:
-    if cell.startswith(("<td", "<th")):
-        return cell
-    return f'<th scope="row">{cell}</th>' if is_head else f"<td>{cell}</td>"
+def _row(row: Sequence[str] | str, width: int) -> str:
+    if isinstance(row, str):
+        return f'<tr class="over-rows"><th scope="rowgroup" colspan="{width}"><span>{row}</span></th></tr>'
+    cells = (cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])
+    return f'<tr><th scope="row">{row[0]}</th>{"".join(cells)}</tr>'

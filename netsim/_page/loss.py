@@ -15,35 +15,34 @@ from netsim._page.axes import Axis, axis, linear_axis, log_axis
 from netsim._page.columns import numbers
 from netsim._page.curves import Band, band
 from netsim._page.data import Results
-from netsim._page.focus import FOCUS, focus
+from netsim._page.focus import FOCUS, OPEN, drawn_points, focus
 from netsim._page.html import details, figure, group, line_legend, paragraph
 from netsim._page.quantities import METRICS, Quantity, judged, metric, targets
 from netsim._page.words import count, escape, listing, plain
 
-OPEN_POINTS, MAX_POINTS = 4, 24
 OTHERS = "the other labels"
 
 
 def section(results: Results) -> str:
     """The curves of all points; the first few open, the others on demand."""
-    labels, points = list(results.labels), results.points
+    labels, points = list(results.labels), drawn_points(results)
     if not results.rounds or not points:
         return paragraph("There are no rounds to draw.", "gap")
     bright = focus(results)
     rest = [label for label in labels if label not in bright]
     chunks = [rest[i : i + FOCUS - 1] for i in range(0, len(rest), FOCUS - 1)]
-    drawn = min(len(points), MAX_POINTS) * 4 * (len(labels) + len(chunks) + 0.3 * len(rest))
-    most = int(min(160, max(24, 35_000 / max(drawn, 1))))
+    curves = len(points) * 4 * (len(labels) + len(chunks) + 0.3 * len(rest))
+    most = int(min(160, max(24, 35_000 / max(curves, 1))))
     out = [_how(results)]
-    for i, point in enumerate(points[:MAX_POINTS]):
+    for i, point in enumerate(points):
         bands = _bands(results, point, most)
         main = _panels(results, f"loss-{i}", point, bands, _styled(bright), rest)
         for j, chunk in enumerate(chunks):
             more = _panels(results, f"loss-{i}-{j}", point, bands, _styled([bright[0], *chunk]), [])
             main += details(f"{count(len(chunk), 'more label')}: {listing(chunk)}", more)
-        out.append(main if i < OPEN_POINTS else details(f"Curves of {point}", main))
-    if len(points) > MAX_POINTS:
-        out.append(paragraph(f"Of {len(points)} sweep points the first {MAX_POINTS} are drawn.", "note"))
+        out.append(main if i < OPEN else details(f"Curves of {point}", main))
+    if len(points) < len(results.points):
+        out.append(paragraph(f"Of {len(results.points)} sweep points {len(points)} are drawn, evenly spaced.", "note"))
     return "".join([_sweep(results, bright), *out])
 
 
@@ -120,8 +119,7 @@ def _panels(
         if absent
         else ""
     )
-    heading = point or ("Loss" if not results.points[1:] else "No sweep point")
-    return group(heading, line_legend(legend), figures, escape(note))
+    return group(point or ("No sweep point" if results.points[1:] else ""), line_legend(legend), figures, escape(note))
 
 
 def _cost_axis(bands: Collection[Band], quantity: Quantity) -> Axis | None:

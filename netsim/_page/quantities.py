@@ -38,6 +38,10 @@ class Quantity:
         """A value with its unit."""
         return si(value, self.unit)
 
+    def of(self, row: Row) -> str:
+        """The mean of a row with its unit."""
+        return self.show(row.estimate(self.stem).mean)
+
 
 def judged(results: Results) -> list[Quantity]:
     """Bits, packets, seconds and joules of what the nodes send: up to the server, or to their peers."""

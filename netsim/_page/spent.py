@@ -11,6 +11,7 @@ from netsim._page import svg
 from netsim._page.columns import groups, numbers
 from netsim._page.curves import last_rows
 from netsim._page.data import Results
+from netsim._page.focus import OPEN, drawn_points
 from netsim._page.html import details, figure, group, legend, paragraph, table
 from netsim._page.words import escape, plain, si
 
@@ -23,13 +24,13 @@ ENERGY = (
     ("sleep", "#8a8a8a"),
     ("compute", "#e69f00"),
 )
-MAX_ROWS, OPEN_POINTS, MAX_POINTS = 40, 4, 24
+MAX_ROWS = 40
 
 
 def section(results: Results) -> str:
     """Bars of each label, per point: its time and its energy, to the end of its runs."""
     out = []
-    for i, point in enumerate(results.points[:MAX_POINTS]):
+    for i, point in enumerate(drawn_points(results)):
         bars = [
             _bars(results, point, f"time-{i}", "time", [(n, c, f"time_{n}_s") for n, c in TIME], "s"),
             _bars(results, point, f"energy-{i}", "energy", [(n, c, f"energy_{n}_j") for n, c in ENERGY], "J"),
@@ -38,7 +39,7 @@ def section(results: Results) -> str:
             missing = [name for name, html in zip(("time", "energy"), bars, strict=True) if not html]
             note = f"No {' and no '.join(missing)} was booked here." if missing else ""
             body = group(point, "", [b for b in bars if b], note) + _by_node(results, point)
-            out.append(body if i < OPEN_POINTS else details(f"Time and energy of {point}", body))
+            out.append(body if i < OPEN else details(f"Time and energy of {point}", body))
     if not out:
         return ""
     how = (

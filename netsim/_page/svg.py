@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from netsim._page.axes import Array, Axis, text_px
-from netsim._page.words import escape, shorten
+from netsim._page.axes import Array, Axis, fit, text_px
+from netsim._page.words import escape
 
 WIDTH, HEIGHT = 400.0, 292.0
 TOP, BOTTOM, RIGHT = 28.0, 44.0, 26.0
@@ -153,9 +153,9 @@ def bars(key: str, title: str, rows: Sequence[Bar], parts: Sequence[tuple[str, s
     out = [_open(key, title, f"{'; '.join(told)}.", 42.0 * len(rows) + 2)]
     for i, row in enumerate(rows):
         top, whole, at = 42.0 * i, math.fsum(row.parts), 0.0
-        room = int((WIDTH - text_px(row.total) - 20) / text_px("x"))
+        label = fit(row.label, WIDTH - text_px(row.total) - 20)
         out.append(f"<g><title>{escape(row.label)}</title>")
-        out.append(f'<text x="0" y="{_n(top + 13)}" class="t">{escape(shorten(row.label, room))}</text>')
+        out.append(f'<text x="0" y="{_n(top + 13)}" class="t">{escape(label)}</text>')
         out.append(f'<text x="{_n(WIDTH)}" y="{_n(top + 13)}" class="e">{escape(row.total)}</text>')
         for value, (name, colour) in zip(row.parts, parts, strict=True):
             wide = WIDTH * value / whole if whole > 0 else 0.0

@@ -9,10 +9,11 @@ from typing import Any
 
 from netsim._page.answer import Case, cases, ranking, with_interval
 from netsim._page.data import Results, Row, mappings
+from netsim._page.focus import OPEN
 from netsim._page.html import details, paragraph, table
 from netsim._page.pairs import against_first, quotient
-from netsim._page.quantities import Quantity, direction, tabled
-from netsim._page.words import count, escape, interval, listing, plain, times
+from netsim._page.quantities import Quantity, direction, judged, tabled
+from netsim._page.words import NONE, count, escape, interval, listing, plain, times
 
 WELL = ("reached", "done", "finished", "ok", "")
 MAX_FAULTS = 40
@@ -24,18 +25,25 @@ _JOULES = {"j": "energy_j", "joules": "energy_j", "energy": "energy_j"}
 def summary(results: Results) -> str:
     """One table per point and target."""
     columns = tabled(results)
-    return "".join(_summary(results, case, columns) for case in cases(results))
+    drawn = [_summary(results, case, columns) for case in cases(results)]
+    rest = "".join(drawn[OPEN:])
+    return "".join(drawn[:OPEN]) + (details(f"{count(len(drawn) - OPEN, 'more table')}", rest) if rest else "")
 
 
 def _summary(results: Results, case: Case, columns: Sequence[Quantity]) -> str:
     best = {q.stem: _least(case, q) for q in columns}
     has_accuracy = any(math.isfinite(row.numbers.get("final_accuracy", math.nan)) for row in case.rows)
-    header = ["Algorithm", "Reached", *(escape(q.title.capitalize()) for q in columns), "Final loss"]
+    header = [
+        "Algorithm",
+        "Reached" if case.target else "Ended",
+        *(escape(q.title.capitalize()) for q in columns),
+        "Final loss",
+    ]
     rows = []
     for row in case.rows:
         cells = [escape(row.label), _reached(row)]
-        cells += [_cell(row, q, case.rows[0], best[q.stem]) for q in columns]
-        cells.append(plain(row.numbers.get("final_loss", math.nan), 4))
+        cells += [_cell(row, q, case.first(row), best[q.stem]) for q in columns]
+        cells.append(_loss(row.numbers.get("final_loss", math.nan)))
         if has_accuracy:
             accuracy = row.numbers.get("final_accuracy", math.nan)
             cells.append(f"{accuracy:.1%}" if math.isfinite(accuracy) else "–")
@@ -65,6 +73,10 @@ def _cell(row: Row, quantity: Quantity, first: Row, best: float) -> str:
     return f"<td>{quantity.show(found.mean)}{lines}</td>"
 
 
+def _loss(value: float) -> str:
+    return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e4 else plain(value, 4)
+
+
 def _reached(row: Row) -> str:
     share = f"{row.reached} of {row.replications}" if row.reached >= 0 and row.replications >= 0 else ""
     status = row.status if row.status not in WELL or not share else ""
@@ -73,45 +85,39 @@ def _reached(row: Row) -> str:
 
 def reading(results: Results) -> str:
     """How to read the summary."""
-    first = (
-        f" {escape(results.summary[0].label)}, the point's first algorithm"
-        if results.summary
-        else "the first algorithm"
-    )
+    firsts = list(dict.fromkeys(case.rows[0].label for case in cases(results)))
+    first = escape(firsts[0]) if len(firsts) == 1 and not results.summary[0].run else "the first algorithm of its run"
+    has_target = any(case.target for case in cases(results))
+    of = "that reached the target" if has_target else "to the end of the run"
+    best = "“Best” is the least mean among those that reached it in every replication. " if has_target else ""
     return paragraph(
-        "Each cell: the mean over the replications that reached the target; below it the 95&nbsp;% confidence interval "
-        f"where they differ, and how many times less (÷) or more (×) than{first}. "
-        "“Best” is the least mean among those that reached it in every replication. More columns: summary.csv.",
+        f"Each cell: the mean over the replications {of}; below it the 95&nbsp;% confidence interval where they "
+        f"differ, and how many times less (÷) or more (×) than {first}. {best}More columns: summary.csv.",
         "note",
     )
 
 
 def claims(results: Results) -> str:
     """What the source claims beside what came out here."""
-    rows = []
+    rows: list[list[str] | str] = []
     for claim in mappings(results.scenario.get("claims")):
-        found = [(case, _claim(results, claim, case)) for case in cases(results)]
         said = claim.get("ratio")
-        theirs = times(float(said)) if isinstance(said, int | float) and not isinstance(said, bool) else "–"
-        what = escape("{} over {}, {}".format(*(claim.get(key, "") for key in ("against", "label", "quantity"))))
-        for i, (case, ours) in enumerate(found or [(None, "nothing to compare")]):
-            span = f' rowspan="{max(len(found), 1)}"'
-            head = [f'<th scope="row"{span}>{escape(claim.get("text", ""))}</th>', f"<td{span}>{what}</td>"]
-            head.append(f"<td{span}>{theirs}</td>")
-            where = escape(", ".join(filter(None, (case.point, case.goal)))) if case else "–"
-            rows.append([*(head if i == 0 else []), f"<td>{where}</td>", f"<td>{ours}</td>"])
-    if not rows:
-        return ""
-    return table("Claims", ["The source says", "Ratio", "There", "Where", "Here, 95 % interval"], rows, "claims")
+        theirs = times(float(said)) if isinstance(said, int | float) and not isinstance(said, bool) else NONE
+        stem = _stem(results, str(claim.get("quantity", "")))
+        noun = next((q.noun for q in (*judged(results), *tabled(results)) if q.stem == stem), stem.replace("_", " "))
+        over, under = (escape(claim.get(key, "")) for key in ("against", "label"))
+        rows.append(f"<b>{escape(claim.get('text', ''))}</b> ({over} over {under}, {escape(noun)})")
+        rows += [[case.where, theirs, _claim(results, claim, stem, case)] for case in cases(results)]
+    header = ["Where", "The source", "Here, with 95&nbsp;% interval"]
+    return table("How many times as much", header, rows, "claims") if rows else ""
 
 
-def _claim(results: Results, claim: Mapping[str, Any], case: Case) -> str:
+def _claim(results: Results, claim: Mapping[str, Any], stem: str, case: Case) -> str:
     by_label = {row.label: row for row in case.rows}
     over, under = (by_label.get(str(claim.get(key))) for key in ("against", "label"))
     absent = [str(claim.get(key)) for key, row in (("against", over), ("label", under)) if row is None]
     if over is None or under is None:
         return f"{escape(listing(absent))} did not run"
-    stem = _stem(results, str(claim.get("quantity", "")))
     found = quotient(results, over, under, Quantity(stem, stem, "", "", ""))
     if not math.isfinite(found.mean):
         lost = [row.label for row in (over, under) if not row.is_complete]
@@ -171,5 +177,5 @@ def _fact(value: object) -> str:
     if isinstance(value, Mapping):
         return "<br>".join(f"{escape(k)}: {_fact(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
-        return escape(" ".join(map(str, value)))
+        return escape(" ".join(map(str, value))) or "none"
     return escape(f"{value:.6g}" if isinstance(value, float) else value)

@@ -9,7 +9,7 @@ from netsim._page.axes import Array, Axis, axis, linear_axis, log_axis
 from netsim._page.columns import Columns, groups, numbers, unique
 from netsim._page.curves import band, thin
 from netsim._page.data import Results
-from netsim._page.focus import focus
+from netsim._page.focus import drawn_points, focus
 from netsim._page.html import details, figure, group, line_legend, paragraph
 from netsim._page.words import count, escape, plain
 
@@ -24,7 +24,7 @@ def efficiency(results: Results) -> str:
         return ""
     out: list[str] = []
     late: list[str] = []
-    points = list(dict.fromkeys(point for point, _ in found))
+    points = [point for point in drawn_points(results) if any(point == p for p, _ in found)]
     for i, point in enumerate(points):
         of_point = [(label, table) for (p, label), table in found.items() if p == point]
         drawn = [_efficiency(f"eff-{i}-{j}", label, table) for j, (label, table) in enumerate(of_point)]
@@ -50,7 +50,7 @@ def budgets(results: Results) -> str:
     bright = focus(results)
     free = [i for i in range(len(svg.STYLES)) if not any(label in bright[i : i + 1] for label in chosen)]
     styles = {label: bright.index(label) if label in bright else free.pop() for label in chosen}
-    for i, point in enumerate(results.points[:MAX_FIGURES]):
+    for i, point in enumerate(drawn_points(results)):
         bands = {label: band(tables.get((point, label), {}), "round", "budget", 120) for label in chosen}
         found = {label: b for label, b in bands.items() if b is not None}
         x = axis([b.x[1:] for b in found.values()], is_count=True)
@@ -96,14 +96,19 @@ def _efficiency(key: str, label: str, table: Columns) -> str:
         marks = tuple((float(a), float(b)) for a, b in zip(t[chosen > 0], value[chosen > 0], strict=True))
         x_thin, y_thin = thin(t, value, 160)
         lines.append(svg.Curve(f"round {round:.0f}", style, x_thin, y_thin, is_step=False, marked=marks))
-        legend.append((style, f"round {round:.0f}: T = {plain(marks[0][0], 6) if marks else 'not chosen'}"))
+        legend.append((style, f"round {round:.0f}: T = {_budget(marks[0][0]) if marks else 'not chosen'}"))
     x = log_axis([line.x for line in lines], is_count=True)
     y = _efficiency_axis([line.y for line in lines])
     if x is None or y is None:
         return ""
     unit = next((u for name in ("unit", "quantity", "cost") for u in unique(table, name) if u), "cost")
+    unit = {"s": "second", "j": "joule"}.get(unit, unit)
     drawing = svg.lines(key, f"Efficiency of {label} over T", lines, x, y, "budget T", f"progress per {unit}")
     return figure(f"<h4>{escape(label)}</h4>{drawing}{line_legend(legend, is_marked=False)}")
+
+
+def _budget(chosen: float) -> str:
+    return f"{chosen:.0f}" if chosen == round(chosen) else plain(chosen)
 
 
 def _efficiency_axis(values: list[Array]) -> Axis | None:

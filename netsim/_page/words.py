@@ -26,17 +26,6 @@ def escape(text: object) -> str:
     return html.escape(_UNPRINTABLE.sub("\ufffd", str(text)), quote=True)
 
 
-def shorten(text: str, length: int) -> str:
-    """At most `length` characters, the last an ellipsis where something is left out.
-
-    Examples
-    --------
-    >>> shorten("stochastic", 6)
-    'stoch…'
-    """
-    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
-
-
 def plain(value: float, digits: int = 3) -> str:
     """A number without unit, with a power of ten where it is very small or large.
 

@@ -251,6 +251,17 @@ def test_damage_is_named() -> None:
         hybrid.decode((1 | 1 << 3 | 0x3C00 << 6 | 5 << 22 | 5 << 25).to_bytes(6, "little"), 6)
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_adding_to_float32_rounds_once(codec: Any) -> None:
+    """A float32 accumulator gets the float64 sum, rounded at the end."""
+    x = np.random.default_rng(33).standard_normal(60)
+    data = codec.encode(x, np.random.default_rng(1)).data
+    start = np.linspace(-1, 1, 60, dtype=np.float32)
+    acc = start.copy()
+    codec.add_to(data, acc, 0.3)
+    np.testing.assert_array_equal(acc, (start + 0.3 * codec.decode(data, 60)).astype(np.float32))
+
+
 def test_fraction_is_a_share_rounded_down() -> None:
     for fraction, d, kept in ((0.29, 100, 29), (0.1, 65, 6), (0.01, 50, 1), (1.0, 7, 7), (0.07, 100, 7)):
         assert build("top_k", fraction=fraction).encode(np.ones(d), np.random.default_rng(1)).value_bit == 32 * kept

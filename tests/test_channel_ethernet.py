@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ from netsim.interfaces import Delivery, Medium, Node
 
 NODES = (*(Node(i) for i in range(4)), Node(4, True))
 SIZES = (1, 8, 17, 18, 19, 100, 1471, 1472, 1473, 1490, 1491, 2944, 2945, 10**3, 10**4, 10**5, 10**6, 10**7)
+# (node, interface) to the times in which it is busy.
+Spans: TypeAlias = dict[tuple[int, str], list[tuple[int, int]]]
 RATES = (1e9, 1e8, 3e6, 1e10, 250e3, 123456.789)
 
 
@@ -239,7 +241,7 @@ def test_from_the_server_through_the_port_equals_a_packet_level_simulation(rate:
         now += int(rng.integers(0, 6_000_000))
         dst = tuple(int(n) for n in rng.permutation(4)[: int(rng.integers(1, 4))])
         calls.append((now, 4, dst, int(rng.integers(1, 8000))))
-    spans: dict[tuple[int, str], list[tuple[int, int]]] = {(n, "in"): [] for n in range(4)} | {(4, "out"): []}
+    spans: Spans = {key: [] for key in [*((n, "in") for n in range(4)), (4, "out")]}
     ends, free, port_free = dict[tuple[int, int], int](), dict[int, int](), 0
     for i, (at, _, dst, size) in enumerate(calls):
         for to in dst:
@@ -259,7 +261,7 @@ def test_towards_the_server_its_interface_is_busy_while_the_port_is(rate: float,
     rng = np.random.default_rng(13)
     medium, calls, now = opened(ethernet(rate_bps=rate, server_rate_bps=port)), [], 0
     at_port = list[tuple[int, int, int]]()
-    spans: dict[tuple[int, str], list[tuple[int, int]]] = {(n, "out"): [] for n in range(4)} | {(4, "in"): []}
+    spans: Spans = {key: [] for key in [*((n, "out") for n in range(4)), (4, "in")]}
     for _ in range(100):
         now += int(rng.integers(0, 3_000_000))
         src, size, begin = int(rng.integers(4)), int(rng.integers(1, 8000)), now
@@ -278,7 +280,7 @@ def test_a_node_with_several_wires_is_busy_while_any_of_them_is() -> None:
     rng = np.random.default_rng(14)
     medium, calls, now = opened(ethernet(rate_bps=5e6, delay_s=3e-4)), [], 0
     free = dict[tuple[int, int], int]()
-    spans: dict[tuple[int, str], list[tuple[int, int]]] = {(n, i): [] for n in range(5) for i in ("out", "in")}
+    spans: Spans = {(n, i): [] for n in range(5) for i in ("out", "in")}
     for _ in range(200):
         now += int(rng.integers(0, 3_000_000))
         src, dst = (int(n) for n in rng.permutation(5)[:2])
@@ -294,7 +296,7 @@ def test_a_node_with_several_wires_is_busy_while_any_of_them_is() -> None:
 def check_busy(
     medium: Medium,
     calls: Sequence[tuple[int, int, tuple[int, ...], int]],
-    spans: Mapping[tuple[int, str], Sequence[tuple[int, int]]],
+    spans: Spans,
     rng: np.random.Generator,
 ) -> list[Delivery]:
     """Submit (at, src, dst, size), and compare the busy time of these interfaces at random instants with `spans`."""

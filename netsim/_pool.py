@@ -168,7 +168,7 @@ def remote(wire: bytes, plugins: Sequence[str]) -> tuple[Record, dict[str, bytes
     """Execute a run from `to_wire` in a process that may know nothing of it yet."""
     _load_plugins(plugins)
     with one_thread():
-        return execute(*pickle.loads(wire))
+        return _execute(wire)
 
 
 # --- a child, seen by its parent -------------------------------------------------------------------
@@ -270,9 +270,7 @@ def serve() -> None:
     with one_thread():
         while True:
             hash, wire = orders.get()
-            scenario, entry, replication = pickle.loads(wire)
-            tick = _throttled(lambda *state: say("tick", state))
-            record, files = execute(scenario, entry, replication, tick)
+            record, files = _execute(wire, _throttled(lambda *state: say("tick", state)))
             try:
                 if files:
                     store.save(hash, record, files)
@@ -280,6 +278,15 @@ def serve() -> None:
                 say("unkept", str(error))
                 continue
             say("done", record)
+
+
+def _execute(wire: bytes, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
+    try:
+        scenario, entry, replication = pickle.loads(wire)
+    except (ImportError, AttributeError) as error:
+        # Such as a component that the caller's own script defines.
+        return Record("failed", f"another process cannot find its components ({error}); make them a plugin"), {}
+    return execute(scenario, entry, replication, tick)
 
 
 def _listen(source: IO[bytes], orders: queue.SimpleQueue[Any]) -> None:

@@ -14,10 +14,15 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from netsim import _files, _pool, registry, study
+from netsim import engine as real_engine
+from netsim._arrow import table
+from netsim._merge import merge
 from netsim._runs import Record, close_problems, code_digest, plan
 from netsim.errors import ConfigError
 from netsim.scenario import Scenario, load, parse_text
@@ -30,6 +35,9 @@ replications: 3
 problem: {name: troublemaker}
 stop: {rounds: 6, target: {loss_gap: 0.25}}
 """
+
+
+SIMULATE = real_engine.simulate
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +137,27 @@ def test_processes_and_the_resolved_scenario_change_nothing(tmp_path: Path) -> N
     assert set(cells(tmp_path / "a")["blas_threads"].to_pylist()) == {1}
 
 
+def test_real_runs_are_the_same_in_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netsim.engine.simulate", SIMULATE)
+    text = """
+        name: real
+        replications: 2
+        problem: {name: logistic_regression, dataset: breast_cancer, nodes: 3, batch: 16}
+        network: {uplink: {name: ethernet_udp, rate_bps: 1.0e+6}}
+        stop: {rounds: 6}
+        record: {messages: true}
+        algorithms:
+          - {name: gd}
+          - {name: fixed_budget, variant: stochastic, budget: 5}
+          - {name: cat, variant: sign, cost: {name: from_channel, quantity: s}}
+    """
+    study.run(parse_text(textwrap.dedent(text)), tmp_path / "a")
+    study.run(load(tmp_path / "a" / "scenario.yaml"), tmp_path / "b", jobs=2)
+    for name in ("rounds.parquet", "messages.parquet", "energy.parquet", "summary.csv", "scenario.yaml"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+    assert statuses(study.Results(tmp_path / "b")) == ["done"] * 6
+
+
 def test_threads_are_given_back() -> None:
     before = dict(os.environ)
     with _pool.one_thread():
@@ -141,6 +170,41 @@ def test_problem_is_opened_once_per_process(tmp_path: Path) -> None:
     given = parse_text(HEAD.replace("troublemaker}", f"troublemaker, log: {log}}}") + f"algorithms: {THREE}")
     study.run(given, tmp_path / "out")
     assert log.read_text().count("opened") == 1
+
+
+# --- merging -----------------------------------------------------------------------------------------
+
+
+def arrow_file(path: Path, batch_rows: int, **columns: Any) -> Path:
+    whole = table(columns)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, whole.schema) as writer:
+        writer.write_table(whole, max_chunksize=batch_rows)
+    return path
+
+
+def test_columns_of_runs_that_differ(tmp_path: Path) -> None:
+    run = plan(scenario())[0]
+    first = arrow_file(tmp_path / "a", 9, round=np.arange(2), budget=np.array([3, 4]), kind=["up", "down"])
+    second = arrow_file(tmp_path / "b", 9, round=np.arange(2), late=np.array([0.5, 1.5]), budget=np.array([0.5, 1.0]))
+    merge(tmp_path / "rounds.parquet", [(run, first), (run, second)])
+    merged = cells(tmp_path)
+    assert merged.column_names == ["label", "algorithm", "replication", "point", "round", "budget", "kind", "late"]
+    assert merged["round"].type == pa.int64()
+    assert merged["budget"].to_pylist() == [3.0, 4.0, 0.5, 1.0]
+    assert merged["kind"].to_pylist() == ["up", "down", None, None]
+    assert [str(value) for value in merged["late"].to_pylist()] == ["nan", "nan", "0.5", "1.5"]
+
+
+def test_merging_holds_a_bounded_number_of_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netsim._merge.BATCH_ROWS", 10)
+    runs = plan(scenario())
+    parts = [(run, arrow_file(tmp_path / f"{i}", 4, round=np.arange(13) + 100 * i)) for i, run in enumerate(runs)]
+    merge(tmp_path / "rounds.parquet", parts)
+    groups = pq.ParquetFile(tmp_path / "rounds.parquet")
+    # Batches of 4, 4, 4, 1 rows are put together until there are 10 or more.
+    assert [groups.metadata.row_group(i).num_rows for i in range(groups.num_row_groups)] == [12, 13, 13, 1]
+    assert cells(tmp_path)["round"].to_pylist() == [r + 100 * i for i in range(3) for r in range(13)]
+    assert cells(tmp_path)["replication"].to_pylist() == [i for i in range(3) for _ in range(13)]
 
 
 # --- hashes -------------------------------------------------------------------------------------------
@@ -232,6 +296,13 @@ def test_a_child_that_dies_takes_only_its_run_with_it(tmp_path: Path, how: str, 
     results = study.run(scenario(BAD.replace("HOW", how)), tmp_path / "out", jobs=2, plugins=[PLUGIN])
     assert statuses(results) == ["failed"] * 3 + ["reached"] * 3
     assert {run["sentence"] for run in results.runs[:3]} == {sentence}
+
+
+def test_components_of_the_callers_own_script(tmp_path: Path) -> None:
+    """Without the plugin's file no other process can find the class; that is said, for each run."""
+    results = study.run(scenario(), tmp_path / "out", jobs=2)
+    assert statuses(results) == ["failed"] * 3
+    assert "another process cannot find its components" in results.runs[0]["sentence"]
 
 
 def test_all_failed_still_leaves_tables(tmp_path: Path) -> None:

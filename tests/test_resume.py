@@ -97,12 +97,12 @@ def kill_again_and_again(folder: Path, kills: int, pause_s: float) -> int:
 
 
 def test_killed_a_few_times(tmp_path: Path) -> None:
-    assert kill_again_and_again(tmp_path, kills=4, pause_s=0.02) >= 2
+    assert kill_again_and_again(tmp_path, kills=4, pause_s=0.02) >= 1
 
 
 @pytest.mark.slow
 def test_killed_twenty_times(tmp_path: Path) -> None:
-    assert kill_again_and_again(tmp_path, kills=20, pause_s=0.15) >= 10
+    assert kill_again_and_again(tmp_path, kills=20, pause_s=0.15) >= 5
 
 
 def test_children_end_with_their_parent(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from channels._lrwpan import (
     ACK_NS,
     BACKOFF_NS,
     CCA_NS,
+    OCTET_NS,
     OVERHEAD_OCTETS,
     TURNAROUND_NS,
     fragments,
@@ -54,6 +55,8 @@ class Exchange:
         Absolute; -1 while it waits.
     deliver_ns, end_ns, free_ns
         The last data frame's end, the last acknowledgement's end, and the end of the spacing behind it.
+    whole
+        `Progress` at the end.
     """
 
     def __init__(
@@ -78,15 +81,20 @@ class Exchange:
         self.deliver_ns = int(self._begin_ns[-1] + self._lead_ns[-1] + self._data_ns[-1])
         self.end_ns, self.free_ns = self.deliver_ns + tail_ns, int(ends[-1])
         self._announced = 0
+        octets, self._frames = size_bytes + OVERHEAD_OCTETS * self._payload.size, self._payload.size
+        acks = self._frames if self._ack_ns else 0
+        self.whole = Progress(octets * OCTET_NS, acks * ACK_NS, self._frames, octets, acks)
 
     def progress(self, elapsed_ns: int) -> Progress:
         """What has happened `elapsed_ns` after the start; nothing before it."""
+        if elapsed_ns >= self.end_ns:
+            return self.whole
         data = elapsed_ns - self._begin_ns - self._lead_ns
         ack = data - self._data_ns - TURNAROUND_NS
         ended, acked = data >= self._data_ns, (ack >= self._ack_ns) & (self._ack_ns > 0)
         return Progress(
-            int(np.clip(data, 0, self._data_ns).sum()),
-            int(np.clip(ack, 0, self._ack_ns).sum()),
+            int(np.minimum(np.maximum(data, 0), self._data_ns).sum()),
+            int(np.minimum(np.maximum(ack, 0), self._ack_ns).sum()),
             int(ended.sum()),
             int((self._payload + OVERHEAD_OCTETS)[ended].sum()),
             int(acked.sum()),
@@ -95,7 +103,7 @@ class Exchange:
     def frames_until(self, to_ns: int) -> Iterator[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]:
         """What `FrameSink.add` takes of every frame that begins by `to_ns` and was not given before."""
         offset = int(self._payload[0])
-        while self._announced < 2 * self._payload.size:
+        while self._announced < 2 * self._frames:
             frame, is_ack = divmod(self._announced, 2)
             start_ns = int(self.start_ns + self._begin_ns[frame] + self._lead_ns[frame])
             if is_ack:

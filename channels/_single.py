@@ -49,6 +49,7 @@ class SingleCell:
     ) -> None:
         self._nodes = tuple(node.id for node in nodes)
         self._row = {node: i for i, node in enumerate(self._nodes)}
+        self._interfaces = [(node, "radio") for node in self._nodes]
         self._payload_bytes, self._sleeps, self._key, self._frames = payload_bytes, sleeps, key, frames
         self._power_w = {state: radio.power_w(state) for state in STATES}
         self._transfers = self._free_ns = 0
@@ -140,7 +141,7 @@ class SingleCell:
 
     def _deliver(self, message: Exchange) -> None:
         at_ns = message.start_ns + message.deliver_ns
-        done = message.progress(message.end_ns)
+        done = message.whole
         service_s = (at_ns - message.submit_ns - self._own_queueing_ns(message)) / NS_PER_S
         energy_j = self._extra_j(done, message.end_ns)
         first = min(message.dst)
@@ -242,7 +243,7 @@ class SingleCell:
         state_ns[:, _TX], state_ns[:, _RX] = tx_ns, rx_ns
         state_ns[:, _LISTEN], state_ns[:, _SLEEP] = awake_ns - tx_ns - rx_ns, at_ns - awake_ns
         energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
-        return Usage([(node, "radio") for node in self._nodes], state_ns, energy_j, tx_bytes, tx_frames)
+        return Usage(self._interfaces, state_ns, energy_j, tx_bytes, tx_frames)
 
     def _from_now(self) -> Iterator[tuple[Exchange, int]]:
         """Messages that have the medium from now on, and when."""

@@ -84,6 +84,7 @@ class Wires:
         self._framing, self._rate_bps, self._delay_ns, self._power = framing, rate_bps, delay_ns, power
         self._nodes = tuple(node.id for node in nodes)
         self._row = {node: 2 * i for i, node in enumerate(self._nodes)}
+        self._interfaces = [(node, name) for node in self._nodes for name in ("out", "in")]
         self._port_bps = server_rate_bps
         server = [node.id for node in nodes if node.is_server and server_rate_bps is not None]
         self._server = server[0] if server else _NOWHERE
@@ -332,8 +333,7 @@ class Wires:
         state_ns[:, _IDLE] = at_ns - state_ns.sum(axis=1)
         power_w = [self._power.power_w(state) if self._power else 0.0 for state in STATES]
         energy_j = state_ns / NS_PER_S * np.array(power_w)
-        interfaces = [(node, name) for node in self._nodes for name in ("out", "in")]
-        return Usage(interfaces, state_ns, energy_j, totals.frame_bytes, totals.frames)
+        return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes, totals.frames)
 
     # --- frames ------------------------------------------------------------------------------------------------
 

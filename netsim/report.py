@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from netsim import __version__, _files
 from netsim._page import answer, loss, spent, tables, theory, tuning
 from netsim._page.data import Results, load, merge
@@ -79,7 +81,15 @@ def page(runs: Sequence[Results]) -> str:
     """
     runs = _told_apart(runs)
     results = merge(runs) if len(runs) > 1 else runs[0]
-    parts = [
+    with np.errstate(all="ignore"):  # infinities in a folder are left out of drawings, not warned about
+        parts = [*_sections(results), Section("origin", "Scenario", "Scenario and versions", _origin(runs))]
+    links = "".join(f'<li><a href="#{p.key}">{escape(p.name)}</a></li>' for p in parts if p.body)
+    head = f'{_header(runs)}<nav aria-label="Sections"><ul>{links}</ul></nav>'
+    return _document(runs, f"{head}<main>{''.join(part.show() for part in parts)}</main>")
+
+
+def _sections(results: Results) -> list[Section]:
+    return [
         Section("answer", "Answer", "Answer", _answer(results)),
         Section("claims", "Claims", "The source's claims beside ours", tables.claims(results)),
         Section("summary", "Table", _spent_title(results), _summary(results)),
@@ -89,11 +99,11 @@ def page(runs: Sequence[Results]) -> str:
         Section("efficiency", "Efficiency(T)", "Efficiency(T): progress per cost", tuning.efficiency(results)),
         Section("budget", "T over rounds", "T over the rounds", tuning.budgets(results)),
         Section("spent", "Time and energy", "Where time and energy went", spent.section(results)),
-        Section("origin", "Scenario", "Scenario and versions", "".join(tables.origin(run) for run in runs)),
     ]
-    links = "".join(f'<li><a href="#{p.key}">{escape(p.name)}</a></li>' for p in parts if p.body)
-    head = f'{_header(runs)}<nav aria-label="Sections"><ul>{links}</ul></nav>'
-    return _document(runs, f"{head}<main>{''.join(part.show() for part in parts)}</main>")
+
+
+def _origin(runs: Sequence[Results]) -> str:
+    return "".join(tables.origin(run) for run in runs)
 
 
 def _told_apart(runs: Sequence[Results]) -> list[Results]:

@@ -16,6 +16,7 @@ from netsim._page.words import NBSP, plain, scale, si
 Array = npt.NDArray[np.float64]
 # Widths in em of characters far from the mean.
 _EM = dict.fromkeys("mwMW@%…—", 1.05) | dict.fromkeys("iljtfr.,:;|!'()[] \N{NO-BREAK SPACE}⁻", 0.45)
+TINY = 1e-290  # below, the arithmetic of ticks underflows
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Axis:
 
 def log_axis(values: Sequence[Array], unit: str = "", is_count: bool = False) -> Axis | None:
     """A logarithmic axis around the positive values; None where there are none."""
-    positive = [v[(v > 0) & np.isfinite(v)] for v in values]
+    positive = [v[(v > TINY) & np.isfinite(v)] for v in values]
     positive = [v for v in positive if v.size]
     if not positive:
         return None
@@ -137,7 +138,7 @@ def linear_axis(values: Sequence[Array], unit: str = "", is_count: bool = False,
         return None
     low, high = min(float(v.min()) for v in finite), max(float(v.max()) for v in finite)
     low = min(low, 0.0) if from_zero else low
-    if not high > low:
+    if not high - low > TINY:
         low, high = low - max(abs(low), 1.0) / 2, high + max(abs(high), 1.0) / 2
     margin = (high - low) * 0.03
     return Axis(low if from_zero and low == 0 else low - margin, high + margin, False, unit, is_count)

@@ -83,7 +83,8 @@ def read_parquet(path: Path) -> Columns:
 
     columns: dict[str, npt.NDArray[Any]] = {}
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            table = file.read()
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
     for name, column in zip(table.column_names, table.columns, strict=True):

@@ -15,6 +15,7 @@ import numpy as np
 
 from netsim._page.columns import TEXTS, Columns, concatenate, groups, read_csv, read_parquet, size, to_number, unique
 from netsim.errors import DataError
+from netsim.summary import Outcome
 
 _FILES = ("scenario.yaml", "manifest.json", "rounds.parquet", "summary.csv")
 _TABLES: Mapping[str, tuple[str, Callable[[Path], Columns]]] = {
@@ -134,6 +135,11 @@ class Results:
     def tracks(self) -> dict[tuple[str, str], Columns]:
         """The rounds by (point, label)."""
         return groups(self.rounds, "point", "label")
+
+    @cached_property
+    def outcomes(self) -> dict[tuple[str, str, str, float], dict[float, Outcome]]:
+        """What each replication spent, by (point, label, target, its value): filled by those who ask."""
+        return {}
 
     @property
     def points(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str] | st
     lines = "".join(_row(row, len(header)) for row in rows)
     return (
         f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table class="{kind}">'
-        f"<caption>{escape(caption)}</caption><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
+        f"<caption><span>{escape(caption)}</span></caption><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
 
 

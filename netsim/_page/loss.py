@@ -39,7 +39,7 @@ def section(results: Results) -> str:
         main = _panels(results, f"loss-{i}", point, bands, _styled(bright), rest)
         for j, chunk in enumerate(chunks):
             more = _panels(results, f"loss-{i}-{j}", point, bands, _styled([bright[0], *chunk]), [])
-            main += details(f"{count(len(chunk), 'more label')}: {listing(chunk)}", more)
+            main += details(f"{count(len(chunk), 'more label')}: {'; '.join(chunk)}", more)
         out.append(main if i < OPEN else details(f"Curves of {point}", main))
     if len(points) < len(results.points):
         out.append(paragraph(f"Of {len(results.points)} sweep points {len(points)} are drawn, evenly spaced.", "note"))
@@ -114,11 +114,7 @@ def _panels(
         )
     legend: list[tuple[int | None, str]] = [(bright[label], label) for label in shown if label in bright]
     legend += [(None, f"{OTHERS} ({len(rest)}), below")] if rest else []
-    note = (
-        f"No {listing(absent, 'or')} {'were' if len(absent) > 1 or absent[0][-1] == 's' else 'was'} spent here."
-        if absent
-        else ""
-    )
+    note = f"Nothing to draw against {listing(absent)}: none were spent here." if absent else ""
     return group(point or ("No sweep point" if results.points[1:] else ""), line_legend(legend), figures, escape(note))
 
 

@@ -44,19 +44,19 @@ def inverse(found: Estimate) -> Estimate:
 
 def _spent(results: Results, row: Row, quantity: Quantity) -> dict[float, float]:
     """Replication to what it spent until the row's target."""
-    table = results.tracks.get((row.point, row.label), {})
     if quantity.stem not in SPENT:
         return {}
-    goal = {row.target: row.target_value} if row.target and math.isfinite(row.target_value) else {}
-    if not goal and row.target:
-        return {}
-    spent = {}
-    for (replication,), rows in groups(table, "replication").items():
-        one = outcome(partial(_column, rows), "done", goal)
-        value = float(one.spent[0, SPENT.index(quantity.stem)])
-        if math.isfinite(value):
-            spent[float(replication)] = value
-    return spent
+    key = (row.point, row.label, row.target, row.target_value)
+    if key not in results.outcomes:
+        table = results.tracks.get((row.point, row.label), {})
+        goal = {row.target: row.target_value} if row.target else {}
+        results.outcomes[key] = {
+            replication: outcome(partial(_column, rows), "done", goal)
+            for (replication,), rows in groups(table, "replication").items()
+        }
+    place = SPENT.index(quantity.stem)
+    spent = {replication: float(one.spent[0, place]) for replication, one in results.outcomes[key].items()}
+    return {replication: value for replication, value in spent.items() if math.isfinite(value)}
 
 
 def _column(rows: Columns, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -15,14 +15,14 @@ from netsim._page.focus import OPEN, drawn_points
 from netsim._page.html import details, figure, group, legend, paragraph, table
 from netsim._page.words import escape, plain, si
 
-TIME = (("compute", "#e69f00"), ("uplink", "#0072b2"), ("downlink", "#7cc4ee"), ("waiting", "#d9d9d9"))
+TIME = (("compute", "#f0a81c"), ("uplink", "#1a3cc4"), ("downlink", "#8c97f5"), ("waiting", "#d0d0d0"))
 ENERGY = (
-    ("tx", "#d55e00"),
-    ("rx", "#0072b2"),
-    ("listen", "#7cc4ee"),
-    ("idle", "#d9d9d9"),
-    ("sleep", "#8a8a8a"),
-    ("compute", "#e69f00"),
+    ("tx", "#a33b00"),
+    ("rx", "#1a3cc4"),
+    ("listen", "#8c97f5"),
+    ("idle", "#d0d0d0"),
+    ("sleep", "#6f6f6f"),
+    ("compute", "#f0a81c"),
 )
 MAX_ROWS = 40
 

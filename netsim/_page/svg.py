@@ -14,16 +14,16 @@ from netsim._page.words import escape
 WIDTH, HEIGHT = 400.0, 292.0
 TOP, BOTTOM, RIGHT = 28.0, 44.0, 26.0
 
-# Okabe and Ito (2008), its light hues darkened to 3:1 on white; each with a dash pattern and a marker.
+# Spread in lightness, so that colour-blind eyes keep them apart; each with a dash pattern and a marker.
 STYLES: tuple[tuple[str, str, str], ...] = (
     ("#000000", "", "circle"),
-    ("#0072b2", "", "square"),
-    ("#d55e00", "7 3", "up"),
-    ("#008a66", "2 2.5", "diamond"),
-    ("#b8568f", "9 3 2 3", "down"),
-    ("#b07d00", "", "plus"),
-    ("#2a91c9", "7 3", "cross"),
-    ("#6b6b6b", "2 2.5", "ring"),
+    ("#1a3cc4", "", "square"),
+    ("#a63c00", "7 3", "up"),
+    ("#00b368", "2 2.5", "diamond"),
+    ("#a15b8d", "9 3 2 3", "down"),
+    ("#e3902a", "", "plus"),
+    ("#8c97f5", "7 3", "cross"),
+    ("#571d78", "2 2.5", "ring"),
 )
 CONTEXT = "#b4b4b4"
 _MARKERS = {

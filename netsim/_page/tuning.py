@@ -62,7 +62,7 @@ def budgets(results: Results) -> str:
             svg.Curve(label, styles[label], b.x[1:], b.median[1:], b.low[1:], b.high[1:]) for label, b in found.items()
         ]
         title = f"Budget T over the rounds{f' at {point}' if point else ''}"
-        different = "; ".join(f"{label} {_different(tables[point, label])}" for label in found)
+        different = "; ".join(f"{label}: {_different(tables[point, label])}" for label in found)
         figures.append(
             figure(
                 svg.lines(f"budget-{i}", title, lines, x, y, "round", "budget T, mean over the nodes"),

@@ -281,6 +281,9 @@ def test_later_overrides_win_and_faults_name_the_one_that_counts() -> None:
     assert sentences(MINIMAL, "stop.rounds=x", "stop={rounds: 0}") == [
         "-s stop={rounds: 0}: stop.rounds: a whole number >= 1, or nothing. Got 0."
     ]
+    assert sentences(MINIMAL, "stop={rounds: 1}", "stop.rounds=x") == [
+        "-s stop.rounds=x: stop.rounds: a whole number >= 1, or nothing. Got 'x'."
+    ]
 
 
 @pytest.mark.parametrize(

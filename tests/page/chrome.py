@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "headless_shell")
+PATIENCE_S = 60
 OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
@@ -47,6 +49,7 @@ class Tab:
         self._to, self._answers, self._rest, self._id, self._session = to, answers, b"", 0, ""
         self.requests: list[str] = []
         self.errors: list[str] = []
+        self._page = ""
         self.events: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -71,15 +74,19 @@ class Tab:
 
     def open(self, page: Path, width: int, height: int = 900) -> None:
         """Show a file in a window of that size, in CSS pixels, and wait until it has loaded."""
-        self.requests.clear(), self.errors.clear(), self.events.clear()
-        self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
-        )
+        for noted in (self.requests, self.errors, self.events):
+            noted.clear()
+        self.resize(width, height)
         self._page = page.resolve().as_uri()
         self.call("Page.navigate", url=self._page)
         while "Page.loadEventFired" not in self.events:
             self._read()
         self.run("new Promise(done => requestAnimationFrame(() => setTimeout(done, 50)))")
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.call("Emulation.setDeviceMetricsOverride", **size)
 
     def run(self, script: str) -> Any:
         """The value of an expression, awaited where it is a promise."""
@@ -95,6 +102,8 @@ class Tab:
 
     def _read(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            if not select.select([self._answers], [], [], PATIENCE_S)[0]:
+                raise RuntimeError(f"the browser has said nothing for {PATIENCE_S} s")
             data = os.read(self._answers, 1 << 20)
             if not data:
                 raise RuntimeError("the browser has gone")
@@ -128,10 +137,12 @@ def browser(program: str) -> Iterator[Tab]:
             [sys.executable, "-c", _LAUNCH, str(to_read), str(from_write), *command],
             pass_fds=(to_read, from_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        os.close(to_read), os.close(from_write)
+        os.close(to_read)
+        os.close(from_write)
         try:
             yield Tab(to_write, from_read)
         finally:
             process.kill()
             process.wait()
-            os.close(to_write), os.close(from_read)
+            os.close(to_write)
+            os.close(from_read)

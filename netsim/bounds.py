@@ -2,7 +2,8 @@
 
 With alpha_bar = min_k alpha^k the slowest progress of a run, sparsified gradient descent needs at most
 A_eps / alpha_bar rounds where full gradient descent needs A_eps, and d / T times A_eps in the worst case:
-A_SC = kappa log((F0 - F*) / eps), A_C = 2 L ||x0 - x*||^2 / eps, A_NC = 2 L (F0 - F*) / eps with ||grad F||^2 <= eps.
+A_SC = kappa log((F0 - F*) / eps), A_C = 2 L ||x0 - x*||^2 / eps, and A_NC = 2 L (F0 - F*) / eps' to
+||grad F||^2 <= eps', where eps' = 2 L eps, which F - F* <= eps implies.
 """
 
 from __future__ import annotations
@@ -35,9 +36,9 @@ class Bound:
     label, point, replication
         The run.
     regime
-        ``strongly_convex``, ``convex`` (both on F - F* <= eps) or ``nonconvex`` (on ||grad F||^2 <= eps).
+        ``strongly_convex``, ``convex`` (both to F - F* <= eps) or ``nonconvex`` (to ||grad F||^2 <= 2 L eps).
     eps
-        The accuracy.
+        The accuracy, of F - F*.
     budget, dim
         T and d.
     alpha_bar
@@ -85,7 +86,7 @@ def full_gradient_rounds(problem: Problem, gap: float, distance: float, eps: flo
     distance
         ||x0 - x*||.
     eps
-        Accuracy.
+        Accuracy of F - F*.
 
     References
     ----------
@@ -93,7 +94,7 @@ def full_gradient_rounds(problem: Problem, gap: float, distance: float, eps: flo
     AAAI 2021, the table of iteration complexities.
     """
     smoothness, convexity = problem.smoothness(), problem.strong_convexity()
-    rounds = {"convex": 2 * smoothness * distance**2 / eps, "nonconvex": 2 * smoothness * gap / eps}
+    rounds = {"convex": 2 * smoothness * distance**2 / eps, "nonconvex": gap / eps}
     if convexity > 0:
         rounds["strongly_convex"] = smoothness / convexity * math.log(max(gap / eps, 1.0))
     return rounds
@@ -110,20 +111,24 @@ def bounds_of_run(run: Mapping[str, np.ndarray], problem: Problem, eps: float) -
     problem
         What was run.
     eps
-        Accuracy, of F - F* and of ||grad F||^2.
+        Accuracy of F - F*.
 
     Returns
     -------
-    One entry per regime; none where the budget or the progress was not recorded.
+    One entry per regime; none where the progress was not recorded or the budget is not one for the whole run.
     """
     optimum = problem.optimum()
     if optimum is None or "progress" not in run or len(run["round"]) < 2 or np.isnan(run["progress"][1:]).all():
+        return []
+    budgets = run["budget"][1:]
+    if np.nanmin(budgets) < 0.9 * np.nanmax(budgets):
         return []
     start = problem.start()
     full = full_gradient_rounds(problem, float(run["loss_gap"][0]), float(np.linalg.norm(start - optimum.at)), eps)
     out = []
     for regime, rounds in full.items():
-        measure = run["grad_norm"] ** 2 if regime == "nonconvex" else run["loss_gap"]
+        is_gradient = regime == "nonconvex"
+        measure = run["grad_norm"] ** 2 / (2 * problem.smoothness()) if is_gradient else run["loss_gap"]
         hits = np.flatnonzero(measure <= eps)
         end = int(hits[0]) if hits.size else len(measure) - 1
         alpha_bar = float(np.nanmin(run["progress"][1 : max(end, 1) + 1]))

@@ -242,14 +242,15 @@ def _title(row: Row) -> str:
 
 
 def _table(block: Sequence[Row]) -> str:
-    header = ["", "reached", "rounds", "wire bits", "packets", "seconds", "joules", f"time / {block[0]['label']}"]
+    first = block[0]["label"]
+    header = ["", "reached", "rounds", "uplink bits", "uplink packets", "seconds", "joules", f"time / {first}"]
     lines = [
         [
             row["label"],
             f"{row['reached']} of {row['replications']}" + (f" ({row['status']})" if _is_bad(row) else ""),
             quantity(row["rounds_mean"], ""),
-            quantity(8 * row["total_wire_bytes_mean"], "bit"),
-            quantity(row["total_packets_mean"], ""),
+            quantity(8 * row["uplink_wire_bytes_mean"], "bit"),
+            quantity(row["uplink_packets_mean"], ""),
             seconds(row["time_s_mean"]),
             quantity(row["energy_j_mean"], "J"),
             _with_bounds(*(row[f"ratio_time_s_{end}"] for end in ENDS)),

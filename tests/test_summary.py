@@ -218,6 +218,6 @@ def test_text_is_aligned_and_names_point_and_target() -> None:
     text = summary.to_text(study())
     assert text.splitlines()[0] == "p=1: to loss_gap <= 0.25"
     assert "2 of 3" in text
-    assert "17.8 kbit" in text  # 8 (20 + 200 + 2000) = 17760 bit in round 2
+    assert "160 bit" in text  # 8 x 20 bytes of uplink in round 2
     widths = {len(line) for line in text.split("\n\n")[0].splitlines()[1:]}
     assert len(widths) == 1

@@ -11,8 +11,8 @@ import numpy as np
 from channels import _port_steps
 
 FOREVER_NS = 1 << 62
-# Python steps after which loading the kernel pays, and using it once it is loaded.
-_KERNEL, _LOAD_AT, _USE_AT = "channels._port_nb", 100_000, 500
+# Steps in Python after which loading the kernel pays, and using it once it is loaded.
+_KERNEL, _LOAD_AT, _USE_AT = "channels._port_nb", 30_000, 500
 _FIRST_BUDGET, _LAST_BUDGET = 512, 1 << 20
 _SERIAL_BITS = 40
 _SERIAL_MASK = (1 << _SERIAL_BITS) - 1
@@ -64,6 +64,8 @@ class PortQueue:
         When the last processed packet leaves, and the service of all processed ones.
     reach_ns
         Arrival of the last processed packet.
+    steps
+        Of the loop so far, which decide whether compiling it pays.
     """
 
     def __init__(self, stride_ns: int, service_ns: int) -> None:
@@ -71,7 +73,7 @@ class PortQueue:
         # See `_port_steps.process`.
         self._table: Any = [[] for _ in range(7)]
         self._state: Any = [0, 0, -1, 0, 0, 0, 0, 0, 0, 0]
-        self._slots = self._live = self._steps = 0
+        self._slots = self._live = self.steps = 0
         self._fresh: list[tuple[int, int, int, int, int]] = []
         self._loop: Any = _port_steps.process
         self.free_ns = self.work_ns = 0
@@ -91,11 +93,25 @@ class PortQueue:
         """Process packets that arrive up to `limit_ns`, in about `budget` steps; messages that end, in order."""
         if self._fresh:
             self._take_in()
+        out = list[Done]()
+        while isinstance(self._table, list):
+            few = min(budget, self._pays_at() - self.steps)
+            if few > 0:
+                before = self.steps
+                out += self._call(limit_ns, few)
+                budget -= self.steps - before
+                if self.steps - before < few or budget <= 0:
+                    return out
+            self._compile()
+        return out + self._call(limit_ns, budget)
+
+    def _call(self, limit_ns: int, budget: int) -> list[Done]:
         is_list = isinstance(self._table, list)
         done: Any = [[0] * self._live, [0] * self._live] if is_list else np.empty((2, self._live), np.int64)
         found = self._loop(self._table, self._state, self._stride_ns, self._service_ns, limit_ns, budget, done)
         state = self._state if is_list else self._state.tolist()
-        self.free_ns, self.work_ns, self.reach_ns, self._steps = state[0], state[1], state[2], state[7]
+        self.free_ns, self.work_ns, self.reach_ns = state[:3]
+        self.steps += state[7]
         self._live -= found
         ended = done if is_list else done[:, :found].tolist()
         return [Done(ended[0][i], ended[1][i] & _SERIAL_MASK) for i in range(found)]
@@ -106,7 +122,7 @@ class PortQueue:
         is_list = isinstance(self._table, list)
         new._table = [row.copy() for row in self._table] if is_list else self._table.copy()
         new._state, new._loop, new._fresh = self._state.copy(), self._loop, self._fresh.copy()
-        new._slots, new._live, new._steps = self._slots, self._live, self._steps
+        new._slots, new._live, new.steps = self._slots, self._live, self.steps
         new.free_ns, new.work_ns, new.reach_ns = self.free_ns, self.work_ns, self.reach_ns
         return new
 
@@ -130,13 +146,6 @@ class PortQueue:
 
     def _take_in(self) -> None:
         """Give the new messages slots; the loop puts them into its heap."""
-        if isinstance(self._table, list) and self._steps + self._live > (
-            _USE_AT if _KERNEL in sys.modules else _LOAD_AT
-        ):
-            from channels import _port_nb
-
-            self._loop = _port_nb.process
-            self._table, self._state = np.array(self._table, np.int64), np.array(self._state, np.int64)
         first, self._slots = self._slots, self._slots + len(self._fresh)
         if self._slots > len(self._table[0]):
             first = self._make_room(first)
@@ -147,6 +156,17 @@ class PortQueue:
             self._table[:5, first : self._slots] = np.array(self._fresh, np.int64).T
         self._state[9] = self._slots
         self._fresh.clear()
+
+    @staticmethod
+    def _pays_at() -> int:
+        """Steps in Python after which the compiled loop pays."""
+        return _USE_AT if _KERNEL in sys.modules else _LOAD_AT
+
+    def _compile(self) -> None:
+        from channels import _port_nb
+
+        self._loop = _port_nb.process
+        self._table, self._state = np.array(self._table, np.int64), np.array(self._state, np.int64)
 
     def _row(self, slot: int) -> tuple[int, int, int, int, int]:
         arrival_ns, rank, left, gap_ns, last_ns = (int(self._table[i][slot]) for i in range(5))
@@ -250,6 +270,7 @@ class SharedPort:
     def _rewind(self, now_ns: int) -> None:
         """Take back what was looked at beyond `now_ns`."""
         if self._ahead is not None:
+            self._now.steps = self._ahead.steps
             self._ahead = None
             self._done.clear()
         self._done.extend(d for d in self._now.run(now_ns) if d.at_ns > self._emitted_ns)

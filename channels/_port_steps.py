@@ -19,8 +19,8 @@ def process(table: Any, state: Any, stride_ns: int, service_ns: int, limit_ns: i
         the port. Row 5: slots whose next packet is their first or last, as a binary heap. Row 6: slots in the middle,
         as a circular queue, the ring.
     state
-        free_ns, work_ns, reach_ns, packets to come, size of the heap, head and size of the ring, steps taken, the
-        first slot that is not in the heap yet, slots in use.
+        free_ns, work_ns, reach_ns, packets to come, size of the heap, head and size of the ring, steps of this
+        call, the first slot that is not in the heap yet, slots in use.
     stride_ns, service_ns
         A full packet's time on a sender's wire and on the port.
     done
@@ -137,5 +137,5 @@ def process(table: Any, state: Any, stride_ns: int, service_ns: int, limit_ns: i
             done[0][found], done[1][found] = free, rank[slot]
             found += 1
     state[0], state[1], state[2], state[3] = free, work, reach, packets
-    state[4], state[5], state[6], state[7] = heap_size, head, ring_size, state[7] + steps
+    state[4], state[5], state[6], state[7] = heap_size, head, ring_size, steps
     return found

@@ -201,6 +201,7 @@ ALLOWED = "'label index:value index:value ...' with whole, rising indices from 1
         ("1 1: 2:3", f"{ALLOWED}. Got '1:' as entry 1."),
         ("1 :1 2:3", f"{ALLOWED}. Got ':1' as entry 1."),
         ("1 1:2-3", f"{ALLOWED}. Got '1:2-3' as entry 1."),
+        ("1 1: 2:3-4", f"{ALLOWED}. Got '1:' as entry 1."),  # as many numbers as two good entries
         ("1 1.5:2", f"{ALLOWED}. Got '1.5:2' as entry 1."),
         ("1 qid:3 1:2", f"{ALLOWED}. Got 'qid:3' as entry 1."),
         ("1 0:2", f"{ALLOWED}. Got index 0 after 0."),
@@ -225,6 +226,11 @@ def test_libsvm_broken_line(tmp_path, line, sentence):
     with pytest.raises(DataError) as caught:
         read(path, f"1 1:1\n\n0 2:1\n{line}\n1 1:1\n".encode("latin-1"), num_features=6)
     assert str(caught.value) == f"{path}:4: {sentence}"
+
+
+def test_libsvm_broken_last_line(tmp_path):
+    with pytest.raises(DataError, match=r"a:2: .* Got '1:2-3' as entry 1"):
+        read(tmp_path / "a", "0 1:1\n1 1:2-3")
 
 
 def test_libsvm_line_numbers_count_through_blocks(tmp_path, monkeypatch):

@@ -183,6 +183,7 @@ def test_small_slopes_are_relatively_exact():
     assert _losses.tail(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
     assert _losses.LOGISTIC.value(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
     assert _losses.bend(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
+    assert _losses.tail(np.array([-1e300, 1e300])) == pytest.approx([1, 0], abs=1e-300)
 
 
 # --- batching -----------------------------------------------------------------------------------------
@@ -497,6 +498,8 @@ def test_the_file_is_named_after_all_that_counts(cache):
         opened(x, -y),
         opened(x, y, partition=Dirichlet(0.5)),
         opened(x, y, "csr"),
+        opened(x, y, partition=Contiguous()),
+        opened(x, y, partition=Contiguous(), nodes=2),  # the same rows in the same order, but other weights
     ]
     for number, problem in enumerate(problems, 1):
         problem.optimum()

@@ -61,16 +61,19 @@ def parse_block(text: bytes, path: Path, first_line: int, num_features: int | No
 def _parse(text: bytes, limit: int) -> Block:
     raw = np.frombuffer(text, np.uint8)
     space = _SPACE[raw]
-    starts = np.flatnonzero(~space & np.concatenate([[True], space[:-1]]))
+    starts = np.flatnonzero(~space & np.append(True, space[:-1]))
     if starts.size == 0:
         return Block(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0))
     line = np.searchsorted(np.flatnonzero(raw == ord("\n")), starts)
     is_label = np.concatenate([[True], line[1:] != line[:-1]])
-    _check_colons(raw, space, starts, is_label)
+    token = np.searchsorted(starts, np.flatnonzero(raw == ord(":")), side="right") - 1
+    if not np.array_equal(np.bincount(token, minlength=starts.size), ~is_label):
+        raise _Unclean
     try:
         found = numbers(text.replace(b":", b" "), " ")
     except ValueError:
         raise _Unclean from None
+    # A label is one number and a pair two, or one where a side of its colon is empty.
     if found.size != 2 * starts.size - np.count_nonzero(is_label):
         raise _Unclean
     # A token's first number stands behind one number of each label and two of each pair before it.
@@ -85,25 +88,6 @@ def _parse(text: bytes, limit: int) -> Block:
         raise _Unclean
     lengths = np.diff(np.flatnonzero(np.append(is_label, True))) - 1
     return Block(labels, lengths, (indices - 1).astype(np.int32), values)
-
-
-def _check_colons(
-    raw: npt.NDArray[np.uint8],
-    space: npt.NDArray[np.bool_],
-    starts: npt.NDArray[np.int64],
-    is_label: npt.NDArray[np.bool_],
-) -> None:
-    colons = np.flatnonzero(raw == ord(":"))
-    if colons.size == 0:
-        if not is_label.all():
-            raise _Unclean
-        return
-    # With no empty side of a colon, too few numbers in one token cannot hide too many in another.
-    if colons[0] == 0 or colons[-1] == raw.size - 1 or (space[colons - 1] | space[colons + 1]).any():
-        raise _Unclean
-    per_token = np.bincount(np.searchsorted(starts, colons, side="right") - 1, minlength=starts.size)
-    if not np.array_equal(per_token, ~is_label):
-        raise _Unclean
 
 
 def _blame(text: bytes, path: Path, first_line: int, num_features: int | None) -> NoReturn:

@@ -21,34 +21,32 @@ def cache_folder() -> Path:
     return Path(named) if named else Path("~/.cache/netsim").expanduser()
 
 
-def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+def remembered(key: str, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """The vector `compute()`, from the file `key` where that is there and whole.
 
     Parameters
     ----------
     key
         A hash of all that the result depends on.
-    size
-        The vector's length.
     compute
         Called where there is no good file; its result is then written, aside first, and given its name once whole. A
         folder that cannot be written is no error.
     """
     path = cache_folder() / f"{key}.f64"
-    kept = _read(path, size)
+    kept = _read(path)
     if kept is None:
         kept = compute()
         _write(path, kept.astype("<f8").tobytes())
     return kept
 
 
-def _read(path: Path, size: int) -> npt.NDArray[np.float64] | None:
+def _read(path: Path) -> npt.NDArray[np.float64] | None:
     try:
         content = path.read_bytes()
     except OSError:
         return None
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if len(body) != 8 * size or hashlib.sha256(body).digest() != digest:
+    if hashlib.sha256(body).digest() != digest:
         return None
     return np.frombuffer(body, "<f8").astype(np.float64)
 

@@ -225,7 +225,7 @@ class LogisticProblem:
             at, error = minimise(Objective(self._rows, self._weights, self._l2))
             return np.concatenate([at, [error]])
 
-        kept = remembered(self._optimum_key(), self.dim + 1, compute)
+        kept = remembered(self._optimum_key(), compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 

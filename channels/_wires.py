@@ -119,13 +119,13 @@ class Wires:
             If the message has no byte.
         """
         train = self._trains.get(size_bytes) or self._train(size_bytes)
-        transfer = self._transfers
+        transfer, row = self._transfers, self._row
         self._transfers += 1
         for node in dst:
             serial = self._serials
             self._serials += 1
-            if src not in self._row or node not in self._row:
-                raise SimulationError(f"no node {node} or {src}; there are {', '.join(map(str, self._row))}")
+            if node not in row or src not in row:
+                raise SimulationError(f"no node {node} or {src}; there are {', '.join(map(str, row))}")
             if self._down and (src in self._down or node in self._down):
                 self._give_up(now_ns, _Copy(transfer, src, node, serial, train, train.wire, now_ns), (0, 0, 0))
                 continue

@@ -484,8 +484,7 @@ class Node:
     position_m: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """The end of one transfer at one destination.
 
     Parameters

@@ -279,7 +279,7 @@ def check_costs(channel: Any) -> None:
 
 def check_outages(channel: Any) -> None:
     """Transfers that need a node end with it, later ones at once, others go on; a node that is down sleeps."""
-    pace = pace_ns(channel)
+    pace = pace_ns(channel) // 3
     for node in (1, 4):
         medium = open_medium(channel)
         for src, dst in ((1, 4), (4, 1), (0, 2), (1, 4), (0, 4)):

@@ -146,12 +146,6 @@ class BudgetCost:
             t = np.where(self.packets(t) > n, t - np.spacing(full) / self.slope, t)
         return t
 
-    def last_whole_in(self, packets: npt.ArrayLike) -> Floats:
-        """The largest whole T whose message has no more than this many packets."""
-        n = np.asarray(packets, np.float64)
-        t = np.floor(self.last_in(n))
-        return np.where(self.packets(t + 1.0) <= n, t + 1.0, t)
-
     def limit(self, efficiency: float, most: int) -> int:
         """The largest whole T <= most that could still be as efficient, as progress is at most 1."""
         bound = (1.0 + 1e-9) / efficiency

@@ -49,19 +49,16 @@ def candidates(ranked: Ranked, cost: BudgetCost) -> Floats:
 
 
 def line_peaks(ranked: Ranked, constants: Floats, slope: float) -> Floats:
-    """The best T for each cost constant + slope * T at once; 1 where constant <= 0, inf beyond the n entries.
+    """The best T for each cost constant + slope * T at once, as far as it is at most n, else some T >= n.
 
-    With s entries certain, tau = A_s / (s + rho); s is the first whose next square is at most tau.
+    With s entries certain, tau = A_s / (s + rho); s is the first whose next square is at most tau. A constant below 0
+    counts as 0: then no T > 1 is better than T = 1.
     """
     if slope == 0.0:
-        return np.where(constants > 0.0, np.inf, 1.0)
+        return np.full_like(constants, np.inf)
     certain = np.arange(1, ranked.size)
     # s is enough for every rho up to A_s / a_(s+1) - s, which never decreases.
     enough_for = np.maximum.accumulate(ranked.energy[1:-1] / ranked.squares[1:] - certain)
     rho = np.maximum(constants / slope, 0.0)
     s = np.searchsorted(enough_for, rho) + 1
-    root = np.sqrt(ranked.energy[s] / (s + rho))
-    peaks = s + ranked.rest[s] / root
-    if not ranked.complete:
-        peaks = np.where(s == ranked.size, np.inf, peaks)
-    return np.where(constants > 0.0, peaks, 1.0)
+    return s + ranked.rest[s] / np.sqrt(ranked.energy[s] / (s + rho))

@@ -27,7 +27,13 @@ class Pigeon:
 
     Notes
     -----
-    Scope and limits: no loss, no queueing, no weight limit. Validation: none.
+    Scope and limits: no loss but for a bird whose coop closes at either end, no queueing, no weight limit, no energy.
+
+    Validation: none.
+
+    References
+    ----------
+    D. Waitzman, "A standard for the transmission of IP datagrams on avian carriers", RFC 1149, 1990.
     """
 
     flight_s: PositiveFloat = 60.0
@@ -50,34 +56,25 @@ class Coop:
         self.sent = 0
         self.tx_bytes = dict.fromkeys(self.nodes, 0)
         self.tx_frames = dict.fromkeys(self.nodes, 0)
-        self.down: set[NodeId] = set()
+        self.down: dict[NodeId, int] = {}
+        self.slept_ns = dict.fromkeys(self.nodes, 0)
 
     def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
+        transfer, self.sent = self.sent, self.sent + 1
         for to in dst:
-            ok = not {src, to} & self.down
-            at_ns = now_ns + (self.flight_ns if ok else 0)
+            leaves = src not in self.down and to not in self.down
+            birds, air_ns = (1, self.flight_ns) if leaves else (0, 0)
             self.flying.append(
                 Delivery(
-                    self.sent,
-                    to,
-                    at_ns,
-                    ok,
-                    1,
-                    1,
-                    size_bytes,
-                    self.flight_ns,
-                    src,
-                    size_bytes,
-                    self.flight_ns / NS_PER_S,
-                    0.0,
+                    transfer, to, now_ns + air_ns, leaves, birds, birds, birds * size_bytes, air_ns,
+                    src, size_bytes, air_ns / NS_PER_S, 0.0,
                 )
-            )
-            self.tx_bytes[src] += size_bytes
-            self.tx_frames[src] += 1
-            if self.frames is not None:
-                self.frames.add(now_ns, src, to, self.sent, 0, size_bytes, 1, "bird")
-        self.sent += 1
-        return self.sent - 1
+            )  # fmt: skip
+            self.tx_bytes[src] += birds * size_bytes
+            self.tx_frames[src] += birds
+            if self.frames is not None and leaves:
+                self.frames.add(now_ns, src, to, transfer, 0, size_bytes, 1, "bird")
+        return transfer
 
     def next_event_ns(self) -> int | None:
         return min((bird.at_ns for bird in self.flying), default=None)
@@ -88,7 +85,13 @@ class Coop:
         return sorted(landed, key=lambda d: (d.at_ns, d.dst, d.src, d.transfer))
 
     def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        self.down = self.down - {node} if up else self.down | {node}
+        if up and node in self.down:
+            self.slept_ns[node] += now_ns - self.down.pop(node)
+        elif not up and node not in self.down:
+            self.down[node] = now_ns
+            for i, bird in enumerate(self.flying):
+                if node in (bird.src, bird.dst) and bird.at_ns > now_ns:
+                    self.flying[i] = bird._replace(at_ns=now_ns, ok=False, service_s=0.0)
 
     def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
         per_message = {"packet": 1.0, "s": self.flight_ns / NS_PER_S, "j": 0.0}
@@ -98,7 +101,9 @@ class Coop:
 
     def usage(self, at_ns: int) -> Usage:
         state_ns = np.zeros((len(self.nodes), len(STATES)), np.int64)
-        state_ns[:, STATES.index("idle")] = at_ns
+        slept_ns = [self.slept_ns[n] + (at_ns - self.down[n] if n in self.down else 0) for n in self.nodes]
+        state_ns[:, STATES.index("sleep")] = slept_ns
+        state_ns[:, STATES.index("idle")] = at_ns - state_ns.sum(axis=1)
         return Usage(
             [(node, "coop") for node in self.nodes],
             state_ns,

@@ -31,7 +31,7 @@ class DataFile:
     sha256
         Of the file, in hexadecimal; '' where any content will do.
     url
-        Where it can be had; '' where netsim knows of no place.
+        What downloads this very file; '' where netsim knows of no place.
     """
 
     path: str
@@ -87,7 +87,7 @@ def require(name: str, files: Sequence[DataFile], data_dir: str | None = None) -
         place = f" in {folder}" if folder else " in the folder that the environment variable NETSIM_DATA names"
         where = "" if Path(files[0].path).expanduser().is_absolute() else place
         wanted = " or ".join(file.path for file in files)
-        url = f", from {files[0].url}" if files[0].url else ""
+        url = "".join(f", from {file.url}" for file in files if file.url)
         raise DataError(f"{name}: {wanted} is needed{where} ({files[0].note}{url}). Got no such file.")
     return path
 

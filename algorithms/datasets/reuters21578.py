@@ -19,16 +19,12 @@ from netsim.interfaces import Data
 from netsim.registry import component
 
 _NOTE = "Reuters-21578, Distribution 1.0, 22 files reut2-000.sgm to reut2-021.sgm, 28 MB, for research"
-_URL = "https://archive.ics.uci.edu/dataset/137/reuters+21578+text+categorization+collection"
+_URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/reuters21578-mld/reuters21578.tar.gz"
+_SHA256 = "e0ac8cb485f38cd59bd8b4edc11ccc9e5950a09938b75f0b547309e12b194b08"
 _FILES = (
-    DataFile(
-        "reuters21578/reuters21578.tar.xz",
-        _NOTE,
-        "e0ac8cb485f38cd59bd8b4edc11ccc9e5950a09938b75f0b547309e12b194b08",
-        _URL,
-    ),
+    DataFile("reuters21578/reuters21578.tar.xz", _NOTE, _SHA256),
     DataFile("reuters21578/reuters21578.tar.gz", _NOTE, url=_URL),
-    DataFile("reuters21578/reut2-000.sgm", _NOTE, url=_URL),
+    DataFile("reuters21578/reut2-000.sgm", _NOTE),
 )
 _DOCUMENT = re.compile(r"<REUTERS .*?</REUTERS>", re.DOTALL)
 _TOPICS = re.compile(r"<TOPICS>(.*?)</TOPICS>", re.DOTALL)

@@ -41,8 +41,8 @@ class SyntheticSparse(NeedsNoFile):
     Notes
     -----
     The defaults are a stand-in for RCV1 and URL in studies of CAT. With l2 = 1/n and one worker they need, to a gap
-    of 1e-2 (mean of 5 seeds, packets of 576 B for 512 B and 64 B a message), 3.03 Mbit with gradient
-    descent, 1.73 with CAT S, 0.55 with CAT S+Q and 3.85 with Alistarh's S+Q.
+    of 1e-2 (mean of seeds 0 to 4, packets of 576 B for 512 B and 64 B a message), 3.07 Mbit with gradient descent,
+    1.82 with CAT S, 0.57 with CAT S+Q and 3.97 with Alistarh's S+Q.
 
     Examples
     --------

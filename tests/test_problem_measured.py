@@ -34,7 +34,9 @@ def test_gradients_after_metrics_have_the_same_bits(dataset: dict[str, object]) 
     near[0] = np.nextafter(near[0], np.inf)
     moved = problem.gradients([GradientRequest(2, near)])[0]
     assert np.array_equal(moved, other.gradients([GradientRequest(2, near)])[0])
-    assert not np.array_equal(moved, plain[0])
+    far = problem.gradients([GradientRequest(2, w + 0.1)])[0]
+    assert np.array_equal(far, other.gradients([GradientRequest(2, w + 0.1)])[0])
+    assert not np.array_equal(far, plain[0])
 
 
 def test_metrics_agree_with_loss_and_gradients() -> None:

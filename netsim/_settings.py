@@ -143,21 +143,16 @@ class ComputeModel:
         Speed of a node, in place of `gradient_s`; a gradient then takes what the problem says it takes.
     power_w
         Power of a node while it computes, beyond idling.
-    codec_flop
-        Charge compressing too, at `flop_per_s`.
     """
 
     gradient_s: NonNegativeFloat | tuple[NonNegativeFloat | Distribution, ...] | Distribution = 0.0
     flop_per_s: PositiveFloat | None = None
     power_w: NonNegativeFloat = 0.0
-    codec_flop: bool = False
 
     def __post_init__(self) -> None:
         faults = []
         if self.flop_per_s is not None and self.gradient_s != 0.0:
             faults.append(Fault(("flop_per_s",), "either gradient_s or flop_per_s", "both"))
-        if self.codec_flop and self.flop_per_s is None:
-            faults.append(Fault(("codec_flop",), "charging the codec needs flop_per_s", "no flop_per_s"))
         if faults:
             raise ConfigError(faults)
 

@@ -163,11 +163,11 @@ def test_the_quick_start_takes_seconds_and_less_than_two_megabytes(tmp_path: Pat
 
 
 def test_a_long_sweep_stays_small_and_says_what_it_leaves_out(tmp_path: Path) -> None:
-    points = [f"network.uplink.payload_bytes={n}" for n in range(40, 70)]
+    points = [f"network.uplink.payload_bytes={n}" for n in range(40, 60)]
     page = report.write(folder.make(tmp_path / "sweep", points=points, rounds=60, replications=2))
     text = visible(page.read_text("utf-8"))
     assert page.stat().st_size < 2_000_000
-    assert "Of 30 sweep points 6 are drawn, evenly spaced." in text
+    assert "Of 20 sweep points 6 are drawn, evenly spaced." in text
     assert "To the target, over the sweep" in text
     assert all(point in text for point in points)
 
@@ -284,6 +284,26 @@ def test_the_page_says_where_a_fixed_budget_beats_cat(
 def test_the_page_says_where_only_a_fixed_budget_gets_there() -> None:
     results = results_of(run_of("CAT", "cat", [1e5, 1e5], end=0.5), run_of("S", "fixed_budget", [1e5, 1e5]))
     assert plain(answer.beaten(results).beyond[0]).endswith("S reached it in every replication, and no CAT did.")
+
+
+def test_who_gets_there_only_at_times_wins_nothing() -> None:
+    at_times = run_of("CAT", "cat", [1e5, 1e5, 1e5])
+    at_times[1]["end"] = 0.5
+    results = results_of(run_of("GD", "gd", [4e5, 5e5, 6e5]), at_times)
+    (case,) = answer.cases(results)
+    text = plain(answer.paragraph(results, case))
+    assert "GD needs the fewest bits (500 kbit)" in text
+    assert text.endswith("Left out, as not every replication gets there: CAT (2 of 3).")
+
+
+def test_the_ledger_gives_the_intervals() -> None:
+    results = results_of(
+        run_of("GD", "gd", [800e3, 1000e3, 1250e3]),
+        run_of("CAT", "cat", [100e3] * 3),
+        run_of("S", "fixed_budget", [2e5] * 3),
+    )
+    # As in the test of the claims: 10 [5.75, 17.4]. S needs twice as much in every replication.
+    assert "bitsCAT100 kbit10× [5.7–17]S2.0×apart" in plain(answer.ledger(results))
 
 
 def test_nobody_and_no_target_have_their_sentences() -> None:
@@ -541,6 +561,53 @@ def test_a_number_with_its_prefix_is_the_number(value: float, unit: str) -> None
     powers = {prefix: power for power, prefix in words._PREFIXES.items()}
     factor = 3600.0 if suffix == "h" else 10.0 ** powers[suffix.removesuffix(unit) if unit else suffix]
     assert float(number) * factor == pytest.approx(value, rel=5.1e-3, abs=0.51 if not unit and value >= 100 else 0)
+
+
+def test_efficiency_is_drawn_at_three_rounds_with_the_chosen_budget(tmp_path: Path) -> None:
+    made = folder.make(tmp_path / "run", points=["p"], kinds=folder.KINDS[:3], rounds=50, replications=1)
+    page = report.write(made).read_text("utf-8")
+    table = pq.read_table(made / "efficiency.parquet").to_pydict()
+    section = page[page.index('<section id="efficiency">') : page.index('<section id="budget">')]
+    assert section.count('<circle class="p"') == 6  # CAT S and CAT S+Q, three rounds each
+    for label in ("CAT S", "CAT S+Q"):
+        own = section[section.index(f"<h4>{label}</h4>") :]
+        rows = zip(table["label"], table["round"], table["budget"], table["chosen"], strict=True)
+        chosen = {round: budget for name, round, budget, is_chosen in rows if name == label and is_chosen}
+        assert sorted(chosen) == [1, 40, 96]
+        for round, budget in chosen.items():
+            assert f"<span>round {round}: T = {budget}</span>" in own
+
+
+def test_different_budgets_are_counted(tmp_path: Path) -> None:
+    made = folder.make(tmp_path / "run", points=["p"], kinds=folder.KINDS[:2], rounds=50, replications=1)
+    table = pq.read_table(made / "rounds.parquet").to_pandas()
+    several = table[table.label == "CAT S"].budget.dropna().nunique()
+    assert several > 5
+    assert f"Different T in one replication: CAT S: {several}." in visible(report.write(made).read_text("utf-8"))
+
+
+def test_bars_are_shares_of_the_last_rows(tmp_path: Path) -> None:
+    made = folder.make(tmp_path / "run", points=["p"], kinds=folder.KINDS[:1], rounds=50, replications=2)
+    page = report.write(made).read_text("utf-8")
+    ends = pq.read_table(made / "rounds.parquet").to_pandas().groupby("replication").last().mean(numeric_only=True)
+    for parts, unit in ((("compute", "uplink", "downlink", "waiting"), "s"), (("tx", "rx", "listen", "idle"), "j")):
+        names = [f"{'time' if unit == 's' else 'energy'}_{part}_{unit}" for part in parts]
+        whole = sum(ends[name] for name in names) + (ends.energy_compute_j if unit == "j" else 0)
+        told = ", ".join(f"{part} {ends[name] / whole:.0%}" for part, name in zip(parts, names, strict=True))
+        assert f"GD {words.si(whole, unit.upper() if unit == 'j' else unit)}: {told}" in page
+
+
+def test_bounds_are_means_over_replications(tmp_path: Path) -> None:
+    made = folder.make(tmp_path / "run", points=[""], kinds=folder.KINDS[:1], rounds=5, replications=1)
+    folder.bounds(made)
+    text = (made / "bounds.csv").read_text()
+    doubled = [line.replace(",,0,convex", ",,1,convex") for line in text.splitlines() if ",convex,0.01,10," in line]
+    first = doubled[0].split(",")
+    first[-2] = str(3 * float(first[-2]))  # the second replication measures three times as many bits
+    (made / "bounds.csv").write_text("\n".join([text, ",".join(first)]))
+    section = visible(report.write(made).read_text("utf-8")).replace(words.NBSP, " ")
+    once = 10 * 45 * 4e4 / (10 / 5000) ** 0.35 / 20
+    assert words.si(2 * once, "bit").replace(words.NBSP, " ") in section
 
 
 # --- colours ---------------------------------------------------------------------------------------------------

@@ -302,6 +302,7 @@ def test_the_best_bit_stream_may_end_far_below_the_lines_best(dtype: type, monke
     """Entries of 33 bits in packets of 40: 1560 fill 1287 packets to the bit, R = 1560 / 1288 > 1599 / 1321."""
     monkeypatch.setattr(_magnitudes, "COMPILED_FROM", 1)
     monkeypatch.setattr(_magnitudes, "SAMPLE", 1024)
+    monkeypatch.setattr(packets, "REACH", 1)
     rng = np.random.default_rng(24)
     x: Any = (1 + 2.0**-23 * rng.permutation(1599)).astype(dtype)
     case = Case(x, "sparsify", CodeSize(0, 33, 8), paper(c0=1, c_packet=1, room=40, packing="stream"))

@@ -156,7 +156,8 @@ def _verdict(found: answer.Beaten) -> str:
         "Nowhere is a fixed or grid-searched T better than the best CAT by more than the confidence interval.", "fine"
     )
     if beyond:
-        head = "<b>A fixed or grid-searched T beats the best CAT</b> by more than the confidence interval:"
+        single = ", or in the only replication" if "without an interval" in beyond else ""
+        head = f"<b>A fixed or grid-searched T beats the best CAT</b> by more than the confidence interval{single}:"
         note = f'<div class="warn" role="note">{head}<ul>{beyond}</ul></div>'
     if within:
         note += f'<div class="gap">Better on average, but within the confidence interval:<ul>{within}</ul></div>'

@@ -306,6 +306,13 @@ def test_the_ledger_gives_the_intervals() -> None:
     assert "bitsCAT100 kbit10× [5.7–17]S2.0×apart" in plain(answer.ledger(results))
 
 
+@pytest.mark.parametrize(("other", "best"), [(2e5, 5), (1e5, 0)])
+def test_best_is_marked_where_something_is_to_be_won(other: float, best: int) -> None:
+    """Bits, packets, wire bytes, seconds and joules; not where all spend the same, which may be nothing."""
+    results = results_of(run_of("GD", "gd", [1e5, 1e5]), run_of("CAT", "cat", [other, other]))
+    assert tables.summary(results).count('<td class="best">') == best
+
+
 def test_nobody_and_no_target_have_their_sentences() -> None:
     results = results_of(run_of("GD", "gd", [1e5, 1e5], end=0.5))
     (case,) = answer.cases(results)
@@ -597,17 +604,21 @@ def test_bars_are_shares_of_the_last_rows(tmp_path: Path) -> None:
         assert f"GD {words.si(whole, unit.upper() if unit == 'j' else unit)}: {told}" in page
 
 
-def test_bounds_are_means_over_replications(tmp_path: Path) -> None:
-    made = folder.make(tmp_path / "run", points=[""], kinds=folder.KINDS[:1], rounds=5, replications=1)
+def test_bounds_are_means_over_replications_of_fixed_budgets(tmp_path: Path) -> None:
+    kinds = [("CAT", *folder.KINDS[1][1:]), *((f"S, T={t}", *folder.KINDS[7][1:]) for t in (1, 10, 100, 1000, 5000))]
+    made = folder.make(tmp_path / "run", points=[""], kinds=kinds, rounds=5, replications=1)
     folder.bounds(made)
     text = (made / "bounds.csv").read_text()
-    doubled = [line.replace(",,0,convex", ",,1,convex") for line in text.splitlines() if ",convex,0.01,10," in line]
-    first = doubled[0].split(",")
-    first[-2] = str(3 * float(first[-2]))  # the second replication measures three times as many bits
-    (made / "bounds.csv").write_text("\n".join([text, ",".join(first)]))
-    section = visible(report.write(made).read_text("utf-8")).replace(words.NBSP, " ")
+    (line,) = [line for line in text.splitlines() if ",convex,0.01,10," in line]
+    again = line.replace(",,0,convex", ",,1,convex").split(",")
+    again[-2] = str(3 * float(again[-2]))  # the second replication measures three times as many bits
+    (made / "bounds.csv").write_text("\n".join([text, ",".join(again), line.replace('"S, T=10"', "CAT")]))
+    page = report.write(made).read_text("utf-8")
     once = 10 * 45 * 4e4 / (10 / 5000) ** 0.35 / 20
-    assert words.si(2 * once, "bit").replace(words.NBSP, " ") in section
+    row = "<td>10</td><td>0.114</td><td>56.8</td><td>9.00\xa0Gbit</td><td>158\xa0Mbit</td><td>{}</td>"
+    assert f'<th scope="row">S, T=10</th>{row.format(words.si(2 * once, "bit"))}' in page
+    assert f'<th scope="row">CAT</th>{row.format(words.si(once, "bit"))}' in page
+    assert 'data-s="CAT"' not in page[page.index('<section id="bounds">') : page.index('<section id="curves">')]
 
 
 # --- colours ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from unicodedata import east_asian_width
 import numpy as np
 import numpy.typing as npt
 
-from netsim._page.words import NBSP, plain, scale, si
+from netsim._page.words import NBSP, plain, scale, si, ten_to
 
 Array = npt.NDArray[np.float64]
 # Widths in em of characters far from the mean.
@@ -85,7 +85,7 @@ class Axis:
         """The text of a tick."""
         if not self.unit and not self.is_log and value and max(abs(self.low), abs(self.high)) < 0.01:
             power = math.floor(math.log10(max(abs(self.low), abs(self.high))))
-            return f"{plain(float(f'{value / 10.0**power:.6g}'))}×{plain(10.0**power)}"
+            return f"{plain(float(f'{value / 10.0**power:.6g}'))}×{ten_to(power)}"
         if not self.unit and (not self.is_count or self.high < 1e5):
             return plain(float(f"{value:.6g}"))
         if self.unit == "s" and value >= 1:

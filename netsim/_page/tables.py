@@ -53,8 +53,9 @@ def _summary(results: Results, case: Case, columns: Sequence[Quantity]) -> str:
 
 
 def _least(case: Case, quantity: Quantity) -> float:
-    ranked = ranking(case.rows, quantity) if case.target and len(case.rows) > 1 else []
-    return ranked[0].estimate(quantity.stem).mean if ranked else math.nan
+    """The least mean; NaN where nothing is to be won."""
+    means = [row.estimate(quantity.stem).mean for row in ranking(case.rows, quantity)]
+    return means[0] if case.target and means and means[0] < means[-1] else math.nan
 
 
 def _cell(row: Row, quantity: Quantity, first: Row, best: float) -> str:

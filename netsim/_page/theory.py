@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from netsim._page import svg
@@ -18,28 +20,30 @@ BITS = (
     ("lower_bound_bit", "d·log₂(1/ε)"),
 )
 FACTS = (("alpha_bar", "slowest progress ᾱ(T)"), ("speedup", "SpeedUp(T) = ᾱ(T)·d/T"))
+NAMES = ("budget", *(name for name, _ in (*BITS, *FACTS)))
 
 
 def section(results: Results) -> str:
-    """A group for each regime and point."""
+    """A group for each point and regime: fixed budgets are drawn, all labels stand in its table."""
+    fixed = {row.label for row in results.summary if row.algorithm == "fixed_budget"}
     out = []
     for i, ((point, regime), here) in enumerate(groups(results.bounds, "point", "regime").items()):
-        mean = _over_replications(here)
+        by_label = [(str(label), _mean(t)) for (label,), t in groups(here, "label").items()]
+        drawn = [m for label, m in by_label if label in fixed] or [m for _, m in by_label]
+        drawn.sort(key=lambda m: m["budget"])
         words = {"strongly_convex": "Strongly convex", "convex": "Convex", "nonconvex": "Nonconvex"}
         title = ", ".join(filter(None, (words.get(regime, regime), point))) or "Bounds"
-        bits = _drawing(f"bounds-{i}", f"{title}: bits over T", mean, BITS, "bits to the accuracy", "bit")
-        facts = _drawing(f"facts-{i}", f"{title}: progress over T", mean, FACTS, "ᾱ and SpeedUp", "")
-        out.append(
-            group(title, "", [f for f in (bits, facts) if f]) + details(f"Numbers: {title}", _table(title, mean))
-        )
+        columns = {name: np.array([m[name] for m in drawn]) for name in NAMES}
+        bits = _drawing(f"bounds-{i}", f"{title}: bits over T", columns, BITS, "bits to the accuracy", "bit")
+        facts = _drawing(f"facts-{i}", f"{title}: progress over T", columns, FACTS, "ᾱ and SpeedUp", "")
+        numbers_of = details(f"Numbers: {title}", _table(title, by_label))
+        out.append(group(title, "", [f for f in (bits, facts) if f]) + numbers_of)
     return "".join(out)
 
 
-def _over_replications(here: Columns) -> dict[str, Array]:
-    """Means per budget, by increasing budget."""
-    names = ["budget", *(name for name, _ in (*BITS, *FACTS))]
-    parts = [t for _, t in sorted(groups(here, "budget").items())]
-    return {name: np.array([float(np.mean(numbers(t, name))) for t in parts]) for name in names}
+def _mean(here: Columns) -> dict[str, float]:
+    """Means over replications."""
+    return {name: float(np.mean(numbers(here, name))) for name in NAMES}
 
 
 def _drawing(
@@ -58,10 +62,10 @@ def _drawing(
     return figure(drawing, line_legend([(line.style, line.label) for line in lines]))
 
 
-def _table(title: str, mean: dict[str, Array]) -> str:
-    header = ["T", *(escape(words) for _, words in (*FACTS, *BITS))]
+def _table(title: str, by_label: Sequence[tuple[str, Mapping[str, float]]]) -> str:
+    header = ["Algorithm", "T", *(escape(words) for _, words in (*FACTS, *BITS))]
     rows = [
-        [plain(t, 6), *(plain(mean[n][i]) for n, _ in FACTS), *(si(mean[n][i], "bit") for n, _ in BITS)]
-        for i, t in enumerate(mean["budget"])
+        [escape(label), plain(m["budget"], 6), *(plain(m[n]) for n, _ in FACTS), *(si(m[n], "bit") for n, _ in BITS)]
+        for label, m in by_label
     ]
     return table(title, header, rows)

@@ -116,7 +116,7 @@ def _efficiency_axis(values: list[Array]) -> Axis | None:
     if not peaks or max(peaks) <= 0:
         return None
     if min(peaks) > 0 and max(peaks) / min(peaks) > 5:
-        return log_axis([np.maximum(v, min(peaks) * 1e-3) for v in values])
+        return log_axis([*(np.maximum(v, min(peaks) * 1e-3) for v in values), np.array([1.3 * max(peaks)])])
     return linear_axis([*values, np.array([1.06 * max(peaks)])])
 
 

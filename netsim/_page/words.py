@@ -41,8 +41,18 @@ def plain(value: float, digits: int = 3) -> str:
         return f"{value:.0f}" if "e" in text else text
     mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    power = "10" + str(int(exponent)).translate(_SUPERSCRIPT)
-    return power if mantissa == "1" else f"{mantissa}×{power}"
+    return ten_to(int(exponent)) if mantissa == "1" else f"{mantissa}×{ten_to(int(exponent))}"
+
+
+def ten_to(power: int) -> str:
+    """A power of ten, with a raised exponent.
+
+    Examples
+    --------
+    >>> ten_to(-3)
+    '10⁻³'
+    """
+    return f"10{str(power).translate(_SUPERSCRIPT)}"
 
 
 def scale(value: float) -> int:
@@ -124,6 +134,8 @@ def times(ratio: float) -> str:
         return NONE
     if ratio >= 1e4 or 0 < ratio < 0.01:
         return f"{plain(ratio, 2)}×"
+    if ratio >= 1000:
+        return f"{float(f'{ratio:.3g}'):.0f}×"
     return f"{ratio:.0f}×" if ratio >= 9.95 else f"{ratio:.2f}×" if ratio < 1.995 else f"{ratio:.1f}×"
 
 

@@ -135,8 +135,11 @@ def browser(program: str) -> Iterator[Tab]:
         command = [program, *OPTIONS, f"--user-data-dir={profile}"]
         process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH, str(to_read), str(from_write), *command],
-            pass_fds=(to_read, from_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            pass_fds=(to_read, from_write),
+            env={**os.environ, "TMPDIR": profile},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         os.close(to_read)
         os.close(from_write)
         try:

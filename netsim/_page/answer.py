@@ -171,14 +171,14 @@ def beaten(results: Results) -> Beaten:
             best = next(iter(ranking(ours, quantity)), None)
             if best is None:
                 continue
-            head = f"{case.where}, in {quantity.noun}: {escape(best.label)} needs {quantity.of(best)}; "
+            tail = f"against {quantity.of(best)} of the best CAT, {escape(best.label)}."
             ahead = [(r, quotient(results, best, r, quantity)) for r in ranking(rivals, quantity)]
             ahead = [(r, lead) for r, lead in ahead if lead.mean > 1 + 1e-9]
             for among, is_wanted in ((beyond, True), (within, False)):
                 told = [
                     _less(r, lead, quantity) for r, lead in ahead if _is_apart(r, best, lead, quantity) is is_wanted
                 ]
-                among += [f"{head}{listing(told)}."] if told else []
+                among += [f"{case.where}, in {quantity.noun}: {listing(told)}, {tail}"] if told else []
     return Beaten(tuple(beyond), tuple(within), is_compared)
 
 
@@ -192,7 +192,7 @@ def _is_apart(rival: Row, best: Row, lead: Estimate, quantity: Quantity) -> bool
 
 def _less(rival: Row, lead: Estimate, quantity: Quantity) -> str:
     unsure = "" if lead.has_interval else ", without an interval"
-    return f"<b>{escape(rival.label)}</b> {quantity.of(rival)} ({with_interval(lead)} fewer{unsure})"
+    return f"<b>{escape(rival.label)}</b> needs {quantity.of(rival)} ({with_interval(lead)} fewer{unsure})"
 
 
 def with_interval(found: Estimate) -> str:

@@ -195,21 +195,14 @@ class Wires:
         port, wire, full = train.port or train.wire, train.wire, train.packets - 1
         delay_ns = self._delay_ns
         if full and wire.full_ns < port.full_ns:
-            # Backlog first, packet after packet; from the first that finds the wire free they are spaced by the port.
+            # Whatever the slower port sent before, a full packet behind it finds the wire free.
+            free_ns = port_start_ns + full * port.full_ns + wire.full_ns
             first_ns = port_start_ns + port.full_ns
-            behind_ns = free_ns - first_ns
-            queued = min(full, -(-behind_ns // (port.full_ns - wire.full_ns))) if behind_ns > 0 else 0
-            if queued:
-                self._log.add((row, free_ns + delay_ns, wire.full_ns, wire.full_ns, queued, 0, serial))
-                free_ns += queued * wire.full_ns
-            if queued < full:
-                begin_ns = first_ns + queued * port.full_ns
-                self._log.add((row, begin_ns + delay_ns, port.full_ns, wire.full_ns, full - queued, 0, serial))
-                free_ns = begin_ns + (full - queued - 1) * port.full_ns + wire.full_ns
+            self._log.add((row, first_ns + delay_ns, port.full_ns, wire.full_ns, full, 0, serial))
         elif full:
-            begin_ns = max(free_ns, port_start_ns + port.full_ns)
-            self._log.add((row, begin_ns + delay_ns, wire.full_ns, wire.full_ns, full, 0, serial))
-            free_ns = begin_ns + full * wire.full_ns
+            first_ns = max(free_ns, port_start_ns + port.full_ns)
+            self._log.add((row, first_ns + delay_ns, wire.full_ns, wire.full_ns, full, 0, serial))
+            free_ns = first_ns + full * wire.full_ns
         begin_ns = max(free_ns, port_start_ns + port.total_ns(train.packets))
         self._log.add((row, begin_ns + delay_ns, wire.last_ns or 1, wire.last_ns, 1, 0, serial))
         return begin_ns + wire.last_ns

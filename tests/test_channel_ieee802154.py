@@ -197,6 +197,30 @@ def test_own_queueing_is_not_service() -> None:
     assert first.service_s == lone[0]
 
 
+def test_part_of_the_wait_is_own_queueing() -> None:
+    """Submitted in the middle of an own message, after which a stranger's comes first."""
+    medium = opened(cell())
+    medium.submit(0, 1, (3,), 100)
+    half = 1000 * US
+    medium.advance(half)
+    medium.submit(half, 0, (3,), 100)
+    medium.submit(half, 1, (3,), 100)
+    spans = [timeline([100], backoffs(key_of(), t, 1).tolist()) for t in range(3)]
+    own, other = (sum(us for _, us in spans[t]) * US for t in range(2))
+    last = drain(medium)[-1]
+    assert (last.transfer, last.at_ns) == (2, own + other + delivered_us(spans[2]) * US)
+    assert last.service_s == pytest.approx((last.at_ns - half - (own - half)) / 1e9, rel=1e-12)
+
+
+def test_at_its_own_instant_a_message_may_be_overtaken() -> None:
+    """Agents of one instant act one after the other: the smaller sender goes first although it came later."""
+    medium = opened(cell())
+    medium.submit(77, 2, (3,), 50)
+    assert not medium.advance(77)
+    medium.submit(77, 0, (3,), 50)
+    assert [d.transfer for d in drain(medium)] == [1, 0]
+
+
 def test_a_broadcast_is_one_transmission_without_acknowledgement() -> None:
     """It arrives everywhere at once, counts once, and leaves the same spacing behind it."""
     log = FrameLog()

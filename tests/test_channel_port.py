@@ -131,6 +131,23 @@ def test_a_message_that_comes_meanwhile_only_delays(loop: str) -> None:
             assert bound <= min(d.at_ns for d in done if d.serial in known and d.at_ns >= streams[i].arrival_ns)
 
 
+def test_the_bound_holds_while_no_end_is_in_sight() -> None:
+    """600 messages of three packets: the budget is spent on first packets, and the bound goes on step by step."""
+    streams = [Stream(STRIDE + src % 7, src, src, 3, 50, 20) for src in range(600)]
+    port, got, asked = SharedPort(STRIDE, SERVICE), list[Done](), 0
+    for stream in streams:
+        port.push(0, stream)
+    done, _ = recursion(streams)
+    assert (port.next_ns() or 0) < done[0].at_ns
+    while (next_ns := port.next_ns()) is not None:
+        assert next_ns <= done[len(got)].at_ns
+        assert not port.advance(next_ns - 1)
+        got += port.advance(next_ns)
+        asked += 1
+    assert got == done
+    assert asked < 610
+
+
 def test_dropped_messages_keep_the_place_of_what_has_arrived(loop: str) -> None:
     """Packets that have reached the port pass it; the others never come."""
     for seed in range(20):

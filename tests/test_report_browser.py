@@ -11,7 +11,6 @@ import pytest
 
 from netsim import report
 from tests.page import chrome, folder
-from tests.test_report import hostile
 
 CHECK = Path(__file__).with_name("page") / "check.js"
 WIDTHS = (1280, 400)
@@ -39,7 +38,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     return {
         "quick": report.write(quick),
-        "hostile": report.write(hostile(root / "hostile")),
+        "hostile": report.write(folder.hostile(root / "hostile")),
         "alone": report.write(other),
         "sweep": report.write(sweep),
         "several": report.compare([quick, other], root / "several.html"),

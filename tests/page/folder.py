@@ -15,6 +15,7 @@ import yaml
 
 from netsim import summary
 
+HOSTILE = "<script>alert(1)</script>"
 # Label, algorithm, further keys, bits a round, rounds to a tenth of the gap, T.
 KINDS: list[tuple[str, str, dict[str, Any], float, float, float]] = [
     ("GD", "gd", {}, 68640, 30, math.nan),
@@ -109,6 +110,32 @@ def bounds(folder: Path) -> None:
             rest = (bits * rounds / alpha, done, 5000 * math.log2(100))
             lines.append(",".join(map(str, (f'"S, T={t}"', "", *facts, *rest))))
     (folder / "bounds.csv").write_text("\n".join(lines), "utf-8")
+
+
+def hostile(path: Path) -> Path:
+    """A folder whose every text wants to be more than a text."""
+    evil = [
+        "</title></svg></style>" + HOSTILE,
+        "\" onload='alert(1)' x=\"",
+        "x" * 200,
+        "Ψ 标签 🚀 \u202edesrever",
+        "\x00\ud800",
+    ]
+    kinds = [
+        (t.replace("\ud800", "").replace("\x00", "\x07"), *k[1:])
+        for t, k in zip(evil, KINDS[:3] + KINDS[7:9], strict=True)
+    ]
+    made = make(
+        path, points=[HOSTILE, "a point " * 30], kinds=kinds, replications=2, rounds=300, name=HOSTILE,
+        question=HOSTILE, source=HOSTILE, finding="y" * 300,
+        claims=[{"text": HOSTILE, "label": kinds[0][0], "against": HOSTILE, "quantity": HOSTILE, "ratio": 6}],
+    )  # fmt: skip
+    bounds(made)
+    manifest = json.loads((made / "manifest.json").read_text())
+    manifest["machine"] = {HOSTILE: ["y" * 200, 1, None], "cpu": {"deep": [HOSTILE]}}
+    manifest["runs"][0] |= {"status": HOSTILE, "sentence": HOSTILE + "z" * 200}
+    (made / "manifest.json").write_text(json.dumps(manifest))
+    return made
 
 
 def _track(

@@ -26,6 +26,13 @@ class Case:
     cost: StructuredCost
 
 
+def paper(
+    c0: float = 0, c_packet: float = 0, c_bit: float = 0, room: float | None = None, **more: Any
+) -> StructuredCost:
+    """A structured cost of the papers' bits."""
+    return StructuredCost(CostStructure(c0, c_packet, c_bit, room, **more), "paper")
+
+
 def random_vector(rng: np.random.Generator, most: int = 200) -> Any:
     """Ties, zeros, equal entries, heavy tails and a lone large entry, as float64 or float32; never all zero."""
     d = int(rng.integers(1, most + 1))

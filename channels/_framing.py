@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ import numpy.typing as npt
 from netsim.units import NS_PER_S, serialisation_ns
 
 Int64s = npt.NDArray[np.int64]
+
+# Few sizes of packets recur in many messages.
+_packet_ns = functools.lru_cache(maxsize=8192)(serialisation_ns)
 
 
 class Hop(NamedTuple):
@@ -150,7 +154,7 @@ from_port_ns=0)
     def _hop(self, full_bytes: int, last_bytes: int, rate_bps: float | None) -> Hop:
         if rate_bps is None:
             return Hop(0, 0)
-        return Hop(serialisation_ns(full_bytes, rate_bps), serialisation_ns(last_bytes, rate_bps))
+        return Hop(_packet_ns(full_bytes, rate_bps), _packet_ns(last_bytes, rate_bps))
 
     def _cut(self, size_bytes: Int64s) -> tuple[Int64s, Int64s]:
         packets = self.packets(size_bytes)

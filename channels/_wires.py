@@ -230,22 +230,22 @@ class Wires:
         while due and due[0][0] <= to_ns:
             entry = heapq.heappop(due)
             copy = entry[5]
-            out.append(copy if isinstance(copy, Delivery) else self._delivery(copy, entry[0]))
+            out.append(copy if isinstance(copy, Delivery) else self._delivery(copy, entry[0], copy.service_ns))
         return out
 
     def _leave_port(self, at_ns: int, copy: _Copy) -> None:
         # Waiting at the port behind own earlier packets is own queueing; they left before this one's first began.
         own_ns = max(0, self._left_port_ns.get(copy.src, 0) - copy.arrival_ns)
         self._left_port_ns[copy.src] = at_ns
-        ready = copy._replace(service_ns=at_ns - copy.start_ns - own_ns)
-        heapq.heappush(self._due, (at_ns, copy.dst, copy.src, copy.transfer, copy.serial, ready))
+        delivery = self._delivery(copy, at_ns, at_ns - copy.start_ns - own_ns)
+        heapq.heappush(self._due, (at_ns, copy.dst, copy.src, copy.transfer, copy.serial, delivery))
 
-    def _delivery(self, copy: _Copy, at_ns: int) -> Delivery:
+    def _delivery(self, copy: _Copy, at_ns: int, service_ns: int) -> Delivery:
         train = copy.train
         sending_ns = train.wire_ns if copy.hop is train.wire else copy.hop.total_ns(train.packets)
         return Delivery(
             copy.transfer, copy.dst, at_ns, True, train.packets, train.packets, train.wire_bytes, train.wire_ns,
-            copy.src, train.size_bytes, copy.service_ns / NS_PER_S, sending_ns / NS_PER_S * self._extra_w,
+            copy.src, train.size_bytes, service_ns / NS_PER_S, sending_ns / NS_PER_S * self._extra_w,
         )  # fmt: skip
 
     # --- nodes that go down ------------------------------------------------------------------------------

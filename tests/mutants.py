@@ -5,15 +5,21 @@ Each mutant is applied to a copy of the project; the tests named beside it must 
 
 from __future__ import annotations
 
+import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+LEFT_OUT = (".venv", ".git", ".hypothesis", "results", "*.nbi", "*.nbc", ".*_cache", "__pycache__")
+TIMEOUT_S = 300
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Mutant:
     old, new
         Text that stands exactly once in the file, and what replaces it.
     tests
-        Arguments for pytest.
+        Files and tests, as pytest names them.
     """
 
     name: str
@@ -39,12 +45,26 @@ class Mutant:
     tests: tuple[str, ...]
 
 
-def run_tests(folder: Path, tests: tuple[str, ...]) -> bool:
-    """True where the tests pass in that copy."""
+def run_tests(folder: Path, tests: Sequence[str], keep_bytecode: bool = False) -> bool:
+    """True where the tests pass in that copy.
+
+    Raises
+    ------
+    RuntimeError
+        If pytest cannot run them, such as where a test of that name is missing or a file cannot be imported.
+    """
+    # Also child processes import the copy, and no result of a mutant reaches the user's cache.
+    environment = {**os.environ, "PYTHONPATH": str(folder), "NETSIM_CACHE": str(folder / "cache")}
+    # A mutant may be as long as its original and as old, to the second: bytecode of it must not stay.
+    environment |= {} if keep_bytecode else {"PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
-    if done.returncode not in (0, 1, 2):
-        raise RuntimeError(f"pytest could not run {tests}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    if done.returncode not in (0, 1):
+        raise RuntimeError(f"pytest could not run {' '.join(tests)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    if done.returncode and keep_bytecode:
+        print(done.stdout[-4000:])
     return done.returncode == 0
 
 
@@ -57,34 +77,45 @@ def check(mutant: Mutant, folder: Path) -> bool:
     file.write_text(text.replace(mutant.old, mutant.new))
     try:
         return not run_tests(folder, mutant.tests)
+    except RuntimeError as error:
+        raise RuntimeError(f"{mutant.name}: {error}") from None
     finally:
         file.write_text(text)
 
 
 def main() -> int:
-    """Check every mutant whose name contains the pattern; the number that survive."""
+    """Check every mutant whose name or file contains the pattern; 1 where one survives."""
     from tests.mutations import MUTANTS
 
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
-    chosen = [m for m in MUTANTS if pattern in m.name]
+    chosen = [m for m in MUTANTS if pattern in m.name or pattern in m.file]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name) / "netsim"
-        skip = shutil.ignore_patterns(".venv", ".git", "results", "*.nbi", "*.nbc", ".*_cache", "__pycache__")
-        shutil.copytree(ROOT, folder, ignore=skip)
-        for tests in sorted({m.tests for m in chosen}):
-            if not run_tests(folder, tests):
-                print(f"the tests fail without any mutant: {' '.join(tests)}")
-                return 1
+        first = Path(name) / "0"
+        shutil.copytree(ROOT, first, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        if not run_tests(first, sorted({test for m in chosen for test in m.tests}), keep_bytecode=True):
+            print("the tests fail without any mutant")
+            return 1
+        folders = queue.SimpleQueue[Path]()
+        copies = [first, *(Path(name) / str(i) for i in range(1, min(os.cpu_count() or 1, len(chosen))))]
+        for copy in copies:
+            if copy != first:
+                shutil.copytree(first, copy)
+            folders.put(copy)
+
+        def check_somewhere(mutant: Mutant) -> tuple[bool, float]:
+            begin_s, folder = time.perf_counter(), folders.get()
+            try:
+                return check(mutant, folder), time.perf_counter() - begin_s
+            finally:
+                folders.put(folder)
+
         survivors = 0
-        for i, mutant in enumerate(chosen, 1):
-            begin = time.perf_counter()
-            killed = check(mutant, folder)
-            survivors += not killed
-            took_s = time.perf_counter() - begin
-            print(
-                f"[{i:2}/{len(chosen)}] {'killed' if killed else 'SURVIVES'}  {mutant.name} ({took_s:.1f} s)",
-                flush=True,
-            )
+        with ThreadPoolExecutor(len(copies)) as threads:
+            for i, (mutant, answer) in enumerate(zip(chosen, threads.map(check_somewhere, chosen), strict=True), 1):
+                killed, took_s = answer
+                survivors += not killed
+                said = "killed" if killed else "SURVIVES"
+                print(f"[{i:2}/{len(chosen)}] {said}  {mutant.name} ({took_s:.1f} s)", flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} mutants killed")
     return min(survivors, 1)
 

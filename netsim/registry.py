@@ -80,9 +80,11 @@ def get(kind: str, name: str) -> type:
         if name in _files(kind):
             module, loaded = f"{PACKAGES[kind]}.{name}", None
             try:
-                importlib.import_module(module)
+                found = importlib.import_module(module)
             except ImportError as error:
                 raise ConfigError(f"the {kind} {name!r} cannot be imported: {error}") from error
+            mine = (c for c in vars(found).values() if isinstance(c, type) and c.__module__ == module)
+            loaded = next((c for c in mine if getattr(c, "kind", None) == kind), None)
         else:
             entry = next((e for e in _entry_points(kind) if e.name == name), None)
             if entry is None:

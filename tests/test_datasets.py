@@ -63,9 +63,10 @@ def test_digits_with_interactions():
 
 @pytest.mark.parametrize("name", ["breast_cancer", "digits"])
 def test_without_scikit_learn(name, monkeypatch, tmp_path):
+    dataset = build("dataset", name)
     monkeypatch.setattr(_files.importlib.util, "find_spec", lambda package: None)
     with pytest.raises(DataError, match=rf"{name}: the file datasets/data/{name}.csv.* of scikit-learn is needed"):
-        build("dataset", name).load(np.random.default_rng(0))
+        dataset.load(np.random.default_rng(0))
 
 
 def test_damaged_files_of_scikit_learn(monkeypatch):

@@ -496,7 +496,8 @@ class Delivery(NamedTuple):
     packets, attempts
         Packets (MAC frames) of the message, and transmissions with all repeats.
     wire_bytes, airtime_ns
-        All that it occupied of the medium: headers, padding, gaps, acknowledgements, repeats.
+        All that it occupied of the medium: headers, padding, gaps, acknowledgements, repeats. Of a broadcast on a
+        shared medium these and the packets count once, at its smallest destination; elsewhere they are 0.
     src, size_bytes
         As submitted.
     service_s, energy_j

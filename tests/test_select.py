@@ -123,8 +123,9 @@ def test_collect_reports_overflow(kind: Any) -> None:
         keys = np.zeros(9000, kind)
         keys[places] = 7
         for capacity in (places.size + 1, places.size, places.size - 1, 0):
-            found = np.empty(capacity + 8, np.int64)
-            count = _select_nb.collect(keys, mask, kind(7), found)
+            found, magnitudes = np.empty(capacity, np.int64), np.empty(capacity, kind)
+            count = _select_nb.collect(keys, mask, kind(7), found, magnitudes)
             assert count == (places.size if places.size <= capacity else -1)
             if count >= 0:
                 np.testing.assert_array_equal(found[:count], places)
+                assert (magnitudes[:count] == 7).all()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,19 @@ COMPILED_FROM = 65536  # entries; below, numpy's whole-array passes are as fast
 _SAMPLED_FROM = 4096
 _SMALLEST = 1  # the key of the smallest magnitude that is not zero
 
+_MASKS: dict[int, Any] = {
+    4: np.uint32(0x7FFFFFFF),
+    8: np.uint64(0x7FFFFFFFFFFFFFFF),
+}  # all but the sign, by bytes of a key
+
 Keys = npt.NDArray[np.unsignedinteger[Any]]
+
+
+class Candidates(NamedTuple):
+    """Places whose magnitudes reach a threshold, ascending, and these magnitudes."""
+
+    found: Indices
+    magnitudes: Keys
 
 
 def top_k(x: Array, k: int) -> Indices:
@@ -45,11 +57,12 @@ def top_k(x: Array, k: int) -> Indices:
     if k <= 0:
         return np.zeros(0, np.int64)
     keys = _keys(x)
-    threshold, capacity = _safe_threshold(keys, k)
-    found = _collect(keys, threshold, capacity)
-    if found is None or (found.size < k and threshold > _SMALLEST):
-        found = _nonzero(keys)
-    return found if found.size <= k else _choose(keys, found, k)
+    compiled = keys.size >= COMPILED_FROM
+    threshold, capacity = _safe_threshold(keys, k, compiled)
+    candidates = (_collect_compiled if compiled else _collect)(keys, threshold, capacity)
+    if candidates is None or (candidates.found.size < k and threshold > _SMALLEST):
+        candidates = _collect(keys, _SMALLEST, keys.size)
+    return candidates.found.copy() if candidates.found.size <= k else _choose(candidates, k, compiled)
 
 
 def _keys(x: Array) -> Keys:
@@ -57,14 +70,11 @@ def _keys(x: Array) -> Keys:
 
 
 def _without_sign(keys: Keys) -> Keys:
-    return keys & keys.dtype.type(np.iinfo(keys.dtype).max >> 1)
+    magnitudes: Keys = keys & _MASKS[keys.itemsize]
+    return magnitudes
 
 
-def _nonzero(keys: Keys) -> Indices:
-    return np.flatnonzero(_without_sign(keys))
-
-
-def _safe_threshold(keys: Keys, k: int) -> tuple[int, int]:
+def _safe_threshold(keys: Keys, k: int, compiled: bool) -> tuple[int, int]:
     """A key that at least k keys reach but for one case in ten thousand, and how many may reach it."""
     size = keys.size
     if size < _SAMPLED_FROM:
@@ -75,40 +85,48 @@ def _safe_threshold(keys: Keys, k: int) -> tuple[int, int]:
     sample = sample[sample != 0]
     if rank >= sample.size:
         return _SMALLEST, size
-    threshold = _kth_largest(sample, rank, compiled=size >= COMPILED_FROM)
-    return threshold, min(size, int(2 * rank / share) + 4096)
+    return _kth_largest(sample, rank, compiled), min(size, int(2 * rank / share) + 4096)
 
 
 @lru_cache(maxsize=8)
 def _sample_places(size: int) -> Indices:
-    """One place in each of up to 65,536 equal strides, moved by a hash so that periodic data cannot hide."""
-    count = min(max(size // 64, 1024), 65536)
+    """One place in each of 1024 to 65,536 equal strides, moved by a hash so that periodic data cannot hide."""
+    count = min(max(size // 256, 1024), 65536)
     stride = size // count
     hashed = (np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
     return np.arange(count) * stride + ((hashed * np.uint64(stride)) >> np.uint64(32)).astype(np.int64)
 
 
-def _collect(keys: Keys, threshold: int, capacity: int) -> Indices | None:
-    """Indices of keys that reach the threshold, ascending; None where they are more than `capacity`."""
-    if keys.size < COMPILED_FROM:
-        return np.flatnonzero(_without_sign(keys) >= keys.dtype.type(threshold))
+def _collect(keys: Keys, threshold: int, capacity: int) -> Candidates:
+    magnitudes = _without_sign(keys)
+    found = np.flatnonzero(magnitudes >= keys.dtype.type(threshold))
+    return Candidates(found, magnitudes[found])
+
+
+def _collect_compiled(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
+    """The same; None where they are more than `capacity`."""
     from algorithms.compressors import _select_nb
 
-    found = np.empty(capacity + 8, np.int64)
-    mask = keys.dtype.type(np.iinfo(keys.dtype).max >> 1)
-    count = _select_nb.collect(keys, mask, keys.dtype.type(threshold), found)
-    return None if count < 0 else found[:count].copy()
+    found, magnitudes = np.empty(capacity, np.int64), np.empty(capacity, keys.dtype)
+    mask = _MASKS[keys.itemsize]
+    count = _select_nb.collect(keys, mask, keys.dtype.type(threshold), found, magnitudes)
+    return None if count < 0 else Candidates(found[:count], magnitudes[:count])
 
 
-def _choose(keys: Keys, found: Indices, k: int) -> Indices:
-    """The k largest of the keys at `found` (more than k, ascending), ties to the lowest index."""
-    magnitude = _without_sign(keys[found])
-    kth = _kth_largest(magnitude, k, compiled=keys.size >= COMPILED_FROM)
-    keep = magnitude > kth
-    missing = k - np.count_nonzero(keep)
-    keep[np.flatnonzero(magnitude == kth)[:missing]] = True
-    chosen: Indices = found[keep]
-    return chosen
+def _choose(candidates: Candidates, k: int, compiled: bool) -> Indices:
+    """The k largest of more than k candidates, ties to the lowest index."""
+    found, magnitudes = candidates
+    if compiled:
+        from algorithms.compressors import _select_nb
+
+        chosen: Indices = np.empty(k, np.int64)
+        _select_nb.choose(found, magnitudes, chosen)
+        return chosen
+    kth = _kth_largest(magnitudes, k, compiled)
+    kept = magnitudes > kth
+    ties = k - int(np.count_nonzero(kept))
+    kept[np.flatnonzero(magnitudes == kth)[:ties]] = True
+    return found[kept]
 
 
 def _kth_largest(magnitudes: Keys, k: int, compiled: bool) -> int:

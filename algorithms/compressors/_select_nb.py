@@ -1,70 +1,100 @@
-"""The compiled passes of `_select`: one over the vector at about the speed of memory, one that ranks what it found."""
+"""The compiled passes of `_select`: one over the vector at about the speed of memory, the others over what it found."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
 
-BLOCK = 4096  # keys whose flags stay in the first-level cache
+LANES = 64  # keys that are compared at once, whatever the processor's vectors hold
+PARTS = 2048
 
-_PLACES = np.uint64(0x0001020304050607)  # times 2**(8 j) has j in its top byte; byte j of an octet is flag j
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_FIRST = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
+
+
+@intrinsic
+def _reaching(typing_context: Any, keys: Any, start: Any, mask: Any, threshold: Any) -> Any:
+    """A word whose bit j says whether (keys[start + j] & mask) >= threshold.
+
+    Written in LLVM's vectors, as numba has no word for a comparison whose result is one bit a lane.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array, first, *scalars = arguments
+        kind = signature.args[0]
+        vector = ir.VectorType(context.get_data_type(kind.dtype), LANES)
+        blank = ir.Constant(vector, ir.Undefined)
+        lane0 = (builder.insert_element(blank, scalar, ir.Constant(_I32, 0)) for scalar in scalars)
+        masks, thresholds = (builder.shuffle_vector(one, blank, _FIRST) for one in lane0)
+        place = builder.gep(context.make_array(kind)(context, builder, array).data, [first])
+        loaded = builder.load(builder.bitcast(place, vector.as_pointer()))
+        loaded.align = kind.dtype.bitwidth // 8
+        return builder.bitcast(builder.icmp_unsigned(">=", builder.and_(loaded, masks), thresholds), _I64)
+
+    return types.uint64(keys, types.intp, keys.dtype, keys.dtype), build
+
+
+@intrinsic
+def _lowest_bit(typing_context: Any, word: Any) -> Any:
+    """The place of the lowest 1 in a word that is not 0."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), build
+
+
+# A call has no typing context: to the type checker, too, they are what the compiler sees.
+reaching: Any = _reaching
+lowest_bit: Any = _lowest_bit
 
 
 @njit(cache=True)
-def collect(keys: Any, mask: Any, threshold: Any, found: Any) -> int:
-    """Collect the places i with (keys[i] & mask) >= threshold, ascending.
+def collect(keys: Any, mask: Any, threshold: Any, found: Any, magnitudes: Any) -> int:
+    """Collect the places i with (keys[i] & mask) >= threshold, ascending, and what stands there.
 
     Parameters
     ----------
     keys
-        uint32 or uint64, shape (d,).
+        uint32 or uint64, shape (d,), C-contiguous.
     mask, threshold
         Scalars of the same type.
-    found
-        int64, shape (capacity + 8,), filled here.
+    found, magnitudes
+        int64 and the type of the keys, shape (capacity,), filled here with i and keys[i] & mask.
 
     Returns
     -------
     How many there are; -1 where they are more than `capacity`.
     """
-    flags = np.empty(BLOCK, np.uint8)
-    octets = flags.view(np.uint64)
-    queue = np.empty(octets.size, np.int64)
-    capacity = found.size - 8
     count = 0
-    blocks_end = keys.size - keys.size % BLOCK
-    for start in range(0, blocks_end, BLOCK):
-        block = keys[start : start + BLOCK]
-        # These two loops have no branch: the first becomes vector code, the second finds the octets with a flag.
-        for j in range(BLOCK):
-            flags[j] = np.uint8((block[j] & mask) >= threshold)
-        hits = 0
-        for octet in range(octets.size):
-            queue[hits] = octet
-            hits += int(octets[octet] != 0)
-        for hit in range(hits):
-            if count > capacity:
+    whole = keys.size - keys.size % LANES
+    for start in range(0, whole, LANES):
+        left = reaching(keys, start, mask, threshold)
+        while left != 0:
+            if count == found.size:
                 return -1
-            left = octets[queue[hit]]
-            while left != 0:
-                lowest = left & (np.uint64(0) - left)
-                found[count] = start + 8 * queue[hit] + np.int64((lowest * _PLACES) >> np.uint64(56))
-                count += 1
-                left ^= lowest
-    for i in range(blocks_end, keys.size):
-        if (keys[i] & mask) >= threshold:
-            if count >= capacity:
-                return -1
-            found[count] = i
+            place = start + lowest_bit(left)
+            found[count], magnitudes[count] = place, keys[place] & mask
             count += 1
-    return count if count <= capacity else -1
+            left &= left - np.uint64(1)
+    for place in range(whole, keys.size):
+        if (keys[place] & mask) >= threshold:
+            if count == found.size:
+                return -1
+            found[count], magnitudes[count] = place, keys[place] & mask
+            count += 1
+    return count
 
 
 @njit(cache=True)
 def kth_largest(keys: Any, k: int) -> Any:
-    """The k-th largest key, by eleven bits at a time; ties and repeated keys cost nothing extra.
+    """The k-th largest key: in which of 2048 equal parts of their range it lies, and so on in that part.
+
+    Ties and repeated keys cost nothing extra.
 
     Parameters
     ----------
@@ -73,23 +103,55 @@ def kth_largest(keys: Any, k: int) -> Any:
     k
         1 to n.
     """
-    pool, rank, kth = keys, k, np.int64(0)
-    shift = 8 * keys.itemsize - 12
+    pool, rank = keys, k
     while True:
-        counts = np.zeros(2048, np.int64)
+        low = high = pool[0]
+        for i in range(pool.size):  # with min() and max() it would not become vector code
+            low = pool[i] if pool[i] < low else low
+            high = pool[i] if pool[i] > high else high
+        first, shift = np.int64(low), 0
+        while (np.int64(high) - first) >> shift >= PARTS:
+            shift += 1
+        counts = np.zeros(PARTS, np.int64)
         for i in range(pool.size):
-            counts[(np.int64(pool[i]) >> shift) & 2047] += 1
-        digit = 2047
-        while counts[digit] < rank:
-            rank -= counts[digit]
-            digit -= 1
-        kth |= np.int64(digit) << shift
+            counts[(np.int64(pool[i]) - first) >> shift] += 1
+        part = (np.int64(high) - first) >> shift
+        while counts[part] < rank:
+            rank -= counts[part]
+            part -= 1
         if shift == 0:
-            return kth
-        inside = np.empty(counts[digit], keys.dtype)
+            return first + part
+        inside = np.empty(counts[part], keys.dtype)
         size = 0
         for i in range(pool.size):
-            if (np.int64(pool[i]) >> shift) & 2047 == digit:
+            if (np.int64(pool[i]) - first) >> shift == part:
                 inside[size] = pool[i]
                 size += 1
-        pool, shift = inside, max(shift - 11, 0)
+        pool = inside
+
+
+@njit(cache=True)
+def choose(found: Any, magnitudes: Any, chosen: Any) -> None:
+    """Fill `chosen` with the places of the largest magnitudes, in the order of `found`, ties to the first of them.
+
+    Parameters
+    ----------
+    found, magnitudes
+        As `collect` fills them.
+    chosen
+        int64, shape (k,), k from 1 to as many as were found.
+    """
+    kth = kth_largest(magnitudes, chosen.size)
+    ties = chosen.size
+    for i in range(magnitudes.size):
+        ties -= int(np.int64(magnitudes[i]) > kth)
+    size = 0
+    for i in range(found.size):
+        magnitude = np.int64(magnitudes[i])
+        if magnitude >= kth:
+            if magnitude == kth:
+                if ties == 0:
+                    continue
+                ties -= 1
+            chosen[size] = found[i]
+            size += 1

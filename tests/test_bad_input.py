@@ -88,6 +88,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The working folder, with two damaged LIBSVM files."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NETSIM_DATA", raising=False)
+    ours = {k: c for k, c in registry._classes.items() if not c.__module__.startswith("tests.plugins")}
+    monkeypatch.setattr(registry, "_classes", ours)
     (tmp_path / "broken.svm").write_text("1 1:0.5 2:1\n-1 1:0.5 two\n")
     (tmp_path / "nan.svm").write_text("1 1:0.5 2:1\n-1 1:nan\n")
     with parts():

@@ -62,7 +62,7 @@ def run_tests(folder: Path, tests: Sequence[str], keep_bytecode: bool = False) -
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )
     if done.returncode not in (0, 1):
-        raise RuntimeError(f"pytest could not run {' '.join(tests)}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise RuntimeError(f"pytest could not run them: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     if done.returncode and keep_bytecode:
         print(done.stdout[-4000:])
     return done.returncode == 0
@@ -121,4 +121,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except RuntimeError as error:
+        sys.exit(str(error))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pickle
 from collections import Counter
 from collections.abc import Callable
@@ -84,6 +85,7 @@ def check_shape(algorithm: Any) -> None:
 def check_configuration(algorithm: Any) -> None:
     """Plain data and pickle give the same algorithm; it is frozen and hashable."""
     plain = fields.dump(algorithm)
+    assert json.loads(json.dumps(plain)) == plain
     assert registry.build("algorithm", plain) == algorithm
     assert fields.dump(registry.build("algorithm", plain)) == plain
     assert pickle.loads(pickle.dumps(algorithm)) == algorithm

@@ -7,7 +7,8 @@ selection of one entry or more holds such an entry wherever there is one.
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from netsim.interfaces import Array, Indices
 
-COMPILED_FROM = 65536  # entries; below, numpy's whole-array passes are as fast
+COMPILED_FROM = 16384  # entries; below, numpy is quick enough and numba is never imported
 _SAMPLED_FROM = 4096
 _SMALLEST = 1  # the key of the smallest magnitude that is not zero
 
@@ -65,6 +66,13 @@ def top_k(x: Array, k: int) -> Indices:
     return candidates.found.copy() if candidates.found.size <= k else _choose(candidates, k, compiled)
 
 
+@cache
+def _kernels() -> ModuleType:
+    from algorithms.compressors import _select_nb
+
+    return _select_nb
+
+
 def _keys(x: Array) -> Keys:
     return x.view(np.uint32 if x.dtype == np.float32 else np.uint64)
 
@@ -105,11 +113,9 @@ def _collect(keys: Keys, threshold: int, capacity: int) -> Candidates:
 
 def _collect_compiled(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
     """The same; None where they are more than `capacity`."""
-    from algorithms.compressors import _select_nb
-
     found, magnitudes = np.empty(capacity, np.int64), np.empty(capacity, keys.dtype)
     mask = _MASKS[keys.itemsize]
-    count = _select_nb.collect(keys, mask, keys.dtype.type(threshold), found, magnitudes)
+    count = _kernels().collect(keys, mask, keys.dtype.type(threshold), found, magnitudes)
     return None if count < 0 else Candidates(found[:count], magnitudes[:count])
 
 
@@ -117,10 +123,8 @@ def _choose(candidates: Candidates, k: int, compiled: bool) -> Indices:
     """The k largest of more than k candidates, ties to the lowest index."""
     found, magnitudes = candidates
     if compiled:
-        from algorithms.compressors import _select_nb
-
         chosen: Indices = np.empty(k, np.int64)
-        _select_nb.choose(found, magnitudes, chosen)
+        _kernels().choose(found, magnitudes, chosen)
         return chosen
     kth = _kth_largest(magnitudes, k, compiled)
     kept = magnitudes > kth
@@ -131,7 +135,5 @@ def _choose(candidates: Candidates, k: int, compiled: bool) -> Indices:
 
 def _kth_largest(magnitudes: Keys, k: int, compiled: bool) -> int:
     if compiled:
-        from algorithms.compressors import _select_nb
-
-        return int(_select_nb.kth_largest(magnitudes, k))
+        return int(_kernels().kth_largest(magnitudes, k))
     return int(np.partition(magnitudes, magnitudes.size - k)[magnitudes.size - k])

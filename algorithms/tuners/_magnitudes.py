@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import EncodeError
-from netsim.interfaces import Array
+from netsim.interfaces import Array, Indices
 
 Values = npt.NDArray[Any]  # float32 or float64, as the vector's
 
@@ -106,10 +106,7 @@ class Magnitudes:
 
     @cached_property
     def _sample(self) -> Values:
-        stride = self.size // SAMPLE
-        steps = np.arange(SAMPLE, dtype=np.uint64)
-        jitter = ((steps * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) * np.uint64(stride) >> np.uint64(32)
-        return np.abs(self.x[steps * np.uint64(stride) + jitter])
+        return np.abs(self.x[_sample_places(self.size)])
 
     def _rounded_down(self, threshold: float) -> Any:
         kind = self.x.dtype.type
@@ -118,6 +115,15 @@ class Magnitudes:
         if float(bound) > threshold:
             bound = np.nextafter(bound, kind(0))
         return max(bound, np.nextafter(kind(0), kind(1)))
+
+
+@lru_cache(maxsize=8)
+def _sample_places(size: int) -> Indices:
+    """One place in each of `SAMPLE` equal strides, moved by a hash so that periodic data cannot hide."""
+    stride = np.uint64(size // SAMPLE)
+    steps = np.arange(SAMPLE, dtype=np.uint64)
+    jitter = ((steps * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) * stride >> np.uint64(32)
+    return (steps * stride + jitter).astype(np.int64)
 
 
 def measure(x: npt.ArrayLike) -> Magnitudes:

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 import simpy
 
+NS_PER_S = 10**9
+PAYLOAD_MAX_BYTES, OVERHEAD_BYTES, LEAST_BYTES = 1472, 66, 84  # of a UDP datagram over Ethernet, gap included
+
 Process = Generator[Any, Any, None]
 
 
@@ -30,6 +33,14 @@ class PacketMessage(NamedTuple):
     src: int
     wire_ns: Sequence[int]
     port_ns: Sequence[int]
+
+
+def datagrams_ns(size_bytes: int, rate_bps: int) -> list[int]:
+    """What each UDP datagram of a message takes on a link, rounded to a nanosecond, half up."""
+    full, rest = divmod(size_bytes, PAYLOAD_MAX_BYTES)
+    payloads = [PAYLOAD_MAX_BYTES] * full + ([rest] if rest else [])
+    frames = [max(LEAST_BYTES, payload + OVERHEAD_BYTES) for payload in payloads]
+    return [(8 * frame * NS_PER_S * 2 + rate_bps) // (2 * rate_bps) for frame in frames]
 
 
 def fifo_transfer(service_ns: Sequence[int]) -> int:
@@ -86,6 +97,43 @@ def shared_port(messages: Sequence[PacketMessage], delay_ns: int) -> list[int]:
 
     for src in sorted({message.src for message in messages}):
         env.process(wire(src))
+    env.process(port())
+    env.run()
+    return done
+
+
+def from_port(port_ns: Sequence[int], wire_ns: Sequence[int], copies: int, delay_ns: int) -> list[int]:
+    """When copies of a message, each through one FIFO port and a wire of its own, are there: two timeouts a packet.
+
+    Parameters
+    ----------
+    port_ns, wire_ns
+        What each packet takes on the port and on the wires. The port sends one copy after the other.
+    delay_ns
+        Propagation behind the wires.
+    """
+    env = simpy.Environment()
+    done, arrived = [0] * copies, [0] * copies
+    idle: dict[int, simpy.Event] = {}
+
+    def wire(copy: int) -> Process:
+        for j, packet_ns in enumerate(wire_ns):
+            if arrived[copy] <= j:
+                idle[copy] = env.event()
+                yield idle[copy]
+            yield env.timeout(packet_ns)
+        done[copy] = int(env.now) + delay_ns
+
+    def port() -> Process:
+        for copy in range(copies):
+            for packet_ns in port_ns:
+                yield env.timeout(packet_ns)
+                arrived[copy] += 1
+                if copy in idle:
+                    idle.pop(copy).succeed()
+
+    for copy in range(copies):
+        env.process(wire(copy))
     env.process(port())
     env.run()
     return done

@@ -1,0 +1,1 @@
+"""The fast paths against what anybody would write first; ``make bench`` prints the table."""

@@ -192,7 +192,8 @@ class Recorder:
         row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
         row |= {"energy_compute_j": seen.compute_j, "energy_j": float(joules.sum()) + seen.compute_j}
         busy_ns = sum(seen.phase_ns.values())
-        phases = {**seen.phase_ns, "waiting": now_ns * self.learners - busy_ns}
+        # Computing and transfers may overlap where a node does not wait for them.
+        phases = {**seen.phase_ns, "waiting": max(now_ns * self.learners - busy_ns, 0)}
         row |= {f"time_{phase}_s": phases[phase] / self.learners / NS_PER_S for phase in PHASES}
         row["budget"] = math.nan
         extra = self._metrics.get(round, {})

@@ -180,7 +180,7 @@ class World:
         self.replication = replication
         self.problem = problem
         self.workers: tuple[NodeId, ...] = tuple(range(problem.num_nodes))
-        self.is_star = isinstance(entry.algorithm, StarAlgorithm)
+        self.is_star = hasattr(entry.algorithm, "server")
         self.server: NodeId = len(self.workers) if self.is_star else -1
         self.nodes = (*self.workers, self.server) if self.is_star else self.workers
         self.media_names, self.media = self._open_media()
@@ -207,14 +207,13 @@ class World:
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """The agents, started but not yet run, in id order."""
-        algorithm = self.entry.algorithm
-        if isinstance(algorithm, StarAlgorithm):
-            agents = {n: algorithm.worker(self.contexts[n]) for n in self.workers}
-            agents[self.server] = algorithm.server(self.contexts[self.server])
-        elif isinstance(algorithm, PeerAlgorithm):
-            agents = {n: algorithm.peer(self.contexts[n]) for n in self.workers}
+        if self.is_star:
+            star: StarAlgorithm = self.entry.algorithm
+            agents = {n: star.worker(self.contexts[n]) for n in self.workers}
+            agents[self.server] = star.server(self.contexts[self.server])
         else:
-            raise SimulationError(f"{self.entry.label}: an algorithm has server and worker, or peer")
+            peers: PeerAlgorithm = self.entry.algorithm
+            agents = {n: peers.peer(self.contexts[n]) for n in self.workers}
         return {node: Actor(node, agent) for node, agent in agents.items()}
 
     def _open_media(self) -> tuple[tuple[str, ...], tuple[Medium, ...]]:

@@ -21,7 +21,7 @@ from benchmarks._case import Row, measure
 
 SECTIONS = (selection, tuning, transfer, bottleneck, whole_rounds)
 HEAD = ("work", "setting", "ours", "against", "theirs", "ratio", "target", "")
-LINE = "{:<24} {:<35} {:>8}  {:<25} {:>8} {:>8} {:>7}  {}"
+LINE = "{:<16} {:<33} {:>8}  {:<24} {:>8} {:>7} {:>7}  {}"
 
 
 def main() -> int:
@@ -53,7 +53,7 @@ def show(section: object) -> Iterator[Row]:
 
 def text(row: Row) -> str:
     """One line of the table."""
-    target = "" if row.target is None else f"{row.target:g}"
+    target = "" if row.target is None else f">= {row.target:g}"
     ratio = f"{row.ratio:.2f}" if row.ratio < 10 else f"{row.ratio:,.0f}"
     cells = (row.work, row.setting, duration(row.ours_s), row.against, duration(row.theirs_s), ratio, target)
     return LINE.format(*cells, row.verdict).rstrip()

@@ -26,12 +26,12 @@ def cases(small: bool = False) -> Iterator[Case]:
     text = f"{size // 1000} kB" if small else f"{size // 10**6} MB"
     wire, port = datagrams_ns(size, _RATE_BPS), datagrams_ns(size, _PORT_BPS)
     yield Case(
-        f"{text}, 1 FIFO link, {len(wire)} packets",
+        f"{text}, 1 FIFO link, {len(wire):,} packets",
         _Transfer({"rate_bps": _RATE_BPS}, 0, 1, size),
         (Rival("SimPy, an event a packet", lambda: _packet_level.fifo_transfer(wire), 1000.0, eq),),
     )
     yield Case(
-        f"{text}, 2 FIFO links, {len(wire)} packets",
+        f"{text}, 2 FIFO links, {len(wire):,} packets",
         _Transfer({"rate_bps": _RATE_BPS, "server_rate_bps": _PORT_BPS}, 1, 0, size),
         (Rival("SimPy, an event a packet", lambda: _packet_level.from_port(port, wire, 1, 0)[0], 1000.0, eq),),
     )

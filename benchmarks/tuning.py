@@ -16,7 +16,7 @@ from benchmarks._vectors import KINDS, Vector, short, vector
 from netsim import registry
 from netsim.interfaces import CostModel
 
-WORK = "CAT: T* and what is kept"
+WORK = "CAT: T* and kept"
 NOTES = ()
 
 _FRAME_BIT, _PACKET_BIT, _HELD_BIT = 432, 4608, 4096  # headers of Ethernet; packets of 576 bytes for 512 of them

@@ -17,7 +17,7 @@ from netsim.units import NS_PER_S, seconds_to_ns
 
 WORK = "a whole round"
 NOTES = (
-    "logistic regression, 100 workers with minibatches of 32 out of 203 rows of about 75 nonzeros; each uploads its 472",
+    "logistic regression, 100 workers with minibatches of 32 of 203 rows, about 75 nonzeros each; each uploads its 472",
     "largest entries and downloads the model by UDP, wires of 100 Mbit/s, a server's port of 1 Gbit/s, 1 ms; against a",
     "script with scipy.sparse and lean SimPy, np.argpartition(|g|, -k)[-k:] as usual, and (-|g|, k)[:k], best on zeros",
 )

@@ -127,6 +127,7 @@ class Engine:
         self._transfers: dict[tuple[int, int], _Flight] = {}
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
+        self._takes_all: set[NodeId] = set()
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
         self._phases = _Phases()
         self._handlers: dict[type, Callable[[Actor, Any], bool]] = {
@@ -236,7 +237,8 @@ class Engine:
             self._answers[actor.node] = inbox
 
     def _answer_all(self) -> None:
-        for node, actor in self.actors.items():
+        for node in sorted(self._takes_all):
+            actor = self.actors[node]
             if actor.waiting is not None and actor.waiting.take == "all":
                 inbox = actor.mailbox.take(actor.waiting)
                 if inbox is not None:
@@ -294,6 +296,8 @@ class Engine:
 
     def _receive(self, actor: Actor, receive: Receive) -> bool:
         actor.waiting = receive
+        if receive.take == "all":
+            self._takes_all.add(actor.node)
         self._try_receive(actor)
         if actor.node in self._answers:
             return False

@@ -25,10 +25,14 @@ class Mailbox:
 
     def has(self, wanted: Receive) -> bool:
         """True where `take` would answer."""
+        silent = len(self.silent.get(wanted.round, ())) if wanted.round is not None else 0
+        need = 1 if wanted.take == "all" else wanted.count
+        # Waiting for many, most looks are too early: counting all is cheaper than sorting out.
+        if len(self.messages) + silent < need:
+            return False
         fits = [m for m in self.messages if self.fits(m, wanted)]
         heard = len({m.src for m in fits}) if wanted.take == "latest" else len(fits)
-        silent = len(self.silent.get(wanted.round, ())) if wanted.round is not None else 0
-        return heard + silent >= (1 if wanted.take == "all" else wanted.count)
+        return heard + silent >= need
 
     def take(self, wanted: Receive, timed_out: bool = False) -> Inbox | None:
         """The answer to `wanted`, taken out of the box; None while too little has come.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import count
 from typing import Annotated, Literal, Protocol, TypeAlias
 
@@ -98,6 +99,13 @@ class AveragingServer:
 
 
 async def receive_model(model: Identity, dim: int) -> tuple[int, Array]:
-    """The round and the model of the next broadcast."""
+    """The round and the model of the next broadcast; read-only, as all receivers of one broadcast share it."""
     (message,) = (await Receive(kind="model")).messages
-    return message.round, model.decode(message.data, dim)
+    return message.round, _decoded(model, message.data, dim)
+
+
+@lru_cache(maxsize=1)
+def _decoded(model: Identity, data: bytes, dim: int) -> Array:
+    x = model.decode(data, dim)
+    x.flags.writeable = False
+    return x

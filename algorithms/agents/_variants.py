@@ -9,11 +9,13 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from algorithms.agents._star import AveragingServer, FloatBit, StepSize, step_rule
+from algorithms.compressors._bits import BitReader
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.sign_top_k import SignTopK
 from algorithms.compressors.stochastic_sparsification import StochasticSparsification
 from algorithms.compressors.top_k import TopK
+from algorithms.tuners.tune import progress
 from netsim.interfaces import Array, Context, Payload
 
 Variant: TypeAlias = Literal["sparsify", "sign", "stochastic"]
@@ -53,13 +55,40 @@ class BudgetCode:
         extra = GAIN_BIT if self.with_gain else 0
         return CodeSize(size.paper0_bit + extra, size.entry_bit, size.count_bit)
 
-    def encode(self, g: Array, budget: float, gain: float, rng: np.random.Generator) -> Payload:
-        """The payload of Q_T(g); `gain` is omega(T), sent only where the code carries it."""
+    def encode(
+        self, g: Array, budget: float, rng: np.random.Generator, gain: float | None = None
+    ) -> tuple[Payload, float]:
+        """The payload of Q_T(g), and its progress: alpha, beta or omega.
+
+        Parameters
+        ----------
+        g
+            Shape (d,).
+        budget
+            T; 0 for a zero vector.
+        rng
+            The sender's stream.
+        gain
+            The progress where the caller knows it.
+        """
+        if gain is None and self.variant == "stochastic":
+            gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
         payload = self.at(max(budget, 1e-9)).encode(g, rng)
+        if gain is None:
+            gain = self._kept_progress(g, payload)
         if not self.with_gain:
-            return payload
+            return payload, gain
         data = payload.data + np.float32(gain).tobytes()
-        return Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, payload.value_bit + GAIN_BIT)
+        return Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, payload.value_bit + GAIN_BIT), gain
+
+    def _kept_progress(self, g: Array, payload: Payload) -> float:
+        """alpha or beta from the coordinates that the payload names, in O(T) beside ||g||."""
+        indices, _ = self.at(1).read_entries(BitReader(payload.data), g.size)
+        if not indices.size:
+            return 0.0
+        kept = np.abs(g[indices])
+        part = float(kept.sum()) ** 2 / kept.size if self.variant == "sign" else float(np.dot(kept, kept))
+        return part / float(np.dot(g, g))
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None:
         """acc += scale * decoded."""

@@ -12,7 +12,7 @@ from algorithms.agents._star import FloatBit, StepSize
 from algorithms.agents._variants import BudgetCode, Variant, VariantServer, budget_code
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
-from algorithms.tuners.tune import efficiency, progress, tune
+from algorithms.tuners.tune import efficiency, tune
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Array, Context, Cost, Gradient, Message, Payload, Receive, Report, Send
 from netsim.registry import component
@@ -140,12 +140,10 @@ class CatWorker:
             x = _without_budget(model.data) if shared else model.data
             g = await Gradient(at=self.model.decode(x, self.ctx.facts.dim))
             choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
-            budget, gain = choice.budget, choice.progress
-            if told:
-                budget = min(told, float(np.count_nonzero(g)))
-                gain = float(progress(g, self.algorithm.variant, np.array([budget]))[0])
+            budget = min(told, float(np.count_nonzero(g))) if told else choice.budget
+            gain = None if told else choice.progress
+            upload, gain = self.code.encode(g, budget, self.ctx.rng(), gain)  # Step 2
             await Report(model.round + 1, metrics={"budget": budget, "progress": gain})
-            upload = self.code.encode(g, budget, gain, self.ctx.rng())  # Step 2
             await Send(self.ctx.server, _with_budget(upload, choice.budget) if shared else upload, model.round)
 
 

@@ -12,7 +12,6 @@ from algorithms.agents._star import FloatBit, StepSize, receive_model
 from algorithms.agents._variants import Variant, VariantServer, budget_code
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
-from algorithms.tuners.tune import progress
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Context, CostModel, Gradient, Report, Send
 from netsim.registry import component
@@ -80,9 +79,9 @@ class FixedBudgetWorker:
             round, x = await receive_model(self.model, self.ctx.facts.dim)
             g = await Gradient(at=x)
             budget = float(min(self.budget, int(np.count_nonzero(g))))
-            gain = float(progress(g, self.algorithm.variant, np.array([budget]))[0]) if budget else 0.0
+            upload, gain = self.code.encode(g, budget, self.ctx.rng())
             await Report(round + 1, metrics={"budget": budget, "progress": gain})
-            await Send(self.ctx.server, self.code.encode(g, budget, gain, self.ctx.rng()), round)
+            await Send(self.ctx.server, upload, round)
 
 
 def one_packet_budget(size: CodeSize, packets: CostModel, dim: int) -> int:

@@ -12,7 +12,6 @@ from algorithms.agents._star import FloatBit, StepSize
 from algorithms.agents._variants import Variant, VariantServer, budget_code
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
-from algorithms.tuners.tune import progress
 from netsim.fields import PositiveInt, Ref
 from netsim.interfaces import Agent, Array, Context, Cost, CostModel, Gradient, Payload, Receive, Report, Send, Value
 from netsim.registry import component
@@ -130,7 +129,6 @@ class GridSearchWorker:
 
     def __init__(self, ctx: Context, algorithm: GridSearch) -> None:
         self.ctx = ctx
-        self.variant = algorithm.variant
         self.code = budget_code(algorithm.variant, algorithm.float_bit, algorithm.step_size)
         self.model = Identity(algorithm.model_bit)
 
@@ -146,8 +144,8 @@ class GridSearchWorker:
             g = await Gradient(at=self.model.decode(message.data[:-BUDGET_BYTES], dim))
             told = int(np.frombuffer(message.data[-BUDGET_BYTES:], np.uint32)[0])
             budget = float(min(told, int(np.count_nonzero(g))))
-            gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
-            await Send(self.ctx.server, self.code.encode(g, budget, gain, self.ctx.rng()), message.round)
+            upload, _ = self.code.encode(g, budget, self.ctx.rng())
+            await Send(self.ctx.server, upload, message.round)
 
 
 def budget_cost(budget: int, size: CodeSize, cost: CostModel) -> float:

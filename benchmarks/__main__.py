@@ -31,8 +31,8 @@ def main() -> int:
     arguments = parser.parse_args()
     start = time.perf_counter()
     print("\n".join(machine()), "", LINE.format(*HEAD), sep="\n", flush=True)
+    load_all_threads()
     with threadpool_limits(limits=1):
-        single_thread_torch()
         rows = [row for section in SECTIONS for row in show(section)]
     if arguments.csv is not None:
         write(arguments.csv, rows)
@@ -110,8 +110,9 @@ def installed(package: str) -> str:
         return "not installed"
 
 
-def single_thread_torch() -> None:
-    """Torch has threads of its own."""
+def load_all_threads() -> None:
+    """Load every library that brings threads of its own: only then can they be limited."""
+    importlib.import_module("scipy.linalg")
     if selection.HAS_TORCH:
         torch: Any = importlib.import_module("torch")
         torch.set_num_threads(1)

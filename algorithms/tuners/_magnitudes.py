@@ -72,10 +72,10 @@ class Magnitudes:
 
         hits = int(np.count_nonzero(self._sample >= least))
         guess = int((hits + 4 * hits**0.5 + 16) * self.size / SAMPLE) + 128
-        out = np.empty(min(guess, self.size + _magnitudes_nb.BLOCK), self.x.dtype)
+        out = np.empty(min(guess, self.size), self.x.dtype)
         found = _magnitudes_nb.above(self.x, least, out)
         if found < 0:
-            out = np.empty(self.size + _magnitudes_nb.BLOCK, self.x.dtype)
+            out = np.empty(self.size, self.x.dtype)
             found = _magnitudes_nb.above(self.x, least, out)
         return out[:found]
 
@@ -158,4 +158,4 @@ def _energy_from(x: Array, threshold: float) -> float:
             return float(np.add.reduce(values * values))
     from algorithms.tuners import _magnitudes_nb
 
-    return float(_magnitudes_nb.energy_from(x, bound))
+    return float(_magnitudes_nb.energy_from(x, bound) if threshold else _magnitudes_nb.energy(x))

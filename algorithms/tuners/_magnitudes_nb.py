@@ -10,8 +10,10 @@ from typing import Any
 import numba
 import numpy as np
 
+from algorithms.compressors._select_nb import LANES as LANES_COMPARED
+from algorithms.compressors._select_nb import lowest_bit, reaching
+
 LANES = 128
-BLOCK = 64
 
 
 @numba.njit(cache=True)
@@ -21,6 +23,21 @@ def total(lanes: Any) -> Any:
     for lane in lanes:
         out += lane
     return out
+
+
+@numba.njit(cache=True)
+def energy(x: Any) -> Any:
+    """sum x_i^2; the same bits as `energy_from` with 0, in half the time."""
+    lanes = np.zeros(LANES)
+    full = x.size - x.size % LANES
+    for start in range(0, full, LANES):
+        for j in range(LANES):
+            v = np.float64(x[start + j])
+            lanes[j] += v * v
+    for i in range(full, x.size):
+        v = np.float64(x[i])
+        lanes[i - full] += v * v
+    return total(lanes)
 
 
 @numba.njit(cache=True)
@@ -53,32 +70,33 @@ def mass_below(x: Any, threshold: Any) -> Any:
     return total(lanes)
 
 
-@numba.njit(cache=True)
 def above(x: Any, low: Any, out: Any) -> int:
-    """Write every |x_i| >= low into `out`, in index order; how many, or -1 where `out` may be too short.
+    """Write every |x_i| >= low into `out`, in index order; how many, or -1 where `out` is too short.
 
-    Each block is compared as a whole first, which vectorises; where it has a hit, its entries are appended
-    without a branch. `out` needs `BLOCK` places more than there are hits.
+    Without the sign, the bits of numbers are ordered like their magnitudes.
     """
+    kind = np.uint32 if x.itemsize == 4 else np.uint64
+    mask = kind(np.iinfo(kind).max >> 1)
+    return int(_above(x.view(kind), mask, low.view(kind), out.view(kind)))
+
+
+@numba.njit(cache=True)
+def _above(keys: Any, mask: Any, low: Any, out: Any) -> int:
     n = 0
-    full = x.size - x.size % BLOCK
-    for start in range(0, full, BLOCK):
-        hit = False
-        for i in range(start, start + BLOCK):
-            hit |= abs(x[i]) >= low
-        if hit:
-            if n + BLOCK > out.size:
+    whole = keys.size - keys.size % LANES_COMPARED
+    for start in range(0, whole, LANES_COMPARED):
+        left = reaching(keys, start, mask, low)
+        while left != 0:
+            if n == out.size:
                 return -1
-            for i in range(start, start + BLOCK):
-                v = abs(x[i])
-                out[n] = v
-                n += int(v >= low)
-    if n + x.size - full > out.size:
-        return -1
-    for i in range(full, x.size):
-        v = abs(x[i])
-        if v >= low:
-            out[n] = v
+            out[n] = keys[start + lowest_bit(left)] & mask
+            n += 1
+            left &= left - np.uint64(1)
+    for i in range(whole, keys.size):
+        if (keys[i] & mask) >= low:
+            if n == out.size:
+                return -1
+            out[n] = keys[i] & mask
             n += 1
     return n
 
@@ -86,16 +104,16 @@ def above(x: Any, low: Any, out: Any) -> int:
 @numba.njit(cache=True)
 def fixed_point(pool: Any, c0: float, c1: float) -> tuple[int, float]:
     """`affine.fixed_point` in place: the first n of `pool` are what it keeps; n and the sum of their squares."""
-    n, least = pool.size, np.zeros(1, pool.dtype)[0]
+    n = pool.size
     while n > 0:
-        energy = energy_from(pool[:n], least)
-        tau = c1 * energy / (c0 + c1 * n)
+        kept_energy = energy(pool[:n])
+        tau = c1 * kept_energy / (c0 + c1 * n)
         kept = 0
         for i in range(n):
             v = pool[i]
             pool[kept] = v
             kept += int(np.float64(v) * np.float64(v) > tau)
         if kept == n:
-            return n, energy
+            return n, kept_energy
         n = kept
     return 0, 0.0

@@ -145,13 +145,12 @@ def choose(found: Any, magnitudes: Any, chosen: Any) -> None:
     ties = chosen.size
     for i in range(magnitudes.size):
         ties -= int(np.int64(magnitudes[i]) > kth)
-    size = 0
-    for i in range(found.size):
+    # No branch depends on the data: it would be guessed wrong for every third candidate.
+    size, i = 0, 0
+    while size < chosen.size:
         magnitude = np.int64(magnitudes[i])
-        if magnitude >= kth:
-            if magnitude == kth:
-                if ties == 0:
-                    continue
-                ties -= 1
-            chosen[size] = found[i]
-            size += 1
+        tie = int(magnitude == kth) & int(ties > 0)
+        ties -= tie
+        chosen[size] = found[i]
+        size += tie | int(magnitude > kth)
+        i += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from netsim.errors import SimulationError
 from netsim.interfaces import (
     HEADER_BYTES,
     STATES,
+    Array,
     Compute,
     Delivery,
     Gradient,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SILENCE = Payload(b"", 0.0)
+_BLOCKED = object()  # what a handler answers where the agent has to wait
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,10 +130,11 @@ class Engine:
         self._transfers: dict[tuple[int, int], _Flight] = {}
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
+        self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
         self._phases = _Phases()
-        self._handlers: dict[type, Callable[[Actor, Any], bool]] = {
+        self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
             Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
         }  # fmt: skip
@@ -254,25 +258,18 @@ class Engine:
             command = actor.resume(answer)
             if command is None:
                 return
-            answer = None
             handler = self._handlers.get(type(command))
             if handler is None:
                 raise SimulationError(f"node {actor.node}: the engine knows no command {type(command).__name__}")
-            if handler(actor, command):
+            answer = handler(actor, command)
+            if answer is _BLOCKED or self.stopped:
                 return
-            if type(command) is Mark:
-                answer = Token(len(self._tokens) - 1)
-            elif self.stopped:
-                return
-            elif type(command) is Receive:
-                answer = self._answers.pop(actor.node)
 
-    def _send(self, actor: Actor, send: Send) -> bool:
+    def _send(self, actor: Actor, send: Send) -> None:
         transfer = Transfer(actor.node, send.round, send.kind, send.payload, self.now_ns)
         self._submit(transfer, send.to, HEADER_BYTES + len(send.payload.data))
-        return False
 
-    def _silent(self, actor: Actor, silent: Silent) -> bool:
+    def _silent(self, actor: Actor, silent: Silent) -> None:
         how = self.world.scenario.network.silence
         if how == "flag":
             transfer = Transfer(actor.node, silent.round, "silence", SILENCE, self.now_ns, is_silence=True)
@@ -281,7 +278,6 @@ class Engine:
             for dst in _nodes(silent.to):
                 self.actors[dst].mailbox.put_silence(actor.node, silent.round)
                 self._try_receive(self.actors[dst])
-        return False
 
     def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
         nodes = _nodes(to)
@@ -294,18 +290,17 @@ class Engine:
                     direction = self.world.direction_of(transfer.src, node)
                     self._phases.begin(*_phase(direction, transfer.src, node), self.now_ns)
 
-    def _receive(self, actor: Actor, receive: Receive) -> bool:
+    def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
         if receive.take == "all":
             self._takes_all.add(actor.node)
         self._try_receive(actor)
         if actor.node in self._answers:
-            return False
+            return self._answers.pop(actor.node)
         if receive.deadline_s is not None:
-            self._tokens.append(self.now_ns)
-            deadline = self._deadlines[actor.node] = len(self._tokens)
+            deadline = self._deadlines[actor.node] = next(self._deadline_ids)
             self._after(seconds_to_ns(receive.deadline_s), lambda: self._expire(actor, deadline))
-        return True
+        return _BLOCKED
 
     def _expire(self, actor: Actor, deadline: int) -> None:
         if self._deadlines.get(actor.node) == deadline:
@@ -314,7 +309,7 @@ class Engine:
             if self._deadlines.get(actor.node) == deadline:
                 self._try_receive(actor, timed_out=True)
 
-    def _gradient(self, actor: Actor, command: Gradient) -> bool:
+    def _gradient(self, actor: Actor, command: Gradient) -> object:
         batch = command.batch
         if batch is None:
             batch = self.world.problem.draw_batch(actor.node, self.world.contexts[actor.node].rng("data"))
@@ -322,7 +317,7 @@ class Engine:
         self._requests[actor.node] = Gradient(command.at, batch)
         flop = self.world.problem.gradient_flop(request)
         self._work(actor, self._duration_ns(actor, flop), lambda: self._gradient_due(actor.node))
-        return True
+        return _BLOCKED
 
     def _gradient_due(self, node: NodeId) -> object:
         if node not in self._gradients:
@@ -333,30 +328,29 @@ class Engine:
             self._requests.clear()
         return self._gradients.pop(node)
 
-    def _value(self, actor: Actor, command: Value) -> bool:
+    def _value(self, actor: Actor, command: Value) -> object:
         request = GradientRequest(actor.node, command.at, command.batch)
         flop = self.world.problem.gradient_flop(request) / 2  # a value is the forward half
         duration_ns = self._duration_ns(actor, flop)
         self._work(actor, duration_ns, lambda: self.world.problem.values([request])[0])
-        return True
+        return _BLOCKED
 
-    def _compute(self, actor: Actor, command: Compute) -> bool:
+    def _compute(self, actor: Actor, command: Compute) -> object:
         rate = self.world.scenario.compute.flop_per_s
         self._work(actor, seconds_to_ns(command.flop / rate) if rate else 0, lambda: None)
-        return True
+        return _BLOCKED
 
-    def _wait(self, actor: Actor, command: Wait) -> bool:
+    def _wait(self, actor: Actor, command: Wait) -> object:
         self._after(seconds_to_ns(command.duration_s), lambda: self._answers.update({actor.node: None}))
-        return True
+        return _BLOCKED
 
-    def _mark(self, actor: Actor, command: Mark) -> bool:
+    def _mark(self, actor: Actor, command: Mark) -> Token:
         self._tokens.append(self.now_ns)
-        return False
+        return Token(len(self._tokens) - 1)
 
-    def _report(self, actor: Actor, report: Report) -> bool:
+    def _report(self, actor: Actor, report: Report) -> None:
         since_ns = None if report.since is None else self._tokens[report.since.id]
         self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
-        return False
 
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
         def done() -> None:
@@ -402,8 +396,8 @@ class Engine:
             more = f", and {len(waiting) - 4} more wait" if len(waiting) > 4 else ""
             status, sentence = "stalled", f"stalled {at}: {'; '.join(waiting[-4:])}{more}"
         tables = {**recorder.tables(), "energy": self._energy_table()}
-        if recorder.keep_estimates and recorder.snapshots:
-            tables["efficiency"] = self._efficiency_table()
+        if recorder.last_estimate is not None:
+            tables["efficiency"] = self._efficiency_table(recorder.last_estimate)
         return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, max(recorder.rounds, 0))
 
     def _energy_table(self) -> pa.Table:
@@ -427,9 +421,9 @@ class Engine:
             }
         )
 
-    def _efficiency_table(self) -> pa.Table:
+    def _efficiency_table(self, last: tuple[int, Array]) -> pa.Table:
         """Efficiency(T) of node 0 at the first, a middle and the last round."""
-        kept, last = self.recorder.snapshots, self.recorder.last_estimate
+        kept = self.recorder.snapshots
         middle = min(kept, key=lambda s: abs(s[0] - last[0] / 2))
         node = self.world.workers[0]
         rows: list[tuple[int, float, float, bool]] = []

@@ -85,6 +85,7 @@ class Recorder:
     rounds: int = -1
     reached: bool = False
     snapshots: list[tuple[int, Array]] = field(default_factory=list)
+    last_estimate: tuple[int, Array] | None = None
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
     uploads: int = 0
     _columns: dict[str, list[float]] = field(default_factory=dict)
@@ -209,12 +210,12 @@ class Recorder:
         return row
 
     def _keep(self, round: int, estimate: Array) -> None:
+        self.last_estimate = (round, estimate.copy())
         if round % self._stride == 0:
-            self.snapshots.append((round, estimate.copy()))
+            self.snapshots.append(self.last_estimate)
         if len(self.snapshots) > MAX_SNAPSHOTS:
             self._stride *= 2
             self.snapshots = [s for s in self.snapshots if s[0] % self._stride == 0]
-        self.last_estimate = (round, estimate.copy())
 
 
 MESSAGE_COLUMNS: dict[str, type] = {

@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim._text import quantity, seconds, short, table
+from netsim.record import COUNTERS, DIRECTIONS
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
-DIRECTIONS = ("uplink", "downlink", "peer")
-COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
 SPENT = ("rounds", "time_s", "energy_j", *(f"{d}_{c}" for d in (*DIRECTIONS, "total") for c in COUNTERS))
 ENDS = ("mean", "low", "high")
 CONFIDENCE = 0.95

@@ -30,8 +30,6 @@ from netsim.mailbox import Mailbox
 from netsim.scenario import Entry, Scenario
 from netsim.topology import Mixing, mixing, positions
 
-DIRECTIONS = ("uplink", "downlink", "peer")
-
 
 class ProblemFacts:
     """The facts of a problem that agents may read; expensive ones are computed once and kept."""

@@ -22,10 +22,8 @@ from netsim.interfaces import (
 )
 from netsim.scenario import Scenario, parse_text
 from netsim.units import seconds_to_ns
-from tests.plugins import dgd
+from tests.plugins import dgd as dgd  # registers the algorithm of peers
 from tests.plugins.pigeon import Coop
-
-PEER_ALGORITHM = dgd.Dgd
 
 
 class ToyProblem:

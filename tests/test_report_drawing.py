@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netsim import report
@@ -96,6 +96,8 @@ def test_an_axis_is_logarithmic_only_where_that_helps() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.floats(1e-13, 1e17), st.sampled_from(["bit", "B", "J", "s", ""]))
+@example(1e4, "s")
+@example(359_999.0, "s")
 def test_a_number_with_its_prefix_is_the_number(value: float, unit: str) -> None:
     """Three digits: within 0.5 % + rounding; half a unit where counts are written in full."""
     text = words.si(value, unit)

@@ -89,7 +89,7 @@ def si(value: float, unit: str, power: int | None = None, show_unit: bool = True
     if not math.isfinite(value):
         return NONE
     if unit == "s" and power is None and abs(value) >= 1e4:
-        return f"{value / 3600:.3g}{NBSP}h" if abs(value) >= 360_000 else f"{value / 3600:.1f}{NBSP}h"
+        return f"{_three_digits(value / 3600)}{NBSP}h"
     if unit == "" and power is None and 100 <= abs(value) < 99_999.5:
         return f"{value:.0f}"
     if power is None:
@@ -100,10 +100,14 @@ def si(value: float, unit: str, power: int | None = None, show_unit: bool = True
     if unit == "" and power == 0 and float(number).is_integer():
         text = f"{number:.0f}"
     else:
-        size = abs(float(f"{number:.2e}"))
-        text = "0" if number == 0 else f"{number:.{0 if size >= 100 else 1 if size >= 10 else 2}f}"
+        text = "0" if number == 0 else _three_digits(number)
     suffix = _PREFIXES[power] + unit
     return f"{text}{NBSP}{suffix}" if suffix and show_unit else text
+
+
+def _three_digits(number: float) -> str:
+    size = abs(float(f"{number:.2e}"))
+    return f"{number:.{0 if size >= 100 else 1 if size >= 10 else 2}f}"
 
 
 def interval(low: float, high: float, unit: str) -> str:

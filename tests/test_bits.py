@@ -227,3 +227,44 @@ def test_draws_are_uniform() -> None:
     u = _draws.uniforms(Key(1, 2), np.arange(100_000))
     assert abs(u.mean() - 1 / 2) < 5 * math.sqrt(1 / 12 / u.size)
     assert abs(u.var() - 1 / 12) < 5 * math.sqrt(1 / 180 / u.size)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_codewords_of_any_length(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codewords of 0 to 64 bits equal the same numbers written one by one."""
+    monkeypatch.setattr(_bits, "COMPILED_FROM", 1 if compiled else 10**9)
+    rng = np.random.default_rng(74)
+    for size in (0, 1, 5, 300):
+        lengths = rng.choice([0, 1, 3, 31, 33, 63, 64], size)
+        codes = rng.integers(0, 2**64, size, dtype=np.uint64)
+        codes = np.where(lengths == 0, np.uint64(0), codes >> (64 - np.maximum(lengths, 1)).astype(np.uint64))
+        out, plain = BitWriter(), BitWriter()
+        for writer in (out, plain):
+            writer.uint(3, 5)
+        out.codes(codes, lengths)
+        for code, length in zip(codes.tolist(), lengths.tolist(), strict=True):
+            plain.uint(code, length)
+        assert (out.getvalue(), out.bit_length) == (plain.getvalue(), plain.bit_length)
+
+
+def test_packed_bits_move_as_they_are() -> None:
+    """Octets written at any bit and read from there equal signs bit by bit."""
+    rng = np.random.default_rng(75)
+    for before in range(9):
+        for count in (0, 1, 7, 8, 9, 64, 65):
+            bits = rng.random(count) < 0.5
+            out, plain = BitWriter(), BitWriter()
+            out.uint(0, before)
+            plain.uint(0, before)
+            out.packed(np.packbits(bits, bitorder="little"), count)
+            for bit in bits.tolist():
+                plain.uint(int(bit), 1)
+            for writer in (out, plain):
+                writer.uint(5, 3)
+            assert out.getvalue() == plain.getvalue()
+            src = BitReader(out.getvalue())
+            src.skip(before)
+            assert src.packed(count).tolist() == np.packbits(bits, bitorder="little").tolist()
+            assert src.uint(3) == 5
+    with pytest.raises(DecodeError, match="9 x 1 bits more at bit 0"):
+        BitReader(b"\xff").packed(9)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from algorithms import compressors
 from netsim import registry
 from netsim.errors import ConfigError, DecodeError, EncodeError, UnknownNameError
 from tests.contracts import compressor as contract
@@ -42,7 +45,7 @@ def test_refused_payloads_allocate_nothing(codec: Any) -> None:
     tracemalloc.start()
     for data in (b"", b"\xff", b"\xff\xff\xff\x05" + bytes(60), b"\x00\x00\x00\x04" + bytes(60)):
         try:
-            codec.decode(data, dim)
+            codec.decode(data, dim, contract.key_of(1))
         except DecodeError:
             continue
         finally:
@@ -258,8 +261,8 @@ def test_adding_to_float32_rounds_once(codec: Any) -> None:
     data = codec.encode(x, np.random.default_rng(1)).data
     start = np.linspace(-1, 1, 60, dtype=np.float32)
     acc = start.copy()
-    codec.add_to(data, acc, 0.3)
-    np.testing.assert_array_equal(acc, (start + 0.3 * codec.decode(data, 60)).astype(np.float32))
+    codec.add_to(data, acc, 0.3, contract.key_of(1))
+    np.testing.assert_array_equal(acc, (start + 0.3 * codec.decode(data, 60, contract.key_of(1))).astype(np.float32))
 
 
 def test_fraction_is_a_share_rounded_down() -> None:
@@ -271,12 +274,14 @@ def test_small_vectors_load_no_compiler() -> None:
     """All codecs on 4000 entries, in a fresh interpreter."""
     code = """
 import sys, numpy as np
+from algorithms.compressors._base import draw_key
 from netsim import registry
 for name in registry.names("compressor"):
     for example in registry.get("compressor", name).examples:
         c = registry.build("compressor", {"name": name, **example})
         x = np.arange(1.0, 4001.0)
-        c.add_to(c.encode(x, np.random.default_rng(1)).data, x)
+        key = draw_key(np.random.default_rng(1))
+        c.add_to(c.encode_keyed(x, key).data, x, 1.0, key)
 print(sorted(m for m in ("numba", "scipy", "pandas") if m in sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -286,14 +291,16 @@ print(sorted(m for m in ("numba", "scipy", "pandas") if m in sys.modules))
 @pytest.mark.parametrize("codec", CODECS)
 def test_long_vectors_decode_to_the_same_as_short_ones(codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """d = 80,000 with compiled kernels and without: the same bytes and vectors."""
-    from algorithms.compressors import _bits, _draws, _select
-
+    folder = Path(compressors.__file__ or "").parent
+    modules = [importlib.import_module(f"algorithms.compressors.{file.stem}") for file in folder.glob("*.py")]
+    modules = [module for module in modules if hasattr(module, "COMPILED_FROM")]
+    assert {"_bits", "_prefix", "_draws", "_select"} <= {module.__name__.rpartition(".")[2] for module in modules}
     x = np.random.default_rng(32).standard_t(3, 80_000)
     results = []
     for compiled_from in (1, 10**9):
-        for module in (_bits, _draws, _select):
+        for module in modules:
             monkeypatch.setattr(module, "COMPILED_FROM", compiled_from)
         data = codec.encode(x, np.random.default_rng(1)).data
-        results.append((data, codec.decode(data, x.size)))
+        results.append((data, codec.decode(data, x.size, contract.key_of(1))))
     assert results[0][0] == results[1][0]
     np.testing.assert_array_equal(results[0][1], results[1][1])

@@ -54,6 +54,7 @@ class BaseCompressor(ABC):
     kind: ClassVar[str]
     name: ClassVar[str]
     is_unbiased: ClassVar[bool] = False
+    shares_randomness: ClassVar[bool] = False  # True: `read` needs the key that the sender drew with
 
     def encode(self, x: Array, rng: np.random.Generator) -> Payload:
         """The payload of `x`.
@@ -71,8 +72,12 @@ class BaseCompressor(ABC):
         EncodeError
             If `x` is no such vector, holds NaN or infinity, or a number beyond what the code's floats reach.
         """
-        vector = self._vector(x)
         key = draw_key(rng)
+        return self.encode_keyed(x, key)
+
+    def encode_keyed(self, x: Array, key: Key) -> Payload:
+        """The payload of `x`, drawn with that key; otherwise as `encode`."""
+        vector = self._vector(x)
         self.check(vector)
         out = BitWriter()
         bits = self.write(vector, key, out)
@@ -80,6 +85,8 @@ class BaseCompressor(ABC):
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
         """The vector that `data` stands for, float64, shape (dim,).
+
+        `key` is the one that the sender drew with, needed where the code shares its randomness.
 
         Raises
         ------
@@ -147,6 +154,14 @@ class BaseCompressor(ABC):
     def contraction(self, dim: int) -> float | None:
         """delta with ||Q(x) - x||^2 <= (1 - delta) ||x||^2 on every draw, float rounding aside; None where none."""
         return None
+
+    def encode_flop(self, dim: int) -> float:
+        """Floating-point operations and comparisons of `encode`; here one per coordinate."""
+        return dim
+
+    def decode_flop(self, dim: int) -> float:
+        """Floating-point operations of `decode`; here one per coordinate."""
+        return dim
 
     def rounded(self, values: Array, float_bit: FloatBit, indices: Indices | None = None, what: str = "entry") -> Array:
         """`values` in the float type that goes on the wire.

@@ -100,6 +100,43 @@ class BitWriter:
         """One bit each: 1 where negative, 0 elsewhere, zero included."""
         self._put_bits(np.ascontiguousarray(negative, np.bool_).view(np.uint8))
 
+    def codes(self, codes: Words, lengths: npt.NDArray[np.int64]) -> None:
+        """Codewords one after the other; a codeword's first bit is its lowest one.
+
+        Parameters
+        ----------
+        codes
+            uint64, shape (n,), zero above their lengths.
+        lengths
+            int64, shape (n,), bits of each codeword, 0 to 64.
+        """
+        if codes.size >= COMPILED_FROM:
+            from algorithms.compressors import _bits_nb
+
+            total_bit = self._tail_bit + int(lengths.sum())
+            packed = np.zeros((total_bit + 63) >> 6, np.uint64)
+            _bits_nb.pack_codes(codes, lengths, np.uint64(self._tail), self._tail_bit, packed)
+            self._keep(packed.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
+        else:
+            ends = np.add.accumulate(lengths)
+            places = np.arange(ends[-1] if ends.size else 0) - np.repeat(ends - lengths, lengths)
+            bits = np.repeat(codes, lengths) >> places.astype(np.uint64) & np.uint64(1)
+            self._put_bits(bits.astype(np.uint8))
+
+    def packed(self, octets: npt.NDArray[np.uint8], count: int) -> None:
+        """`count` bits that are packed already, low bits first; any others of the last octet are zero.
+
+        The array is kept, not copied, until `getvalue`.
+        """
+        shift = self._tail_bit
+        if shift:
+            shifted = np.zeros(octets.size + 1, np.uint8)
+            np.left_shift(octets, shift, out=shifted[:-1])
+            shifted[1:] |= octets >> (8 - shift)
+            shifted[0] |= self._tail
+            octets = shifted
+        self._keep(octets, shift + count)
+
     def getvalue(self) -> bytes:
         """All that was written, filled with zero bits to a whole byte."""
         if self._tail_bit:
@@ -111,10 +148,7 @@ class BitWriter:
         self._whole_bytes += size_bytes
 
     def _put_bits(self, bits: npt.NDArray[np.uint8]) -> None:
-        if self._tail_bit:
-            head = np.unpackbits(np.array([self._tail], np.uint8), count=self._tail_bit, bitorder="little")
-            bits = np.concatenate([head, bits])
-        self._keep(np.packbits(bits, bitorder="little"), bits.size)
+        self.packed(np.packbits(bits, bitorder="little"), bits.size)
 
     def _put_compiled(self, words: Words, width: int) -> None:
         from algorithms.compressors import _bits_nb
@@ -178,17 +212,14 @@ class BitReader:
         start = self._advance(count, width)
         if width == 0 or count == 0:
             return np.zeros(count, np.uint64)
-        first = start >> 3
-        octets = np.frombuffer(self._data, np.uint8)[first : (self._position + 7) >> 3]
-        padded = np.zeros((octets.size + 23) & ~7, np.uint8)
-        padded[: octets.size] = octets
+        padded = padded_words(np.frombuffer(self._data, np.uint8)[start >> 3 : (self._position + 7) >> 3])
         if count >= COMPILED_FROM:
             from algorithms.compressors import _bits_nb
 
             values = np.empty(count, np.uint64)
-            _bits_nb.unpack(padded.view("<u8").astype(np.uint64, copy=False), start & 7, width, values)
+            _bits_nb.unpack(padded, start & 7, width, values)
             return values
-        return _windows(padded, (start & 7) + width * np.arange(count), width)
+        return windows(padded, (start & 7) + width * np.arange(count), width)
 
     def floats(self, count: int, float_bit: FloatBit) -> npt.NDArray[np.float64]:
         """`count` finite numbers, shape (count,), float64.
@@ -217,10 +248,39 @@ class BitReader:
         DecodeError
             If fewer bits are left.
         """
+        return np.unpackbits(self.packed(count), count=count, bitorder="little").view(np.bool_)
+
+    def packed(self, count: int) -> npt.NDArray[np.uint8]:
+        """`count` bits as they are, low bits first, shape (ceil(count / 8),); zeros fill the last octet.
+
+        Raises
+        ------
+        DecodeError
+            If fewer bits are left.
+        """
         start = self._advance(count, 1)
-        octets = np.frombuffer(self._data, np.uint8)[start >> 3 : (self._position + 7) >> 3]
-        bits = np.unpackbits(octets, count=(start & 7) + count, bitorder="little")
-        return bits[start & 7 :].view(np.bool_)
+        shift, size = start & 7, (count + 7) >> 3
+        source = np.frombuffer(self._data, np.uint8)[start >> 3 : (self._position + 7) >> 3]
+        octets = np.right_shift(source[:size], shift)
+        if shift:
+            octets[: source.size - 1] |= source[1:] << (8 - shift)
+        if count & 7:
+            octets[-1] &= (1 << (count & 7)) - 1
+        return octets
+
+    def rest(self) -> tuple[npt.NDArray[np.uint8], int]:
+        """All octets from the one with the next bit on, and which of its bits (0 to 7) that is; takes nothing."""
+        return np.frombuffer(self._data, np.uint8)[self._position >> 3 :], self._position & 7
+
+    def skip(self, count: int) -> None:
+        """Pass over `count` bits.
+
+        Raises
+        ------
+        DecodeError
+            If fewer are left.
+        """
+        self._advance(count, 1)
 
     def finish(self) -> None:
         """Say that nothing should be left.
@@ -245,8 +305,16 @@ class BitReader:
         return start
 
 
-def _windows(padded: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], width: int) -> Words:
-    """The `width` bits at each bit offset, read through an 8-byte window that slides by bytes."""
+def padded_words(octets: npt.NDArray[np.uint8]) -> Words:
+    """The octets as 64-bit words, low octets first, with more than a word of zeros behind them."""
+    padded = np.zeros((octets.size + 23) & ~7, np.uint8)
+    padded[: octets.size] = octets
+    return padded.view("<u8").astype(np.uint64, copy=False)
+
+
+def windows(words: Words, offsets: npt.NDArray[np.int64], width: int) -> Words:
+    """The `width` bits (1 to 64) at each bit offset, read through an 8-byte window that slides by bytes."""
+    padded = words.astype("<u8", copy=False).view(np.uint8)
     window: npt.NDArray[np.uint64] = np.ndarray((padded.size - 7,), "<u8", padded, strides=(1,))
     place, shift = offsets >> 3, (offsets & 7).astype(np.uint64)
     values: Words = window[place].astype(np.uint64, copy=False) >> shift

@@ -38,6 +38,33 @@ def pack(values: Any, width: int, head: Any, head_bit: int, out: Any) -> None:
 
 
 @njit(cache=True)
+def pack_codes(codes: Any, lengths: Any, head: Any, head_bit: int, out: Any) -> None:
+    """Write `head_bit` bits of `head`, then each codeword, into the words of `out`.
+
+    Parameters
+    ----------
+    codes, lengths
+        uint64 and int64, shape (n,): codewords and their bits, 0 to 64.
+    head, head_bit
+        uint64 and how many of its bits count, fewer than 8.
+    out
+        uint64, shape (ceil((head_bit + sum of lengths) / 64),).
+    """
+    word, used, place = head, head_bit, 0
+    for i in range(codes.size):
+        code, length = codes[i], lengths[i]
+        word |= code << np.uint64(used)
+        used += length
+        if used >= 64:
+            out[place] = word
+            place += 1
+            used -= 64
+            word = code >> np.uint64(length - used) if used > 0 else np.uint64(0)
+    if used > 0:
+        out[place] = word
+
+
+@njit(cache=True)
 def unpack(words: Any, start_bit: int, width: int, values: Any) -> None:
     """Read `width` bits for each of `values`, from bit `start_bit` of `words` on.
 

@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._indices import read_count, read_indices, write_count, write_indices
+from algorithms.compressors._indices import (
+    IndexCode,
+    most_index_bit,
+    read_count,
+    read_indices,
+    write_count,
+    write_indices,
+)
 from algorithms.compressors._sizes import CodeSize, lg
 from netsim.errors import ConfigError, DecodeError, Fault
 from netsim.fields import Fraction, PositiveInt
@@ -23,6 +30,8 @@ Floats = npt.NDArray[np.float64]
 
 class SparseCompressor(BaseCompressor):
     """A code that decodes to (indices, values), so that adding it to a vector costs O(T)."""
+
+    index: IndexCode = "fixed"
 
     @abstractmethod
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
@@ -36,16 +45,21 @@ class SparseCompressor(BaseCompressor):
 
     @abstractmethod
     def size(self, dim: int) -> CodeSize:
-        """Bits as a function of how many entries are sent."""
+        """Bits as a function of how many entries are sent, lg d for each index."""
 
     @abstractmethod
     def max_entries(self, dim: int) -> int:
         """The most entries that a payload holds."""
 
     def max_size_bytes(self, dim: int) -> int:
-        """The longest payload of a vector of that dimension."""
-        size = self.size(dim)
-        return math.ceil((size.count_bit + float(size.paper_bit(self.max_entries(dim)))) / 8)
+        """No payload of a vector of that dimension is longer."""
+        size, most = self.size(dim), self.max_entries(dim)
+        index_bit = most_index_bit(most, dim, self.index) - most * lg(dim)
+        return math.ceil((size.count_bit + float(size.paper_bit(most)) + index_bit) / 8)
+
+    def decode_flop(self, dim: int) -> float:
+        """One multiplication per entry."""
+        return self.max_entries(dim)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
         """The vector on the bit stream, float64, shape (dim,)."""
@@ -65,7 +79,8 @@ class SparseCompressor(BaseCompressor):
 class ValueCode(SparseCompressor):
     """Kept coordinates as floats: count, indices, values.
 
-    Payload: lg(d+1) + T (lg d + FPP) bits, of which the papers count T (lg d + FPP).
+    Payload: lg(d+1) + T (lg d + FPP) bits, of which the papers count T (lg d + FPP); T lg d stands for the bits of the
+    index section where `index` is another code.
     """
 
     float_bit: FloatBit
@@ -82,14 +97,14 @@ class ValueCode(SparseCompressor):
         support = self.support(x)
         values = self.rounded(x[support], self.float_bit, support)
         write_count(out, support.size, x.size)
-        write_indices(out, support, x.size)
+        index_bit = write_indices(out, support, x.size, self.index)
         out.floats(values, self.float_bit)
-        return PaperBits(support.size * lg(x.size), support.size * self.float_bit)
+        return PaperBits(index_bit, support.size * self.float_bit)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
         """The entries on the bit stream."""
         count = read_count(src, dim)
-        return read_indices(src, count, dim), src.floats(count, self.float_bit)
+        return read_indices(src, count, dim, self.index), src.floats(count, self.float_bit)
 
     def size(self, dim: int) -> CodeSize:
         """p0 = 0, p1 = lg d + FPP."""
@@ -101,7 +116,8 @@ class SignCode(SparseCompressor):
 
     The scale is S(T)/T, the mean magnitude of what is kept: the multiple of the signs that is nearest to x.
 
-    Payload: lg(d+1) + FPP + T (lg d + 1) bits, lg(d+1) where T = 0; the papers count FPP + T (lg d + 1).
+    Payload: lg(d+1) + FPP + T (lg d + 1) bits, lg(d+1) where T = 0; the papers count FPP + T (lg d + 1). T lg d stands
+    for the bits of the index section where `index` is another code.
     """
 
     float_bit: FloatBit
@@ -123,9 +139,9 @@ class SignCode(SparseCompressor):
         self.require_finite(kept, support)
         scale = self.rounded(np.array([mean_magnitude(kept)]), self.float_bit, what="scale")
         out.floats(scale, self.float_bit)
-        write_indices(out, support, x.size)
+        index_bit = write_indices(out, support, x.size, self.index)
         out.signs(kept < 0)
-        return PaperBits(support.size * lg(x.size), self.float_bit + support.size)
+        return PaperBits(index_bit, self.float_bit + support.size)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
         """The entries on the bit stream."""
@@ -133,7 +149,7 @@ class SignCode(SparseCompressor):
         if count == 0:
             return np.zeros(0, np.int64), np.zeros(0)
         scale = read_scale(src, self.float_bit)
-        indices = read_indices(src, count, dim)
+        indices = read_indices(src, count, dim, self.index)
         return indices, np.where(src.signs(count), -scale, scale)
 
     def size(self, dim: int) -> CodeSize:

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from algorithms.compressors._base import draw_key
 from netsim import fields, registry
 from netsim.errors import DecodeError, EncodeError
-from netsim.interfaces import Array, Payload
+from netsim.interfaces import Array, Key, Payload
 
 # Relative rounding of one float on the wire, and the spacing of its denormals.
 ROUNDING = {64: (2.0**-53, 2.0**-1074), 32: (2.0**-24, 2.0**-149), 16: (2.0**-11, 2.0**-24)}
@@ -48,6 +49,11 @@ def vectors() -> Iterator[tuple[str, Array]]:
     yield "one huge", np.where(np.arange(20) == 3, 1e30, rng.standard_normal(20))
 
 
+def key_of(seed: int) -> Key:
+    """What `encode` draws with for ``np.random.default_rng(seed)``."""
+    return draw_key(np.random.default_rng(seed))
+
+
 def encode_or_refuse(compressor: Any, name: str, x: Array, seed: int = 1) -> Payload | None:
     """The payload; None where a vector with huge entries is refused with a sentence."""
     try:
@@ -72,7 +78,7 @@ def check_round_trip(compressor: Any) -> None:
             payload = encode_or_refuse(compressor, name, x)
             if payload is None:
                 continue
-            y = compressor.decode(payload.data, x.size)
+            y = compressor.decode(payload.data, x.size, key_of(1))
             assert isinstance(payload.data, bytes)
             assert (y.shape, y.dtype) == (x.shape, np.float64), name
             assert np.isfinite(y).all(), name
@@ -83,7 +89,7 @@ def check_round_trip(compressor: Any) -> None:
             assert 0 <= payload.paper_bit < math.inf
             start = rng.standard_normal(x.size)
             acc = start.copy()
-            compressor.add_to(payload.data, acc, -0.3)
+            compressor.add_to(payload.data, acc, -0.3, key_of(1))
             np.testing.assert_array_equal(acc, start + -0.3 * y, err_msg=name)
 
 
@@ -128,6 +134,24 @@ def check_refusals(compressor: Any) -> None:
         compressor.encode(np.zeros(3, np.complex128), rng)
 
 
+def check_key(compressor: Any) -> None:
+    """A code that shares its randomness asks for the key; all others decode without, to the same."""
+    x = np.random.default_rng(28).standard_normal(50)
+    data = compressor.encode_keyed(x, key_of(1)).data
+    if compressor.shares_randomness:
+        with pytest.raises(DecodeError, match="key"):
+            compressor.decode(data, x.size)
+    else:
+        np.testing.assert_array_equal(compressor.decode(data, x.size), compressor.decode(data, x.size, key_of(1)))
+
+
+def check_work(compressor: Any) -> None:
+    """Operations are stated, and grow with the vector."""
+    for work in (compressor.encode_flop, compressor.decode_flop):
+        small, large = work(10), work(1000)
+        assert 0 <= small <= large < math.inf
+
+
 def check_configuration(compressor: Any) -> None:
     """Configuration and back, `repr` and back, pickle and back; and frozen."""
     assert registry.build("compressor", fields.dump(compressor)) == compressor
@@ -157,7 +181,7 @@ def check_contraction(compressor: Any) -> None:
         peak = float(np.abs(x).max())
         if payload is None or peak == 0:
             continue
-        error = np.linalg.norm((compressor.decode(payload.data, x.size) - x) / peak)
+        error = np.linalg.norm((compressor.decode(payload.data, x.size, key_of(1)) - x) / peak)
         norm = np.linalg.norm(x / peak)
         bound = math.sqrt(1 - delta) * norm + 2 * u * norm + math.sqrt(x.size) * (tiny / peak)
         assert error <= bound * (1 + 1e-12), name
@@ -174,7 +198,8 @@ def check_unbiased(compressor: Any, draws: int = 3000) -> None:
     u, tiny = rounding(compressor)
     rng = np.random.default_rng(25)
     for x in (rng.uniform(0.5, 2.0, 24) * rng.choice([-1.0, 1.0], 24), np.repeat([3.0, -1.0, 0.5], 4)):
-        y = np.stack([compressor.decode(compressor.encode(x, rng).data, x.size) for _ in range(draws)])
+        keys = [draw_key(rng) for _ in range(draws)]
+        y = np.stack([compressor.decode(compressor.encode_keyed(x, key).data, x.size, key) for key in keys])
         spread = y.std(axis=0, ddof=1) / math.sqrt(draws)
         slack = (2 * u + 1e-12) * np.abs(y).max(axis=0) + tiny
         assert (np.abs(y.mean(axis=0) - x) <= 5 * spread + slack).all()
@@ -188,17 +213,18 @@ def check_hostile(compressor: Any, cases: int = 600, seed: int = 26) -> None:
     """Damaged, cut, extended and random bytes decode to a finite vector of the right shape or raise DecodeError."""
     rng = np.random.default_rng(seed)
     for dim in (1, 5, 500):
-        base = compressor.encode(rng.standard_normal(dim), rng).data
+        key = draw_key(rng)
+        base = compressor.encode_keyed(rng.standard_normal(dim), key).data
         refused = 0
         for case in range(cases):
             data = _damage(bytearray(base), case % 6, rng)
             acc = np.ones(dim)
             try:
-                y = compressor.decode(data, dim)
+                y = compressor.decode(data, dim, key)
             except DecodeError:
                 refused += 1
                 with pytest.raises(DecodeError):
-                    compressor.add_to(data, acc)
+                    compressor.add_to(data, acc, 1.0, key)
                 assert (acc == 1).all()
                 continue
             assert (y.shape, y.dtype) == ((dim,), np.float64)
@@ -217,6 +243,8 @@ CHECKS: tuple[Callable[[Any], None], ...] = (
     check_contiguity,
     check_seed,
     check_refusals,
+    check_key,
+    check_work,
     check_configuration,
     check_contraction,
     check_unbiased,

@@ -140,7 +140,7 @@ def index_bit(indices: Indices, dim: int, code: IndexCode = "fixed") -> int:
     --------
     >>> indices = np.array([1, 2, 9, 15])
     >>> [index_bit(indices, 16, code) for code in ("fixed", "block", "bitmap", "gap", "rice", "enumerative")]
-    [16, 16, 16, 16, 15, 11]
+    [16, 16, 16, 16, 13, 11]
     """
     count = indices.size
     if code == "auto":

@@ -60,9 +60,10 @@ def top_k(x: Array, k: int) -> Indices:
     keys = _keys(x)
     compiled = keys.size >= COMPILED_FROM
     threshold, capacity = _safe_threshold(keys, k, compiled)
-    candidates = (_collect_compiled if compiled else _collect)(keys, threshold, capacity)
+    sure = 2 if 128 * k > keys.size else 0
+    candidates = _collect_compiled(keys, threshold, sure, capacity) if compiled else _collect(keys, threshold)
     if candidates is None or (candidates.found.size < k and threshold > _SMALLEST):
-        candidates = _collect(keys, _SMALLEST, keys.size)
+        candidates = _collect(keys, _SMALLEST)
     return candidates.found.copy() if candidates.found.size <= k else _choose(candidates, k, compiled)
 
 
@@ -87,13 +88,13 @@ def _safe_threshold(keys: Keys, k: int, compiled: bool) -> tuple[int, int]:
     size = keys.size
     if size < _SAMPLED_FROM:
         return _SMALLEST, size
-    sample = _without_sign(keys[_sample_places(size)])
-    share = sample.size / size
+    places = _sample_places(size)
+    share = places.size / size
     rank = math.ceil(share * k + 4 * math.sqrt(share * k) + 4)
-    sample = sample[sample != 0]
+    sample = _sample_compiled(keys, places) if compiled else _sample(keys, places)
     if rank >= sample.size:
         return _SMALLEST, size
-    return _kth_largest(sample, rank, compiled), min(size, int(2 * rank / share) + 4096)
+    return _kth_largest(sample, rank, compiled), min(size + 64, int(2 * rank / share) + 4096)
 
 
 @lru_cache(maxsize=8)
@@ -105,17 +106,28 @@ def _sample_places(size: int) -> Indices:
     return np.arange(count) * stride + ((hashed * np.uint64(stride)) >> np.uint64(32)).astype(np.int64)
 
 
-def _collect(keys: Keys, threshold: int, capacity: int) -> Candidates:
+def _sample(keys: Keys, places: Indices) -> Keys:
+    """The magnitudes there that are not zero."""
+    magnitudes = _without_sign(keys[places])
+    return magnitudes[magnitudes != 0]
+
+
+def _sample_compiled(keys: Keys, places: Indices) -> Keys:
+    magnitudes: Keys = np.empty(places.size, keys.dtype)
+    return magnitudes[: int(_kernels().sample(keys, _MASKS[keys.itemsize], places, magnitudes))]
+
+
+def _collect(keys: Keys, threshold: int) -> Candidates:
     magnitudes = _without_sign(keys)
     found = np.flatnonzero(magnitudes >= keys.dtype.type(threshold))
     return Candidates(found, magnitudes[found])
 
 
-def _collect_compiled(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
+def _collect_compiled(keys: Keys, threshold: int, sure: int, capacity: int) -> Candidates | None:
     """The same; None where they are more than `capacity`."""
     found, magnitudes = np.empty(capacity, np.int64), np.empty(capacity, keys.dtype)
     mask = _MASKS[keys.itemsize]
-    count = _kernels().collect(keys, mask, keys.dtype.type(threshold), found, magnitudes)
+    count = _kernels().collect(keys, mask, keys.dtype.type(threshold), sure, found, magnitudes)
     return None if count < 0 else Candidates(found[:count], magnitudes[:count])
 
 

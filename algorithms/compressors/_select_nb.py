@@ -40,10 +40,10 @@ def _reaching(typing_context: Any, keys: Any, start: Any, mask: Any, threshold: 
 
 @intrinsic
 def _lowest_bit(typing_context: Any, word: Any) -> Any:
-    """The place of the lowest 1 in a word that is not 0."""
+    """The place of the lowest 1 in a word; 64 where there is none."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), build
 
@@ -54,7 +54,18 @@ lowest_bit: Any = _lowest_bit
 
 
 @njit(cache=True)
-def collect(keys: Any, mask: Any, threshold: Any, found: Any, magnitudes: Any) -> int:
+def sample(keys: Any, mask: Any, places: Any, magnitudes: Any) -> int:
+    """Fill `magnitudes` with keys[places] & mask but for zeros; how many there are. Types as in `collect`."""
+    count = 0
+    for i in range(places.size):
+        magnitude = keys[places[i]] & mask
+        magnitudes[count] = magnitude
+        count += int(magnitude != 0)
+    return count
+
+
+@njit(cache=True)
+def collect(keys: Any, mask: Any, threshold: Any, sure: int, found: Any, magnitudes: Any) -> int:
     """Collect the places i with (keys[i] & mask) >= threshold, ascending, and what stands there.
 
     Parameters
@@ -63,30 +74,40 @@ def collect(keys: Any, mask: Any, threshold: Any, found: Any, magnitudes: Any) -
         uint32 or uint64, shape (d,), C-contiguous.
     mask, threshold
         Scalars of the same type.
+    sure
+        Places of each 64 keys that are written whether they are there or not: a branch for each would often be guessed
+        wrong where there mostly are some. 0 where most have none.
     found, magnitudes
-        int64 and the type of the keys, shape (capacity,), filled here with i and keys[i] & mask.
+        int64 and the type of the keys, shape (capacity,), filled here with i and keys[i] & mask; `collect` uses up
+        to 64 places more than it fills.
 
     Returns
     -------
-    How many there are; -1 where they are more than `capacity`.
+    How many there are; -1 where `capacity` may not hold them.
     """
-    count = 0
+    count, room = 0, found.size - LANES
     whole = keys.size - keys.size % LANES
     for start in range(0, whole, LANES):
         left = reaching(keys, start, mask, threshold)
+        if count > room:
+            return -1
+        for _ in range(sure):
+            found[count] = start + lowest_bit(left)
+            count += int(left != 0)
+            left &= left - np.uint64(1)
         while left != 0:
-            if count == found.size:
-                return -1
-            place = start + lowest_bit(left)
-            found[count], magnitudes[count] = place, keys[place] & mask
+            found[count] = start + lowest_bit(left)
             count += 1
             left &= left - np.uint64(1)
+    if count > room:
+        return -1
     for place in range(whole, keys.size):
-        if (keys[place] & mask) >= threshold:
-            if count == found.size:
-                return -1
-            found[count], magnitudes[count] = place, keys[place] & mask
-            count += 1
+        found[count] = place
+        count += int((keys[place] & mask) >= threshold)
+    if count > room:
+        return -1
+    for i in range(count):
+        magnitudes[i] = keys[found[i]] & mask
     return count
 
 

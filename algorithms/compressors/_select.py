@@ -109,7 +109,8 @@ def _sample_places(size: int) -> Indices:
 def _sample(keys: Keys, places: Indices) -> Keys:
     """The magnitudes there that are not zero."""
     magnitudes = _without_sign(keys[places])
-    return magnitudes[magnitudes != 0]
+    nonzero: Keys = magnitudes[magnitudes != 0]
+    return nonzero
 
 
 def _sample_compiled(keys: Keys, places: Indices) -> Keys:

@@ -44,7 +44,7 @@ NUMBA_LEVELS = {
     "SSE2": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse,+sse2"},
     "AVX2": {
         "NUMBA_CPU_NAME": "haswell",
-        "NUMBA_CPU_FEATURES": "+sse,+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+avx,+avx2,+fma",
+        "NUMBA_CPU_FEATURES": "+sse,+sse2,+avx,+avx2,+fma",
     },
 }
 # numpy is built for a baseline that cannot be undercut; what it dispatches to beyond can be switched off.

@@ -143,16 +143,22 @@ class ComputeModel:
         Speed of a node, in place of `gradient_s`; a gradient then takes what the problem says it takes.
     power_w
         Power of a node while it computes, beyond idling.
+    codec_flop
+        Whether encoding and decoding take time and energy too, at `flop_per_s`; `gradient_s` may then be given beside
+        it, for the gradients.
     """
 
     gradient_s: NonNegativeFloat | tuple[NonNegativeFloat | Distribution, ...] | Distribution = 0.0
     flop_per_s: PositiveFloat | None = None
     power_w: NonNegativeFloat = 0.0
+    codec_flop: bool = False
 
     def __post_init__(self) -> None:
         faults = []
-        if self.flop_per_s is not None and self.gradient_s != 0.0:
+        if self.flop_per_s is not None and self.gradient_s != 0.0 and not self.codec_flop:
             faults.append(Fault(("flop_per_s",), "either gradient_s or flop_per_s", "both"))
+        if self.codec_flop and self.flop_per_s is None:
+            faults.append(Fault(("codec_flop",), "flop_per_s is needed, the rate of codecs", "true alone"))
         if faults:
             raise ConfigError(faults)
 

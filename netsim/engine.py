@@ -363,7 +363,7 @@ class Engine:
 
     def _duration_ns(self, actor: Actor, flop: float) -> int:
         compute = self.world.scenario.compute
-        if compute.flop_per_s is not None:
+        if compute.flop_per_s is not None and compute.gradient_s == 0.0:
             return seconds_to_ns(flop / compute.flop_per_s)
         time = compute.gradient_s
         if isinstance(time, tuple):

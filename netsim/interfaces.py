@@ -300,6 +300,13 @@ class Context(Protocol):
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """The node's own stream of that purpose; the same object at every call."""
 
+    def shared_key(self, round: int, sender: NodeId) -> Key:
+        """What `sender` draws with in its message of that round, for codecs whose receivers repeat the draws."""
+
+    @property
+    def charges_codec(self) -> bool:
+        """Whether encoding and decoding take time and energy: agents then await `Compute` for them."""
+
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         """The live cost model of `cost` for the link to `dst`; the engine shows it every own transfer."""
 

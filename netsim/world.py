@@ -17,6 +17,7 @@ from netsim.interfaces import (
     Command,
     Cost,
     CostModel,
+    Key,
     Link,
     Medium,
     Node,
@@ -97,6 +98,13 @@ class AgentContext:
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)
         return self._streams[purpose]
+
+    def shared_key(self, round: int, sender: NodeId) -> Key:
+        return self.world.shared_key(round, sender)
+
+    @cached_property
+    def charges_codec(self) -> bool:
+        return self.world.scenario.compute.codec_flop
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
@@ -187,8 +195,16 @@ class World:
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
-        fixed = self.scenario.vary == "channel" and purpose != "channel"
-        return rng.stream(self.scenario.seed, 0 if fixed else self.replication, node, purpose)
+        replication = self.replication if purpose == "channel" else self._learning_replication
+        return rng.stream(self.scenario.seed, replication, node, purpose)
+
+    def shared_key(self, round: int, sender: NodeId) -> Key:
+        """The key of one message's draws, the same at both ends."""
+        return rng.shared_key(self.scenario.seed, self._learning_replication, round, sender)
+
+    @property
+    def _learning_replication(self) -> int:
+        return 0 if self.scenario.vary == "channel" else self.replication
 
     def medium_of(self, src: NodeId, dst: NodeId) -> int:
         """The index of the medium that carries `src` to `dst`."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from algorithms.compressors.identity import Identity
 from netsim.fields import PositiveFloat, Ref
-from netsim.interfaces import Array, Context, Message, Payload, Receive, Report, Send
+from netsim.interfaces import Array, Compute, Context, Message, Payload, Receive, Report, Send
 
 
 class Step(Protocol):
@@ -29,6 +29,7 @@ class Adder(Protocol):
     """What the server needs of a codec."""
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None: ...
+    def decode_flop(self, dim: int) -> float: ...
 
 
 def step_rule(step_size: StepSize, smoothness: float) -> Callable[[int], float]:
@@ -69,9 +70,12 @@ class AveragingServer:
 
     async def run(self) -> None:
         await Report(0, self.x)
+        dim, workers = self.ctx.facts.dim, len(self.ctx.workers)
         for round in count():
+            await codec_work(self.ctx, self.model.encode_flop(dim))
             await Send(self.ctx.workers, self.broadcast, round, "model")
-            updates = self.open((await Receive(len(self.ctx.workers), "update", round)).messages)
+            updates = self.open((await Receive(workers, "update", round)).messages)
+            await codec_work(self.ctx, workers * self.codec.decode_flop(dim))
             self.x = self.x - self.step_size(round, updates) * self.mean(updates)
             self.broadcast = self.publish()
             await Report(round + 1, self.x)
@@ -96,6 +100,12 @@ class AveragingServer:
     def step_size(self, round: int, updates: Sequence[bytes]) -> float:
         """gamma_k; subclasses may read it off the updates."""
         return self.step(round)
+
+
+async def codec_work(ctx: Context, flop: float) -> None:
+    """The time and energy of encoding or decoding, where the scenario charges them; nothing happens where not."""
+    if ctx.charges_codec:
+        await Compute(flop)
 
 
 async def receive_model(model: Identity, dim: int) -> tuple[int, Array]:

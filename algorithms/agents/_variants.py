@@ -55,6 +55,14 @@ class BudgetCode:
         extra = GAIN_BIT if self.with_gain else 0
         return CodeSize(size.paper0_bit + extra, size.entry_bit, size.count_bit)
 
+    def encode_flop(self, dim: int) -> float:
+        """Operations of encoding one vector; those of tuning the budget are not the codec's."""
+        return self.at(1).encode_flop(dim)
+
+    def decode_flop(self, dim: int) -> float:
+        """Operations of decoding one payload."""
+        return self.at(1).decode_flop(dim)
+
     def encode(
         self, g: Array, budget: float, rng: np.random.Generator, gain: float | None = None
     ) -> tuple[Payload, float]:

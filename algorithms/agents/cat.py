@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.agents._star import FloatBit, StepSize
+from algorithms.agents._star import FloatBit, StepSize, codec_work
 from algorithms.agents._variants import BudgetCode, Variant, VariantServer, budget_code
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
@@ -133,15 +133,17 @@ class CatWorker:
         self.model = Identity(algorithm.model_bit)
 
     async def run(self) -> None:
-        shared = self.algorithm.tune == "shared"
+        shared, dim = self.algorithm.tune == "shared", self.ctx.facts.dim
         while True:
             (model,) = (await Receive(kind="model")).messages
             told = _budget_of(model.data) if shared else 0.0
             x = _without_budget(model.data) if shared else model.data
-            g = await Gradient(at=self.model.decode(x, self.ctx.facts.dim))
+            await codec_work(self.ctx, self.model.decode_flop(dim))
+            g = await Gradient(at=self.model.decode(x, dim))
             choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
             budget = min(told, float(np.count_nonzero(g))) if told else choice.budget
             gain = None if told else choice.progress
+            await codec_work(self.ctx, self.code.encode_flop(dim))
             upload, gain = self.code.encode(g, budget, self.ctx.rng(), gain)  # Step 2
             await Report(model.round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, _with_budget(upload, choice.budget) if shared else upload, model.round)

@@ -9,7 +9,6 @@ from typing import Any
 from netsim import _text, _yaml, fields, registry
 from netsim.errors import ConfigError, Fault, NetsimError, UnknownNameError, nearest_name
 
-
 MEASURED_DIM, MEASURED_VECTORS = 256, 100
 MEASURED_LAYOUT = ((16, 16),)
 MEASURED_HEAD = ("setting", "bits", "D", "D of cQ", "D 4^b", "above", "entropy", "promise", "most", "least")

@@ -16,6 +16,7 @@ from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._draws import uniforms
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.stochastic_sparsification import StochasticSparsification, optimal_level, probabilities
+from algorithms.compressors.top_k import TopK
 from netsim import lockstep
 from netsim.engine import Engine, RunResult
 from netsim.errors import ConfigError, DecodeError
@@ -131,10 +132,10 @@ def test_automatic_step(compressor: dict[str, Any], w: float) -> None:
 def test_expected_step_and_its_variance() -> None:
     """E x^1 is gradient descent's, and E||mean Q - mean g||^2 = (1/M^2) sum_m sum_i g_mi^2 (1/p_mi - 1).
 
-    2000 replications; a false alarm under other seeds needs |z| > 5 in one of 12 coordinates or of the mean error,
+    800 replications; a false alarm under other seeds needs |z| > 5 in one of 12 coordinates or of the mean error,
     below 1e-5.
     """
-    problem, gamma, draws = ToyProblem(3, DIM), 0.25, 2000
+    problem, gamma, draws = ToyProblem(3, DIM), 0.25, 800
     algorithm = {"name": "dcgd", "compressor": SPARSE, "step_size": gamma, "model_bit": 64}
     base = of(algorithm)
     start = problem.start()
@@ -185,7 +186,7 @@ def test_the_server_repeats_the_draws_of_a_code_with_shared_randomness() -> None
 
 def test_it_stalls_at_a_floor_unless_all_gradients_vanish_at_the_minimiser() -> None:
     """Full batches: like centres converge linearly although what Q loses is never made up; unlike ones stall."""
-    rounds = 1500
+    rounds = 500
     algorithm = {"name": "dcgd", "compressor": SPARSE, "model_bit": 64}
     alike, unlike = ToyProblem(3, DIM, isotropic=True), ToyProblem(3, DIM)
     unlike.centres = unlike.centres + np.random.default_rng(1).standard_normal((3, DIM))
@@ -195,7 +196,7 @@ def test_it_stalls_at_a_floor_unless_all_gradients_vanish_at_the_minimiser() -> 
         gap[name] = [problem.loss(x) - best for x in iterates(algorithm, problem, rounds)]
     assert gap["alike"][-1] < 1e-20 * gap["alike"][0]
     assert min(gap["unlike"]) > 1e-6 * gap["unlike"][0]
-    assert np.mean(gap["unlike"][-500:]) == pytest.approx(np.mean(gap["unlike"][-1000:-500]), rel=0.5)
+    assert np.mean(gap["unlike"][-200:]) == pytest.approx(np.mean(gap["unlike"][-400:-200]), rel=0.5)
     exact = iterates(
         {"name": "dcgd", "compressor": {"name": "identity", "float_bit": 64}, "model_bit": 64}, unlike, rounds
     )
@@ -247,13 +248,16 @@ def test_codec_work_in_clock_and_joules(nodes: int, gradient_s: float | None) ->
     assert charged.energy_j == pytest.approx(joules, rel=1e-9)
 
 
+EVERYTHING = {"name": "affine", "c0": 1e15, "c_bit": 1.0}  # what the first bit costs makes CAT send all
+
+
 @pytest.mark.parametrize(
     ("algorithm", "codec"),
     [
         ({"name": "gd"}, {"name": "identity"}),
         ({"name": "alistarh"}, {"name": "alistarh"}),
-        ({"name": "fixed_budget", "variant": "sparsify", "budget": 2}, {"name": "top_k", "k": 1}),
-        ({"name": "cat", "variant": "sign", "cost": "bit"}, {"name": "sign_top_k", "k": 1}),
+        ({"name": "fixed_budget", "variant": "sparsify", "budget": 2}, {"name": "top_k", "k": 2}),
+        ({"name": "cat", "variant": "sparsify", "cost": EVERYTHING}, {"name": "top_k", "k": DIM}),
         ({"name": "dcgd", "compressor": SPARSE}, SPARSE),
     ],
     ids=lambda value: value["name"],
@@ -270,13 +274,15 @@ def test_every_algorithm_charges_its_codecs(algorithm: dict[str, Any], codec: di
 
 
 def test_grid_search_charges_its_trials_too() -> None:
-    """Two budgets, two trial rounds each: 3 questions for the loss encode and decode a model, rounds as elsewhere."""
+    """Two budgets, two trial rounds each, then 2: 3 questions for the loss encode and decode a model, too."""
     algorithm = {"name": "grid_search", "variant": "sparsify", "cost": "bit", "budgets": [1, 2], "trial_rounds": 2}
     keys = {"rounds": 6, "flop_per_s": RATE}
     more = np.array(spent(algorithm, 1, codec_flop=True, **keys).time_s) - spent(algorithm, 1, **keys).time_s
-    ask, whole = 2 * DIM, 4 * DIM
-    questions = np.array([0, 1, 1, 2, 2, 3, 3])
-    assert more * RATE == pytest.approx(whole * np.arange(7) + ask * questions, rel=1e-9)
+    model = Identity().encode_flop(DIM) + Identity().decode_flop(DIM)
+    best = 1  # on this problem: one entry costs half the bits and lets the loss fall by more than half
+    codes = [TopK(k=k).encode_flop(DIM) + TopK(k=k).decode_flop(DIM) for k in (1, 1, 2, 2, best, best)]
+    asked = np.array([0, 1, 1, 2, 2, 3, 3])
+    assert more * RATE == pytest.approx(model * (np.arange(7) + asked) + np.cumsum([0, *codes]), rel=1e-9)
 
 
 def test_uncharged_codecs_ask_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import count
-from typing import Annotated, Literal, Protocol, TypeAlias
+from typing import Annotated, Literal, ParamSpec, Protocol, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,7 @@ class Step(Protocol):
 
 StepSize: TypeAlias = Literal["auto"] | PositiveFloat | Annotated[Step, Ref("step")]
 FloatBit: TypeAlias = Literal[32, 64]
+P = ParamSpec("P")
 
 
 class Adder(Protocol):
@@ -72,10 +73,10 @@ class AveragingServer:
         await Report(0, self.x)
         dim, workers = self.ctx.facts.dim, len(self.ctx.workers)
         for round in count():
-            await codec_work(self.ctx, self.model.encode_flop(dim))
+            await codec_work(self.ctx, self.model.encode_flop, dim)
             await Send(self.ctx.workers, self.broadcast, round, "model")
             updates = self.open((await Receive(workers, "update", round)).messages)
-            await codec_work(self.ctx, workers * self.codec.decode_flop(dim))
+            await codec_work(self.ctx, self.decode_flop, updates)
             self.x = self.x - self.step_size(round, updates) * self.mean(updates)
             self.broadcast = self.publish()
             await Report(round + 1, self.x)
@@ -97,15 +98,19 @@ class AveragingServer:
             self.codec.add_to(update, total)
         return total / len(updates)
 
+    def decode_flop(self, updates: Sequence[bytes]) -> float:
+        """Operations of decoding them; subclasses may look at what came."""
+        return len(updates) * self.codec.decode_flop(self.ctx.facts.dim)
+
     def step_size(self, round: int, updates: Sequence[bytes]) -> float:
         """gamma_k; subclasses may read it off the updates."""
         return self.step(round)
 
 
-async def codec_work(ctx: Context, flop: float) -> None:
-    """The time and energy of encoding or decoding, where the scenario charges them; nothing happens where not."""
+async def codec_work(ctx: Context, flop: Callable[P, float], *args: P.args, **keys: P.kwargs) -> None:
+    """Time and energy of flop(*args) operations of encoding or decoding; where they are not charged, nothing at all."""
     if ctx.charges_codec:
-        await Compute(flop)
+        await Compute(flop(*args, **keys))
 
 
 async def receive_model(model: Identity, dim: int) -> tuple[int, Array]:

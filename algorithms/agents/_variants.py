@@ -10,6 +10,7 @@ import numpy as np
 
 from algorithms.agents._star import AveragingServer, FloatBit, StepSize, step_rule
 from algorithms.compressors._bits import BitReader
+from algorithms.compressors._indices import read_count
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.sign_top_k import SignTopK
@@ -55,13 +56,17 @@ class BudgetCode:
         extra = GAIN_BIT if self.with_gain else 0
         return CodeSize(size.paper0_bit + extra, size.entry_bit, size.count_bit)
 
-    def encode_flop(self, dim: int) -> float:
+    def encode_flop(self, dim: int, budget: float) -> float:
         """Operations of encoding one vector; those of tuning the budget are not the codec's."""
-        return self.at(1).encode_flop(dim)
+        return self.at(max(budget, 1e-9)).encode_flop(dim)
 
     def decode_flop(self, dim: int) -> float:
-        """Operations of decoding one payload."""
-        return self.at(1).decode_flop(dim)
+        """Operations of decoding a payload of all coordinates."""
+        return self.at(dim).decode_flop(dim)
+
+    def entries(self, data: bytes, dim: int) -> int:
+        """How many coordinates a payload carries, which is how many operations decoding it takes."""
+        return read_count(BitReader(data), dim)
 
     def encode(
         self, g: Array, budget: float, rng: np.random.Generator, gain: float | None = None
@@ -117,6 +122,9 @@ class VariantServer(AveragingServer):
     def __init__(self, ctx: Context, code: BudgetCode, step_size: StepSize, model: Identity) -> None:
         super().__init__(ctx, code, step_rule(step_size, ctx.facts.smoothness), model)
         self.code = code
+
+    def decode_flop(self, updates: Sequence[bytes]) -> float:
+        return sum(self.code.entries(update, self.ctx.facts.dim) for update in updates)
 
     def step_size(self, round: int, updates: Sequence[bytes]) -> float:
         if not self.code.with_gain:

@@ -60,9 +60,9 @@ class AlistarhWorker:
         dim = self.ctx.facts.dim
         while True:
             round, x = await receive_model(self.model, dim)
-            await codec_work(self.ctx, self.model.decode_flop(dim))
+            await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
-            await codec_work(self.ctx, self.code.encode_flop(dim))
+            await codec_work(self.ctx, self.code.encode_flop, dim)
             upload = self.code.encode(g, self.ctx.rng())
             # Values are one 32-bit scale and a sign per kept coordinate.
             await Report(round + 1, metrics={"budget": max(upload.value_bit - 32.0, 0.0)})

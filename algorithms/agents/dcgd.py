@@ -117,8 +117,8 @@ class DcgdWorker:
         dim = self.ctx.facts.dim
         while True:
             round, x = await receive_model(self.model, dim)
-            await codec_work(self.ctx, self.model.decode_flop(dim))
+            await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
-            await codec_work(self.ctx, self.codec.encode_flop(dim))
+            await codec_work(self.ctx, self.codec.encode_flop, dim)
             upload = self.codec.encode_keyed(g, self.ctx.shared_key(round, self.ctx.node))
             await Send(self.ctx.server, upload, round)

@@ -78,10 +78,10 @@ class FixedBudgetWorker:
         dim = self.ctx.facts.dim
         while True:
             round, x = await receive_model(self.model, dim)
-            await codec_work(self.ctx, self.model.decode_flop(dim))
+            await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
-            await codec_work(self.ctx, self.code.encode_flop(dim))
             budget = float(min(self.budget, int(np.count_nonzero(g))))
+            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             upload, gain = self.code.encode(g, budget, self.ctx.rng())
             await Report(round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, upload, round)

@@ -54,7 +54,7 @@ class GdWorker:
         dim = self.ctx.facts.dim
         while True:
             round, x = await receive_model(self.model, dim)
-            await codec_work(self.ctx, self.model.decode_flop(dim))
+            await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
-            await codec_work(self.ctx, self.code.encode_flop(dim))
+            await codec_work(self.ctx, self.code.encode_flop, dim)
             await Send(self.ctx.server, self.code.encode(g, self.ctx.rng()), round)

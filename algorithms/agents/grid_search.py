@@ -106,10 +106,10 @@ class GridSearchServer(VariantServer):
     async def step_once(self) -> None:
         """One round with the budget in use."""
         dim, workers = self.ctx.facts.dim, len(self.ctx.workers)
-        await codec_work(self.ctx, self.model.encode_flop(dim))
+        await codec_work(self.ctx, self.model.encode_flop, dim)
         await Send(self.ctx.workers, self.publish(), self.round, "model")
         updates = self.open((await Receive(workers, "update", self.round)).messages)
-        await codec_work(self.ctx, workers * self.codec.decode_flop(dim))
+        await codec_work(self.ctx, self.decode_flop, updates)
         self.x = self.x - self.step_size(self.round, updates) * self.mean(updates)
         super().publish()
         self.round += 1
@@ -117,7 +117,7 @@ class GridSearchServer(VariantServer):
 
     async def loss(self) -> float:
         """F at the model, by asking every worker."""
-        await codec_work(self.ctx, self.model.encode_flop(self.ctx.facts.dim))
+        await codec_work(self.ctx, self.model.encode_flop, self.ctx.facts.dim)
         await Send(self.ctx.workers, super().publish(), self.round, "ask")
         answers = (await Receive(len(self.ctx.workers), "loss", self.round)).messages
         return float(np.mean([np.frombuffer(m.data, np.float64)[0] for m in answers]))
@@ -140,7 +140,7 @@ class GridSearchWorker:
         dim = self.ctx.facts.dim
         while True:
             (message,) = (await Receive()).messages
-            await codec_work(self.ctx, self.model.decode_flop(dim))
+            await codec_work(self.ctx, self.model.decode_flop, dim)
             if message.kind == "ask":
                 loss = await Value(at=self.model.decode(message.data, dim))
                 data = np.float64(loss).tobytes()
@@ -149,7 +149,7 @@ class GridSearchWorker:
             g = await Gradient(at=self.model.decode(message.data[:-BUDGET_BYTES], dim))
             told = int(np.frombuffer(message.data[-BUDGET_BYTES:], np.uint32)[0])
             budget = float(min(told, int(np.count_nonzero(g))))
-            await codec_work(self.ctx, self.code.encode_flop(dim))
+            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             upload, _ = self.code.encode(g, budget, self.ctx.rng())
             await Send(self.ctx.server, upload, message.round)
 

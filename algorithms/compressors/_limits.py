@@ -135,7 +135,7 @@ def cap_log2(error: float, dim: int) -> float:
 
 
 def covering_bit(error: float, dim: int) -> float:
-    """The least bits b of worst-case error a on the unit sphere: 2^b P(a, d) >= 1; 0 where a >= 1, ||x|| not counted."""
+    """The least bits b of worst-case error a on the unit sphere, ||x|| not sent: 2^b P(a, d) >= 1; 0 where a >= 1."""
     return 0.0 if error >= 1 else -cap_log2(error, dim) if error > 0 else math.inf
 
 
@@ -163,7 +163,8 @@ def ball(dim: int, draws: int, seed: int = 0) -> Floats:
     """Vectors uniform in the unit ball, shape (draws, dim)."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((draws, dim))
-    return x * (rng.random(draws) ** (1 / dim) / np.sqrt(np.square(x).sum(axis=1)))[:, None]
+    x *= (rng.random(draws) ** (1 / dim) / np.sqrt(np.square(x).sum(axis=1)))[:, None]
+    return x
 
 
 def measure(codec: Codec, dim: int = 256, draws: int = 100, seed: int = 0) -> Measured:

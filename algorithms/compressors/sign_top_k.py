@@ -55,6 +55,7 @@ class SignTopK(Kept, SignCode):
     float_bit: FloatBit = 32
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"k": 3}, {"fraction": 0.1}, {"k": 5, "float_bit": 64})
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
 
     def support(self, x: Array) -> Indices:
         """The T largest entries, ascending."""

@@ -145,6 +145,10 @@ class StochasticSparsification(SparseCompressor):
         {"budget": 3.5, "wire": "hybrid"},
         {"budget": 0.5, "float_bit": 64},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"budget": 25.0, "wire": "hybrid"},
+        {"budget": 100.0, "wire": "hybrid"},
+    )
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Draw, and append what was hit."""

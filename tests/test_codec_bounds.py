@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import pytest
 from algorithms.compressors import _limits
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter
+from benchmarks import codecs as page
 from netsim import _catalogue, registry
 from netsim.interfaces import Array, Key
 
@@ -229,3 +233,46 @@ def test_a_codec_that_cannot_be_measured_says_why(monkeypatch: pytest.MonkeyPatc
     text = _catalogue.description("identity")
     assert "  {}: identity: no vectors today" in text
     assert "entropy" in text
+
+
+# --- the page of the docs ------------------------------------------------------------------------------------
+
+
+def test_every_compressor_has_its_row(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All cells filled, speeds aside, and every setting in the second table and in the picture."""
+    monkeypatch.setattr(page, "VECTORS", 5)
+    monkeypatch.setattr(page, "speed", lambda *_: page.Speed(0.5, 0.25, 0.125))
+    assert page.main(["--out", str(tmp_path)]) == 0
+    text = (tmp_path / "compressors.md").read_text()
+    rows = [[c.strip() for c in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines() if line[:3] == "| `"]
+    first, second = ([row for row in rows if len(row) == n] for n in (9, 10))
+    assert [row[0] for row in first] == [f"`{name}`" for name in registry.names("compressor")]
+    for row in first:
+        assert all(row[:3]), row
+        assert "see there" not in row, f"{row[0]}: no paragraph Payload"
+        assert row[3] != "-" or row[0] == "`identity`", f"{row[0]}: no reference"
+        assert row[7:] == ["0.25", "0.5"]
+    assert len(second) == len(CODECS)
+    assert len(first) + len(second) == len(rows)
+    picture = ElementTree.parse(tmp_path / "compressors.svg").getroot()
+    texts = {node.text for node in picture.iter("{http://www.w3.org/2000/svg}text")}
+    assert texts >= set(registry.names("compressor"))
+
+
+def test_a_codec_that_fails_keeps_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    from algorithms.compressors.identity import Identity
+
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(Identity, "write", fail)
+    entry = page.entry("identity")
+    text = page.page([entry])
+    assert "- `identity`: ZeroDivisionError: by zero" in text
+    assert "ZeroDivisionError: by zero | - |" in text
+
+
+def test_numbers_of_entries_keep_their_share() -> None:
+    assert page.longer({"k": 32, "float_bit": 16, "inner": {"budget": 0.5}}) == {
+        "k": 125_000, "float_bit": 16, "inner": {"budget": 1953.125}
+    }  # fmt: skip

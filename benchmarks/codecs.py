@@ -161,10 +161,11 @@ def promise(codec: Any) -> str:
 
 
 def payload(cls: Any) -> str:
-    """The docstring's paragraph ``Payload: ...`` with the list that follows it, in one line."""
+    """The docstring's paragraphs with ``Payload: ...``, each with the list that follows it, in one line."""
     doc = inspect.getdoc(cls) or ""
-    found = re.search(r"^Payload\b(.*?)(?=\n\n(?!- )|\Z)", doc, re.MULTILINE | re.DOTALL)
-    return " ".join(found[1].lstrip(":, ").split()) if found else "see there"
+    paragraphs = re.findall(r"(?:\A|(?<=\n\n))(?!- ).*?(?=\n\n(?!- )|\Z)", doc, re.DOTALL)
+    found = [" ".join(p.split()) for p in paragraphs if re.search(r"\bPayload[:,]", p)]
+    return plain(" ".join(re.sub(r"^Payload[:,] ", "", p) for p in found)) or "see there"
 
 
 def paper(cls: Any) -> str:
@@ -178,10 +179,15 @@ def paper(cls: Any) -> str:
     return first[0] if first else first_sentence(text)
 
 
+def plain(text: str) -> str:
+    """Literals as Markdown writes them."""
+    return text.replace("``", "`")
+
+
 def first_sentence(text: str) -> str:
     """Up to the first full stop that ends a sentence, without it."""
     line = " ".join(text.partition("\n\n")[0].split())
-    return re.split(r"\.(?:\s|$)", line)[0]
+    return plain(re.split(r"\.(?:\s|$)", line)[0])
 
 
 # --- the page -------------------------------------------------------------------------------------------------

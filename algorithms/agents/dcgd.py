@@ -34,8 +34,8 @@ class Dcgd:
     compressor
         Of the workers' gradients; one that works per tensor gets the problem's layout.
     step_size
-        ``auto`` is 1 / ((1 + 2 w / M) max_m L_m), where a compressor that states no w counts as w = 0; a number; or a
-        step rule.
+        ``auto`` is 1 / ((1 + 2 w / M) max_m L_m), where a compressor that is biased or states no w counts as w = 0; a
+        number; or a step rule.
     model_bit
         Bits of a float in the broadcast.
 
@@ -71,8 +71,8 @@ class Dcgd:
 
     def smoothness(self, ctx: Context) -> float:
         """What ``auto`` divides by: (1 + 2 w / M) max_m L_m."""
-        workers = ctx.workers
-        w = self.compressor.bind(ctx.facts.layout).variance_bound(ctx.facts.dim) or 0.0
+        workers, codec = ctx.workers, self.compressor.bind(ctx.facts.layout)
+        w = (codec.variance_bound(ctx.facts.dim) or 0.0) if codec.is_unbiased else 0.0
         return (1.0 + 2.0 * w / len(workers)) * max(ctx.facts.node_smoothness(m) for m in workers)
 
 

@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 class Codec(Protocol):
     """What is measured of a compressor."""
 
+    @property
+    def is_unbiased(self) -> bool: ...
     def encode_keyed(self, x: Array, key: Key) -> Payload: ...
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array: ...
     def max_size_bytes(self, dim: int) -> int | None: ...
@@ -53,8 +55,8 @@ class Measured:
         bytes one by one does better; one that sees their order or meaning may, so it bounds the information in a
         payload (but for that in its length) from above, and no code from below.
     promise
-        What the codec states of its worst case: 1 - delta of a contraction, w / (1 + w) of an unbiased code, which is
-        the error of Q / (1 + w); None where it states nothing.
+        What the codec states of its worst case: 1 - delta of a contraction; of another code its w, but w / (1 + w)
+        where it is unbiased, which is the error of Q / (1 + w); None where it states nothing.
     most_bit
         The longest payload; None where there is no bound.
     least_bit
@@ -227,5 +229,6 @@ def _promise(codec: Codec, dim: int) -> tuple[float | None, float]:
         return 1 - delta, 0.0 if delta == 1 else covering_bit(1 - delta, dim)
     if w is not None:
         # A mean over the code's draws: the covering argument needs every draw, the average one does not.
-        return w / (1 + w), average_bit(w / (1 + w), dim) if w > 0 else 0.0
+        error = w / (1 + w) if codec.is_unbiased else w
+        return error, average_bit(error, dim) if error > 0 else 0.0
     return None, 0.0

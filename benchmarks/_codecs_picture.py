@@ -96,17 +96,26 @@ def _panel(name: str, mine: Sequence[Line], others: Sequence[Line]) -> Iterator[
     for i, line in enumerate(mine):
         colour, dash, marker = STYLES[i]
         places = list(_places(line))
-        path = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+        path = "M" + " L".join(f"{x:.1f} {y:.1f}" for x, y in _best(places))
         drawn = f' stroke-dasharray="{dash}"' if dash else ""
         column, row = i % 2, i // 2
         legend = 12 + column * PANEL[0] / 2, top + height + 50 + 17 * row
         yield f'<g class="c" fill="{colour}" stroke="{colour}"><title>{escape(line.name)}</title>'
-        if len(places) > 1:
+        if "L" in path:
             yield f'<path class="y" d="{path}"{drawn}/>'
         yield f'<path class="y" d="M{legend[0]} {legend[1]}h32"{drawn}/>'
         for x, y in [*places, (legend[0] + 16, legend[1])]:
             yield f'<g transform="translate({x:.1f} {y:.1f})">{MARKERS[marker]}</g>'
         yield f'</g><text x="{legend[0] + 40}" y="{legend[1] + 4}">{escape(line.name)}</text>'
+
+
+def _best(places: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    """Those of fewest bits for their error; lower on the page is less error."""
+    lowest = -math.inf
+    for x, y in places:
+        if y > lowest:
+            lowest = y
+            yield x, y
 
 
 def needed(error: float) -> float:

@@ -32,7 +32,7 @@ from netsim.interfaces import Key
 DIM, VECTORS, LAYOUT = 256, 200, ((16, 16),)
 LONG, LONG_LAYOUT = 10**6, ((1000, 1000),)
 # Whole numbers of entries are kept at the same share of the vector when it is long.
-ENTRIES = ("k", "budget")
+ENTRIES = ("k", "r", "budget")
 SLOW_S = 3.0  # a codec slower than this is timed once
 KEY = Key(1, 2)
 
@@ -42,6 +42,7 @@ class Setting:
     """One setting of a compressor and what was measured; `problem` says why not."""
 
     keys: Mapping[str, Any]
+    group: str
     measured: _limits.Measured | None
     problem: str = ""
 
@@ -99,13 +100,13 @@ def entry(name: str) -> Entry:
 def measured(keys: Mapping[str, Any], codec: Any) -> Setting:
     """Bits and error of one setting."""
     try:
-        return Setting(keys, _limits.measure(codec.bind(LAYOUT), DIM, VECTORS))
+        return Setting(keys, group(codec), _limits.measure(codec.bind(LAYOUT), DIM, VECTORS))
     except Exception as error:  # whatever a codec does, the others get their page
-        return Setting(keys, None, f"{type(error).__name__}: {error}")
+        return Setting(keys, group(codec), None, f"{type(error).__name__}: {error}")
 
 
 def group(codec: Any) -> str:
-    """Which panel of the picture a compressor belongs to."""
+    """Which panel of the picture a setting belongs to."""
     what = "some entries" if isinstance(codec, SparseCompressor) else "all entries"
     return f"{'Unbiased' if codec.is_unbiased else 'Biased'}, {what}"
 
@@ -151,12 +152,12 @@ def longer(keys: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def promise(codec: Any) -> str:
-    """Class and constant: the first sentence of the method that states it."""
+    """Class and constant: the first sentence of the method that states it, and its value."""
     said = ["unbiased"] if codec.is_unbiased else []
     for method in ("variance_bound", "contraction"):
-        own = getattr(type(codec), method)
-        if own is not getattr(BaseCompressor, method) and getattr(codec, method)(DIM) is not None:
-            said.append(first_sentence(inspect.getdoc(own) or ""))
+        own, value = getattr(type(codec), method), getattr(codec, method)(DIM)
+        if own is not getattr(BaseCompressor, method) and value is not None:
+            said.append(f"{first_sentence(inspect.getdoc(own) or '')} ({digits(value)})")
     return "; ".join(said) or "no constant"
 
 
@@ -197,13 +198,14 @@ HEAD = """\
 
 Made by `make codecs`; do not edit. `netsim describe NAME` says more of each, and `docs/design.md` what a payload is.
 
-- **Class and constant**: unbiased codes have E||Q - x||² ≤ w ||x||², contractions ||Q - x||² ≤ (1 - δ) ||x||².
+- **Class and constant**: unbiased codes have E||Q - x||² ≤ w ||x||², contractions ||Q - x||² ≤ (1 - δ) ||x||²;
+  in brackets at d = {dim}, for the first setting of the table below.
 - **Payload**: the exact formula of the docstring, in bits; lg n = ⌈log2 n⌉, FPP the bits of a float. Payloads end at a
   whole byte.
-- **Bits, D, above**: at d = {dim}, over {vectors} vectors uniform in the unit ball, for the first setting of the table
-  below. Bits are those of the payload per entry, D = E||cQ - x||² / E||x||² with the best constant c. No code has
-  D · 4^bits < 1; *above* says by how many bits per entry this one misses that. It is no judgement for gradients of
-  which few entries carry the norm: codes that choose their entries are made for those.
+- **Bits, D, above**: at d = {dim}, over {vectors} vectors uniform in the unit ball, for the same setting. Bits are
+  the payload's per entry, D = E||cQ - x||² / E||x||² with the best constant c. No code has D · 4^bits < 1; *above* says
+  by how many bits per entry this one misses that. It is no judgement for gradients of which few entries carry the
+  norm: codes that choose their entries are made for those.
 - **Encode, decode**: speed at d = 1e6 as a fraction of `memcpy` of the same float32 vector, one thread; numbers of
   entries are kept at their share of the vector.
 """
@@ -217,7 +219,9 @@ def page(entries: Sequence[Entry]) -> str:
     out.append(
         "\n## Bits against error\n\n![Bits an entry against error, and the bound](compressors.svg)\n\n"
         "Both axes are logarithmic in bits: an error stands at the bits that the bound asks for it, so that the bound\n"
-        "is straight, and how far to the right of it a code is, is the factor of bits that it spends beyond.\n"
+        "is straight, and how far to the right of it a code is, is the factor of bits that it spends beyond. Lines\n"
+        "join the settings of a compressor that no other of its settings beats; one with biased and unbiased settings\n"
+        "stands in two panels.\n"
     )
     out.append("## All settings\n\n" + SETTINGS)
     head = ("setting", "bits", "D of Q", "D of cQ", "D 4^bits", "above", "entropy", "promise", "most", "least")
@@ -295,8 +299,9 @@ def picture(entries: Sequence[Entry]) -> str:
     """Bits against error of every setting, as SVG."""
     lines = []
     for e in entries:
-        points = [(m.payload_bit / m.dim, m.best_error) for s in e.settings if (m := s.measured) is not None]
-        lines.append(Line(e.name, group(e.codec), tuple(sorted(points))))
+        for name in sorted({s.group for s in e.settings}):
+            mine = [s.measured for s in e.settings if s.group == name and s.measured is not None]
+            lines.append(Line(e.name, name, tuple(sorted((m.payload_bit / m.dim, m.best_error) for m in mine))))
     return _codecs_picture.draw(lines, DIM)
 
 

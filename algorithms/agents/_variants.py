@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -22,6 +23,14 @@ Variant: TypeAlias = Literal["sparsify", "sign", "stochastic"]
 Code: TypeAlias = TopK | SignTopK | StochasticSparsification
 
 GAIN_BIT = 32
+
+
+class Encoded(NamedTuple):
+    """A payload, the T that it carries (for SS in expectation), and its progress: alpha, beta or omega."""
+
+    payload: Payload
+    budget: float
+    gain: float
 
 
 @dataclass(frozen=True)
@@ -44,10 +53,7 @@ class BudgetCode:
 
     def at(self, budget: float) -> Code:
         """The compressor of this budget."""
-        if self.variant == "stochastic":
-            return StochasticSparsification(budget=float(budget), float_bit=self.float_bit)
-        kinds: dict[str, Callable[..., Code]] = {"sparsify": TopK, "sign": SignTopK}
-        return kinds[self.variant](k=max(int(budget), 1), float_bit=self.float_bit)
+        return _compressor(self.variant, float(budget), self.float_bit)
 
     def size(self, dim: int) -> CodeSize:
         """Bits of a message as a function of T."""
@@ -55,40 +61,39 @@ class BudgetCode:
         extra = GAIN_BIT if self.with_gain else 0
         return CodeSize(size.paper0_bit + extra, size.entry_bit, size.count_bit)
 
-    def encode(
-        self, g: Array, budget: float, rng: np.random.Generator, gain: float | None = None
-    ) -> tuple[Payload, float]:
-        """The payload of Q_T(g), and its progress: alpha, beta or omega.
+    def encode(self, g: Array, budget: float, rng: np.random.Generator, gain: float | None = None) -> Encoded:
+        """Q_T(g).
 
         Parameters
         ----------
         g
             Shape (d,).
         budget
-            T; 0 for a zero vector.
+            T; more than there are nonzeros means all of them, where `gain` is None.
         rng
             The sender's stream.
         gain
             The progress where the caller knows it.
         """
         if gain is None and self.variant == "stochastic":
+            budget = min(budget, float(np.count_nonzero(g)))
             gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
         payload = self.at(max(budget, 1e-9)).encode(g, rng)
         if gain is None:
-            gain = self._kept_progress(g, payload)
+            budget, gain = self._kept(g, payload)
         if not self.with_gain:
-            return payload, gain
-        data = payload.data + np.float32(gain).tobytes()
-        return Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, payload.value_bit + GAIN_BIT), gain
+            return Encoded(payload, budget, gain)
+        data, value_bit = payload.data + np.float32(gain).tobytes(), payload.value_bit + GAIN_BIT
+        return Encoded(Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, value_bit), budget, gain)
 
-    def _kept_progress(self, g: Array, payload: Payload) -> float:
-        """alpha or beta from the coordinates that the payload names, in O(T) beside ||g||."""
+    def _kept(self, g: Array, payload: Payload) -> tuple[float, float]:
+        """T, and alpha or beta, from the coordinates that the payload names, in O(T) beside ||g||."""
         indices, _ = self.at(1).read_entries(BitReader(payload.data), g.size)
         if not indices.size:
-            return 0.0
+            return 0.0, 0.0
         kept = np.abs(g[indices])
         part = float(kept.sum()) ** 2 / kept.size if self.variant == "sign" else float(np.dot(kept, kept))
-        return part / float(np.dot(g, g))
+        return float(kept.size), part / float(np.dot(g, g))
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None:
         """acc += scale * decoded."""
@@ -97,6 +102,14 @@ class BudgetCode:
     def gain(self, data: bytes) -> float:
         """omega(T) of a payload that carries it."""
         return float(np.frombuffer(data[-GAIN_BIT // 8 :], np.float32)[0])
+
+
+@lru_cache(maxsize=256)
+def _compressor(variant: Variant, budget: float, float_bit: FloatBit) -> Code:
+    if variant == "stochastic":
+        return StochasticSparsification(budget=budget, float_bit=float_bit)
+    kinds: dict[str, Callable[..., Code]] = {"sparsify": TopK, "sign": SignTopK}
+    return kinds[variant](k=max(int(budget), 1), float_bit=float_bit)
 
 
 class VariantServer(AveragingServer):

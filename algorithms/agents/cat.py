@@ -140,9 +140,9 @@ class CatWorker:
             x = _without_budget(model.data) if shared else model.data
             g = await Gradient(at=self.model.decode(x, self.ctx.facts.dim))
             choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
-            budget = min(told, float(np.count_nonzero(g))) if told else choice.budget
             gain = None if told else choice.progress
-            upload, gain = self.code.encode(g, budget, self.ctx.rng(), gain)  # Step 2
+            upload, budget, gain = self.code.encode(g, told or choice.budget, self.ctx.rng(), gain)  # Step 2
+            del g  # the next worker's gradient takes its memory, which is in cache
             await Report(model.round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, _with_budget(upload, choice.budget) if shared else upload, model.round)
 

@@ -78,8 +78,8 @@ class FixedBudgetWorker:
         while True:
             round, x = await receive_model(self.model, self.ctx.facts.dim)
             g = await Gradient(at=x)
-            budget = float(min(self.budget, int(np.count_nonzero(g))))
-            upload, gain = self.code.encode(g, budget, self.ctx.rng())
+            upload, budget, gain = self.code.encode(g, float(self.budget), self.ctx.rng())
+            del g  # the next worker's gradient takes its memory, which is in cache
             await Report(round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, upload, round)
 

@@ -53,5 +53,5 @@ class GdWorker:
     async def run(self) -> None:
         while True:
             round, x = await receive_model(self.model, self.ctx.facts.dim)
-            g = await Gradient(at=x)
-            await Send(self.ctx.server, self.code.encode(g, self.ctx.rng()), round)
+            upload = self.code.encode(await Gradient(at=x), self.ctx.rng())
+            await Send(self.ctx.server, upload, round)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
@@ -10,14 +10,13 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from algorithms.agents._star import AveragingServer, FloatBit, StepSize, step_rule
-from algorithms.compressors._bits import BitReader
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.sign_top_k import SignTopK
 from algorithms.compressors.stochastic_sparsification import StochasticSparsification
 from algorithms.compressors.top_k import TopK
 from algorithms.tuners.tune import progress
-from netsim.interfaces import Array, Context, Payload
+from netsim.interfaces import Array, Context, Indices, Payload
 
 Variant: TypeAlias = Literal["sparsify", "sign", "stochastic"]
 Code: TypeAlias = TopK | SignTopK | StochasticSparsification
@@ -53,7 +52,9 @@ class BudgetCode:
 
     def at(self, budget: float) -> Code:
         """The compressor of this budget."""
-        return _compressor(self.variant, float(budget), self.float_bit)
+        if self.variant == "stochastic":
+            return StochasticSparsification(budget=float(budget), float_bit=self.float_bit)
+        return _keeping(self.variant, max(int(budget), 1), self.float_bit)
 
     def size(self, dim: int) -> CodeSize:
         """Bits of a message as a function of T."""
@@ -69,31 +70,33 @@ class BudgetCode:
         g
             Shape (d,).
         budget
-            T; more than there are nonzeros means all of them, where `gain` is None.
+            T; more than there are nonzeros means all of them.
         rng
             The sender's stream.
         gain
             The progress where the caller knows it.
         """
-        if gain is None and self.variant == "stochastic":
-            budget = min(budget, float(np.count_nonzero(g)))
-            gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
-        payload = self.at(max(budget, 1e-9)).encode(g, rng)
-        if gain is None:
-            budget, gain = self._kept(g, payload)
+        if self.variant == "stochastic":
+            if gain is None:
+                budget = min(budget, float(np.count_nonzero(g)))
+                gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
+            payload = self.at(max(budget, 1e-9)).encode(g, rng)
+        else:
+            payload, kept = _keeping(self.variant, max(int(budget), 1), self.float_bit).encode_kept(g, rng)
+            budget = float(kept.size)
+            gain = self._progress(g, kept) if gain is None else gain
         if not self.with_gain:
             return Encoded(payload, budget, gain)
         data, value_bit = payload.data + np.float32(gain).tobytes(), payload.value_bit + GAIN_BIT
         return Encoded(Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, value_bit), budget, gain)
 
-    def _kept(self, g: Array, payload: Payload) -> tuple[float, float]:
-        """T, and alpha or beta, from the coordinates that the payload names, in O(T) beside ||g||."""
-        indices, _ = self.at(1).read_entries(BitReader(payload.data), g.size)
+    def _progress(self, g: Array, indices: Indices) -> float:
+        """alpha or beta of what is kept, in O(T) beside ||g||."""
         if not indices.size:
-            return 0.0, 0.0
+            return 0.0
         kept = np.abs(g[indices])
         part = float(kept.sum()) ** 2 / kept.size if self.variant == "sign" else float(np.dot(kept, kept))
-        return float(kept.size), part / float(np.dot(g, g))
+        return part / float(np.dot(g, g))
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None:
         """acc += scale * decoded."""
@@ -105,11 +108,8 @@ class BudgetCode:
 
 
 @lru_cache(maxsize=256)
-def _compressor(variant: Variant, budget: float, float_bit: FloatBit) -> Code:
-    if variant == "stochastic":
-        return StochasticSparsification(budget=budget, float_bit=float_bit)
-    kinds: dict[str, Callable[..., Code]] = {"sparsify": TopK, "sign": SignTopK}
-    return kinds[variant](k=max(int(budget), 1), float_bit=float_bit)
+def _keeping(variant: Literal["sparsify", "sign"], k: int, float_bit: FloatBit) -> TopK | SignTopK:
+    return TopK(k=k, float_bit=float_bit) if variant == "sparsify" else SignTopK(k=k, float_bit=float_bit)
 
 
 class VariantServer(AveragingServer):

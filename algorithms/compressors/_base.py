@@ -71,12 +71,11 @@ class BaseCompressor(ABC):
         EncodeError
             If `x` is no such vector, holds NaN or infinity, or a number beyond what the code's floats reach.
         """
-        vector = self._vector(x)
+        vector = self.vector(x)
         key = draw_key(rng)
         self.check(vector)
         out = BitWriter()
-        bits = self.write(vector, key, out)
-        return Payload(out.getvalue(), float(bits.paper_bit), float(bits.index_bit), float(bits.value_bit))
+        return sealed(out, self.write(vector, key, out))
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
         """The vector that `data` stands for, float64, shape (dim,).
@@ -183,7 +182,8 @@ class BaseCompressor(ABC):
             place = first + i if indices is None else indices[i]
             raise EncodeError(f"{self.name}: {what} {place} must be finite. Got {values[i]}.")
 
-    def _vector(self, x: Array) -> Array:
+    def vector(self, x: Array) -> Array:
+        """`x` as `write` wants it, or an EncodeError."""
         vector = np.asarray(x)
         if vector.ndim != 1 or vector.size == 0:
             raise EncodeError(f"{self.name}: a vector of one entry or more is needed. Got shape {vector.shape}.")
@@ -194,10 +194,15 @@ class BaseCompressor(ABC):
         return np.ascontiguousarray(vector)
 
 
+def sealed(out: BitWriter, bits: PaperBits) -> Payload:
+    """The payload of what was written."""
+    return Payload(out.getvalue(), float(bits.paper_bit), float(bits.index_bit), float(bits.value_bit))
+
+
 def draw_key(rng: np.random.Generator) -> Key:
     """Two 64-bit words of the stream, as a Philox key and upper half of the counter."""
-    key, counter = rng.integers(0, 2**64, size=2, dtype=np.uint64)
-    return Key(int(key), int(counter))
+    words = rng.bit_generator.random_raw(2)
+    return Key(int(words[0]), int(words[1]))
 
 
 def squared_norm(x: Array, scale: float = 1.0) -> float:

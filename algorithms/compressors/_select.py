@@ -87,13 +87,14 @@ def _safe_threshold(keys: Keys, k: int, compiled: bool) -> tuple[int, int]:
     size = keys.size
     if size < _SAMPLED_FROM:
         return _SMALLEST, size
-    sample = _without_sign(keys[_sample_places(size)])
-    share = sample.size / size
+    places = _sample_places(size)
+    share = places.size / size
     rank = math.ceil(share * k + 4 * math.sqrt(share * k) + 4)
-    sample = sample[sample != 0]
-    if rank >= sample.size:
-        return _SMALLEST, size
-    return _kth_largest(sample, rank, compiled), min(size, int(2 * rank / share) + 4096)
+    if compiled:
+        threshold = int(_kernels().sampled(keys, places, _MASKS[keys.itemsize], rank))
+    else:
+        threshold = _sampled(keys, places, rank)
+    return threshold, size if threshold == _SMALLEST else min(size, int(2 * rank / share) + 4096)
 
 
 @lru_cache(maxsize=8)
@@ -103,6 +104,13 @@ def _sample_places(size: int) -> Indices:
     stride = size // count
     hashed = (np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
     return np.arange(count) * stride + ((hashed * np.uint64(stride)) >> np.uint64(32)).astype(np.int64)
+
+
+def _sampled(keys: Keys, places: Indices, rank: int) -> int:
+    """The magnitude of that rank among the nonzeros at some places; the smallest there is where they are too few."""
+    sample = _without_sign(keys[places])
+    sample = sample[sample != 0]
+    return _SMALLEST if rank >= sample.size else _kth_largest(sample, rank)
 
 
 def _collect(keys: Keys, threshold: int, capacity: int) -> Candidates:
@@ -126,14 +134,12 @@ def _choose(candidates: Candidates, k: int, compiled: bool) -> Indices:
         chosen: Indices = np.empty(k, np.int64)
         _kernels().choose(found, magnitudes, chosen)
         return chosen
-    kth = _kth_largest(magnitudes, k, compiled)
+    kth = _kth_largest(magnitudes, k)
     kept = magnitudes > kth
     ties = k - int(np.count_nonzero(kept))
     kept[np.flatnonzero(magnitudes == kth)[:ties]] = True
     return found[kept]
 
 
-def _kth_largest(magnitudes: Keys, k: int, compiled: bool) -> int:
-    if compiled:
-        return int(_kernels().kth_largest(magnitudes, k))
+def _kth_largest(magnitudes: Keys, k: int) -> int:
     return int(np.partition(magnitudes, magnitudes.size - k)[magnitudes.size - k])

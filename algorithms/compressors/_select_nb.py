@@ -131,6 +131,28 @@ def kth_largest(keys: Any, k: int) -> Any:
 
 
 @njit(cache=True)
+def sampled(keys: Any, places: Any, mask: Any, rank: int) -> Any:
+    """The magnitude of that rank among the nonzeros at `places`; 1, the smallest there is, where they are too few.
+
+    Parameters
+    ----------
+    keys
+        uint32 or uint64, shape (d,), C-contiguous.
+    places
+        int64, shape (n,).
+    mask
+        A scalar of the type of the keys: all bits but the sign.
+    rank
+        1 or more.
+    """
+    sample, size = np.empty(places.size, keys.dtype), 0
+    for i in range(places.size):
+        sample[size] = keys[places[i]] & mask
+        size += int(sample[size] != 0)
+    return kth_largest(sample[:size], rank) if rank < size else 1
+
+
+@njit(cache=True)
 def choose(found: Any, magnitudes: Any, chosen: Any) -> None:
     """Fill `chosen` with the places of the largest magnitudes, in the order of `found`, ties to the first of them.
 

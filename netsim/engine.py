@@ -8,7 +8,7 @@ nothing is runnable; only then is a ``Receive(take="all")`` answered and time go
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
@@ -127,7 +127,7 @@ class Engine:
         self._env = simpy.Environment()
         self._answers: dict[NodeId, object] = {}
         self._requests: dict[NodeId, GradientRequest] = {}
-        self._gradients: dict[NodeId, Any] = {}
+        self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
         self._transfers: dict[tuple[int, int], _Flight] = {}
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
@@ -326,9 +326,10 @@ class Engine:
             # All that are pending: their inputs are fixed, and one call serves them.
             pending = sorted(self._requests)
             gradients = self.world.problem.gradients([self._requests[n] for n in pending])
-            self._gradients |= zip(pending, gradients, strict=True)
+            self._gradients |= {n: (gradients, i) for i, n in enumerate(pending)}
             self._requests.clear()
-        return self._gradients.pop(node)
+        gradients, i = self._gradients.pop(node)
+        return gradients[i]
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = GradientRequest(actor.node, command.at, command.batch)

@@ -240,8 +240,8 @@ MUTANTS = (
     _mutant(
         "l2 is left out of the gradient",
         f"{_PROBLEMS}/logistic_regression.py",
-        "self._rows.combine(block, factors[ends[i] : ends[i + 1]], w, self._l2)",
-        "self._rows.combine(block, factors[ends[i] : ends[i + 1]], w, 0.0)",
+        "self._rows.combine(block, factors, w, self._l2)",
+        "self._rows.combine(block, factors, w, 0.0)",
         "problems.py::test_gradients_are_the_slope_of_values",
     ),
     _mutant(

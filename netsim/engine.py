@@ -134,7 +134,7 @@ class Engine:
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
         self._running = {self.world.server} if self.world.is_star else set(self.world.workers)
-        self._is_settled = [False] * len(self.world.media)  # whether a medium stands at `now_ns` with nothing new
+        self._unsettled = set(range(len(self.world.media)))  # media not yet at `now_ns`, or with something new
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
         self._phases = _Phases()
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
@@ -157,7 +157,7 @@ class Engine:
                     self.now_ns = limit_ns
                     break
                 self.now_ns = at_ns
-                self._is_settled = [False] * len(self._is_settled)
+                self._unsettled = set(range(len(self.world.media)))
                 self._settle()
         finally:
             for actor in self.actors.values():
@@ -180,7 +180,8 @@ class Engine:
         while not self.stopped:
             while self._env.peek() == self.now_ns:
                 self._env.step()
-            self._deliver()
+            if self._unsettled:
+                self._deliver()
             if not self._answers and self._env.peek() != self.now_ns:
                 self._answer_all()
                 if not self._answers:
@@ -195,22 +196,20 @@ class Engine:
 
     def _deliver(self) -> None:
         arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
-        for index, medium in enumerate(self.world.media):
-            if not self._is_settled[index]:
-                self._is_settled[index] = True
-                arrived += [(d.dst, d.src, d.transfer, index, d) for d in medium.advance(self.now_ns)]
-        if not arrived:
-            return
-        arrived.sort(key=lambda a: a[:4])
-        for *_, index, delivery in arrived:
-            self._book(self._transfers[index, delivery.transfer].transfer, delivery)
-        for *_, index, delivery in arrived:
-            flight = self._transfers[index, delivery.transfer]
+        for index in sorted(self._unsettled):
+            arrived += [(d.dst, d.src, d.transfer, index, d) for d in self.world.media[index].advance(self.now_ns)]
+        self._unsettled.clear()
+        if len(arrived) > 1:
+            arrived.sort(key=lambda a: a[:4])
+        for _, _, handle, index, delivery in arrived:
+            self._book(self._transfers[index, handle].transfer, delivery)
+        for dst, _, handle, index, delivery in arrived:
+            flight = self._transfers[index, handle]
             flight.destinations -= 1
             if not flight.destinations:
-                del self._transfers[index, delivery.transfer]
+                del self._transfers[index, handle]
             if delivery.ok:
-                self._hand_over(flight.transfer, delivery.dst)
+                self._hand_over(flight.transfer, dst)
         for node in sorted({a[0] for a in arrived}):
             self._try_receive(self.actors[node])
 
@@ -288,7 +287,7 @@ class Engine:
             by_medium.setdefault(self.world.medium_of(transfer.src, node), []).append(node)
         for index, nodes in sorted(by_medium.items()):
             handle = self.world.media[index].submit(self.now_ns, transfer.src, tuple(nodes), size_bytes)
-            self._is_settled[index] = False
+            self._unsettled.add(index)
             self._transfers[index, handle] = _Flight(transfer, len(nodes))
             for node in nodes:
                 direction = self.world.direction_of(transfer.src, node)

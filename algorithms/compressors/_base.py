@@ -160,10 +160,10 @@ class BaseCompressor(ABC):
         EncodeError
             If one of them is not finite or beyond that type.
         """
-        self.require_finite(values, indices, what)
         with np.errstate(over="ignore", under="ignore"):
             floats: Array = values.astype(FLOATS[float_bit], copy=False)
-        if floats.dtype.itemsize < values.dtype.itemsize and np.isinf(floats).any():
+        if not np.isfinite(floats).all():
+            self.require_finite(values, indices, what)
             i = int(np.argmax(np.isinf(floats)))
             limit = np.finfo(FLOATS[float_bit]).max
             place = f"{what} {i if indices is None else indices[i]}"

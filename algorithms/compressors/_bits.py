@@ -22,7 +22,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 
 FLOATS: dict[int, type[np.floating[Any]]] = {64: np.float64, 32: np.float32, 16: np.float16}
 COMPILED_FROM = 8192  # values; below, compiling or loading a kernel costs more than it saves
-_LOADED_FROM = 64  # where numba is there already
+_LOADED_PART = 128  # numba once there, a kernel pays from this part of it on
 
 _UINTS: dict[int, type[np.unsignedinteger[Any]]] = {64: np.uint64, 32: np.uint32, 16: np.uint16}
 
@@ -248,7 +248,8 @@ class BitReader:
 
 
 def _compiled(count: int) -> bool:
-    return count >= COMPILED_FROM or (count >= _LOADED_FROM and "numba" in sys.modules)
+    """Whether the kernels are used for so many values."""
+    return count >= (COMPILED_FROM // _LOADED_PART if "numba" in sys.modules else COMPILED_FROM)
 
 
 def _windows(padded: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], width: int) -> Words:

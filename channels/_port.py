@@ -236,8 +236,8 @@ class SharedPort:
     def advance(self, to_ns: int) -> list[Done]:
         """Messages that leave up to and at `to_ns`."""
         out = list[Done]()
-        if self._ahead is None and self._now:
-            # Nothing was looked at beyond the present, so the present itself moves.
+        if self._ahead is None and self._now and self._now.free_ns < to_ns:
+            # Nothing was looked at beyond the present, so the present itself moves; what is to come leaves later.
             self._done.extend(self._now.run(to_ns))
         while self._done and self._done[0].at_ns <= to_ns:
             out.append(self._done.popleft())

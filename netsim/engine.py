@@ -7,7 +7,8 @@ nothing is runnable; only then is a ``Receive(take="all")`` answered and time go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
@@ -125,13 +126,15 @@ class Engine:
         self.stopped = False
         self._env = simpy.Environment()
         self._answers: dict[NodeId, object] = {}
-        self._requests: dict[NodeId, Gradient] = {}
-        self._gradients: dict[NodeId, Any] = {}
+        self._requests: dict[NodeId, GradientRequest] = {}
+        self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
         self._transfers: dict[tuple[int, int], _Flight] = {}
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
+        self._running = {self.world.server} if self.world.is_star else set(self.world.workers)
+        self._unsettled = set(range(len(self.world.media)))  # media not yet at `now_ns`, or with something new
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
         self._phases = _Phases()
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
@@ -148,12 +151,13 @@ class Engine:
             self._settle()
             while not self.stopped:
                 at_ns = self._next_ns()
-                if at_ns is None or self._is_over():
+                if at_ns is None or not self._running:
                     break
                 if limit_ns is not None and at_ns > limit_ns:
                     self.now_ns = limit_ns
                     break
                 self.now_ns = at_ns
+                self._unsettled = set(range(len(self.world.media)))
                 self._settle()
         finally:
             for actor in self.actors.values():
@@ -163,10 +167,9 @@ class Engine:
     # --- time ------------------------------------------------------------------------------------
 
     def _next_ns(self) -> int | None:
-        times = [t for m in self.world.media if (t := m.next_event_ns()) is not None]
-        if self._env.peek() != float("inf"):
-            times.append(int(self._env.peek()))
-        return max(min(times), self.now_ns) if times else None
+        times: list[float] = [t for m in self.world.media if (t := m.next_event_ns()) is not None]
+        at_ns = min((*times, self._env.peek()))
+        return None if at_ns == math.inf else max(int(at_ns), self.now_ns)
 
     def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
         timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
@@ -177,7 +180,8 @@ class Engine:
         while not self.stopped:
             while self._env.peek() == self.now_ns:
                 self._env.step()
-            self._deliver()
+            if self._unsettled:
+                self._deliver()
             if not self._answers and self._env.peek() != self.now_ns:
                 self._answer_all()
                 if not self._answers:
@@ -188,28 +192,24 @@ class Engine:
                 if self.stopped:
                     return
 
-    def _is_over(self) -> bool:
-        last = [self.world.server] if self.world.is_star else self.world.workers
-        return all(self.actors[node].finished for node in last)
-
     # --- deliveries --------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
-        arrived = [
-            (d.dst, d.src, d.transfer, i, d)
-            for i, medium in enumerate(self.world.media)
-            for d in medium.advance(self.now_ns)
-        ]
-        arrived.sort(key=lambda a: a[:4])
-        for *_, index, delivery in arrived:
-            self._book(self._transfers[index, delivery.transfer].transfer, delivery)
-        for *_, index, delivery in arrived:
-            flight = self._transfers[index, delivery.transfer]
+        arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
+        for index in sorted(self._unsettled):
+            arrived += [(d.dst, d.src, d.transfer, index, d) for d in self.world.media[index].advance(self.now_ns)]
+        self._unsettled.clear()
+        if len(arrived) > 1:
+            arrived.sort(key=lambda a: a[:4])
+        for _, _, handle, index, delivery in arrived:
+            self._book(self._transfers[index, handle].transfer, delivery)
+        for dst, _, handle, index, delivery in arrived:
+            flight = self._transfers[index, handle]
             flight.destinations -= 1
             if not flight.destinations:
-                del self._transfers[index, delivery.transfer]
+                del self._transfers[index, handle]
             if delivery.ok:
-                self._hand_over(flight.transfer, delivery.dst)
+                self._hand_over(flight.transfer, dst)
         for node in sorted({a[0] for a in arrived}):
             self._try_receive(self.actors[node])
 
@@ -224,10 +224,11 @@ class Engine:
         direction = self.world.direction_of(transfer.src, delivery.dst)
         self.recorder.book(direction, transfer, delivery)
         self._phases.end(*_phase(direction, transfer.src, delivery.dst), self.now_ns)
-        if delivery.ok:
+        models = self.world.contexts[transfer.src].live_costs(delivery.dst)
+        if models and delivery.ok:
             facts = {"s": delivery.service_s, "j": delivery.energy_j, "bit": 8.0 * delivery.wire_bytes}
             facts["packet"] = float(delivery.packets)
-            for model in self.world.contexts[transfer.src].live_costs(delivery.dst):
+            for model in models:
                 if model.quantity in facts:
                     model.observe(8.0 * delivery.size_bytes, facts[model.quantity])
 
@@ -257,6 +258,7 @@ class Engine:
         while True:
             command = actor.resume(answer)
             if command is None:
+                self._running.discard(actor.node)
                 return
             handler = self._handlers.get(type(command))
             if handler is None:
@@ -280,15 +282,16 @@ class Engine:
                 self._try_receive(self.actors[dst])
 
     def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
-        nodes = _nodes(to)
-        for index in range(len(self.world.media)):
-            dst = tuple(n for n in nodes if self.world.medium_of(transfer.src, n) == index)
-            if dst:
-                handle = self.world.media[index].submit(self.now_ns, transfer.src, dst, size_bytes)
-                self._transfers[index, handle] = _Flight(transfer, len(dst))
-                for node in dst:
-                    direction = self.world.direction_of(transfer.src, node)
-                    self._phases.begin(*_phase(direction, transfer.src, node), self.now_ns)
+        by_medium: dict[int, list[NodeId]] = {}
+        for node in _nodes(to):
+            by_medium.setdefault(self.world.medium_of(transfer.src, node), []).append(node)
+        for index, nodes in sorted(by_medium.items()):
+            handle = self.world.media[index].submit(self.now_ns, transfer.src, tuple(nodes), size_bytes)
+            self._unsettled.add(index)
+            self._transfers[index, handle] = _Flight(transfer, len(nodes))
+            for node in nodes:
+                direction = self.world.direction_of(transfer.src, node)
+                self._phases.begin(*_phase(direction, transfer.src, node), self.now_ns)
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
@@ -313,25 +316,24 @@ class Engine:
         batch = command.batch
         if batch is None:
             batch = self.world.problem.draw_batch(actor.node, self.world.contexts[actor.node].rng("data"))
-        request = GradientRequest(actor.node, command.at, batch)
-        self._requests[actor.node] = Gradient(command.at, batch)
-        flop = self.world.problem.gradient_flop(request)
-        self._work(actor, self._duration_ns(actor, flop), lambda: self._gradient_due(actor.node))
+        request = self._requests[actor.node] = GradientRequest(actor.node, command.at, batch)
+        self._work(actor, self._duration_ns(request), lambda: self._gradient_due(actor.node))
         return _BLOCKED
 
     def _gradient_due(self, node: NodeId) -> object:
         if node not in self._gradients:
             # All that are pending: their inputs are fixed, and one call serves them.
             pending = sorted(self._requests)
-            requests = [GradientRequest(n, self._requests[n].at, self._requests[n].batch) for n in pending]
-            self._gradients |= zip(pending, self.world.problem.gradients(requests), strict=True)
+            gradients = self.world.problem.gradients([self._requests[n] for n in pending])
+            self._gradients |= {n: (gradients, i) for i, n in enumerate(pending)}
             self._requests.clear()
-        return self._gradients.pop(node)
+        gradients, i = self._gradients.pop(node)
+        return gradients[i]
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = GradientRequest(actor.node, command.at, command.batch)
-        flop = self.world.problem.gradient_flop(request) / 2  # a value is the forward half
-        duration_ns = self._duration_ns(actor, flop)
+        # A value is the forward half.
+        duration_ns = self._duration_ns(request, share=0.5)
         self._work(actor, duration_ns, lambda: self.world.problem.values([request])[0])
         return _BLOCKED
 
@@ -361,15 +363,16 @@ class Engine:
 
         self._after(duration_ns, done)
 
-    def _duration_ns(self, actor: Actor, flop: float) -> int:
+    def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
+        """Of a gradient, or of a share of its operations; a measured time is the same for both."""
         compute = self.world.scenario.compute
         if compute.flop_per_s is not None and compute.gradient_s == 0.0:
-            return seconds_to_ns(flop / compute.flop_per_s)
+            return seconds_to_ns(share * self.world.problem.gradient_flop(request) / compute.flop_per_s)
         time = compute.gradient_s
         if isinstance(time, tuple):
-            time = time[actor.node]
+            time = time[request.node]
         if isinstance(time, Distribution):
-            return seconds_to_ns(time.sample(self.world.contexts[actor.node].rng("compute")))
+            return seconds_to_ns(time.sample(self.world.contexts[request.node].rng("compute")))
         return seconds_to_ns(time)
 
     # --- the end ---------------------------------------------------------------------------------------
@@ -389,7 +392,7 @@ class Engine:
             sentence = f"ended {at}: all rounds done"
         elif limit_ns is not None and self.now_ns >= limit_ns:
             sentence = f"ended {at}: simulated time is up"
-        elif self._is_over():
+        elif not self._running:
             sentence = f"ended {at}: the agents returned"
         else:
             waiting = [a.says(server) for a in self.actors.values() if a.waiting is not None]

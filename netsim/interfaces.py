@@ -390,7 +390,10 @@ class Problem(Protocol):
         """The node's next minibatch; None where it uses all its samples."""
 
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
-        """One gradient a request; bits do not depend on which requests share a call."""
+        """One gradient a request; bits do not depend on which requests share a call.
+
+        The sequence may make each one only when it is asked for, so it is asked once.
+        """
 
     def values(self, requests: Sequence[GradientRequest]) -> Sequence[float]: ...
     def loss(self, w: Array) -> float: ...

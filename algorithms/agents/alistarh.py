@@ -64,6 +64,7 @@ class AlistarhWorker:
             g = await Gradient(at=x)
             await codec_work(self.ctx, self.code.encode_flop, dim)
             upload = self.code.encode(g, self.ctx.rng())
+            del g  # the next worker's gradient takes its memory, which is in cache
             # Values are one 32-bit scale and a sign per kept coordinate.
             await Report(round + 1, metrics={"budget": max(upload.value_bit - 32.0, 0.0)})
             await Send(self.ctx.server, upload, round)

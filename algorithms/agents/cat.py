@@ -141,10 +141,10 @@ class CatWorker:
             await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=self.model.decode(x, dim))
             choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
-            budget = min(told, float(np.count_nonzero(g))) if told else choice.budget
             gain = None if told else choice.progress
+            upload, budget, gain = self.code.encode(g, told or choice.budget, self.ctx.rng(), gain)  # Step 2
+            del g  # the next worker's gradient takes its memory, which is in cache
             await codec_work(self.ctx, self.code.encode_flop, dim, budget)
-            upload, gain = self.code.encode(g, budget, self.ctx.rng(), gain)  # Step 2
             await Report(model.round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, _with_budget(upload, choice.budget) if shared else upload, model.round)
 

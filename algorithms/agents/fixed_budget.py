@@ -80,9 +80,9 @@ class FixedBudgetWorker:
             round, x = await receive_model(self.model, dim)
             await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
-            budget = float(min(self.budget, int(np.count_nonzero(g))))
+            upload, budget, gain = self.code.encode(g, float(self.budget), self.ctx.rng())
+            del g  # the next worker's gradient takes its memory, which is in cache
             await codec_work(self.ctx, self.code.encode_flop, dim, budget)
-            upload, gain = self.code.encode(g, budget, self.ctx.rng())
             await Report(round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, upload, round)
 

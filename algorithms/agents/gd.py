@@ -55,6 +55,6 @@ class GdWorker:
         while True:
             round, x = await receive_model(self.model, dim)
             await codec_work(self.ctx, self.model.decode_flop, dim)
-            g = await Gradient(at=x)
+            upload = self.code.encode(await Gradient(at=x), self.ctx.rng())
             await codec_work(self.ctx, self.code.encode_flop, dim)
-            await Send(self.ctx.server, self.code.encode(g, self.ctx.rng()), round)
+            await Send(self.ctx.server, upload, round)

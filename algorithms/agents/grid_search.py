@@ -148,9 +148,9 @@ class GridSearchWorker:
                 continue
             g = await Gradient(at=self.model.decode(message.data[:-BUDGET_BYTES], dim))
             told = int(np.frombuffer(message.data[-BUDGET_BYTES:], np.uint32)[0])
-            budget = float(min(told, int(np.count_nonzero(g))))
+            upload, budget, _ = self.code.encode(g, float(told), self.ctx.rng())
+            del g  # the next worker's gradient takes its memory, which is in cache
             await codec_work(self.ctx, self.code.encode_flop, dim, budget)
-            upload, _ = self.code.encode(g, budget, self.ctx.rng())
             await Send(self.ctx.server, upload, message.round)
 
 

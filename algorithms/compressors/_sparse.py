@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
+from algorithms.compressors._base import BaseCompressor, PaperBits, draw_key, sealed
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
 from algorithms.compressors._indices import (
     IndexCode,
@@ -23,7 +23,7 @@ from algorithms.compressors._indices import (
 from algorithms.compressors._sizes import CodeSize, lg
 from netsim.errors import ConfigError, DecodeError, Fault
 from netsim.fields import Fraction, PositiveInt
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Indices, Key, Payload
 
 Floats = npt.NDArray[np.float64]
 
@@ -76,7 +76,33 @@ class SparseCompressor(BaseCompressor):
         acc[indices] += scale * values
 
 
-class ValueCode(SparseCompressor):
+class SupportCode(SparseCompressor):
+    """A code that first chooses coordinates and then writes what stands there."""
+
+    @abstractmethod
+    def support(self, x: Array) -> Indices:
+        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
+
+    @abstractmethod
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
+        """Append the entries of `x` at `support`."""
+
+    def check(self, x: Array) -> None:
+        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
+
+    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+        """Append the entries of the support."""
+        return self.write_support(x, self.support(x), out)
+
+    def encode_kept(self, x: Array, rng: np.random.Generator) -> tuple[Payload, Indices]:
+        """What `encode` makes of `x`, and the coordinates that it names."""
+        vector = self.vector(x)
+        draw_key(rng)
+        support, out = self.support(vector), BitWriter()
+        return sealed(out, self.write_support(vector, support, out)), support
+
+
+class ValueCode(SupportCode):
     """Kept coordinates as floats: count, indices, values.
 
     Payload: lg(d+1) + T (lg d + FPP) bits, of which the papers count T (lg d + FPP); T lg d stands for the bits of the
@@ -85,16 +111,8 @@ class ValueCode(SparseCompressor):
 
     float_bit: FloatBit
 
-    @abstractmethod
-    def support(self, x: Array) -> Indices:
-        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
-
-    def check(self, x: Array) -> None:
-        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
-
-    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
         """Append count, indices and values of the support."""
-        support = self.support(x)
         values = self.rounded(x[support], self.float_bit, support)
         write_count(out, support.size, x.size)
         index_bit = write_indices(out, support, x.size, self.index)
@@ -111,7 +129,7 @@ class ValueCode(SparseCompressor):
         return CodeSize(paper0_bit=0, entry_bit=lg(dim) + self.float_bit, count_bit=lg(dim + 1))
 
 
-class SignCode(SparseCompressor):
+class SignCode(SupportCode):
     """Kept coordinates as signs of one scale: count, scale, indices, signs; the count alone where nothing is kept.
 
     The scale is S(T)/T, the mean magnitude of what is kept: the multiple of the signs that is nearest to x.
@@ -122,16 +140,8 @@ class SignCode(SparseCompressor):
 
     float_bit: FloatBit
 
-    @abstractmethod
-    def support(self, x: Array) -> Indices:
-        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
-
-    def check(self, x: Array) -> None:
-        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
-
-    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
         """Append count, scale, indices and signs of the support."""
-        support = self.support(x)
         write_count(out, support.size, x.size)
         if support.size == 0:
             return PaperBits()

@@ -1,0 +1,186 @@
+"""Signs on the wire, one bit each, and the sums of magnitudes that scale them.
+
+Long vectors go through compiled kernels, short ones through numpy, to the same bytes: sums add in fixed lanes.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.compressors._bits import BitReader, BitWriter
+from netsim.interfaces import Array
+
+COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
+
+_LANES = 16
+_KEYS: dict[int, Any] = {4: np.uint32, 8: np.uint64}  # by bytes of a float
+
+Floats = npt.NDArray[np.float64]
+F = TypeVar("F", np.float32, np.float64)
+
+
+@cache
+def _kernels() -> ModuleType:
+    from algorithms.compressors import _signs_nb
+
+    return _signs_nb
+
+
+def write_signs(out: BitWriter, x: Array) -> None:
+    """One bit an entry: 1 where it is below 0, 0 elsewhere, both zeros included.
+
+    Parameters
+    ----------
+    x
+        float32 or float64, shape (d,), C-contiguous.
+
+    Examples
+    --------
+    >>> out = BitWriter()
+    >>> write_signs(out, np.array([-1.0, 0.0, -0.0, 2.0, -5e-324]))
+    >>> bin(out.getvalue()[0])
+    '0b10001'
+    """
+    if x.size < COMPILED_FROM:
+        out.signs(x < 0)
+        return
+    # Up to the next whole byte bit by bit: from there on words are bytes.
+    head = -out.bit_length % 8
+    out.signs(x[:head] < 0)
+    rest = x[head:]
+    key = _KEYS[x.itemsize]
+    words = np.empty(rest.size // 64, np.uint64)
+    _kernels().pack(rest.view(key), ~key(0), (-np.nextafter(x.dtype.type(0), x.dtype.type(1))).view(key), words)
+    out.uints(words, 64)
+    out.signs(rest[64 * words.size :] < 0)
+
+
+def read_signs(
+    src: BitReader, count: int, plus: float, minus: float | None = None, dtype: type[F] | None = None
+) -> npt.NDArray[F]:
+    """A number for each of `count` bits: `minus` where it is 1, `plus` where it is 0.
+
+    Parameters
+    ----------
+    plus, minus
+        The two numbers; without `minus` it is -plus.
+    dtype
+        float64 (None) or float32.
+
+    Raises
+    ------
+    DecodeError
+        If fewer bits are left.
+
+    Examples
+    --------
+    >>> read_signs(BitReader(b"\\x05"), 4, 0.5).tolist()
+    [-0.5, 0.5, -0.5, 0.5]
+    """
+    kind: Any = dtype or np.float64
+    pair = np.array([plus, -plus if minus is None else minus], kind)
+    if count < COMPILED_FROM:
+        return pair[src.signs(count).view(np.uint8)]
+    words = src.uints(count // 64, 64)
+    rest = src.signs(count % 64).view(np.uint8)
+    values: npt.NDArray[F] = np.empty(count, kind)
+    keys, bits = values.view(_KEYS[values.itemsize]), pair.view(_KEYS[values.itemsize])
+    _kernels().unpack(words, bits[0], bits[1], keys)
+    values[64 * words.size :] = pair[rest]
+    return values
+
+
+def magnitude_means(x: Array, block: int) -> Floats:
+    """mean |x_i| of each `block` entries, the last of those that are left; shape (ceil(d / block),).
+
+    Also right where a sum is beyond float64. Not finite only where an entry of the block is not.
+
+    Parameters
+    ----------
+    x
+        float32 or float64, shape (d,), C-contiguous.
+    block
+        1 or more.
+
+    Examples
+    --------
+    >>> magnitude_means(np.array([1.0, -3.0, 0.5]), 2).tolist()
+    [2.0, 0.5]
+    """
+    block = min(block, x.size)
+    sums = _magnitude_sums(x, block)
+    sizes = np.full(sums.size, float(block))
+    sizes[-1] = x.size - block * (sums.size - 1)
+    means: Floats = sums / sizes
+    for b in np.flatnonzero(~np.isfinite(sums)):
+        part = np.abs(x[b * block : (b + 1) * block])
+        peak = float(part.max())
+        if math.isfinite(peak):
+            means[b] = peak * (float(_magnitude_sums(part / peak, part.size)[0]) / part.size)
+    return means
+
+
+def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
+    """Of a matrix of so many columns, row by row: sums of entries >= 0, of the others' magnitudes, and their number.
+
+    Parameters
+    ----------
+    x
+        Finite, float32 or float64, shape (rows * columns,), C-contiguous.
+    columns
+        1 or more.
+
+    Examples
+    --------
+    >>> [a.tolist() for a in column_sums(np.array([1.0, -3.0, 0.5, -1.0]), 2)]
+    [[1.5, 0.0], [0.0, 4.0], [0.0, 2.0]]
+    """
+    lanes = -(-_LANES // columns)
+    sums = np.zeros((3, lanes * columns))
+    with np.errstate(over="ignore"):
+        if x.size >= COMPILED_FROM:
+            _kernels().part_sums(x, sums[0], sums[1], sums[2])
+        else:
+            _part_sums(x, sums)
+        folded = sums.reshape(3, lanes, columns)
+        total = folded[:, 0].copy()
+        for lane in range(1, lanes):
+            total += folded[:, lane]
+    return total[0], total[1], total[2]
+
+
+def _magnitude_sums(x: Array, block: int) -> Floats:
+    blocks = -(-x.size // block)
+    if x.size >= COMPILED_FROM:
+        sums = np.empty(blocks)
+        _kernels().magnitude_sums(x, block, sums)
+        return sums
+    rows = -(-block // _LANES)
+    padded = np.zeros((blocks, rows * _LANES))
+    whole = x.size // block
+    padded[:whole, :block] = x[: whole * block].reshape(whole, block)
+    padded[whole:, : x.size - whole * block] = x[whole * block :]
+    np.abs(padded, out=padded)
+    with np.errstate(over="ignore"):
+        # Along the middle axis: each lane adds its own column from the top.
+        lanes = np.add.reduce(padded.reshape(blocks, rows, _LANES), axis=1)
+        for half in (8, 4, 2, 1):
+            lanes = lanes[:, :half] + lanes[:, half : 2 * half]
+    return lanes[:, 0]
+
+
+def _part_sums(x: Array, sums: Floats) -> None:
+    below = x < 0
+    magnitudes = np.abs(x).astype(np.float64, copy=False)
+    period = sums.shape[1]
+    whole = x.size - x.size % period
+    for row, part in zip(sums, (np.where(below, 0.0, magnitudes), np.where(below, magnitudes, 0.0), below), strict=True):
+        if whole:
+            row += np.add.reduce(part[:whole].reshape(-1, period), axis=0, dtype=np.float64)
+        row[: x.size - whole] += part[whole:]

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._bits import BitReader, BitWriter
+from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
+from netsim.errors import DecodeError
 from netsim.interfaces import Array
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
@@ -50,15 +51,14 @@ def write_signs(out: BitWriter, x: Array) -> None:
     if x.size < COMPILED_FROM:
         out.signs(x < 0)
         return
-    # Up to the next whole byte bit by bit: from there on words are bytes.
-    head = -out.bit_length % 8
-    out.signs(x[:head] < 0)
-    rest = x[head:]
     key = _KEYS[x.itemsize]
-    words = np.empty(rest.size // 64, np.uint64)
-    _kernels().pack(rest.view(key), ~key(0), (-np.nextafter(x.dtype.type(0), x.dtype.type(1))).view(key), words)
-    out.uints(words, 64)
-    out.signs(rest[64 * words.size :] < 0)
+    negative = (-np.nextafter(x.dtype.type(0), x.dtype.type(1))).view(key)
+    words, whole = np.zeros(-(-x.size // 64), np.uint64), x.size // 64
+    _kernels().pack(x.view(key), ~key(0), negative, words[:whole])
+    octets = words.astype("<u8", copy=False).view(np.uint8)
+    tail = np.packbits(x[64 * whole :] < 0, bitorder="little")
+    octets[8 * whole : 8 * whole + tail.size] = tail
+    out.packed(octets[: (x.size + 7) >> 3], x.size)
 
 
 def read_signs(
@@ -85,15 +85,30 @@ def read_signs(
     """
     kind: Any = dtype or np.float64
     pair = np.array([plus, -plus if minus is None else minus], kind)
+    octets = src.packed(count)
     if count < COMPILED_FROM:
-        return pair[src.signs(count).view(np.uint8)]
-    words = src.uints(count // 64, 64)
-    rest = src.signs(count % 64).view(np.uint8)
+        return pair[np.unpackbits(octets, count=count, bitorder="little")]
+    whole = count // 64
+    words = octets[: 8 * whole].view("<u8").astype(np.uint64, copy=False)
     values: npt.NDArray[F] = np.empty(count, kind)
-    keys, bits = values.view(_KEYS[values.itemsize]), pair.view(_KEYS[values.itemsize])
-    _kernels().unpack(words, bits[0], bits[1], keys)
-    values[64 * words.size :] = pair[rest]
+    key = _KEYS[values.itemsize]
+    _kernels().unpack(words, pair.view(key)[0], pair.view(key)[1], values.view(key))
+    values[64 * whole :] = pair[np.unpackbits(octets[8 * whole :], count=count % 64, bitorder="little")]
     return values
+
+
+def read_scales(src: BitReader, count: int, float_bit: FloatBit) -> Floats:
+    """`count` numbers that no encoder writes with a minus.
+
+    Raises
+    ------
+    DecodeError
+        If one is negative or not finite, or too few bits are left.
+    """
+    scales = src.floats(count, float_bit)
+    if (scales < 0).any():
+        raise DecodeError(f"payload: a scale is 0 or more. Got {scales[scales < 0][0]}.")
+    return scales
 
 
 def magnitude_means(x: Array, block: int) -> Floats:
@@ -169,7 +184,7 @@ def _magnitude_sums(x: Array, block: int) -> Floats:
     np.abs(padded, out=padded)
     with np.errstate(over="ignore"):
         # Along the middle axis: each lane adds its own column from the top.
-        lanes = np.add.reduce(padded.reshape(blocks, rows, _LANES), axis=1)
+        lanes: Floats = np.add.reduce(padded.reshape(blocks, rows, _LANES), axis=1)
         for half in (8, 4, 2, 1):
             lanes = lanes[:, :half] + lanes[:, half : 2 * half]
     return lanes[:, 0]
@@ -180,7 +195,9 @@ def _part_sums(x: Array, sums: Floats) -> None:
     magnitudes = np.abs(x).astype(np.float64, copy=False)
     period = sums.shape[1]
     whole = x.size - x.size % period
-    for row, part in zip(sums, (np.where(below, 0.0, magnitudes), np.where(below, magnitudes, 0.0), below), strict=True):
+    for row, part in zip(
+        sums, (np.where(below, 0.0, magnitudes), np.where(below, magnitudes, 0.0), below), strict=True
+    ):
         if whole:
             row += np.add.reduce(part[:whole].reshape(-1, period), axis=0, dtype=np.float64)
         row[: x.size - whole] += part[whole:]

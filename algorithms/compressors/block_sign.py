@@ -10,8 +10,7 @@ import numpy as np
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._signs import magnitude_means, read_signs, write_signs
-from algorithms.compressors._sparse import read_scales
+from algorithms.compressors._signs import magnitude_means, read_scales, read_signs, write_signs
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -22,8 +21,8 @@ from netsim.registry import component
 class BlockSign(BaseCompressor):
     """Q(x) = (||x_b||_1 / B) sign(x_b) for each block x_b of B consecutive entries, with sign(0) = 1.
 
-    As `scaled_sign` in each block: ||x - Q||^2 = ||x||^2 - sum_b ||x_b||_1^2 / B_b, B_b = B but for a shorter last block,
-    so it is a contraction with delta = 1 / min(B, d).
+    As `scaled_sign` in each block: ||x - Q||^2 = ||x||^2 - sum_b ||x_b||_1^2 / B_b, with B_b = B but for a shorter last
+    block, so it is a contraction with delta = 1 / min(B, d).
 
     Payload: FPP ceil(d/B) + d bits, the scales and then all signs, which is also the paper's figure.
 

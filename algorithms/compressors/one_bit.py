@@ -12,8 +12,7 @@ import numpy as np
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._signs import Floats, column_sums, read_signs, write_signs
-from algorithms.compressors._sparse import read_scales
+from algorithms.compressors._signs import Floats, column_sums, read_scales, read_signs, write_signs
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -24,8 +23,8 @@ from netsim.registry import component
 class OneBit(BaseCompressor):
     """Every entry below 0 becomes the mean of those in its column, every other the mean of the others.
 
-    A tensor of shape (r, c) has c columns of r entries; one of more dimensions is taken as (r, the product of the rest),
-    one of fewer as one column, and so is a vector whose layout is not known.
+    A tensor of shape (r, c) has c columns of r entries; one of more dimensions is taken as (r, product of the rest), one
+    of fewer as one column, and so is a vector whose layout is not known.
 
     Q is the nearest vector that has two values in each column, one for each sign: with S+ and S- the sums of magnitudes
     and n+ and n- the numbers of the two kinds, ||x - Q||^2 = ||x||^2 - sum over columns of (S+^2 / n+ + S-^2 / n-), so
@@ -94,7 +93,8 @@ class OneBit(BaseCompressor):
 
     def contraction(self, dim: int) -> float:
         """delta = 1 / (entries of the longest column), met by one nonzero entry in each."""
-        return 1 / max((part.stop - part.start) // columns for part, columns in self._tensors(dim))
+        longest: int = max((part.stop - part.start) // columns for part, columns in self._tensors(dim))
+        return 1 / longest
 
     def encode_flop(self, dim: int) -> float:
         """Two comparisons, a magnitude, and two sums an entry."""

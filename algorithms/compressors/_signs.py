@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors._base import BaseCompressor
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
+from algorithms.compressors._norms import norm1, norms
 from netsim.errors import DecodeError
 from netsim.interfaces import Array
 
@@ -129,15 +131,15 @@ def magnitude_means(x: Array, block: int) -> Floats:
     [2.0, 0.5]
     """
     block = min(block, x.size)
-    sums = _magnitude_sums(x, block)
+    sums = norms(x, block, 1.0)
     sizes = np.full(sums.size, float(block))
     sizes[-1] = x.size - block * (sums.size - 1)
     means: Floats = sums / sizes
     for b in np.flatnonzero(~np.isfinite(sums)):
-        part = np.abs(x[b * block : (b + 1) * block])
-        peak = float(part.max())
+        part = x[b * block : (b + 1) * block]
+        peak = float(np.abs(part).max())
         if math.isfinite(peak):
-            means[b] = peak * (float(_magnitude_sums(part / peak, part.size)[0]) / part.size)
+            means[b] = peak * (norm1(part, peak) / part.size)
     return means
 
 
@@ -170,34 +172,30 @@ def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
     return total[0], total[1], total[2]
 
 
-def _magnitude_sums(x: Array, block: int) -> Floats:
-    blocks = -(-x.size // block)
-    if x.size >= COMPILED_FROM:
-        sums = np.empty(blocks)
-        _kernels().magnitude_sums(x, block, sums)
-        return sums
-    rows = -(-block // _LANES)
-    padded = np.zeros((blocks, rows * _LANES))
-    whole = x.size // block
-    padded[:whole, :block] = x[: whole * block].reshape(whole, block)
-    padded[whole:, : x.size - whole * block] = x[whole * block :]
-    np.abs(padded, out=padded)
-    with np.errstate(over="ignore"):
-        # Along the middle axis: each lane adds its own column from the top.
-        lanes: Floats = np.add.reduce(padded.reshape(blocks, rows, _LANES), axis=1)
-        for half in (8, 4, 2, 1):
-            lanes = lanes[:, :half] + lanes[:, half : 2 * half]
-    return lanes[:, 0]
+def rounded_up(codec: BaseCompressor, value: float, float_bit: FloatBit, what: str = "scale") -> Array:
+    """A number in the wire's float, the next one above where rounding made it smaller; shape (1,).
+
+    Raises
+    ------
+    EncodeError
+        If it is beyond that type.
+    """
+    floats = codec.rounded(np.array([value]), float_bit, what=what)
+    if float(floats[0]) < value:
+        floats = np.nextafter(floats, floats.dtype.type(np.inf))
+        codec.rounded(floats.astype(np.float64), float_bit, what=what)
+    return floats
 
 
 def _part_sums(x: Array, sums: Floats) -> None:
+    """What the kernel of the same name computes."""
     below = x < 0
     magnitudes = np.abs(x).astype(np.float64, copy=False)
     period = sums.shape[1]
     whole = x.size - x.size % period
-    for row, part in zip(
-        sums, (np.where(below, 0.0, magnitudes), np.where(below, magnitudes, 0.0), below), strict=True
-    ):
+    parts = np.where(below, 0.0, magnitudes), np.where(below, magnitudes, 0.0), below.astype(np.float64)
+    for row, part in zip(sums, parts, strict=True):
         if whole:
-            row += np.add.reduce(part[:whole].reshape(-1, period), axis=0, dtype=np.float64)
+            # `accumulate` adds one row after the other by definition; `reduce` may pair them.
+            row[:] = np.add.accumulate(part[:whole].reshape(-1, period), axis=0)[-1]
         row[: x.size - whole] += part[whole:]

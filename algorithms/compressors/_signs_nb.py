@@ -1,4 +1,4 @@
-"""Compiled twins of `_signs`: 64 signs to a word and back at the speed of memory, sums in fixed lanes."""
+"""Compiled twins of `_signs`: 64 signs to a word and back at the speed of memory, sums by column."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from algorithms.compressors._select_nb import LANES, reaching
-
-SUM_LANES = 16  # partial sums, whatever the processor's vectors hold: the same rounding on all of them
 
 _I32 = ir.IntType(32)
 _FIRST = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
@@ -72,37 +70,6 @@ def unpack(words: Any, plus: Any, minus: Any, keys: Any) -> None:
     """
     for i in range(words.size):
         spread(words[i], keys, i * LANES, plus, minus)
-
-
-@njit(cache=True)
-def magnitude_sums(x: Any, block: int, sums: Any) -> None:
-    """sums[b] = sum |x_i| over the b-th `block` entries, entry i of a block in lane i mod 16.
-
-    Parameters
-    ----------
-    x
-        float32 or float64, shape (d,).
-    block
-        1 or more.
-    sums
-        float64, shape (ceil(d / block),), filled here.
-    """
-    lanes = np.empty(SUM_LANES)
-    for b in range(sums.size):
-        lanes[:] = 0.0
-        start, stop = b * block, min((b + 1) * block, x.size)
-        whole = stop - (stop - start) % SUM_LANES
-        for i in range(start, whole, SUM_LANES):
-            for j in range(SUM_LANES):
-                lanes[j] += abs(np.float64(x[i + j]))
-        for i in range(whole, stop):
-            lanes[i - whole] += abs(np.float64(x[i]))
-        half = SUM_LANES // 2
-        while half > 0:
-            for j in range(half):
-                lanes[j] += lanes[j + half]
-            half //= 2
-        sums[b] = lanes[0]
 
 
 @njit(cache=True)

@@ -23,8 +23,8 @@ from netsim.registry import component
 class OneBit(BaseCompressor):
     """Every entry below 0 becomes the mean of those in its column, every other the mean of the others.
 
-    A tensor of shape (r, c) has c columns of r entries; one of more dimensions is taken as (r, product of the rest), one
-    of fewer as one column, and so is a vector whose layout is not known.
+    A tensor of shape (r, c) has c columns of r entries; one of more dimensions is taken as (r, product of the rest),
+    one of fewer as one column, and so is a vector whose layout is not known.
 
     Q is the nearest vector that has two values in each column, one for each sign: with S+ and S- the sums of magnitudes
     and n+ and n- the numbers of the two kinds, ||x - Q||^2 = ||x||^2 - sum over columns of (S+^2 / n+ + S-^2 / n-), so

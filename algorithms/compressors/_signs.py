@@ -182,7 +182,8 @@ def rounded_up(codec: BaseCompressor, value: float, float_bit: FloatBit, what: s
     """
     floats = codec.rounded(np.array([value]), float_bit, what=what)
     if float(floats[0]) < value:
-        floats = np.nextafter(floats, floats.dtype.type(np.inf))
+        with np.errstate(over="ignore", under="ignore"):
+            floats = np.nextafter(floats, floats.dtype.type(np.inf))
         codec.rounded(floats.astype(np.float64), float_bit, what=what)
     return floats
 

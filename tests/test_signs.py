@@ -45,7 +45,7 @@ def q(name: str, x: Any, **keys: Any) -> Any:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("lead", range(9))
 def test_signs_at_every_place_of_the_stream(lead: int, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sizes about whole words behind 0 to 8 other bits: the integer with bit i where x_i < 0, and back, on both paths."""
+    """Sizes about whole words behind 0 to 8 other bits: the integer of bits x_i < 0, and back, both paths."""
     for size in (0, 1, 5, 63, 64, 65, 127, 128, 200, 1000):
         with np.errstate(over="ignore", under="ignore"):
             x = np.where(np.arange(size) % 3, np.random.default_rng(size).standard_normal(size), np.resize(EDGES, size))

@@ -46,8 +46,8 @@ class Fractional(BaseCompressor):
     Payload: q d + FPP L bits, for each entry its sign and l - 1 in q - 1 bits, then mu_1 .. mu_L (0 where a level is
     empty), which is also the paper's figure; x_max, x_min and a do not travel.
 
-    Deviation: a is found by square roots and the ends by division, so that levels are the same on every machine; an end
-    may differ from the formula's by a few units in the last place.
+    Deviation: the ends are found as geometric means, by square roots and products alone, so that levels are the same on
+    every machine; an end may differ from the formula's by a few units in the last place.
 
     Parameters
     ----------
@@ -128,19 +128,14 @@ class Fractional(BaseCompressor):
             magnitudes = np.abs(x[start : start + _STAGE])
             high = max(high, float(magnitudes.max()))
             low = min(low, float(np.min(magnitudes, where=magnitudes > 0, initial=np.inf)))
-        if high == 0:
-            return high, np.ones(self._levels - 1)
-        ratio = 1.0
-        if self.bits > 1:
-            ratio = math.sqrt(high) / math.sqrt(low)
-            for _ in range(self.bits - 2):
-                ratio = math.sqrt(ratio)
-        ends = np.empty(self._levels - 1)
-        end = high
-        for i in range(ends.size):
-            end /= ratio
-            ends[i] = end
-        return high, ends
+        ends = np.array([high, low if high > 0 else high])
+        for _ in range(self.bits - 1):
+            halved = np.empty(2 * ends.size - 1)
+            halved[::2] = ends
+            # Not above its left neighbour nor below its right one, where the two are almost equal.
+            halved[1::2] = np.clip(np.sqrt(ends[:-1]) * np.sqrt(ends[1:]), ends[1:], ends[:-1])
+            ends = halved
+        return high, ends[1:-1]
 
     def _codes(self, x: Array, dim: int, ends: Floats, unit: float) -> tuple[Words, Floats]:
         """Sign and level of each entry, and for each level the sum of |x_i| / unit and the number of its entries."""

@@ -45,14 +45,20 @@ def pack(keys: Any, every: Any, negative: Any, words: Any) -> None:
     Parameters
     ----------
     keys
-        uint32 or uint64, the bits of floats, shape (n,), n >= 64 * words.size.
+        uint32 or uint64, the bits of floats, shape (n,).
     every, negative
         Scalars of the same type: all ones, and the bits of the negative number nearest to 0.
     words
-        uint64, filled here.
+        uint64, shape (ceil(n / 64),), filled here.
     """
-    for i in range(words.size):
+    whole = keys.size // LANES
+    for i in range(whole):
         words[i] = reaching(keys, i * LANES, every, negative)
+    if whole < words.size:
+        word = np.uint64(0)
+        for j in range(keys.size - whole * LANES):
+            word |= np.uint64(keys[whole * LANES + j] >= negative) << np.uint64(j)
+        words[whole] = word
 
 
 @njit(cache=True)

@@ -23,6 +23,14 @@ _OCTETS = 65536  # of a unary section that are looked at together
 def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
     """k >= 1 as k - 1 ones and a zero."""
     numbers = _words(values)
+    if numbers.size >= COMPILED_FROM:
+        from algorithms.compressors import _prefix_nb
+
+        total_bit = int(numbers.sum())
+        words = np.empty((total_bit + 63) >> 6, np.uint64)
+        _prefix_nb.unary(numbers, words)
+        out.packed(words.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
+        return
     ends = np.add.accumulate(numbers.astype(np.int64))
     bits = np.ones(ends[-1] if ends.size else 0, np.bool_)
     bits[ends - 1] = False
@@ -41,6 +49,16 @@ def read_unary(src: BitReader, count: int, most: int) -> Words:
         return np.zeros(0, np.uint64)
     _require(src, count)
     octets, first = src.rest()
+    if count >= COMPILED_FROM:
+        from algorithms.compressors import _prefix_nb
+
+        octets = octets[: (first + count * most + 7) >> 3]
+        values = np.empty(count, np.uint64)
+        used = int(_prefix_nb.read_unary(padded_words(octets), first, 8 * octets.size, values))
+        if used < 0:
+            raise DecodeError(f"payload: it needs {count} numbers in unary, {most} at most. Got other bits.")
+        src.skip(used)
+        return _at_most(values, most)
     zeros: list[Lengths] = []
     found = 0
     for start in range(0, octets.size, _OCTETS):

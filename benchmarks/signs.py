@@ -14,7 +14,7 @@ from benchmarks._vectors import KINDS, Vector, short, vector
 
 WORK = "signs"
 NOTES = (
-    "into memory that is used again; of the 95 % zeros nearly all signs are plus, which the branch in np.where guesses:",
+    "into memory that is used again; of 95 % zeros nearly all signs are plus, which the branch in np.where guesses:",
     "without a target",
 )
 SCALE = 0.75
@@ -25,7 +25,7 @@ _TARGETS_FROM = 10**6  # shorter vectors are for information
 
 def cases(small: bool = False) -> Iterator[Case]:
     """Four sizes, three kinds of data, there and back."""
-    for size in (20_000,) if small else (10**4, 10**5, 10**6, 10**7):
+    for size in (40_000,) if small else (10**4, 10**5, 10**6, 10**7):
         for kind in KINDS:
             x = vector(kind, size)
             yield Case(f"{short(size)} {kind}, pack", *_pack(x))

@@ -112,7 +112,7 @@ class SparseDithering(BaseCompressor):
         for start in range(0, x.size, _STAGE):
             found, signs = self._levels(y[start : start + _STAGE], step or math.inf, key, start, lanes)
             write_trits(trits, signs)
-            write_unary(levels, found[found > 0])
+            write_unary(levels, found)
         if not self.randomised and levels.bit_length > 0:
             c = _times_power(_total(lanes[0]) / _total(lanes[1]), exponent)
             scale = self.rounded(np.array([c]), self.float_bit, what="scale")
@@ -174,15 +174,15 @@ class SparseDithering(BaseCompressor):
         return near, float(norms(near, near.size)[0]), exponent
 
     def _levels(self, x: Array, step: float, key: Key, first: int, lanes: Floats) -> tuple[Words, Trits]:
-        """k_i and trits of one stage that starts at coordinate `first`; adds to the sums of the scale."""
+        """The k_i > 0 and all trits of a stage that starts at coordinate `first`; adds to the sums of the scale."""
         draws = uniforms(key, np.arange(first, first + x.size)) if self.randomised else None
         if first + x.size >= COMPILED_FROM:
             levels, trits = np.empty(x.size, np.uint64), np.empty(x.size, np.uint8)
             if draws is not None:
-                _kernels().drawn(x, step, draws, levels, trits)
+                count = _kernels().drawn(x, step, draws, levels, trits)
             else:
-                _kernels().nearest(x, step, levels, trits, lanes)
-            return levels, trits
+                count = _kernels().nearest(x, step, levels, trits, lanes)
+            return levels[:count], trits
         magnitudes: Floats = np.abs(x).astype(np.float64, copy=False)
         y = magnitudes / step
         if draws is not None:
@@ -192,7 +192,7 @@ class SparseDithering(BaseCompressor):
             k = np.floor(y + 0.5)
             _add_lanes(k * magnitudes, lanes[0])
             _add_lanes(k * k, lanes[1])
-        return k.astype(np.uint64), (k > 0).astype(np.uint8) << (x < 0).astype(np.uint8)
+        return k[k > 0].astype(np.uint64), (k > 0).astype(np.uint8) << (x < 0).astype(np.uint8)
 
     def _most_level(self, dim: int) -> int:
         """No level is higher: y_i <= sqrt(d / nu) / 2."""

@@ -129,7 +129,15 @@ def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
         is_short = short < cut
         return np.where(is_short, short, long - cut), np.where(is_short, width - 1, width)
 
-    rests = _read(src, count, decoder) if width else np.zeros(count, np.uint64)
+    if width and count >= COMPILED_FROM:
+        from algorithms.compressors import _prefix_nb
+
+        octets, first = src.rest()
+        rests = np.empty(count, np.uint64)
+        used = int(_prefix_nb.read_truncated(padded_words(octets), first, m, rests))
+        src.skip(used if used >= 0 else src.remaining_bit + 1)
+    else:
+        rests = _read(src, count, decoder) if width else np.zeros(count, np.uint64)
     return _at_most(quotients * np.uint64(m) + rests, most)
 
 

@@ -135,3 +135,39 @@ def read_unary(words: Any, start_bit: Any, stop_bit: Any, values: Any) -> Any:
         before = end
         zeros &= zeros - np.uint64(1)
     return before + 1 - start_bit
+
+
+@njit(cache=True)
+def read_truncated(words: Any, start_bit: Any, m: int, values: Any) -> Any:
+    """Decode one number below m in truncated binary after the other; the bits that they take, -1 beyond the words.
+
+    Parameters
+    ----------
+    words
+        uint64.
+    start_bit
+        Of the first number.
+    m
+        2 or more.
+    values
+        uint64, shape (n,), filled here.
+    """
+    width = 0
+    while (m - 1) >> width > 0:
+        width += 1
+    cut = (1 << width) - m
+    position, stop = start_bit, words.size << 6
+    for i in range(values.size):
+        if position + width > stop:
+            return -1
+        number = 0
+        for j in range(width - 1):
+            at = position + j
+            number = 2 * number + int((words[at >> 6] >> np.uint64(at & 63)) & np.uint64(1))
+        position += width - 1
+        if number >= cut:
+            bit = int((words[position >> 6] >> np.uint64(position & 63)) & np.uint64(1))
+            number = 2 * number + bit - cut
+            position += 1
+        values[i] = np.uint64(number)
+    return position - start_bit

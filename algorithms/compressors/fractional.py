@@ -98,7 +98,7 @@ class Fractional(BaseCompressor):
         codes = src.uints(dim, self.bits)
         means = read_scales(src, self._levels, self.float_bit)
         table = np.stack([means, -means], axis=1).ravel()
-        x: Array = table[codes]
+        x: Array = table[codes.view(np.int64)]
         return x
 
     def max_size_bytes(self, dim: int) -> int:
@@ -127,7 +127,7 @@ class Fractional(BaseCompressor):
         for start in range(0, x.size, _STAGE):
             magnitudes = np.abs(x[start : start + _STAGE])
             high = max(high, float(magnitudes.max()))
-            low = min(low, float(np.min(magnitudes, where=magnitudes > 0, initial=np.inf)))
+            low = min(low, float(np.where(magnitudes > 0, magnitudes, np.inf).min()))
         ends = np.array([high, low if high > 0 else high])
         for _ in range(self.bits - 1):
             halved = np.empty(2 * ends.size - 1)

@@ -18,6 +18,7 @@ from netsim.interfaces import Array, Key
 from netsim.registry import component
 
 _STAGE = 16_384  # entries whose temporaries stay in cache
+_TABLED = 10  # bits up to which decoding looks numbers up
 
 
 @component("compressor")
@@ -88,6 +89,10 @@ class Laq(BaseCompressor):
         """The innovation on the bit stream, float64, shape (dim,)."""
         radius, top = read_scale(src, self.float_bit), (1 << self.bits) - 1
         levels = src.uints(dim, self.bits)
+        if self.bits <= _TABLED:
+            table = (2.0 * np.arange(top + 1) - top) / top * radius
+            x: Array = table[levels.view(np.int64)]
+            return x
         x = np.empty(dim)
         for start in range(0, dim, _STAGE):
             part = levels[start : start + _STAGE].astype(np.float64)

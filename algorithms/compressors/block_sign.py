@@ -55,6 +55,7 @@ class BlockSign(BaseCompressor):
         {"block": 1, "float_bit": 64},
         {"block": 50},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"block": 32, "float_bit": 16},)
 
     def check(self, x: Array) -> None:
         """Nothing: the scales of `write` are finite only where every entry is."""

@@ -78,6 +78,7 @@ class Fractional(BaseCompressor):
         {"bits": 3, "float_bit": 64},
         {"bits": 7},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"bits": 2}, {"bits": 5})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append signs and levels, then the means."""

@@ -63,6 +63,7 @@ class Laq(BaseCompressor):
         {"bits": 8, "float_bit": 64},
         {"bits": 3},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"bits": 2}, {"bits": 6})
 
     def check(self, x: Array) -> None:
         """Nothing: the range is finite only where every entry is."""

@@ -90,6 +90,12 @@ class SparseDithering(BaseCompressor):
         {"nu": 0.05, "randomised": True, "float_bit": 16},
         {"nu": 4.0},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"nu": 0.1},
+        {"nu": 0.02},
+        {"nu": 0.3, "randomised": True},
+        {"nu": 4.0, "randomised": True},
+    )
 
     @property
     def is_unbiased(self) -> bool:  # type: ignore[override]

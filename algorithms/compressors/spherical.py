@@ -96,6 +96,11 @@ class Spherical(BaseCompressor):
         {"error": 0.3, "block": 4, "float_bit": 64},
         {"error": 0.7, "block": 16},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"error": 0.5, "block": 16, "float_bit": 16},
+        {"error": 0.5, "block": 16, "float_bit": 16, "unbiased": True},
+        {"error": 0.8, "block": 16, "float_bit": 16, "unbiased": True},
+    )
 
     def __post_init__(self) -> None:
         draws = 1 / self._cap.share

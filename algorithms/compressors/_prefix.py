@@ -23,6 +23,14 @@ _OCTETS = 65536  # of a unary section that are looked at together
 def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
     """k >= 1 as k - 1 ones and a zero."""
     numbers = _words(values)
+    if numbers.size >= COMPILED_FROM:
+        from algorithms.compressors import _prefix_nb
+
+        total_bit = int(numbers.sum())
+        words = np.empty((total_bit + 63) >> 6, np.uint64)
+        _prefix_nb.unary(numbers, words)
+        out.packed(words.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
+        return
     ends = np.add.accumulate(numbers.astype(np.int64))
     bits = np.ones(ends[-1] if ends.size else 0, np.bool_)
     bits[ends - 1] = False
@@ -41,6 +49,16 @@ def read_unary(src: BitReader, count: int, most: int) -> Words:
         return np.zeros(0, np.uint64)
     _require(src, count)
     octets, first = src.rest()
+    if count >= COMPILED_FROM:
+        from algorithms.compressors import _prefix_nb
+
+        octets = octets[: (first + count * most + 7) >> 3]
+        values = np.empty(count, np.uint64)
+        used = int(_prefix_nb.read_unary(padded_words(octets), first, 8 * octets.size, values))
+        if used < 0:
+            raise DecodeError(f"payload: it needs {count} numbers in unary, {most} at most. Got other bits.")
+        src.skip(used)
+        return _at_most(values, most)
     zeros: list[Lengths] = []
     found = 0
     for start in range(0, octets.size, _OCTETS):
@@ -111,7 +129,15 @@ def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
         is_short = short < cut
         return np.where(is_short, short, long - cut), np.where(is_short, width - 1, width)
 
-    rests = _read(src, count, decoder) if width else np.zeros(count, np.uint64)
+    if width and count >= COMPILED_FROM:
+        from algorithms.compressors import _prefix_nb
+
+        octets, first = src.rest()
+        rests = np.empty(count, np.uint64)
+        used = int(_prefix_nb.read_truncated(padded_words(octets), first, m, rests))
+        src.skip(used if used >= 0 else src.remaining_bit + 1)
+    else:
+        rests = _read(src, count, decoder) if width else np.zeros(count, np.uint64)
     return _at_most(quotients * np.uint64(m) + rests, most)
 
 

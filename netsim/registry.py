@@ -161,7 +161,7 @@ def load_plugin(file: str | Path) -> None:
             _forget(key, before)
         for kind, stem in mine:
             if stem in names(kind):
-                raise ConfigError(f"there is a {kind} {stem!r} already; give the file another name")
+                raise ConfigError(f"{kind} {stem!r} exists already; give the file another name")
         _classes.update(mine)
     except Exception as error:
         for key in [key for key, cls in _classes.items() if cls.__module__ == name]:

@@ -47,3 +47,25 @@ def uniforms(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
     for i in range(counter_low.size):
         c0, c1, _, _ = _rounds(counter_low[i], counter_high, key)
         out[i] = np.float64(c0) * 2.0**-32 + np.float64(c1 >> np.uint64(11)) * 2.0**-53
+
+
+@njit(cache=True)
+def dense_words(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
+    """Four words of each counter, spread over whole blocks of 1024 coordinates.
+
+    Parameters
+    ----------
+    key, counter_high
+        uint64 scalars.
+    counter_low
+        uint64 scalar, the counter of the first block's first coordinate; a block takes 256 counters.
+    out
+        uint32, shape (1024 n,), filled here: word w of a block's counter j stands at 256 w + j.
+    """
+    for block in range(out.size >> 10):
+        first = block << 10
+        low = counter_low + (np.uint64(block) << np.uint64(8))
+        for j in range(256):
+            c0, c1, c2, c3 = _rounds(low + np.uint64(j), counter_high, key)
+            out[first + j], out[first + 256 + j] = np.uint32(c0), np.uint32(c1)
+            out[first + 512 + j], out[first + 768 + j] = np.uint32(c2), np.uint32(c3)

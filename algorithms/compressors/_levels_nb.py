@@ -1,0 +1,112 @@
+"""Stochastic rounding and packing of long vectors; each kernel does one thing to a block that stays in cache."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def round_small(
+    x: Any, first: int, bucket: int, factors: Any, top: float, fraction: int, sign: int, words: Any, codes: Any
+) -> None:
+    """codes[i] = level | is negative << sign, for levels of 7 bits or fewer.
+
+    Parameters
+    ----------
+    x
+        float32 or float64, shape (n,): entries `first` and following of a vector.
+    factors
+        float64, one for each bucket of the vector: |x_i| factor is the level with `fraction` bits behind the point.
+    top
+        The highest level in that form, plus 0.5.
+    words
+        uint32, shape (n,): the upper `fraction` bits decide.
+    codes
+        uint8, shape (n,), filled here.
+    """
+    unused, behind, place = np.uint32(32 - fraction), np.uint32(fraction), np.uint8(sign)
+    start = 0
+    while start < x.size:
+        here = (first + start) // bucket
+        stop = min((here + 1) * bucket - first, x.size)
+        factor = factors[here]
+        for i in range(start, stop):
+            y = abs(np.float64(x[i])) * factor + 0.5
+            y = y if y < top else top
+            # 32-bit steps, cast back each: twice as many fit a vector.
+            level = np.uint32(np.uint32(np.int32(y)) + np.uint32(words[i] >> unused)) >> behind
+            codes[i] = np.uint8(level) | np.uint8(np.uint8(x[i] < 0) << place)
+        start = stop
+
+
+@njit(cache=True)
+def round_large(x: Any, first: int, bucket: int, factors: Any, top: float, sign: int, words: Any, codes: Any) -> None:
+    """The same for levels of 8 to 16 bits, with 32 bits behind the point; `codes` is uint32."""
+    start = 0
+    while start < x.size:
+        here = (first + start) // bucket
+        stop = min((here + 1) * bucket - first, x.size)
+        factor = factors[here]
+        for i in range(start, stop):
+            y = abs(np.float64(x[i])) * factor + 0.5
+            y = y if y < top else top
+            level = (np.uint64(np.int64(y)) + np.uint64(words[i])) >> np.uint64(32)
+            codes[i] = np.uint32(level) | np.uint32(np.uint32(x[i] < 0) << np.uint32(sign))
+        start = stop
+
+
+@njit(cache=True)
+def pack(codes: Any, width: int, octets: Any) -> None:
+    """`width` bits (1 to 8) of each code, low bits first.
+
+    Parameters
+    ----------
+    codes
+        uint8, shape (n,), each below ``2**width``.
+    octets
+        uint8, shape (ceil(n width / 8),), filled here.
+    """
+    if width == 4:
+        for i in range(codes.size >> 1):
+            octets[i] = codes[2 * i] | np.uint8(codes[2 * i + 1] << np.uint8(4))
+        if codes.size & 1:
+            octets[codes.size >> 1] = codes[codes.size - 1]
+        return
+    word, used, place = np.uint64(0), 0, 0
+    whole = codes.size >> 3
+    for i in range(whole):
+        word = np.uint64(0)
+        for j in range(8):
+            word |= np.uint64(codes[8 * i + j]) << np.uint64(j * width)
+        for j in range(width):
+            octets[width * i + j] = np.uint8(word >> np.uint64(8 * j))
+    word, used, place = np.uint64(0), 0, whole * width
+    for i in range(8 * whole, codes.size):
+        word |= np.uint64(codes[i]) << np.uint64(used)
+        used += width
+    while place < octets.size:
+        octets[place] = np.uint8(word)
+        word >>= np.uint64(8)
+        place += 1
+
+
+@njit(cache=True)
+def unpack(octets: Any, width: int, codes: Any) -> None:
+    """The codes of `pack`; arguments as there, `codes` is filled."""
+    if width == 4:
+        for i in range(codes.size >> 1):
+            codes[2 * i] = octets[i] & np.uint8(15)
+            codes[2 * i + 1] = octets[i] >> np.uint8(4)
+        if codes.size & 1:
+            codes[codes.size - 1] = octets[codes.size >> 1] & np.uint8(15)
+        return
+    mask = np.uint64((1 << width) - 1)
+    for i in range((codes.size + 7) >> 3):
+        word = np.uint64(0)
+        for j in range(min(width, octets.size - width * i)):
+            word |= np.uint64(octets[width * i + j]) << np.uint64(8 * j)
+        for j in range(min(8, codes.size - 8 * i)):
+            codes[8 * i + j] = np.uint8((word >> np.uint64(j * width)) & mask)

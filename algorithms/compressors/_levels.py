@@ -64,10 +64,17 @@ def finite_norms(codec: BaseCompressor, x: Array, bucket: int, p: float) -> Floa
     return found
 
 
-def rounded_up(codec: BaseCompressor, values: Floats, float_bit: FloatBit, what: str = "norm") -> Floats:
+def rounded_up(
+    codec: BaseCompressor, values: Floats, float_bit: FloatBit, what: str = "norm", down: bool = False
+) -> Floats:
     """`values` in the float type that goes on the wire, none below what it stands for; as float64.
 
     With a scale that is not below the largest magnitude no level exceeds s, and both ends use the same scale.
+
+    Parameters
+    ----------
+    down
+        Instead none above.
 
     Raises
     ------
@@ -77,14 +84,15 @@ def rounded_up(codec: BaseCompressor, values: Floats, float_bit: FloatBit, what:
     kind = FLOATS[float_bit]
     with np.errstate(over="ignore", under="ignore"):
         floats: npt.NDArray[np.floating[Any]] = values.astype(kind)
-        floats = np.where(floats < values, np.nextafter(floats, kind(math.inf)), floats)
+        short = floats > values if down else floats < values
+        floats = np.where(short, np.nextafter(floats, kind(-math.inf if down else math.inf)), floats)
     if np.isinf(floats).any():
         i = int(np.argmax(np.isinf(floats)))
         raise EncodeError(
             f"{codec.name}: {what} {i} must lie within {np.finfo(kind).max:.4g}, the reach of float{float_bit}. "
             f"Got {values[i]}."
         )
-    return floats.astype(np.float64)
+    return floats.astype(np.float64) + 0.0  # no minus zero
 
 
 def draw_codes(x: Array, scales: Floats, bucket: int, levels: int, key: Key, places: Indices | None = None) -> Codes:
@@ -105,7 +113,7 @@ def draw_codes(x: Array, scales: Floats, bucket: int, levels: int, key: Key, pla
     """
     codes: Codes = np.empty(x.size, np.uint8) if levels <= SMALL else np.empty(x.size, np.uint32)
     rounding = _Rounding(x, scales, bucket, levels)
-    for start, stop in _chunks(x.size):
+    for start, stop in chunks(x.size):
         if places is None:
             words = dense_words(key, start, stop - start)
         else:
@@ -114,30 +122,47 @@ def draw_codes(x: Array, scales: Floats, bucket: int, levels: int, key: Key, pla
     return codes
 
 
-def write_drawn(out: BitWriter, x: Array, scales: Floats, bucket: int, levels: int, key: Key) -> None:
-    """Append the codes of `draw_codes`, 1 + lg(s+1) bits each; level below sign."""
-    if levels > SMALL:
-        write_codes(out, draw_codes(x, scales, bucket, levels, key), code_bit(levels))
-        return
-    width = code_bit(levels)
-    rounding = _Rounding(x, scales, bucket, levels)
-    octets = np.empty((x.size * width + 7) >> 3, np.uint8)
-    codes = np.empty(min(x.size, 2 * CHUNK), np.uint8)
-    for start, stop in _chunks(x.size):
+def write_drawn(
+    out: BitWriter,
+    x: Array,
+    scales: Floats,
+    bucket: int,
+    levels: int,
+    key: Key,
+    low: float = 0.0,
+    signed: bool = True,
+) -> None:
+    """Append the codes of `draw_codes` for x - low, 1 + lg(s+1) bits each, level below sign.
+
+    Parameters
+    ----------
+    signed
+        False where x - low is never negative: then only levels, lg(s+1) bits each.
+    """
+    width = lg(levels + 1) + signed
+    rounding = _Rounding(x, scales, bucket, levels, low)
+    small = levels <= SMALL
+    codes: Codes = np.empty(min(x.size, 2 * CHUNK), np.uint8 if small else np.uint32)
+    octets = np.empty((x.size * width + 7) >> 3 if small else 0, np.uint8)
+    for start, stop in chunks(x.size):
         part = codes[: stop - start]
         rounding.fill(start, stop, dense_words(key, start, stop - start), part)
-        _pack(part, width, octets[start * width >> 3 : (stop * width + 7) >> 3], rounding.compiled)
-    out.packed(octets, x.size * width)
+        if small:
+            _pack(part, width, octets[start * width >> 3 : (stop * width + 7) >> 3], rounding.compiled)
+        else:
+            out.uints(part, width)
+    if small:
+        out.packed(octets, x.size * width)
 
 
 def write_codes(out: BitWriter, codes: Codes, width: int) -> None:
     """Append whole numbers below ``2**width``."""
     if codes.dtype != np.uint8 or width > 8:
-        for start, stop in _chunks(codes.size):
+        for start, stop in chunks(codes.size):
             out.uints(codes[start:stop], width)
         return
     octets = np.empty((codes.size * width + 7) >> 3, np.uint8)
-    for start, stop in _chunks(codes.size):
+    for start, stop in chunks(codes.size):
         part = octets[start * width >> 3 : (stop * width + 7) >> 3]
         _pack(codes[start:stop], width, part, codes.size >= COMPILED_FROM)
     out.packed(octets, codes.size * width)
@@ -263,9 +288,9 @@ def in_reach(x: Array, scales: Floats, bucket: int) -> tuple[Array, Floats]:
 class _Rounding:
     """Fills in the codes of one vector, block by block."""
 
-    def __init__(self, x: Array, scales: Floats, bucket: int, levels: int) -> None:
+    def __init__(self, x: Array, scales: Floats, bucket: int, levels: int, low: float = 0.0) -> None:
         self.x, scales = in_reach(x, scales, bucket)
-        self.bucket, self.levels = bucket, levels
+        self.bucket, self.levels, self.low = bucket, levels, low
         self.fraction = 31 - lg(levels + 1) if levels <= SMALL else 32
         self.sign = lg(levels + 1)
         self.compiled = x.size >= COMPILED_FROM
@@ -275,6 +300,8 @@ class _Rounding:
 
     def fill(self, start: int, stop: int, words: Words32, codes: Codes) -> None:
         x = self.x[start:stop]
+        if self.low:
+            x = x.astype(np.float64) - self.low
         if not self.compiled:
             codes[:] = self._plain(x, start, stop, words)
             return
@@ -297,7 +324,7 @@ class _Rounding:
         return found
 
 
-def _chunks(size: int) -> Iterator[tuple[int, int]]:
+def chunks(size: int) -> Iterator[tuple[int, int]]:
     """Blocks of CHUNK entries, the last of half to one and a half of that; one where there are fewer."""
     start = 0
     while size - start >= CHUNK + CHUNK // 2:
@@ -328,7 +355,7 @@ def _pack(codes: Codes, width: int, octets: npt.NDArray[np.uint8], compiled: boo
 
 def _unpacked(octets: npt.NDArray[np.uint8], count: int, width: int) -> Iterator[tuple[int, Codes]]:
     buffer = np.empty(min(count, 2 * CHUNK), np.uint8)
-    for start, stop in _chunks(count):
+    for start, stop in chunks(count):
         part, codes = octets[start * width >> 3 : (stop * width + 7) >> 3], buffer[: stop - start]
         if count >= COMPILED_FROM:
             from algorithms.compressors import _levels_nb

@@ -60,7 +60,7 @@ def dense_words(key: Key, first: int, count: int, lower: bool = False) -> Words3
     >>> [f"{word:08x}" for word in dense_words(Key(0, 0), 0, 2)]
     ['a2b20ccf', '4d789cc1']
     """
-    start = _DENSE + lower * _LOWER + (first >> 2)
+    start = dense_counter(first) + lower * _LOWER
     if count >= COMPILED_FROM:
         from algorithms.compressors import _draws_nb
 
@@ -74,6 +74,11 @@ def dense_words(key: Key, first: int, count: int, lower: bool = False) -> Words3
     if blocks > 1 or used == 256:
         return four.reshape(blocks, 256, 4).transpose(0, 2, 1).reshape(-1)[:count]
     return four[:, 0]
+
+
+def dense_counter(first: int) -> int:
+    """The counter of the block that holds coordinate `first`, a multiple of 1024, and the 255 after it."""
+    return _DENSE + (first >> 2)
 
 
 def words_at(key: Key, coordinates: Indices) -> Words32:

@@ -50,22 +50,24 @@ def uniforms(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
 
 
 @njit(cache=True)
-def dense_words(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
-    """Four words of each counter, spread over whole blocks of 1024 coordinates.
+def dense_block(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
+    """Four words of each of 256 counters, from `counter_low` on: word w of counter j stands at 256 w + j.
 
     Parameters
     ----------
-    key, counter_high
+    key, counter_high, counter_low
         uint64 scalars.
-    counter_low
-        uint64 scalar, the counter of the first block's first coordinate; a block takes 256 counters.
     out
-        uint32, shape (1024 n,), filled here: word w of a block's counter j stands at 256 w + j.
+        uint32, shape (1024,), filled here.
     """
+    for j in range(256):
+        c0, c1, c2, c3 = _rounds(counter_low + np.uint64(j), counter_high, key)
+        out[j], out[256 + j] = np.uint32(c0), np.uint32(c1)
+        out[512 + j], out[768 + j] = np.uint32(c2), np.uint32(c3)
+
+
+@njit(cache=True)
+def dense_words(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
+    """The same for whole blocks one after the other, shape (1024 n,)."""
     for block in range(out.size >> 10):
-        first = block << 10
-        low = counter_low + (np.uint64(block) << np.uint64(8))
-        for j in range(256):
-            c0, c1, c2, c3 = _rounds(low + np.uint64(j), counter_high, key)
-            out[first + j], out[first + 256 + j] = np.uint32(c0), np.uint32(c1)
-            out[first + 512 + j], out[first + 768 + j] = np.uint32(c2), np.uint32(c3)
+        dense_block(key, counter_high, counter_low + np.uint64(block << 8), out[1024 * block : 1024 * (block + 1)])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from algorithms.compressors._base import BaseCompressor
 from algorithms.compressors._bits import FLOATS, BitReader, BitWriter, FloatBit
-from algorithms.compressors._draws import Words32, dense_words, words_at
+from algorithms.compressors._draws import Words32, dense_counter, dense_words, words_at
 from algorithms.compressors._norms import norms
 from algorithms.compressors._sizes import lg
 from netsim.errors import DecodeError, EncodeError
@@ -34,6 +34,7 @@ Codes: TypeAlias = npt.NDArray[
     np.unsignedinteger[Any]
 ]  # level | is negative << lg(s+1); uint8 up to s = 127, or uint32
 Floats: TypeAlias = npt.NDArray[np.float64]
+Octets: TypeAlias = npt.NDArray[np.uint8]
 
 ENCODE_FLOP = 8  # per coordinate: 2 for the norm, then |x|, scaling, half, bound, sum and sign
 DECODE_FLOP = 2  # per coordinate: the level's check and the scaling
@@ -112,13 +113,7 @@ def draw_codes(x: Array, scales: Floats, bucket: int, levels: int, key: Key, pla
         The coordinates that `x` belongs to, whose draws are taken; None: 0, 1, 2, ...
     """
     codes: Codes = np.empty(x.size, np.uint8) if levels <= SMALL else np.empty(x.size, np.uint32)
-    rounding = _Rounding(x, scales, bucket, levels)
-    for start, stop in chunks(x.size):
-        if places is None:
-            words = dense_words(key, start, stop - start)
-        else:
-            words = words_at(key, places[start:stop])
-        rounding.fill(start, stop, words, codes[start:stop])
+    _Rounding(x, scales, bucket, levels).draw(key, codes, places)
     return codes
 
 
@@ -141,18 +136,14 @@ def write_drawn(
     """
     width = lg(levels + 1) + signed
     rounding = _Rounding(x, scales, bucket, levels, low)
-    small = levels <= SMALL
-    codes: Codes = np.empty(min(x.size, 2 * CHUNK), np.uint8 if small else np.uint32)
-    octets = np.empty((x.size * width + 7) >> 3 if small else 0, np.uint8)
-    for start, stop in chunks(x.size):
-        part = codes[: stop - start]
-        rounding.fill(start, stop, dense_words(key, start, stop - start), part)
-        if small:
-            _pack(part, width, octets[start * width >> 3 : (stop * width + 7) >> 3], rounding.compiled)
-        else:
-            out.uints(part, width)
-    if small:
+    if levels <= SMALL and rounding.compiled:
+        octets = np.empty((x.size * width + 7) >> 3, np.uint8)
+        rounding.encode(key, width, octets)
         out.packed(octets, x.size * width)
+        return
+    codes: Codes = np.empty(x.size, np.uint8) if levels <= SMALL else np.empty(x.size, np.uint32)
+    rounding.draw(key, codes)
+    write_codes(out, codes, width)
 
 
 def write_codes(out: BitWriter, codes: Codes, width: int) -> None:
@@ -286,11 +277,11 @@ def in_reach(x: Array, scales: Floats, bucket: int) -> tuple[Array, Floats]:
 
 
 class _Rounding:
-    """Fills in the codes of one vector, block by block."""
+    """Rounds the entries of one vector, less `low`, to levels."""
 
     def __init__(self, x: Array, scales: Floats, bucket: int, levels: int, low: float = 0.0) -> None:
         self.x, scales = in_reach(x, scales, bucket)
-        self.bucket, self.levels, self.low = bucket, levels, low
+        self.low, self.bucket, self.levels = self.x.dtype.type(low), bucket, levels
         self.fraction = 31 - lg(levels + 1) if levels <= SMALL else 32
         self.sign = lg(levels + 1)
         self.compiled = x.size >= COMPILED_FROM
@@ -298,29 +289,48 @@ class _Rounding:
         self.top = levels * one + 0.5
         self.factors = np.divide(levels * one, scales, out=np.zeros(scales.size), where=scales > 0)
 
+    def draw(self, key: Key, codes: Codes, places: Indices | None = None) -> None:
+        """Fill in the codes of all entries."""
+        for start, stop in chunks(self.x.size):
+            if places is None:
+                words = dense_words(key, start, stop - start)
+            else:
+                words = words_at(key, places[start:stop])
+            self.fill(start, stop, words, codes[start:stop])
+
+    def encode(self, key: Key, width: int, octets: Octets) -> None:
+        """Fill in the packed codes of all entries, by a kernel."""
+        from algorithms.compressors import _levels_nb
+
+        x, low, bucket, factors, top, fraction, sign = self._settings()
+        counters = np.uint64(key.key), np.uint64(key.counter), np.uint64(dense_counter(0))
+        _levels_nb.encode_small(x, low, bucket, factors, top, fraction, sign, *counters, width, octets)
+
     def fill(self, start: int, stop: int, words: Words32, codes: Codes) -> None:
-        x = self.x[start:stop]
-        if self.low:
-            x = x.astype(np.float64) - self.low
+        """Fill in the codes of some entries, with these random words."""
+        x, low, bucket, factors, top, fraction, sign = self._settings()
+        x = x[start:stop]
         if not self.compiled:
             codes[:] = self._plain(x, start, stop, words)
             return
         from algorithms.compressors import _levels_nb
 
         if self.levels <= SMALL:
-            _levels_nb.round_small(
-                x, start, self.bucket, self.factors, self.top, self.fraction, self.sign, words, codes
-            )
+            _levels_nb.round_small(x, low, start, bucket, factors, top, fraction, sign, words, codes)
         else:
-            _levels_nb.round_large(x, start, self.bucket, self.factors, self.top, self.sign, words, codes)
+            _levels_nb.round_large(x, low, start, bucket, factors, top, sign, words, codes)
+
+    def _settings(self) -> tuple[Array, Any, int, Floats, float, int, int]:
+        return self.x, self.low, self.bucket, self.factors, self.top, self.fraction, self.sign
 
     def _plain(self, x: Array, start: int, stop: int, words: Words32) -> npt.NDArray[np.int64]:
         """What the kernels compute."""
         with np.errstate(over="ignore", under="ignore"):
-            y = np.abs(x.astype(np.float64)) * _spread(self.factors, self.bucket, start, stop) + 0.5
+            y = np.abs(x.astype(np.float64) - np.float64(self.low))
+            y = y * _spread(self.factors, self.bucket, start, stop) + 0.5
         drawn = (words >> np.uint32(32 - self.fraction)).astype(np.int64)
         level = (np.minimum(y, self.top).astype(np.int64) + drawn) >> self.fraction
-        found: npt.NDArray[np.int64] = level | (x < 0).astype(np.int64) << self.sign
+        found: npt.NDArray[np.int64] = level | (x < self.low).astype(np.int64) << self.sign
         return found
 
 
@@ -343,7 +353,7 @@ def _spread(values: Floats, bucket: int, start: int, stop: int) -> Any:
     return part[start - first * bucket : stop - first * bucket]
 
 
-def _pack(codes: Codes, width: int, octets: npt.NDArray[np.uint8], compiled: bool) -> None:
+def _pack(codes: Codes, width: int, octets: Octets, compiled: bool) -> None:
     if compiled:
         from algorithms.compressors import _levels_nb
 
@@ -353,7 +363,7 @@ def _pack(codes: Codes, width: int, octets: npt.NDArray[np.uint8], compiled: boo
         octets[:] = np.packbits(bits.ravel(), bitorder="little")
 
 
-def _unpacked(octets: npt.NDArray[np.uint8], count: int, width: int) -> Iterator[tuple[int, Codes]]:
+def _unpacked(octets: Octets, count: int, width: int) -> Iterator[tuple[int, Codes]]:
     buffer = np.empty(min(count, 2 * CHUNK), np.uint8)
     for start, stop in chunks(count):
         part, codes = octets[start * width >> 3 : (stop * width + 7) >> 3], buffer[: stop - start]

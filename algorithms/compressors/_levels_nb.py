@@ -1,4 +1,8 @@
-"""Stochastic rounding and packing of long vectors; each kernel does one thing to a block that stays in cache."""
+"""Stochastic rounding and packing of long vectors, in blocks that stay in cache.
+
+Loops are short and separate, and go over slices from 0 on: only so do they become vector code. numba's cache looks at
+this file's date alone: touch it where `_draws_nb` changes.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,35 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from algorithms.compressors._draws_nb import dense_block
+
+BLOCK = 1024
+
 
 @njit(cache=True)
 def round_small(
-    x: Any, first: int, bucket: int, factors: Any, top: float, fraction: int, sign: int, words: Any, codes: Any
+    x: Any,
+    low: Any,
+    first: int,
+    bucket: int,
+    factors: Any,
+    top: float,
+    fraction: int,
+    sign: int,
+    words: Any,
+    codes: Any,
 ) -> None:
-    """codes[i] = level | is negative << sign, for levels of 7 bits or fewer.
+    """codes[i] = level | is negative << sign of x_i - low, for levels of 7 bits or fewer.
 
     Parameters
     ----------
     x
         float32 or float64, shape (n,): entries `first` and following of a vector.
+    low
+        A number of the same type.
     factors
-        float64, one for each bucket of the vector: |x_i| factor is the level with `fraction` bits behind the point.
+        float64, one for each bucket of the vector: |x_i - low| factor is the level with `fraction` bits behind the
+        point.
     top
         The highest level in that form, plus 0.5.
     words
@@ -28,34 +48,77 @@ def round_small(
         uint8, shape (n,), filled here.
     """
     unused, behind, place = np.uint32(32 - fraction), np.uint32(fraction), np.uint8(sign)
+    offset = np.float64(low)
+    levels = np.empty(BLOCK, np.int32)
     start = 0
     while start < x.size:
         here = (first + start) // bucket
-        stop = min((here + 1) * bucket - first, x.size)
+        stop = min((here + 1) * bucket - first, x.size, start + BLOCK)
         factor = factors[here]
-        for i in range(start, stop):
-            y = abs(np.float64(x[i])) * factor + 0.5
-            y = y if y < top else top
-            # 32-bit steps, cast back each: twice as many fit a vector.
-            level = np.uint32(np.uint32(np.int32(y)) + np.uint32(words[i] >> unused)) >> behind
-            codes[i] = np.uint8(level) | np.uint8(np.uint8(x[i] < 0) << place)
+        entries, draws, target = x[start:stop], words[start:stop], codes[start:stop]
+        for i in range(entries.size):
+            y = abs(np.float64(entries[i]) - offset) * factor + 0.5
+            levels[i] = np.int32(y if y < top else top)
+        for i in range(entries.size):  # 32-bit steps, cast back each
+            level = np.uint32(np.uint32(levels[i]) + np.uint32(draws[i] >> unused))
+            levels[i] = np.int32(np.uint32(level >> behind))
+        for i in range(entries.size):
+            target[i] = np.uint8(levels[i]) | np.uint8(np.uint8(entries[i] < low) << place)
         start = stop
 
 
 @njit(cache=True)
-def round_large(x: Any, first: int, bucket: int, factors: Any, top: float, sign: int, words: Any, codes: Any) -> None:
+def round_large(
+    x: Any, low: Any, first: int, bucket: int, factors: Any, top: float, sign: int, words: Any, codes: Any
+) -> None:
     """The same for levels of 8 to 16 bits, with 32 bits behind the point; `codes` is uint32."""
+    offset = np.float64(low)
     start = 0
     while start < x.size:
         here = (first + start) // bucket
         stop = min((here + 1) * bucket - first, x.size)
         factor = factors[here]
-        for i in range(start, stop):
-            y = abs(np.float64(x[i])) * factor + 0.5
-            y = y if y < top else top
-            level = (np.uint64(np.int64(y)) + np.uint64(words[i])) >> np.uint64(32)
-            codes[i] = np.uint32(level) | np.uint32(np.uint32(x[i] < 0) << np.uint32(sign))
+        entries, draws, target = x[start:stop], words[start:stop], codes[start:stop]
+        for i in range(entries.size):
+            y = abs(np.float64(entries[i]) - offset) * factor + 0.5
+            level = (np.uint64(np.int64(y if y < top else top)) + np.uint64(draws[i])) >> np.uint64(32)
+            target[i] = np.uint32(level) | np.uint32(np.uint32(entries[i] < low) << np.uint32(sign))
         start = stop
+
+
+@njit(cache=True)
+def encode_small(
+    x: Any,
+    low: Any,
+    bucket: int,
+    factors: Any,
+    top: float,
+    fraction: int,
+    sign: int,
+    key: Any,
+    counter_high: Any,
+    counter_low: Any,
+    width: int,
+    octets: Any,
+) -> None:
+    """Draw, round and pack a whole vector, block by block.
+
+    Parameters
+    ----------
+    key, counter_high, counter_low
+        uint64 scalars; the last is the counter of coordinate 0.
+    width
+        Bits of a code.
+    octets
+        uint8, shape (ceil(d width / 8),), filled here.
+    """
+    words, codes = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint8)
+    for first in range(0, x.size, BLOCK):
+        part = x[first : first + BLOCK]
+        size = part.size
+        dense_block(key, counter_high, counter_low + np.uint64(first >> 2), words)
+        round_small(part, low, first, bucket, factors, top, fraction, sign, words[:size], codes[:size])
+        pack(codes[:size], width, octets[first * width >> 3 : ((first + size) * width + 7) >> 3])
 
 
 @njit(cache=True)

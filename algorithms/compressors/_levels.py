@@ -2,9 +2,9 @@
 
 A coordinate's level is y = s |x_i| / scale rounded up with probability y - floor(y), down otherwise. Both are done
 with whole numbers: y gets f bits behind the point, a random number of f bits is added, and what stands before the
-point is the level. So E level = y to within 2^-(f+1), f = 31 - lg(s+1) up to s = 127 (28 for s = 7) and 32 above; it is
-exact where y has no more than f bits behind the point. Long vectors go through compiled kernels, short ones through
-numpy, to the same levels.
+point is the level. So E level = y to within 2^-(f+1), and exactly where y has no more than f bits behind the point;
+f = 28 up to s = 7, 24 up to s = 127, 32 above. Long vectors go through compiled kernels, short ones through numpy, to
+the same levels.
 """
 
 from __future__ import annotations
@@ -282,7 +282,7 @@ class _Rounding:
     def __init__(self, x: Array, scales: Floats, bucket: int, levels: int, low: float = 0.0) -> None:
         self.x, scales = in_reach(x, scales, bucket)
         self.low, self.bucket, self.levels = self.x.dtype.type(low), bucket, levels
-        self.fraction = 31 - lg(levels + 1) if levels <= SMALL else 32
+        self.fraction = 28 if levels <= 7 else 24 if levels <= SMALL else 32
         self.sign = lg(levels + 1)
         self.compiled = x.size >= COMPILED_FROM
         one = 2.0**self.fraction

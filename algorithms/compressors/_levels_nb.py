@@ -42,13 +42,14 @@ def round_small(
         point.
     top
         The highest level in that form, plus 0.5.
+    fraction
+        28 or 24.
     words
         uint32, shape (n,): the upper `fraction` bits decide.
     codes
         uint8, shape (n,), filled here.
     """
-    unused, behind, place = np.uint32(32 - fraction), np.uint32(fraction), np.uint8(sign)
-    offset = np.float64(low)
+    offset, negative = np.float64(low), np.int32(1 << sign)
     levels = np.empty(BLOCK, np.int32)
     start = 0
     while start < x.size:
@@ -59,11 +60,17 @@ def round_small(
         for i in range(entries.size):
             y = abs(np.float64(entries[i]) - offset) * factor + 0.5
             levels[i] = np.int32(y if y < top else top)
-        for i in range(entries.size):  # 32-bit steps, cast back each
-            level = np.uint32(np.uint32(levels[i]) + np.uint32(draws[i] >> unused))
-            levels[i] = np.int32(np.uint32(level >> behind))
+        # Constants keep the shifts in 32 bits, of which a vector holds twice as many.
+        if fraction == 28:
+            for i in range(entries.size):
+                raised = np.uint32(np.uint32(levels[i]) + np.uint32(draws[i] >> np.uint32(4)))
+                levels[i] = np.int32(np.uint32(raised >> np.uint32(28)))
+        else:
+            for i in range(entries.size):
+                raised = np.uint32(np.uint32(levels[i]) + np.uint32(draws[i] >> np.uint32(8)))
+                levels[i] = np.int32(np.uint32(raised >> np.uint32(24)))
         for i in range(entries.size):
-            target[i] = np.uint8(levels[i]) | np.uint8(np.uint8(entries[i] < low) << place)
+            target[i] = np.uint8(levels[i] | (negative if entries[i] < low else np.int32(0)))
         start = stop
 
 

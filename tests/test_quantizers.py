@@ -308,6 +308,22 @@ def test_paths_agree_on_every_code(s: int, monkeypatch: pytest.MonkeyPatch) -> N
             assert found[0] == found[1]
 
 
+def test_writers_do_not_share_memory() -> None:
+    """Two vectors in one stream, and a stream that is read late, are not overwritten by those after them."""
+    codec = build("qsgd", levels=7)
+    x = np.random.default_rng(91).standard_normal((3, 20_000))
+    alone = [codec.encode_keyed(row, KEY).data for row in x]
+    first, second = BitWriter(), BitWriter()
+    codec.write(x[0], KEY, first)
+    codec.write(x[1], KEY, first)
+    codec.write(x[2], KEY, second)
+    codec.encode_keyed(x[1], KEY)
+    assert first.getvalue() == alone[0] + alone[1]
+    assert second.getvalue() == alone[2]
+    kept = [_levels._octets(100).ctypes.data for _ in range(3)]
+    assert kept[0] == kept[1] == kept[2]  # and where nobody holds it, it is used again
+
+
 def test_no_level_exceeds_s() -> None:
     """The norm is rounded up: a vector with one entry just below or above a float32 has level s or s - 1 there."""
     rng = np.random.default_rng(75)

@@ -10,6 +10,8 @@ the same levels.
 from __future__ import annotations
 
 import math
+import sys
+import threading
 from collections.abc import Iterator
 from typing import Annotated, Any, TypeAlias
 
@@ -137,7 +139,7 @@ def write_drawn(
     width = lg(levels + 1) + signed
     rounding = _Rounding(x, scales, bucket, levels, low)
     if levels <= SMALL and rounding.compiled:
-        octets = np.empty((x.size * width + 7) >> 3, np.uint8)
+        octets = _octets((x.size * width + 7) >> 3)
         rounding.encode(key, width, octets)
         out.packed(octets, x.size * width)
         return
@@ -276,6 +278,10 @@ def in_reach(x: Array, scales: Floats, bucket: int) -> tuple[Array, Floats]:
     return x.astype(np.float64) * _spread(raised, bucket, 0, x.size), scales * raised
 
 
+_memory = threading.local()
+_UNHELD = 3  # references to an array in `_octets`: the one that is kept, the name, the argument
+
+
 class _Rounding:
     """Rounds the entries of one vector, less `low`, to levels."""
 
@@ -351,6 +357,14 @@ def _spread(values: Floats, bucket: int, start: int, stop: int) -> Any:
     first = start // bucket
     part = np.repeat(values[first : (stop - 1) // bucket + 1], bucket)
     return part[start - first * bucket : stop - first * bucket]
+
+
+def _octets(size: int) -> Octets:
+    """Memory for a packed vector, the same again where no writer holds it any more: pages that are new cost time."""
+    kept: Octets | None = getattr(_memory, "octets", None)
+    if kept is None or kept.size < size or sys.getrefcount(kept) > _UNHELD:
+        kept = _memory.octets = np.empty(size, np.uint8)
+    return kept[:size]
 
 
 def _pack(codes: Codes, width: int, octets: Octets, compiled: bool) -> None:

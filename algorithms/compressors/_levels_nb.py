@@ -17,6 +17,28 @@ BLOCK = 1024
 
 
 @njit(cache=True)
+def _round_block(
+    x: Any, low: Any, factor: float, top: float, fraction: int, negative: Any, words: Any, codes: Any, levels: Any
+) -> None:
+    """Up to 1024 entries of one bucket; `negative` is the code's sign bit, `levels` is int32, for use here."""
+    offset = np.float64(low)
+    for i in range(x.size):
+        y = abs(np.float64(x[i]) - offset) * factor + 0.5
+        levels[i] = np.int32(y if y < top else top)
+    # Constants keep the shifts in 32 bits, of which a vector holds twice as many as of the 64 that numba promotes to.
+    if fraction == 28:
+        for i in range(x.size):
+            raised = np.uint32(np.uint32(levels[i]) + np.uint32(words[i] >> np.uint32(4)))
+            level = np.int32(np.uint32(raised >> np.uint32(28)))
+            codes[i] = np.uint8(level | (negative if x[i] < low else np.int32(0)))
+    else:
+        for i in range(x.size):
+            raised = np.uint32(np.uint32(levels[i]) + np.uint32(words[i] >> np.uint32(8)))
+            level = np.int32(np.uint32(raised >> np.uint32(24)))
+            codes[i] = np.uint8(level | (negative if x[i] < low else np.int32(0)))
+
+
+@njit(cache=True)
 def round_small(
     x: Any,
     low: Any,
@@ -49,28 +71,14 @@ def round_small(
     codes
         uint8, shape (n,), filled here.
     """
-    offset, negative = np.float64(low), np.int32(1 << sign)
     levels = np.empty(BLOCK, np.int32)
+    negative = np.int32(1 << sign)
     start = 0
     while start < x.size:
         here = (first + start) // bucket
         stop = min((here + 1) * bucket - first, x.size, start + BLOCK)
-        factor = factors[here]
-        entries, draws, target = x[start:stop], words[start:stop], codes[start:stop]
-        for i in range(entries.size):
-            y = abs(np.float64(entries[i]) - offset) * factor + 0.5
-            levels[i] = np.int32(y if y < top else top)
-        # Constants keep the shifts in 32 bits, of which a vector holds twice as many.
-        if fraction == 28:
-            for i in range(entries.size):
-                raised = np.uint32(np.uint32(levels[i]) + np.uint32(draws[i] >> np.uint32(4)))
-                levels[i] = np.int32(np.uint32(raised >> np.uint32(28)))
-        else:
-            for i in range(entries.size):
-                raised = np.uint32(np.uint32(levels[i]) + np.uint32(draws[i] >> np.uint32(8)))
-                levels[i] = np.int32(np.uint32(raised >> np.uint32(24)))
-        for i in range(entries.size):
-            target[i] = np.uint8(levels[i] | (negative if entries[i] < low else np.int32(0)))
+        draws, target = words[start:stop], codes[start:stop]
+        _round_block(x[start:stop], low, factors[here], top, fraction, negative, draws, target, levels)
         start = stop
 
 

@@ -359,13 +359,13 @@ def test_scales_are_rounded_up(bit: int) -> None:
 def test_norms_of_both_paths(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same bits compiled and plain, and numpy's norm to rounding; also where squares overflow or vanish."""
     rng = np.random.default_rng(77)
-    for d in (1, 15, 16, 17, 300, 9001):
+    for d in (1, 17, 300, 9001):
         for scale in (1.0, 0.0, *((1e200, 1e-200, 1e-318, 1e307) if dtype is np.float64 else (1e37, 1e-42))):
             x = (np.clip(rng.standard_t(3, d), -9, 9) * scale).astype(dtype)
             peak = float(np.abs(x).max()) or 1.0
             unit = x.astype(np.float64) / peak
             for bucket in {1, 7, 16, d} if d < 9001 else {500, d}:
-                for p in (1.0, 2.0, math.inf, 3.0, 1.5, 2.3):
+                for p in (1.0, 2.0, math.inf, 1.5, *((3.0, 2.3) if d == 300 else ())):
                     found = []
                     for compiled_from in (1, 10**9):
                         monkeypatch.setattr(_norms, "COMPILED_FROM", compiled_from)

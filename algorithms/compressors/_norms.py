@@ -146,9 +146,8 @@ def _sums(x: Array, bucket: int, kind: int, offset: float = 0.0, factor: float =
     else:
         lanes = _lane_sums(x, bucket, kind, offset, factor)
     with np.errstate(over="ignore", invalid="ignore"):
-        total = lanes[:, 0].copy()
-        for j in range(1, LANES):
-            total += lanes[:, j]
+        # `accumulate` adds one after the other by definition; `reduce` may pair them.
+        total: Floats = np.add.accumulate(lanes, axis=1)[:, -1]
     return total
 
 
@@ -161,7 +160,6 @@ def _lane_sums(x: Array, bucket: int, kind: int, offset: float, factor: float) -
         rows = np.zeros((-(-x.size // bucket), width))
         rows[:whole, :bucket] = y[: whole * bucket].reshape(whole, bucket)
         rows[whole:, : x.size - whole * bucket] = y[whole * bucket :]
-        # `accumulate` adds one row after the other by definition; `reduce` may pair them.
         sums: Floats = np.add.accumulate(rows.reshape(rows.shape[0], -1, LANES), axis=1)[:, -1]
     return sums
 

@@ -226,9 +226,9 @@ def read_omega(src: BitReader, count: int, most: int) -> Words:
     """
     if count < COMPILED_FROM:
         return _at_most(_read(src, count, _omega), most, least=1)
+    _require(src, count)
     from algorithms.compressors import _prefix_nb
 
-    _require(src, count)
     octets, first = src.rest()
     values = np.empty(count, np.uint64)
     used = _prefix_nb.read_omega(padded_words(octets), first, values)

@@ -152,10 +152,17 @@ def check_work(compressor: Any) -> None:
         assert 0 <= small <= large < math.inf
 
 
+def classes_of(compressor: Any) -> dict[str, type]:
+    """The classes that its `repr` names: its own and those of the compressors in its fields."""
+    parts = [getattr(compressor, field.name) for field in dataclasses.fields(compressor)]
+    inner = (classes_of(part) for part in parts if getattr(part, "kind", None) == "compressor")
+    return {type(compressor).__name__: type(compressor)} | {k: v for found in inner for k, v in found.items()}
+
+
 def check_configuration(compressor: Any) -> None:
     """Configuration and back, `repr` and back, pickle and back; and frozen."""
     assert registry.build("compressor", fields.dump(compressor)) == compressor
-    assert eval(repr(compressor), {type(compressor).__name__: type(compressor)}) == compressor
+    assert eval(repr(compressor), classes_of(compressor)) == compressor
     if not type(compressor).__module__.startswith("netsim_plugins"):
         assert pickle.loads(pickle.dumps(compressor)) == compressor
     hash(compressor)

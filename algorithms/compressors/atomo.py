@@ -95,7 +95,8 @@ class Atomo(Factored):
                 factors.append(Factors(src.floats(tensor.stop - tensor.start, self.float_bit)))
                 continue
             count = read_count(src, min(tensor.rows, tensor.columns))
-            both = src.floats(count * (tensor.rows + tensor.columns), self.float_bit).reshape(count, -1)
+            both = src.floats(count * (tensor.rows + tensor.columns), self.float_bit)
+            both = both.reshape(count, tensor.rows + tensor.columns)
             factors.append(Factors(both[:, : tensor.rows].T, both[:, tensor.rows :].T))
         return factors
 

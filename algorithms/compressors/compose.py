@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
+
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._indices import (
@@ -131,9 +133,10 @@ class Compose(Wrapper):
         if self.form == "plain":
             return entries(self.outer, src, dim, outer_key)
         count = read_count(src, dim)
+        if count == 0:
+            return Entries(np.zeros(0, np.int64), np.zeros(0))
         indices = read_indices(src, count, dim, self.index)
-        found = entries(self.outer, src, count, outer_key) if count else Entries(indices, indices.astype(float))
-        return Entries(indices, found.vector(count))
+        return Entries(indices, self.outer.read(src, count, outer_key))
 
     def max_size_bytes(self, dim: int) -> int | None:
         """No payload of a vector of that dimension is longer."""

@@ -12,7 +12,7 @@ from algorithms.compressors import _rotate
 from algorithms.compressors._base import PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._drawn import senders
-from algorithms.compressors._parts import Entries, Part, Wrapper
+from algorithms.compressors._parts import Entries, Part, Wrapper, entries
 from algorithms.compressors._subset import derived
 from netsim.errors import DecodeError
 from netsim.interfaces import Array, Key
@@ -87,17 +87,15 @@ class Hadamard(Wrapper):
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
         """What the bit stream holds, rotated back."""
-        signs, own = (None, None) if key is None else derived(key, 2)
-        signs = senders(signs, self.name) if self.shared_seed else Key(src.uint(SEED_BIT), 0)
-        x = _rotate.rotate_back(self.part.read(src, _rotate.padded(dim), own), dim, signs)
-        if not np.isfinite(x).all():
-            raise DecodeError("payload: every number must be finite. Got a rotated vector beyond float64.")
-        return Entries(None, x)
+        found, signs = self._read(src, dim, key)
+        return Entries(None, self._back(found, dim, signs))
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
-        """The vector that `data` stands for; what is too long is refused before it is read."""
-        self._require_short(data, dim)
-        return super().decode(data, dim, key)
+        """The vector that `data` stands for; it exists only once all of `data` is accepted."""
+        src = BitReader(data)
+        found, signs = self._read(src, dim, key)
+        src.finish()
+        return self._back(found, dim, signs)
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
         """acc += scale * decode(data, acc.size)."""
@@ -126,7 +124,14 @@ class Hadamard(Wrapper):
         size = _rotate.padded(dim)
         return self.part.decode_flop(size) + size * size.bit_length()
 
-    def _require_short(self, data: bytes, dim: int) -> None:
-        most = self.max_size_bytes(dim)
-        if most is not None and len(data) > most:
-            raise DecodeError(f"payload: it must end after {most} bytes. Got {len(data)}.")
+    def _read(self, src: BitReader, dim: int, key: Key | None) -> tuple[Entries, Key]:
+        signs, own = (None, None) if key is None else derived(key, 2)
+        signs = senders(signs, self.name) if self.shared_seed else Key(src.uint(SEED_BIT), 0)
+        return entries(self.part, src, _rotate.padded(dim), own), signs
+
+    def _back(self, found: Entries, dim: int, signs: Key) -> Array:
+        y = np.array(found.vector(_rotate.padded(dim)), np.float64)
+        x = _rotate.rotate_back(y, dim, signs)
+        if not np.isfinite(x).all():
+            raise DecodeError("payload: every number must be finite. Got a rotated vector beyond float64.")
+        return x

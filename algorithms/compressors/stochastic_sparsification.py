@@ -245,6 +245,10 @@ class StochasticSparsification(SparseCompressor):
         """All of them."""
         return dim
 
+    def encode_flop(self, dim: int) -> float:
+        """Eight for each entry: magnitude, unit, sum, comparison, probability, draw, comparison, value."""
+        return 8 * dim
+
     def max_size_bytes(self, dim: int) -> int:
         """No payload of a vector of that dimension is longer; ``hybrid`` has two index sections of d indices in all."""
         if self.wire == "plain" or self.index == "fixed":

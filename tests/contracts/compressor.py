@@ -22,10 +22,13 @@ from netsim.interfaces import Array, Key, Payload
 
 # Relative rounding of one float on the wire, and the spacing of its denormals.
 ROUNDING = {64: (2.0**-53, 2.0**-1074), 32: (2.0**-24, 2.0**-149), 16: (2.0**-11, 2.0**-24)}
+BFLOAT16 = (2.0**-8, 2.0**-133)
 
 
 def rounding(compressor: Any) -> tuple[float, float]:
     """Relative and absolute error that the code's floats may add to an entry; float32 where it does not say."""
+    if getattr(compressor, "format", "ieee") == "bfloat16":
+        return BFLOAT16
     return ROUNDING[getattr(compressor, "float_bit", 32)]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim.interfaces import Array, Key
 from netsim.rng import philox
 
 COMPILED_FROM = 8192  # entries after padding
+_BLOCK = 65536  # signs that are unpacked at once
 _SIGNS = 128  # signs of one Philox block
 
 
@@ -34,20 +34,21 @@ def rotate(x: Array, key: Key) -> Array:
     """
     y = np.zeros(padded(x.size))
     y[: x.size] = x
-    np.negative(y, out=y, where=_negative(key, y.size))
+    _flip(y, key)
     return _transform(y)
 
 
 def rotate_back(y: Array, dim: int, key: Key) -> Array:
     """The first `dim` entries of the vector that `rotate` maps to `y`; `y` is used up."""
-    x = _transform(y)[:dim]
-    np.negative(x, out=x, where=_negative(key, y.size)[:dim])
-    x += 0.0  # no minus zero
-    return x
+    _transform(y)
+    _flip(y, key)
+    y += 0.0  # no minus zero
+    return y[:dim]
 
 
-def _negative(key: Key, size: int) -> npt.NDArray[np.bool_]:
-    counters = np.arange(-(-size // _SIGNS), dtype=np.uint64)
+def _flip(y: Array, key: Key) -> None:
+    """y_i <- s_i y_i, by the numbers' sign bits."""
+    counters = np.arange(-(-y.size // _SIGNS), dtype=np.uint64)
     if counters.size >= COMPILED_FROM:
         from algorithms.compressors import _draws_nb
 
@@ -56,16 +57,20 @@ def _negative(key: Key, size: int) -> npt.NDArray[np.bool_]:
     else:
         words = philox(key.key, key.counter, counters)
     octets = np.ascontiguousarray(words).astype("<u4", copy=False).view(np.uint8)
-    return np.unpackbits(octets.ravel(), count=size, bitorder="little").view(np.bool_)
+    numbers = y.view(np.uint64)
+    for start in range(0, y.size, _BLOCK):
+        block = numbers[start : start + _BLOCK]
+        minus = np.unpackbits(octets.ravel()[start >> 3 :], count=block.size, bitorder="little")
+        block ^= minus.astype(np.uint64) << np.uint64(63)
 
 
 def _transform(y: Array) -> Array:
     """H y / sqrt(D) in place, with sums that cannot overflow: in units of a power of two near the largest entry."""
-    peak = float(np.abs(y).max())
+    peak = max(float(y.max()), -float(y.min()))
     if peak == 0:
         return y
     exponent = math.frexp(peak)[1]
-    np.ldexp(y, -exponent, out=y)
+    _scale(y, -exponent)
     if y.size >= COMPILED_FROM:
         from algorithms.compressors import _rotate_nb
 
@@ -80,5 +85,14 @@ def _transform(y: Array) -> Array:
             half *= 2
     with np.errstate(over="ignore", under="ignore"):  # whoever uses it refuses what is not finite
         y *= 1 / math.sqrt(y.size)
-        np.ldexp(y, exponent, out=y)
+        _scale(y, exponent)
     return y
+
+
+def _scale(y: Array, exponent: int) -> None:
+    """y <- 2**exponent y; twice by half of it, as 2**exponent itself may be no float64."""
+    if abs(exponent) < 1000:
+        y *= 2.0**exponent
+    else:
+        y *= 2.0 ** (exponent // 2)
+        y *= 2.0 ** (exponent - exponent // 2)

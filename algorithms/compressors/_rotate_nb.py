@@ -11,15 +11,32 @@ TILE = 16  # columns of the second pass that are copied together
 
 
 @njit(cache=True)
-def _stages(y: Any, first: int, size: int, width: int) -> None:
-    """All stages over `size` groups of `width` neighbours each, from entry `first` on."""
-    half = width
-    while half < size * width:
-        for start in range(first, first + size * width, 2 * half):
+def _eights(y: Any, first: int, size: int) -> None:
+    """The first three stages, over groups of eight neighbours."""
+    for i in range(first, first + size, 8):
+        a0, a1, a2, a3 = y[i] + y[i + 1], y[i] - y[i + 1], y[i + 2] + y[i + 3], y[i + 2] - y[i + 3]
+        a4, a5, a6, a7 = y[i + 4] + y[i + 5], y[i + 4] - y[i + 5], y[i + 6] + y[i + 7], y[i + 6] - y[i + 7]
+        b0, b1, b2, b3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
+        b4, b5, b6, b7 = a4 + a6, a5 + a7, a4 - a6, a5 - a7
+        y[i], y[i + 1], y[i + 2], y[i + 3] = b0 + b4, b1 + b5, b2 + b6, b3 + b7
+        y[i + 4], y[i + 5], y[i + 6], y[i + 7] = b0 - b4, b1 - b5, b2 - b6, b3 - b7
+
+
+@njit(cache=True)
+def _stages(y: Any, first: int, size: int, half: int) -> None:
+    """The stages from `half` on up to `size`, two at a time, over the `size` entries from entry `first` on."""
+    while 4 * half <= size:
+        for start in range(first, first + size, 4 * half):
+            for i in range(start, start + half):
+                a, b, c, d = y[i], y[i + half], y[i + 2 * half], y[i + 3 * half]
+                s, t, u, v = a + b, a - b, c + d, c - d
+                y[i], y[i + half], y[i + 2 * half], y[i + 3 * half] = s + u, t + v, s - u, t - v
+        half *= 4
+    if 2 * half <= size:
+        for start in range(first, first + size, 2 * half):
             for i in range(start, start + half):
                 a, b = y[i], y[i + half]
                 y[i], y[i + half] = a + b, a - b
-        half *= 2
 
 
 @njit(cache=True)
@@ -34,7 +51,8 @@ def walsh_hadamard(y: Any, scratch: Any) -> None:
         float64, shape (y.size / ROW, TILE).
     """
     for first in range(0, y.size, ROW):
-        _stages(y, first, ROW, 1)
+        _eights(y, first, ROW)
+        _stages(y, first, ROW, 8)
     rows = y.size // ROW
     if rows == 1:
         return
@@ -43,7 +61,7 @@ def walsh_hadamard(y: Any, scratch: Any) -> None:
         for row in range(rows):
             for i in range(TILE):
                 scratch[row, i] = y[row * ROW + column + i]
-        _stages(flat, 0, rows, TILE)
+        _stages(flat, 0, rows * TILE, TILE)
         for row in range(rows):
             for i in range(TILE):
                 y[row * ROW + column + i] = scratch[row, i]

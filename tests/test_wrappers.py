@@ -184,8 +184,9 @@ def test_resnet50_has_161_tensors() -> None:
 def test_resnet50_messages() -> None:
     """Real payloads: ratios 2.19 a message and 17.5 with H = 8 at 25-bit indices, 3.07 with those of each tensor.
 
-    There an index has 13.9 bits on average, so SignTopK takes 15.0 bits an entry instead of 26: 3.81 of the whole
-    vector's TopK. Overheads: a count of 25 bits in the whole vector; a count and, of signs, a scale in each of the 161 tensors.
+    There an index has 13.9 bits on average, so SignTopK takes 15.0 bits an entry instead of 26: the whole vector's TopK
+    is 3.81 times as long. Overheads: a count of 25 bits in the whole vector; a count and, of signs, a scale in each of
+    the 161 tensors.
     """
     shapes, d, k = resnet50.shapes(), resnet50.WEIGHTS, 99_400
     x = np.random.default_rng(83).standard_normal(d, dtype=np.float32)
@@ -533,6 +534,16 @@ def test_low_rank_is_a_projection() -> None:
         assert math.isclose(squared(m - q), squared(m) - squared(q), rel_tol=1e-11)
         p = codec.read_factors(BitReader(payload.data), m.size)[0].left
         np.testing.assert_allclose(p.T @ p, np.eye(2), atol=1e-14)
+
+
+def test_second_factor_is_of_the_decoded_first() -> None:
+    """With float16 the first factor loses much; the second one is M^T times what the reader has of it, rounded."""
+    m = np.random.default_rng(106).standard_normal((20, 30))
+    codec = make("low_rank", rank=2, float_bit=16).bind([m.shape])
+    p, right = codec.read_factors(BitReader(codec.encode_keyed(m.ravel(), KEY).data), 600)[0]
+    exact = m.T @ p
+    assert np.abs(p - p.astype(np.float16)).max() == 0
+    np.testing.assert_array_equal(right, exact.astype(np.float16))
 
 
 def test_low_rank_of_low_rank_is_exact() -> None:

@@ -169,8 +169,8 @@ MUTANTS = (
     _mutant(
         "a contraction is scaled by 1/w",
         "to_contraction",
-        "found.values / (1 + self._variance(dim))",
-        "found.values / self._variance(dim)",
+        "found.values / (1 + w)",
+        "found.values / w",
         "wrappers.py::test_scaled_code_contracts_in_expectation",
     ),
     _mutant(

@@ -334,6 +334,16 @@ def test_scaled_code_contracts_in_expectation(part: dict[str, Any]) -> None:
     assert np.mean(share) >= 0.1
 
 
+def test_a_scaled_code_is_bound_with_its_part() -> None:
+    """w is that of the tensor with the most entries, 24/3 - 1, for all of them."""
+    codec = make("to_contraction", part={"name": "piecewise", "part": {"name": "rand_k", "k": 3}}).bind(LAYOUT)
+    x = np.random.default_rng(107).standard_normal(51)
+    assert codec.variance_bound(51) == 7 / 8
+    np.testing.assert_array_equal(keyed(codec, x), keyed(codec.part, x) / 8)
+    with pytest.raises(EncodeError, match="piecewise: a vector of the 51 entries"):
+        codec.encode_keyed(np.ones(50), KEY)
+
+
 def test_only_unbiased_codes_are_scaled() -> None:
     for part in ("alistarh", {"name": "top_k", "k": 1}, {"name": "rand_k", "k": 1, "scaled": False}):
         with pytest.raises(ConfigError, match="part: an unbiased code with a known variance"):
@@ -591,6 +601,15 @@ def test_memory_is_what_the_reader_decoded() -> None:
     assert out.getvalue() == codec.step(first.memory, x, KEY).payload.data != first.payload.data
     with pytest.raises(EncodeError, match="low_rank: a memory of 11 entries is needed"):
         codec.step(np.zeros(5), x, KEY)
+
+
+def test_a_tiny_product_is_no_loss() -> None:
+    """A warm start that sees only entries near 1e-200 of the largest still gives a direction."""
+    codec = make("low_rank", rank=1, float_bit=64).bind([(4, 5)])
+    m = np.zeros((4, 5))
+    m[:, 0], m[:, 1] = 1.0, 1e-200
+    payload = codec.step(np.array([0.0, 1.0, 0.0, 0.0, 0.0]), m.ravel(), KEY).payload
+    np.testing.assert_allclose(codec.decode(payload.data, 20), m.ravel(), rtol=1e-14)
 
 
 def test_a_lost_direction_is_drawn_anew() -> None:

@@ -171,10 +171,10 @@ class LowRank(Factored):
 def orthogonal(p: npt.NDArray[np.float64]) -> Floats:
     """The rows of `p` made orthonormal in their order, each projected twice; zero where nothing is left of one.
 
-    Modified Gram-Schmidt; sums are those of `squared_norm`.
+    Modified Gram-Schmidt, from each row in units of its largest entry.
     """
     q = np.zeros_like(p)
-    for j, row in enumerate(p):
+    for j, row in enumerate(_unit(p)):
         norm = _norm(row)
         if norm == 0:
             continue

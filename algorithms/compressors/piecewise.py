@@ -43,10 +43,10 @@ class Piecewise(Wrapper):
     Payload: the payloads of all tensors in the order of the layout, one after the other in one bit stream, without
     padding between them. The papers' bits add up, too.
 
-    Indices are shorter than those of the whole vector: of ResNet-50's 161 tensors, ``k: 1000`` keeps 99,400 entries with
-    indices of 13.9 bits on average instead of 25. `sign_top_k` then takes 15.0 bits an entry with all overhead, 3.07
-    times less than `top_k` in the same tensors and 3.81 times less than `top_k` of as many entries in the whole vector;
-    with indices of 25 bits it is 2.19 times.
+    Indices are shorter than those of the whole vector: of ResNet-50's 161 tensors, ``k: 1000`` keeps 99,400 entries
+    with indices of 13.9 bits on average instead of 25. `sign_top_k` then takes 15.0 bits an entry with all overhead,
+    3.07 times less than `top_k` in the same tensors and 3.81 times less than `top_k` of as many entries in the whole
+    vector; with indices of 25 bits it is 2.19 times.
 
     Without a layout the vector is one tensor. No memory reaches the parts: for a warm start take `low_rank` itself,
     which knows tensors.

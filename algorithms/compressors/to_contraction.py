@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from algorithms.compressors._base import PaperBits
+from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._parts import Entries, Part, Wrapper, entries
-from netsim.errors import ConfigError, Fault
+from netsim.errors import ConfigError, DecodeError, EncodeError, Fault
 from netsim.interfaces import Array, Key
 from netsim.registry import component
 
@@ -53,7 +53,7 @@ class ToContraction(Wrapper):
     )
 
     def __post_init__(self) -> None:
-        if not self.part.is_unbiased or self.part.variance_bound(1) is None:
+        if not self.part.is_unbiased or not _knows_variance(self.part):
             raise ConfigError([Fault(("part",), "an unbiased code with a known variance", self.part.name)])
 
     @property
@@ -67,12 +67,14 @@ class ToContraction(Wrapper):
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append Q(x)."""
+        self._variance(x.size, EncodeError)
         return self.write_part(self.part, x, key, out, memory)
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
         """What the bit stream holds, divided."""
+        w = self._variance(dim, DecodeError)
         found = entries(self.part, src, dim, key)
-        return Entries(found.indices, found.values / (1 + self._variance(dim)))
+        return Entries(found.indices, found.values / (1 + w))
 
     def max_size_bytes(self, dim: int) -> int | None:
         """Q's."""
@@ -91,8 +93,18 @@ class ToContraction(Wrapper):
         """Q's and a division of each entry."""
         return self.part.decode_flop(dim) + dim
 
-    def _variance(self, dim: int) -> float:
-        w = self.part.variance_bound(dim)
+    def _variance(self, dim: int, error: type[Exception] = ValueError) -> float:
+        try:
+            w = self.part.variance_bound(dim)
+        except ValueError as wrong:  # a layout of another length
+            raise error(f"{self.name}: {wrong}") from None
         if w is None:
-            raise ValueError(f"{self.name}: a variance of {self.part.name} is needed for {dim} entries. Got none.")
+            raise error(f"{self.name}: a variance of {self.part.name} is needed for {dim} entries. Got none.")
         return w
+
+
+def _knows_variance(codec: BaseCompressor) -> bool:
+    try:
+        return codec.variance_bound(1) is not None
+    except ValueError:
+        return True  # bound to a layout of another length; a vector of that length will tell

@@ -10,6 +10,8 @@ from netsim.rng import philox
 
 COMPILED_FROM = 8192  # members; below, numpy is quick enough and numba is never imported
 
+_BY_HAND = 8  # Philox blocks that are quicker without arrays
+_MASK = 0xFFFFFFFF
 _FIRST = 2**63  # counters from here on; those below belong to coordinates
 _HALF = np.uint64(32)
 
@@ -53,14 +55,27 @@ def derived(key: Key, count: int) -> list[Key]:
     >>> first == second
     False
     """
-    counters = np.uint64(2**64 - 1) - np.arange(count, dtype=np.uint64)
-    words = philox(key.key, key.counter, counters).tolist()
-    return [Key(w0 | w1 << 32, w2 | w3 << 32) for w0, w1, w2, w3 in words]
+    if count <= _BY_HAND:
+        blocks = [_philox_block(key, 2**64 - 1 - t) for t in range(count)]
+    else:
+        blocks = philox(key.key, key.counter, np.uint64(2**64 - 1) - np.arange(count, dtype=np.uint64)).tolist()
+    return [Key(w0 | w1 << 32, w2 | w3 << 32) for w0, w1, w2, w3 in blocks]
 
 
 def derived_or_none(key: Key | None, count: int) -> list[Key] | list[None]:
     """The same for a reader, who may have no key."""
     return [None] * count if key is None else derived(key, count)
+
+
+def _philox_block(key: Key, counter: int) -> list[int]:
+    """The four words of one counter of `netsim.rng.philox`, in whole numbers: for a few of them ten times as quick."""
+    c0, c1, c2, c3 = counter & _MASK, counter >> 32, key.counter & _MASK, key.counter >> 32
+    k0, k1 = key.key & _MASK, key.key >> 32
+    for _ in range(10):
+        p0, p1 = 0xD2511F53 * c0, 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & _MASK, (p0 >> 32) ^ c3 ^ k1, p0 & _MASK
+        k0, k1 = (k0 + 0x9E3779B9) & _MASK, (k1 + 0xBB67AE85) & _MASK
+    return [c0, c1, c2, c3]
 
 
 def _distinct(key: Key, dim: int, count: int) -> Indices:

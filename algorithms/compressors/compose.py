@@ -129,7 +129,7 @@ class Compose(Wrapper):
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
         """What the bit stream holds."""
-        outer_key = derived_or_none(key, 2)[1]
+        outer_key = derived_or_none(key if self.shares_randomness else None, 2)[1]
         if self.form == "plain":
             return entries(self.outer, src, dim, outer_key)
         count = read_count(src, dim)

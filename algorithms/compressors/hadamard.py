@@ -13,7 +13,7 @@ from algorithms.compressors._base import PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._drawn import senders
 from algorithms.compressors._parts import Entries, Part, Wrapper, entries
-from algorithms.compressors._subset import derived
+from algorithms.compressors._subset import derived, derived_or_none
 from netsim.errors import DecodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -125,7 +125,7 @@ class Hadamard(Wrapper):
         return self.part.decode_flop(size) + size * size.bit_length()
 
     def _read(self, src: BitReader, dim: int, key: Key | None) -> tuple[Entries, Key]:
-        signs, own = (None, None) if key is None else derived(key, 2)
+        signs, own = derived_or_none(key if self.shares_randomness else None, 2)
         signs = senders(signs, self.name) if self.shared_seed else Key(src.uint(SEED_BIT), 0)
         return entries(self.part, src, _rotate.padded(dim), own), signs
 

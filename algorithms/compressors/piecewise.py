@@ -120,7 +120,7 @@ class Piecewise(Wrapper):
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
         """All tensors; the entries alone where all their codecs are sparse."""
         pieces = self.pieces(dim, DecodeError)
-        keys = derived_or_none(key, len(pieces))
+        keys = derived_or_none(key if self.shares_randomness else None, len(pieces))
         found = [entries(piece.codec, src, piece.dim, own) for piece, own in zip(pieces, keys, strict=True)]
         both = list(zip(pieces, found, strict=True))
         places = [piece.start + part.indices for piece, part in both if part.indices is not None]

@@ -258,8 +258,6 @@ def test_drawn_codes_check_what_they_do_not_send() -> None:
         for key in (Key(0, 0), Key(1, 0)):
             with pytest.raises(EncodeError, match=f"{codec.name}: entry 999 must be finite"):
                 codec.encode_keyed(x, key)
-        with pytest.raises(NotImplementedError):
-            codec.support(x)
 
 
 def test_scaled_values_beyond_the_wire_are_refused() -> None:

@@ -72,6 +72,7 @@ class Bernoulli(DrawnValues):
         {"p": 0.25, "float_bit": 64, "index": "auto"},
         {"p": 0.4, "lazy": True},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"p": 0.01}, {"p": 0.1})
 
     def draw(self, x: Array, key: Key) -> tuple[Indices, Floats]:
         """The nonzero entries that were drawn, times 1/p."""

@@ -101,7 +101,7 @@ class ErrorFeedback(Wrapper):
         EncodeError
             As `encode`; `memory` stays as it is.
         """
-        vector = self._vector(x)
+        vector = self.vector(x)
         self.check(vector)
         total = _plus(vector, memory)
         try:

@@ -65,6 +65,7 @@ class Hadamard(Wrapper):
         {"part": {"name": "rand_k", "fraction": 0.4}, "shared_seed": True},
         {"part": {"name": "sign_top_k", "fraction": 1.0}},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"part": {"name": "sign_top_k", "fraction": 0.3}},)
 
     @property
     def is_unbiased(self) -> bool:  # type: ignore[override]  # depends on a key

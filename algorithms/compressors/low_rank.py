@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._base import PaperBits
+from algorithms.compressors._base import PaperBits, sealed
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._draws import uniforms
 from algorithms.compressors._factors import Factored, Factors, Tensor, as_matrix, scaled_up
@@ -19,7 +19,7 @@ from algorithms.compressors._memory import Step
 from algorithms.compressors._sparse import Floats
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveInt
-from netsim.interfaces import Array, Key, Payload
+from netsim.interfaces import Array, Key
 from netsim.registry import component
 
 COMPILED_FROM = 8192  # entries of a matrix
@@ -92,11 +92,10 @@ class LowRank(Factored):
         memory
             What the step before returned: all M^T P, column by column; None before the first one.
         """
-        vector = self._vector(x)
+        vector = self.vector(x)
         self.check(vector)
         out = BitWriter()
-        bits = self.write(vector, key, out, memory)
-        payload = Payload(out.getvalue(), float(bits.paper_bit), float(bits.index_bit), float(bits.value_bit))
+        payload = sealed(out, self.write(vector, key, out, memory))
         factors = self.read_factors(BitReader(payload.data), vector.size)
         rights = [right.T.ravel() for _, right in factors if right is not None]
         return Step(payload, self.expand(factors, vector.size), np.concatenate([np.zeros(0), *rights]))

@@ -76,6 +76,11 @@ class RandK(Kept, DrawnValues):
         {"k": 3, "shared_seed": True},
         {"fraction": 0.1, "shared_seed": True, "scaled": False, "float_bit": 64},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"fraction": 0.01},
+        {"fraction": 0.3},
+        {"fraction": 0.3, "shared_seed": True},
+    )
 
     @property
     def is_unbiased(self) -> bool:  # type: ignore[override]  # depends on a key

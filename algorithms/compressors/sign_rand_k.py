@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
+from algorithms.compressors._base import PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
 from algorithms.compressors._drawn import senders
-from algorithms.compressors._indices import IndexCode, write_count, write_indices
-from algorithms.compressors._sizes import CodeSize
-from algorithms.compressors._sparse import Floats, Kept, SignCode, mean_magnitude, read_scale
+from algorithms.compressors._indices import IndexCode, read_count, read_indices, write_count, write_indices
+from algorithms.compressors._sizes import CodeSize, lg
+from algorithms.compressors._sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
 from algorithms.compressors._subset import subset
 from netsim.interfaces import Array, Indices, Key
 from netsim.registry import component
@@ -22,7 +22,7 @@ from netsim.registry import component
 
 @component("compressor")
 @dataclass(frozen=True)
-class SignRandK(Kept, SignCode):
+class SignRandK(Kept, SparseCompressor):
     """Q(x) = (||x_S||_1/T) sign(x) on a uniform random set S of k coordinates, 0 elsewhere.
 
     Indices that travel name the T nonzero entries of S only; with a shared seed T = k, and zeros of S decode to the
@@ -69,19 +69,15 @@ class SignRandK(Kept, SignCode):
         {"fraction": 0.3, "float_bit": 64, "index": "auto"},
         {"k": 3, "shared_seed": True},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"fraction": 0.1, "shared_seed": True},
+        {"fraction": 1.0, "shared_seed": True},
+    )
 
     @property
     def shares_randomness(self) -> bool:  # type: ignore[override]  # depends on a key
         """Where the seed is shared."""
         return self.shared_seed
-
-    def support(self, x: Array) -> Indices:
-        """No such set: it depends on the key."""
-        raise NotImplementedError("SignRandK draws its entries")
-
-    def check(self, x: Array) -> None:
-        """Every entry must be finite, drawn or not."""
-        BaseCompressor.check(self, x)
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Draw, and append what the reader cannot know."""
@@ -102,16 +98,23 @@ class SignRandK(Kept, SignCode):
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
         """The entries on the bit stream."""
-        if not self.shared_seed:
-            return super().read_entries(src, dim)
-        key = senders(key, self.name)
+        if self.shared_seed:
+            key = senders(key, self.name)
+            scale = read_scale(src, self.float_bit)
+            negative = src.signs(self.max_entries(dim))
+            return subset(key, dim, negative.size), np.where(negative, -scale, scale)
+        count = read_count(src, dim)
+        if count == 0:
+            return np.zeros(0, np.int64), np.zeros(0)
         scale = read_scale(src, self.float_bit)
-        negative = src.signs(self.max_entries(dim))
-        return subset(key, dim, negative.size), np.where(negative, -scale, scale)
+        indices = read_indices(src, count, dim, self.index)
+        return indices, np.where(src.signs(count), -scale, scale)
 
     def size(self, dim: int) -> CodeSize:
         """p0 = FPP, p1 = lg d + 1, or 1 where the seed is shared."""
-        return CodeSize(self.float_bit, 1, 0) if self.shared_seed else super().size(dim)
+        if self.shared_seed:
+            return CodeSize(self.float_bit, 1, 0)
+        return CodeSize(self.float_bit, lg(dim) + 1, lg(dim + 1))
 
     def max_size_bytes(self, dim: int) -> int:
         """No payload of a vector of that dimension is longer."""

@@ -89,6 +89,7 @@ class SparseTernary(Kept, SparseCompressor):
     float_bit: FloatBit = 32
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"k": 3}, {"fraction": 0.1}, {"k": 30, "float_bit": 64})
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
 
     def check(self, x: Array) -> None:
         """Nothing: the selection holds every kind of entry that is refused, and `write` looks at it."""

@@ -214,9 +214,9 @@ def test_sums_beyond_float64_do_not_matter(bit: int) -> None:
         ({"name": "top_k", "k": 0}, "k: a whole number >= 1"),
         ({"name": "top_k", "fraction": 1.5}, "fraction: a number > 0 and <= 1"),
         ({"name": "top_k", "k": 2, "float_bit": 31}, "float_bit: one of 64, 32, 16. Got 31."),
-        ({"name": "stochastic_sparsification"}, "budget: a value is needed, a number > 0. Got nothing."),
+        ({"name": "stochastic_sparsification"}, "budget: either budget or variance is needed. Got neither."),
         ({"name": "stochastic_sparsification", "budget": 1, "wire": "hybrd"}, "Nearest: hybrid."),
-        ({"name": "identity", "k": 3}, "k: no key of identity; there are float_bit. Got 'k'."),
+        ({"name": "identity", "k": 3}, "k: no key of identity; there are float_bit, format. Got 'k'."),
     ],
 )
 def test_wrong_configurations(config: dict[str, Any], text: str) -> None:

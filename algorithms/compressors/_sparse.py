@@ -68,6 +68,15 @@ class SparseCompressor(BaseCompressor):
         x[indices] = values
         return x
 
+    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
+        """The vector that `data` stands for; it exists only once all of `data` is accepted."""
+        src = BitReader(data)
+        indices, values = self.read_entries(src, dim, key)
+        src.finish()
+        x = np.zeros(dim)
+        x[indices] = values
+        return x
+
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
         """acc += scale * decode(data, acc.size), touching only the entries that were sent."""
         src = BitReader(data)

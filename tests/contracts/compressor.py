@@ -22,10 +22,13 @@ from netsim.interfaces import Array, Key, Payload
 
 # Relative rounding of one float on the wire, and the spacing of its denormals.
 ROUNDING = {64: (2.0**-53, 2.0**-1074), 32: (2.0**-24, 2.0**-149), 16: (2.0**-11, 2.0**-24)}
+BFLOAT16 = (2.0**-8, 2.0**-133)
 
 
 def rounding(compressor: Any) -> tuple[float, float]:
     """Relative and absolute error that the code's floats may add to an entry; float32 where it does not say."""
+    if getattr(compressor, "format", "ieee") == "bfloat16":
+        return BFLOAT16
     return ROUNDING[getattr(compressor, "float_bit", 32)]
 
 
@@ -152,10 +155,17 @@ def check_work(compressor: Any) -> None:
         assert 0 <= small <= large < math.inf
 
 
+def classes_of(compressor: Any) -> dict[str, type]:
+    """The classes that its `repr` names: its own and those of the compressors in its fields."""
+    parts = [getattr(compressor, field.name) for field in dataclasses.fields(compressor)]
+    inner = (classes_of(part) for part in parts if getattr(part, "kind", None) == "compressor")
+    return {type(compressor).__name__: type(compressor)} | {k: v for found in inner for k, v in found.items()}
+
+
 def check_configuration(compressor: Any) -> None:
     """Configuration and back, `repr` and back, pickle and back; and frozen."""
     assert registry.build("compressor", fields.dump(compressor)) == compressor
-    assert eval(repr(compressor), {type(compressor).__name__: type(compressor)}) == compressor
+    assert eval(repr(compressor), classes_of(compressor)) == compressor
     if not type(compressor).__module__.startswith("netsim_plugins"):
         assert pickle.loads(pickle.dumps(compressor)) == compressor
     hash(compressor)

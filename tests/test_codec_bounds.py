@@ -253,7 +253,7 @@ def test_every_compressor_has_its_row(monkeypatch: pytest.MonkeyPatch, tmp_path:
         assert row[3] != "-" or row[0] == "`identity`", f"{row[0]}: no reference"
         assert row[7:] == ["0.25", "0.5"]
     # Counted now: a test before this one may have added a plugin.
-    settings = [one for name in registry.names("compressor") for one in registry.get("compressor", name).examples]  # type: ignore[attr-defined]
+    settings = [one for name in registry.names("compressor") for one in _limits.settings(name)]
     assert len(second) == len(settings)
     assert len(first) + len(second) == len(rows)
     picture = ElementTree.parse(tmp_path / "compressors.svg").getroot()

@@ -38,6 +38,12 @@ def test_many_hostile_payloads(codec: Any) -> None:
     contract.check_hostile(codec, cases=33_334, seed=27)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", CODECS)
+def test_means_of_many_draws(codec: Any) -> None:
+    contract.check_unbiased(codec, draws=20_000)
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_refused_payloads_allocate_nothing(codec: Any) -> None:
     """A short payload that claims a lot is refused before memory for 1e8 entries (800 MB) is asked for."""

@@ -6,12 +6,12 @@ Long arrays are packed by compiled kernels, short ones by numpy, to the same byt
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors._kernels import pays
 from netsim.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 
 FLOATS: dict[int, type[np.floating[Any]]] = {64: np.float64, 32: np.float32, 16: np.float16}
 COMPILED_FROM = 8192  # values; below, compiling or loading a kernel costs more than it saves
-_LOADED_PART = 128  # numba once there, a kernel pays from this part of it on
 
 _UINTS: dict[int, type[np.unsignedinteger[Any]]] = {64: np.uint64, 32: np.uint32, 16: np.uint16}
 
@@ -84,7 +83,7 @@ class BitWriter:
             raise ValueError(f"a value of {width} bits lies in 0 .. 2**{width} - 1. Got {int(words.max())}.")
         if width == 0:
             return
-        if _compiled(words.size):
+        if pays(words.size, COMPILED_FROM):
             self._put_compiled(words, width)
         else:
             octets = words.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
@@ -112,7 +111,7 @@ class BitWriter:
         lengths
             int64, shape (n,), bits of each codeword, 0 to 64.
         """
-        if codes.size >= COMPILED_FROM:
+        if pays(codes.size, COMPILED_FROM):
             from algorithms.compressors import _bits_nb
 
             total_bit = self._tail_bit + int(lengths.sum())
@@ -215,7 +214,7 @@ class BitReader:
         if width == 0 or count == 0:
             return np.zeros(count, np.uint64)
         padded = padded_words(np.frombuffer(self._data, np.uint8)[start >> 3 : (self._position + 7) >> 3])
-        if _compiled(count):
+        if pays(count, COMPILED_FROM):
             from algorithms.compressors import _bits_nb
 
             values = np.empty(count, np.uint64)
@@ -305,11 +304,6 @@ class BitReader:
             raise DecodeError(f"payload: it needs {wanted} more at bit {start}. Got {self.remaining_bit}.")
         self._position = start + count * width
         return start
-
-
-def _compiled(count: int) -> bool:
-    """Whether the kernels are used for so many values."""
-    return count >= (COMPILED_FROM // _LOADED_PART if "numba" in sys.modules else COMPILED_FROM)
 
 
 def padded_words(octets: npt.NDArray[np.uint8]) -> Words:

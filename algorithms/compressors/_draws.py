@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors._kernels import pays
 from netsim.interfaces import Indices, Key
 from netsim.rng import philox
 
@@ -28,7 +29,7 @@ def uniforms(key: Key, coordinates: Indices) -> npt.NDArray[np.float64]:
     [0.399046, 0.972241]
     """
     counters = np.ascontiguousarray(coordinates).astype(np.uint64)
-    if counters.size >= COMPILED_FROM:
+    if pays(counters.size, COMPILED_FROM):
         from algorithms.compressors import _draws_nb
 
         draws = np.empty(counters.size)
@@ -61,7 +62,7 @@ def dense_words(key: Key, first: int, count: int, lower: bool = False) -> Words3
     ['a2b20ccf', '4d789cc1']
     """
     start = dense_counter(first) + lower * _LOWER
-    if count >= COMPILED_FROM:
+    if pays(count, COMPILED_FROM):
         from algorithms.compressors import _draws_nb
 
         words = np.empty((count + 1023) & ~1023, np.uint32)
@@ -92,7 +93,7 @@ def words_at(key: Key, coordinates: Indices) -> Words32:
     c = np.ascontiguousarray(coordinates).astype(np.uint64)
     counters = (c >> np.uint64(10) << np.uint64(8)) + (c & np.uint64(255)) + np.uint64(_DENSE)
     word = (c >> np.uint64(8)) & np.uint64(3)
-    if c.size >= COMPILED_FROM:
+    if pays(c.size, COMPILED_FROM):
         from algorithms.compressors import _draws_nb
 
         four = np.empty((c.size, 4), np.uint32)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from algorithms.compressors._base import BaseCompressor
 from algorithms.compressors._bits import FLOATS, BitReader, BitWriter, FloatBit
 from algorithms.compressors._draws import Words32, dense_counter, dense_words, words_at
+from algorithms.compressors._kernels import pays
 from algorithms.compressors._norms import norms
 from algorithms.compressors._sizes import lg
 from netsim.errors import DecodeError, EncodeError
@@ -157,7 +158,7 @@ def write_codes(out: BitWriter, codes: Codes, width: int) -> None:
     octets = np.empty((codes.size * width + 7) >> 3, np.uint8)
     for start, stop in chunks(codes.size):
         part = octets[start * width >> 3 : (stop * width + 7) >> 3]
-        _pack(codes[start:stop], width, part, codes.size >= COMPILED_FROM)
+        _pack(codes[start:stop], width, part, pays(codes.size, COMPILED_FROM))
     out.packed(octets, codes.size * width)
 
 
@@ -290,7 +291,7 @@ class _Rounding:
         self.low, self.bucket, self.levels = self.x.dtype.type(low), bucket, levels
         self.fraction = 28 if levels <= 7 else 24 if levels <= SMALL else 32
         self.sign = lg(levels + 1)
-        self.compiled = x.size >= COMPILED_FROM
+        self.compiled = pays(x.size, COMPILED_FROM)
         one = 2.0**self.fraction
         self.top = levels * one + 0.5
         self.factors = np.divide(levels * one, scales, out=np.zeros(scales.size), where=scales > 0)
@@ -381,7 +382,7 @@ def _unpacked(octets: Octets, count: int, width: int) -> Iterator[tuple[int, Cod
     buffer = np.empty(min(count, 2 * CHUNK), np.uint8)
     for start, stop in chunks(count):
         part, codes = octets[start * width >> 3 : (stop * width + 7) >> 3], buffer[: stop - start]
-        if count >= COMPILED_FROM:
+        if pays(count, COMPILED_FROM):
             from algorithms.compressors import _levels_nb
 
             _levels_nb.unpack(part, width, codes)

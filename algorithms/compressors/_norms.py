@@ -11,6 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors._kernels import pays
 from netsim.interfaces import Array
 
 COMPILED_FROM = 8192  # entries
@@ -138,7 +139,7 @@ def _split(scale: float) -> tuple[float, float]:
 
 def _sums(x: Array, bucket: int, kind: int, offset: float = 0.0, factor: float = 1.0) -> Floats:
     count = -(-x.size // bucket)
-    if x.size >= COMPILED_FROM:
+    if pays(x.size, COMPILED_FROM):
         from algorithms.compressors import _norms_nb
 
         lanes = np.empty((count, LANES))

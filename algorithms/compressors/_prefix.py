@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.compressors._bits import COMPILED_FROM, BitReader, BitWriter, Words, padded_words, windows
+from algorithms.compressors._kernels import pays
 from netsim.errors import DecodeError
 
 Lengths = npt.NDArray[np.int64]
@@ -23,7 +24,7 @@ _OCTETS = 65536  # of a unary section that are looked at together
 def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
     """k >= 1 as k - 1 ones and a zero."""
     numbers = _words(values)
-    if numbers.size >= COMPILED_FROM:
+    if pays(numbers.size, COMPILED_FROM):
         from algorithms.compressors import _prefix_nb
 
         total_bit = int(numbers.sum())
@@ -49,7 +50,7 @@ def read_unary(src: BitReader, count: int, most: int) -> Words:
         return np.zeros(0, np.uint64)
     _require(src, count)
     octets, first = src.rest()
-    if count >= COMPILED_FROM:
+    if pays(count, COMPILED_FROM):
         from algorithms.compressors import _prefix_nb
 
         octets = octets[: (first + count * most + 7) >> 3]
@@ -129,7 +130,7 @@ def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
         is_short = short < cut
         return np.where(is_short, short, long - cut), np.where(is_short, width - 1, width)
 
-    if width and count >= COMPILED_FROM:
+    if width and pays(count, COMPILED_FROM):
         from algorithms.compressors import _prefix_nb
 
         octets, first = src.rest()
@@ -200,7 +201,7 @@ def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
     '1010000'
     """
     numbers = _words(values)
-    if numbers.size >= COMPILED_FROM:
+    if pays(numbers.size, COMPILED_FROM):
         from algorithms.compressors import _prefix_nb
 
         codes, lengths = np.empty(numbers.size, np.uint64), np.empty(numbers.size, np.int64)
@@ -224,7 +225,7 @@ def read_omega(src: BitReader, count: int, most: int) -> Words:
     DecodeError
         If one exceeds `most`, or too few bits are left.
     """
-    if count < COMPILED_FROM:
+    if not pays(count, COMPILED_FROM):
         return _at_most(_read(src, count, _omega), most, least=1)
     _require(src, count)
     from algorithms.compressors import _prefix_nb

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors._kernels import pays
 from netsim.interfaces import Array, Indices
 
 COMPILED_FROM = 16384  # entries; below, numpy is quick enough and numba is never imported
@@ -58,7 +59,7 @@ def top_k(x: Array, k: int) -> Indices:
     if k <= 0:
         return np.zeros(0, np.int64)
     keys = _keys(x)
-    compiled = keys.size >= COMPILED_FROM
+    compiled = pays(keys.size, COMPILED_FROM)
     threshold, capacity = _safe_threshold(keys, k, compiled)
     sure = 2 if 128 * k > keys.size else 0
     candidates = _collect_compiled(keys, threshold, sure, capacity) if compiled else _collect(keys, threshold)

@@ -9,8 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from channels._lrwpan import MAX_PAYLOAD
+from channels._policy import RadioPolicy
 from channels._single import SingleCell
 from channels.energy.cc2420 import Cc2420
+from channels.policies.always_on import AlwaysOn
 from netsim.fields import Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
@@ -38,8 +40,8 @@ class Ieee802154:
     radio
         Power of every node's radio.
     radio_policy
-        ``always_on``: whoever does not send or receive listens. ``sleep_when_idle``: a radio sleeps while its node
-        takes no part in the message that has the medium; it wakes at once, at no cost, and knows when.
+        What a radio does while its node takes no part in the message that has the medium: ``always_on``,
+        ``sleep_when_idle``, or ``duty_cycle``; the last two with what waking costs. See there.
     reliable
         Whether every message must arrive; it does with ``single``, whatever is said here.
 
@@ -47,9 +49,9 @@ class Ieee802154:
     -----
     Scope and limits: no collisions, no loss, no propagation delay (10 m are 33 ns), no association, no beacons; nobody
     overhears, so in ``rx`` is only whom a frame is for. ``tx`` and ``rx`` are frames on the air, from the preamble to
-    the check sequence; backoff, assessment, turnaround and spacing are ``listen``. A message's joules count the
-    sender's radio from the start of its service to the last acknowledgement, beyond ``idle`` where it is always on and
-    beyond ``sleep`` where it sleeps: not beyond ``listen``, which on some radios draws more than sending.
+    the check sequence; backoff, assessment, turnaround and spacing are ``listen``, waking is ``idle``. A
+    message's joules count the sender's radio from the start of its service to the last acknowledgement, beyond the
+    state that its policy names.
     A backoff depends on the medium's key, the transfer's and the frame's number, on nothing else.
 
     Validation: the eight values of T(b), the mean of k frames, the distribution of b, and the energy of one frame on
@@ -78,16 +80,18 @@ class Ieee802154:
         {},
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},
         {"payload_bytes": 7, "radio": {"name": "at86rf233"}},
+        {"radio_policy": {"name": "sleep_when_idle", "wake_s": 2e-3, "wake_j": 5e-5}},
+        {"radio_policy": {"name": "duty_cycle", "period_s": 0.02, "on_s": 0.002, "wake_s": 1e-3}},
     )
     reliable_delivery: ClassVar[bool] = True
 
     mac: Literal["single"] = "single"
     payload_bytes: Annotated[int, Range(ge=1, le=MAX_PAYLOAD)] = 100
     radio: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Cc2420)
-    radio_policy: Literal["always_on", "sleep_when_idle"] = "always_on"
+    radio_policy: Annotated[RadioPolicy, Ref("radio_policy")] = field(default_factory=AlwaysOn)
     reliable: bool = True
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0, keyed by one 64-bit draw from `rng`."""
         key = int(rng.integers(1 << 64, dtype=np.uint64))
-        return SingleCell(nodes, self.payload_bytes, self.radio, self.radio_policy == "sleep_when_idle", key, frames)
+        return SingleCell(nodes, self.payload_bytes, self.radio, self.radio_policy, key, frames)

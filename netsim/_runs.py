@@ -83,6 +83,8 @@ class Record:
         Seconds that it took on this machine.
     traceback
         Of a failed run; '' otherwise.
+    deaths_s
+        When batteries were empty, by node.
     """
 
     status: str
@@ -91,6 +93,7 @@ class Record:
     sim_time_s: float = 0.0
     host_s: float = 0.0
     traceback: str = ""
+    deaths_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 # --- what decides the bytes ------------------------------------------------------------------------
@@ -217,7 +220,9 @@ def execute(
         host_s = time.perf_counter() - start_s
         return Record("failed", " ".join(sentence.split()), host_s=host_s, traceback=traceback.format_exc()), {}
     host_s = time.perf_counter() - start_s
-    return Record(result.status, result.sentence, result.rounds, result.sim_time_s, host_s), files
+    deaths_s = {str(node): at_s for node, at_s in result.deaths_s.items()}
+    record = Record(result.status, result.sentence, result.rounds, result.sim_time_s, host_s, deaths_s=deaths_s)
+    return record, files
 
 
 def open_problem(scenario: Scenario) -> Problem:

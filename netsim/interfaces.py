@@ -580,7 +580,15 @@ class Medium(Protocol):
         """Expected cost of a lone message of some bits (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""
 
     def usage(self, at_ns: int) -> Usage:
-        """State times up to `at_ns`, which is not before the last `advance`."""
+        """State times up to `at_ns`, which is not before the last `advance`; after it: if nothing is submitted."""
+
+
+@runtime_checkable
+class PowerBound(Protocol):
+    """What a medium may offer so that a battery need not be looked at all the time."""
+
+    def max_power_w(self, node: NodeId) -> float:
+        """No less than the power of all the node's interfaces together at any time."""
 
 
 class Channel(Protocol):

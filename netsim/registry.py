@@ -29,6 +29,7 @@ PACKAGES = {
     "step": "algorithms.steps",
     "channel": "channels",
     "energy": "channels.energy",
+    "radio_policy": "channels.policies",
     "cost": "channels.costs",
 }
 

@@ -34,6 +34,7 @@ def max_min(
     paths: Sequence[Sequence[Hashable]],
     capacity: Mapping[Any, int],
     caps: Sequence[int | None],
+    counts: Sequence[int] | None = None,
 ) -> list[int]:
     """Max-min fair rates: no flow can have more without taking from one that has no more.
 
@@ -45,6 +46,9 @@ def max_min(
         Of every resource.
     caps
         What a flow takes at most; None: no limit of its own. Each flow has a cap or a resource.
+    counts
+        How many flows like this there are; None: one of each.
+
     Returns
     -------
     Rates in units of the capacities, rounded down.
@@ -54,39 +58,33 @@ def max_min(
     >>> max_min([("a", "server"), ("b", "server")], {"a": 30, "b": 200, "server": 100}, [None, None])
     [30, 70]
     """
+    many = [1] * len(paths) if counts is None else counts
     users: dict[Hashable, list[int]] = {}
     for flow, path in enumerate(paths):
         for resource in path:
             users.setdefault(resource, []).append(flow)
-    limit, shared = list(caps), dict[Hashable, list[int]]()
-    for resource, who in users.items():
-        if len(who) == 1:
-            own = limit[who[0]]
-            limit[who[0]] = capacity[resource] if own is None else min(own, capacity[resource])
-        else:
-            shared[resource] = [capacity[resource], len(who)]
-    limited = sorted((most, flow) for flow, most in enumerate(limit) if most is not None)
+    shared = {resource: [capacity[resource], sum(many[flow] for flow in who)] for resource, who in users.items()}
+    limited = sorted((most, flow) for flow, most in enumerate(caps) if most is not None)
     rates, place = [-1] * len(paths), 0
 
     def settle(flow: int, rate: int) -> None:
         rates[flow] = rate
         for resource in paths[flow]:
-            if resource in shared:
-                shared[resource][0] = max(0, shared[resource][0] - rate)
-                shared[resource][1] -= 1
+            room = shared[resource]
+            room[0] -= rate * many[flow]
+            room[1] -= many[flow]
 
     while True:
         while place < len(limited) and rates[limited[place][1]] >= 0:
             place += 1
-        tightest: Hashable = None
-        level = -1
+        tightest, level = None, -1
         for resource, (left, total) in shared.items():
             if total and (level < 0 or left // total < level):
                 tightest, level = resource, left // total
         if place < len(limited) and (level < 0 or limited[place][0] <= level):
             most, flow = limited[place]
             settle(flow, most)
-        elif level >= 0:
+        elif tightest is not None:
             for flow in users[tightest]:
                 if rates[flow] < 0:
                     settle(flow, level)
@@ -94,25 +92,39 @@ def max_min(
             return rates
 
 
-class _Flow:
-    """Work left at `since_fs` and the rate from there on."""
+class _Kind:
+    """Flows that have the same rate at all times: they share the same links and have the same limit of their own.
 
-    __slots__ = ("cap", "path", "rate", "serial", "since_fs", "version", "work")
+    `done` is the work that one of them would have done so far; a flow ends when it reaches the flow's target.
+    """
 
-    def __init__(self, serial: int, at_fs: int, path: tuple[Resource, ...], work: int, cap: int | None) -> None:
-        self.serial, self.path, self.work, self.cap = serial, path, work, cap
-        self.since_fs, self.rate, self.version = at_fs, 0, 0
+    __slots__ = ("done", "limit", "members", "path", "rate", "since_fs", "targets", "version")
+
+    def __init__(self, path: tuple[Resource, ...], limit: int | None, at_fs: int) -> None:
+        self.path, self.limit, self.since_fs = path, limit, at_fs
+        self.done = self.rate = self.version = self.members = 0
+        self.targets: list[tuple[int, int]] = []
 
     def settle(self, at_fs: int) -> None:
         if at_fs > self.since_fs:
-            self.work = max(0, self.work - self.rate * (at_fs - self.since_fs))
+            self.done += self.rate * (at_fs - self.since_fs)
             self.since_fs = at_fs
 
-    def reaches_fs(self, left: int) -> int | None:
-        """When only `left` of the work is left at the present rate."""
-        if self.work <= left:
+    def reaches_fs(self, done: int) -> int | None:
+        if done <= self.done:
             return self.since_fs
-        return self.since_fs - (left - self.work) // self.rate if self.rate else None
+        return self.since_fs - (self.done - done) // self.rate if self.rate else None
+
+
+class _Flow:
+    """Of which kind it is, and the kind's `done` at which it ends; `left` is its work while it has no kind."""
+
+    __slots__ = ("at_fs", "cap", "kind", "left", "path", "target")
+
+    def __init__(self, at_fs: int, path: tuple[Resource, ...], work: int, cap: int | None) -> None:
+        self.at_fs, self.path, self.left, self.cap = at_fs, path, work, cap
+        self.kind: _Kind | None = None
+        self.target = 0
 
 
 class Fluid:
@@ -125,9 +137,9 @@ class Fluid:
 
     Notes
     -----
-    Only flows that are joined by resources to one that changed get new rates, and only those whose rate did change are
-    touched at all. Changes of one instant are taken together. A flow whose work ends between two femtoseconds ends at
-    the later one.
+    Flows that share the same links with others and have the same limit of their own are one kind with one rate, so an
+    event costs a step per kind that it can reach, not per flow. Changes of one instant are taken together. A flow whose
+    work ends between two femtoseconds ends at the later one.
     """
 
     def __init__(self, capacity: Callable[[Resource, int], tuple[int, int | None]]) -> None:
@@ -135,59 +147,59 @@ class Fluid:
         self._flows: dict[int, _Flow] = {}
         self._users: dict[Resource, dict[int, None]] = {}
         self._room: dict[Resource, tuple[int, int | None]] = {}
-        self._ends: list[tuple[int, int, int]] = []
+        self._kinds: dict[tuple[tuple[Resource, ...], int | None], _Kind] = {}
+        self._kinds_at: dict[Resource, dict[_Kind, None]] = {}
+        self._ends: list[tuple[int, int, int, _Kind]] = []
         self._changes: list[tuple[int, Resource]] = []
         self._changed = dict[int, None]()
+        self._touched = dict[_Kind, None]()
         self._changed_fs = self._versions = 0
-
-    def __contains__(self, serial: int) -> bool:
-        return serial in self._flows
 
     def add(self, at_fs: int, serial: int, path: tuple[Resource, ...], work: int, cap: int | None = None) -> None:
         """A flow begins; `at_fs` is not before the last event by more than half a nanosecond."""
         self._mark(at_fs)
-        self._flows[serial] = _Flow(serial, at_fs, path, work, cap)
+        self._flows[serial] = _Flow(at_fs, path, work, cap)
         for resource in path:
-            if resource not in self._users:
-                self._users[resource] = {}
+            users = self._users.setdefault(resource, {})
+            if not users:
                 self._look(resource, at_fs)
-            self._users[resource][serial] = None
+            elif len(users) == 1:
+                self._changed.update(users)  # what was its alone is shared now
+            users[serial] = None
         self._changed[serial] = None
 
     def remove(self, at_fs: int, serial: int) -> int:
         """A flow ends; the work that was left."""
         self._mark(at_fs)
         flow = self._flows.pop(serial)
-        flow.settle(at_fs)
+        self._leave(flow, at_fs)
         self._changed.pop(serial, None)
         for resource in flow.path:
             users = self._users[resource]
             del users[serial]
-            self._changed.update(users)
+            if len(users) == 1:
+                self._changed.update(users)
             if not users:
                 del self._users[resource], self._room[resource]
-        return flow.work
-
-    def left(self, serial: int, at_fs: int) -> int:
-        """Work left at an instant up to which nothing changes."""
-        self._flush()
-        flow = self._flows[serial]
-        return max(0, flow.work - flow.rate * max(0, at_fs - flow.since_fs))
+        return flow.left
 
     def reaches_fs(self, serial: int, left: int) -> int | None:
         """When only `left` of a flow's work is left if nothing changes; None: never."""
         self._flush()
-        return self._flows[serial].reaches_fs(left)
+        flow = self._flows[serial]
+        assert flow.kind is not None
+        return flow.kind.reaches_fs(flow.target - left)
 
     def next_fs(self) -> int | None:
         """When the next flow ends or the next link changes; None: never."""
         self._flush()
-        while self._ends and self._is_stale(self._ends[0]):
+        while self._ends and self._ends[0][2] != self._ends[0][3].version:
             heapq.heappop(self._ends)
         while self._changes and self._room.get(self._changes[0][1], (0, None))[1] != self._changes[0][0]:
             heapq.heappop(self._changes)
-        times = [heap[0][0] for heap in (self._ends, self._changes) if heap]
-        return min(times, default=None)
+        if not self._changes:
+            return self._ends[0][0] if self._ends else None
+        return min(self._ends[0][0], self._changes[0][0]) if self._ends else self._changes[0][0]
 
     def step(self) -> int | None:
         """Let the event of `next_fs` happen; the flow that ended, None where a link changed."""
@@ -196,9 +208,12 @@ class Fluid:
             resource = heapq.heappop(self._changes)[1]
             self._mark(at_fs)
             self._look(resource, at_fs)
-            self._changed.update(self._users[resource])
+            users = self._users[resource]
+            if len(users) == 1:
+                self._changed.update(users)
+            self._touched.update(self._kinds_at.get(resource, {}))
             return None
-        at_fs, serial, _ = self._ends[0]
+        at_fs, serial = self._ends[0][:2]
         self.remove(at_fs, serial)
         return serial
 
@@ -208,37 +223,96 @@ class Fluid:
         if until_fs is not None:
             heapq.heappush(self._changes, (until_fs, resource))
 
-    def _is_stale(self, end: tuple[int, int, int]) -> bool:
-        flow = self._flows.get(end[1])
-        return flow is None or flow.version != end[2]
-
     def _mark(self, at_fs: int) -> None:
         if at_fs != self._changed_fs:
             self._flush()
             self._changed_fs = at_fs
 
-    def _flush(self) -> None:
-        """New rates for all that are joined to what changed."""
-        if not self._changed:
+    # --- kinds -----------------------------------------------------------------------------------------
+
+    def _leave(self, flow: _Flow, at_fs: int) -> None:
+        kind = flow.kind
+        if kind is None:
             return
-        todo, flows, seen = list(self._changed), self._flows, set[Resource]()
-        joined = set(todo)
+        kind.settle(at_fs)
+        flow.left, flow.kind = max(0, flow.target - kind.done), None
+        kind.members -= 1
+        self._touched[kind] = None
+        if not kind.members:
+            self._forget(kind)
+
+    def _forget(self, kind: _Kind) -> None:
+        """Nobody is of this kind any more; its neighbours have more room."""
+        del self._kinds[kind.path, kind.limit]
+        kind.version = -1
+        for resource in kind.path:
+            at = self._kinds_at[resource]
+            del at[kind]
+            self._touched.update(at)
+            if not at:
+                del self._kinds_at[resource]
+
+    def _join(self, serial: int, flow: _Flow) -> None:
+        shared = tuple(resource for resource in flow.path if len(self._users[resource]) > 1)
+        own = [self._room[resource][0] for resource in flow.path if len(self._users[resource]) == 1]
+        limit = min(own if flow.cap is None else [*own, flow.cap], default=None)
+        kind = flow.kind
+        if kind is not None and (kind.path, kind.limit) == (shared, limit):
+            return
+        self._leave(flow, self._changed_fs)
+        kind = self._kinds.get((shared, limit))
+        if kind is None:
+            kind = self._kinds[shared, limit] = _Kind(shared, limit, flow.at_fs)
+            for resource in shared:
+                self._kinds_at.setdefault(resource, {})[kind] = None
+        kind.settle(self._changed_fs)
+        flow.kind, flow.target = kind, kind.done + flow.left
+        if limit is not None and not shared:
+            # Another one's end, which rounds to this instant, may have moved the kind on already.
+            flow.target -= limit * max(0, kind.since_fs - self._changed_fs)
+        kind.members += 1
+        heapq.heappush(kind.targets, (flow.target, serial))
+        self._touched[kind] = None
+
+    def _flush(self) -> None:
+        """New rates for all kinds that are joined by links to one that changed."""
+        if self._changed:
+            for serial in sorted(self._changed):
+                self._join(serial, self._flows[serial])
+            self._changed.clear()
+        if not self._touched:
+            return
+        todo = [kind for kind in self._touched if kind.members]
+        joined, seen = dict.fromkeys(todo), set[Resource]()
+        self._touched.clear()
         while todo:
-            for resource in flows[todo.pop()].path:
+            for resource in todo.pop().path:
                 if resource not in seen:
                     seen.add(resource)
-                    fresh = [serial for serial in self._users[resource] if serial not in joined]
-                    joined.update(fresh)
+                    fresh = [kind for kind in self._kinds_at[resource] if kind not in joined]
+                    joined.update(dict.fromkeys(fresh))
                     todo.extend(fresh)
-        self._changed.clear()
-        touched = [flows[serial] for serial in sorted(joined)]
+        kinds = list(joined)
         room = {resource: self._room[resource][0] for resource in seen}
-        rates = max_min([flow.path for flow in touched], room, [flow.cap for flow in touched])
-        for flow, rate in zip(touched, rates, strict=True):
-            if rate != flow.rate or not flow.version:
-                flow.settle(self._changed_fs)
-                self._versions += 1
-                flow.rate, flow.version = rate, self._versions
-                end_fs = flow.reaches_fs(0)
-                if end_fs is not None:
-                    heapq.heappush(self._ends, (end_fs, flow.serial, flow.version))
+        counts = [kind.members for kind in kinds]
+        rates = max_min([kind.path for kind in kinds], room, [kind.limit for kind in kinds], counts)
+        for kind, rate in zip(kinds, rates, strict=True):
+            if rate != kind.rate:
+                kind.settle(self._changed_fs)
+                kind.rate = rate
+            self._expect(kind)
+
+    def _expect(self, kind: _Kind) -> None:
+        """Put the kind's next end into the heap, in place of the one that is there."""
+        targets = kind.targets
+        while targets and self._is_gone(kind, *targets[0]):
+            heapq.heappop(targets)
+        self._versions += 1
+        kind.version = self._versions
+        end_fs = kind.reaches_fs(targets[0][0]) if targets else None
+        if end_fs is not None:
+            heapq.heappush(self._ends, (end_fs, targets[0][1], kind.version, kind))
+
+    def _is_gone(self, kind: _Kind, target: int, serial: int) -> bool:
+        flow = self._flows.get(serial)
+        return flow is None or flow.kind is not kind or flow.target != target

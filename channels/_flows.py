@@ -47,12 +47,15 @@ class Path:
         Mean rate alone (bit/s), and the highest one (nanobits per second).
     one_way_ns
         Propagation.
+    weight
+        At a bottleneck that it shares.
     """
 
     resources: tuple[Resource, ...]
     rate_bps: float
     peak: int
     one_way_ns: int
+    weight: int = 1
 
 
 @dataclass(frozen=True)
@@ -297,7 +300,7 @@ class Flows:
         self._occupy(row_out, at_fs)
         self._occupy(row_in, at_fs)
         if self._ports is None:
-            self._fluid.add(at_fs, message.serial, message.path.resources, work, cap)
+            self._fluid.add(at_fs, message.serial, message.path.resources, work, cap, message.path.weight)
             return
         out, into = message.path.resources
         self._fluid.add(at_fs, message.serial, (out,), work)

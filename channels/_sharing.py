@@ -35,8 +35,9 @@ def max_min(
     capacity: Mapping[Any, int],
     caps: Sequence[int | None],
     counts: Sequence[int] | None = None,
+    weights: Sequence[int] | None = None,
 ) -> list[int]:
-    """Max-min fair rates: no flow can have more without taking from one that has no more.
+    """Max-min fair rates: no flow can have more for its weight without taking from one that has no more for its own.
 
     Parameters
     ----------
@@ -48,6 +49,8 @@ def max_min(
         What a flow takes at most; None: no limit of its own. Each flow has a cap or a resource.
     counts
         How many flows like this there are; None: one of each.
+    weights
+        >= 1, to which rates at a common bottleneck are proportional; None: equal.
 
     Returns
     -------
@@ -59,37 +62,47 @@ def max_min(
     [30, 70]
     """
     many = [1] * len(paths) if counts is None else counts
+    weight = [1] * len(paths) if weights is None else weights
     users: dict[Hashable, list[int]] = {}
     for flow, path in enumerate(paths):
         for resource in path:
             users.setdefault(resource, []).append(flow)
-    shared = {resource: [capacity[resource], sum(many[flow] for flow in who)] for resource, who in users.items()}
-    limited = sorted((most, flow) for flow, most in enumerate(caps) if most is not None)
+    shared = {
+        resource: [capacity[resource], sum(many[flow] * weight[flow] for flow in who)]
+        for resource, who in users.items()
+    }
+    limited = sorted(
+        ((most, flow) for flow, most in enumerate(caps) if most is not None),
+        key=lambda entry: entry if weights is None else (Fraction(entry[0], weight[entry[1]]), entry[1]),
+    )
     rates, place = [-1] * len(paths), 0
 
     def settle(flow: int, rate: int) -> None:
         rates[flow] = rate
         for resource in paths[flow]:
-            room = shared[resource]
-            room[0] -= rate * many[flow]
-            room[1] -= many[flow]
+            left = shared[resource]
+            left[0] -= rate * many[flow]
+            left[1] -= many[flow] * weight[flow]
 
     while True:
         while place < len(limited) and rates[limited[place][1]] >= 0:
             place += 1
-        tightest, level = None, -1
+        tightest, room, wanted = None, 0, 0  # room / wanted is the rate of weight 1 there
         for resource, (left, total) in shared.items():
-            if total and (level < 0 or left // total < level):
-                tightest, level = resource, left // total
-        if place < len(limited) and (level < 0 or limited[place][0] <= level):
-            most, flow = limited[place]
+            if total and (tightest is None or left * wanted < room * total):
+                tightest, room, wanted = resource, left, total
+        most, flow = limited[place] if place < len(limited) else (0, -1)
+        if flow >= 0 and (tightest is None or most * wanted <= room * weight[flow]):
             settle(flow, most)
         elif tightest is not None:
             for flow in users[tightest]:
                 if rates[flow] < 0:
-                    settle(flow, level)
+                    settle(flow, room * weight[flow] // wanted)
         else:
             return rates
+
+
+_Key = tuple[tuple[Resource, ...], int | None, int]
 
 
 class _Kind:
@@ -98,10 +111,11 @@ class _Kind:
     `done` is the work that one of them would have done so far; a flow ends when it reaches the flow's target.
     """
 
-    __slots__ = ("done", "limit", "members", "path", "rate", "since_fs", "targets", "version")
+    __slots__ = ("done", "key", "limit", "members", "path", "rate", "since_fs", "targets", "version", "weight")
 
-    def __init__(self, path: tuple[Resource, ...], limit: int | None, at_fs: int) -> None:
-        self.path, self.limit, self.since_fs = path, limit, at_fs
+    def __init__(self, key: _Key, at_fs: int) -> None:
+        self.key, self.since_fs = key, at_fs
+        self.path, self.limit, self.weight = key
         self.done = self.rate = self.version = self.members = 0
         self.targets: list[tuple[int, int]] = []
 
@@ -119,10 +133,10 @@ class _Kind:
 class _Flow:
     """Of which kind it is, and the kind's `done` at which it ends; `left` is its work while it has no kind."""
 
-    __slots__ = ("at_fs", "cap", "kind", "left", "path", "target")
+    __slots__ = ("at_fs", "cap", "kind", "left", "path", "target", "weight")
 
-    def __init__(self, at_fs: int, path: tuple[Resource, ...], work: int, cap: int | None) -> None:
-        self.at_fs, self.path, self.left, self.cap = at_fs, path, work, cap
+    def __init__(self, at_fs: int, path: tuple[Resource, ...], work: int, cap: int | None, weight: int) -> None:
+        self.at_fs, self.path, self.left, self.cap, self.weight = at_fs, path, work, cap, weight
         self.kind: _Kind | None = None
         self.target = 0
 
@@ -147,7 +161,7 @@ class Fluid:
         self._flows: dict[int, _Flow] = {}
         self._users: dict[Resource, dict[int, None]] = {}
         self._room: dict[Resource, tuple[int, int | None]] = {}
-        self._kinds: dict[tuple[tuple[Resource, ...], int | None], _Kind] = {}
+        self._kinds: dict[_Key, _Kind] = {}
         self._kinds_at: dict[Resource, dict[_Kind, None]] = {}
         self._ends: list[tuple[int, int, int, _Kind]] = []
         self._changes: list[tuple[int, Resource]] = []
@@ -155,10 +169,12 @@ class Fluid:
         self._touched = dict[_Kind, None]()
         self._changed_fs = self._versions = 0
 
-    def add(self, at_fs: int, serial: int, path: tuple[Resource, ...], work: int, cap: int | None = None) -> None:
+    def add(
+        self, at_fs: int, serial: int, path: tuple[Resource, ...], work: int, cap: int | None = None, weight: int = 1
+    ) -> None:
         """A flow begins; `at_fs` is not before the last event by more than half a nanosecond."""
         self._mark(at_fs)
-        self._flows[serial] = _Flow(at_fs, path, work, cap)
+        self._flows[serial] = _Flow(at_fs, path, work, cap, weight)
         for resource in path:
             users = self._users.setdefault(resource, {})
             if not users:
@@ -243,7 +259,7 @@ class Fluid:
 
     def _forget(self, kind: _Kind) -> None:
         """Nobody is of this kind any more; its neighbours have more room."""
-        del self._kinds[kind.path, kind.limit]
+        del self._kinds[kind.key]
         kind.version = -1
         for resource in kind.path:
             at = self._kinds_at[resource]
@@ -256,13 +272,13 @@ class Fluid:
         shared = tuple(resource for resource in flow.path if len(self._users[resource]) > 1)
         own = [self._room[resource][0] for resource in flow.path if len(self._users[resource]) == 1]
         limit = min(own if flow.cap is None else [*own, flow.cap], default=None)
-        kind = flow.kind
-        if kind is not None and (kind.path, kind.limit) == (shared, limit):
+        kind, key = flow.kind, (shared, limit, flow.weight)
+        if kind is not None and kind.key == key:
             return
         self._leave(flow, self._changed_fs)
-        kind = self._kinds.get((shared, limit))
+        kind = self._kinds.get(key)
         if kind is None:
-            kind = self._kinds[shared, limit] = _Kind(shared, limit, flow.at_fs)
+            kind = self._kinds[key] = _Kind(key, flow.at_fs)
             for resource in shared:
                 self._kinds_at.setdefault(resource, {})[kind] = None
         kind.settle(self._changed_fs)
@@ -294,8 +310,10 @@ class Fluid:
                     todo.extend(fresh)
         kinds = list(joined)
         room = {resource: self._room[resource][0] for resource in seen}
-        counts = [kind.members for kind in kinds]
-        rates = max_min([kind.path for kind in kinds], room, [kind.limit for kind in kinds], counts)
+        counts, weights = [kind.members for kind in kinds], [kind.weight for kind in kinds]
+        is_even = len(set(weights)) == 1
+        limits = [kind.limit for kind in kinds]
+        rates = max_min([kind.path for kind in kinds], room, limits, counts, None if is_even else weights)
         for kind, rate in zip(kinds, rates, strict=True):
             if rate != kind.rate:
                 kind.settle(self._changed_fs)

@@ -21,6 +21,8 @@ _ACKED = 2  # segments per acknowledgement, b of the square-root law
 LATENCY_FACTOR = {"cm02": 1.0, "lv08": 13.01}
 BANDWIDTH_FACTOR = {"cm02": 1.0, "lv08": 0.97}
 CROSS_TRAFFIC = 1.05
+# Flows at a bottleneck share it in inverse proportion to latency + this many bytes over each link's rate.
+WEIGHT_BYTES = {"cm02": 0.0, "lv08": 20537.0}
 GAMMA_BIT = 8.0 * 4194304
 
 

@@ -27,8 +27,8 @@ class Lora:
 
     A message of M bytes is ceil(M / payload_bytes) frames of PL = overhead_bytes + payload bytes. A frame lasts
     (preamble_symbols + 4.25 + 8 + max(ceil((8 PL - 4 SF + 28 + 16 CRC - 20 IH) / (4 (SF - 2 DE))) (CR + 4), 0)) symbols
-    of 2^SF / BW, and then its sender is silent for 1 / duty_cycle - 1 times that. DE, the low data rate optimisation, is
-    on where a symbol lasts 16 ms or more. A message to several nodes is sent once, and there is no acknowledgement.
+    of 2^SF / BW, and then its sender is silent for 1 / duty_cycle - 1 times that. DE, the low data rate optimisation,
+    is on where a symbol lasts 16 ms or more. A message to several nodes is sent once; there is no acknowledgement.
 
     Parameters
     ----------

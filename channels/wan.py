@@ -31,6 +31,7 @@ from channels._tcp import (
     MAX_LOSS,
     OVERHEAD_BYTES,
     SEGMENT_BYTES,
+    WEIGHT_BYTES,
 )
 from channels._traces import LONGEST_RTT_S, Table, read_table, read_trace
 from channels.energy.ethernet import Ethernet
@@ -39,9 +40,10 @@ from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, NodeId, PowerProfile
 from netsim.registry import component
 from netsim.rng import uniforms
-from netsim.units import seconds_to_ns
+from netsim.units import NS_PER_S, seconds_to_ns
 
 Rtt = Annotated[float, Range(ge=0, le=LONGEST_RTT_S)]
+_WEIGHTS = 2.0**60
 _LENA_RATES = RateChoice((1e6, 5e6, 10e6, 100e6, 1000e6), (0.2, 0.2, 0.2, 0.2, 0.2))
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "kista_lund": {"rate_bps": 1e9, "rtt_s": 0.005, "transport": "tcp", "congestion": "cubic", "handshake": False},
@@ -132,7 +134,8 @@ class Wan:
     beyond sqrt(3 / (2 b p)) segments, b = 2, and what is left then goes at that window per round trip: the mean rate by
     Mathis, without its spread. ``plain`` sends M bytes at the rate; there a message of which a segment is lost is lost.
     ``cm02`` and ``lv08`` are SimGrid's flow models for comparison: rates over 1.05 (lv08: times 0.97 / 1.05), latency
-    RTT / 2 (times 13.01), no more than 4 MiB per RTT.
+    RTT / 2 (times 13.01), no more than 4 MiB per RTT, and shares of a bottleneck in inverse proportion to RTT / 2 (plus
+    20537 bytes over each link's rate).
 
     Parameters
     ----------
@@ -186,9 +189,8 @@ class Wan:
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss the mean goodput is 18 % below
-    (p = 0.001) to 31 % above (p = 0.01) ns-3's at 100 Mbit/s. Max-min fairness against SimGrid's CM02 to a nanosecond,
-    LV08 for one and five clients; LV08's weights by round trip, which matter where several flows of unlike links meet
-    at one bottleneck, are not modelled.
+    (p = 0.001) to 31 % above (p = 0.01) ns-3's at 100 Mbit/s. Max-min fairness, CM02 and LV08 against SimGrid 4.1 to a
+    nanosecond, for one and five clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s.
 
     References
     ----------
@@ -393,7 +395,13 @@ class _Links:
         if wan.outages:
             availability = wan.outages.availability ** sum(node in self._order for node in (src, dst))
         rate_bps = min(link.mean_bps for link in links) * availability
-        return Path(tuple(resources), rate_bps, min(link.peak for link in links), self._one_way_ns(src, dst))
+        peak, one_way_ns = min(link.peak for link in links), self._one_way_ns(src, dst)
+        weight = 1
+        if wan.transport in WEIGHT_BYTES and one_way_ns:
+            bandwidths_bps = [link.mean_bps / self._scale for link in links]
+            links_s = sum(8 * WEIGHT_BYTES[wan.transport] / bandwidth for bandwidth in bandwidths_bps)
+            weight = round(_WEIGHTS / (one_way_ns / NS_PER_S + links_s))
+        return Path(tuple(resources), rate_bps, peak, one_way_ns, weight)
 
     def _one_way_ns(self, src: NodeId, dst: NodeId) -> int:
         wan = self._wan

@@ -162,6 +162,7 @@ class Flows:
         self._ports: dict[NodeId, FifoPort] | None = {} if is_fifo else None
         self._fluid = Fluid(lambda resource, at_fs: link(resource).at(at_fs))
         self._transfers = self._serials = 0
+        self._ran_ns = -1
         self._messages: dict[int, _Message] = {}
         self._lanes: dict[object, deque[_Message]] = {}
         self._timers: list[tuple[int, int, int]] = []
@@ -190,7 +191,8 @@ class Flows:
         """
         if size_bytes < 1:
             raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        self._run(now_ns)
+        if now_ns > self._ran_ns:
+            self._run(now_ns)
         transfer, self._bound_ns = self._transfers, None
         self._transfers += 1
         segments = -(-size_bytes // self._transport.segment_bytes)
@@ -419,6 +421,7 @@ class Flows:
 
     def _run(self, now_ns: int) -> None:
         """Let happen what rounds to `now_ns` or earlier."""
+        self._ran_ns = now_ns
         limit_fs = now_ns * FS_PER_NS + (FS_PER_NS + 1) // 2 - 1
         while (at_fs := self._inside_fs()) is not None and at_fs <= limit_fs:
             if self._frames is not None:

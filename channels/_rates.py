@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
@@ -13,7 +14,7 @@ from channels._sharing import FS_PER_NS, rate_units
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveFloat, Range
 from netsim.rng import uniforms
-from netsim.units import NS_PER_S, seconds_to_ns
+from netsim.units import seconds_to_ns
 
 RateBps = Annotated[float, Range(ge=1, le=1e12)]
 Probability = Annotated[float, Range(ge=0, le=1)]
@@ -45,7 +46,7 @@ class RateChoice:
         if len(self.probabilities) != len(self.values_bps):
             allowed = f"a probability for each of {len(self.values_bps)} rates"
             faults.append(Fault(("probabilities",), allowed, str(len(self.probabilities))))
-        elif abs(sum(self.probabilities) - 1.0) > 1e-9:
+        elif self.values_bps and abs(sum(self.probabilities) - 1.0) > 1e-9:
             allowed = "probabilities that sum to 1"
             faults.append(Fault(("probabilities",), allowed, f"a sum of {sum(self.probabilities):.10g}"))
         if faults:
@@ -120,10 +121,9 @@ class LinkRate:
         self._units = [rate_units(rate * scale) if rate else 0 for _, rate in steps]
         self._up_down = up_down
         self.peak = max(self._units)
-        spans = np.diff(self._from_fs) / (FS_PER_NS * NS_PER_S)
-        rates = np.array([rate * scale for _, rate in steps])
         # Over the span of the steps; the last one's length is not known.
-        self.mean_bps = float(spans @ rates[:-1] / spans.sum()) if len(steps) > 1 else float(rates[0])
+        spans = [(b[0] - a[0], a[1]) for a, b in pairwise(steps)] or [(1.0, steps[0][1])]
+        self.mean_bps = scale * sum(span * rate for span, rate in spans) / sum(span for span, _ in spans)
 
     def at(self, at_fs: int) -> tuple[int, int | None]:
         """Nanobits per second, and until when; None: from then on."""

@@ -250,7 +250,7 @@ class Wan:
         self._fill()
         faults = list(self._faults())
         steps: Mapping[str, tuple[tuple[float, float], ...]] = {}
-        if self.trace is not None:
+        if self.trace is not None and self.rate_bps is None:
             try:
                 steps = read_trace(self.trace)
             except ConfigError as error:
@@ -327,7 +327,7 @@ class Wan:
             BANDWIDTH_FACTOR[str(self.transport)] * GAMMA_BIT if fixed else None,
         )
         return Flows(
-            nodes, cache(links.path), cache(links.rate), transport, seconds_to_ns(self.jitter_s), self.power, key,
+            nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key,
             self.sharing == "fifo", self.queue_bytes, frames,
         )  # fmt: skip
 
@@ -357,7 +357,9 @@ class _Links:
         self._slow = [stragglers.factor if stragglers and u < stragglers.probability else 1.0 for u in slow.tolist()]
         self._up_down = {n: UpDown(wan.outages, key, self._order[n]) for n in ids} if wan.outages else {}
 
-    def rate(self, resource: Resource) -> LinkRate:
+        self.rate, self.path = cache(self._rate), cache(self._path)
+
+    def _rate(self, resource: Resource) -> LinkRate:
         """Of a link up (``out``), a link down (``in``) or an ordered pair."""
         wan, (what, node, *other) = self._wan, resource
         if what == "pair":
@@ -380,7 +382,7 @@ class _Links:
             return [(0.0, self._drawn[place])]
         return [(0.0, given[place] if isinstance(given, tuple) else given)]
 
-    def path(self, src: NodeId, dst: NodeId) -> Path:
+    def _path(self, src: NodeId, dst: NodeId) -> Path:
         """From one node to another."""
         wan = self._wan
         has_links = wan.rate_bps is not None or wan.trace is not None

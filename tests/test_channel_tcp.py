@@ -106,9 +106,7 @@ def test_engine_equals_closed_form_under_loss_and_with_unequal_ways(loss: float,
 
 def test_the_handshake_takes_both_ways() -> None:
     """SYN up at 1 Mbit/s, SYN-ACK down at 8 Mbit/s, then one segment of 154 bytes; three times 20 ms."""
-    assert (
-        lone_ns(100, rate_bps=1e6, down_bps=8e6, rtt_s=0.04) == 432_000 + 54_000 + 1_232_000 + 60_000_000
-    )
+    assert lone_ns(100, rate_bps=1e6, down_bps=8e6, rtt_s=0.04) == 432_000 + 54_000 + 1_232_000 + 60_000_000
 
 
 def test_loss_is_mathis() -> None:

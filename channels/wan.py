@@ -92,7 +92,6 @@ class Regions:
         if server is not None:
             places[server] = self.server or known[int(rng.integers(len(known)))]
         if self.regions:
-            _check_length(("table", "regions"), self.regions, nodes, "region")
             return places | dict(zip(nodes, self.regions, strict=True))
         reach = [r for r in known if server is None or self._joined(r, places[server])]
         if not reach:
@@ -306,6 +305,21 @@ class Wan:
             out += [Fault(("sharing",), f"for fifo {reason}", "fifo") for reason, holds in reasons.items() if holds]
         return out
 
+    def node_faults(self, nodes: int) -> list[Fault]:
+        """What does not fit that many nodes, the server not counted."""
+        lists = {(key,): getattr(self, key) for key in ("rate_bps", "down_bps", "rtt_s")}
+        if self.table is not None and self.table.regions:
+            lists["table", "regions"] = self.table.regions
+        faults = [
+            Fault(path, f"a value for each of {nodes} nodes", str(len(given)))
+            for path, given in lists.items()
+            if isinstance(given, tuple) and len(given) != nodes
+        ]
+        if self._steps and "" not in self._steps:
+            missing = [node for node in range(nodes) if str(node) not in self._steps]
+            faults += [Fault(("trace",), f"steps for each of {nodes} nodes", f"none for {n}") for n in missing[:1]]
+        return faults
+
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; rates, regions and slow nodes are drawn from `rng`.
 
@@ -314,6 +328,9 @@ class Wan:
         ConfigError
             If a list has another length than there are nodes, or a trace misses one.
         """
+        faults = self.node_faults(sum(not node.is_server for node in nodes))
+        if faults:
+            raise ConfigError(faults)
         key = int(rng.integers(1 << 64, dtype=np.uint64))
         links = _Links(self, nodes, key, rng)
         fixed = self.transport in ("cm02", "lv08")
@@ -344,13 +361,6 @@ class _Links:
         if wan.transport in BANDWIDTH_FACTOR:
             self._scale *= BANDWIDTH_FACTOR[wan.transport] / CROSS_TRAFFIC
         self._places = wan.table.place(ids, self._server, rng) if wan.table is not None else {}
-        for name in ("rate_bps", "down_bps", "rtt_s"):
-            if isinstance(getattr(wan, name), tuple):
-                _check_length((name,), getattr(wan, name), ids, "value")
-        if wan._steps and "" not in wan._steps:
-            missing = [node for node in ids if str(node) not in wan._steps]
-            if missing:
-                raise ConfigError([Fault(("trace",), f"steps for each of {len(ids)} nodes", f"none for {missing[0]}")])
         rate, slow = uniforms(key, NODE, np.arange(2 * len(ids), dtype=np.uint64)).reshape(-1, 2).T
         self._drawn = [wan.rate_bps.draw(u) for u in rate.tolist()] if isinstance(wan.rate_bps, RateChoice) else []
         stragglers = wan.stragglers
@@ -413,11 +423,6 @@ class _Links:
             to_server = [wan.rtt_s[self._order[node]] if node in self._order else 0.0 for node in (src, dst)]
             return seconds_to_ns(sum(to_server) / 2)
         return seconds_to_ns((wan.rtt_s or 0.0) / 2)
-
-
-def _check_length(path: tuple[str | int, ...], given: Sequence[object], nodes: Sequence[NodeId], what: str) -> None:
-    if len(given) != len(nodes):
-        raise ConfigError([Fault(path, f"a {what} for each of {len(nodes)} nodes", str(len(given)))])
 
 
 def _no_region(path: tuple[str | int, ...], name: str, known: Sequence[str]) -> Fault:

@@ -307,7 +307,7 @@ class Wan:
 
     def node_faults(self, nodes: int) -> list[Fault]:
         """What does not fit that many nodes, the server not counted."""
-        lists = {(key,): getattr(self, key) for key in ("rate_bps", "down_bps", "rtt_s")}
+        lists: dict[tuple[str, ...], Any] = {(key,): getattr(self, key) for key in ("rate_bps", "down_bps", "rtt_s")}
         if self.table is not None and self.table.regions:
             lists["table", "regions"] = self.table.regions
         faults = [

@@ -75,6 +75,8 @@ def max_min(
         ((most, flow) for flow, most in enumerate(caps) if most is not None),
         key=lambda entry: entry if weights is None else (Fraction(entry[0], weight[entry[1]]), entry[1]),
     )
+    if len(shared) == 1 and weights is None:
+        return _fill(paths, *next(iter(shared.values())), limited, many)
     rates, place = [-1] * len(paths), 0
 
     def settle(flow: int, rate: int) -> None:
@@ -100,6 +102,22 @@ def max_min(
                     settle(flow, room * weight[flow] // wanted)
         else:
             return rates
+
+
+def _fill(
+    paths: Sequence[Sequence[Hashable]], left: int, total: int, limited: Sequence[tuple[int, int]], many: Sequence[int]
+) -> list[int]:
+    """The same for one resource: whoever wants least first."""
+    rates = [-1] * len(paths)
+    for most, flow in limited:
+        if paths[flow]:
+            if most * total > left:
+                continue
+            left -= most * many[flow]
+            total -= many[flow]
+        rates[flow] = most
+    level = left // total if total else 0
+    return [level if rate < 0 else rate for rate in rates]
 
 
 _Key = tuple[tuple[Resource, ...], int | None, int]
@@ -299,7 +317,7 @@ class Fluid:
         if not self._touched:
             return
         todo = [kind for kind in self._touched if kind.members]
-        joined, seen = dict.fromkeys(todo), set[Resource]()
+        joined, seen, touched = dict.fromkeys(todo), set[Resource](), set(todo)
         self._touched.clear()
         while todo:
             for resource in todo.pop().path:
@@ -318,7 +336,9 @@ class Fluid:
             if rate != kind.rate:
                 kind.settle(self._changed_fs)
                 kind.rate = rate
-            self._expect(kind)
+                self._expect(kind)
+            elif kind in touched:
+                self._expect(kind)
 
     def _expect(self, kind: _Kind) -> None:
         """Put the kind's next end into the heap, in place of the one that is there."""

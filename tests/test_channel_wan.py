@@ -16,6 +16,7 @@ from channels.wan import PRESETS
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node
+from netsim.scenario import parse_text
 from tests.contracts import channel as contract
 
 NODES = (*(Node(i) for i in range(4)), Node(4, True))
@@ -81,6 +82,17 @@ def test_many_alike_are_one_entry() -> None:
         assert all(abs(whole[i] - rate) <= 3 for i, rate in zip(apart, single, strict=True))
 
 
+def test_one_link_is_filled_as_many_are() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(200):
+        flows = int(rng.integers(1, 10))
+        caps = [int(rng.integers(1, 100)) if rng.random() < 0.6 else None for _ in range(flows)]
+        paths = [("port",) if cap is None or rng.random() < 0.8 else () for cap in caps]
+        counts = [int(n) for n in rng.integers(1, 4, flows)]
+        room = {"port": int(rng.integers(1, 500))}
+        assert max_min(paths, room, caps, counts) == max_min(paths, room, caps, counts, [1] * flows)
+
+
 def by_fractions(flows: Sequence[tuple[int, tuple[Any, ...], int, int | None]], room: dict[Any, int]) -> list[Fraction]:
     """When each (start, path, bits, cap) ends, in ns: every flow for itself, time in exact fractions."""
     left = [Fraction(bits) for _, _, bits, _ in flows]
@@ -131,6 +143,13 @@ def test_flows_in_time_against_exact_fractions() -> None:
         run(1 << 90)
         for i, exact in enumerate(by_fractions(flows, room)):
             assert abs(ends[i] - exact) <= 1
+
+
+def test_a_rest_of_work_takes_a_femtosecond_more() -> None:
+    """3 bits at 7 Mbit/s: 428.571428571 ns and a bit."""
+    fluid = Fluid(lambda resource, at_fs: (rate_units(7e6), None))
+    fluid.add(0, 0, (("link",),), 3 * BIT_WORK)
+    assert fluid.next_fs() == 428_571_429
 
 
 def test_two_uploads_share_the_port_and_the_rest_goes_faster() -> None:
@@ -217,6 +236,15 @@ def test_fifo_that_is_full_loses_whoever_sends(room: int, oks: tuple[bool, bool]
     late = 10**9
     medium.submit(late, 0, (4,), 3000)
     assert drain(medium)[0].ok == (room >= 1000)
+
+
+def test_fifo_that_was_full_while_two_sent_loses_both() -> None:
+    """3 Mbit/s each into 4 Mbit/s: 1000 bytes wait when the second has come, fewer from then on."""
+    for room, is_ok in ((1000, True), (999, False)):
+        medium = opened(wan(rate_bps=3e6, server_bps=4e6, sharing="fifo", queue_bytes=room))
+        medium.submit(0, 0, (4,), 3000)
+        medium.submit(0, 1, (4,), 1500)
+        assert [d.ok for d in drain(medium)] == [is_ok] * 2
 
 
 def test_fifo_keeps_the_port_busy() -> None:
@@ -534,6 +562,18 @@ def test_lists_fit_the_nodes() -> None:
     for key, value in (("rate_bps", [1e6] * 3), ("down_bps", [1e6] * 5), ("rtt_s", [0.1])):
         with pytest.raises(ConfigError, match=rf"{key}: a value for each of 4 nodes\. Got {len(value)}\."):
             opened(wan(**{"rate_bps": 1e6, key: value}))
+
+
+def test_a_scenario_says_so_before_anything_runs() -> None:
+    text = """
+name: small
+problem: {name: quadratic, nodes: 4}
+network: {uplink: {name: wan, rate_bps: [1 Mbit/s, 2 Mbit/s]}}
+algorithms: [gd]
+stop: {rounds: 5}
+"""
+    with pytest.raises(ConfigError, match=r"network\.uplink\.rate_bps: a value for each of 4 nodes\. Got 2\."):
+        parse_text(text, "s.yaml")
 
 
 def test_unknown_nodes_and_empty_messages() -> None:

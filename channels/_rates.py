@@ -12,7 +12,7 @@ import numpy as np
 
 from channels._sharing import FS_PER_NS, rate_units
 from netsim.errors import ConfigError, Fault
-from netsim.fields import PositiveFloat, Range
+from netsim.fields import NonNegativeFloat, PositiveFloat, Range
 from netsim.rng import uniforms
 from netsim.units import seconds_to_ns
 
@@ -59,6 +59,14 @@ class RateChoice:
         while place >= len(edges) or not self.probabilities[place]:
             place -= 1
         return self.values_bps[place]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rate from an instant on: 0 where the link stands still."""
+
+    from_s: NonNegativeFloat
+    rate_bps: Annotated[float, Range(ge=0, le=1e12)]
 
 
 @dataclass(frozen=True)

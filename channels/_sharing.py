@@ -76,15 +76,16 @@ def max_min(
         key=lambda entry: entry if weights is None else (Fraction(entry[0], weight[entry[1]]), entry[1]),
     )
     if len(shared) == 1 and weights is None:
-        return _fill(paths, *next(iter(shared.values())), limited, many)
+        ((left, total),) = shared.values()
+        return _fill(paths, left, total, limited, many)
     rates, place = [-1] * len(paths), 0
 
     def settle(flow: int, rate: int) -> None:
         rates[flow] = rate
         for resource in paths[flow]:
-            left = shared[resource]
-            left[0] -= rate * many[flow]
-            left[1] -= many[flow] * weight[flow]
+            rest = shared[resource]
+            rest[0] -= rate * many[flow]
+            rest[1] -= many[flow] * weight[flow]
 
     while True:
         while place < len(limited) and rates[limited[place][1]] >= 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,10 +119,14 @@ def fault(allowed: str, got: str, nearest: str = "") -> ConfigError:
 
 def _rows(path: str) -> list[tuple[int, list[str]]]:
     """(line, cells) of the header and of all lines that are not empty."""
+    file, data = Path(path).expanduser(), os.environ.get("NETSIM_DATA")
+    if data and not file.is_absolute() and not file.exists():
+        file = Path(data) / file
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise fault("a CSV file that can be read", f"{path!r}: {error.strerror or error}") from None
+        allowed = "a CSV file that can be read, here or below the folder NETSIM_DATA"
+        raise fault(allowed, f"{path!r}: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise fault("a CSV file of UTF-8 text", f"{path!r}, which is none") from None
     reader = csv.reader(line for line in io.StringIO(text, newline=""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path as File
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,6 +19,7 @@ from channels._rates import (
     Probability,
     RateBps,
     RateChoice,
+    Step,
     Stragglers,
     UpDown,
 )
@@ -60,8 +62,9 @@ class Regions:
     Parameters
     ----------
     path
-        A CSV file: ``from, to, rtt_s[, rate_bps]``; or iperf and ping between clouds (``from_cloud, from_region,
-        to_cloud, to_region, bitrate_Bps, avgrtt``); or a square of round trips in ms with ``Source`` in its corner.
+        A CSV file, from the working folder or else from the folder NETSIM_DATA: ``from, to, rtt_s[, rate_bps]``; or
+        iperf and ping between clouds (``from_cloud, from_region, to_cloud, to_region, bitrate_Bps, avgrtt``, where
+        bitrate_Bps is the bytes of 10 s); or a square of round trips in ms with ``Source`` in its corner.
     regions
         Of the nodes, in their order; empty: drawn once per medium, no region twice while there are enough.
     server
@@ -156,7 +159,8 @@ class Wan:
         Regions with measured round trips and rates. A measured rate belongs to the ordered pair; with it `rate_bps` may
         be left out.
     trace
-        A CSV file ``time_s, rate_bps[, node]``: rates over time in place of `rate_bps`, the last one for ever.
+        Rates over time in place of `rate_bps`, the last one for ever: a list of ``{from_s, rate_bps}``, or a CSV file
+        ``time_s, rate_bps[, node]``.
     jitter_s
         A message is late by a uniform time up to this; it may overtake.
     loss
@@ -216,6 +220,7 @@ class Wan:
         {"preset": "kista_lund", "server_bps": 1.5e9},
         {"preset": "wan_270ms", "jitter_s": 0.1, "stragglers": {"probability": 0.3}},
         {"preset": "cluster_2us"},
+        {"trace": [{"from_s": 0, "rate_bps": 10e6}, {"from_s": 0.05, "rate_bps": 1e6}], "transport": "plain"},
         {"rate_bps": [1e6, 2e6, 5e6, 10e6], "down_bps": 20e6, "server_bps": 8e6, "transport": "plain",
          "rtt_s": [0.01, 0.02, 0.03, 0.04], "loss": 0.02, "background": 0.2},
         {"table": {"path": str(File(__file__).with_name("wan_example.csv"))}, "congestion": "cubic", "loss": 0.01},
@@ -231,7 +236,7 @@ class Wan:
     server_bps: RateBps | None = None
     rtt_s: Rtt | tuple[Rtt, ...] | None = None
     table: Regions | None = None
-    trace: str | None = None
+    trace: str | tuple[Step, ...] | None = None
     jitter_s: NonNegativeFloat = 0.0
     loss: Probability = 0.0
     transport: Literal["tcp", "plain", "cm02", "lv08"] | None = None
@@ -249,11 +254,20 @@ class Wan:
         self._fill()
         faults = list(self._faults())
         steps: Mapping[str, tuple[tuple[float, float], ...]] = {}
-        if self.trace is not None and self.rate_bps is None:
+        if isinstance(self.trace, str) and self.rate_bps is None:
             try:
                 steps = read_trace(self.trace)
             except ConfigError as error:
                 faults += [Fault(("trace",), f.allowed, f.got, f.nearest) for f in error.faults]
+        elif self.trace is not None and not isinstance(self.trace, str):
+            steps = {"": tuple((step.from_s, step.rate_bps) for step in self.trace)}
+            times, rates = [step.from_s for step in self.trace], [step.rate_bps for step in self.trace]
+            if not times or times[0] != 0 or any(a >= b for a, b in pairwise(times)):
+                faults.append(
+                    Fault(("trace",), "steps from 0 on, at times that rise", ", ".join(map(str, times)) or "none")
+                )
+            elif not rates[-1]:
+                faults.append(Fault(("trace",), "a last rate above 0", "0"))
         if faults:
             raise ConfigError(faults)
         object.__setattr__(self, "_steps", steps)

@@ -64,8 +64,8 @@ MUTANTS = (
     _mutant(
         "a tight link does not keep what its flows leave",
         "_sharing.py",
-        "left[0] -= rate * many[flow]",
-        "left[0] -= rate",
+        "rest[0] -= rate * many[flow]",
+        "rest[0] -= rate",
         "wan.py::test_many_alike_are_one_entry",
     ),
     _mutant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from channels._sharing import BIT_WORK, FS_PER_NS, Fluid, max_min, rate_units, to_ns
+from channels._traces import read_table
 from channels.wan import PRESETS
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
@@ -425,6 +427,35 @@ def test_a_trace_in_time(tmp_path: Path) -> None:
     contract.check_all(wan(trace=path, rtt_s=0.01, server_bps=3e6))
 
 
+def test_a_trace_in_the_scenario() -> None:
+    """10 Mbit/s until 3 ms, then a tenth: 5000 bytes need 10 ms more."""
+    steps = [{"from_s": 0, "rate_bps": "10 Mbit/s"}, {"from_s": "3 ms", "rate_bps": "1 Mbit/s"}]
+    medium = opened(wan(trace=steps))
+    medium.submit(0, 0, (4,), 5000)
+    assert drain(medium)[0].at_ns == 13_000_000
+
+
+MEASURED = Path(os.environ.get("NETSIM_DATA", "/no/data")) / "wan"
+
+
+@pytest.mark.skipif(
+    not MEASURED.exists(), reason="put intercloud_results.csv and azure_latency_ms.csv into NETSIM_DATA/wan"
+)
+def test_the_measured_tables() -> None:
+    """45 regions, 5, 50 and 95 % at 26, 100 and 959 Mbit/s and at 13, 147 and 285 ms."""
+    table = read_table("wan/intercloud_results.csv")
+    assert (len(table.regions), len(table.rtt_s)) == (45, 1556)
+    rates = np.percentile(list(table.rate_bps.values()), [5, 50, 95]) / 1e6
+    np.testing.assert_allclose(rates, [26, 100, 959], rtol=0.02)
+    np.testing.assert_allclose(np.percentile(list(table.rtt_s.values()), [5, 50, 95]), [0.013, 0.147, 0.285], rtol=0.06)
+    assert len(read_table("wan/azure_latency_ms.csv").rtt_s) == 2350
+    for seed in range(20):
+        medium = opened(
+            wan(table={"path": "wan/intercloud_results.csv"}), (*map(Node, range(10)), Node(10, True)), seed
+        )
+        assert all(float(medium.cost("s", n, 10)(8e6)) > 0.001 for n in range(10))
+
+
 def test_a_trace_of_every_node(tmp_path: Path) -> None:
     path = written(tmp_path, "node,time_s,rate_bps\n0,0,1e6\n1,0,2e6\n")
     medium = opened(wan(trace=path), (Node(0), Node(1), Node(2, True)))
@@ -510,8 +541,12 @@ def test_a_node_that_goes_down_frees_the_port() -> None:
          r"sharing: for fifo transport: plain is needed\. Got fifo\."),
         ({"rate_bps": 1e6, "preset": "kista"}, r"preset: one of kista_lund.* Got 'kista'\."),
         ({"rate_bps": 1e6, "trace": "x.csv"}, r"trace: either rate_bps or a trace\. Got both\."),
-        ({"trace": "/no/such.csv"}, r"trace: a CSV file that can be read\. Got '/no/such.csv': No such file"),
-        ({"table": {"path": "/no/such.csv"}}, r"table\.path: a CSV file that can be read\. Got '/no/such.csv'"),
+        ({"trace": "/no/such.csv"}, r"trace: a CSV file that can be read, .* Got '/no/such.csv': No such file"),
+        ({"table": {"path": "/no/such.csv"}}, r"table\.path: a CSV file that can be read, .* Got '/no/such.csv'"),
+        ({"trace": [{"from_s": 0, "rate_bps": 1e6}, {"from_s": 0, "rate_bps": 2e6}]}, r"trace: steps from 0 on"),
+        ({"trace": [{"from_s": 0, "rate_bps": 0}]}, r"trace: a last rate above 0\. Got 0\."),
+        ({"trace": []}, r"trace: steps from 0 on, at times that rise\. Got none\."),
+        ({"trace": [{"from_s": 0, "rate_bps": -1}]}, r"trace\[0\]\.rate_bps: a number >= 0"),
         ({"rate_bps": 1e6, "outages": {"mean_up_s": 0, "mean_down_s": 1}}, r"outages\.mean_up_s: a number > 0 in s"),
         ({"rate_bps": 1e6, "stragglers": {"probability": 2}}, r"stragglers\.probability: a number >= 0 and <= 1"),
     ],

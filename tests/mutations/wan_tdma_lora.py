@@ -109,7 +109,7 @@ MUTANTS = (
         "_flows.py",
         "if self._bound_ns is not None and self._bound_ns <= now_ns:",
         "if self._bound_ns is not None:",
-        "contract.py",
+        "contract.py::test_contract[wan-0-check_next_event]",
     ),
     _mutant(
         "propagation is a whole round trip",

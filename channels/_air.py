@@ -283,9 +283,12 @@ class Air:
 
         return FunctionCost(lone, quantity)
 
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return max(self._power_w[state] for state in ("tx", "rx", "listen", "sleep"))
+
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
-        self._run(at_ns)
         totals = self._log.totals(at_ns)
         state_ns = np.zeros((len(self._interfaces), len(STATES)), np.int64)
         state_ns[:, _TX] = totals.busy_ns[0::2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
@@ -547,9 +548,18 @@ class Flows:
             return FunctionCost(lone, quantity)
         return structured(0.0, overhead_bit / rate_bps * self._extra_w, self._extra_w / rate_bps)
 
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        rest_w = max(self._power.power_w("idle"), self._power.power_w("sleep"))
+        return max(rest_w, self._power.power_w("tx")) + max(rest_w, self._power.power_w("rx"))
+
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interfaces ``out`` and ``in``."""
-        self._run(at_ns)
+        if at_ns > self._ran_ns:
+            frames, self._frames = self._frames, None
+            ahead, self._frames = deepcopy(self), frames
+            ahead._run(at_ns)
+            return ahead.usage(at_ns)
         state_ns = np.zeros((len(self._interfaces), len(STATES)), np.int64)
         for row, busy_ns in enumerate(self._busy_ns):
             now_ns = max(0, at_ns - self._since_ns[row]) if self._active[row] else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -349,9 +350,18 @@ class Rounds:
         }[quantity]
         return StructuredCost(CostStructure(c0, c_packet, c_bit, limit_bit, packing="stream"), "message", quantity)
 
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return max(self._power.power_w(state) for state in ("tx", "rx", "idle", "sleep"))
+
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interface ``port``."""
-        self._run(at_ns)
+        if at_ns > self._now_ns:
+            frames, log = self._frames, self._log
+            self._frames = None
+            ahead, self._frames = deepcopy(self, {id(log): log.copy()}), frames
+            ahead._run(at_ns)
+            return ahead.usage(at_ns)
         totals = self._log.totals(at_ns)
         slept_ns = self._slept_ns.copy()
         for node, since_ns in self._down.items():

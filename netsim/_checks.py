@@ -95,6 +95,14 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
         yield Fault((*path, "capacity_j"), f"a capacity for each of {len(nodes)} nodes", f"{len(battery.capacity_j)}")
 
 
+def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
+    """A channel with something per node says what does not fit (`node_faults`)."""
+    for key, channel in network.channels.items():
+        find: Callable[[int], Sequence[Fault]] = getattr(channel, "node_faults", lambda _: ())
+        for fault in find(problem.nodes):
+            yield Fault(("network", key, *fault.path), fault.allowed, fault.got, fault.nearest)
+
+
 def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
     times = compute.gradient_s
     if isinstance(times, tuple) and len(times) != problem.nodes:
@@ -143,5 +151,18 @@ def _each(algorithms: Sequence[Entry]) -> Iterator[tuple[int, Any]]:
 
 _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
     check: tuple(inspect.signature(check).parameters)
-    for check in (_name, _labels, _topology, _shape, _tolerance, _battery, _compute, _stop, _clock, _target, _claims)
+    for check in (
+        _name,
+        _labels,
+        _topology,
+        _shape,
+        _tolerance,
+        _battery,
+        _nodes,
+        _compute,
+        _stop,
+        _clock,
+        _target,
+        _claims,
+    )
 }

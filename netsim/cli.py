@@ -206,6 +206,44 @@ def data(
     typer.echo(datasets.fetch(name) if fetch and name else datasets.overview(name))
 
 
+@app.command()
+def probe(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO-or-CHANNEL",
+            help="A channel's name, a mapping in YAML, a YAML file with channel, or a scenario.",
+        ),
+    ],
+    nodes: Annotated[str, typer.Option(metavar="N,N", help="Senders; the server comes on top.")] = "1",
+    message_bytes: Annotated[str, typer.Option(metavar="B,B", help="Sizes; also START:STOP:STEP.")] = "100,1000",
+    rate: Annotated[str | None, typer.Option(metavar="R,R", help="Messages per second of each node.")] = None,
+    pattern: Annotated[str | None, typer.Option(help="burst, periodic, poisson [burst; poisson with --rate].")] = None,
+    trace: Annotated[str | None, typer.Option(metavar="FILE", help="Own messages: time_s, src, dst, bytes.")] = None,
+    messages: Annotated[int | None, typer.Option(help="Of each node [1 in a burst, else 100].")] = None,
+    duration: Annotated[str | None, typer.Option(metavar="S", help="In place of --messages, such as 100 s.")] = None,
+    to: Annotated[str, typer.Option(help="server, or all: a broadcast.")] = "server",
+    header: Annotated[bool, typer.Option("--header", help="Add the 8-byte application header.")] = False,
+    replications: Annotated[int, typer.Option(metavar="N", min=1)] = 10,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="CSV", help="Where to [stdout].")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="A figure, SVG.")] = None,
+    pcap: Annotated[str | None, typer.Option(metavar="FILE", help="Frames of replication 0 of a single point.")] = None,
+    sets: Sets = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes; 0 is one per core.")] = 1,
+    plugins: Plugins = None,
+    debug: Debug = False,
+) -> None:
+    """Probe a channel without learning: delivery, latency, makespan, airtime, energy."""
+    _load_plugins(plugins)
+    from netsim import _probing
+
+    grid = _probing.Grid(nodes, message_bytes, rate, pattern, trace, messages, duration, to, header)
+    files = _probing.Files(out, plot, pcap)
+    text = _probing.command(source, sets or (), grid, files, replications, seed, jobs, plugins or ())
+    typer.echo(text.rstrip("\n"))
+
+
 def _load(source: str, sets: Sequence[str] | None, plugins: Sequence[str] | None) -> Any:
     _load_plugins(plugins)
     from netsim.scenario import load

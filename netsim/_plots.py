@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from netsim._page.sheet import sheet
 from netsim._page.svg import STYLES, Curve, lines
 from netsim.errors import ConfigError
 from netsim.probe import Point
+
+if TYPE_CHECKING:
+    from netsim.fit import Points, Result
 
 MAX_CURVES = len(STYLES)
 _PANELS = (
@@ -55,7 +59,8 @@ def _across(points: Sequence[Point]) -> tuple[str, str, tuple[str, ...]]:
 
 def _name(point: Point, keys: Sequence[str]) -> str:
     texts = {"size_bytes": "{} B", "nodes": "{} nodes", "rate": "{:g} messages/s"}
-    return ", ".join(texts[key].format(getattr(point.traffic, key)) for key in keys) or point.channel
+    name = ", ".join(texts[key].format(getattr(point.traffic, key)) for key in keys) or point.channel
+    return "1 node" + name[7:] if name.startswith("1 nodes") else name
 
 
 def _curve(metric: str, x_name: str, style: int, label: str, points: Sequence[Point]) -> Curve:
@@ -84,3 +89,48 @@ def _latencies(point: Point) -> str:
     x = axis([values], "s") or linear_axis([values], "s")
     curve = Curve("latency", 1, values[keep], share[keep])
     return lines("latency", "latency", [curve], x, Axis(0.0, 1.05), "latency", "share of deliveries") if x else ""
+
+
+# --- fits -----------------------------------------------------------------------------------------------------
+
+
+def fits(title: str, result: Result) -> str:
+    """The measured costs with the fitted families, what they miss, and the costs by the number of senders."""
+    points = result.points
+    scale, x_unit = (1.0, "") if points.is_count else (8.0, "B")
+    x_title = "T" if points.is_count else "message size"
+    y_title = {"s": "seconds", "J": "joules"}[points.unit]
+    grid = np.unique(np.concatenate([np.linspace(points.size.min(), points.size.max(), 400), np.unique(points.size)]))
+    measured = _measured("measured", None, points, scale)
+    models, misses = [], []
+    for i, one in enumerate(result.fits):
+        models.append(Curve(one.family, i + 1, grid / scale, np.maximum(one(grid), 0.0), is_step=False))
+        at = measured.x * scale
+        misses.append(Curve(one.family, i + 1, measured.x, 100 * (measured.y / one(at) - 1), is_step=False))
+    x = axis([measured.x], x_unit, is_count=True)
+    y = axis([measured.y, *(m.y for m in models)], points.unit)
+    panels = [lines("fit", "fit", [measured, *models], x, y, x_title, y_title)] if x and y else []
+    off = linear_axis([m.y for m in misses[:3]])
+    if x and off:
+        panels.append(
+            lines("off", "measured over fitted", misses[:3], x, off, x_title, "measured over fitted, % beyond")
+        )
+    counts = np.unique(result.everything.nodes)
+    if counts.size > 1:
+        curves = [
+            _measured(f"{n:g} senders", i, result.everything.of(float(n)), scale) for i, n in enumerate(counts[:8])
+        ]
+        y = axis([c.y for c in curves], points.unit)
+        if x and y:
+            heading = f"{y_title} with {', '.join(f'{n:g}' for n in counts[:8])} senders, from the lowest line"
+            panels.append(lines("load", "by senders", curves, x, y, x_title, heading))
+    legend: list[tuple[int | None, str]] = [(None, "measured, mean")]
+    legend += [(i + 1, f"{one.family}{' (chosen)' if i == 0 else ''}") for i, one in enumerate(result.fits)]
+    return sheet(title, panels, legend)
+
+
+def _measured(label: str, style: int | None, points: Points, scale: float) -> Curve:
+    sizes = np.unique(points.size)
+    means = np.array([points.cost[points.size == size].mean() for size in sizes])
+    marked = tuple(zip((sizes / scale).tolist(), means.tolist(), strict=True)) if style is None else ()
+    return Curve(label, style, sizes / scale, means, is_step=False, marked=marked[:200])

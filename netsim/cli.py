@@ -244,6 +244,24 @@ def probe(
     typer.echo(text.rstrip("\n"))
 
 
+@app.command("fit-cost")
+def fit_cost(
+    csv: Annotated[str, typer.Argument(metavar="CSV", help="Of netsim probe, netsim measure, or your own.")],
+    x: Annotated[str, typer.Option("--x", help="bytes, T, or a column's name.")] = "bytes",
+    y: Annotated[str, typer.Option("--y", help="seconds, joules, or a column's name.")] = "seconds",
+    where: Annotated[list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only these rows.")] = None,
+    header_bit: Annotated[float, typer.Option(help="Bits of a message that P(T) leaves out.", min=0)] = 64.0,
+    entry_bit: Annotated[float | None, typer.Option(help="Bits of a kept coordinate, where sizes are T.")] = None,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="YAML", help="Where to write the cost.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="A figure, SVG.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Fit cost models to measured (size, cost) and print the YAML that CAT takes."""
+    from netsim import fit
+
+    typer.echo(fit.command(csv, x, y, where or (), header_bit, entry_bit, out, plot).rstrip("\n"))
+
+
 def _load(source: str, sets: Sequence[str] | None, plugins: Sequence[str] | None) -> Any:
     _load_plugins(plugins)
     from netsim.scenario import load

@@ -8,9 +8,11 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -124,18 +126,12 @@ def replicate(medium: Medium, nodes: Sequence[Node], offers: Sequence[Offer]) ->
 def _quiet_ns(medium: Medium, since_ns: int) -> int:
     """When the last acknowledgement has ended: from then on no interface sends."""
     tx = STATES.index("tx")
-
-    def sent_ns(at_ns: int) -> int:
-        return int(medium.usage(at_ns).state_ns[:, tx].sum())
-
-    low, high = since_ns, since_ns + QUIET_NS
-    whole = sent_ns(high)
-    if sent_ns(low) == whole:
-        return low
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if sent_ns(middle) == whole else (middle, high)
-    return high
+    whole_ns = medium.usage(since_ns + QUIET_NS).state_ns[:, tx]
+    now_ns = since_ns
+    # An interface that still has to send for so long cannot be done earlier.
+    while left_ns := int((whole_ns - medium.usage(now_ns).state_ns[:, tx]).max(initial=0)):
+        now_ns += left_ns
+    return now_ns
 
 
 def _sample(
@@ -262,9 +258,14 @@ def do(task: Task, frames: FrameSink | None = None, seen: Callable[[Medium], Med
     seen
         Wraps the medium, for one who wants to see what is submitted.
     """
-    channel = build_component("channel", task.channel)
+    channel = _channel(json.dumps(task.channel))
     medium: Medium = channel.open(task.nodes, stream(task.seed, task.replication, 0, "channel"), frames=frames)
     return replicate(seen(medium) if seen else medium, task.nodes, task.traffic.schedule(task.seed, task.replication))
+
+
+@lru_cache(maxsize=16)
+def _channel(config: str) -> Any:
+    return build_component("channel", json.loads(config))
 
 
 def run(

@@ -29,7 +29,7 @@ MARGIN = 10.0
 FOLDS = 10
 MAX_STEPS = 200
 MAX_CANDIDATES = 20_000
-EXACT = 1e-9  # a relative residual that is rounding
+EXACT = 1e-7  # a relative residual that is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,8 @@ class Fit:
     intervals
         The same names to 95 % confidence intervals: Student's, of steps and bends the likelihood's.
     aic
-        n ln(RSS / n) + 2 k, the Akaike criterion up to a constant.
+        n ln(RSS / n) + 2 k n / (n - k - 1), the Akaike criterion of small samples up to a constant; infinite where
+        there are too few points for it.
     rms
         Root mean square residual.
     cross
@@ -127,13 +128,14 @@ def compare(
         found = [_crossed(f, np.asarray(x, float), np.asarray(y, float), weights, unit) for f in found]
     best: Fit | None = None
     for one in sorted(found, key=lambda f: PARAMETERS[f.family]):
-        if best is None or (_is_cost(one) and _beats(one, best)):
+        if best is None or (_is_cost(one) and beats(one, best)):
             best = one
     rest = sorted((f for f in found if f is not best), key=lambda f: f.aic)
     return [best, *rest] if best else []
 
 
-def _beats(one: Fit, best: Fit) -> bool:
+def beats(one: Fit, best: Fit) -> bool:
+    """Whether a fit replaces another one; see `compare`."""
     margin = MARGIN if PARAMETERS[one.family] > PARAMETERS[best.family] else 0.0
     margin += math.log(one.tried / best.tried)
     is_nearer = not (one.cross >= best.cross)  # NaN: unknown
@@ -193,7 +195,11 @@ class _Data:
         return Fit(family, {**values, **fixed}, intervals, self.aic(rss, k), math.sqrt(rss / self.n), header=header)
 
     def aic(self, rss: float, k: int) -> float:
-        return self.n * math.log(max(rss / self.n, self.floor)) + 2 * k
+        numbers = k + 1  # the noise's scale, too
+        free = self.n - numbers - 1
+        if free <= 0:
+            return math.inf
+        return self.n * math.log(max(rss / self.n, self.floor)) + 2 * numbers * self.n / free
 
     @property
     def floor(self) -> float:
@@ -211,6 +217,25 @@ class _Data:
         square = (rows**2).sum(axis=1)
         # Rows that the basis spans but for rounding are no columns of their own.
         return np.where(square > 1e-12 * whole, (rows @ rest) ** 2 / np.maximum(square, 1e-300), 0.0)
+
+    def staircases(self, counts: Floats) -> Floats:
+        """RSS of c0 + c_packet counts + c_bit x with c_packet > 0 and c_bit >= 0, for each row of counts (m, n).
+
+        Infinite where c_packet would not be positive, or counts cannot be told from x.
+        """
+        one = self.root / np.sqrt(self.root @ self.root)
+        x, y, rows = self.x * self.root, self.y * self.root, counts * self.root
+        x, y = x - one * (one @ x), y - one * (one @ y)
+        rows = rows - (rows @ one)[:, None] * one
+        xx, xy, yy = float(x @ x), float(x @ y), float(y @ y)
+        ss, sx, sy = (rows**2).sum(axis=1), rows @ x, rows @ y
+        determinant = xx * ss - sx**2
+        is_apart = determinant > 1e-10 * xx * ss
+        safe = np.where(is_apart, determinant, 1.0)
+        c_packet, c_bit = (sy * xx - sx * xy) / safe, (xy * ss - sx * sy) / safe
+        both = np.where(is_apart & (c_packet > 0.0) & (c_bit >= 0.0), yy - c_packet * sy - c_bit * xy, math.inf)
+        alone = np.where(is_apart & (c_bit < 0.0) & (sy > 0.0), yy - sy**2 / np.maximum(ss, 1e-300), math.inf)
+        return np.minimum(both, alone)
 
     def rss(self, base: Sequence[Floats]) -> float:
         """Of the fit by `base`."""
@@ -236,7 +261,7 @@ def _kink(data: _Data) -> Fit | None:
     gains = data.reductions(np.maximum(data.x[None, :] - places[:, None], 0.0), [data.x])
     best = int(np.argmax(gains))
     whole = data.rss([data.x])
-    within = places[whole - gains <= _threshold(whole - gains[best], data, 4)]
+    within = places[(whole - gains <= _threshold(max(whole - gains[best], 0.0), data, 4)) | (gains == gains[best])]
     column, bend = np.maximum(data.x - places[best], 0.0), float(places[best])
     found = data.solved("piecewise", {"bend": bend}, [data.x, column], ["c_bit", "c_bend"])
     # Where the bend is, is uncertain, too: with its derivative beside them the coefficients' intervals say so.
@@ -256,13 +281,16 @@ def _packets(data: _Data, header: float, unit: float) -> Fit | None:
     if not candidates.size:
         return None
     size = data.x + header
-    gains = np.concatenate([
-        data.reductions(np.maximum(steps(size[None, :], part[:, None]), 1.0), [data.x])
+    rss = np.concatenate([
+        data.staircases(np.maximum(steps(size[None, :], part[:, None]), 1.0))
         for part in np.array_split(candidates, -(-candidates.size // 2000))
     ])  # fmt: skip
-    whole = data.rss([data.x])
-    best = float(candidates[int(np.argmax(gains))])
-    within = candidates[whole - gains <= _threshold(whole - float(gains.max()), data, 4)]
+    least = float(rss.min())
+    if not least < math.inf:
+        return None
+    # Of those that are equal but for rounding the one of fewest packets.
+    best = float(candidates[rss <= least + data.n * data.floor].max())
+    within = candidates[(rss <= _threshold(max(least, 0.0), data, 4)) | (candidates == best)]
     # All that count the packets of these sizes alike are as good; what fills the smallest fits for sure.
     counts = np.maximum(steps(size, best), 1.0)
     payload, high = _alike(size, counts, unit)

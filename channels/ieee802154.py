@@ -84,6 +84,7 @@ class Ieee802154:
         {"radio_policy": {"name": "duty_cycle", "period_s": 0.02, "on_s": 0.002, "wake_s": 1e-3}},
     )
     reliable_delivery: ClassVar[bool] = True
+    frame_format: ClassVar[str] = "ieee802154"
 
     mac: Literal["single"] = "single"
     payload_bytes: Annotated[int, Range(ge=1, le=MAX_PAYLOAD)] = 100

@@ -8,14 +8,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from netsim import _files, _plots, _setup
 from netsim._text import quantity, seconds, table
 from netsim._traffic import Traffic, read_trace
 from netsim.errors import ConfigError
-from netsim.interfaces import HEADER_BYTES
-from netsim.probe import Point, run, to_csv
+from netsim.fields import dump
+from netsim.interfaces import HEADER_BYTES, Medium, Node, Payload
+from netsim.pcap import Capture, Tapped, link_of, message
+from netsim.probe import Point, Task, do, run, to_csv
 from netsim.units import to_number
 
 PATTERNS = ("burst", "periodic", "poisson")
@@ -208,5 +210,23 @@ def title(traffic: Traffic) -> str:
     return f"{nodes}, {traffic.size_bytes} B{rate}"
 
 
-def _capture(path: str, setup: _setup.Setup, traffic: Traffic, nodes: tuple[Any, ...], seed: int, header: bool) -> str:
-    raise ConfigError("--pcap: not yet")
+def _capture(path: str, setup: _setup.Setup, traffic: Traffic, nodes: tuple[Node, ...], seed: int, header: bool) -> str:
+    """Replication 0 once more, with its frames written down; the same events, as frames change nothing."""
+    capture = Capture(link_of(setup.channel))
+
+    def content(transfer: int, src: int, size_bytes: int) -> bytes:
+        if header:
+            return message(Payload(pattern(size_bytes - HEADER_BYTES), 0.0), "update", src, transfer % (1 << 24))
+        return pattern(size_bytes)
+
+    def seen(medium: Medium) -> Medium:
+        return cast(Medium, Tapped(medium, capture, content))
+
+    do(Task(dump(setup.channel), nodes, traffic, seed, 0), capture, seen)
+    _files.write(Path(path), capture.to_bytes())
+    return path
+
+
+def pattern(size_bytes: int) -> bytes:
+    """Bytes that say where they are: 0, 1, ... 255, 0, ..."""
+    return (bytes(range(256)) * (size_bytes // 256 + 1))[:size_bytes]

@@ -215,6 +215,7 @@ def execute(
         problem = open_problem(scenario)
         result = engine.simulate(scenario, entry, replication, problem, tick)
         files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()}
+        files |= result.captures
     except Exception as error:
         sentence = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
         host_s = time.perf_counter() - start_s
@@ -300,6 +301,10 @@ class Store:
     def tables(self, hash: str) -> dict[str, Path]:
         """Table name to arrow file."""
         return {file.stem: file for file in sorted((self.folder / hash).glob("*.arrow"))}
+
+    def captures(self, hash: str) -> list[Path]:
+        """Capture files of a kept run."""
+        return sorted((self.folder / hash).glob("*.pcap"))
 
     def keep_only(self, hashes: set[str]) -> None:
         """Remove every other run and what a killed study left half-written."""

@@ -249,12 +249,15 @@ class Record:
         CAT's efficiency over T at a few rounds.
     bounds
         The algorithms' complexity bounds beside what was measured.
+    pcap
+        A capture file of each run's frames, in the folder ``pcap``.
     """
 
     every: PositiveInt = 1
     messages: bool = False
     efficiency: bool = True
     bounds: bool = False
+    pcap: bool = False
 
 
 @dataclass(frozen=True)

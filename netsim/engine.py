@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import simpy
 
+from netsim import pcap
 from netsim._arrow import table
 from netsim._battery import Batteries
 from netsim.errors import SimulationError
@@ -68,6 +69,8 @@ class RunResult:
         Where it ended.
     deaths_s
         When batteries were empty, by node.
+    captures
+        With ``record.pcap`` a capture file by its name; see `netsim.pcap.files`.
     """
 
     status: Literal["reached", "done", "stalled"]
@@ -76,6 +79,7 @@ class RunResult:
     sim_time_s: float
     rounds: int
     deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
+    captures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def simulate(
@@ -347,6 +351,9 @@ class Engine:
             handle = self.world.media[index].submit(self.now_ns, transfer.src, tuple(nodes), size_bytes)
             self._unsettled.add(index)
             self._transfers[index, handle] = _Flight(transfer, len(nodes))
+            if self.world.captures:
+                data = pcap.message(transfer.payload, transfer.kind, transfer.src, transfer.round)
+                self.world.captures[self.world.media_names[index]].put(handle, data)
             for node in nodes:
                 direction = self.world.direction_of(transfer.src, node)
                 self._phases.begin(*_phase(direction, transfer.src, node), self.now_ns)
@@ -480,7 +487,8 @@ class Engine:
         if recorder.last_estimate is not None:
             tables["efficiency"] = self._efficiency_table(recorder.last_estimate)
         deaths_s = {node: at_ns / NS_PER_S for node, at_ns in deaths.items()}
-        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, max(recorder.rounds, 0), deaths_s)
+        rounds, captures = max(recorder.rounds, 0), pcap.files(self.world.captures)
+        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures)
 
     def _energy_table(self) -> pa.Table:
         rows: list[tuple[int, str, str, float, float]] = []

@@ -28,6 +28,7 @@ from netsim.interfaces import (
     StarAlgorithm,
 )
 from netsim.mailbox import Mailbox
+from netsim.pcap import Capture, link_of
 from netsim.scenario import Entry, Scenario
 from netsim.topology import Mixing, mixing, positions
 
@@ -189,6 +190,7 @@ class World:
         self.is_star = hasattr(entry.algorithm, "server")
         self.server: NodeId = len(self.workers) if self.is_star else -1
         self.nodes = (*self.workers, self.server) if self.is_star else self.workers
+        self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
         facts = ProblemFacts(problem)
         self.contexts = {node: AgentContext(node, self, facts) for node in self.nodes}
@@ -240,4 +242,7 @@ class World:
             ideal = registry.build("channel", "ideal")
             named = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
         streams = {name: self.stream(i, "channel") for i, name in enumerate(named)}
-        return tuple(named), tuple(channel.open(nodes, streams[name]) for name, channel in named.items())
+        for name, channel in named.items() if self.scenario.record.pcap else ():
+            self.captures[name] = Capture(link_of(channel))
+        media = (channel.open(nodes, streams[n], frames=self.captures.get(n)) for n, channel in named.items())
+        return tuple(named), tuple(media)

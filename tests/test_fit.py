@@ -104,7 +104,7 @@ def test_staircases_are_least_squares_under_their_signs() -> None:
 
     rng = np.random.default_rng(7)
     x = np.sort(rng.integers(8, 4000, 25)).astype(float)
-    counts = np.array([np.ceil(x / p) for p in (100.0, 333.0, 1000.0, 2500.0, 3900.0)])
+    counts = np.array([np.ceil(x / p) for p in (100.0, 333.0, 1000.0, 2500.0, 3600.0)])
     seen = set()
     for _ in range(40):
         y = rng.normal(0, 1, 25) + rng.choice([-1, 0, 1]) * 3e-4 * x + rng.choice([0, 1]) * counts[2] / 2
@@ -116,6 +116,7 @@ def test_staircases_are_least_squares_under_their_signs() -> None:
             seen.add((c_packet > 0, c_bit > 0))
             assert rss == (pytest.approx(feasible[0], rel=1e-6) if feasible else np.inf)
     assert len(seen) == 4
+    assert data.staircases(np.ones((1, 25))) == np.inf
 
 
 def test_a_falling_cost_is_no_line() -> None:

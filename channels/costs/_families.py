@@ -225,12 +225,13 @@ class _Data:
         """
         one = self.root / np.sqrt(self.root @ self.root)
         x, y, rows = self.x * self.root, self.y * self.root, counts * self.root
+        whole = (rows**2).sum(axis=1)
         x, y = x - one * (one @ x), y - one * (one @ y)
         rows = rows - (rows @ one)[:, None] * one
         xx, xy, yy = float(x @ x), float(x @ y), float(y @ y)
         ss, sx, sy = (rows**2).sum(axis=1), rows @ x, rows @ y
         determinant = xx * ss - sx**2
-        is_apart = determinant > 1e-10 * xx * ss
+        is_apart = (determinant > 1e-10 * xx * ss) & (ss > 1e-12 * whole)
         safe = np.where(is_apart, determinant, 1.0)
         c_packet, c_bit = (sy * xx - sx * xy) / safe, (xy * ss - sx * sy) / safe
         both = np.where(is_apart & (c_packet > 0.0) & (c_bit >= 0.0), yy - c_packet * sy - c_bit * xy, math.inf)

@@ -262,6 +262,35 @@ def fit_cost(
     typer.echo(fit.command(csv, x, y, where or (), header_bit, entry_bit, out, plot).rstrip("\n"))
 
 
+@app.command()
+def measure(
+    target: Annotated[
+        str | None, typer.Argument(metavar="HOST or serve", help="Where a server runs; or be one.")
+    ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Be the server as well, on loopback.")] = False,
+    bind: Annotated[str, typer.Option(help="Address that serve listens at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of UDP and TCP; ZMQ has the next one.")] = 47100,
+    protocols: Annotated[str | None, typer.Option(help="Of udp,tcp,zmq [what is installed].")] = None,
+    message_bytes: Annotated[str, typer.Option(metavar="B,B", help="Sizes; also START:STOP:STEP.")] = "64:4096:192",
+    messages: Annotated[int, typer.Option(help="Of each size.")] = 30,
+    warm_up: Annotated[int, typer.Option(help="Messages that do not count.")] = 5,
+    timeout: Annotated[str, typer.Option(help="After which a message is lost.")] = "1 s",
+    limit: Annotated[str, typer.Option(help="Of the whole, up to an hour.")] = "10 min",
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="CSV", help="Where to [stdout].")] = None,
+    debug: Debug = False,
+) -> None:
+    """Time real messages to a host over UDP, TCP and ZMQ, for fit-cost."""
+    from netsim import measure as timing
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    text = timing.command(
+        target, serve, bind, port, protocols, message_bytes, messages, warm_up, timeout, limit, out, tell
+    )
+    typer.echo(text.rstrip("\n"))
+
+
 def _load(source: str, sets: Sequence[str] | None, plugins: Sequence[str] | None) -> Any:
     _load_plugins(plugins)
     from netsim.scenario import load

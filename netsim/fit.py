@@ -39,6 +39,7 @@ ONE_AT_A_TIME = ("channel", "pattern", "protocol", "rate")
 MIN_ROWS = 3
 MAX_ROWS = 2_000_000
 UNLIKELY = 1e-3
+SMALL = 0.15
 LOOSE = 0.05  # a relative error of a line that is worth a word
 
 
@@ -258,13 +259,15 @@ def link_of(one: Fit, points: Points) -> dict[str, Any] | None:
     v = one.values
     if points.is_count or points.unit != "s" or one.family not in ("affine", "packets"):
         return None
-    if not v["c_bit"] > 0.0 or v["c0"] < 0.0:
+    # A little less than nothing, such as a shaper's burst, is no delay.
+    if not v["c_bit"] > 0.0 or -v["c0"] > SMALL * float(points.cost.min()):
         return None
+    delay_s = _round(max(v["c0"], 0.0))
     rate = _round(1.0 / v["c_bit"])
     if one.family == "affine":
-        return {"name": "ethernet_udp", "rate_bps": rate, "delay_s": _round(v["c0"]), "overhead_bytes": 0,
+        return {"name": "ethernet_udp", "rate_bps": rate, "delay_s": delay_s, "overhead_bytes": 0,
                 "min_frame_bytes": 0}  # fmt: skip
-    return {"name": "packet", "rate_bps": rate, "delay_s": _round(v["c0"]), "fixed_size": False,
+    return {"name": "packet", "rate_bps": rate, "delay_s": delay_s, "fixed_size": False,
             "payload_max_bytes": round(v["payload_max"] / 8),
             "header_bytes": round(v["c_packet"] / v["c_bit"] / 8)}  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -158,7 +157,7 @@ class CatWorker:
             return budget
         chosen_bit = float(self.size.message_bit(budget))
         wanted = budget + (explore(chosen_bit) - chosen_bit) / self.size.entry_bit
-        return float(min(max(math.floor(wanted), 1), np.count_nonzero(g))) if wanted != budget else budget
+        return float(min(max(round(wanted), 1), np.count_nonzero(g))) if wanted != budget else budget
 
 
 def _with_budget(payload: Payload, budget: float) -> Payload:

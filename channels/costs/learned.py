@@ -18,7 +18,7 @@ from netsim.interfaces import CostModel, CostStructure, Link
 from netsim.registry import component
 
 # Sizes of the first messages, and of one in `EVERY` later on, relative to the chosen one.
-FIRST = (1.0, 2.0, 1.0, 3.0, 0.5, 1.5)
+FIRST = (1.0, 2.0, 0.5, 3.0, 1.5)
 LATER = (2.0, 0.5, 1.5, 0.75)
 LATER_PACKETS = (0.5, 0.75)  # more would often be a packet more
 EVERY = 16
@@ -45,9 +45,9 @@ class Learned:
     model is that of the new link.
 
     To know a slope, sizes must differ: the model asks the agent for other sizes than the best one (`explore`), for
-    six messages after the start or a change 1, 2, 1, 3, 0.5 and 1.5 times as large, then one message in sixteen 2, 0.5,
-    1.5 or 0.75 times, with packets 0.5 or 0.75 times or as large as tells how much one holds; never more than four
-    times what was seen.
+    five messages after the start or a change 1, 2, 0.5, 3 and 1.5 times the first, then one message in sixteen 2,
+    0.5, 1.5 or 0.75 times the best, with packets 0.5 or 0.75 times or as large as tells how much one holds; never
+    more than four times what was seen.
 
     Parameters
     ----------
@@ -100,6 +100,7 @@ class LearnedCost:
         self._seen: list[tuple[float, float, int]] = []  # size, cost, number of the transfer
         self._odd: list[tuple[float, float]] = []
         self._since = self._asked = 0  # transfers observed, messages asked for, since the start or a change
+        self._first_bit = 0.0
         self._between: tuple[float, float] | None = None
 
     def __call__(self, size: npt.ArrayLike) -> Floats:
@@ -123,17 +124,19 @@ class LearnedCost:
         self._asked += 1
         most = REACH * max((seen[0] for seen in self._seen), default=math.inf)
         if k < len(FIRST):
-            return min(FIRST[k] * message_bit, most)
+            # All from one size: what is best in between is only guessed.
+            self._first_bit = self._first_bit or message_bit
+            return min(FIRST[k] * self._first_bit, most)
         if k % EVERY:
             return min(message_bit, most)
         turn = k // EVERY
         packet_bit = self.structure.payload_max_bit
         if packet_bit is None:
             return min(LATER[turn % len(LATER)] * message_bit, most)
-        if self._between is not None and turn % 2:
+        if self._between is not None and turn % 4:
             packets = max(round(message_bit / packet_bit), 1)
             return packets * sum(self._between) / 2
-        return LATER_PACKETS[turn // 2 % len(LATER_PACKETS)] * message_bit
+        return LATER_PACKETS[turn // 4 % len(LATER_PACKETS)] * message_bit
 
     def _forget(self) -> None:
         if self._seen[0][2] < self._since - AGES * self._window:
@@ -158,7 +161,7 @@ class LearnedCost:
             times = float(np.median([v / float(self(x)) for x, v in self._odd]))
             self.structure = _scaled(self.structure, times)
             self._seen = [(x, v, i) for i, (x, v) in enumerate(self._odd[:-1], 1)]
-            self._since, self._asked = len(self._seen), 1
+            self._since, self._asked, self._first_bit = len(self._seen), 1, 0.0
             self._odd.clear()
             self.changes += 1
 

@@ -32,7 +32,7 @@ def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.Monke
         for line in re.findall(r"^(netsim .*)$", README, re.M)
         if not line.startswith("netsim run papers")
     ]
-    assert len(commands) == 7
+    assert len(commands) == 10
     assert cli.main(["run", "my-link.yaml", "-s", "stop.rounds=3", "-o", "results/quickstart"]) == 0
     for _, *arguments in commands:
         short = ["-s", "stop.rounds=20", "-s", "replications=1"] if arguments[0] == "run" else []

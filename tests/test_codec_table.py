@@ -67,7 +67,7 @@ class Row:
     always
         Whether `beyond` holds whatever FPP is.
     long
-        Whether 1e7 entries take seconds, not minutes.
+        Whether 1e7 entries take seconds: singular values take minutes.
     """
 
     keys: Mapping[str, Any]
@@ -447,6 +447,15 @@ def test_numbers_that_are_not_finite_are_refused(name: str, row: Row) -> None:
             with pytest.raises(EncodeError) as caught:
                 build(name, row, 32, d).encode_keyed(x, KEY)
             assert str(caught.value) == f"{name}: entry {i} must be finite. Got {word}."
+
+
+@pytest.mark.parametrize("name", ["error_feedback", "hadamard", "identity", "sign", "terngrad", "top_k"])
+def test_places_count_from_the_vectors_start(name: str) -> None:
+    """Not from that of the block in which it is looked at."""
+    x = np.zeros(200_000, np.float32)
+    x[150_000] = math.nan
+    with pytest.raises(EncodeError, match=f"{name}: entry 150000 must be finite"):
+        build(name, TABLE[name][0], 32, x.size).encode_keyed(x, KEY)
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from algorithms.compressors._indices import (
     write_count,
     write_indices,
 )
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries
+from algorithms.compressors._parts import Entries, Part, Wrapper, entries, require_memoryless
 from algorithms.compressors._sizes import lg
 from algorithms.compressors._sparse import SparseCompressor
 from algorithms.compressors._subset import derived, derived_or_none
@@ -90,6 +90,7 @@ class Compose(Wrapper):
     )
 
     def __post_init__(self) -> None:
+        require_memoryless(outer=self.outer, inner=self.inner)
         if self.form == "kept" and not isinstance(self.inner, SparseCompressor):
             raise ConfigError([Fault(("inner",), "a sparse code, as the form is kept", self.inner.name)])
 

@@ -1,4 +1,4 @@
-"""Codecs as a user meets them: memory kept by an algorithm, refusals that name the way out, tables that mean something."""
+"""Codecs as a user meets them: memory kept by an algorithm, refusals that name the way out, tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from algorithms.agents.ef_sgd import EfSgd
 from netsim import lockstep
-from netsim.errors import ConfigError
+from netsim.errors import ConfigError, DecodeError
 from netsim.interfaces import Array, GradientRequest
 from netsim.registry import build
 from netsim.rng import shared_key
@@ -122,3 +122,23 @@ def test_no_code_holds_one_whose_memory_it_would_lose(config: dict[str, Any], ke
 def test_feedback_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"compressor: the code inside.*Got error_feedback"):
         EfSgd(build("compressor", {"name": "error_feedback", "part": "sign"}))
+
+
+# --- payloads ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"name": "top_k", "k": 3, "index": "enumerative"},
+        {"name": "hadamard", "part": {"name": "top_k", "k": 3, "index": "enumerative"}},
+        {"name": "compose", "form": "kept", "outer": "natural", "inner": TOP, "index": "enumerative"},
+    ],
+    ids=lambda c: c["name"],
+)
+def test_ranks_of_long_vectors_are_refused_as_payloads_and_never_computed(config: dict[str, Any]) -> None:
+    """A reader raises DecodeError as for any bytes, and a bound takes no binomial of a million."""
+    codec = build("compressor", config)
+    with pytest.raises(DecodeError, match="a dimension of at most 1024 is needed"):
+        codec.decode(b"\x01\x00\x00\x00" * 20, 10**6)
+    assert codec.max_size_bytes(10**6) < 10**6

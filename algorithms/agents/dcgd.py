@@ -25,8 +25,8 @@ class Dcgd:
     which vanishes only where every grad f_m(x*) = 0. With minibatches it is quantised SGD: QSGD, TernGrad, natural
     compression and sparsified SGD are this algorithm with the compressor of that name.
 
-    A compressor with a memory has it kept by each worker: with `error_feedback` what Q left out of one gradient is added
-    to the next, and `low_rank` starts from the factors before. `ef_sgd` is the same with the step inside the memory.
+    Each worker keeps the memory of a compressor that has one: with `error_feedback` what Q left out of one gradient is
+    added to the next, and `low_rank` starts from the factors before. `ef_sgd` has the step inside the memory.
 
     The draws of a message depend on seed, replication, round and sender alone, so that the server can repeat those of
     a compressor whose ends share their randomness.

@@ -22,9 +22,9 @@ class EfSgd:
     """p_m = e_m + gamma_k g_m, e_m <- p_m - C(p_m) at each worker; x^{k+1} = x^k - (1/M) sum_m C(p_m).
 
     The virtual iterate x^k - mean e_m moves as SGD does, by gamma_k mean g_m, so that biased compressors converge, too.
-    For C a contraction with delta and E||g||^2 <= G^2, E||e||^2 <= 4 (1 - delta) gamma^2 G^2 / delta^2. With the identity
-    it is gradient descent, with minibatches in the problem SGD. Every error is of decoded values, so the rounding of
-    floats on the wire is made up for as well.
+    For C a contraction with delta and E||g||^2 <= G^2, E||e||^2 <= 4 (1 - delta) gamma^2 G^2 / delta^2. With the
+    identity it is gradient descent, with minibatches in the problem SGD. Every error is of decoded values, so the
+    rounding of floats on the wire is made up for as well.
 
     `dcgd` with the compressor `error_feedback` has e in units of gradients: the same for a constant step where C scales
     with its vector, not where the step changes.
@@ -32,8 +32,8 @@ class EfSgd:
     Parameters
     ----------
     compressor
-        C, of the workers' steps; one that works per tensor gets the problem's layout. An unbiased one of large w makes e
-        grow: take `to_contraction` of it.
+        C, of the workers' steps; one that works per tensor gets the problem's layout. An unbiased one of large w makes
+        e grow: take `to_contraction` of it.
     step_size
         ``auto`` is 1/L of F, as for `gd`; what theory admits shrinks with delta, so a compressor that keeps little may
         need less. A number, or a step rule.

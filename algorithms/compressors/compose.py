@@ -88,6 +88,16 @@ class Compose(Wrapper):
             "index": "auto",
         },
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"outer": "natural", "inner": {"name": "top_k", "fraction": 0.1}, "form": "kept", "index": "auto"},
+        {"outer": "natural", "inner": {"name": "top_k", "fraction": 0.4}, "form": "kept", "index": "auto"},
+        {
+            "outer": {"name": "qsgd", "levels": 3},
+            "inner": {"name": "rand_k", "fraction": 0.3},
+            "form": "kept",
+            "index": "auto",
+        },
+    )
 
     def __post_init__(self) -> None:
         require_memoryless(outer=self.outer, inner=self.inner)

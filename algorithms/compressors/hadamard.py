@@ -65,7 +65,11 @@ class Hadamard(Wrapper):
         {"part": {"name": "rand_k", "fraction": 0.4}, "shared_seed": True},
         {"part": {"name": "sign_top_k", "fraction": 1.0}},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"part": {"name": "sign_top_k", "fraction": 0.3}},)
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"part": {"name": "sign_top_k", "fraction": 0.3}},
+        {"part": {"name": "qsgd", "levels": 1, "norm": "max"}},
+        {"part": {"name": "k_level", "levels": 4}},
+    )
 
     def __post_init__(self) -> None:
         require_memoryless(part=self.part)

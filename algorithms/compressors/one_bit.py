@@ -12,7 +12,8 @@ import numpy as np
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._signs import Floats, column_sums, read_scales, read_signs, write_signs
+from algorithms.compressors._levels import read_scales
+from algorithms.compressors._signs import Floats, column_sums, read_signs, write_signs
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component

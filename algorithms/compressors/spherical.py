@@ -13,8 +13,9 @@ import numpy as np
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
+from algorithms.compressors._levels import read_scales
 from algorithms.compressors._prefix import golomb_bit, read_golomb, write_golomb
-from algorithms.compressors._signs import Floats, read_scales
+from algorithms.compressors._signs import Floats
 from algorithms.compressors._sphere import Cap, cap, points
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Range

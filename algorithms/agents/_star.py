@@ -9,9 +9,10 @@ from typing import Annotated, Literal, ParamSpec, Protocol, TypeAlias
 
 import numpy as np
 
+from algorithms.compressors._base import BaseCompressor
 from algorithms.compressors.identity import Identity
 from netsim.fields import PositiveFloat, Ref
-from netsim.interfaces import Array, Compute, Context, Message, Payload, Receive, Report, Send
+from netsim.interfaces import Array, Compute, Context, Key, Message, Payload, Receive, Report, Send
 
 
 class Step(Protocol):
@@ -105,6 +106,32 @@ class AveragingServer:
     def step_size(self, round: int, updates: Sequence[bytes]) -> float:
         """gamma_k; subclasses may read it off the updates."""
         return self.step(round)
+
+
+class KeyedServer(AveragingServer):
+    """The same for any compressor: where its ends share randomness, the server repeats the sender's draws.
+
+    Attributes
+    ----------
+    keys : of the messages at hand, in increasing id; None each where the compressor shares no randomness.
+    """
+
+    codec: BaseCompressor
+
+    def __init__(self, ctx: Context, codec: BaseCompressor, step: Callable[[int], float], model: Identity) -> None:
+        super().__init__(ctx, codec, step, model)
+        self.keys: list[Key | None] = []
+
+    def open(self, updates: Sequence[Message]) -> Sequence[bytes]:
+        shared = self.codec.shares_randomness
+        self.keys = [self.ctx.shared_key(m.round, m.src) if shared else None for m in updates]
+        return super().open(updates)
+
+    def mean(self, updates: Sequence[bytes]) -> Array:
+        total = np.zeros(self.ctx.facts.dim)
+        for update, key in zip(updates, self.keys, strict=True):
+            self.codec.add_to(update, total, key=key)
+        return total / len(updates)
 
 
 async def codec_work(ctx: Context, flop: Callable[P, float], *args: P.args, **keys: P.kwargs) -> None:

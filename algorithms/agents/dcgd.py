@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-import numpy as np
-
-from algorithms.agents._star import AveragingServer, FloatBit, StepSize, codec_work, receive_model, step_rule
+from algorithms.agents._star import FloatBit, KeyedServer, StepSize, codec_work, receive_model, step_rule
 from algorithms.compressors._base import BaseCompressor
+from algorithms.compressors._memory import encode
 from algorithms.compressors.identity import Identity
 from netsim.fields import Ref
-from netsim.interfaces import Agent, Array, Context, Gradient, Key, Message, Send
+from netsim.interfaces import Agent, Context, Gradient, Send
 from netsim.registry import component
 
 
@@ -25,6 +24,9 @@ class Dcgd:
     E||mean Q(g_m) - mean g_m||^2 = (1/M^2) sum_m E||Q(g_m) - g_m||^2, so full batches converge linearly up to a floor,
     which vanishes only where every grad f_m(x*) = 0. With minibatches it is quantised SGD: QSGD, TernGrad, natural
     compression and sparsified SGD are this algorithm with the compressor of that name.
+
+    Each worker keeps the memory of a compressor that has one: with `error_feedback` what Q left out of one gradient is
+    added to the next, and `low_rank` starts from the factors before. `ef_sgd` has the step inside the memory.
 
     The draws of a message depend on seed, replication, round and sender alone, so that the server can repeat those of
     a compressor whose ends share their randomness.
@@ -49,7 +51,7 @@ class Dcgd:
     --------
     >>> from netsim.registry import build
     >>> build("algorithm", {"name": "dcgd", "compressor": {"name": "top_k", "k": 3}}).compressor
-    TopK(k=3, fraction=None, float_bit=32)
+    TopK(k=3, fraction=None, float_bit=32, index='fixed')
     """
 
     compressor: Annotated[BaseCompressor, Ref("compressor")]
@@ -61,10 +63,12 @@ class Dcgd:
         {"compressor": {"name": "stochastic_sparsification", "budget": 3}},
         {"compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},
         {"compressor": "identity", "model_bit": 64},
+        {"compressor": {"name": "error_feedback", "part": {"name": "top_k", "k": 3}}, "step_size": 0.1},
     )
 
     def server(self, ctx: Context) -> Agent:
-        return DcgdServer(ctx, self)
+        step = step_rule(self.step_size, self.smoothness(ctx) if self.step_size == "auto" else 1.0)
+        return KeyedServer(ctx, self.compressor.bind(ctx.facts.layout), step, Identity(self.model_bit))
 
     def worker(self, ctx: Context) -> Agent:
         return DcgdWorker(ctx, self)
@@ -76,42 +80,19 @@ class Dcgd:
         return (1.0 + 2.0 * w / len(workers)) * max(ctx.facts.node_smoothness(m) for m in workers)
 
 
-class DcgdServer(AveragingServer):
-    """Averages what the workers' payloads decode to.
+class DcgdWorker:
+    """Sends Q of its gradient.
 
     Attributes
     ----------
-    keys : of the messages at hand, in increasing id; None each where the compressor shares no randomness.
+    memory : the compressor's, None where it has none.
     """
-
-    codec: BaseCompressor
-
-    def __init__(self, ctx: Context, algorithm: Dcgd) -> None:
-        codec = algorithm.compressor.bind(ctx.facts.layout)
-        is_auto = algorithm.step_size == "auto"
-        step = step_rule(algorithm.step_size, algorithm.smoothness(ctx) if is_auto else 1.0)
-        super().__init__(ctx, codec, step, Identity(algorithm.model_bit))
-        self.keys: list[Key | None] = []
-
-    def open(self, updates: Sequence[Message]) -> Sequence[bytes]:
-        shared = self.codec.shares_randomness
-        self.keys = [self.ctx.shared_key(m.round, m.src) if shared else None for m in updates]
-        return super().open(updates)
-
-    def mean(self, updates: Sequence[bytes]) -> Array:
-        total = np.zeros(self.ctx.facts.dim)
-        for update, key in zip(updates, self.keys, strict=True):
-            self.codec.add_to(update, total, key=key)
-        return total / len(updates)
-
-
-class DcgdWorker:
-    """Sends Q of its gradient."""
 
     def __init__(self, ctx: Context, algorithm: Dcgd) -> None:
         self.ctx = ctx
         self.codec = algorithm.compressor.bind(ctx.facts.layout)
         self.model = Identity(algorithm.model_bit)
+        self.memory: Any = None
 
     async def run(self) -> None:
         dim = self.ctx.facts.dim
@@ -120,5 +101,5 @@ class DcgdWorker:
             await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
             await codec_work(self.ctx, self.codec.encode_flop, dim)
-            upload = self.codec.encode_keyed(g, self.ctx.shared_key(round, self.ctx.node))
+            upload, self.memory = encode(self.codec, self.memory, g, self.ctx.shared_key(round, self.ctx.node))
             await Send(self.ctx.server, upload, round)

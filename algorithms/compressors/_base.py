@@ -55,6 +55,7 @@ class BaseCompressor(ABC):
     name: ClassVar[str]
     is_unbiased: ClassVar[bool] = False
     shares_randomness: ClassVar[bool] = False  # True: `read` needs the key that the sender drew with
+    is_outermost: ClassVar[bool] = False  # True: no other codec can hold it, as none would keep its memory
 
     def encode(self, x: Array, rng: np.random.Generator) -> Payload:
         """The payload of `x`.

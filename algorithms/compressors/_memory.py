@@ -40,3 +40,11 @@ def step(codec: BaseCompressor, memory: Any, x: Array, key: Key) -> Step:
         return codec.step(memory, x, key)
     payload = codec.encode_keyed(x, key)
     return Step(payload, codec.decode(payload.data, x.size, key), None)
+
+
+def encode(codec: BaseCompressor, memory: Any, x: Array, key: Key) -> tuple[Payload, Any]:
+    """The payload and the next memory: as `step`, but nothing is decoded where no memory needs it."""
+    if isinstance(codec, Stateful):
+        payload, _, memory = codec.step(memory, x, key)
+        return payload, memory
+    return codec.encode_keyed(x, key), None

@@ -10,7 +10,7 @@ import numpy as np
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._sparse import SparseCompressor
-from netsim.errors import EncodeError
+from netsim.errors import ConfigError, EncodeError, Fault
 from netsim.fields import Ref
 from netsim.interfaces import Array, Indices, Key
 
@@ -39,6 +39,20 @@ def entries(codec: BaseCompressor, src: BitReader, dim: int, key: Key | None) ->
     if isinstance(codec, Wrapper):
         return codec.read_parts(src, dim, key)
     return Entries(None, codec.read(src, dim, key))
+
+
+def require_memoryless(**parts: BaseCompressor | None) -> None:
+    """Refuse parts, by key, whose memory would be lost inside another codec.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key.
+    """
+    for key, codec in parts.items():
+        if codec is not None and codec.is_outermost:
+            allowed = f"a code without memory; {codec.name} goes outside, with this one as its part"
+            raise ConfigError([Fault((key,), allowed, codec.name)])
 
 
 class Wrapper(BaseCompressor):

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors import _levels
 from algorithms.compressors._base import BaseCompressor
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
 from algorithms.compressors._norms import norm1, norms
-from netsim.errors import DecodeError
 from netsim.interfaces import Array
 
 COMPILED_FROM = 32_768  # entries; below, numpy is quicker and numba is never imported
@@ -100,20 +100,6 @@ def read_signs(src: BitReader, count: int, plus: float, minus: float | None = No
     return x
 
 
-def read_scales(src: BitReader, count: int, float_bit: FloatBit) -> Floats:
-    """`count` numbers that no encoder writes with a minus.
-
-    Raises
-    ------
-    DecodeError
-        If one is negative or not finite, or too few bits are left.
-    """
-    scales = src.floats(count, float_bit)
-    if (scales < 0).any():
-        raise DecodeError(f"payload: a scale is 0 or more. Got {scales[scales < 0][0]}.")
-    return scales
-
-
 def magnitude_means(x: Array, block: int) -> Floats:
     """mean |x_i| of each `block` entries, the last of those that are left; shape (ceil(d / block),).
 
@@ -173,7 +159,7 @@ def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
     return total[0], total[1], total[2]
 
 
-def rounded_up(codec: BaseCompressor, value: float, float_bit: FloatBit, what: str = "scale") -> Array:
+def rounded_up(codec: BaseCompressor, value: float, float_bit: FloatBit, what: str = "scale") -> Floats:
     """A number in the wire's float, the next one above where rounding made it smaller; shape (1,).
 
     Raises
@@ -181,12 +167,7 @@ def rounded_up(codec: BaseCompressor, value: float, float_bit: FloatBit, what: s
     EncodeError
         If it is beyond that type.
     """
-    floats = codec.rounded(np.array([value]), float_bit, what=what)
-    if float(floats[0]) < value:
-        with np.errstate(over="ignore", under="ignore"):
-            floats = np.nextafter(floats, floats.dtype.type(np.inf))
-        codec.rounded(floats.astype(np.float64), float_bit, what=what)
-    return floats
+    return _levels.rounded_up(codec, np.array([value]), float_bit, what)
 
 
 def _part_sums(x: Array, sums: Floats) -> None:

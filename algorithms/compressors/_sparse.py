@@ -20,8 +20,9 @@ from algorithms.compressors._indices import (
     write_count,
     write_indices,
 )
+from algorithms.compressors._levels import read_scales
 from algorithms.compressors._sizes import CodeSize, lg
-from netsim.errors import ConfigError, DecodeError, Fault
+from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, PositiveInt
 from netsim.interfaces import Array, Indices, Key, Payload
 
@@ -215,7 +216,4 @@ def read_scale(src: BitReader, float_bit: FloatBit) -> float:
     DecodeError
         If it is negative or not finite.
     """
-    scale = float(src.floats(1, float_bit)[0])
-    if scale < 0:
-        raise DecodeError(f"payload: a scale is 0 or more. Got {scale}.")
-    return scale
+    return float(read_scales(src, 1, float_bit)[0])

@@ -14,8 +14,6 @@ import numpy.typing as npt
 
 from netsim.rng import philox
 
-WINDOW = 128  # points that are drawn together
-
 Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint64]
 

@@ -54,6 +54,7 @@ class Alistarh(SignCode):
     index: IndexCode = "fixed"
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"index": "rice"})
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"index": "auto", "float_bit": 16},)
 
     def support(self, x: Array) -> Indices:
         """The T_A largest entries, ascending."""

@@ -75,6 +75,10 @@ class Atomo(Factored):
         {"budget": 1.5, "fold": True},
         {"budget": 3.0, "fold": True, "float_bit": 64},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"budget": 1.0, "float_bit": 16},
+        {"budget": 6.0, "float_bit": 16},
+    )
 
     def saves(self, rows: int, columns: int) -> bool:
         """Every matrix with more than one singular value."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._signs import magnitude_means, read_scales, read_signs, write_signs
+from algorithms.compressors._levels import read_scales
+from algorithms.compressors._signs import magnitude_means, read_signs, write_signs
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Key
 from netsim.registry import component

@@ -20,7 +20,7 @@ from algorithms.compressors._indices import (
     write_count,
     write_indices,
 )
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries
+from algorithms.compressors._parts import Entries, Part, Wrapper, entries, require_memoryless
 from algorithms.compressors._sizes import lg
 from algorithms.compressors._sparse import SparseCompressor
 from algorithms.compressors._subset import derived, derived_or_none
@@ -88,8 +88,19 @@ class Compose(Wrapper):
             "index": "auto",
         },
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"outer": "natural", "inner": {"name": "top_k", "fraction": 0.1}, "form": "kept", "index": "auto"},
+        {"outer": "natural", "inner": {"name": "top_k", "fraction": 0.4}, "form": "kept", "index": "auto"},
+        {
+            "outer": {"name": "qsgd", "levels": 3},
+            "inner": {"name": "rand_k", "fraction": 0.3},
+            "form": "kept",
+            "index": "auto",
+        },
+    )
 
     def __post_init__(self) -> None:
+        require_memoryless(outer=self.outer, inner=self.inner)
         if self.form == "kept" and not isinstance(self.inner, SparseCompressor):
             raise ConfigError([Fault(("inner",), "a sparse code, as the form is kept", self.inner.name)])
 

@@ -76,6 +76,11 @@ class Dithering(BaseCompressor):
         {"levels": 2, "p": "inf", "float_bit": 64},
         {"levels": 5, "p": 3.5},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"levels": 1, "p": "inf"},
+        {"levels": 7, "p": "inf"},
+        {"levels": 127, "p": "inf"},
+    )
 
     def check(self, x: Array) -> None:
         """Nothing: `write` looks at the norm, in which whatever is not finite shows."""

@@ -45,6 +45,9 @@ class ErrorFeedback(Wrapper):
 
     Payload: Q's of e + x; the papers' bits are Q's. `encode` is a step from e = 0.
 
+    Who encodes must keep e: the algorithms `dcgd` and `ef_sgd` do. Other codecs would lose it, so none can hold this
+    one; error feedback of a rotated or per-tensor code is ``{name: error_feedback, part: {name: hadamard, ...}}``.
+
     Parameters
     ----------
     part
@@ -70,6 +73,7 @@ class ErrorFeedback(Wrapper):
 
     part: Part
 
+    is_outermost: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"part": {"name": "top_k", "k": 3}},
         {"part": {"name": "sign_rand_k", "fraction": 0.3, "shared_seed": True}},

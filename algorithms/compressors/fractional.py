@@ -13,7 +13,8 @@ import numpy as np
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit, Words
-from algorithms.compressors._signs import Floats, read_scales
+from algorithms.compressors._levels import read_scales
+from algorithms.compressors._signs import Floats
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
 from netsim.registry import component

@@ -12,7 +12,7 @@ from algorithms.compressors import _rotate
 from algorithms.compressors._base import PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._drawn import senders
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries
+from algorithms.compressors._parts import Entries, Part, Wrapper, entries, require_memoryless
 from algorithms.compressors._subset import derived, derived_or_none
 from netsim.errors import DecodeError
 from netsim.interfaces import Array, Key
@@ -65,7 +65,14 @@ class Hadamard(Wrapper):
         {"part": {"name": "rand_k", "fraction": 0.4}, "shared_seed": True},
         {"part": {"name": "sign_top_k", "fraction": 1.0}},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"part": {"name": "sign_top_k", "fraction": 0.3}},)
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"part": {"name": "sign_top_k", "fraction": 0.3}},
+        {"part": {"name": "qsgd", "levels": 1, "norm": "max"}},
+        {"part": {"name": "k_level", "levels": 4}},
+    )
+
+    def __post_init__(self) -> None:
+        require_memoryless(part=self.part)
 
     @property
     def is_unbiased(self) -> bool:  # type: ignore[override]  # depends on a key

@@ -59,6 +59,11 @@ class KLevel(BaseCompressor):
         {"levels": 16},
         {"levels": 300, "float_bit": 64},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"levels": 4},
+        {"levels": 8},
+        {"levels": 64},
+    )
 
     def check(self, x: Array) -> None:
         """Nothing: `write` looks at the extremes, in which whatever is not finite shows."""

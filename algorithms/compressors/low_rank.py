@@ -79,6 +79,10 @@ class LowRank(Factored):
         {"rank": 1, "fold": True},
         {"rank": 3, "fold": True, "float_bit": 64},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"rank": 1, "float_bit": 16},
+        {"rank": 4, "float_bit": 16},
+    )
 
     def saves(self, rows: int, columns: int) -> bool:
         """Where both factors together are shorter."""

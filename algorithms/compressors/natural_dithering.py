@@ -75,6 +75,10 @@ class NaturalDithering(BaseCompressor):
         {"levels": 7, "p": "inf"},
         {"levels": 2, "p": 1, "float_bit": 64},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"levels": 1, "p": "inf"},
+        {"levels": 3, "p": "inf"},
+    )
 
     def check(self, x: Array) -> None:
         """Nothing: `write` looks at the norm, in which whatever is not finite shows."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._signs import Floats, column_sums, read_scales, read_signs, write_signs
+from algorithms.compressors._layout import Layout, as_layout, shapes_of
+from algorithms.compressors._levels import read_scales
+from algorithms.compressors._signs import Floats, column_sums, read_signs, write_signs
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -37,6 +39,8 @@ class OneBit(BaseCompressor):
     ----------
     float_bit
         FPP, bits of a mean: 64, 32 or 16 (IEEE 754).
+    layout
+        Shapes of the tensors; those of the problem where none are given.
 
     References
     ----------
@@ -52,35 +56,30 @@ class OneBit(BaseCompressor):
     """
 
     float_bit: FloatBit = 32
-    _layout: tuple[tuple[int, ...], ...] | None = field(default=None, repr=False)
+    layout: Layout = ()
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"float_bit": 16})
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """With the columns of those tensors."""
-        return dataclasses.replace(self, _layout=tuple(tuple(shape) for shape in layout))
+        """With the columns of those tensors, unless it has a layout."""
+        return self if self.layout else dataclasses.replace(self, layout=as_layout(layout))
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the means and the signs."""
-        size = self._bound_size(x.size)
-        if size != x.size:
-            raise EncodeError(f"{self.name}: the layout it is bound to has {size} entries. Got {x.size}.")
-        means = np.concatenate([_means(x[part], columns) for part, columns in self._tensors(x.size)])
+        means = np.concatenate([_means(x[part], columns) for part, columns in self._tensors(x.size, EncodeError)])
         out.floats(self.rounded(means, self.float_bit, what="mean"), self.float_bit)
         write_signs(out, x)
         return PaperBits(value_bit=self.float_bit * means.size + x.size)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
         """The vector on the bit stream, float64, shape (dim,)."""
-        size = self._bound_size(dim)
-        if size != dim:
-            raise DecodeError(f"payload: the layout of {self.name} has {size} entries. Got {dim}.")
-        means = read_scales(src, 2 * self._columns(dim), self.float_bit)
+        tensors = self._tensors(dim, DecodeError)
+        means = read_scales(src, 2 * sum(columns for _, columns in tensors), self.float_bit)
         if means.size == 2:
             return read_signs(src, dim, means[0], -means[1])
         x = read_signs(src, dim, 1.0)
         first = 0
-        for part, columns in self._tensors(dim):
+        for part, columns in tensors:
             pair = means[first : first + 2 * columns].reshape(columns, 2)
             tensor = x[part].reshape(-1, columns)
             np.copyto(tensor, np.where(tensor < 0, -pair[:, 1], pair[:, 0]))
@@ -89,7 +88,7 @@ class OneBit(BaseCompressor):
 
     def max_size_bytes(self, dim: int) -> int:
         """The length of every payload."""
-        return (2 * self.float_bit * self._columns(dim) + dim + 7) // 8
+        return (2 * self.float_bit * sum(columns for _, columns in self._tensors(dim)) + dim + 7) // 8
 
     def contraction(self, dim: int) -> float:
         """delta = 1 / (entries of the longest column), met by one nonzero entry in each."""
@@ -104,20 +103,15 @@ class OneBit(BaseCompressor):
         """One choice an entry."""
         return float(dim)
 
-    def _bound_size(self, dim: int) -> int:
-        return dim if self._layout is None else sum(map(math.prod, self._layout))
-
-    def _tensors(self, dim: int) -> Iterator[tuple[slice, int]]:
-        """Where each tensor that is not empty lies in the vector, and its columns."""
-        start = 0
-        for shape in ((dim,),) if self._layout is None else self._layout:
+    def _tensors(self, dim: int, error: type[Exception] = ValueError) -> list[tuple[slice, int]]:
+        """Where each tensor lies in the vector, and its columns."""
+        found, start = [], 0
+        for shape in shapes_of(self.layout, dim, error, self.name):
             size = math.prod(shape)
             if size:
-                yield slice(start, start + size), 1 if len(shape) < 2 else size // shape[0]
+                found.append((slice(start, start + size), 1 if len(shape) < 2 else size // shape[0]))
             start += size
-
-    def _columns(self, dim: int) -> int:
-        return sum(columns for _, columns in self._tensors(dim))
+        return found
 
 
 def _means(x: Array, columns: int) -> Floats:

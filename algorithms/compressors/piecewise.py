@@ -12,7 +12,7 @@ import numpy as np
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._layout import Layout, as_layout, shapes_of
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries
+from algorithms.compressors._parts import Entries, Part, Wrapper, entries, require_memoryless
 from algorithms.compressors._subset import derived, derived_or_none
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
@@ -83,6 +83,9 @@ class Piecewise(Wrapper):
         {"part": {"name": "rand_k", "fraction": 0.3, "shared_seed": True}},
         {"part": {"name": "top_k", "k": 5}, "vectors": {"name": "identity"}},
     )
+
+    def __post_init__(self) -> None:
+        require_memoryless(part=self.part, vectors=self.vectors)
 
     @property
     def is_unbiased(self) -> bool:  # type: ignore[override]  # depends on keys

@@ -95,6 +95,12 @@ class QSGD(BaseCompressor):
         {"levels": 3, "code": "best", "bucket": 20, "norm": "max"},
         {"levels": 300, "bucket": 16},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"levels": 1, "norm": "max"},
+        {"levels": 4, "code": "best"},
+        {"levels": 32, "code": "best"},
+        {"levels": 255, "code": "best"},
+    )
 
     def check(self, x: Array) -> None:
         """Nothing: `write` looks at the norms, in which whatever is not finite shows."""

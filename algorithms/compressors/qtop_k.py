@@ -90,6 +90,11 @@ class QTopK(Kept, SparseCompressor):
         {"fraction": 0.2, "levels": 4, "scaled": False, "index": "auto"},
         {"k": 8, "levels": 200, "float_bit": 64},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"fraction": 0.03, "levels": 3, "index": "auto"},
+        {"fraction": 0.3, "levels": 3, "index": "auto"},
+        {"fraction": 0.6, "levels": 15, "index": "auto"},
+    )
 
     def check(self, x: Array) -> None:
         """Nothing: the largest entries hold whatever is not finite, and their norm shows it."""

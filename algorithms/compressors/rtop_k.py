@@ -69,6 +69,10 @@ class RTopK(DrawnValues):
         {"k": 4, "r": 20, "scaled": True, "float_bit": 64},
         {"k": 3, "r": 9, "index": "auto"},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"k": 25, "r": 50, "index": "auto"},
+        {"k": 100, "r": 128, "index": "auto"},
+    )
 
     def __post_init__(self) -> None:
         if self.r < self.k:

@@ -64,7 +64,12 @@ class SignTopK(Kept, SignCode):
         {"k": 5, "float_bit": 64},
         {"fraction": 0.2, "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"fraction": 0.01},
+        {"fraction": 0.3},
+        {"fraction": 1.0},
+        {"fraction": 0.3, "index": "auto", "float_bit": 16},
+    )
 
     def support(self, x: Array) -> Indices:
         """The T largest entries, ascending."""

@@ -13,9 +13,10 @@ import numpy as np
 
 from algorithms.compressors._base import BaseCompressor, PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
+from algorithms.compressors._levels import read_scales
 from algorithms.compressors._prefix import golomb_bit, read_golomb, write_golomb
-from algorithms.compressors._signs import Floats, read_scales
-from algorithms.compressors._sphere import WINDOW, Cap, cap, points
+from algorithms.compressors._signs import Floats
+from algorithms.compressors._sphere import Cap, cap, points
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Range
 from netsim.interfaces import Array, Indices, Key
@@ -24,7 +25,8 @@ from netsim.registry import component
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
 
 _PUBLIC = 0x7370686572696361  # the key of the stream that all biased codes share
-_KEPT = 1024  # windows of it that stay in memory
+_KEPT = 128  # windows of it that stay in memory
+_WINDOW, _DOUBLINGS = 128, 3  # points that are drawn together, at first; many cost half as much each
 _MOST_DRAWS = 2**14
 _MOST_PLACE = 2**32 - 1
 _STAGE = 2**17  # entries that are searched for together
@@ -189,7 +191,7 @@ class Spherical(BaseCompressor):
         search = _kernels().first_hits if compiled else _first_hits
         index, missing = 0, int(np.count_nonzero(found < 0))
         while missing:
-            missing = search(blocks, reach, windows[index], index * WINDOW, found)
+            missing = search(blocks, reach, windows[index], _span(index)[0], found)
             index += 1
         if self.unbiased:
             scales = norms / self._cap.mean
@@ -201,7 +203,7 @@ class Spherical(BaseCompressor):
 
 
 class _Windows:
-    """A stream's points by windows, each of shape (d, WINDOW) and drawn when it is needed."""
+    """A stream's points by windows, each of shape (d, size) and drawn when it is needed."""
 
     def __init__(self, key: int, dim: int) -> None:
         self._key, self._dim = key, dim
@@ -210,11 +212,18 @@ class _Windows:
     def __getitem__(self, index: int) -> Floats:
         if index < len(self._windows):
             return self._windows[index]
-        places = np.arange(index * WINDOW, (index + 1) * WINDOW, dtype=np.uint64)
+        places = np.arange(*_span(index), dtype=np.uint64)
         window = np.ascontiguousarray(points(self._key, self._dim, places).T)
         if index == len(self._windows) < _KEPT:
             self._windows.append(window)
         return window
+
+
+def _span(index: int) -> tuple[int, int]:
+    """Where a window begins and ends: each is twice the one before, up to 1024 points."""
+    doubled = min(index, _DOUBLINGS)
+    start = _WINDOW * ((1 << doubled) - 1) + (index - doubled) * (_WINDOW << _DOUBLINGS)
+    return start, start + (_WINDOW << doubled)
 
 
 @cache

@@ -199,6 +199,7 @@ class StochasticSparsification(SparseCompressor):
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"budget": 25.0, "wire": "hybrid"},
         {"budget": 100.0, "wire": "hybrid"},
+        {"budget": 25.0, "wire": "hybrid", "index": "auto"},
     )
 
     def __post_init__(self) -> None:

@@ -65,6 +65,7 @@ class TernGrad(BaseCompressor):
     float_bit: FloatBit = 32
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"clip": 2.5})
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"clip": 1.5, "float_bit": 16},)
 
     @property
     def is_unbiased(self) -> bool:  # type: ignore[override]

@@ -89,6 +89,11 @@ class ThresholdV(ValueCode):
         {"v": 1e-310, "float_bit": 64},
         {"v": 0.5, "index": "auto"},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"v": 0.15, "index": "auto"},
+        {"v": 0.1, "index": "auto"},
+        {"v": 0.05, "index": "auto"},
+    )
 
     def support(self, x: Array) -> Indices:
         """The entries that reach v, ascending; NaN reaches everything."""

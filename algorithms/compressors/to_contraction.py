@@ -51,6 +51,10 @@ class ToContraction(Wrapper):
         {"part": {"name": "rand_k", "k": 3}},
         {"part": {"name": "bernoulli", "p": 0.4, "lazy": True}},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"part": "terngrad"},
+        {"part": {"name": "qsgd", "levels": 4, "code": "best"}},
+    )
 
     def __post_init__(self) -> None:
         if not self.part.is_unbiased or not _knows_variance(self.part):

@@ -59,7 +59,13 @@ class TopK(Kept, ValueCode):
         {"k": 5, "float_bit": 64},
         {"fraction": 0.2, "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"fraction": 0.01},
+        {"fraction": 0.3},
+        {"fraction": 1.0},
+        {"fraction": 0.03, "index": "auto", "float_bit": 16},
+        {"fraction": 0.3, "index": "auto", "float_bit": 16},
+    )
 
     def support(self, x: Array) -> Indices:
         """The T largest entries, ascending."""

@@ -296,12 +296,12 @@ print(sorted(m for m in ("numba", "scipy", "pandas") if m in sys.modules))
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_long_vectors_decode_to_the_same_as_short_ones(codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """d = 80,000 with compiled kernels and without: the same bytes and vectors."""
+    """d = 80,000 with compiled kernels and without: the same bytes and vectors; 8000 for singular values."""
     folder = Path(compressors.__file__ or "").parent
     modules = [importlib.import_module(f"algorithms.compressors.{file.stem}") for file in folder.glob("*.py")]
     modules = [module for module in modules if hasattr(module, "COMPILED_FROM")]
     assert {"_bits", "_prefix", "_draws", "_select"} <= {module.__name__.rpartition(".")[2] for module in modules}
-    x = np.random.default_rng(32).standard_t(3, 80_000)
+    x = np.random.default_rng(32).standard_t(3, 8_000 if codec.name == "atomo" else 80_000)
     results = []
     for compiled_from in (1, 10**9):
         for module in modules:

@@ -124,12 +124,12 @@ def test_drawn_levels(name: str, x: Any, nu: float) -> None:
 
 
 def test_drawn_moments() -> None:
-    """4000 draws: every mean within 5 of its own standard errors, the error's mean within 5 of sum step^2 f (1 - f).
+    """1200 draws: every mean within 5 of its own standard errors, the error's mean within 5 of sum step^2 f (1 - f).
 
     False alarm: 21 z-scores, below 2e-5.
     """
     x = np.random.default_rng(81).standard_normal(20)
-    draws = 4000
+    draws = 1200
     y, step = grid(x, 0.7)
     f = y - np.floor(y)
     z = np.stack([q("sparse_dithering", x, seed, nu=0.7, randomised=True) for seed in range(draws)])
@@ -320,12 +320,12 @@ def test_unbiased_spherical(block: int, error: float) -> None:
 
 
 def test_unbiased_spherical_mean() -> None:
-    """3000 draws: the mean of every coordinate within 5 of its standard errors, and E||Q - x||^2 = w ||x||^2 within 5.
+    """1000 draws: the mean of every coordinate within 5 of its standard errors, and E||Q - x||^2 = w ||x||^2 within 5.
 
     False alarm: 13 z-scores, below 1e-5.
     """
     x = np.array([3.0, -1.0, 0.5, 0.0, 2.0, 2.0, 2.0, -2.0, 0.1, 0.0, 0.0, 0.0])
-    draws = 3000
+    draws = 1000
     one = codec("spherical", error=0.8, block=4, unbiased=True)
     rng = np.random.default_rng(86)
     y = np.stack([one.decode(one.encode(x, rng).data, x.size) for _ in range(draws)])

@@ -186,7 +186,7 @@ def test_measured_sizes(d: int, s: int, code: str, measured: int) -> None:
     """Gaussian vectors: figures measured elsewhere on a few draws lie within 2 deviations of one draw (5 % each)."""
     codec = build("qsgd", levels=s, code=code)
     rng = np.random.default_rng(72)
-    bits = np.array([codec.encode(rng.standard_normal(d), rng).paper_bit for _ in range(40)])
+    bits = np.array([codec.encode(rng.standard_normal(d), rng).paper_bit for _ in range(40 if d < 1000 else 8)])
     assert abs(bits.mean() - measured) <= 2 * bits.std()
 
 
@@ -331,7 +331,7 @@ def test_no_level_exceeds_s() -> None:
         for bit in (16, 32, 64):
             codec = build("qsgd", levels=s, float_bit=bit, norm="max")
             x = rng.uniform(0.1, 6e4, 300) * rng.choice([-1, 1], 300)
-            for i in range(300):
+            for i in range(100):
                 y = q(codec, x[i : i + 1], Key(9, i))[0] / x[i]
                 assert 1 - 1 / s - 1e-15 <= y <= (1 + 2.0**-10 if bit == 16 else 1 + 2.0**-23)
 
@@ -365,7 +365,8 @@ def test_norms_of_both_paths(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> Non
             peak = float(np.abs(x).max()) or 1.0
             unit = x.astype(np.float64) / peak
             for bucket in {1, 7, 16, d} if d < 9001 else {500, d}:
-                for p in (1.0, 2.0, math.inf, 1.5, *((3.0, 2.3) if d == 300 else ())):
+                few = -(-d // bucket) < 30  # any other power is searched for, bucket by bucket
+                for p in (1.0, 2.0, math.inf, *((1.5,) if few else ()), *((3.0, 2.3) if few and d == 300 else ())):
                     found = []
                     for compiled_from in (1, 10**9):
                         monkeypatch.setattr(_norms, "COMPILED_FROM", compiled_from)
@@ -431,11 +432,11 @@ def test_codes_decode_to_the_same(code: str) -> None:
 @pytest.mark.parametrize("order", [1, 1.5, 2, 3, "inf"])
 @pytest.mark.parametrize("s", [1, 3])
 def test_moments_of_dithering(order: Any, s: int) -> None:
-    """1500 payloads; 31 z-scores a case. For s = 1, E||Q||^2 = ||x||_1 ||x||_p."""
+    """400 payloads; 31 z-scores a case. For s = 1, E||Q||^2 = ||x||_1 ||x||_p."""
     codec = build("dithering", levels=s, p=order)
     scale = up32(float(np.linalg.norm(X, np.inf if order == "inf" else order)))
     variance = level_variance(X, scale, s)
-    check_moments(np.stack([q(codec, X, Key(3, i)) for i in range(1500)]), X, variance)
+    check_moments(np.stack([q(codec, X, Key(3, i)) for i in range(400)]), X, variance)
     if s == 1:
         assert float(variance.sum() + X @ X) == pytest.approx(float(np.abs(X).sum()) * scale, rel=1e-12)
 
@@ -496,14 +497,14 @@ def test_moments_of_natural(bit: int) -> None:
 @pytest.mark.parametrize("order", [1, 2, "inf"])
 @pytest.mark.parametrize("s", [1, 3, 8])
 def test_moments_of_natural_dithering(order: Any, s: int) -> None:
-    """1500 payloads; variance n^2 (y - a)(b - y) between the levels a <= y < b; only levels are decoded."""
+    """400 payloads; variance n^2 (y - a)(b - y) between the levels a <= y < b; only levels are decoded."""
     codec = build("natural_dithering", levels=s, p=order)
     scale = up32(float(np.linalg.norm(X, np.inf if order == "inf" else order)))
     levels = np.concatenate([[0.0], 2.0 ** np.arange(1 - s, 1)])
     share = np.abs(X) / scale
     j = np.minimum(np.searchsorted(levels, share, side="right") - 1, s - 1)
     variance = scale**2 * (share - levels[j]) * (levels[j + 1] - share)
-    y = np.stack([q(codec, X, Key(4, i)) for i in range(1500)])
+    y = np.stack([q(codec, X, Key(4, i)) for i in range(400)])
     check_moments(y, X, variance)
     assert set(np.unique(np.abs(y))) <= set(levels * scale)
 
@@ -608,7 +609,7 @@ def test_qtop_k_of_all_entries_is_qsgd() -> None:
 @pytest.mark.parametrize(("k", "s"), [(10, 16), (20, 8), (40, 7)])
 @pytest.mark.parametrize("scaled", [True, False])
 def test_error_of_qtop_k(k: int, s: int, scaled: bool) -> None:
-    """E||Q - x||^2 from the probabilities: tail + (beta^2 ||v||^2 + var) / (1+beta)^2; below 1 - delta; 2000 draws."""
+    """E||Q - x||^2 from the probabilities: tail + (beta^2 ||v||^2 + var) / (1+beta)^2; below 1 - delta; 500 draws."""
     x = np.random.default_rng(87).standard_normal(40)
     kept = np.sort(np.argsort(-np.abs(x), kind="stable")[:k])
     v = x[kept]
@@ -617,8 +618,8 @@ def test_error_of_qtop_k(k: int, s: int, scaled: bool) -> None:
     shrink = 1 + beta if scaled else 1.0
     exact = float(x @ x - v @ v) + (variance + (1 - shrink) ** 2 * float(v @ v)) / shrink**2
     codec = build("qtop_k", k=k, levels=s, scaled=scaled)
-    errors = np.array([float(np.sum((q(codec, x, Key(8, i)) - x) ** 2)) for i in range(2000)])
-    assert abs(errors.mean() - exact) <= 5 * errors.std() / math.sqrt(2000)
+    errors = np.array([float(np.sum((q(codec, x, Key(8, i)) - x) ** 2)) for i in range(500)])
+    assert abs(errors.mean() - exact) <= 5 * errors.std() / math.sqrt(500)
     delta = k / (40 * (1 + beta)) if scaled else (1 - beta) * k / 40
     assert exact <= (1 - delta) * float(x @ x)
     assert exact <= codec.variance_bound(40) * float(x @ x)
@@ -627,18 +628,18 @@ def test_error_of_qtop_k(k: int, s: int, scaled: bool) -> None:
 
 
 def test_composition_and_scaling() -> None:
-    """Natural after qsgd: w12 = w1 + w2 + w1 w2; Q/(1+w) loses at most w/(1+w); 2000 draws, 5 errors (3e-7)."""
+    """Natural after qsgd: w12 = w1 + w2 + w1 w2; Q/(1+w) loses at most w/(1+w); 700 draws, 5 errors (3e-7)."""
     x = np.random.default_rng(88).standard_normal(36)
     outer, inner = build("natural"), build("qsgd", levels=3)
-    y = np.stack([q(outer, q(inner, x, Key(10, i)), Key(11, i)) for i in range(2000)])
+    y = np.stack([q(outer, q(inner, x, Key(10, i)), Key(11, i)) for i in range(700)])
     w1, w2 = outer.variance_bound(36), inner.variance_bound(36)
     w = w1 + w2 + w1 * w2
     norm2 = float(x @ x)
     share = np.square(y - x).sum(axis=1) / norm2
-    assert share.mean() <= w + 5 * share.std() / math.sqrt(2000)
-    assert (np.abs(y.mean(axis=0) - x) <= 5 * y.std(axis=0) / math.sqrt(2000)).all()
+    assert share.mean() <= w + 5 * share.std() / math.sqrt(700)
+    assert (np.abs(y.mean(axis=0) - x) <= 5 * y.std(axis=0) / math.sqrt(700)).all()
     scaled = np.square(y / (1 + w) - x).sum(axis=1) / norm2
-    assert scaled.mean() <= w / (1 + w) + 5 * scaled.std() / math.sqrt(2000)
+    assert scaled.mean() <= w / (1 + w) + 5 * scaled.std() / math.sqrt(700)
 
 
 CODECS: list[dict[str, Any]] = [

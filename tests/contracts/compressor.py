@@ -197,16 +197,19 @@ def check_contraction(compressor: Any) -> None:
         assert error <= bound * (1 + 1e-12), name
 
 
-def check_unbiased(compressor: Any, draws: int = 1500) -> None:
+def check_unbiased(compressor: Any, draws: int | None = None) -> None:
     """E Q(x) = x by a z-test of each coordinate, and the mean squared error against w.
 
     A false alarm needs |z| > 5 in one of 36 coordinates (5.7e-7 each) or a mean of `draws` errors 5 standard errors
-    above its bound (2.9e-7): below 3e-5 a codec.
+    above its bound (2.9e-7): below 3e-5 a codec. Where `draws` is None there are 500, and up to 1500 where
+    a large w says that jumps are rare.
     """
     if not getattr(compressor, "is_unbiased", False):
         return
     u, tiny = rounding(compressor)
     rng = np.random.default_rng(25)
+    if draws is None:
+        draws = int(min(max(500.0, 40 * (compressor.variance_bound(36) or 0.0)), 1500.0))
     x = np.concatenate([rng.uniform(0.5, 2.0, 24) * rng.choice([-1.0, 1.0], 24), np.repeat([3.0, -1.0, 0.5], 4)])
     keys = [draw_key(rng) for _ in range(draws)]
     y = np.stack([compressor.decode(compressor.encode_keyed(x, key).data, x.size, key) for key in keys])
@@ -223,20 +226,21 @@ def check_unbiased(compressor: Any, draws: int = 1500) -> None:
 def check_hostile(compressor: Any, cases: int = 667, seed: int = 26) -> None:
     """Damaged, cut, extended and random bytes decode to a finite vector of the right shape or raise DecodeError."""
     rng = np.random.default_rng(seed)
-    for dim in (1, 5, 500):
+    for dim in (1, 5, 200):
         key = draw_key(rng)
         base = compressor.encode_keyed(rng.standard_normal(dim), key).data
         refused = 0
         for case in range(cases):
             data = _damage(bytearray(base), case % 6, rng)
-            acc = np.ones(dim)
             try:
                 y = compressor.decode(data, dim, key)
             except DecodeError:
                 refused += 1
-                with pytest.raises(DecodeError):
-                    compressor.add_to(data, acc, 1.0, key)
-                assert (acc == 1).all()
+                if refused % 8 == 0:  # as slow again
+                    acc = np.ones(dim)
+                    with pytest.raises(DecodeError):
+                        compressor.add_to(data, acc, 1.0, key)
+                    assert (acc == 1).all()
                 continue
             assert (y.shape, y.dtype) == ((dim,), np.float64)
             assert np.isfinite(y).all()
@@ -269,13 +273,13 @@ def _spread(dim: int, ratio: float) -> Array:
 
 
 def _damage(data: bytearray, how: int, rng: np.random.Generator) -> bytes:
+    first, *rest = rng.integers(2**31, size=17).tolist()  # one call: numbers one by one take longer than decoding
     if how == 0:
-        return bytes(data + rng.bytes(int(rng.integers(1, 9))))
+        return bytes(data + rng.bytes(first % 8 + 1))
     if how == 1:
-        return rng.bytes(int(rng.integers(0, 2 * len(data) + 8)))
+        return rng.bytes(first % (2 * len(data) + 8))
     if how == 2:
-        return bytes(data[: int(rng.integers(0, len(data) + 1))])
-    for _ in range(int(rng.integers(1, 9))):
-        place = int(rng.integers(0, min(len(data), 4 if how == 3 else len(data))))
-        data[place] = (0xFF, 0x00)[int(rng.integers(2))] if how == 4 else int(rng.integers(256))
+        return bytes(data[: first % (len(data) + 1)])
+    for place, byte in zip(rest[: first % 8 + 1], rest[8:], strict=False):
+        data[place % min(len(data), 4 if how == 3 else len(data))] = (0xFF, 0x00)[byte % 2] if how == 4 else byte % 256
     return bytes(data)

@@ -15,16 +15,16 @@ MUTANTS = (
     # --- DCGD ---
     _mutant(
         "DCGD adds where it should average",
-        _DCGD,
-        "return total / len(updates)",
-        "return total",
+        _STAR,
+        "total, key=key)\n        return total / len(updates)",
+        "total, key=key)\n        return total",
         "dcgd.py::test_with_identity_it_is_gradient_descent",
     ),
     _mutant(
         "DCGD remembers the gradient before",
         _DCGD,
-        "            upload = self.codec",
-        "            self.last = g = g + 0.5 * getattr(self, 'last', 0.0)\n            upload = self.codec",
+        "            upload, self.memory = encode(",
+        "            self.last = g = g + 0.5 * getattr(self, 'last', 0.0)\n            upload, self.memory = encode(",
         "dcgd.py::test_with_identity_it_is_gradient_descent",
     ),
     _mutant(
@@ -36,7 +36,7 @@ MUTANTS = (
     ),
     _mutant(
         "the server repeats the draws of round 0",
-        _DCGD,
+        _STAR,
         "self.ctx.shared_key(m.round, m.src)",
         "self.ctx.shared_key(0, m.src)",
         "dcgd.py::test_the_server_repeats_the_draws_of_a_code_with_shared_randomness",

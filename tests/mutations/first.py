@@ -176,8 +176,8 @@ MUTANTS = (
     _mutant(
         "the server adds instead of averaging",
         f"{_AGENTS}/_star.py",
-        "return total / len(updates)",
-        "return total",
+        "self.codec.add_to(update, total)\n        return total / len(updates)",
+        "self.codec.add_to(update, total)\n        return total",
         "agents.py::test_all_coordinates_at_1_over_l_is_gradient_descent",
     ),
     _mutant(

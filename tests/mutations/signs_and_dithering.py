@@ -149,8 +149,8 @@ MUTANTS = (
     _mutant(
         "a range rounded down",
         "_signs.py",
-        "if float(floats[0]) < value:",
-        "if float(floats[0]) > value:",
+        "_levels.rounded_up(codec, np.array([value]), float_bit, what)",
+        "_levels.rounded_up(codec, np.array([value]), float_bit, what, down=True)",
         "signs.py::test_rounding_up_never_falls_below",
         "dithering.py::test_laq_is_its_definition",
     ),

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from algorithms.agents.ef_sgd import EfSgd
-from netsim import lockstep
+from algorithms.compressors import _limits, spherical
+from netsim import lockstep, registry
 from netsim.errors import ConfigError, DecodeError
-from netsim.interfaces import Array, GradientRequest
+from netsim.interfaces import Array, GradientRequest, Key
 from netsim.registry import build
 from netsim.rng import shared_key
 from tests.toys import ToyProblem, scenario
@@ -142,3 +143,29 @@ def test_ranks_of_long_vectors_are_refused_as_payloads_and_never_computed(config
     with pytest.raises(DecodeError, match="a dimension of at most 1024 is needed"):
         codec.decode(b"\x01\x00\x00\x00" * 20, 10**6)
     assert codec.max_size_bytes(10**6) < 10**6
+
+
+@pytest.mark.parametrize("sizes", [(128, 0), (16, 2), (2048, 0)])
+def test_points_of_the_sphere_do_not_depend_on_how_many_are_drawn_together(
+    sizes: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, key = np.random.default_rng(3).standard_normal(70), Key(5, 6)
+    codecs = [
+        build("compressor", {"name": "spherical", **keys})
+        for keys in ({"error": 0.2}, {"error": 0.6, "block": 16, "unbiased": True})
+    ]
+    payloads = [codec.encode_keyed(x, key) for codec in codecs]
+    monkeypatch.setattr(spherical, "_WINDOW", sizes[0])
+    monkeypatch.setattr(spherical, "_DOUBLINGS", sizes[1])
+    monkeypatch.setattr(spherical, "_public_windows", lambda dim: spherical._Windows(spherical._PUBLIC, dim))
+    assert [codec.encode_keyed(x, key) for codec in codecs] == payloads
+
+
+@pytest.mark.parametrize("name", registry.names("compressor"))
+def test_every_setting_of_the_tables_is_measured(name: str) -> None:
+    """None is refused or beats the bound by more than five vectors' luck, and long tables show different codes."""
+    found = [_limits.measure(codec.bind(((8, 8),)), 64, 5) for _, codec in _limits.settings(name)]
+    assert found
+    assert all(m.best_error <= 1 + 1e-9 and m.excess >= 0.9 for m in found)
+    if len(found) > 4:
+        assert len({(m.payload_bit, m.error) for m in found}) > 3

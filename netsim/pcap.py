@@ -171,7 +171,7 @@ def write(records: Sequence[tuple[int, bytes]], link_type: int) -> bytes:
 
     Examples
     --------
-    >>> write([(1_500_000_000, b"abc")], 1).hex(" ", 4)
+    >>> write([(1_500_000_000, b"abc")], 1).hex(" ", -4)
     '4d3cb2a1 02000400 00000000 00000000 00000400 01000000 01000000 0065cd1d 03000000 03000000 616263'
     """
     out = [struct.pack("<IHHiIII", MAGIC, 2, 4, 0, 0, SNAP_BYTES, link_type)]

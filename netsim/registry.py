@@ -123,7 +123,7 @@ def build(kind: str, config: Mapping[str, Any] | str) -> Any:
     Examples
     --------
     >>> build("compressor", {"name": "top_k", "k": 10})
-    TopK(k=10, fraction=None, float_bit=32)
+    TopK(k=10, fraction=None, float_bit=32, index='fixed')
     """
     from netsim.fields import build_component
 

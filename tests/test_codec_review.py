@@ -9,6 +9,7 @@ import pytest
 
 from algorithms.agents.ef_sgd import EfSgd
 from algorithms.compressors import _limits, spherical
+from algorithms.compressors._memory import step
 from netsim import lockstep, registry
 from netsim.errors import ConfigError, DecodeError
 from netsim.interfaces import Array, GradientRequest, Key
@@ -35,21 +36,25 @@ def iterates(algorithm: dict[str, Any], problem: ToyProblem, rounds: int) -> lis
 @pytest.mark.parametrize("batch", [0, 8])
 def test_ef_sgd_with_identity_is_gradient_descent(batch: int) -> None:
     identity = {"name": "identity", "float_bit": 64}
-    for step in (0.25, {"name": "inverse_round", "a": 0.5}):
-        feedback = {"name": "ef_sgd", "compressor": identity, "step_size": step}
-        gd = {"name": "gd", "float_bit": 64, "step_size": step}
+    for size in (0.25, {"name": "inverse_round", "a": 0.5}):
+        feedback = {"name": "ef_sgd", "compressor": identity, "step_size": size}
+        gd = {"name": "gd", "float_bit": 64, "step_size": size}
         ours, theirs = (iterates(a, ToyProblem(3, DIM, batch=batch), 40) for a in (feedback, gd))
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
 
 
 def errors_of(trace: lockstep.Trace, codec: Any, problem: ToyProblem, gamma: float) -> list[Array]:
-    """mean e after each round, from gradients at the reported models and what the payloads decode to."""
+    """mean e after each round, from gradients at the reported models; every payload is C(e + gamma g)."""
     x = [estimate for _, _, estimate in trace.reports]
     e, means = np.zeros((problem.num_nodes, DIM)), [np.zeros(DIM)]
+    memories: list[Any] = [None] * problem.num_nodes
     for r in range(len(x) - 1):
         for m in (m for m in trace.messages if m.kind == "update" and m.round == r):
             (g,) = problem.gradients([GradientRequest(m.src, x[r])])
-            e[m.src] += gamma * g - codec.decode(m.payload.data, DIM, shared_key(0, 0, r, m.src))
+            e[m.src] += gamma * g
+            sent, decoded, memories[m.src] = step(codec, memories[m.src], e[m.src], shared_key(0, 0, r, m.src))
+            assert m.payload == sent
+            e[m.src] -= decoded
         means.append(e.mean(axis=0))
     return means
 

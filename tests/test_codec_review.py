@@ -46,7 +46,7 @@ def test_ef_sgd_with_identity_is_gradient_descent(batch: int) -> None:
 def errors_of(trace: lockstep.Trace, codec: Any, problem: ToyProblem, gamma: float) -> list[Array]:
     """mean e after each round, from gradients at the reported models; every payload is C(e + gamma g)."""
     x = [estimate for _, _, estimate in trace.reports]
-    e, means = np.zeros((problem.num_nodes, DIM)), [np.zeros(DIM)]
+    e, means = np.zeros((problem.num_nodes, DIM)), list[Array]([np.zeros(DIM)])
     memories: list[Any] = [None] * problem.num_nodes
     for r in range(len(x) - 1):
         for m in (m for m in trace.messages if m.kind == "update" and m.round == r):

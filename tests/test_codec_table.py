@@ -412,7 +412,9 @@ def vectors(f: int) -> dict[str, Any]:
 
 
 def test_every_compressor_has_a_row() -> None:
-    assert sorted(TABLE) == sorted(registry.names("compressor"))
+    names = registry.names("compressor")  # with plugins that a test before this one has loaded
+    ours = [name for name in names if registry.get("compressor", name).__module__.startswith("algorithms.")]
+    assert sorted(TABLE) == sorted(ours)
 
 
 @pytest.mark.parametrize("f", [64, 32])

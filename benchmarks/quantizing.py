@@ -101,11 +101,14 @@ def _numpy_decode(data: bytes, size: int) -> Any:
 
 
 def _agreement(x: Vector) -> Callable[[Any, Any], bool]:
-    """The draws differ; norms are the same to rounding, and both results lie within a level of x everywhere."""
+    """The draws differ; norms are the same to rounding, and both results lie within a level of x everywhere.
+
+    Sums in single precision, as torch has them on one thread, are 5e-4 off at 1e7 entries.
+    """
 
     def agrees(ours: Any, theirs: Any) -> bool:
         norms = [float(np.frombuffer(data, np.float32, 1)[0]) for data in (ours, theirs)]
-        if len(ours) != len(theirs) or abs(norms[0] - norms[1]) > 1e-4 * norms[0]:
+        if len(ours) != len(theirs) or abs(norms[0] - norms[1]) > 1e-3 * norms[0]:
             return False
         errors = [np.abs(_numpy_decode(data, x.size) - x).max() for data in (ours, theirs)]
         return max(errors) <= norms[0] / LEVELS * (1 + 1e-3)

@@ -8,10 +8,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from channels._csma import ContendingNodes, Rules
 from channels._lrwpan import MAX_PAYLOAD
+from channels._reach import Reach, by_path_loss, everyone, within
 from channels._single import SingleCell
+from channels._sixlowpan import RawFraming, SixLowpan
 from channels.energy.cc2420 import Cc2420
-from netsim.fields import Range, Ref
+from netsim.fields import NonNegativeFloat, PositiveFloat, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 
@@ -79,15 +82,57 @@ class Ieee802154:
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},
         {"payload_bytes": 7, "radio": {"name": "at86rf233"}},
     )
-    reliable_delivery: ClassVar[bool] = True
 
-    mac: Literal["single"] = "single"
+    mac: Literal["single", "csma_ca", "slotted", "tsch"] = "single"
     payload_bytes: Annotated[int, Range(ge=1, le=MAX_PAYLOAD)] = 100
     radio: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Cc2420)
     radio_policy: Literal["always_on", "sleep_when_idle"] = "always_on"
     reliable: bool = True
+    framing: Literal["raw", "sixlowpan"] = "raw"
+    collisions: Literal["strict", "capture"] = "strict"
+    cca: Literal["ns3", "any_overlap"] = "ns3"
+    acknowledge: bool = True
+    per: Annotated[float, Range(ge=0, lt=1)] = 0.0
+    range_m: PositiveFloat | None = None
+    path_loss: Literal["none", "log_distance"] = "none"
+    tx_power_dbm: float = 0.0
+    path_loss_exponent: PositiveFloat = 3.0
+    reference_loss_db: NonNegativeFloat = 46.6777
+    noise_dbm: float = -106.987
+    sensitivity_dbm: float = -106.58
+    cca_threshold_dbm: float = -96.58
+    min_be: Annotated[int, Range(ge=0, le=8)] = 3
+    max_be: Annotated[int, Range(ge=3, le=8)] = 5
+    max_backoffs: Annotated[int, Range(ge=0, le=5)] = 4
+    max_retries: Annotated[int, Range(ge=0, le=7)] = 3
+
+    @property
+    def reliable_delivery(self) -> bool:
+        """Whether no transfer can end with ok False."""
+        return self.mac == "single" or (
+            self.reliable and self.range_m is None and self.path_loss == "none"
+        )
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0, keyed by one 64-bit draw from `rng`."""
         key = int(rng.integers(1 << 64, dtype=np.uint64))
-        return SingleCell(nodes, self.payload_bytes, self.radio, self.radio_policy == "sleep_when_idle", key, frames)
+        sleeps = self.radio_policy == "sleep_when_idle"
+        if self.mac == "single":
+            return SingleCell(nodes, self.payload_bytes, self.radio, sleeps, key, frames)
+        framing = RawFraming(self.payload_bytes) if self.framing == "raw" else SixLowpan()
+        reach = self._reach(nodes)
+        rules = Rules(
+            self.mac == "slotted", self.collisions == "strict", self.cca == "ns3", self.reliable, self.acknowledge,
+            sleeps, self.per, self.min_be, self.max_be, self.max_backoffs, self.max_retries,
+        )  # fmt: skip
+        return ContendingNodes(nodes, framing, rules, reach, self.radio, key, frames)
+
+    def _reach(self, nodes: Sequence[Node]) -> Reach:
+        if self.range_m is not None:
+            return within(nodes, self.range_m)
+        if self.path_loss == "none":
+            return everyone()
+        return by_path_loss(
+            nodes, self.tx_power_dbm, self.reference_loss_db, self.path_loss_exponent, self.noise_dbm,
+            self.sensitivity_dbm, self.cca_threshold_dbm,
+        )  # fmt: skip

@@ -1,0 +1,77 @@
+"""Who hears whom: everyone, whoever is near enough, or by transmit power and path loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from channels._reception import received_mw
+from netsim.errors import ConfigError, Fault
+from netsim.interfaces import Node
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """Of every sender (row) at every other node (column).
+
+    Parameters
+    ----------
+    is_everyone
+        All hear and sense all, equally loud; the matrices are then not looked at.
+    power_mw
+        Received power.
+    hears, senses
+        Whether its frames can be received, and whether a clear channel assessment notices them.
+    noise_mw
+        At every receiver; 0: none.
+    """
+
+    is_everyone: bool
+    power_mw: npt.NDArray[np.float64]
+    hears: npt.NDArray[np.bool_]
+    senses: npt.NDArray[np.bool_]
+    noise_mw: float = 0.0
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether a frame may be lost without any other on the air."""
+        return self.noise_mw > 0
+
+
+def everyone() -> Reach:
+    """All hear all."""
+    yes = np.ones((1, 1), np.bool_)
+    return Reach(True, np.ones((1, 1)), yes, yes)
+
+
+def within(nodes: Sequence[Node], range_m: float) -> Reach:
+    """Whoever is at most `range_m` away hears and senses a sender, all equally loud."""
+    at = np.array(_places(nodes, "range_m"))
+    near = np.hypot(*(at[:, None] - at[None]).transpose(2, 0, 1)) <= range_m
+    return Reach(False, np.ones(near.shape) * near, near, near)
+
+
+def by_path_loss(
+    nodes: Sequence[Node],
+    tx_power_dbm: float,
+    reference_loss_db: float,
+    exponent: float,
+    noise_dbm: float,
+    sensitivity_dbm: float,
+    cca_threshold_dbm: float,
+) -> Reach:
+    """Whoever gets at least `sensitivity_dbm` hears a sender, at least `cca_threshold_dbm` senses it."""
+    power = received_mw(_places(nodes, "path_loss"), tx_power_dbm, reference_loss_db, exponent)
+    hears, senses = (power >= 10 ** (limit / 10) for limit in (sensitivity_dbm, cca_threshold_dbm))
+    return Reach(False, power, hears, senses, 10 ** (noise_dbm / 10))
+
+
+def _places(nodes: Sequence[Node], key: str) -> list[tuple[float, float]]:
+    found = [node.position_m for node in nodes if node.position_m is not None]
+    if len(found) < len(nodes):
+        where = "a position of every node is needed, such as network.topology.positions_m"
+        raise ConfigError([Fault((key,), where, f"{len(nodes) - len(found)} nodes without")])
+    return found

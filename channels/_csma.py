@@ -139,7 +139,7 @@ class ContendingNodes:
         self._par[nb.P_KEY] = np.array(key, np.uint64).view(np.int64)
         self._fixed = (
             self._par, np.array([rules.per, reach.noise_mw]), reach.power_mw, reach.hears, reach.senses,
-            equal_interferers(), framing.cycle,
+            equal_interferers(), reach.clear(), framing.cycle,
         )  # fmt: skip
         self._out = np.zeros((64, nb.OUT_SIZE), np.int64)
         self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, nb.LOG_SIZE), np.int64)

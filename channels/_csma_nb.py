@@ -32,8 +32,8 @@ G_SIZE = 16
 (
     KIND, NB, BE, RETRY, CACHE, CURRENT, HEAD, TAIL, FREE, DUTY, DUTY_UNTIL, BEGAN, AWAKE, SINCE, AWAKE_NS, PARTS, DOWN,
     TX_NS, TX_BYTES, TX_FRAMES, DEBT_OCTETS, DEBT_AIR, DEBT_TX, FRAMES, N_ACKED, N_NOACK, N_CAF, N_DUP, N_TX, N_GOT,
-    N_CCA, N_BUSY, N_CCA2, N_BUSY2, SERVICE, SERVICES, SOJOURN, LAST_END,
-) = range(38)  # fmt: skip
+    N_CCA, N_BUSY, N_CCA2, N_BUSY2, SERVICE, SOJOURN, LAST_END,
+) = range(37)  # fmt: skip
 NODE_SIZE = 40
 
 # radio: a column for each node.
@@ -238,7 +238,7 @@ def log_right(sinr):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def received(g, ring, radio, i, d, par, fpar, power, hear, table):  # type: ignore[no-untyped-def]
+def received(g, ring, radio, i, d, par, fpar, power, hear, table, clear):  # type: ignore[no-untyped-def]
     """Whether node `d` has the frame that ends now."""
     mask = ring.shape[0] - 1
     r = i & mask
@@ -252,11 +252,13 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, table):  # type: igno
             if par[P_STRICT]:
                 return False
             is_alone = False
-    if par[P_LOSS] == 0 and is_alone:
-        return True
-    if is_all:
+    if is_alone:
+        logp = clear[src % clear.shape[0], d % clear.shape[0]] * ((end - start) // 4000)
+        if par[P_LOSS] == 0 or (logp == 0.0 and fpar[F_PER] == 0.0):
+            return True
+    elif is_all:
         now = start
-        while now < end and not is_alone:
+        while now < end:
             then, others = end, 0
             for j in range(g[LOW], g[HIGH]):
                 q = j & mask
@@ -271,7 +273,7 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, table):  # type: igno
     else:
         now = start
         while now < end:
-            then, noise = end, fpar[F_NOISE]
+            then, noise = end, 0.0
             for j in range(g[LOW], g[HIGH]):
                 q = j & mask
                 if j != i and ring[q, END] > now and ring[q, START] < end:
@@ -280,8 +282,8 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, table):  # type: igno
                     else:
                         then = min(then, ring[q, END])
                         noise += power[ring[q, SRC], d]
-            if noise > 0.0:
-                logp += ((then - now + 3999) // 4000) * log_right(power[src, d] / noise)
+            right = clear[src, d] if noise == 0.0 else log_right(power[src, d] / (noise + fpar[F_NOISE]))
+            logp += ((then - now + 3999) // 4000) * right
             now = then
     p = math.exp(logp)
     if not ring[r, IS_ACK]:
@@ -438,7 +440,6 @@ def go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base):  # ty
     msg[m, M_REPAIR] = following
     if following < 0:
         node[n, FRAMES] += 1
-        node[n, SOJOURN] += now - msg[m, M_SUBMIT]
         for row in range(first, last):
             if not dst[row, D_STATE] & GOT:
                 dst[row, D_STATE] |= LOST
@@ -469,7 +470,7 @@ def got(g, node, msg, dst, m, row, now, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, sense, table, cycle, out, log, to, budget,
+def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, sense, table, clear, cycle, out, log, to, budget,
         stops):  # type: ignore[no-untyped-def]  # fmt: skip
     """Handle events up to and at `to`.
 
@@ -489,7 +490,8 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
     while True:
         bucket = next_bucket(wheel, now)
         if bucket < 0:
-            now = to
+            if not (stops and g[OUTS] > 0):
+                now = to
             break
         entity = wheel[bucket]
         if timer[1, entity] >= 0:
@@ -523,7 +525,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             node[d, TX_FRAMES] += 1
             for b in range(nodes):
                 if radio[LOCK_ID, b] == i and node[b, KIND] == TIMEOUT and timer[0, b] < FOREVER:
-                    if received(g, ring, radio, i, b, par, fpar, power, hear, table):
+                    if received(g, ring, radio, i, b, par, fpar, power, hear, table, clear):
                         remove(wheel, timer, b)
                         node[b, KIND] = ACKED if node[b, CURRENT] == ring[i & mask, REF] else FOREIGN
                         push(wheel, timer, b, now)
@@ -585,14 +587,14 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             row = msg[m, M_DST]
             if msg[m, M_DSTS] > 1 and msg[m, M_REPAIR] < 0:
                 for row in range(msg[m, M_DST], msg[m, M_DST] + msg[m, M_DSTS]):
-                    if received(g, ring, radio, i, dst[row, D_NODE], par, fpar, power, hear, table):
+                    if received(g, ring, radio, i, dst[row, D_NODE], par, fpar, power, hear, table, clear):
                         got(g, node, msg, dst, m, row, now, out)
                 fate = 1
             else:
                 if msg[m, M_REPAIR] >= 0:
                     row = msg[m, M_REPAIR]
                 d = dst[row, D_NODE]
-                is_there = received(g, ring, radio, i, d, par, fpar, power, hear, table)
+                is_there = received(g, ring, radio, i, d, par, fpar, power, hear, table, clear)
                 if not par[P_ACK]:
                     if is_there:
                         got(g, node, msg, dst, m, row, now, out)
@@ -632,7 +634,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             base = now + (SIFS if ring[r, END] - ring[r, START] <= SIFS_OCTETS * OCTET else LIFS)
             if kind == ACKED or not par[P_ACK]:
                 node[n, SERVICE] += now - node[n, BEGAN]
-                node[n, SERVICES] += 1
+                node[n, SOJOURN] += now - msg[m, M_SUBMIT]
         elif par[P_RELIABLE] and is_wanted(msg, dst, m):
             node[n, RETRY] = 0
             node[n, BEGAN] = base

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from channels._reception import received_mw
+from channels._reception import distances_m, log_success, received_mw
 from netsim.errors import ConfigError, Fault
 from netsim.interfaces import Node
 
@@ -40,6 +40,12 @@ class Reach:
         """Whether a frame may be lost without any other on the air."""
         return self.noise_mw > 0
 
+    def clear(self) -> npt.NDArray[np.float64]:
+        """Logarithm of the probability that a bit is right without any other frame on the air."""
+        if not self.is_noisy:
+            return np.zeros(self.power_mw.shape)
+        return np.vectorize(log_success, otypes=[np.float64])(self.power_mw / self.noise_mw)
+
 
 def everyone() -> Reach:
     """All hear all."""
@@ -49,8 +55,7 @@ def everyone() -> Reach:
 
 def within(nodes: Sequence[Node], range_m: float) -> Reach:
     """Whoever is at most `range_m` away hears and senses a sender, all equally loud."""
-    at = np.array(_places(nodes, "range_m"))
-    near = np.hypot(*(at[:, None] - at[None]).transpose(2, 0, 1)) <= range_m
+    near = distances_m(_places(nodes, "range_m")) <= range_m
     return Reach(False, np.ones(near.shape) * near, near, near)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 
@@ -41,6 +42,7 @@ def log_success(sinr: float) -> float:
     return math.log1p(-bit_error(sinr))
 
 
+@functools.cache
 def equal_interferers() -> npt.NDArray[np.float64]:
     """`log_success` of a bit under k interferers as strong as the signal, k = 0 .. `MANY` - 1; 0 under none."""
     return np.array([0.0] + [log_success(1.0 / k) for k in range(1, MANY)])
@@ -64,6 +66,11 @@ def received_mw(
     exponent
         > 0.
     """
-    at = np.array(places_m, np.float64).reshape(-1, 2)
-    distance = np.maximum(np.hypot(*(at[:, None] - at[None]).transpose(2, 0, 1)), 1.0)
+    distance = np.maximum(distances_m(places_m), 1.0)
     return np.asarray(10 ** ((tx_power_dbm - reference_loss_db - 10 * exponent * np.log10(distance)) / 10))
+
+
+def distances_m(places_m: Sequence[tuple[float, float]]) -> npt.NDArray[np.float64]:
+    """Between every two places."""
+    x, y = np.array(places_m, np.float64).reshape(-1, 2).T
+    return np.hypot(x[:, None] - x, y[:, None] - y)

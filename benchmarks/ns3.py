@@ -113,9 +113,7 @@ def ring(nodes: int, radius_m: float = 10.0) -> list[Node]:
 
 @functools.cache
 def _built(collisions: str, reliable: bool) -> Any:
-    keys: dict[str, Any] = {"collisions": collisions, "reliable": reliable}
-    if collisions == "capture":
-        keys["path_loss"] = "log_distance"
+    keys = {"collisions": collisions, "reliable": reliable, "path_loss": "log_distance"}
     return registry.build("channel", {"name": "ieee802154", "mac": "csma_ca", **keys})
 
 
@@ -143,8 +141,11 @@ def one_run(row: Row, seed: int) -> dict[str, float]:
             sent.append(0)
     while (at := medium.next_event_ns()) is not None:
         ended += medium.advance(at)
-    ended += medium.advance(max([d.at_ns for d in ended] + sent) + 10**9)
-    counts = medium.counters()
+    # The last acknowledgements may be lost: the senders go on although everything has arrived.
+    at_ns, offered = max([d.at_ns for d in ended] + sent), len(sent) * -(-row.message_bytes // 100)
+    while (counts := medium.counters())["frames"].sum() < offered:
+        at_ns += 10**8
+        medium.advance(at_ns)
     total = {name: float(column[:n].sum()) for name, column in counts.items()}
     frames = total["frames"]
     end_ns = int(counts["last_end_ns"].max())

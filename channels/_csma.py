@@ -116,7 +116,7 @@ class ContendingNodes:
         n = len(self._nodes)
         buckets = 1 << max(10, (((1 << rules.max_be) * nb.UNIT) >> nb.BUCKET_BITS).bit_length() + 1)
         self._now = _State({
-            "g": (nb.G_SIZE,), "node": (n, nb.NODE_SIZE), "radio": (4, n), "timer": (2, 2 * n), "wheel": (2 * buckets,),
+            "g": (nb.G_SIZE,), "node": (n, nb.NODE_SIZE), "radio": (5, n), "timer": (2, 2 * n), "wheel": (2 * buckets,),
             "ring": (1 << (8 * n + 64).bit_length(), nb.RING_SIZE), "msg": (0, nb.MSG_SIZE), "dst": (0, nb.DST_SIZE),
         })  # fmt: skip
         state = self._now
@@ -138,7 +138,7 @@ class ContendingNodes:
             self._par[place] = value
         self._par[nb.P_KEY] = np.array(key, np.uint64).view(np.int64)
         self._fixed = (
-            self._par, np.array([rules.per, reach.noise_mw]), reach.power_mw, reach.hears, reach.senses,
+            self._par, np.array([rules.per, reach.noise_mw]), reach.power_mw, reach.hears, reach.senses, reach.delay_ns,
             equal_interferers(), reach.clear(), framing.cycle,
         )  # fmt: skip
         self._out = np.zeros((64, nb.OUT_SIZE), np.int64)
@@ -359,7 +359,7 @@ class ContendingNodes:
             start, end, src = ring[i & (ring.shape[0] - 1)][[nb.START, nb.END, nb.SRC]]
             if end > at_ns and start <= at_ns:
                 tx_ns[src] -= end - at_ns
-        rx_ns = radio[nb.RX_NS] - np.maximum(radio[nb.LOCK_END] - at_ns, 0)
+        rx_ns = radio[nb.RX_NS] - np.maximum(radio[nb.LOCK_END] - np.maximum(radio[nb.LOCK_START], at_ns), 0)
         awake_ns = node[:, nb.AWAKE_NS] + np.where(node[:, nb.AWAKE] == 1, at_ns - node[:, nb.SINCE], 0)
         state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
         state_ns[:, _TX], state_ns[:, _RX] = tx_ns, rx_ns

@@ -37,7 +37,7 @@ G_SIZE = 16
 NODE_SIZE = 40
 
 # radio: a column for each node.
-RX_FROM, LOCK_END, LOCK_ID, RX_NS = range(4)
+RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS = range(5)
 
 # ring: a row for each frame.
 START, END, SRC, DST, IS_ACK, TRANSFER, FRAGMENT, TXNO, TRY, DEAD, REF = range(11)
@@ -184,7 +184,7 @@ def wait_for(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-
 
 
 @njit(cache=True)
-def settle(g, node, radio, ring, limit, par, fpar, power, hear, log):  # type: ignore[no-untyped-def]
+def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # type: ignore[no-untyped-def]
     """Frames that start before `limit`: who begins to receive them."""
     mask, nodes = ring.shape[0] - 1, par[P_NODES]
     while g[SEEN] < g[HIGH]:
@@ -211,19 +211,23 @@ def settle(g, node, radio, ring, limit, par, fpar, power, hear, log):  # type: i
             if others * LOWEST_SINR < 1.0:
                 for n in range(nodes):
                     if radio[RX_FROM, n] <= start and radio[LOCK_END, n] <= start:
+                        radio[LOCK_START, n] = start
                         radio[LOCK_END, n] = end
                         radio[LOCK_ID, n] = i
                         radio[RX_NS, n] += end - start
             continue
         for n in range(nodes):
-            if radio[RX_FROM, n] <= start and radio[LOCK_END, n] <= start and hear[src, n]:
+            late = start + delay[src, n]
+            if radio[RX_FROM, n] <= late and radio[LOCK_END, n] <= late and hear[src, n]:
                 noise = fpar[F_NOISE]
                 for j in range(g[LOW], i):
                     q = j & mask
-                    if ring[q, END] > start and not ring[q, DEAD]:
-                        noise += power[ring[q, SRC], n]
+                    other = ring[q, SRC]
+                    if other != n and ring[q, END] + delay[other, n] > late and not ring[q, DEAD]:
+                        noise += power[other, n]
                 if power[src, n] > LOWEST_SINR * noise:
-                    radio[LOCK_END, n] = end
+                    radio[LOCK_START, n] = late
+                    radio[LOCK_END, n] = end + delay[src, n]
                     radio[LOCK_ID, n] = i
                     radio[RX_NS, n] += end - start
 
@@ -238,7 +242,7 @@ def log_right(sinr):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def received(g, ring, radio, i, d, par, fpar, power, hear, table, clear):  # type: ignore[no-untyped-def]
+def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):  # type: ignore[no-untyped-def]
     """Whether node `d` has the frame that ends now."""
     mask = ring.shape[0] - 1
     r = i & mask
@@ -246,12 +250,18 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, table, clear):  # typ
         return False
     start, end, src = ring[r, START], ring[r, END], ring[r, SRC]
     is_all, logp, is_alone = par[P_ALL], 0.0, True
+    if not is_all:
+        start += delay[src, d]
+        end += delay[src, d]
     for j in range(g[LOW], g[HIGH]):
         q = j & mask
-        if j != i and ring[q, START] < end and ring[q, END] > start and (is_all or hear[ring[q, SRC], d]):
-            if par[P_STRICT]:
-                return False
-            is_alone = False
+        other = ring[q, SRC]
+        late = 0 if is_all else delay[other, d]
+        if j != i and other != d and ring[q, START] + late < end and ring[q, END] + late > start:
+            if is_all or hear[other, d]:
+                if par[P_STRICT]:
+                    return False
+                is_alone = False
     if is_alone:
         logp = clear[src % clear.shape[0], d % clear.shape[0]] * ((end - start) // 4000)
         if par[P_LOSS] == 0 or (logp == 0.0 and fpar[F_PER] == 0.0):
@@ -276,12 +286,14 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, table, clear):  # typ
             then, noise = end, 0.0
             for j in range(g[LOW], g[HIGH]):
                 q = j & mask
-                if j != i and ring[q, END] > now and ring[q, START] < end:
-                    if ring[q, START] > now:
-                        then = min(then, ring[q, START])
+                other = ring[q, SRC]
+                begins, ends = ring[q, START] + delay[other, d], ring[q, END] + delay[other, d]
+                if j != i and other != d and ends > now and begins < end:
+                    if begins > now:
+                        then = min(then, begins)
                     else:
-                        then = min(then, ring[q, END])
-                        noise += power[ring[q, SRC], d]
+                        then = min(then, ends)
+                        noise += power[other, d]
             right = clear[src, d] if noise == 0.0 else log_right(power[src, d] / (noise + fpar[F_NOISE]))
             logp += ((then - now + 3999) // 4000) * right
             now = then
@@ -296,7 +308,7 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, table, clear):  # typ
 
 
 @njit(cache=True, forceinline=True)
-def is_busy(g, ring, n, now, par, sense):  # type: ignore[no-untyped-def]
+def is_busy(g, ring, n, now, par, sense, delay):  # type: ignore[no-untyped-def]
     """Whether a clear channel assessment of node `n` that ends now finds the channel busy."""
     mask, begun = ring.shape[0] - 1, now - CCA
     j = g[HIGH] - 1
@@ -304,10 +316,15 @@ def is_busy(g, ring, n, now, par, sense):  # type: ignore[no-untyped-def]
     while j >= low:
         r = j & mask
         j -= 1
-        start, end = ring[r, START], ring[r, END]
-        if start >= now or ring[r, SRC] == n or (ring[r, DEAD] and start == end):
+        start, end, src = ring[r, START], ring[r, END], ring[r, SRC]
+        if src == n or (ring[r, DEAD] and start == end):
             continue
-        if not (par[P_ALL] or sense[ring[r, SRC], n]):
+        if not par[P_ALL]:
+            if not sense[src, n]:
+                continue
+            start += delay[src, n]
+            end += delay[src, n]
+        if start >= now:
             continue
         if par[P_NS3]:
             if start >= begun or end >= now:
@@ -321,7 +338,7 @@ def is_busy(g, ring, n, now, par, sense):  # type: ignore[no-untyped-def]
 def deafen(radio, n, now):  # type: ignore[no-untyped-def]
     """The node's radio stops receiving."""
     if radio[LOCK_END, n] > now:
-        radio[RX_NS, n] -= radio[LOCK_END, n] - now
+        radio[RX_NS, n] -= radio[LOCK_END, n] - max(now, radio[LOCK_START, n])
         radio[LOCK_END, n] = now
     radio[LOCK_ID, n] = -1
     radio[RX_FROM, n] = FOREVER
@@ -451,8 +468,9 @@ def go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base):  # ty
             if not finish(g, node, radio, msg, dst, n, now, base, par, out):
                 return
             base = msg[node[n, HEAD], M_START]
+    # The next frame is handed to the MAC at once, before the spacing.
     node[n, RETRY] = 0
-    node[n, BEGAN] = base
+    node[n, BEGAN] = max(now, msg[node[n, HEAD], M_SUBMIT])
     begin(node, msg, wheel, timer, n, base, par)
 
 
@@ -470,7 +488,7 @@ def got(g, node, msg, dst, m, row, now, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, sense, table, clear, cycle, out, log, to, budget,
+def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, sense, delay, table, clear, cycle, out, log, to, budget,
         stops):  # type: ignore[no-untyped-def]  # fmt: skip
     """Handle events up to and at `to`.
 
@@ -515,7 +533,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
         now = at
         remove(wheel, timer, entity)
         if g[SEEN] < g[HIGH]:
-            settle(g, node, radio, ring, now, par, fpar, power, hear, log)
+            settle(g, node, radio, ring, now, par, fpar, power, hear, delay, log)
 
         if entity >= nodes:  # an acknowledgement ends
             d = entity - nodes
@@ -525,10 +543,10 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             node[d, TX_FRAMES] += 1
             for b in range(nodes):
                 if radio[LOCK_ID, b] == i and node[b, KIND] == TIMEOUT and timer[0, b] < FOREVER:
-                    if received(g, ring, radio, i, b, par, fpar, power, hear, table, clear):
+                    if received(g, ring, radio, i, b, par, fpar, power, hear, delay, table, clear):
                         remove(wheel, timer, b)
                         node[b, KIND] = ACKED if node[b, CURRENT] == ring[i & mask, REF] else FOREIGN
-                        push(wheel, timer, b, now)
+                        push(wheel, timer, b, now if par[P_ALL] else now + delay[d, b])
             if node[d, AWAKE]:
                 radio[RX_FROM, d] = now + TURN
             rest(node, radio, d, now, par)
@@ -542,7 +560,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
         fate = 0
         if kind == CCA_END or kind == CCA2_END:
             node[n, N_CCA if kind == CCA_END else N_CCA2] += 1
-            if node[n, DUTY_UNTIL] > now - CCA or is_busy(g, ring, n, now, par, sense):
+            if node[n, DUTY_UNTIL] > now - CCA or is_busy(g, ring, n, now, par, sense, delay):
                 node[n, N_BUSY if kind == CCA_END else N_BUSY2] += 1
                 node[n, NB] += 1
                 node[n, BE] = min(node[n, BE] + 1, par[P_MAX_BE])
@@ -587,17 +605,19 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             row = msg[m, M_DST]
             if msg[m, M_DSTS] > 1 and msg[m, M_REPAIR] < 0:
                 for row in range(msg[m, M_DST], msg[m, M_DST] + msg[m, M_DSTS]):
-                    if received(g, ring, radio, i, dst[row, D_NODE], par, fpar, power, hear, table, clear):
-                        got(g, node, msg, dst, m, row, now, out)
+                    d = dst[row, D_NODE]
+                    if received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
+                        got(g, node, msg, dst, m, row, now if par[P_ALL] else now + delay[n, d], out)
                 fate = 1
             else:
                 if msg[m, M_REPAIR] >= 0:
                     row = msg[m, M_REPAIR]
                 d = dst[row, D_NODE]
-                is_there = received(g, ring, radio, i, d, par, fpar, power, hear, table, clear)
+                is_there = received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear)
+                there = now if par[P_ALL] else now + delay[n, d]
                 if not par[P_ACK]:
                     if is_there:
-                        got(g, node, msg, dst, m, row, now, out)
+                        got(g, node, msg, dst, m, row, there, out)
                     fate = 1
                 else:
                     if is_there:
@@ -605,13 +625,13 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
                         msg[m, M_OCTETS] += ACK_OCTETS
                         msg[m, M_AIR] += ACK_AIR
                         msg[m, M_ACKS] += 1
-                        got(g, node, msg, dst, m, row, now, out)
-                        start = now + TURN
+                        got(g, node, msg, dst, m, row, there, out)
+                        start = there + TURN
                         if par[P_SLOTTED]:
                             start = (start + UNIT - 1) // UNIT * UNIT
                         node[d, DUTY] = enter(g, ring, now, start, start + ACK_AIR, d, n, 1, ring[r, TRANSFER],
                                               ring[r, FRAGMENT], ring[r, TXNO], ring[r, TRY], i)  # fmt: skip
-                        deafen(radio, d, now)
+                        deafen(radio, d, there)
                         node[d, DUTY_UNTIL] = start + ACK_AIR + TURN
                         push(wheel, timer, nodes + d, start + ACK_AIR)
                     node[n, KIND] = TIMEOUT
@@ -642,7 +662,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             continue
         go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base)
     if g[SEEN] < g[HIGH]:
-        settle(g, node, radio, ring, now + 1, par, fpar, power, hear, log)
+        settle(g, node, radio, ring, now + 1, par, fpar, power, hear, delay, log)
     g[NOW] = now
     g[EVENTS] += events
     return now
@@ -693,9 +713,9 @@ def cut(g, node, radio, ring, i, now):  # type: ignore[no-untyped-def]
     node[ring[r, SRC], TX_NS] -= end - now
     for n in range(radio.shape[1]):
         if radio[LOCK_ID, n] == i:
-            radio[RX_NS, n] -= end - now
-            radio[LOCK_END, n] = now
-            radio[LOCK_ID, n] = -1
+            heard_from = radio[RX_FROM, n]
+            deafen(radio, n, now)
+            radio[RX_FROM, n] = heard_from
     return now - start
 
 

@@ -12,6 +12,8 @@ from channels._reception import distances_m, log_success, received_mw
 from netsim.errors import ConfigError, Fault
 from netsim.interfaces import Node
 
+LIGHT_M_PER_NS = 0.299792458
+
 
 @dataclass(frozen=True, eq=False)
 class Reach:
@@ -25,6 +27,8 @@ class Reach:
         Received power.
     hears, senses
         Whether its frames can be received, and whether a clear channel assessment notices them.
+    delay_ns
+        Of propagation.
     noise_mw
         At every receiver; 0: none.
     """
@@ -33,6 +37,7 @@ class Reach:
     power_mw: npt.NDArray[np.float64]
     hears: npt.NDArray[np.bool_]
     senses: npt.NDArray[np.bool_]
+    delay_ns: npt.NDArray[np.int64]
     noise_mw: float = 0.0
 
     @property
@@ -50,13 +55,14 @@ class Reach:
 def everyone() -> Reach:
     """All hear all."""
     yes = np.ones((1, 1), np.bool_)
-    return Reach(True, np.ones((1, 1)), yes, yes)
+    return Reach(True, np.ones((1, 1)), yes, yes, np.zeros((1, 1), np.int64))
 
 
 def within(nodes: Sequence[Node], range_m: float) -> Reach:
     """Whoever is at most `range_m` away hears and senses a sender, all equally loud."""
-    near = distances_m(_places(nodes, "range_m")) <= range_m
-    return Reach(False, np.ones(near.shape) * near, near, near)
+    distance = distances_m(_places(nodes, "range_m"))
+    near = distance <= range_m
+    return Reach(False, np.ones(near.shape) * near, near, near, _delay_ns(distance))
 
 
 def by_path_loss(
@@ -69,9 +75,14 @@ def by_path_loss(
     cca_threshold_dbm: float,
 ) -> Reach:
     """Whoever gets at least `sensitivity_dbm` hears a sender, at least `cca_threshold_dbm` senses it."""
-    power = received_mw(_places(nodes, "path_loss"), tx_power_dbm, reference_loss_db, exponent)
+    places = _places(nodes, "path_loss")
+    power = received_mw(places, tx_power_dbm, reference_loss_db, exponent)
     hears, senses = (power >= 10 ** (limit / 10) for limit in (sensitivity_dbm, cca_threshold_dbm))
-    return Reach(False, power, hears, senses, 10 ** (noise_dbm / 10))
+    return Reach(False, power, hears, senses, _delay_ns(distances_m(places)), 10 ** (noise_dbm / 10))
+
+
+def _delay_ns(distance_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    return np.asarray(distance_m / LIGHT_M_PER_NS + 0.5).astype(np.int64)
 
 
 def _places(nodes: Sequence[Node], key: str) -> list[tuple[float, float]]:

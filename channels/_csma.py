@@ -309,7 +309,8 @@ class ContendingNodes:
         new.msg[:many], new.dst[:many] = old.msg, old.dst[:many]
         new.dst[more : more + self._blocks * n] = old.dst[many:]
         shift = more - many
-        new.msg[:many, nb.M_DST] += shift * (new.msg[:many, nb.M_DST] >= many)
+        for column in (nb.M_DST, nb.M_REPAIR):
+            new.msg[:many, column] += shift * (new.msg[:many, column] >= many)
         links = new.dst[more : more + self._blocks * n, nb.D_LINK]
         links += shift * (links >= many)
         if new.g[nb.FREE_BLOCK] >= 0:

@@ -133,7 +133,7 @@ class ContendingNodes:
             (nb.P_SLOTTED, rules.slotted), (nb.P_RELIABLE, rules.reliable), (nb.P_ACK, rules.acknowledge),
             (nb.P_SLEEPS, rules.sleeps), (nb.P_MIN_BE, rules.min_be), (nb.P_MAX_BE, rules.max_be),
             (nb.P_MAX_NB, rules.max_backoffs), (nb.P_MAX_RETRY, rules.max_retries),
-            (nb.P_LOSS, rules.per > 0 or reach.is_noisy),
+            (nb.P_LOSS, rules.per > 0 or reach.is_noisy), (nb.P_HIDDEN, reach.has_hidden),
         ):  # fmt: skip
             self._par[place] = value
         self._par[nb.P_KEY] = np.array(key, np.uint64).view(np.int64)
@@ -356,9 +356,9 @@ class ContendingNodes:
         state = self._at(at_ns)
         node, radio, ring, g = state.node, state.radio, state.ring, state.g
         tx_ns = node[:, nb.TX_NS].copy()
-        for i in range(int(g[nb.LOW]), int(g[nb.SEEN])):
+        for i in range(int(g[nb.LOW]), int(g[nb.HIGH])):
             start, end, src = ring[i & (ring.shape[0] - 1)][[nb.START, nb.END, nb.SRC]]
-            if end > at_ns and start <= at_ns:
+            if end > at_ns and start <= at_ns and ring[i & (ring.shape[0] - 1), nb.MET]:
                 tx_ns[src] -= end - at_ns
         rx_ns = radio[nb.RX_NS] - np.maximum(radio[nb.LOCK_END] - np.maximum(radio[nb.LOCK_START], at_ns), 0)
         awake_ns = node[:, nb.AWAKE_NS] + np.where(node[:, nb.AWAKE] == 1, at_ns - node[:, nb.SINCE], 0)

@@ -22,7 +22,7 @@ KEPT = 4_600_000  # longer than the longest frame and a clear channel assessment
 BUCKET_BITS = 14  # of nanoseconds: 16.4 us, less than any delay between two events
 
 # What happens next to a node, in the order in which events of one instant are handled.
-TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, CCA_END, CCA2_END = range(7)
+TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)
 
 # g: scalars.
 (NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, LAST, FREE_MSG, FREE_BLOCK) = range(11)
@@ -32,15 +32,15 @@ G_SIZE = 16
 (
     KIND, NB, BE, RETRY, CACHE, CURRENT, HEAD, TAIL, FREE, DUTY, DUTY_UNTIL, BEGAN, AWAKE, SINCE, AWAKE_NS, PARTS, DOWN,
     TX_NS, TX_BYTES, TX_FRAMES, DEBT_OCTETS, DEBT_AIR, DEBT_TX, FRAMES, N_ACKED, N_NOACK, N_CAF, N_DUP, N_TX, N_GOT,
-    N_CCA, N_BUSY, N_CCA2, N_BUSY2, SERVICE, SOJOURN, LAST_END,
-) = range(37)  # fmt: skip
+    N_CCA, N_BUSY, N_CCA2, N_BUSY2, SERVICE, SOJOURN, LAST_END, AGAIN, UNTIL,
+) = range(39)  # fmt: skip
 NODE_SIZE = 40
 
 # radio: a column for each node.
 RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS = range(5)
 
 # ring: a row for each frame.
-START, END, SRC, DST, IS_ACK, TRANSFER, FRAGMENT, TXNO, TRY, DEAD, REF = range(11)
+START, END, SRC, DST, IS_ACK, TRANSFER, FRAGMENT, TXNO, TRY, DEAD, REF, MET = range(12)
 RING_SIZE = 12
 
 # msg: a row for each message.
@@ -65,7 +65,7 @@ LOG_SIZE = 8
 
 # par: constants.
 (P_NODES, P_STRICT, P_NS3, P_ALL, P_SLOTTED, P_RELIABLE, P_ACK, P_SLEEPS, P_MIN_BE, P_MAX_BE, P_MAX_NB, P_MAX_RETRY,
- P_KEY, P_CYCLE, P_LOSS) = range(15)  # fmt: skip
+ P_KEY, P_LOSS, P_HIDDEN) = range(15)  # fmt: skip
 PAR_SIZE = 16
 F_PER, F_NOISE = range(2)
 
@@ -75,6 +75,9 @@ _PLACES = np.zeros(64, np.int64)
 for _i in range(64):
     _PLACES[((1 << _i) * 0x03F79D71B4CB0A89 & (1 << 64) - 1) >> 58] = _i
 _LOSS_KEY = np.uint64(0x9E3779B97F4A7C15)
+_PAUSE_KEY = np.uint64(0xD1B54A32D192ED03)
+FIRST_PAUSE, LAST_PAUSE = 5, 12  # exponents of the pause before a frame is tried once more, among hidden nodes
+_HOP = 10_000_000  # less than the wheel spans
 
 
 @njit(cache=True, forceinline=True)
@@ -187,13 +190,19 @@ def wait_for(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-
 def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # type: ignore[no-untyped-def]
     """Frames that start before `limit`: who begins to receive them."""
     mask, nodes = ring.shape[0] - 1, par[P_NODES]
-    while g[SEEN] < g[HIGH]:
-        i = g[SEEN]
-        r = i & mask
-        start, end, src = ring[r, START], ring[r, END], ring[r, SRC]
-        if start >= limit:
+    while True:
+        # With propagation an acknowledgement may stand before a frame that starts a little earlier.
+        i, start = np.int64(-1), limit
+        for j in range(g[SEEN], g[HIGH]):
+            if ring[j & mask, START] < start and not ring[j & mask, MET]:
+                i, start = j, ring[j & mask, START]
+        if i < 0:
             break
-        g[SEEN] = i + 1
+        r = i & mask
+        end, src = ring[r, END], ring[r, SRC]
+        ring[r, MET] = 1
+        while g[SEEN] < g[HIGH] and ring[g[SEEN] & mask, MET]:
+            g[SEEN] += 1
         if ring[r, DEAD]:
             continue
         node[src, TX_NS] += end - start
@@ -204,8 +213,9 @@ def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # 
             log[row, 4], log[row, 5], log[row, 6] = ring[r, FRAGMENT], ring[r, TRY], ring[r, IS_ACK]
         if par[P_ALL]:
             others = 0
-            for j in range(g[LOW], i):
-                if ring[j & mask, END] > start and not ring[j & mask, DEAD]:
+            for j in range(g[LOW], g[HIGH]):
+                q = j & mask
+                if j != i and ring[q, MET] and ring[q, END] > start and not ring[q, DEAD]:
                     others += 1
             # Four equal signals, and none of them is 5 dB below the other three.
             if others * LOWEST_SINR < 1.0:
@@ -220,10 +230,12 @@ def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # 
             late = start + delay[src, n]
             if radio[RX_FROM, n] <= late and radio[LOCK_END, n] <= late and hear[src, n]:
                 noise = fpar[F_NOISE]
-                for j in range(g[LOW], i):
+                for j in range(g[LOW], g[HIGH]):
                     q = j & mask
                     other = ring[q, SRC]
-                    if other != n and ring[q, END] + delay[other, n] > late and not ring[q, DEAD]:
+                    if j == i or other == n or not ring[q, MET] or ring[q, DEAD]:
+                        continue
+                    if ring[q, END] + delay[other, n] > late:
                         noise += power[other, n]
                 if power[src, n] > LOWEST_SINR * noise:
                     radio[LOCK_START, n] = late
@@ -357,7 +369,7 @@ def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, 
     r = i & mask
     ring[r, START], ring[r, END], ring[r, SRC], ring[r, DST], ring[r, IS_ACK] = start, end, src, dst, is_ack
     ring[r, TRANSFER], ring[r, FRAGMENT], ring[r, TXNO], ring[r, TRY] = transfer, fragment, txno, attempt
-    ring[r, DEAD], ring[r, REF] = 0, ref
+    ring[r, DEAD], ring[r, REF], ring[r, MET] = 0, ref, 0
     return i
 
 
@@ -469,7 +481,7 @@ def go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base):  # ty
                 return
             base = msg[node[n, HEAD], M_START]
     # The next frame is handed to the MAC at once, before the spacing.
-    node[n, RETRY] = 0
+    node[n, RETRY] = node[n, AGAIN] = 0
     node[n, BEGAN] = max(now, msg[node[n, HEAD], M_SUBMIT])
     begin(node, msg, wheel, timer, n, base, par)
 
@@ -639,6 +651,11 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
         elif kind == ACKED:
             node[n, N_ACKED] += 1
             fate = 1
+        elif kind == PAUSE:
+            if now < node[n, UNTIL]:
+                push(wheel, timer, n, min(node[n, UNTIL], now + _HOP))
+            else:
+                begin(node, msg, wheel, timer, n, now, par)
         else:  # no acknowledgement, or that of another frame
             node[n, RETRY] += 1
             if node[n, RETRY] > par[P_MAX_RETRY]:
@@ -652,13 +669,22 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
         if fate == 1:
             r = node[n, CURRENT] & mask
             base = now + (SIFS if ring[r, END] - ring[r, START] <= SIFS_OCTETS * OCTET else LIFS)
-            if kind == ACKED or not par[P_ACK]:
+            if kind == ACKED or ring[r, DST] >= 0:
                 node[n, SERVICE] += now - node[n, BEGAN]
                 node[n, SOJOURN] += now - msg[m, M_SUBMIT]
         elif par[P_RELIABLE] and is_wanted(msg, dst, m):
             node[n, RETRY] = 0
             node[n, BEGAN] = base
-            begin(node, msg, wheel, timer, n, base, par)
+            if par[P_HIDDEN] and kind != CCA_END and kind != CCA2_END:
+                node[n, AGAIN] += 1
+                high, low = np.uint64(msg[m, M_TRANSFER]), np.uint64(msg[m, M_TXNO])
+                word, _, _, _ = words(np.uint64(par[P_KEY]) ^ _PAUSE_KEY, high, low)
+                periods = np.int64(word) & ((1 << min(FIRST_PAUSE + node[n, AGAIN], LAST_PAUSE)) - 1)
+                node[n, UNTIL] = now + periods * UNIT
+                node[n, KIND] = PAUSE
+                push(wheel, timer, n, min(node[n, UNTIL], now + _HOP))
+            else:
+                begin(node, msg, wheel, timer, n, base, par)
             continue
         go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base)
     if g[SEEN] < g[HIGH]:
@@ -684,7 +710,7 @@ def submit(g, node, radio, timer, wheel, msg, dst, par, m, now):  # type: ignore
     node[n, HEAD] = node[n, TAIL] = m
     msg[m, M_START] = max(now, node[n, FREE])
     node[n, RETRY] = 0
-    node[n, BEGAN] = msg[m, M_START]
+    node[n, BEGAN] = now
     begin(node, msg, wheel, timer, n, msg[m, M_START], par)
 
 

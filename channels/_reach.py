@@ -45,6 +45,11 @@ class Reach:
         """Whether a frame may be lost without any other on the air."""
         return self.noise_mw > 0
 
+    @property
+    def has_hidden(self) -> bool:
+        """Whether some node does not sense another."""
+        return not self.is_everyone and not bool((self.senses | np.eye(len(self.senses), dtype=np.bool_)).all())
+
     def clear(self) -> npt.NDArray[np.float64]:
         """Logarithm of the probability that a bit is right without any other frame on the air."""
         if not self.is_noisy:

@@ -26,7 +26,7 @@ from netsim.rng import philox
 US = 1000
 UNIT, CCA, TURN, OCTET, ACK_AIR, ACK_WAIT = 320 * US, 128 * US, 192 * US, 32 * US, 352 * US, 864 * US
 NEVER = 1 << 62
-TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, CCA_END, CCA2_END, START = range(8)
+TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END, START = range(9)
 Process = Generator[simpy.Event, Any, Any]
 
 
@@ -138,7 +138,7 @@ class Twin:
                 m.has.clear()
                 targets: list[Station | None] = [m.dst[0] if len(m.dst) == 1 else None]
                 while targets:
-                    target = targets.pop(0)
+                    target, failures = targets.pop(0), 0
                     while True:
                         result = yield from self.request(s, m, octets, target, base, began)
                         ifs = (192 if octets <= 24 else 640) * US
@@ -149,6 +149,10 @@ class Twin:
                             rules.reliable and any(self.hears(s, d) for d in wanted if d)
                         ):
                             break
+                        if result == "no_ack" and self.reach.has_hidden:
+                            failures += 1
+                            word = philox_words(self.key ^ 0xD1B54A32D192ED03, m.transfer, m.transmissions)[0]
+                            base = yield from self.pause(s, word & ((1 << min(5 + failures, 12)) - 1))
                     if target is None and rules.reliable:
                         targets += [d for d in m.dst if d not in m.has | m.done and self.hears(s, d)]
                 s.count["frames"] += 1
@@ -210,6 +214,10 @@ class Twin:
             base = env.now
         count["no_ack"] += 1
         return "no_ack"
+
+    def pause(self, s: Station, periods: int) -> Process:
+        yield self.at(self.env.now + periods * UNIT, PAUSE, s.number)
+        return self.env.now
 
     def access(self, s: Station, m: Message, base: int) -> Process:
         """Backoffs and clear channel assessments; whether the channel was free."""

@@ -117,7 +117,7 @@ class ContendingNodes:
         buckets = 1 << max(10, (((1 << rules.max_be) * nb.UNIT) >> nb.BUCKET_BITS).bit_length() + 1)
         self._now = _State({
             "g": (nb.G_SIZE,), "node": (n, nb.NODE_SIZE), "radio": (5, n), "timer": (2, 2 * n), "wheel": (2 * buckets,),
-            "ring": (1 << (8 * n + 64).bit_length(), nb.RING_SIZE), "msg": (0, nb.MSG_SIZE), "dst": (0, nb.DST_SIZE),
+            "ring": (nb.RING_SIZE, 1 << (8 * n + 64).bit_length()), "msg": (0, nb.MSG_SIZE), "dst": (0, nb.DST_SIZE),
         })  # fmt: skip
         state = self._now
         state.g[[nb.FREE_MSG, nb.FREE_BLOCK]] = -1
@@ -147,7 +147,9 @@ class ContendingNodes:
         self._ahead: _State | None = None
         self._spare: _State | None = None
         self._budget = _FIRST_BUDGET
-        self._blocks = 0
+        self._blocks = self._most = 0
+        self._blank = (0,) * (nb.MSG_SIZE - nb.M_REPAIR - 1)
+        self._down: set[NodeId] = set()
 
     # --- messages ----------------------------------------------------------------------------------------
 
@@ -166,34 +168,33 @@ class ContendingNodes:
         for node in (src, *dst):
             self._check(node)
         self._go_to(now_ns)
-        nb, state, row = self._nb, self._now, self._row
+        nb, row = self._nb, self._row
         transfer = self._transfers
         self._transfers += 1
         if self._frames is not None:
             self._sizes[transfer] = size_bytes
-        is_down = state.node[:, nb.DOWN]
-        lost = [node for node in sorted(dst) if is_down[row[src]] or is_down[row[node]]]
-        self._ended += [
-            Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0) for node in lost
-        ]
-        there = [row[node] for node in sorted(dst) if node not in lost]
-        if not there:
-            return transfer
-        m, first = self._rows(len(there))
+        targets = sorted(dst)
+        if self._down:
+            lost = [node for node in targets if src in self._down or node in self._down]
+            self._ended += [
+                Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0) for node in lost
+            ]
+            targets = [node for node in targets if node not in lost]
+            if not targets:
+                return transfer
+        m, first = self._rows(len(targets))
         state = self._now
-        plan = self._framing.plan(size_bytes)
-        record = state.msg[m]
-        record[:] = 0
-        record[: nb.M_START + 1] = (
-            transfer, row[src], size_bytes, plan.frames, plan.whole, plan.first, plan.middle, plan.last, now_ns, -1,
+        state.msg[m] = (
+            transfer, row[src], size_bytes, *self._framing.plan(size_bytes), now_ns, -1, 0, 0, 0, 0, first,
+            len(targets), -1, -1, *self._blank,
         )  # fmt: skip
-        record[[nb.M_DST, nb.M_DSTS, nb.M_NEXT, nb.M_REPAIR]] = first, len(there), -1, -1
-        targets = state.dst[first : first + len(there)]
-        targets[:, nb.D_NODE], targets[:, nb.D_STATE] = there, 0
-        targets[:, nb.D_REACHED] = self._reach.hears[row[src], there] if not self._reach.is_everyone else 1
+        for place, node in enumerate(targets, first):
+            heard = self._reach.is_everyone or self._reach.hears[row[src], row[node]]
+            state.dst[place, : nb.D_LINK] = (row[node], 0, heard)
         g, node, radio, timer, wheel, _, msg, table = state.tables
         nb.submit(g, node, radio, timer, wheel, msg, table, self._par, m, now_ns)
-        while self._out.shape[0] < state.g[nb.PENDING] + 16:
+        self._most += len(targets)
+        while self._out.shape[0] < self._most:
             self._out = np.concatenate([self._out, np.zeros_like(self._out)])
         return transfer
 
@@ -248,6 +249,7 @@ class ContendingNodes:
         nb, g = self._nb, self._now.g
         if g[nb.OUTS]:
             self._ended += [self._delivery(row) for row in self._out[: g[nb.OUTS]].tolist()]
+            self._most -= int(g[nb.OUTS])
             g[nb.OUTS] = 0
         if g[nb.LOGS]:
             for start_ns, src, dst, transfer, frame, attempt, is_ack, _ in self._log[: g[nb.LOGS]].tolist():
@@ -332,11 +334,13 @@ class ContendingNodes:
         self._check(node)
         self._go_to(now_ns)
         nb, n = self._nb, self._row[node]
-        if up != bool(self._now.node[n, nb.DOWN]):
+        if up == (node not in self._down):
             return
         if up:
+            self._down.remove(node)
             nb.up(self._now.node, self._now.radio, n, now_ns, self._par)
         else:
+            self._down.add(node)
             nb.down(*self._now.tables, self._par, self._out, n, now_ns)
             self._collect()
 
@@ -357,8 +361,8 @@ class ContendingNodes:
         node, radio, ring, g = state.node, state.radio, state.ring, state.g
         tx_ns = node[:, nb.TX_NS].copy()
         for i in range(int(g[nb.LOW]), int(g[nb.HIGH])):
-            start, end, src = ring[i & (ring.shape[0] - 1)][[nb.START, nb.END, nb.SRC]]
-            if end > at_ns and start <= at_ns and ring[i & (ring.shape[0] - 1), nb.MET]:
+            start, end, src, is_met = ring[[nb.START, nb.END, nb.SRC, nb.MET], i & (ring.shape[1] - 1)]
+            if is_met and start <= at_ns < end:
                 tx_ns[src] -= end - at_ns
         rx_ns = radio[nb.RX_NS] - np.maximum(radio[nb.LOCK_END] - np.maximum(radio[nb.LOCK_START], at_ns), 0)
         awake_ns = node[:, nb.AWAKE_NS] + np.where(node[:, nb.AWAKE] == 1, at_ns - node[:, nb.SINCE], 0)

@@ -28,18 +28,18 @@ TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)
 (NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, LAST, FREE_MSG, FREE_BLOCK) = range(11)
 G_SIZE = 16
 
-# node: a row each.
+# node: a row each; what a clear channel assessment touches first.
 (
-    KIND, NB, BE, RETRY, CACHE, CURRENT, HEAD, TAIL, FREE, DUTY, DUTY_UNTIL, BEGAN, AWAKE, SINCE, AWAKE_NS, PARTS, DOWN,
-    TX_NS, TX_BYTES, TX_FRAMES, DEBT_OCTETS, DEBT_AIR, DEBT_TX, FRAMES, N_ACKED, N_NOACK, N_CAF, N_DUP, N_TX, N_GOT,
-    N_CCA, N_BUSY, N_CCA2, N_BUSY2, SERVICE, SOJOURN, LAST_END, AGAIN, UNTIL,
+    KIND, NB, BE, CACHE, HEAD, N_CCA, N_BUSY, DUTY_UNTIL, RETRY, CURRENT, TAIL, FREE, DUTY, BEGAN, AWAKE, SINCE,
+    AWAKE_NS, PARTS, DOWN, TX_NS, TX_BYTES, TX_FRAMES, DEBT_OCTETS, DEBT_AIR, DEBT_TX, FRAMES, N_ACKED, N_NOACK, N_CAF,
+    N_DUP, N_TX, N_GOT, N_CCA2, N_BUSY2, SERVICE, SOJOURN, LAST_END, AGAIN, UNTIL,
 ) = range(39)  # fmt: skip
 NODE_SIZE = 40
 
 # radio: a column for each node.
 RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS = range(5)
 
-# ring: a row for each frame.
+# ring: a column for each frame.
 START, END, SRC, DST, IS_ACK, TRANSFER, FRAGMENT, TXNO, TRY, DEAD, REF, MET = range(12)
 RING_SIZE = 12
 
@@ -74,19 +74,22 @@ _DEBRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _PLACES = np.zeros(64, np.int64)
 for _i in range(64):
     _PLACES[((1 << _i) * 0x03F79D71B4CB0A89 & (1 << 64) - 1) >> 58] = _i
+# For what only others of this file call.
+_inner = njit(cache=True, no_cpython_wrapper=True, _nrt=False)
+
 _LOSS_KEY = np.uint64(0x9E3779B97F4A7C15)
 _PAUSE_KEY = np.uint64(0xD1B54A32D192ED03)
 FIRST_PAUSE, LAST_PAUSE = 5, 12  # exponents of the pause before a frame is tried once more, among hidden nodes
 _HOP = 10_000_000  # less than the wheel spans
 
 
-@njit(cache=True, forceinline=True)
+@_inner
 def lowest_bit(x):  # type: ignore[no-untyped-def]
     """Index of the lowest bit that is set."""
     return _PLACES[((x & (~x + np.uint64(1))) * _DEBRUIJN) >> np.uint64(58)]
 
 
-@njit(cache=True)
+@_inner
 def words(key, high, low):  # type: ignore[no-untyped-def]
     """`netsim.rng.philox` for one counter."""
     c0, c1 = low & _MASK, low >> np.uint64(32)
@@ -100,7 +103,7 @@ def words(key, high, low):  # type: ignore[no-untyped-def]
     return c0, c1, c2, c3
 
 
-@njit(cache=True, forceinline=True)
+@_inner
 def push(wheel, timer, entity, at):  # type: ignore[no-untyped-def]
     """Let something happen to an entity."""
     size = wheel.size // 2
@@ -110,7 +113,7 @@ def push(wheel, timer, entity, at):  # type: ignore[no-untyped-def]
     wheel[size + (bucket >> 6)] |= np.int64(np.uint64(1) << np.uint64(bucket & 63))
 
 
-@njit(cache=True)
+@_inner
 def remove(wheel, timer, entity):  # type: ignore[no-untyped-def]
     """Let it not happen."""
     size = wheel.size // 2
@@ -127,7 +130,7 @@ def remove(wheel, timer, entity):  # type: ignore[no-untyped-def]
     timer[0, entity] = FOREVER
 
 
-@njit(cache=True, forceinline=True)
+@_inner
 def next_bucket(wheel, now):  # type: ignore[no-untyped-def]
     """The first bucket from that of `now` on where something happens; -1 where nothing does."""
     size = wheel.size // 2
@@ -145,7 +148,7 @@ def next_bucket(wheel, now):  # type: ignore[no-untyped-def]
     return np.int64(-1)
 
 
-@njit(cache=True)
+@_inner
 def frame_octets(msg, m, cycle):  # type: ignore[no-untyped-def]
     """On the air, of the message's current frame."""
     f, whole = msg[m, M_FRAGMENT], msg[m, M_WHOLE]
@@ -156,7 +159,7 @@ def frame_octets(msg, m, cycle):  # type: ignore[no-untyped-def]
     return msg[m, M_FIRST] if f == whole else msg[m, M_MIDDLE]
 
 
-@njit(cache=True)
+@_inner
 def backoff(node, msg, n, par):  # type: ignore[no-untyped-def]
     """The node's next draw: word c mod 4 of Philox under (key, transfer, c div 4), c counting its message's draws."""
     m = node[n, HEAD]
@@ -170,14 +173,14 @@ def backoff(node, msg, n, par):  # type: ignore[no-untyped-def]
     return (node[n, CACHE] >> (8 * (c & 3))) & ((1 << node[n, BE]) - 1)
 
 
-@njit(cache=True)
+@_inner
 def begin(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-def]
     """Channel access for the node's current frame, from `base` on."""
     node[n, NB], node[n, BE] = 0, par[P_MIN_BE]
     wait_for(node, msg, wheel, timer, n, base, par)
 
 
-@njit(cache=True)
+@_inner
 def wait_for(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-def]
     """A backoff from `base` on, then a clear channel assessment."""
     if par[P_SLOTTED]:
@@ -186,36 +189,36 @@ def wait_for(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-
     push(wheel, timer, n, base + backoff(node, msg, n, par) * UNIT + CCA)
 
 
-@njit(cache=True)
+@_inner
 def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # type: ignore[no-untyped-def]
     """Frames that start before `limit`: who begins to receive them."""
-    mask, nodes = ring.shape[0] - 1, par[P_NODES]
+    mask, nodes = ring.shape[1] - 1, par[P_NODES]
     while True:
         # With propagation an acknowledgement may stand before a frame that starts a little earlier.
         i, start = np.int64(-1), limit
         for j in range(g[SEEN], g[HIGH]):
-            if ring[j & mask, START] < start and not ring[j & mask, MET]:
-                i, start = j, ring[j & mask, START]
+            if ring[START, j & mask] < start and not ring[MET, j & mask]:
+                i, start = j, ring[START, j & mask]
         if i < 0:
             break
         r = i & mask
-        end, src = ring[r, END], ring[r, SRC]
-        ring[r, MET] = 1
-        while g[SEEN] < g[HIGH] and ring[g[SEEN] & mask, MET]:
+        end, src = ring[END, r], ring[SRC, r]
+        ring[MET, r] = 1
+        while g[SEEN] < g[HIGH] and ring[MET, g[SEEN] & mask]:
             g[SEEN] += 1
-        if ring[r, DEAD]:
+        if ring[DEAD, r]:
             continue
         node[src, TX_NS] += end - start
         if log.shape[0] > 0:
             row = g[LOGS]
             g[LOGS] = row + 1
-            log[row, 0], log[row, 1], log[row, 2], log[row, 3] = start, src, ring[r, DST], ring[r, TRANSFER]
-            log[row, 4], log[row, 5], log[row, 6] = ring[r, FRAGMENT], ring[r, TRY], ring[r, IS_ACK]
+            log[row, 0], log[row, 1], log[row, 2], log[row, 3] = start, src, ring[DST, r], ring[TRANSFER, r]
+            log[row, 4], log[row, 5], log[row, 6] = ring[FRAGMENT, r], ring[TRY, r], ring[IS_ACK, r]
         if par[P_ALL]:
             others = 0
             for j in range(g[LOW], g[HIGH]):
                 q = j & mask
-                if j != i and ring[q, MET] and ring[q, END] > start and not ring[q, DEAD]:
+                if j != i and ring[MET, q] and ring[END, q] > start and not ring[DEAD, q]:
                     others += 1
             # Four equal signals, and none of them is 5 dB below the other three.
             if others * LOWEST_SINR < 1.0:
@@ -232,10 +235,10 @@ def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # 
                 noise = fpar[F_NOISE]
                 for j in range(g[LOW], g[HIGH]):
                     q = j & mask
-                    other = ring[q, SRC]
-                    if j == i or other == n or not ring[q, MET] or ring[q, DEAD]:
+                    other = ring[SRC, q]
+                    if j == i or other == n or not ring[MET, q] or ring[DEAD, q]:
                         continue
-                    if ring[q, END] + delay[other, n] > late:
+                    if ring[END, q] + delay[other, n] > late:
                         noise += power[other, n]
                 if power[src, n] > LOWEST_SINR * noise:
                     radio[LOCK_START, n] = late
@@ -244,7 +247,7 @@ def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # 
                     radio[RX_NS, n] += end - start
 
 
-@njit(cache=True)
+@_inner
 def log_right(sinr):  # type: ignore[no-untyped-def]
     """`channels._reception.log_success`."""
     total = 0.0
@@ -253,23 +256,23 @@ def log_right(sinr):  # type: ignore[no-untyped-def]
     return math.log1p(-min(max(total, 0.0), 1.0))
 
 
-@njit(cache=True)
+@_inner
 def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):  # type: ignore[no-untyped-def]
     """Whether node `d` has the frame that ends now."""
-    mask = ring.shape[0] - 1
+    mask = ring.shape[1] - 1
     r = i & mask
-    if radio[LOCK_ID, d] != i or ring[r, DEAD]:
+    if radio[LOCK_ID, d] != i or ring[DEAD, r]:
         return False
-    start, end, src = ring[r, START], ring[r, END], ring[r, SRC]
+    start, end, src = ring[START, r], ring[END, r], ring[SRC, r]
     is_all, logp, is_alone = par[P_ALL], 0.0, True
     if not is_all:
         start += delay[src, d]
         end += delay[src, d]
     for j in range(g[LOW], g[HIGH]):
         q = j & mask
-        other = ring[q, SRC]
+        other = ring[SRC, q]
         late = 0 if is_all else delay[other, d]
-        if j != i and other != d and ring[q, START] + late < end and ring[q, END] + late > start:
+        if j != i and other != d and ring[START, q] + late < end and ring[END, q] + late > start:
             if is_all or hear[other, d]:
                 if par[P_STRICT]:
                     return False
@@ -284,11 +287,11 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
             then, others = end, 0
             for j in range(g[LOW], g[HIGH]):
                 q = j & mask
-                if j != i and ring[q, END] > now and ring[q, START] < end:
-                    if ring[q, START] > now:
-                        then = min(then, ring[q, START])
+                if j != i and ring[END, q] > now and ring[START, q] < end:
+                    if ring[START, q] > now:
+                        then = min(then, ring[START, q])
                     else:
-                        then = min(then, ring[q, END])
+                        then = min(then, ring[END, q])
                         others += 1
             logp += ((then - now + 3999) // 4000) * table[min(others, MANY - 1)]
             now = then
@@ -298,8 +301,8 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
             then, noise = end, 0.0
             for j in range(g[LOW], g[HIGH]):
                 q = j & mask
-                other = ring[q, SRC]
-                begins, ends = ring[q, START] + delay[other, d], ring[q, END] + delay[other, d]
+                other = ring[SRC, q]
+                begins, ends = ring[START, q] + delay[other, d], ring[END, q] + delay[other, d]
                 if j != i and other != d and ends > now and begins < end:
                     if begins > now:
                         then = min(then, begins)
@@ -310,26 +313,29 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
             logp += ((then - now + 3999) // 4000) * right
             now = then
     p = math.exp(logp)
-    if not ring[r, IS_ACK]:
+    if not ring[IS_ACK, r]:
         p *= 1.0 - fpar[F_PER]
     if p >= 1.0:
         return True
-    low = ring[r, TXNO] << 32 | d << 1 | ring[r, IS_ACK]
-    word, _, _, _ = words(np.uint64(par[P_KEY]) ^ _LOSS_KEY, np.uint64(ring[r, TRANSFER]), np.uint64(low))
+    low = ring[TXNO, r] << 32 | d << 1 | ring[IS_ACK, r]
+    word, _, _, _ = words(np.uint64(par[P_KEY]) ^ _LOSS_KEY, np.uint64(ring[TRANSFER, r]), np.uint64(low))
     return word * 2.0**-32 < p
 
 
-@njit(cache=True, forceinline=True)
+@_inner
 def is_busy(g, ring, n, now, par, sense, delay):  # type: ignore[no-untyped-def]
     """Whether a clear channel assessment of node `n` that ends now finds the channel busy."""
-    mask, begun = ring.shape[0] - 1, now - CCA
+    mask, begun = ring.shape[1] - 1, now - CCA
     j = g[HIGH] - 1
     low = g[LOW]
     while j >= low:
         r = j & mask
         j -= 1
-        start, end, src = ring[r, START], ring[r, END], ring[r, SRC]
-        if src == n or (ring[r, DEAD] and start == end):
+        start, end, src = ring[START, r], ring[END, r], ring[SRC, r]
+        if start < begun - KEPT:
+            # Frames stand almost in order of their start: those before ended long ago.
+            break
+        if src == n or (ring[DEAD, r] and start == end):
             continue
         if not par[P_ALL]:
             if not sense[src, n]:
@@ -346,7 +352,7 @@ def is_busy(g, ring, n, now, par, sense, delay):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True, forceinline=True)
+@_inner
 def deafen(radio, n, now):  # type: ignore[no-untyped-def]
     """The node's radio stops receiving."""
     if radio[LOCK_END, n] > now:
@@ -356,24 +362,24 @@ def deafen(radio, n, now):  # type: ignore[no-untyped-def]
     radio[RX_FROM, n] = FOREVER
 
 
-@njit(cache=True)
+@_inner
 def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, attempt, ref):  # type: ignore[no-untyped-def]
     """A frame to come; its number."""
-    mask = ring.shape[0] - 1
-    while g[LOW] < g[HIGH] and ring[g[LOW] & mask, END] < now - KEPT:
+    mask = ring.shape[1] - 1
+    while g[LOW] < g[HIGH] and ring[END, g[LOW] & mask] < now - KEPT:
         g[LOW] += 1
     i = g[HIGH]
     if i - g[LOW] > mask:
         raise RuntimeError("more frames on the air than the ring holds")
     g[HIGH] = i + 1
     r = i & mask
-    ring[r, START], ring[r, END], ring[r, SRC], ring[r, DST], ring[r, IS_ACK] = start, end, src, dst, is_ack
-    ring[r, TRANSFER], ring[r, FRAGMENT], ring[r, TXNO], ring[r, TRY] = transfer, fragment, txno, attempt
-    ring[r, DEAD], ring[r, REF], ring[r, MET] = 0, ref, 0
+    ring[START, r], ring[END, r], ring[SRC, r], ring[DST, r], ring[IS_ACK, r] = start, end, src, dst, is_ack
+    ring[TRANSFER, r], ring[FRAGMENT, r], ring[TXNO, r], ring[TRY, r] = transfer, fragment, txno, attempt
+    ring[DEAD, r], ring[REF, r], ring[MET, r] = 0, ref, 0
     return i
 
 
-@njit(cache=True)
+@_inner
 def emit(g, node, msg, dst, m, row, now, is_ok, out):  # type: ignore[no-untyped-def]
     """End a message at one destination; it tells what its sender used since it last told."""
     n, o = msg[m, M_SRC], g[OUTS]
@@ -397,7 +403,7 @@ def emit(g, node, msg, dst, m, row, now, is_ok, out):  # type: ignore[no-untyped
     out[o, O_CAST] = msg[m, M_DSTS]
 
 
-@njit(cache=True)
+@_inner
 def rest(node, radio, n, now, par):  # type: ignore[no-untyped-def]
     """Let a radio sleep that takes part in nothing any more."""
     if par[P_SLEEPS] and node[n, AWAKE] and node[n, PARTS] == 0 and node[n, DUTY] < 0:
@@ -406,7 +412,7 @@ def rest(node, radio, n, now, par):  # type: ignore[no-untyped-def]
         deafen(radio, n, now)
 
 
-@njit(cache=True)
+@_inner
 def free(g, msg, dst, m):  # type: ignore[no-untyped-def]
     """Put a message's rows back."""
     if msg[m, M_DSTS] > 1:
@@ -416,7 +422,7 @@ def free(g, msg, dst, m):  # type: ignore[no-untyped-def]
     g[FREE_MSG] = m
 
 
-@njit(cache=True)
+@_inner
 def finish(g, node, radio, msg, dst, n, now, base, par, out):  # type: ignore[no-untyped-def]
     """The node's message is through; whether there is another."""
     m = node[n, HEAD]
@@ -442,7 +448,7 @@ def finish(g, node, radio, msg, dst, n, now, base, par, out):  # type: ignore[no
     return True
 
 
-@njit(cache=True)
+@_inner
 def is_wanted(msg, dst, m):  # type: ignore[no-untyped-def]
     """Whether anybody whom the current frame is for can be reached."""
     first, last = msg[m, M_DST], msg[m, M_DST] + msg[m, M_DSTS]
@@ -455,7 +461,7 @@ def is_wanted(msg, dst, m):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True)
+@_inner
 def go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base):  # type: ignore[no-untyped-def]
     """Through with the current frame to whom it was for: whoever else needs it, the next frame, the next message."""
     m = node[n, HEAD]
@@ -486,7 +492,7 @@ def go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base):  # ty
     begin(node, msg, wheel, timer, n, base, par)
 
 
-@njit(cache=True)
+@_inner
 def got(g, node, msg, dst, m, row, now, out):  # type: ignore[no-untyped-def]
     """A destination has the current frame: again, or for the first time, and then perhaps the whole message."""
     n = msg[m, M_SRC]
@@ -499,7 +505,7 @@ def got(g, node, msg, dst, m, row, now, out):  # type: ignore[no-untyped-def]
         emit(g, node, msg, dst, m, row, now, 1, out)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, sense, delay, table, clear, cycle, out, log, to, budget,
         stops):  # type: ignore[no-untyped-def]  # fmt: skip
     """Handle events up to and at `to`.
@@ -515,7 +521,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
     -------
     Up to and at which instant everything has happened.
     """
-    nodes, size, mask = par[P_NODES], wheel.size // 2, ring.shape[0] - 1
+    nodes, size, mask = par[P_NODES], wheel.size // 2, ring.shape[1] - 1
     now, events = g[NOW], 0
     while True:
         bucket = next_bucket(wheel, now)
@@ -557,7 +563,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
                 if radio[LOCK_ID, b] == i and node[b, KIND] == TIMEOUT and timer[0, b] < FOREVER:
                     if received(g, ring, radio, i, b, par, fpar, power, hear, delay, table, clear):
                         remove(wheel, timer, b)
-                        node[b, KIND] = ACKED if node[b, CURRENT] == ring[i & mask, REF] else FOREIGN
+                        node[b, KIND] = ACKED if node[b, CURRENT] == ring[REF, i & mask] else FOREIGN
                         push(wheel, timer, b, now if par[P_ALL] else now + delay[d, b])
             if node[d, AWAKE]:
                 radio[RX_FROM, d] = now + TURN
@@ -603,7 +609,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
         elif kind == TX_END:
             i = node[n, CURRENT]
             r = i & mask
-            air = ring[r, END] - ring[r, START]
+            air = ring[END, r] - ring[START, r]
             node[n, TX_BYTES] += air // OCTET
             node[n, TX_FRAMES] += 1
             node[n, N_TX] += 1
@@ -641,8 +647,8 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
                         start = there + TURN
                         if par[P_SLOTTED]:
                             start = (start + UNIT - 1) // UNIT * UNIT
-                        node[d, DUTY] = enter(g, ring, now, start, start + ACK_AIR, d, n, 1, ring[r, TRANSFER],
-                                              ring[r, FRAGMENT], ring[r, TXNO], ring[r, TRY], i)  # fmt: skip
+                        node[d, DUTY] = enter(g, ring, now, start, start + ACK_AIR, d, n, 1, ring[TRANSFER, r],
+                                              ring[FRAGMENT, r], ring[TXNO, r], ring[TRY, r], i)  # fmt: skip
                         deafen(radio, d, there)
                         node[d, DUTY_UNTIL] = start + ACK_AIR + TURN
                         push(wheel, timer, nodes + d, start + ACK_AIR)
@@ -668,8 +674,8 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             continue
         if fate == 1:
             r = node[n, CURRENT] & mask
-            base = now + (SIFS if ring[r, END] - ring[r, START] <= SIFS_OCTETS * OCTET else LIFS)
-            if kind == ACKED or ring[r, DST] >= 0:
+            base = now + (SIFS if ring[END, r] - ring[START, r] <= SIFS_OCTETS * OCTET else LIFS)
+            if kind == ACKED or ring[DST, r] >= 0:
                 node[n, SERVICE] += now - node[n, BEGAN]
                 node[n, SOJOURN] += now - msg[m, M_SUBMIT]
         elif par[P_RELIABLE] and is_wanted(msg, dst, m):
@@ -694,7 +700,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
     return now
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def submit(g, node, radio, timer, wheel, msg, dst, par, m, now):  # type: ignore[no-untyped-def]
     """A message whose row is filled in; everything up to `now` has happened."""
     n = msg[m, M_SRC]
@@ -714,7 +720,7 @@ def submit(g, node, radio, timer, wheel, msg, dst, par, m, now):  # type: ignore
     begin(node, msg, wheel, timer, n, msg[m, M_START], par)
 
 
-@njit(cache=True)
+@_inner
 def wake(node, radio, n, now):  # type: ignore[no-untyped-def]
     """The node takes part in one message more."""
     node[n, PARTS] += 1
@@ -724,19 +730,19 @@ def wake(node, radio, n, now):  # type: ignore[no-untyped-def]
         radio[RX_FROM, n] = now
 
 
-@njit(cache=True)
+@_inner
 def cut(g, node, radio, ring, i, now):  # type: ignore[no-untyped-def]
     """A frame stops; how long it was on the air."""
-    r = i & (ring.shape[0] - 1)
-    start, end = ring[r, START], ring[r, END]
+    r = i & (ring.shape[1] - 1)
+    start, end = ring[START, r], ring[END, r]
     if end <= now:
         return np.int64(0)
-    ring[r, DEAD] = 1
+    ring[DEAD, r] = 1
     if start > now:
-        ring[r, END] = start
+        ring[END, r] = start
         return np.int64(0)
-    ring[r, END] = now
-    node[ring[r, SRC], TX_NS] -= end - now
+    ring[END, r] = now
+    node[ring[SRC, r], TX_NS] -= end - now
     for n in range(radio.shape[1]):
         if radio[LOCK_ID, n] == i:
             heard_from = radio[RX_FROM, n]
@@ -745,7 +751,7 @@ def cut(g, node, radio, ring, i, now):  # type: ignore[no-untyped-def]
     return now - start
 
 
-@njit(cache=True)
+@_inner
 def stop(g, node, radio, timer, wheel, ring, msg, n, now):  # type: ignore[no-untyped-def]
     """End what the node does for its current message; its frame on the air is cut."""
     m = node[n, HEAD]
@@ -757,13 +763,13 @@ def stop(g, node, radio, timer, wheel, ring, msg, n, now):  # type: ignore[no-un
     remove(wheel, timer, n)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def down(g, node, radio, timer, wheel, ring, msg, dst, par, out, n, now):  # type: ignore[no-untyped-def]
     """A node goes down; everything up to `now` has happened."""
     node[n, DOWN] = 1
     if node[n, DUTY] >= 0:
         i = node[n, DUTY]
-        heard = ring[i & (ring.shape[0] - 1), DST]
+        heard = ring[DST, i & (ring.shape[1] - 1)]
         air = cut(g, node, radio, ring, i, now)
         node[heard, DEBT_OCTETS] -= ACK_OCTETS
         node[heard, DEBT_AIR] -= ACK_AIR - air
@@ -813,7 +819,7 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, par, out, n, now):  # typ
     deafen(radio, n, now)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def up(node, radio, n, now, par):  # type: ignore[no-untyped-def]
     """A node comes up again."""
     node[n, DOWN] = 0

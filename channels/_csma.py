@@ -117,7 +117,7 @@ class ContendingNodes:
         buckets = 1 << max(10, (((1 << rules.max_be) * nb.UNIT) >> nb.BUCKET_BITS).bit_length() + 1)
         self._now = _State({
             "g": (nb.G_SIZE,), "node": (n, nb.NODE_SIZE), "radio": (5, n), "timer": (2, 2 * n), "wheel": (2 * buckets,),
-            "ring": (nb.RING_SIZE, 1 << (8 * n + 64).bit_length()), "msg": (0, nb.MSG_SIZE), "dst": (0, nb.DST_SIZE),
+            "ring": (nb.RING_SIZE, 64 if n < 20 else 256), "msg": (0, nb.MSG_SIZE), "dst": (0, nb.DST_SIZE),
         })  # fmt: skip
         state = self._now
         state.g[[nb.FREE_MSG, nb.FREE_BLOCK]] = -1
@@ -137,10 +137,8 @@ class ContendingNodes:
         ):  # fmt: skip
             self._par[place] = value
         self._par[nb.P_KEY] = np.array(key, np.uint64).view(np.int64)
-        self._fixed = (
-            self._par, np.array([rules.per, reach.noise_mw]), reach.power_mw, reach.hears, reach.senses, reach.delay_ns,
-            equal_interferers(), reach.clear(), framing.cycle,
-        )  # fmt: skip
+        real = np.array([rules.per, reach.noise_mw, *equal_interferers()])
+        self._fixed = (self._par, real, reach.table(), framing.cycle)
         self._out = np.zeros((64, nb.OUT_SIZE), np.int64)
         self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, nb.LOG_SIZE), np.int64)
         self._no_log = np.zeros((0, nb.LOG_SIZE), np.int64)

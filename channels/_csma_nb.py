@@ -18,7 +18,8 @@ FOREVER = 1 << 62
 UNIT, CCA, TURN, OCTET = 320_000, 128_000, 192_000, 32_000
 ACK_OCTETS, ACK_AIR, ACK_WAIT = 11, 352_000, 864_000
 LIFS, SIFS, SIFS_OCTETS = 640_000, 192_000, 24
-KEPT = 4_600_000  # longer than the longest frame and a clear channel assessment
+LONGEST = 4_600_000  # longer than any frame and a clear channel assessment
+MARGIN = 200_000  # longer than any propagation
 BUCKET_BITS = 14  # of nanoseconds: 16.4 us, less than any delay between two events
 
 # What happens next to a node, in the order in which events of one instant are handled.
@@ -67,7 +68,10 @@ LOG_SIZE = 8
 (P_NODES, P_STRICT, P_NS3, P_ALL, P_SLOTTED, P_RELIABLE, P_ACK, P_SLEEPS, P_MIN_BE, P_MAX_BE, P_MAX_NB, P_MAX_RETRY,
  P_KEY, P_LOSS, P_HIDDEN) = range(15)  # fmt: skip
 PAR_SIZE = 16
-F_PER, F_NOISE = range(2)
+F_PER, F_NOISE, F_TABLE = range(3)
+
+# link: of every sender (row) at every other node (column).
+L_POWER, L_HEARS, L_SENSES, L_DELAY, L_CLEAR = range(5)
 
 _MASK = np.uint64(0xFFFFFFFF)
 _DEBRUIJN = np.uint64(0x03F79D71B4CB0A89)
@@ -190,7 +194,7 @@ def wait_for(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-
 
 
 @_inner
-def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # type: ignore[no-untyped-def]
+def settle(g, node, radio, ring, limit, par, real, link, log):  # type: ignore[no-untyped-def]
     """Frames that start before `limit`: who begins to receive them."""
     mask, nodes = ring.shape[1] - 1, par[P_NODES]
     while True:
@@ -230,19 +234,19 @@ def settle(g, node, radio, ring, limit, par, fpar, power, hear, delay, log):  # 
                         radio[RX_NS, n] += end - start
             continue
         for n in range(nodes):
-            late = start + delay[src, n]
-            if radio[RX_FROM, n] <= late and radio[LOCK_END, n] <= late and hear[src, n]:
-                noise = fpar[F_NOISE]
+            late = start + np.int64(link[L_DELAY, src, n])
+            if radio[RX_FROM, n] <= late and radio[LOCK_END, n] <= late and link[L_HEARS, src, n]:
+                noise = real[F_NOISE]
                 for j in range(g[LOW], g[HIGH]):
                     q = j & mask
                     other = ring[SRC, q]
                     if j == i or other == n or not ring[MET, q] or ring[DEAD, q]:
                         continue
-                    if ring[END, q] + delay[other, n] > late:
-                        noise += power[other, n]
-                if power[src, n] > LOWEST_SINR * noise:
+                    if ring[END, q] + np.int64(link[L_DELAY, other, n]) > late:
+                        noise += link[L_POWER, other, n]
+                if link[L_POWER, src, n] > LOWEST_SINR * noise:
                     radio[LOCK_START, n] = late
-                    radio[LOCK_END, n] = end + delay[src, n]
+                    radio[LOCK_END, n] = end + np.int64(link[L_DELAY, src, n])
                     radio[LOCK_ID, n] = i
                     radio[RX_NS, n] += end - start
 
@@ -257,7 +261,7 @@ def log_right(sinr):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):  # type: ignore[no-untyped-def]
+def received(g, ring, radio, i, d, par, real, link):  # type: ignore[no-untyped-def]
     """Whether node `d` has the frame that ends now."""
     mask = ring.shape[1] - 1
     r = i & mask
@@ -266,20 +270,20 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
     start, end, src = ring[START, r], ring[END, r], ring[SRC, r]
     is_all, logp, is_alone = par[P_ALL], 0.0, True
     if not is_all:
-        start += delay[src, d]
-        end += delay[src, d]
+        start += np.int64(link[L_DELAY, src, d])
+        end += np.int64(link[L_DELAY, src, d])
     for j in range(g[LOW], g[HIGH]):
         q = j & mask
         other = ring[SRC, q]
-        late = 0 if is_all else delay[other, d]
+        late = 0 if is_all else np.int64(link[L_DELAY, other, d])
         if j != i and other != d and ring[START, q] + late < end and ring[END, q] + late > start:
-            if is_all or hear[other, d]:
+            if is_all or link[L_HEARS, other, d]:
                 if par[P_STRICT]:
                     return False
                 is_alone = False
     if is_alone:
-        logp = clear[src % clear.shape[0], d % clear.shape[0]] * ((end - start) // 4000)
-        if par[P_LOSS] == 0 or (logp == 0.0 and fpar[F_PER] == 0.0):
+        logp = 0.0 if is_all else link[L_CLEAR, src, d] * ((end - start) // 4000)
+        if par[P_LOSS] == 0 or (logp == 0.0 and real[F_PER] == 0.0):
             return True
     elif is_all:
         now = start
@@ -293,7 +297,7 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
                     else:
                         then = min(then, ring[END, q])
                         others += 1
-            logp += ((then - now + 3999) // 4000) * table[min(others, MANY - 1)]
+            logp += ((then - now + 3999) // 4000) * real[F_TABLE + min(others, MANY - 1)]
             now = then
     else:
         now = start
@@ -302,19 +306,19 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
             for j in range(g[LOW], g[HIGH]):
                 q = j & mask
                 other = ring[SRC, q]
-                begins, ends = ring[START, q] + delay[other, d], ring[END, q] + delay[other, d]
+                begins, ends = ring[START, q] + np.int64(link[L_DELAY, other, d]), ring[END, q] + np.int64(link[L_DELAY, other, d])
                 if j != i and other != d and ends > now and begins < end:
                     if begins > now:
                         then = min(then, begins)
                     else:
                         then = min(then, ends)
-                        noise += power[other, d]
-            right = clear[src, d] if noise == 0.0 else log_right(power[src, d] / (noise + fpar[F_NOISE]))
+                        noise += link[L_POWER, other, d]
+            right = link[L_CLEAR, src, d] if noise == 0.0 else log_right(link[L_POWER, src, d] / (noise + real[F_NOISE]))
             logp += ((then - now + 3999) // 4000) * right
             now = then
     p = math.exp(logp)
     if not ring[IS_ACK, r]:
-        p *= 1.0 - fpar[F_PER]
+        p *= 1.0 - real[F_PER]
     if p >= 1.0:
         return True
     low = ring[TXNO, r] << 32 | d << 1 | ring[IS_ACK, r]
@@ -323,7 +327,7 @@ def received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
 
 
 @_inner
-def is_busy(g, ring, n, now, par, sense, delay):  # type: ignore[no-untyped-def]
+def is_busy(g, ring, n, now, par, link):  # type: ignore[no-untyped-def]
     """Whether a clear channel assessment of node `n` that ends now finds the channel busy."""
     mask, begun = ring.shape[1] - 1, now - CCA
     j = g[HIGH] - 1
@@ -332,16 +336,16 @@ def is_busy(g, ring, n, now, par, sense, delay):  # type: ignore[no-untyped-def]
         r = j & mask
         j -= 1
         start, end, src = ring[START, r], ring[END, r], ring[SRC, r]
-        if start < begun - KEPT:
+        if start < begun - LONGEST:
             # Frames stand almost in order of their start: those before ended long ago.
             break
         if src == n or (ring[DEAD, r] and start == end):
             continue
         if not par[P_ALL]:
-            if not sense[src, n]:
+            if not link[L_SENSES, src, n]:
                 continue
-            start += delay[src, n]
-            end += delay[src, n]
+            start += np.int64(link[L_DELAY, src, n])
+            end += np.int64(link[L_DELAY, src, n])
         if start >= now:
             continue
         if par[P_NS3]:
@@ -366,7 +370,12 @@ def deafen(radio, n, now):  # type: ignore[no-untyped-def]
 def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, attempt, ref):  # type: ignore[no-untyped-def]
     """A frame to come; its number."""
     mask = ring.shape[1] - 1
-    while g[LOW] < g[HIGH] and ring[END, g[LOW] & mask] < now - KEPT:
+    # Nobody asks any more about a frame that ended before all those began that have not ended.
+    oldest = now - CCA
+    for j in range(g[LOW], g[HIGH]):
+        if ring[END, j & mask] > now - MARGIN:
+            oldest = min(oldest, ring[START, j & mask])
+    while g[LOW] < g[HIGH] and ring[END, g[LOW] & mask] < oldest - MARGIN:
         g[LOW] += 1
     i = g[HIGH]
     if i - g[LOW] > mask:
@@ -506,7 +515,7 @@ def got(g, node, msg, dst, m, row, now, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, _nrt=False)
-def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, sense, delay, table, clear, cycle, out, log, to, budget,
+def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, out, log, to, budget,
         stops):  # type: ignore[no-untyped-def]  # fmt: skip
     """Handle events up to and at `to`.
 
@@ -551,7 +560,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
         now = at
         remove(wheel, timer, entity)
         if g[SEEN] < g[HIGH]:
-            settle(g, node, radio, ring, now, par, fpar, power, hear, delay, log)
+            settle(g, node, radio, ring, now, par, real, link, log)
 
         if entity >= nodes:  # an acknowledgement ends
             d = entity - nodes
@@ -561,10 +570,10 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             node[d, TX_FRAMES] += 1
             for b in range(nodes):
                 if radio[LOCK_ID, b] == i and node[b, KIND] == TIMEOUT and timer[0, b] < FOREVER:
-                    if received(g, ring, radio, i, b, par, fpar, power, hear, delay, table, clear):
+                    if received(g, ring, radio, i, b, par, real, link):
                         remove(wheel, timer, b)
                         node[b, KIND] = ACKED if node[b, CURRENT] == ring[REF, i & mask] else FOREIGN
-                        push(wheel, timer, b, now if par[P_ALL] else now + delay[d, b])
+                        push(wheel, timer, b, now if par[P_ALL] else now + np.int64(link[L_DELAY, d, b]))
             if node[d, AWAKE]:
                 radio[RX_FROM, d] = now + TURN
             rest(node, radio, d, now, par)
@@ -578,7 +587,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
         fate = 0
         if kind == CCA_END or kind == CCA2_END:
             node[n, N_CCA if kind == CCA_END else N_CCA2] += 1
-            if node[n, DUTY_UNTIL] > now - CCA or is_busy(g, ring, n, now, par, sense, delay):
+            if node[n, DUTY_UNTIL] > now - CCA or is_busy(g, ring, n, now, par, link):
                 node[n, N_BUSY if kind == CCA_END else N_BUSY2] += 1
                 node[n, NB] += 1
                 node[n, BE] = min(node[n, BE] + 1, par[P_MAX_BE])
@@ -624,15 +633,15 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             if msg[m, M_DSTS] > 1 and msg[m, M_REPAIR] < 0:
                 for row in range(msg[m, M_DST], msg[m, M_DST] + msg[m, M_DSTS]):
                     d = dst[row, D_NODE]
-                    if received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear):
-                        got(g, node, msg, dst, m, row, now if par[P_ALL] else now + delay[n, d], out)
+                    if received(g, ring, radio, i, d, par, real, link):
+                        got(g, node, msg, dst, m, row, now if par[P_ALL] else now + np.int64(link[L_DELAY, n, d]), out)
                 fate = 1
             else:
                 if msg[m, M_REPAIR] >= 0:
                     row = msg[m, M_REPAIR]
                 d = dst[row, D_NODE]
-                is_there = received(g, ring, radio, i, d, par, fpar, power, hear, delay, table, clear)
-                there = now if par[P_ALL] else now + delay[n, d]
+                is_there = received(g, ring, radio, i, d, par, real, link)
+                there = now if par[P_ALL] else now + np.int64(link[L_DELAY, n, d])
                 if not par[P_ACK]:
                     if is_there:
                         got(g, node, msg, dst, m, row, there, out)
@@ -694,7 +703,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, fpar, power, hear, se
             continue
         go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base)
     if g[SEEN] < g[HIGH]:
-        settle(g, node, radio, ring, now + 1, par, fpar, power, hear, delay, log)
+        settle(g, node, radio, ring, now + 1, par, real, link, log)
     g[NOW] = now
     g[EVENTS] += events
     return now

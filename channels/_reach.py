@@ -50,6 +50,10 @@ class Reach:
         """Whether some node does not sense another."""
         return not self.is_everyone and not bool((self.senses | np.eye(len(self.senses), dtype=np.bool_)).all())
 
+    def table(self) -> npt.NDArray[np.float64]:
+        """Power, who hears, who senses, nanoseconds, `clear`: what the kernel wants to know of every link."""
+        return np.array([self.power_mw, self.hears, self.senses, self.delay_ns, self.clear()], np.float64)
+
     def clear(self) -> npt.NDArray[np.float64]:
         """Logarithm of the probability that a bit is right without any other frame on the air."""
         if not self.is_noisy:

@@ -205,8 +205,7 @@ class ContendingNodes:
 
     def advance(self, to_ns: int) -> Sequence[Delivery]:
         """See `netsim.interfaces.Medium`."""
-        ahead, nb = self._ahead, self._nb
-        if ahead is None or to_ns >= ahead.g[nb.NOW] or self._frames is not None:
+        if self._ahead is None or to_ns >= self._look_ahead() or self._frames is not None:
             self._go_to(to_ns)
         self._clock_ns = max(self._clock_ns, to_ns)
         if not self._ended:
@@ -223,7 +222,7 @@ class ContendingNodes:
             self._spare = None
             nb.run(*self._ahead.tables, *self._fixed, self._out, self._no_log, _NEVER, self._budget, True)
         g = self._ahead.g
-        return int(g[nb.LAST] if g[nb.OUTS] else g[nb.NOW] + 1)
+        return int(g[nb.FIRST] if g[nb.OUTS] else g[nb.NOW] + 1)
 
     def _go_to(self, to_ns: int) -> None:
         """Let everything up to and at `to_ns` happen."""

@@ -26,7 +26,7 @@ BUCKET_BITS = 14  # of nanoseconds: 16.4 us, less than any delay between two eve
 TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)
 
 # g: scalars.
-(NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, LAST, FREE_MSG, FREE_BLOCK) = range(11)
+(NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK) = range(11)
 G_SIZE = 16
 
 # node: a row each; what a clear channel assessment touches first.
@@ -393,7 +393,7 @@ def emit(g, node, msg, dst, m, row, now, is_ok, out):  # type: ignore[no-untyped
     """End a message at one destination; it tells what its sender used since it last told."""
     n, o = msg[m, M_SRC], g[OUTS]
     g[OUTS] = o + 1
-    g[LAST] = now
+    g[FIRST] = now if o == 0 else min(g[FIRST], now)
     g[PENDING] -= 1
     dst[row, D_STATE] |= DONE
     msg[m, M_LEFT] -= 1
@@ -524,7 +524,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, ou
     budget
         Stop at the end of the instant in which that many events were handled.
     stops
-        Stop at the end of the instant of the first delivery.
+        Stop at the end of the instant of the first delivery, `g[FIRST]`.
 
     Returns
     -------
@@ -554,7 +554,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, ou
         if at > to:
             now = to
             break
-        if at > now and (events >= budget or (stops and g[OUTS] > 0) or (log.shape[0] > 0 and g[LOGS] + 2 * nodes > log.shape[0])):
+        if at > now and (events >= budget or (stops and g[OUTS] > 0 and at > g[FIRST]) or (log.shape[0] > 0 and g[LOGS] + 2 * nodes > log.shape[0])):
             break
         events += 1
         now = at

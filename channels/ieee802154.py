@@ -81,6 +81,10 @@ class Ieee802154:
         {},
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},
         {"payload_bytes": 7, "radio": {"name": "at86rf233"}},
+        {"mac": "csma_ca"},
+        {"mac": "csma_ca", "reliable": False, "collisions": "capture", "radio_policy": "sleep_when_idle"},
+        {"mac": "csma_ca", "framing": "sixlowpan", "range_m": 4.0, "collisions": "capture", "cca": "any_overlap"},
+        {"mac": "slotted", "path_loss": "log_distance", "per": 0.05, "acknowledge": False, "reliable": False},
     )
 
     mac: Literal["single", "csma_ca", "slotted", "tsch"] = "single"
@@ -105,6 +109,11 @@ class Ieee802154:
     max_be: Annotated[int, Range(ge=3, le=8)] = 5
     max_backoffs: Annotated[int, Range(ge=0, le=5)] = 4
     max_retries: Annotated[int, Range(ge=0, le=7)] = 3
+
+    @property
+    def contends(self) -> bool:
+        """Whether frames meet others on the air, and may be sent in vain or once too often."""
+        return self.mac in ("csma_ca", "slotted")
 
     @property
     def reliable_delivery(self) -> bool:

@@ -13,10 +13,12 @@ from channels._lrwpan import MAX_PAYLOAD
 from channels._reach import Reach, by_path_loss, everyone, within
 from channels._single import SingleCell
 from channels._sixlowpan import RawFraming, SixLowpan
+from channels._tsch import SHORTEST_SLOT_NS, SlottedCell
 from channels.energy.cc2420 import Cc2420
-from netsim.fields import NonNegativeFloat, PositiveFloat, Range, Ref
+from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
+from netsim.units import NS_PER_S, seconds_to_ns
 
 
 @component("channel")
@@ -85,6 +87,8 @@ class Ieee802154:
         {"mac": "csma_ca", "reliable": False, "collisions": "capture", "radio_policy": "sleep_when_idle"},
         {"mac": "csma_ca", "framing": "sixlowpan", "range_m": 4.0, "collisions": "capture", "cca": "any_overlap"},
         {"mac": "slotted", "path_loss": "log_distance", "per": 0.05, "acknowledge": False, "reliable": False},
+        {"mac": "tsch", "server_cells": 1},
+        {"mac": "tsch", "server_cells": 2, "radio_policy": "sleep_when_idle", "per": 0.1, "framing": "sixlowpan"},
     )
 
     mac: Literal["single", "csma_ca", "slotted", "tsch"] = "single"
@@ -109,6 +113,9 @@ class Ieee802154:
     max_be: Annotated[int, Range(ge=3, le=8)] = 5
     max_backoffs: Annotated[int, Range(ge=0, le=5)] = 4
     max_retries: Annotated[int, Range(ge=0, le=7)] = 3
+    slot_s: Annotated[float, Range(ge=SHORTEST_SLOT_NS / NS_PER_S)] = 0.01
+    server_cells: NonNegativeInt = 0
+    slot_retries: NonNegativeInt = 7
 
     @property
     def contends(self) -> bool:
@@ -130,6 +137,11 @@ class Ieee802154:
             return SingleCell(nodes, self.payload_bytes, self.radio, sleeps, key, frames)
         framing = RawFraming(self.payload_bytes) if self.framing == "raw" else SixLowpan()
         reach = self._reach(nodes)
+        if self.mac == "tsch":
+            return SlottedCell(
+                nodes, self.server_cells, seconds_to_ns(self.slot_s), framing, reach, self.radio, key, self.per,
+                self.reliable, self.slot_retries, sleeps, frames,
+            )  # fmt: skip
         rules = Rules(
             self.mac == "slotted", self.collisions == "strict", self.cca == "ns3", self.reliable, self.acknowledge,
             sleeps, self.per, self.min_be, self.max_be, self.max_backoffs, self.max_retries,

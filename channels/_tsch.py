@@ -73,6 +73,8 @@ class Parcel:
     arrived: dict[NodeId, int] = field(default_factory=dict)
     told: set[NodeId] = field(default_factory=set)
     counted: int = 0
+    reported: int = 0
+    shown: set[tuple[int, int]] = field(default_factory=set)
 
 
 class SlottedCell:
@@ -177,7 +179,7 @@ class SlottedCell:
         """See `netsim.interfaces.Medium`; exact."""
         times = [d.at_ns for d in self._ended]
         for queue in self._queues.values():
-            for parcel in queue[:1]:
+            for parcel in [p for p in queue if len(p.told) < len(p.dst)][:1]:
                 times += [at for node, at in parcel.arrived.items() if node not in parcel.told]
                 if len(parcel.told | parcel.arrived.keys()) < len(parcel.dst):
                     times.append(self._end_ns(parcel))
@@ -318,9 +320,8 @@ class SlottedCell:
     def _tell(self, parcel: Parcel, node: NodeId, at_ns: int, is_ok: bool) -> None:
         """End one destination; the first one tells all that was sent by then, a later one what came since."""
         done = [s for s in parcel.shots if self._frame_end(parcel, s) <= at_ns]
-        seen = getattr(parcel, "_seen", 0)
-        fresh = done[seen:]
-        parcel._seen = len(done)  # type: ignore[attr-defined]
+        fresh = done[parcel.reported :]
+        parcel.reported = len(done)
         acks = sum(1 for s in fresh if s.target is not None and s.got)
         octets = sum(parcel.octets[s.frame] for s in fresh)
         packets = len({s.frame for s in done}) if not parcel.told else 0
@@ -384,7 +385,7 @@ class SlottedCell:
         self, parcel: Parcel, to_ns: int
     ) -> Iterator[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]:
         """Frames that begin by `to_ns` and were not shown before."""
-        shown = getattr(parcel, "_shown", set())
+        shown = parcel.shown
         for shot in parcel.shots:
             start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
             if start_ns <= to_ns and (shot.number, 0) not in shown:
@@ -396,7 +397,6 @@ class SlottedCell:
             if shot.target is not None and shot.got and ack_ns <= to_ns and (shot.number, 1) not in shown:
                 shown.add((shot.number, 1))
                 yield ack_ns, shot.target, parcel.src, parcel.transfer, 0, 0, shot.attempt, "ack"
-        parcel._shown = shown  # type: ignore[attr-defined]
 
     # --- nodes that go down ----------------------------------------------------------------------------------------
 
@@ -472,11 +472,8 @@ class SlottedCell:
                 guard_ns = TX_ACK_DELAY_NS - SHR_NS - RX_ACK_DELAY_NS
                 per_frame = power["rx"] * ACK_NS + power["listen"] * guard_ns
                 return (power["tx"] * octets * OCTET_NS + per_frame * frames) / NS_PER_S
-            last = octets - self._framing.totals(size)[1]
-            flat = size.ravel()
-            last = np.array([self._framing.plan(int(n)).last for n in np.unique(flat)])[
-                np.unique(flat, return_inverse=True)[1]
-            ].reshape(size.shape)
+            different, places = np.unique(size, return_inverse=True)
+            last = np.array([self._framing.plan(int(n)).last for n in different])[places].reshape(size.shape)
             return ((frames - 0.5) * frame_ns + FRAME_NS + last * OCTET_NS) / NS_PER_S
 
         return FunctionCost(cost, quantity)

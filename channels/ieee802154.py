@@ -88,7 +88,7 @@ class Ieee802154:
         {"mac": "csma_ca", "framing": "sixlowpan", "range_m": 4.0, "collisions": "capture", "cca": "any_overlap"},
         {"mac": "slotted", "path_loss": "log_distance", "per": 0.05, "acknowledge": False, "reliable": False},
         {"mac": "tsch", "server_cells": 1},
-        {"mac": "tsch", "server_cells": 2, "radio_policy": "sleep_when_idle", "per": 0.1, "framing": "sixlowpan"},
+        {"mac": "tsch", "server_cells": 2, "radio_policy": "sleep_when_idle", "framing": "sixlowpan", "slot_s": 0.015},
     )
 
     mac: Literal["single", "csma_ca", "slotted", "tsch"] = "single"
@@ -120,7 +120,7 @@ class Ieee802154:
     @property
     def contends(self) -> bool:
         """Whether frames meet others on the air, and may be sent in vain or once too often."""
-        return self.mac in ("csma_ca", "slotted")
+        return self.mac in ("csma_ca", "slotted") or self.per > 0 or self.path_loss != "none"
 
     @property
     def reliable_delivery(self) -> bool:

@@ -306,14 +306,19 @@ def received(g, ring, radio, i, d, par, real, link):  # type: ignore[no-untyped-
             for j in range(g[LOW], g[HIGH]):
                 q = j & mask
                 other = ring[SRC, q]
-                begins, ends = ring[START, q] + np.int64(link[L_DELAY, other, d]), ring[END, q] + np.int64(link[L_DELAY, other, d])
+                begins, ends = (
+                    ring[START, q] + np.int64(link[L_DELAY, other, d]),
+                    ring[END, q] + np.int64(link[L_DELAY, other, d]),
+                )
                 if j != i and other != d and ends > now and begins < end:
                     if begins > now:
                         then = min(then, begins)
                     else:
                         then = min(then, ends)
                         noise += link[L_POWER, other, d]
-            right = link[L_CLEAR, src, d] if noise == 0.0 else log_right(link[L_POWER, src, d] / (noise + real[F_NOISE]))
+            right = (
+                link[L_CLEAR, src, d] if noise == 0.0 else log_right(link[L_POWER, src, d] / (noise + real[F_NOISE]))
+            )
             logp += ((then - now + 3999) // 4000) * right
             now = then
     p = math.exp(logp)
@@ -554,7 +559,11 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, ou
         if at > to:
             now = to
             break
-        if at > now and (events >= budget or (stops and g[OUTS] > 0 and at > g[FIRST]) or (log.shape[0] > 0 and g[LOGS] + 2 * nodes > log.shape[0])):
+        if at > now and (
+            events >= budget
+            or (stops and g[OUTS] > 0 and at > g[FIRST])
+            or (log.shape[0] > 0 and g[LOGS] + 2 * nodes > log.shape[0])
+        ):
             break
         events += 1
         now = at

@@ -381,9 +381,7 @@ class SlottedCell:
         if shot.target is not None and shot.got and self._frame_end(parcel, shot) + self._tail(shot) <= at_ns:
             sent[:, self._row[shot.target]] += (ACK_OCTETS, 1)
 
-    def _show(
-        self, parcel: Parcel, to_ns: int
-    ) -> Iterator[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]:
+    def _show(self, parcel: Parcel, to_ns: int) -> Iterator[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]:
         """Frames that begin by `to_ns` and were not shown before."""
         shown = parcel.shown
         for shot in parcel.shots:

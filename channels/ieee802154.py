@@ -15,6 +15,7 @@ from channels._single import SingleCell
 from channels._sixlowpan import RawFraming, SixLowpan
 from channels._tsch import SHORTEST_SLOT_NS, SlottedCell
 from channels.energy.cc2420 import Cc2420
+from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
@@ -117,6 +118,28 @@ class Ieee802154:
     server_cells: NonNegativeInt = 0
     slot_retries: NonNegativeInt = 7
 
+    def __post_init__(self) -> None:
+        faults = []
+        if self.min_be > self.max_be:
+            faults.append(Fault(("min_be",), f"at most max_be, {self.max_be}", str(self.min_be)))
+        if self.mac in ("csma_ca", "slotted") and self.reliable and not self.acknowledge:
+            faults.append(Fault(("acknowledge",), "true where reliable is true", "False"))
+        if self.range_m is not None and self.path_loss != "none":
+            faults.append(
+                Fault(("range_m",), "nothing with path_loss, which says itself who hears whom", str(self.range_m))
+            )
+        if self.mac == "single":
+            plain = {"framing": "raw", "per": 0.0, "range_m": None, "path_loss": "none"}
+            faults += [
+                Fault(
+                    (key,), "only with contention or slots; mac single has no loss and no framing of its own", repr(got)
+                )
+                for key, default in plain.items()
+                if (got := getattr(self, key)) != default
+            ]
+        if faults:
+            raise ConfigError(faults)
+
     @property
     def contends(self) -> bool:
         """Whether frames meet others on the air, and may be sent in vain or once too often."""
@@ -125,9 +148,7 @@ class Ieee802154:
     @property
     def reliable_delivery(self) -> bool:
         """Whether no transfer can end with ok False."""
-        return self.mac == "single" or (
-            self.reliable and self.range_m is None and self.path_loss == "none"
-        )
+        return self.mac == "single" or (self.reliable and self.range_m is None and self.path_loss == "none")
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0, keyed by one 64-bit draw from `rng`."""

@@ -84,7 +84,14 @@ class Twin:
     """The medium; parameters as of `channels._csma.ContendingNodes`."""
 
     def __init__(
-        self, nodes: Sequence[Node], framing: Framing, rules: Rules, reach: Reach, radio: Any, key: int, frames: Any = None
+        self,
+        nodes: Sequence[Node],
+        framing: Framing,
+        rules: Rules,
+        reach: Reach,
+        radio: Any,
+        key: int,
+        frames: Any = None,
     ) -> None:
         self.env = simpy.Environment()
         self.rules, self.reach, self.framing, self.key = rules, reach, framing, key

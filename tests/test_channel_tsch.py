@@ -28,7 +28,9 @@ def drain(medium: Medium) -> list[Delivery]:
     return out
 
 
-@pytest.mark.parametrize(("nodes", "frames", "slot_us"), [(1, 1, 10_000), (5, 3, 10_000), (50, 10, 10_000), (7, 4, 15_000)])
+@pytest.mark.parametrize(
+    ("nodes", "frames", "slot_us"), [(1, 1, 10_000), (5, 3, 10_000), (50, 10, 10_000), (7, 4, 15_000)]
+)
 def test_makespan(nodes: int, frames: int, slot_us: int) -> None:
     """Node i has finished frame k at ((k - 1) N + i) s + TxOffset + 32 (MPDU + 1); all slots end at N k s."""
     medium = opened(nodes, slot_s=slot_us * 1e-6)

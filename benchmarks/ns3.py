@@ -1,9 +1,9 @@
 """IEEE 802.15.4 against ns-3: bursts and Poisson traffic of N nodes to one sink, without any learning.
 
-``python -m benchmarks.ns3 [--kind burst] [--runs FACTOR]`` prints for every row of ``ns3_lrwpan.csv`` and every column of
-it ours, theirs, the difference in per cent and in standard errors. Columns without a standard error of ns-3's pass within 2
-per cent; beyond that the spread of our own runs stands for both (marked with an asterisk), for the means of few runs differ
-by more.
+``python -m benchmarks.ns3 [--only "burst strict"] [--runs FACTOR]`` prints for every row of ``ns3_lrwpan.csv`` and
+every column of it ours, theirs, and the difference in per cent and in standard errors. Columns without a standard
+error of ns-3's pass within 2 per cent; beyond that the spread of our own runs stands for both (marked with an
+asterisk), for the means of few runs differ by more.
 
 The rows are those of ns-3 3.44, module lr-wpan: the sink in the middle of a ring of N senders with radius 10 m, default
 path loss (log-distance, exponent 3, 46.68 dB at 1 m), 0 dBm, payloads of 100 bytes with short addresses, all else the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,7 @@ def contention_cost(
         end_ns = full_ns + (_up(full_ns + TURNAROUND_NS) - full_ns + ack_ns if acknowledge else 0)
         tail_ns = _up(end_ns + spacing_ns) - full_ns - spacing_ns
 
-    def cost(message_bit: npt.NDArray[np.float64]) -> npt.ArrayLike:
+    def cost(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
         frames, octets = framing.totals(size)
         acks = frames if acknowledge else 0 * frames
@@ -76,7 +77,7 @@ def contention_cost(
         end_ns = time_ns + (TURNAROUND_NS + ACK_NS if acknowledge else 0)
         listen_ns = end_ns - air_ns - acks * ACK_NS
         spent = power_w["tx"] * air_ns + power_w["rx"] * acks * ACK_NS + power_w["listen"] * listen_ns
-        return (spent - idle_w * end_ns) / NS_PER_S
+        return np.asarray((spent - idle_w * end_ns) / NS_PER_S)
 
     return FunctionCost(cost, quantity)
 

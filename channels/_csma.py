@@ -136,7 +136,7 @@ class ContendingNodes:
             (nb.P_LOSS, rules.per > 0 or reach.is_noisy), (nb.P_HIDDEN, reach.has_hidden),
         ):  # fmt: skip
             self._par[place] = value
-        self._par[nb.P_KEY] = np.array(key, np.uint64).view(np.int64)
+        self._par[nb.P_KEY] = int(np.array(key, np.uint64).view(np.int64))
         real = np.array([rules.per, reach.noise_mw, *equal_interferers()])
         self._fixed = (self._par, real, reach.table(), framing.cycle)
         self._out = np.zeros((64, nb.OUT_SIZE), np.int64)
@@ -189,8 +189,8 @@ class ContendingNodes:
         for place, node in enumerate(targets, first):
             heard = self._reach.is_everyone or self._reach.hears[row[src], row[node]]
             state.dst[place, : nb.D_LINK] = (row[node], 0, heard)
-        g, node, radio, timer, wheel, _, msg, table = state.tables
-        nb.submit(g, node, radio, timer, wheel, msg, table, self._par, m, now_ns)
+        *tables, _, messages, destinations = state.tables
+        nb.submit(*tables, messages, destinations, self._par, m, now_ns)
         self._most += len(targets)
         while self._out.shape[0] < self._most:
             self._out = np.concatenate([self._out, np.zeros_like(self._out)])

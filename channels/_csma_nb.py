@@ -5,12 +5,15 @@ stand in a ring in order of their start; both data and acknowledgements are ente
 (is the channel busy, did the frame survive) is asked about intervals and not about the order of events.
 """
 
+# mypy: disable-error-code="no-untyped-def, assignment"
+
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numba
 import numpy as np
-from numba import njit
 
 from channels._reception import LOWEST_SINR, MANY, SLOPES, WEIGHTS
 
@@ -78,8 +81,10 @@ _DEBRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _PLACES = np.zeros(64, np.int64)
 for _i in range(64):
     _PLACES[((1 << _i) * 0x03F79D71B4CB0A89 & (1 << 64) - 1) >> 58] = _i
-# For what only others of this file call.
-_inner = njit(cache=True, no_cpython_wrapper=True, _nrt=False)
+# Nothing is allocated here: numba's run time would count references to all tables at every call, half of the time.
+_njit: Any = numba.njit
+_outer = _njit(cache=True, _nrt=False)
+_inner = _njit(cache=True, _nrt=False, no_cpython_wrapper=True)
 
 _LOSS_KEY = np.uint64(0x9E3779B97F4A7C15)
 _PAUSE_KEY = np.uint64(0xD1B54A32D192ED03)
@@ -88,13 +93,13 @@ _HOP = 10_000_000  # less than the wheel spans
 
 
 @_inner
-def lowest_bit(x):  # type: ignore[no-untyped-def]
+def lowest_bit(x):
     """Index of the lowest bit that is set."""
     return _PLACES[((x & (~x + np.uint64(1))) * _DEBRUIJN) >> np.uint64(58)]
 
 
 @_inner
-def words(key, high, low):  # type: ignore[no-untyped-def]
+def words(key, high, low):
     """`netsim.rng.philox` for one counter."""
     c0, c1 = low & _MASK, low >> np.uint64(32)
     c2, c3 = high & _MASK, high >> np.uint64(32)
@@ -108,7 +113,7 @@ def words(key, high, low):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def push(wheel, timer, entity, at):  # type: ignore[no-untyped-def]
+def push(wheel, timer, entity, at):
     """Let something happen to an entity."""
     size = wheel.size // 2
     bucket = (at >> BUCKET_BITS) & (size - 1)
@@ -118,7 +123,7 @@ def push(wheel, timer, entity, at):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def remove(wheel, timer, entity):  # type: ignore[no-untyped-def]
+def remove(wheel, timer, entity):
     """Let it not happen."""
     size = wheel.size // 2
     bucket = (timer[0, entity] >> BUCKET_BITS) & (size - 1)
@@ -135,7 +140,7 @@ def remove(wheel, timer, entity):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def next_bucket(wheel, now):  # type: ignore[no-untyped-def]
+def next_bucket(wheel, now):
     """The first bucket from that of `now` on where something happens; -1 where nothing does."""
     size = wheel.size // 2
     first = (now >> BUCKET_BITS) & (size - 1)
@@ -153,7 +158,7 @@ def next_bucket(wheel, now):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def frame_octets(msg, m, cycle):  # type: ignore[no-untyped-def]
+def frame_octets(msg, m, cycle):
     """On the air, of the message's current frame."""
     f, whole = msg[m, M_FRAGMENT], msg[m, M_WHOLE]
     if f < whole:
@@ -164,7 +169,7 @@ def frame_octets(msg, m, cycle):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def backoff(node, msg, n, par):  # type: ignore[no-untyped-def]
+def backoff(node, msg, n, par):
     """The node's next draw: word c mod 4 of Philox under (key, transfer, c div 4), c counting its message's draws."""
     m = node[n, HEAD]
     c = msg[m, M_DRAWS]
@@ -178,14 +183,14 @@ def backoff(node, msg, n, par):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def begin(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-def]
+def begin(node, msg, wheel, timer, n, base, par):
     """Channel access for the node's current frame, from `base` on."""
     node[n, NB], node[n, BE] = 0, par[P_MIN_BE]
     wait_for(node, msg, wheel, timer, n, base, par)
 
 
 @_inner
-def wait_for(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-def]
+def wait_for(node, msg, wheel, timer, n, base, par):
     """A backoff from `base` on, then a clear channel assessment."""
     if par[P_SLOTTED]:
         base = (base + UNIT - 1) // UNIT * UNIT
@@ -194,7 +199,7 @@ def wait_for(node, msg, wheel, timer, n, base, par):  # type: ignore[no-untyped-
 
 
 @_inner
-def settle(g, node, radio, ring, limit, par, real, link, log):  # type: ignore[no-untyped-def]
+def settle(g, node, radio, ring, limit, par, real, link, log):
     """Frames that start before `limit`: who begins to receive them."""
     mask, nodes = ring.shape[1] - 1, par[P_NODES]
     while True:
@@ -252,7 +257,7 @@ def settle(g, node, radio, ring, limit, par, real, link, log):  # type: ignore[n
 
 
 @_inner
-def log_right(sinr):  # type: ignore[no-untyped-def]
+def log_right(sinr):
     """`channels._reception.log_success`."""
     total = 0.0
     for k in range(WEIGHTS.size):
@@ -261,7 +266,7 @@ def log_right(sinr):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def received(g, ring, radio, i, d, par, real, link):  # type: ignore[no-untyped-def]
+def received(g, ring, radio, i, d, par, real, link):
     """Whether node `d` has the frame that ends now."""
     mask = ring.shape[1] - 1
     r = i & mask
@@ -276,11 +281,12 @@ def received(g, ring, radio, i, d, par, real, link):  # type: ignore[no-untyped-
         q = j & mask
         other = ring[SRC, q]
         late = 0 if is_all else np.int64(link[L_DELAY, other, d])
-        if j != i and other != d and ring[START, q] + late < end and ring[END, q] + late > start:
-            if is_all or link[L_HEARS, other, d]:
-                if par[P_STRICT]:
-                    return False
-                is_alone = False
+        if j == i or other == d or ring[START, q] + late >= end or ring[END, q] + late <= start:
+            continue
+        if is_all or link[L_HEARS, other, d]:
+            if par[P_STRICT]:
+                return False
+            is_alone = False
     if is_alone:
         logp = 0.0 if is_all else link[L_CLEAR, src, d] * ((end - start) // 4000)
         if par[P_LOSS] == 0 or (logp == 0.0 and real[F_PER] == 0.0):
@@ -332,7 +338,7 @@ def received(g, ring, radio, i, d, par, real, link):  # type: ignore[no-untyped-
 
 
 @_inner
-def is_busy(g, ring, n, now, par, link):  # type: ignore[no-untyped-def]
+def is_busy(g, ring, n, now, par, link):
     """Whether a clear channel assessment of node `n` that ends now finds the channel busy."""
     mask, begun = ring.shape[1] - 1, now - CCA
     j = g[HIGH] - 1
@@ -362,7 +368,7 @@ def is_busy(g, ring, n, now, par, link):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def deafen(radio, n, now):  # type: ignore[no-untyped-def]
+def deafen(radio, n, now):
     """The node's radio stops receiving."""
     if radio[LOCK_END, n] > now:
         radio[RX_NS, n] -= radio[LOCK_END, n] - max(now, radio[LOCK_START, n])
@@ -372,7 +378,7 @@ def deafen(radio, n, now):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, attempt, ref):  # type: ignore[no-untyped-def]
+def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, attempt, ref):
     """A frame to come; its number."""
     mask = ring.shape[1] - 1
     # Nobody asks any more about a frame that ended before all those began that have not ended.
@@ -394,7 +400,7 @@ def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, 
 
 
 @_inner
-def emit(g, node, msg, dst, m, row, now, is_ok, out):  # type: ignore[no-untyped-def]
+def emit(g, node, msg, dst, m, row, now, is_ok, out):
     """End a message at one destination; it tells what its sender used since it last told."""
     n, o = msg[m, M_SRC], g[OUTS]
     g[OUTS] = o + 1
@@ -418,7 +424,7 @@ def emit(g, node, msg, dst, m, row, now, is_ok, out):  # type: ignore[no-untyped
 
 
 @_inner
-def rest(node, radio, n, now, par):  # type: ignore[no-untyped-def]
+def rest(node, radio, n, now, par):
     """Let a radio sleep that takes part in nothing any more."""
     if par[P_SLEEPS] and node[n, AWAKE] and node[n, PARTS] == 0 and node[n, DUTY] < 0:
         node[n, AWAKE] = 0
@@ -427,7 +433,7 @@ def rest(node, radio, n, now, par):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def free(g, msg, dst, m):  # type: ignore[no-untyped-def]
+def free(g, msg, dst, m):
     """Put a message's rows back."""
     if msg[m, M_DSTS] > 1:
         dst[msg[m, M_DST], D_LINK] = g[FREE_BLOCK]
@@ -437,7 +443,7 @@ def free(g, msg, dst, m):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def finish(g, node, radio, msg, dst, n, now, base, par, out):  # type: ignore[no-untyped-def]
+def finish(g, node, radio, msg, dst, n, now, base, par, out):
     """The node's message is through; whether there is another."""
     m = node[n, HEAD]
     for row in range(msg[m, M_DST], msg[m, M_DST] + msg[m, M_DSTS]):
@@ -463,20 +469,20 @@ def finish(g, node, radio, msg, dst, n, now, base, par, out):  # type: ignore[no
 
 
 @_inner
-def is_wanted(msg, dst, m):  # type: ignore[no-untyped-def]
+def is_wanted(msg, dst, m):
     """Whether anybody whom the current frame is for can be reached."""
     first, last = msg[m, M_DST], msg[m, M_DST] + msg[m, M_DSTS]
     if msg[m, M_REPAIR] >= 0:
         first = msg[m, M_REPAIR]
         last = first + 1
+    wanted = 0
     for row in range(first, last):
-        if dst[row, D_REACHED]:
-            return True
-    return False
+        wanted += dst[row, D_REACHED]
+    return wanted > 0
 
 
 @_inner
-def go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base):  # type: ignore[no-untyped-def]
+def go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base):
     """Through with the current frame to whom it was for: whoever else needs it, the next frame, the next message."""
     m = node[n, HEAD]
     first, last = msg[m, M_DST], msg[m, M_DST] + msg[m, M_DSTS]
@@ -507,7 +513,7 @@ def go_on(g, node, radio, timer, wheel, msg, dst, par, out, n, now, base):  # ty
 
 
 @_inner
-def got(g, node, msg, dst, m, row, now, out):  # type: ignore[no-untyped-def]
+def got(g, node, msg, dst, m, row, now, out):
     """A destination has the current frame: again, or for the first time, and then perhaps the whole message."""
     n = msg[m, M_SRC]
     if dst[row, D_STATE] & GOT:
@@ -519,9 +525,8 @@ def got(g, node, msg, dst, m, row, now, out):  # type: ignore[no-untyped-def]
         emit(g, node, msg, dst, m, row, now, 1, out)
 
 
-@njit(cache=True, _nrt=False)
-def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, out, log, to, budget,
-        stops):  # type: ignore[no-untyped-def]  # fmt: skip
+@_outer
+def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, out, log, to, budget, stops):
     """Handle events up to and at `to`.
 
     Parameters
@@ -535,7 +540,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, ou
     -------
     Up to and at which instant everything has happened.
     """
-    nodes, size, mask = par[P_NODES], wheel.size // 2, ring.shape[1] - 1
+    nodes, mask = par[P_NODES], ring.shape[1] - 1
     now, events = g[NOW], 0
     while True:
         bucket = next_bucket(wheel, now)
@@ -578,11 +583,12 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, ou
             node[d, TX_BYTES] += ACK_OCTETS
             node[d, TX_FRAMES] += 1
             for b in range(nodes):
-                if radio[LOCK_ID, b] == i and node[b, KIND] == TIMEOUT and timer[0, b] < FOREVER:
-                    if received(g, ring, radio, i, b, par, real, link):
-                        remove(wheel, timer, b)
-                        node[b, KIND] = ACKED if node[b, CURRENT] == ring[REF, i & mask] else FOREIGN
-                        push(wheel, timer, b, now if par[P_ALL] else now + np.int64(link[L_DELAY, d, b]))
+                if radio[LOCK_ID, b] != i or node[b, KIND] != TIMEOUT or timer[0, b] == FOREVER:
+                    continue
+                if received(g, ring, radio, i, b, par, real, link):
+                    remove(wheel, timer, b)
+                    node[b, KIND] = ACKED if node[b, CURRENT] == ring[REF, i & mask] else FOREIGN
+                    push(wheel, timer, b, now if par[P_ALL] else now + np.int64(link[L_DELAY, d, b]))
             if node[d, AWAKE]:
                 radio[RX_FROM, d] = now + TURN
             rest(node, radio, d, now, par)
@@ -594,7 +600,7 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, ou
         base = now
         # What has become of the frame: 0 nothing yet, 1 through with it, 2 once more, 3 given up.
         fate = 0
-        if kind == CCA_END or kind == CCA2_END:
+        if kind in (CCA_END, CCA2_END):
             node[n, N_CCA if kind == CCA_END else N_CCA2] += 1
             if node[n, DUTY_UNTIL] > now - CCA or is_busy(g, ring, n, now, par, link):
                 node[n, N_BUSY if kind == CCA_END else N_BUSY2] += 1
@@ -718,8 +724,8 @@ def run(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, cycle, ou
     return now
 
 
-@njit(cache=True, _nrt=False)
-def submit(g, node, radio, timer, wheel, msg, dst, par, m, now):  # type: ignore[no-untyped-def]
+@_outer
+def submit(g, node, radio, timer, wheel, msg, dst, par, m, now):
     """A message whose row is filled in; everything up to `now` has happened."""
     n = msg[m, M_SRC]
     g[PENDING] += msg[m, M_DSTS]
@@ -739,7 +745,7 @@ def submit(g, node, radio, timer, wheel, msg, dst, par, m, now):  # type: ignore
 
 
 @_inner
-def wake(node, radio, n, now):  # type: ignore[no-untyped-def]
+def wake(node, radio, n, now):
     """The node takes part in one message more."""
     node[n, PARTS] += 1
     if not node[n, AWAKE] and not node[n, DOWN]:
@@ -749,7 +755,7 @@ def wake(node, radio, n, now):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def cut(g, node, radio, ring, i, now):  # type: ignore[no-untyped-def]
+def cut(g, node, radio, ring, i, now):
     """A frame stops; how long it was on the air."""
     r = i & (ring.shape[1] - 1)
     start, end = ring[START, r], ring[END, r]
@@ -770,7 +776,7 @@ def cut(g, node, radio, ring, i, now):  # type: ignore[no-untyped-def]
 
 
 @_inner
-def stop(g, node, radio, timer, wheel, ring, msg, n, now):  # type: ignore[no-untyped-def]
+def stop(g, node, radio, timer, wheel, ring, msg, n, now):
     """End what the node does for its current message; its frame on the air is cut."""
     m = node[n, HEAD]
     if node[n, KIND] == TX_END:
@@ -781,8 +787,8 @@ def stop(g, node, radio, timer, wheel, ring, msg, n, now):  # type: ignore[no-un
     remove(wheel, timer, n)
 
 
-@njit(cache=True, _nrt=False)
-def down(g, node, radio, timer, wheel, ring, msg, dst, par, out, n, now):  # type: ignore[no-untyped-def]
+@_outer
+def down(g, node, radio, timer, wheel, ring, msg, dst, par, out, n, now):
     """A node goes down; everything up to `now` has happened."""
     node[n, DOWN] = 1
     if node[n, DUTY] >= 0:
@@ -837,8 +843,8 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, par, out, n, now):  # typ
     deafen(radio, n, now)
 
 
-@njit(cache=True, _nrt=False)
-def up(node, radio, n, now, par):  # type: ignore[no-untyped-def]
+@_outer
+def up(node, radio, n, now, par):
     """A node comes up again."""
     node[n, DOWN] = 0
     if not par[P_SLEEPS] or node[n, PARTS] > 0:

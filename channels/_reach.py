@@ -58,7 +58,8 @@ class Reach:
         """Logarithm of the probability that a bit is right without any other frame on the air."""
         if not self.is_noisy:
             return np.zeros(self.power_mw.shape)
-        return np.vectorize(log_success, otypes=[np.float64])(self.power_mw / self.noise_mw)
+        ratio = self.power_mw / self.noise_mw
+        return np.array([[log_success(value) for value in row] for row in ratio.tolist()])
 
 
 def everyone() -> Reach:

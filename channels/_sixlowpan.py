@@ -65,8 +65,8 @@ class RawFraming:
 class SixLowpan:
     """UDP datagrams of at most 1232 bytes, header-compressed, fragmented where they do not fit into one frame.
 
-    A datagram with up to 110 bytes is one frame: 6 octets of compressed headers before them. A longer one is fragments of
-    104 bytes: 8 floor((116 - 4 - 6 + 48) / 8) - 48 in the first, because offsets count 8 octets of the uncompressed
+    A datagram with up to 110 bytes is one frame: 6 octets of compressed headers before them. A longer one is fragments
+    of 104 bytes: 8 floor((116 - 4 - 6 + 48) / 8) - 48 in the first, because offsets count 8 octets of the uncompressed
     datagram, whose headers are 48; the first has 4 octets more, every other 5 instead of the compressed headers.
 
     References
@@ -127,7 +127,7 @@ Framing = RawFraming | SixLowpan
 def frames_of(framing: Framing, size_bytes: int) -> list[int]:
     """Octets on the air of each frame of a message."""
     plan = framing.plan(size_bytes)
-    out = framing.cycle[np.arange(plan.whole) % framing.cycle.size].tolist()
+    out = [int(octets) for octets in framing.cycle[np.arange(plan.whole) % framing.cycle.size]]
     tail = plan.frames - plan.whole
     if tail:
         out += ([plan.first] + [plan.middle] * (tail - 2) if tail > 1 else []) + [plan.last]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -421,7 +421,7 @@ class SlottedCell:
                     parcel.target, parcel.attempt = (parcel.missing[0] if parcel.missing else None), 0
                     if parcel.target is None and len(parcel.dst) > 1 and parcel.shots:
                         parcel.frame += 1
-                if src == node or len(parcel.told) == len(parcel.dst) and not self._is_alive(parcel, node):
+                if src == node or not self._is_alive(parcel, node):
                     queue.remove(parcel)
         self._awake_ns[self._row[node]] += now_ns - self._since[node]
         if self._sleeps:
@@ -448,7 +448,7 @@ class SlottedCell:
                 parcel.target = parcel.dst[0]
             self._apply(parcel, shot)
 
-    # --- what it costs and what it did ---------------------------------------------------------------------------------
+    # --- what it costs and what it did ---------------------------------------------------------------------
 
     def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
         """See `netsim.interfaces.Medium`; submitted at any instant of a slotframe, without loss."""
@@ -459,7 +459,7 @@ class SlottedCell:
         power = {state: watt - self._power_w["sleep" if self._sleeps else "idle"] for state, watt in
                  self._power_w.items()}  # fmt: skip
 
-        def cost(message_bit: npt.NDArray[np.float64]) -> npt.ArrayLike:
+        def cost(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
             size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
             frames, octets = self._framing.totals(size)
             if quantity == "packet":
@@ -472,7 +472,7 @@ class SlottedCell:
                 return (power["tx"] * octets * OCTET_NS + per_frame * frames) / NS_PER_S
             different, places = np.unique(size, return_inverse=True)
             last = np.array([self._framing.plan(int(n)).last for n in different])[places].reshape(size.shape)
-            return ((frames - 0.5) * frame_ns + FRAME_NS + last * OCTET_NS) / NS_PER_S
+            return np.asarray((frames - 0.5) * frame_ns + FRAME_NS + last * OCTET_NS) / NS_PER_S
 
         return FunctionCost(cost, quantity)
 

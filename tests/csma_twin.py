@@ -1,8 +1,8 @@
 """Contending IEEE 802.15.4 nodes, one simpy process a node: slow, plain, and what the compiled medium must equal.
 
 Written from the rules and not from the kernel: each node is a process that waits, listens, sends and waits for its
-acknowledgement; radios are objects that lock onto frames. It knows no outages. Events of one instant have the order of the
-kernel: ends of frames, then outcomes, then clear channel assessments, each by node, then starts of frames.
+acknowledgement; radios are objects that lock onto frames. It knows no outages. Events of one instant have the order of
+the kernel: ends of frames, then outcomes, then clear channel assessments, each by node, then starts of frames.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class Twin:
             m = s.queue[0]
             base = m.start = max(s.free, m.submit)
             began = max(m.submit, env.now)
-            for m.fragment, octets in enumerate(m.octets):
+            for fragment, octets in enumerate(m.octets):
+                m.fragment = fragment
                 m.has.clear()
                 targets: list[Station | None] = [m.dst[0] if len(m.dst) == 1 else None]
                 while targets:

@@ -84,5 +84,8 @@ def test_frames_are_shown_with_their_part_of_the_message() -> None:
     medium.submit(0, 0, (1,), 111)
     medium.advance(10**9)
     assert [f[1:] for f in log.frames] == [
-        (0, 1, 0, 0, 104, 1, "data"), (1, 0, 0, 0, 0, 1, "ack"), (0, 1, 0, 104, 7, 1, "data"), (1, 0, 0, 0, 0, 1, "ack"),
-    ]  # fmt: skip
+        (0, 1, 0, 0, 104, 1, "data"),
+        (1, 0, 0, 0, 0, 1, "ack"),
+        (0, 1, 0, 104, 7, 1, "data"),
+        (1, 0, 0, 0, 0, 1, "ack"),
+    ]

@@ -57,7 +57,7 @@ def test_a_slot_that_has_begun_is_not_used() -> None:
 
 
 def test_mean_cost_from_a_random_instant() -> None:
-    """Submitted uniformly in a slotframe: N s / 2 + (k - 1) N s + TxOffset + 32 (MPDU + 1), within 4 standard errors."""
+    """From a uniform instant: N s / 2 + (k - 1) N s + TxOffset + 32 (MPDU + 1), within 4 standard errors."""
     medium, rng, waits = opened(4), np.random.default_rng(1), []
     now = 0
     for _ in range(2000):

@@ -1,0 +1,158 @@
+"""One line of the contending cell, the slots or the framing made wrong at a time, and the tests that must notice."""
+
+from __future__ import annotations
+
+from tests.mutants import Mutant
+
+_TWIN = "channel_csma.py::test_equals_one_process_a_node"
+
+
+def _mutant(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, f"channels/{file}", old, new, tuple(f"tests/test_{test}" for test in tests))
+
+
+MUTANTS = (
+    _mutant(
+        "a busy channel does not widen the backoff",
+        "_csma_nb.py",
+        "node[n, BE] = min(node[n, BE] + 1, par[P_MAX_BE])",
+        "node[n, BE] = min(node[n, BE], par[P_MAX_BE])",
+        "channel_csma.py::test_agrees_with_ns3[burst strict N=10 100 B]",
+        _TWIN,
+    ),
+    _mutant(
+        "an assessment hears what ended within it",
+        "_csma_nb.py",
+        "if start >= begun or end >= now:",
+        "if start >= begun or end >= begun:",
+        "channel_csma.py::test_agrees_with_ns3[burst strict N=10 100 B]",
+        _TWIN,
+    ),
+    _mutant(
+        "a frame that starts in the assessment is not noticed",
+        "_csma_nb.py",
+        "if start >= begun or end >= now:",
+        "if end >= now:",
+        _TWIN,
+    ),
+    _mutant(
+        "who acknowledges finds the channel free",
+        "_csma_nb.py",
+        "if node[n, DUTY_UNTIL] > now - CCA or is_busy(g, ring, n, now, par, link):",
+        "if is_busy(g, ring, n, now, par, link):",
+        _TWIN,
+    ),
+    _mutant(
+        "the sink hears while it acknowledges",
+        "_csma_nb.py",
+        "deafen(radio, d, there)",
+        "radio[LOCK_ID, d] = -1",
+        "channel_csma.py::test_acknowledgements_among_hidden_senders",
+    ),
+    _mutant(
+        "a foreign acknowledgement is taken for one's own",
+        "_csma_nb.py",
+        "node[b, KIND] = ACKED if node[b, CURRENT] == ring[REF, i & mask] else FOREIGN",
+        "node[b, KIND] = ACKED",
+        _TWIN,
+    ),
+    _mutant(
+        "one retry too many",
+        "_csma_nb.py",
+        "if node[n, RETRY] > par[P_MAX_RETRY]:",
+        "if node[n, RETRY] > par[P_MAX_RETRY] + 1:",
+        "channel_csma.py::test_acknowledgements_among_hidden_senders",
+        _TWIN,
+    ),
+    _mutant(
+        "long spacing behind short frames",
+        "_csma_nb.py",
+        "base = now + (SIFS if ring[END, r] - ring[START, r] <= SIFS_OCTETS * OCTET else LIFS)",
+        "base = now + LIFS",
+        "channel_csma.py::test_a_lone_message_is_that_of_single",
+    ),
+    _mutant(
+        "a duplicate is a delivery",
+        "_csma_nb.py",
+        "if dst[row, D_STATE] & GOT:\n        node[n, N_DUP] += 1\n        return",
+        "if dst[row, D_STATE] & GOT:\n        node[n, N_DUP] += 1",
+        _TWIN,
+    ),
+    _mutant(
+        "a receiver leaves a frame for a later one",
+        "_csma_nb.py",
+        "if radio[RX_FROM, n] <= start and radio[LOCK_END, n] <= start:",
+        "if radio[RX_FROM, n] <= start:",
+        "channel_csma.py::test_equals_one_process_a_node[capture-False]",
+    ),
+    _mutant(
+        "no pause among hidden nodes",
+        "_csma_nb.py",
+        "if par[P_HIDDEN] and kind != CCA_END and kind != CCA2_END:",
+        "if par[P_HIDDEN] and kind == CCA_END and kind != CCA2_END:",
+        "channel_csma.py::test_equals_one_process_a_node[hidden, capture-False]",
+    ),
+    _mutant(
+        "a repair is lost when tables grow",
+        "_csma.py",
+        "for column in (nb.M_DST, nb.M_REPAIR):",
+        "for column in (nb.M_DST,):",
+        "channel_csma.py::test_equals_one_process_a_node[strict-True]",
+    ),
+    _mutant(
+        "what ran ahead stays when a message comes",
+        "_csma.py",
+        "if ahead.g[nb.NOW] <= to_ns and self._frames is None:",
+        "if self._frames is None:",
+        "channel_csma.py::test_equals_one_process_a_node[strict-False]",
+    ),
+    _mutant(
+        "slotted: one assessment",
+        "_csma_nb.py",
+        "elif par[P_SLOTTED] and kind == CCA_END:",
+        "elif par[P_SLOTTED] and kind == CCA2_END:",
+        "channel_csma.py::test_slotted_access_agrees_with_park",
+    ),
+    _mutant(
+        "error rate of another code",
+        "_reception.py",
+        "SLOPES = np.array([20.0 * (1.0 / j - 1.0) for j in range(2, 17)])",
+        "SLOPES = np.array([10.0 * (1.0 / j - 1.0) for j in range(2, 17)])",
+        "channel_csma.py::test_the_error_curve",
+    ),
+    _mutant(
+        "6LoWPAN: offsets in octets",
+        "_sixlowpan.py",
+        "PART = 8 * ((MAX_PAYLOAD - FRAG1 - COMPRESSED + UNCOMPRESSED) // 8) - UNCOMPRESSED",
+        "PART = MAX_PAYLOAD - FRAG1 - COMPRESSED",
+        "channel_sixlowpan.py::test_sixlowpan_frames_and_their_mean_time",
+    ),
+    _mutant(
+        "6LoWPAN: a first fragment as long as the others",
+        "_sixlowpan.py",
+        "return OVERHEAD_OCTETS + (FRAG1 + COMPRESSED if is_first else FRAGN) + size_bytes",
+        "return OVERHEAD_OCTETS + FRAGN + size_bytes",
+        "channel_sixlowpan.py::test_sixlowpan_frames_and_their_mean_time",
+    ),
+    _mutant(
+        "a slot that has begun is used",
+        "_tsch.py",
+        "first = -(-from_ns // self._slot_ns)",
+        "first = from_ns // self._slot_ns",
+        "channel_tsch.py::test_a_slot_that_has_begun_is_not_used",
+    ),
+    _mutant(
+        "an idle slot costs nothing",
+        "_tsch.py",
+        "total_ns = turns * len(cells) * RX_WAIT_NS",
+        "total_ns = 0",
+        "channel_tsch.py::test_radio_on_in_each_kind_of_slot",
+    ),
+    _mutant(
+        "a lost frame is not sent again",
+        "_tsch.py",
+        "if not shot.got and (reliable or parcel.attempt < self._tries):",
+        "if not shot.got and parcel.attempt < self._tries - 7:",
+        "channel_tsch.py::test_loss_takes_more_slots",
+    ),
+)

@@ -110,8 +110,8 @@ class Ieee802154:
 
     Notes
     -----
-    Scope and limits: no association, no beacons, no channel hopping (and so one frame at a time also in slots), one
-    sink of interference: this cell. Propagation takes time only where `range_m` or `path_loss` gives distances. An
+    Scope and limits: no association, no beacons, no channel hopping (and so one frame at a time also in slots), no
+    interference from outside. Propagation takes time only where `range_m` or `path_loss` gives distances. An
     assessment looks at each signal alone, not at their sum. Sequence numbers of two nodes never agree, so an
     acknowledgement is never taken by the wrong node (in ns-3 one of 256 is). Signals that begin at one instant are met
     in order of the node. Where some nodes do not hear each other, a frame that was given up r times in a row waits for

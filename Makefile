@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: quickstart test test-slow bench mutants lint clean
+.PHONY: quickstart test test-slow bench codecs mutants lint clean
 
 quickstart: $(STAMP)
 	$(BIN)/netsim run quickstart -o results/quickstart
@@ -19,6 +19,9 @@ test-slow: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
+
+codecs: $(STAMP)
+	$(BIN)/python -m benchmarks.codecs
 
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants

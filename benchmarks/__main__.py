@@ -16,10 +16,21 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from benchmarks import bottleneck, coding, contention, selection, transfer, tuning, whole_rounds
+from benchmarks import (
+    bottleneck,
+    coding,
+    contention,
+    quantizing,
+    selection,
+    sharing,
+    signs,
+    transfer,
+    tuning,
+    whole_rounds,
+)
 from benchmarks._case import Row, measure
 
-SECTIONS = (selection, coding, tuning, transfer, bottleneck, contention, whole_rounds)
+SECTIONS = (selection, coding, signs, quantizing, tuning, transfer, bottleneck, sharing, contention, whole_rounds)
 HEAD = ("work", "setting", "ours", "against", "theirs", "ratio", "target", "")
 LINE = "{:<16} {:<33} {:>8}  {:<24} {:>8} {:>7} {:>7}  {}"
 

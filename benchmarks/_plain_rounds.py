@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks._packet_level import PacketMessage, datagrams_ns, from_port, shared_port
+from benchmarks import _packet_level
+from benchmarks._packet_level import PacketMessage, datagrams_ns
 from netsim.rng import stream
 
 Vector = npt.NDArray[np.float64]
@@ -52,6 +54,8 @@ class PlainRounds:
         Workers' wires, the server's port in each direction, propagation, and a gradient's time.
     largest
         The places of the T largest magnitudes.
+    network
+        The module that simulates packets.
     """
 
     features: Any
@@ -68,6 +72,7 @@ class PlainRounds:
     delay_ns: int
     gradient_ns: int
     largest: Largest
+    network: ModuleType = _packet_level
 
     def run(self) -> Outcome:
         """All rounds."""
@@ -86,7 +91,7 @@ class PlainRounds:
                 kept = kept[gradient[kept] != 0]
                 total[kept] += gradient[kept].astype(np.float32)
                 uploads.append(self._upload(m, downloads_ns[m] + self.gradient_ns, kept.size, dim))
-            now_ns += max(shared_port(uploads, self.delay_ns))
+            now_ns += max(self.network.shared_port(uploads, self.delay_ns))
             x = (x - self.step * (total / self.workers)).astype(np.float32).astype(np.float64)
             if (k + 1) % self.every == 0 or k + 1 == self.rounds:
                 losses.append(self._loss(x, weights))
@@ -108,7 +113,8 @@ class PlainRounds:
     def _broadcast_ns(self, dim: int) -> list[int]:
         size_bytes = HEADER_BYTES + 4 * dim
         port, wire = datagrams_ns(size_bytes, self.port_bps), datagrams_ns(size_bytes, self.rate_bps)
-        return from_port(port, wire, self.workers, self.delay_ns)
+        arrivals: list[int] = self.network.from_port(port, wire, self.workers, self.delay_ns)
+        return arrivals
 
     def _upload(self, src: int, at_ns: int, kept: int, dim: int) -> PacketMessage:
         index_bit, count_bit = (dim - 1).bit_length(), dim.bit_length()

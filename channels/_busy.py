@@ -76,6 +76,13 @@ class BusyLog:
         # A `PacketTrain`, or its values as a tuple; it does not begin before the last `settle`.
         self.add = self._new.append
 
+    def copy(self) -> BusyLog:
+        """Another one that goes on from here."""
+        other = BusyLog(self._rows)
+        other._new.extend(self._new)
+        other._kept, other._limit, other._settled = self._kept, self._limit, self._settled
+        return other
+
     def totals(self, at_ns: int) -> Totals:
         """Exact totals up to `at_ns`, which is not before the last `settle`."""
         counted = self._count(self._table(), at_ns)

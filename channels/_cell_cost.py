@@ -22,7 +22,14 @@ from netsim.interfaces import CostModel, CostStructure
 from netsim.units import NS_PER_S
 
 
-def cell_cost(quantity: str, payload_bytes: int, power_w: Mapping[str, float], idle_w: float) -> CostModel:
+def cell_cost(
+    quantity: str,
+    payload_bytes: int,
+    power_w: Mapping[str, float],
+    idle_w: float,
+    lead_s: float = 0.0,
+    lead_j: float = 0.0,
+) -> CostModel:
     """The cost of a message of x bits in k = ceil(x / (8 payload_bytes)) acknowledged frames; exact constants.
 
     With n_i the frames' payloads, S the spacing behind a full frame (640, or 192 up to 18 octets of MPDU) and all times
@@ -39,6 +46,8 @@ def cell_cost(quantity: str, payload_bytes: int, power_w: Mapping[str, float], i
         Watts by state.
     idle_w
         Watts of the state that a message's joules are counted from.
+    lead_s, lead_j
+        What a message waits and spends before its first backoff.
     """
     from channels.costs._model import StructuredCost
 
@@ -52,12 +61,12 @@ def cell_cost(quantity: str, payload_bytes: int, power_w: Mapping[str, float], i
         "bit": (0.0, 8.0 * (OVERHEAD_OCTETS + ACK_OCTETS), 1.0),
         "packet": (0.0, 1.0, 0.0),
         "s": (
-            -(TURNAROUND_NS + ACK_NS + spacing) / NS_PER_S,
+            lead_s - (TURNAROUND_NS + ACK_NS + spacing) / NS_PER_S,
             (listen + ACK_NS + overhead + spacing) / NS_PER_S,
             per_bit / NS_PER_S,
         ),
         "j": (
-            -spacing * wait / NS_PER_S,
+            lead_j - spacing * wait / NS_PER_S,
             (tx * overhead + rx * ACK_NS + wait * (listen + spacing)) / NS_PER_S,
             tx * per_bit / NS_PER_S,
         ),

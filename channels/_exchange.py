@@ -48,6 +48,8 @@ class Exchange:
         Of a full frame.
     backoffs
         Backoff periods of each frame, shape (k,).
+    lead_ns
+        Before the first backoff, while the radios of all who take part wake.
 
     Attributes
     ----------
@@ -68,17 +70,18 @@ class Exchange:
         payload_bytes: int,
         submit_ns: int,
         backoffs: npt.NDArray[np.int64],
+        lead_ns: int = 0,
     ) -> None:
         self.transfer, self.src, self.dst, self.size_bytes, self.submit_ns = transfer, src, dst, size_bytes, submit_ns
-        self.start_ns, self.is_delivered = -1, False
+        self.start_ns, self.is_delivered, self.lead_ns = -1, False, lead_ns
         self._ack_ns = ACK_NS if len(dst) == 1 else 0
         self._payload = fragments(size_bytes, payload_bytes)
-        self._lead_ns = backoffs * BACKOFF_NS + (CCA_NS + TURNAROUND_NS)
+        self._wait_ns = backoffs * BACKOFF_NS + (CCA_NS + TURNAROUND_NS)
         self._data_ns = frame_ns(self._payload)
         tail_ns = TURNAROUND_NS + ACK_NS if self._ack_ns else 0
-        ends = np.cumsum(self._lead_ns + self._data_ns + tail_ns + spacing_ns(self._payload))
-        self._begin_ns = np.concatenate([[0], ends[:-1]])
-        self.deliver_ns = int(self._begin_ns[-1] + self._lead_ns[-1] + self._data_ns[-1])
+        ends = lead_ns + np.cumsum(self._wait_ns + self._data_ns + tail_ns + spacing_ns(self._payload))
+        self._begin_ns = np.concatenate([[lead_ns], ends[:-1]])
+        self.deliver_ns = int(self._begin_ns[-1] + self._wait_ns[-1] + self._data_ns[-1])
         self.end_ns, self.free_ns = self.deliver_ns + tail_ns, int(ends[-1])
         self._announced = 0
         octets, self._frames = size_bytes + OVERHEAD_OCTETS * self._payload.size, self._payload.size
@@ -89,7 +92,7 @@ class Exchange:
         """What has happened `elapsed_ns` after the start; nothing before it."""
         if elapsed_ns >= self.end_ns:
             return self.whole
-        data = elapsed_ns - self._begin_ns - self._lead_ns
+        data = elapsed_ns - self._begin_ns - self._wait_ns
         ack = data - self._data_ns - TURNAROUND_NS
         ended, acked = data >= self._data_ns, (ack >= self._ack_ns) & (self._ack_ns > 0)
         return Progress(
@@ -105,7 +108,7 @@ class Exchange:
         offset = int(self._payload[0])
         while self._announced < 2 * self._frames:
             frame, is_ack = divmod(self._announced, 2)
-            start_ns = int(self.start_ns + self._begin_ns[frame] + self._lead_ns[frame])
+            start_ns = int(self.start_ns + self._begin_ns[frame] + self._wait_ns[frame])
             if is_ack:
                 start_ns += int(self._data_ns[frame]) + TURNAROUND_NS
             if start_ns > to_ns:

@@ -216,7 +216,9 @@ class SharedPort:
 
     def push(self, now_ns: int, stream: Stream) -> None:
         """A message comes whose packets arrive after `now_ns`."""
-        if self._ahead is not None and stream.arrival_ns > self._ahead.reach_ns:
+        if self._ahead is None:
+            self._budget = _FIRST_BUDGET
+        elif stream.arrival_ns > self._ahead.reach_ns:
             self._ahead.push(stream)
         else:
             self._rewind(now_ns)
@@ -234,7 +236,12 @@ class SharedPort:
     def advance(self, to_ns: int) -> list[Done]:
         """Messages that leave up to and at `to_ns`."""
         out = list[Done]()
-        while (next_ns := self.next_ns()) is not None and next_ns <= to_ns:
+        if self._ahead is None and self._now and self._now.free_ns < to_ns:
+            # Nothing was looked at beyond the present, so the present itself moves; what is to come leaves later.
+            self._done.extend(self._now.run(to_ns))
+        while self._done and self._done[0].at_ns <= to_ns:
+            out.append(self._done.popleft())
+        while self._ahead is not None and (next_ns := self.next_ns()) is not None and next_ns <= to_ns:
             if self._done:
                 out.append(self._done.popleft())
         self._emitted_ns = max(self._emitted_ns, to_ns)

@@ -6,17 +6,15 @@ import heapq
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from channels._backoff import backoffs
 from channels._cell_cost import cell_cost
 from channels._exchange import Exchange, Progress
 from channels._lrwpan import ACK_OCTETS
+from channels._policy import RadioBooks, RadioPolicy, wake_power_w
 from netsim.errors import SimulationError
 from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
 from netsim.units import NS_PER_S
-
-_TX, _RX, _LISTEN, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "listen", "sleep"))
 
 
 class SingleCell:
@@ -30,8 +28,8 @@ class SingleCell:
         Of the message in a frame.
     radio
         Power of every node's radio.
-    sleeps
-        Whether a radio sleeps while its node takes no part in the message that is served.
+    policy
+        What a radio does while its node takes no part in the message that is served, and when a message may begin.
     key
         64-bit key of the backoff draws.
     frames
@@ -43,23 +41,25 @@ class SingleCell:
         nodes: Sequence[Node],
         payload_bytes: int,
         radio: PowerProfile,
-        sleeps: bool,
+        policy: RadioPolicy,
         key: int,
         frames: FrameSink | None = None,
     ) -> None:
         self._nodes = tuple(node.id for node in nodes)
         self._row = {node: i for i, node in enumerate(self._nodes)}
         self._interfaces = [(node, "radio") for node in self._nodes]
-        self._payload_bytes, self._sleeps, self._key, self._frames = payload_bytes, sleeps, key, frames
+        self._payload_bytes, self._policy, self._key, self._frames = payload_bytes, policy, key, frames
         self._power_w = {state: radio.power_w(state) for state in STATES}
+        self._wake_w = wake_power_w(policy, radio)
+        self._books = RadioBooks(len(self._nodes), policy, radio)
         self._transfers = self._free_ns = 0
         self._queue: list[tuple[int, NodeId, TransferId, Exchange]] = []
         self._served: Exchange | None = None
         self._ended: list[Delivery] = []
         self._own: dict[NodeId, list[tuple[int, int]]] = {}
         self._down: dict[NodeId, int] = {}
-        # Of each node: ns sending, receiving, taking part, down; bytes and frames sent.
-        self._counts = np.zeros((6, len(self._nodes)), np.int64)
+        # Of each node: bytes and frames sent.
+        self._sent = [[0, 0] for _ in self._nodes]
 
     # --- messages ------------------------------------------------------------------------------------
 
@@ -82,8 +82,9 @@ class SingleCell:
         self._transfers += 1
         frames = -(-size_bytes // self._payload_bytes)
         message = Exchange(
-            transfer, src, dst, size_bytes, self._payload_bytes, now_ns, backoffs(self._key, transfer, frames)
-        )
+            transfer, src, dst, size_bytes, self._payload_bytes, now_ns, backoffs(self._key, transfer, frames),
+            self._policy.lead_ns,
+        )  # fmt: skip
         for node in [node for node in dst if src in self._down or node in self._down]:
             self._give_up(message, node, now_ns)
         if message.dst:
@@ -99,7 +100,7 @@ class SingleCell:
         elif self._queue:
             free_ns = self._free_ns if served is None else served.start_ns + served.free_ns
             message = self._queue[0][3]
-            times.append(max(message.submit_ns, free_ns) + message.deliver_ns)
+            times.append(self._policy.next_start_ns(max(message.submit_ns, free_ns)) + message.deliver_ns)
         return min(times, default=None)
 
     def advance(self, to_ns: int) -> Sequence[Delivery]:
@@ -107,18 +108,18 @@ class SingleCell:
         while True:
             if self._served is None:
                 # At its own instant a message may still be overtaken by one of a smaller sender.
-                if not self._queue or max(self._queue[0][0], self._free_ns) >= to_ns:
+                if not self._queue:
                     break
-                self._begin(heapq.heappop(self._queue)[3])
+                start_ns = self._policy.next_start_ns(max(self._queue[0][0], self._free_ns))
+                if start_ns >= to_ns:
+                    break
+                self._served = heapq.heappop(self._queue)[3]
+                self._served.start_ns = start_ns
             elif not self._serve(self._served, to_ns):
                 break
         due = sorted((d for d in self._ended if d.at_ns <= to_ns), key=lambda d: (d.at_ns, d.dst, d.src, d.transfer))
         self._ended = [d for d in self._ended if d.at_ns > to_ns]
         return due
-
-    def _begin(self, message: Exchange) -> None:
-        message.start_ns = max(message.submit_ns, self._free_ns)
-        self._served = message
 
     def _serve(self, message: Exchange, to_ns: int) -> bool:
         """Go on with the message that has the medium; whether it ended by `to_ns`."""
@@ -135,7 +136,7 @@ class SingleCell:
 
     def _release(self, message: Exchange, at_ns: int, free_ns: int) -> None:
         """Book what the message did until `at_ns`; the medium is free again at `free_ns`."""
-        self._book(self._counts, message, message.start_ns, at_ns, (message.src, *message.dst))
+        self._book(self._books, self._sent, message, message.start_ns, at_ns, (message.src, *message.dst))
         self._own.setdefault(message.src, []).append((message.start_ns, free_ns))
         self._served, self._free_ns = None, free_ns
 
@@ -181,10 +182,11 @@ class SingleCell:
         return done.frames, wire_bytes, done.data_ns + done.ack_ns
 
     def _extra_j(self, done: Progress, elapsed_ns: int) -> float:
-        power, idle = self._power_w, self._power_w["sleep" if self._sleeps else "idle"]
-        listen_ns = elapsed_ns - done.data_ns - done.ack_ns
+        power, base_w = self._power_w, self._power_w[self._policy.base_state]
+        wake_ns = min(elapsed_ns, self._policy.lead_ns)
+        listen_ns = elapsed_ns - done.data_ns - done.ack_ns - wake_ns
         spent = power["tx"] * done.data_ns + power["rx"] * done.ack_ns + power["listen"] * listen_ns
-        return (spent - idle * elapsed_ns) / NS_PER_S
+        return (spent + self._wake_w * wake_ns - base_w * elapsed_ns) / NS_PER_S
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
@@ -198,7 +200,7 @@ class SingleCell:
         if up == (node not in self._down):
             return
         if up:
-            self._counts[3, self._row[node]] += now_ns - self._down.pop(node)
+            self._books.be_down(self._row[node], self._down.pop(node), now_ns)
             return
         self._down[node] = now_ns
         if self._served is not None:
@@ -213,7 +215,7 @@ class SingleCell:
         if node != message.src and node not in message.dst:
             return
         if node != message.src and len(message.dst) > 1:
-            self._book(self._counts, message, message.start_ns, now_ns, (node,))
+            self._book(self._books, self._sent, message, message.start_ns, now_ns, (node,))
             lost: tuple[NodeId, ...] = (node,)
         else:
             self._release(message, now_ns, now_ns)
@@ -225,25 +227,28 @@ class SingleCell:
 
     def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
         """See `netsim.interfaces.Medium`; the expectation over backoffs, the same for all pairs."""
-        idle_w = self._power_w["sleep" if self._sleeps else "idle"]
-        return cell_cost(quantity, self._payload_bytes, self._power_w, idle_w)
+        base_w, policy = self._power_w[self._policy.base_state], self._policy
+        lead_s = policy.lead_ns / NS_PER_S
+        wait_s = lead_s + policy.mean_wait_s
+        lead_j = (self._wake_w - base_w) * lead_s
+        return cell_cost(quantity, self._payload_bytes, self._power_w, base_w, wait_s, lead_j)
+
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return self._books.max_power_w
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
-        counts = self._counts.copy()
+        books, sent = self._books.copy(), [row.copy() for row in self._sent]
         for message, start_ns in self._from_now():
             if start_ns >= at_ns:
                 break
-            self._book(counts, message, start_ns, at_ns, (message.src, *message.dst))
+            self._book(books, sent, message, start_ns, at_ns, (message.src, *message.dst))
         for node, since_ns in self._down.items():
-            counts[3, self._row[node]] += at_ns - since_ns
-        tx_ns, rx_ns, part_ns, down_ns, tx_bytes, tx_frames = counts
-        awake_ns = part_ns if self._sleeps else at_ns - down_ns
-        state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
-        state_ns[:, _TX], state_ns[:, _RX] = tx_ns, rx_ns
-        state_ns[:, _LISTEN], state_ns[:, _SLEEP] = awake_ns - tx_ns - rx_ns, at_ns - awake_ns
-        energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
-        return Usage(self._interfaces, state_ns, energy_j, tx_bytes, tx_frames)
+            books.be_down(self._row[node], since_ns, at_ns)
+        state_ns = books.states_ns(at_ns)
+        tx_bytes, tx_frames = np.array(sent, np.int64).T
+        return Usage(self._interfaces, state_ns, books.energy_j(state_ns), tx_bytes, tx_frames)
 
     def _from_now(self) -> Iterator[tuple[Exchange, int]]:
         """Messages that have the medium from now on, and when."""
@@ -252,18 +257,28 @@ class SingleCell:
             yield self._served, self._served.start_ns
             free_ns = self._served.start_ns + self._served.free_ns
         for submit_ns, *_, message in sorted(self._queue):
-            start_ns = max(submit_ns, free_ns)
+            start_ns = self._policy.next_start_ns(max(submit_ns, free_ns))
             yield message, start_ns
             free_ns = start_ns + message.free_ns
 
     def _book(
-        self, counts: npt.NDArray[np.int64], message: Exchange, start_ns: int, at_ns: int, nodes: tuple[NodeId, ...]
+        self,
+        books: RadioBooks,
+        sent: list[list[int]],
+        message: Exchange,
+        start_ns: int,
+        at_ns: int,
+        nodes: tuple[NodeId, ...],
     ) -> None:
-        """Add what a message did until `at_ns` to the counts of these of its nodes."""
+        """Add what a message did until `at_ns` to the books of these of its nodes."""
         elapsed_ns = min(at_ns - start_ns, message.end_ns)
         done = message.progress(elapsed_ns)
         data = (done.data_ns, done.data_octets, done.frames)
         acks = (done.ack_ns, done.acks * ACK_OCTETS, done.acks)
+        wake_ns = min(elapsed_ns, message.lead_ns)
         for node in nodes:
-            sent, heard = (data, acks) if node == message.src else (acks, data)
-            counts[:, self._row[node]] += (sent[0], heard[0], elapsed_ns, 0, sent[1], sent[2])
+            ours, theirs = (data, acks) if node == message.src else (acks, data)
+            row = self._row[node]
+            books.take_part(row, start_ns, start_ns + elapsed_ns, ours[0], theirs[0], wake_ns)
+            sent[row][0] += ours[1]
+            sent[row][1] += ours[2]

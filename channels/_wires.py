@@ -328,6 +328,10 @@ class Wires:
         energy_j = state_ns / NS_PER_S * np.array(power_w)
         return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes, totals.frames)
 
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return 2 * max(self._power.power_w(state) for state in STATES) if self._power else 0.0
+
     # --- frames ------------------------------------------------------------------------------------------------
 
     def _announce(self, copy: _Copy) -> None:

@@ -10,11 +10,13 @@ import numpy as np
 
 from channels._csma import ContendingNodes, Rules
 from channels._lrwpan import MAX_PAYLOAD
+from channels._policy import RadioPolicy
 from channels._reach import Reach, by_path_loss, everyone, within
 from channels._single import SingleCell
 from channels._sixlowpan import RawFraming, SixLowpan
 from channels._tsch import SHORTEST_SLOT_NS, SlottedCell
 from channels.energy.cc2420 import Cc2420
+from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
@@ -62,9 +64,9 @@ class Ieee802154:
     radio
         Power of every node's radio.
     radio_policy
-        ``always_on``: whoever does not send or receive listens. ``sleep_when_idle``: a radio sleeps while its node
-        takes no part in a message (with ``single``: in the message that has the medium; with ``tsch``: outside what
-        its slots ask for); it wakes at once, at no cost, and knows when.
+        What a radio does while its node takes no part in a message (with ``single``: in the message that has the
+        medium; with ``tsch``: outside what its slots ask for): ``always_on``, ``sleep_when_idle``, or with ``single``
+        also ``duty_cycle`` and what waking costs. See there.
     reliable
         Whether a frame that was given up is queued again until it is acknowledged. A broadcast frame is then followed
         by acknowledged ones to those in range that missed it. Otherwise the sender goes on with the message's other
@@ -151,10 +153,13 @@ class Ieee802154:
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    frame_format: ClassVar[str] = "ieee802154"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},
         {"payload_bytes": 7, "radio": {"name": "at86rf233"}},
+        {"radio_policy": {"name": "sleep_when_idle", "wake_s": 2e-3, "wake_j": 5e-5}},
+        {"radio_policy": {"name": "duty_cycle", "period_s": 0.02, "on_s": 0.002, "wake_s": 1e-3}},
         {"mac": "csma_ca"},
         {"mac": "csma_ca", "reliable": False, "collisions": "capture", "radio_policy": "sleep_when_idle"},
         {"mac": "csma_ca", "framing": "sixlowpan", "range_m": 4.0, "collisions": "capture", "cca": "any_overlap"},
@@ -166,7 +171,7 @@ class Ieee802154:
     mac: Literal["single", "csma_ca", "slotted", "tsch"] = "single"
     payload_bytes: Annotated[int, Range(ge=1, le=MAX_PAYLOAD)] = 100
     radio: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Cc2420)
-    radio_policy: Literal["always_on", "sleep_when_idle"] = "always_on"
+    radio_policy: Annotated[RadioPolicy, Ref("radio_policy")] = field(default_factory=AlwaysOn)
     reliable: bool = True
     framing: Literal["raw", "sixlowpan"] = "raw"
     collisions: Literal["strict", "capture"] = "strict"
@@ -199,6 +204,10 @@ class Ieee802154:
             faults.append(
                 Fault(("range_m",), "nothing with path_loss, which says itself who hears whom", str(self.range_m))
             )
+        policy = self.radio_policy
+        if self.mac != "single" and (policy.lead_ns or policy.wake_ns or policy.mean_wait_s):
+            allowed = "always_on, or sleep_when_idle without wake_s: waking is modelled for mac single alone"
+            faults.append(Fault(("radio_policy",), allowed, getattr(policy, "name", "another")))
         if self.mac == "single":
             plain = {"framing": "raw", "per": 0.0, "range_m": None, "path_loss": "none"}
             faults += [
@@ -224,9 +233,9 @@ class Ieee802154:
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0, keyed by one 64-bit draw from `rng`."""
         key = int(rng.integers(1 << 64, dtype=np.uint64))
-        sleeps = self.radio_policy == "sleep_when_idle"
         if self.mac == "single":
-            return SingleCell(nodes, self.payload_bytes, self.radio, sleeps, key, frames)
+            return SingleCell(nodes, self.payload_bytes, self.radio, self.radio_policy, key, frames)
+        sleeps = self.radio_policy.sleeps
         framing = RawFraming(self.payload_bytes) if self.framing == "raw" else SixLowpan()
         reach = self._reach(nodes)
         if self.mac == "tsch":

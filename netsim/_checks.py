@@ -77,6 +77,32 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
             yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
 
 
+def _battery(problem: Any, network: Network) -> Iterator[Fault]:
+    battery, path = network.battery, ("network", "battery")
+    if battery is None:
+        return
+    server = problem.nodes if network.topology.is_star else -1
+    nodes = battery.nodes_of(range(problem.nodes), server)
+    last = max(server, problem.nodes - 1)
+    if not nodes:
+        yield Fault((*path, "nodes"), "at least one node", "an empty list")
+    for i, node in enumerate(nodes):
+        if node > last:
+            yield Fault((*path, "nodes", i), f"a node of 0 .. {last}", f"{node}")
+        elif node in nodes[:i]:
+            yield Fault((*path, "nodes", i), "each node once", f"{node}")
+    if isinstance(battery.capacity_j, tuple) and len(battery.capacity_j) != len(nodes):
+        yield Fault((*path, "capacity_j"), f"a capacity for each of {len(nodes)} nodes", f"{len(battery.capacity_j)}")
+
+
+def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
+    """A channel with something per node says what does not fit (`node_faults`)."""
+    for key, channel in network.channels.items():
+        find: Callable[[int], Sequence[Fault]] = getattr(channel, "node_faults", lambda _: ())
+        for fault in find(problem.nodes):
+            yield Fault(("network", key, *fault.path), fault.allowed, fault.got, fault.nearest)
+
+
 def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
     times = compute.gradient_s
     if isinstance(times, tuple) and len(times) != problem.nodes:
@@ -125,5 +151,18 @@ def _each(algorithms: Sequence[Entry]) -> Iterator[tuple[int, Any]]:
 
 _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
     check: tuple(inspect.signature(check).parameters)
-    for check in (_name, _labels, _topology, _shape, _tolerance, _compute, _stop, _clock, _target, _claims)
+    for check in (
+        _name,
+        _labels,
+        _topology,
+        _shape,
+        _tolerance,
+        _battery,
+        _nodes,
+        _compute,
+        _stop,
+        _clock,
+        _target,
+        _claims,
+    )
 }

@@ -83,6 +83,8 @@ class Record:
         Seconds that it took on this machine.
     traceback
         Of a failed run; '' otherwise.
+    deaths_s
+        When batteries were empty, by node.
     """
 
     status: str
@@ -91,6 +93,7 @@ class Record:
     sim_time_s: float = 0.0
     host_s: float = 0.0
     traceback: str = ""
+    deaths_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 # --- what decides the bytes ------------------------------------------------------------------------
@@ -212,12 +215,15 @@ def execute(
         problem = open_problem(scenario)
         result = engine.simulate(scenario, entry, replication, problem, tick)
         files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()}
+        files |= result.captures
     except Exception as error:
         sentence = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
         host_s = time.perf_counter() - start_s
         return Record("failed", " ".join(sentence.split()), host_s=host_s, traceback=traceback.format_exc()), {}
     host_s = time.perf_counter() - start_s
-    return Record(result.status, result.sentence, result.rounds, result.sim_time_s, host_s), files
+    deaths_s = {str(node): at_s for node, at_s in result.deaths_s.items()}
+    record = Record(result.status, result.sentence, result.rounds, result.sim_time_s, host_s, deaths_s=deaths_s)
+    return record, files
 
 
 def open_problem(scenario: Scenario) -> Problem:
@@ -295,6 +301,10 @@ class Store:
     def tables(self, hash: str) -> dict[str, Path]:
         """Table name to arrow file."""
         return {file.stem: file for file in sorted((self.folder / hash).glob("*.arrow"))}
+
+    def captures(self, hash: str) -> list[Path]:
+        """Capture files of a kept run."""
+        return sorted((self.folder / hash).glob("*.pcap"))
 
     def keep_only(self, hashes: set[str]) -> None:
         """Remove every other run and what a killed study left half-written."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from netsim.errors import ConfigError, Fault, nearest_name
-from netsim.fields import NonNegativeFloat, PositiveFloat, PositiveInt, Ref
+from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Ref
 from netsim.interfaces import Channel
 from netsim.topology import Topology
 
@@ -18,7 +18,8 @@ DEFAULT_ROUNDS = 1000
 METRICS = ("loss", "loss_gap", "grad_norm", "accuracy")
 _COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
 _WAYS = ("uplink", "downlink", "peer", "total")
-QUANTITIES = ("rounds", "time_s", "energy_j", *(f"{way}_{counter}" for way in _WAYS for counter in _COUNTERS))
+_SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days")
+QUANTITIES = (*_SPENT, *(f"{way}_{counter}" for way in _WAYS for counter in _COUNTERS))
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,37 @@ class Entry:
 
     label: str
     algorithm: Any
+
+
+@dataclass(frozen=True)
+class Battery:
+    """What nodes may spend before they die.
+
+    A node whose battery is empty goes down for good: its interfaces stop, its transfers are lost, its agent ends.
+
+    Parameters
+    ----------
+    capacity_j
+        One for all, or a list with one for each of `nodes`.
+    nodes
+        ``workers``: the learning nodes, the server having other power; ``all``; or a list of node ids, the server's
+        being the number of workers.
+    """
+
+    capacity_j: PositiveFloat | tuple[PositiveFloat, ...]
+    nodes: Literal["workers", "all"] | tuple[NonNegativeInt, ...] = "workers"
+
+    def nodes_of(self, workers: Sequence[int], server: int) -> tuple[int, ...]:
+        """Who has a battery; `server` is -1 where there is none."""
+        if isinstance(self.nodes, tuple):
+            return self.nodes
+        return (*workers, server) if self.nodes == "all" and server >= 0 else tuple(workers)
+
+    def capacities(self, workers: Sequence[int], server: int) -> dict[int, float]:
+        """Joules by node."""
+        nodes = self.nodes_of(workers, server)
+        each = self.capacity_j if isinstance(self.capacity_j, tuple) else (self.capacity_j,) * len(nodes)
+        return dict(zip(nodes, each, strict=True))
 
 
 @dataclass(frozen=True)
@@ -47,6 +79,8 @@ class Network:
     silence
         What it costs to say that nothing comes: ``free`` a notice without cost or delay, ``flag`` a message of a
         header alone, ``deadline`` nothing is said and the receiver's deadline passes.
+    battery
+        What nodes may spend; nothing: all have power without end.
     """
 
     topology: Topology = field(default_factory=Topology)
@@ -54,6 +88,7 @@ class Network:
     downlink: Annotated[Channel, Ref("channel")] | None = None
     link: Annotated[Channel, Ref("channel")] | None = None
     silence: Literal["free", "flag", "deadline"] = "flag"
+    battery: Battery | None = None
 
     def __post_init__(self) -> None:
         two = [key for key in ("uplink", "downlink") if getattr(self, key) is not None]
@@ -143,16 +178,22 @@ class ComputeModel:
         Speed of a node, in place of `gradient_s`; a gradient then takes what the problem says it takes.
     power_w
         Power of a node while it computes, beyond idling.
+    codec_flop
+        Whether encoding and decoding take time and energy too, at `flop_per_s`; `gradient_s` may then be given beside
+        it, for the gradients.
     """
 
     gradient_s: NonNegativeFloat | tuple[NonNegativeFloat | Distribution, ...] | Distribution = 0.0
     flop_per_s: PositiveFloat | None = None
     power_w: NonNegativeFloat = 0.0
+    codec_flop: bool = False
 
     def __post_init__(self) -> None:
         faults = []
-        if self.flop_per_s is not None and self.gradient_s != 0.0:
+        if self.flop_per_s is not None and self.gradient_s != 0.0 and not self.codec_flop:
             faults.append(Fault(("flop_per_s",), "either gradient_s or flop_per_s", "both"))
+        if self.codec_flop and self.flop_per_s is None:
+            faults.append(Fault(("codec_flop",), "flop_per_s is needed, the rate of codecs", "true alone"))
         if faults:
             raise ConfigError(faults)
 
@@ -208,12 +249,15 @@ class Record:
         CAT's efficiency over T at a few rounds.
     bounds
         The algorithms' complexity bounds beside what was measured.
+    pcap
+        A capture file of each run's frames, in the folder ``pcap``.
     """
 
     every: PositiveInt = 1
     messages: bool = False
     efficiency: bool = True
     bounds: bool = False
+    pcap: bool = False
 
 
 @dataclass(frozen=True)

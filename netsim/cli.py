@@ -206,6 +206,91 @@ def data(
     typer.echo(datasets.fetch(name) if fetch and name else datasets.overview(name))
 
 
+@app.command()
+def probe(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCENARIO-or-CHANNEL",
+            help="A channel's name, a mapping in YAML, a YAML file with channel, or a scenario.",
+        ),
+    ],
+    nodes: Annotated[str, typer.Option(metavar="N,N", help="Senders; the server comes on top.")] = "1",
+    message_bytes: Annotated[str, typer.Option(metavar="B,B", help="Sizes; also START:STOP:STEP.")] = "100,1000",
+    rate: Annotated[str | None, typer.Option(metavar="R,R", help="Messages per second of each node.")] = None,
+    pattern: Annotated[str | None, typer.Option(help="burst, periodic, poisson [burst; poisson with --rate].")] = None,
+    trace: Annotated[str | None, typer.Option(metavar="FILE", help="Own messages: time_s, src, dst, bytes.")] = None,
+    messages: Annotated[int | None, typer.Option(help="Of each node [1 in a burst, else 100].")] = None,
+    duration: Annotated[str | None, typer.Option(metavar="S", help="In place of --messages, such as 100 s.")] = None,
+    to: Annotated[str, typer.Option(help="server, or all: a broadcast.")] = "server",
+    header: Annotated[bool, typer.Option("--header", help="Add the 8-byte application header.")] = False,
+    replications: Annotated[int, typer.Option(metavar="N", min=1)] = 10,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="CSV", help="Where to [stdout].")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="A figure, SVG.")] = None,
+    pcap: Annotated[str | None, typer.Option(metavar="FILE", help="Frames of replication 0 of a single point.")] = None,
+    sets: Sets = None,
+    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes; 0 is one per core.")] = 1,
+    plugins: Plugins = None,
+    debug: Debug = False,
+) -> None:
+    """Probe a channel without learning: delivery, latency, makespan, airtime, energy."""
+    _load_plugins(plugins)
+    from netsim import _probing
+
+    grid = _probing.Grid(nodes, message_bytes, rate, pattern, trace, messages, duration, to, header)
+    files = _probing.Files(out, plot, pcap)
+    text = _probing.command(source, sets or (), grid, files, replications, seed, jobs, plugins or ())
+    typer.echo(text.rstrip("\n"))
+
+
+@app.command("fit-cost")
+def fit_cost(
+    csv: Annotated[str, typer.Argument(metavar="CSV", help="Of netsim probe, netsim measure, or your own.")],
+    x: Annotated[str, typer.Option("--x", help="bytes, T, or a column's name.")] = "bytes",
+    y: Annotated[str, typer.Option("--y", help="seconds, joules, or a column's name.")] = "seconds",
+    where: Annotated[list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only these rows.")] = None,
+    header_bit: Annotated[float, typer.Option(help="Bits of a message that P(T) leaves out.", min=0)] = 64.0,
+    entry_bit: Annotated[float | None, typer.Option(help="Bits of a kept coordinate, where sizes are T.")] = None,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="YAML", help="Where to write the cost.")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="A figure, SVG.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Fit cost models to measured (size, cost) and print the YAML that CAT takes."""
+    from netsim import fit
+
+    typer.echo(fit.command(csv, x, y, where or (), header_bit, entry_bit, out, plot).rstrip("\n"))
+
+
+@app.command()
+def measure(
+    target: Annotated[
+        str | None, typer.Argument(metavar="HOST or serve", help="Where a server runs; or be one.")
+    ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Be the server as well, on loopback.")] = False,
+    bind: Annotated[str, typer.Option(help="Address that serve listens at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of UDP and TCP; ZMQ has the next one.")] = 47100,
+    protocols: Annotated[str | None, typer.Option(help="Of udp,tcp,zmq [what is installed].")] = None,
+    message_bytes: Annotated[str, typer.Option(metavar="B,B", help="Sizes; also START:STOP:STEP.")] = "64:4096:192",
+    messages: Annotated[int, typer.Option(help="Of each size.")] = 30,
+    warm_up: Annotated[int, typer.Option(help="Messages that do not count.")] = 5,
+    timeout: Annotated[str, typer.Option(help="After which a message is lost.")] = "1 s",
+    limit: Annotated[str, typer.Option(help="Of the whole, up to an hour.")] = "10 min",
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="CSV", help="Where to [stdout].")] = None,
+    debug: Debug = False,
+) -> None:
+    """Time real messages to a host over UDP, TCP and ZMQ, for fit-cost."""
+    from netsim import measure as timing
+
+    def tell(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    text = timing.command(
+        target, serve, bind, port, protocols, message_bytes, messages, warm_up, timeout, limit, out, tell
+    )
+    typer.echo(text.rstrip("\n"))
+
+
 def _load(source: str, sets: Sequence[str] | None, plugins: Sequence[str] | None) -> Any:
     _load_plugins(plugins)
     from netsim.scenario import load

@@ -7,15 +7,18 @@ nothing is runnable; only then is a ``Receive(take="all")`` answered and time go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import simpy
 
+from netsim import pcap
 from netsim._arrow import table
+from netsim._battery import Batteries
 from netsim.errors import SimulationError
 from netsim.interfaces import (
     HEADER_BYTES,
@@ -40,7 +43,7 @@ from netsim.interfaces import (
 )
 from netsim.record import Recorder, Snapshot, Transfer
 from netsim.scenario import Distribution, Entry, Scenario
-from netsim.units import NS_PER_S, seconds_to_ns
+from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
 from netsim.world import Actor, World
 
 if TYPE_CHECKING:
@@ -64,6 +67,10 @@ class RunResult:
         ``rounds``, ``energy``, and where asked for ``messages`` and ``efficiency``; pyarrow, without the run's name.
     sim_time_s, rounds
         Where it ended.
+    deaths_s
+        When batteries were empty, by node.
+    captures
+        With ``record.pcap`` a capture file by its name; see `netsim.pcap.files`.
     """
 
     status: Literal["reached", "done", "stalled"]
@@ -71,6 +78,8 @@ class RunResult:
     tables: Mapping[str, pa.Table]
     sim_time_s: float
     rounds: int
+    deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
+    captures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def simulate(
@@ -125,14 +134,18 @@ class Engine:
         self.stopped = False
         self._env = simpy.Environment()
         self._answers: dict[NodeId, object] = {}
-        self._requests: dict[NodeId, Gradient] = {}
-        self._gradients: dict[NodeId, Any] = {}
+        self._requests: dict[NodeId, GradientRequest] = {}
+        self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
         self._transfers: dict[tuple[int, int], _Flight] = {}
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
+        self._running = set(self._last())
+        self._unsettled = set(range(len(self.world.media)))  # media not yet at `now_ns`, or with something new
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
+        self._working: dict[NodeId, tuple[int, int]] = {}
+        self._batteries = self._open_batteries()
         self._phases = _Phases()
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
@@ -148,25 +161,31 @@ class Engine:
             self._settle()
             while not self.stopped:
                 at_ns = self._next_ns()
-                if at_ns is None or self._is_over():
+                if at_ns is None or not self._running:
                     break
+                if self._batteries is not None and self._lose_nodes(self._batteries, at_ns, limit_ns):
+                    continue
                 if limit_ns is not None and at_ns > limit_ns:
                     self.now_ns = limit_ns
                     break
                 self.now_ns = at_ns
+                self._all_unsettled()
                 self._settle()
         finally:
             for actor in self.actors.values():
                 actor.close()
         return self._result(limit_ns)
 
+    def _last(self) -> tuple[NodeId, ...]:
+        """Those without whom a run is over."""
+        return (self.world.server,) if self.world.is_star else self.world.workers
+
     # --- time ------------------------------------------------------------------------------------
 
     def _next_ns(self) -> int | None:
-        times = [t for m in self.world.media if (t := m.next_event_ns()) is not None]
-        if self._env.peek() != float("inf"):
-            times.append(int(self._env.peek()))
-        return max(min(times), self.now_ns) if times else None
+        times: list[float] = [t for m in self.world.media if (t := m.next_event_ns()) is not None]
+        at_ns = min((*times, self._env.peek()))
+        return None if at_ns == math.inf else max(int(at_ns), self.now_ns)
 
     def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
         timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
@@ -177,39 +196,82 @@ class Engine:
         while not self.stopped:
             while self._env.peek() == self.now_ns:
                 self._env.step()
-            self._deliver()
+            if self._unsettled:
+                self._deliver()
             if not self._answers and self._env.peek() != self.now_ns:
                 self._answer_all()
                 if not self._answers:
                     return
             woken, self._answers = self._answers, {}
             for node in sorted(woken):
-                self._run(self.actors[node], woken[node])
+                if not self.actors[node].finished:
+                    self._run(self.actors[node], woken[node])
                 if self.stopped:
                     return
 
-    def _is_over(self) -> bool:
-        last = [self.world.server] if self.world.is_star else self.world.workers
-        return all(self.actors[node].finished for node in last)
+    def _all_unsettled(self) -> None:
+        self._unsettled = set(range(len(self.world.media)))
+
+    # --- batteries ---------------------------------------------------------------------------------
+
+    def _open_batteries(self) -> Batteries | None:
+        world = self.world
+        battery, compute = world.scenario.network.battery, world.scenario.compute
+        if battery is None:
+            return None
+        capacity_j = battery.capacities(world.workers, world.server)
+        return Batteries(capacity_j, world.media, self._computing_ns, compute.power_w)
+
+    def _lose_nodes(self, batteries: Batteries, at_ns: int, limit_ns: int | None) -> bool:
+        """Go to the first instant by `at_ns` at which batteries are empty, if there is one."""
+        death = batteries.first_death(self.now_ns, at_ns if limit_ns is None else min(at_ns, limit_ns))
+        if death is None:
+            return False
+        self.now_ns, nodes = death
+        self._all_unsettled()
+        # What arrives at this very instant has arrived; what is under way is lost.
+        self._deliver()
+        for node in nodes:
+            self._die(batteries, self.actors[node])
+        self._settle()
+        return True
+
+    def _die(self, batteries: Batteries, actor: Actor) -> None:
+        node = actor.node
+        busy_ns = self._computing_ns(node, self.now_ns)
+        if node != self.world.server:
+            self._phases.total_ns["compute"] += busy_ns - self._compute_ns[node]
+        self._compute_ns[node] = busy_ns
+        batteries.bury(node, self.now_ns)
+        for medium in self.world.media:
+            medium.set_up(self.now_ns, node, False)
+        self._all_unsettled()
+        actor.close()
+        actor.finished, actor.waiting = True, None
+        self._running.discard(node)
+        for waiting in (self._working, self._requests, self._gradients, self._answers, self._deadlines):
+            waiting.pop(node, None)
+        if not self.world.is_star:
+            self.stopped = self.recorder.leave(node, self.now_ns, self._look) or self.stopped
 
     # --- deliveries --------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
-        arrived = [
-            (d.dst, d.src, d.transfer, i, d)
-            for i, medium in enumerate(self.world.media)
-            for d in medium.advance(self.now_ns)
-        ]
-        arrived.sort(key=lambda a: a[:4])
-        for *_, index, delivery in arrived:
-            self._book(self._transfers[index, delivery.transfer].transfer, delivery)
-        for *_, index, delivery in arrived:
-            flight = self._transfers[index, delivery.transfer]
+        arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
+        for index in sorted(self._unsettled):
+            arrived += [(d.dst, d.src, d.transfer, index, d) for d in self.world.media[index].advance(self.now_ns)]
+        self._unsettled.clear()
+        if len(arrived) > 1:
+            arrived.sort(key=lambda a: a[:4])
+        for _, _, handle, index, delivery in arrived:
+            self._book(self._transfers[index, handle].transfer, delivery)
+        for dst, _, handle, index, delivery in arrived:
+            flight = self._transfers[index, handle]
             flight.destinations -= 1
             if not flight.destinations:
-                del self._transfers[index, delivery.transfer]
+                del self._transfers[index, handle]
             if delivery.ok:
-                self._hand_over(flight.transfer, delivery.dst)
+                self._hand_over(flight.transfer, dst)
         for node in sorted({a[0] for a in arrived}):
             self._try_receive(self.actors[node])
 
@@ -224,10 +286,11 @@ class Engine:
         direction = self.world.direction_of(transfer.src, delivery.dst)
         self.recorder.book(direction, transfer, delivery)
         self._phases.end(*_phase(direction, transfer.src, delivery.dst), self.now_ns)
-        if delivery.ok:
+        models = self.world.contexts[transfer.src].live_costs(delivery.dst)
+        if models and delivery.ok:
             facts = {"s": delivery.service_s, "j": delivery.energy_j, "bit": 8.0 * delivery.wire_bytes}
             facts["packet"] = float(delivery.packets)
-            for model in self.world.contexts[transfer.src].live_costs(delivery.dst):
+            for model in models:
                 if model.quantity in facts:
                     model.observe(8.0 * delivery.size_bytes, facts[model.quantity])
 
@@ -257,6 +320,7 @@ class Engine:
         while True:
             command = actor.resume(answer)
             if command is None:
+                self._running.discard(actor.node)
                 return
             handler = self._handlers.get(type(command))
             if handler is None:
@@ -280,15 +344,19 @@ class Engine:
                 self._try_receive(self.actors[dst])
 
     def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
-        nodes = _nodes(to)
-        for index in range(len(self.world.media)):
-            dst = tuple(n for n in nodes if self.world.medium_of(transfer.src, n) == index)
-            if dst:
-                handle = self.world.media[index].submit(self.now_ns, transfer.src, dst, size_bytes)
-                self._transfers[index, handle] = _Flight(transfer, len(dst))
-                for node in dst:
-                    direction = self.world.direction_of(transfer.src, node)
-                    self._phases.begin(*_phase(direction, transfer.src, node), self.now_ns)
+        by_medium: dict[int, list[NodeId]] = {}
+        for node in _nodes(to):
+            by_medium.setdefault(self.world.medium_of(transfer.src, node), []).append(node)
+        for index, nodes in sorted(by_medium.items()):
+            handle = self.world.media[index].submit(self.now_ns, transfer.src, tuple(nodes), size_bytes)
+            self._unsettled.add(index)
+            self._transfers[index, handle] = _Flight(transfer, len(nodes))
+            if self.world.captures:
+                data = pcap.message(transfer.payload, transfer.kind, transfer.src, transfer.round)
+                self.world.captures[self.world.media_names[index]].put(handle, data)
+            for node in nodes:
+                direction = self.world.direction_of(transfer.src, node)
+                self._phases.begin(*_phase(direction, transfer.src, node), self.now_ns)
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
@@ -313,25 +381,24 @@ class Engine:
         batch = command.batch
         if batch is None:
             batch = self.world.problem.draw_batch(actor.node, self.world.contexts[actor.node].rng("data"))
-        request = GradientRequest(actor.node, command.at, batch)
-        self._requests[actor.node] = Gradient(command.at, batch)
-        flop = self.world.problem.gradient_flop(request)
-        self._work(actor, self._duration_ns(actor, flop), lambda: self._gradient_due(actor.node))
+        request = self._requests[actor.node] = GradientRequest(actor.node, command.at, batch)
+        self._work(actor, self._duration_ns(request), lambda: self._gradient_due(actor.node))
         return _BLOCKED
 
     def _gradient_due(self, node: NodeId) -> object:
         if node not in self._gradients:
             # All that are pending: their inputs are fixed, and one call serves them.
             pending = sorted(self._requests)
-            requests = [GradientRequest(n, self._requests[n].at, self._requests[n].batch) for n in pending]
-            self._gradients |= zip(pending, self.world.problem.gradients(requests), strict=True)
+            gradients = self.world.problem.gradients([self._requests[n] for n in pending])
+            self._gradients |= {n: (gradients, i) for i, n in enumerate(pending)}
             self._requests.clear()
-        return self._gradients.pop(node)
+        gradients, i = self._gradients.pop(node)
+        return gradients[i]
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = GradientRequest(actor.node, command.at, command.batch)
-        flop = self.world.problem.gradient_flop(request) / 2  # a value is the forward half
-        duration_ns = self._duration_ns(actor, flop)
+        # A value is the forward half.
+        duration_ns = self._duration_ns(request, share=0.5)
         self._work(actor, duration_ns, lambda: self.world.problem.values([request])[0])
         return _BLOCKED
 
@@ -354,33 +421,52 @@ class Engine:
 
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
         def done() -> None:
+            if actor.finished:
+                return
+            del self._working[actor.node]
             self._compute_ns[actor.node] += duration_ns
             if actor.node != self.world.server:
                 self._phases.total_ns["compute"] += duration_ns
             self._answers[actor.node] = result()
 
+        self._working[actor.node] = (self.now_ns, duration_ns)
         self._after(duration_ns, done)
 
-    def _duration_ns(self, actor: Actor, flop: float) -> int:
+    def _computing_ns(self, node: NodeId, at_ns: int) -> int:
+        """Time that a node has computed up to `at_ns`, what is under way included."""
+        start_ns, duration_ns = self._working.get(node, (at_ns, 0))
+        return self._compute_ns[node] + min(at_ns - start_ns, duration_ns)
+
+    def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
+        """Of a gradient, or of a share of its operations; a measured time is the same for both."""
         compute = self.world.scenario.compute
-        if compute.flop_per_s is not None:
-            return seconds_to_ns(flop / compute.flop_per_s)
+        if compute.flop_per_s is not None and compute.gradient_s == 0.0:
+            return seconds_to_ns(share * self.world.problem.gradient_flop(request) / compute.flop_per_s)
         time = compute.gradient_s
         if isinstance(time, tuple):
-            time = time[actor.node]
+            time = time[request.node]
         if isinstance(time, Distribution):
-            return seconds_to_ns(time.sample(self.world.contexts[actor.node].rng("compute")))
+            return seconds_to_ns(time.sample(self.world.contexts[request.node].rng("compute")))
         return seconds_to_ns(time)
 
     # --- the end ---------------------------------------------------------------------------------------
 
     def _look(self) -> Snapshot:
-        usages = [medium.usage(self.now_ns) for medium in self.world.media]
-        compute_j = sum(self._compute_ns.values()) / NS_PER_S * self.world.scenario.compute.power_w
-        return Snapshot(usages, compute_j, self._phases.at(self.now_ns))
+        now_ns, batteries = self.now_ns, self._batteries
+        usages = [medium.usage(now_ns) for medium in self.world.media]
+        busy_ns = sum(self._compute_ns.values())
+        busy_ns += sum(min(now_ns - start_ns, duration_ns) for start_ns, duration_ns in self._working.values())
+        compute_j = busy_ns / NS_PER_S * self.world.scenario.compute.power_w
+        if batteries is None:
+            return Snapshot(usages, compute_j, self._phases.at(now_ns))
+        usages = batteries.without_dead(usages)
+        lifetime_s = min(batteries.lifetimes_s(usages, now_ns).values(), default=math.nan)
+        alive = len(self.world.nodes) - len(batteries.died_ns)
+        return Snapshot(usages, compute_j, self._phases.at(now_ns), lifetime_s, alive)
 
     def _result(self, limit_ns: int | None) -> RunResult:
         recorder, server = self.recorder, self.world.server
+        deaths = {} if self._batteries is None else self._batteries.died_ns
         at = f"at {self.now_ns / NS_PER_S:.6g} s in round {max(recorder.rounds, 0)}"
         status: Literal["reached", "done", "stalled"] = "done"
         if recorder.reached:
@@ -389,37 +475,45 @@ class Engine:
             sentence = f"ended {at}: all rounds done"
         elif limit_ns is not None and self.now_ns >= limit_ns:
             sentence = f"ended {at}: simulated time is up"
-        elif self._is_over():
+        elif not self._running and not set(self._last()) <= deaths.keys():
             sentence = f"ended {at}: the agents returned"
         else:
             waiting = [a.says(server) for a in self.actors.values() if a.waiting is not None]
             more = f", and {len(waiting) - 4} more wait" if len(waiting) > 4 else ""
-            status, sentence = "stalled", f"stalled {at}: {'; '.join(waiting[-4:])}{more}"
+            who = "; ".join(waiting[-4:]) or "nobody is left"
+            status, sentence = "stalled", f"stalled {at}: {who}{more}"
+        sentence += _obituary(deaths, server)
         tables = {**recorder.tables(), "energy": self._energy_table()}
         if recorder.last_estimate is not None:
             tables["efficiency"] = self._efficiency_table(recorder.last_estimate)
-        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, max(recorder.rounds, 0))
+        deaths_s = {node: at_ns / NS_PER_S for node, at_ns in deaths.items()}
+        rounds, captures = max(recorder.rounds, 0), pcap.files(self.world.captures)
+        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures)
 
     def _energy_table(self) -> pa.Table:
         rows: list[tuple[int, str, str, float, float]] = []
-        for name, usage in zip(self.world.media_names, self._look().usages, strict=True):
+        usages = self._look().usages
+        for name, usage in zip(self.world.media_names, usages, strict=True):
             for i, (node, interface) in enumerate(usage.interfaces):
                 for j, state in enumerate(STATES):
                     time_s, energy_j = usage.state_ns[i, j] / NS_PER_S, float(usage.energy_j[i, j])
                     rows.append((node, f"{name}.{interface}", state, float(time_s), energy_j))
         power_w = self.world.scenario.compute.power_w
-        for node, busy_ns in self._compute_ns.items():
+        for node in self.world.nodes:
+            busy_ns = self._computing_ns(node, self.now_ns)
             rows.append((node, "processor", "compute", busy_ns / NS_PER_S, busy_ns / NS_PER_S * power_w))
         node_ids, interfaces, states, times_s, energies_j = zip(*rows, strict=True)
-        return table(
-            {
-                "node": np.array(node_ids, np.int64),
-                "interface": interfaces,
-                "state": states,
-                "time_s": np.array(times_s),
-                "energy_j": np.array(energies_j),
-            }
-        )
+        columns: dict[str, Any] = {
+            "node": np.array(node_ids, np.int64),
+            "interface": interfaces,
+            "state": states,
+            "time_s": np.array(times_s),
+            "energy_j": np.array(energies_j),
+        }
+        if self._batteries is not None:
+            lifetimes_s = self._batteries.lifetimes_s(usages, self.now_ns)
+            columns["lifetime_days"] = np.array([lifetimes_s.get(node, math.nan) / S_PER_DAY for node in node_ids])
+        return table(columns)
 
     def _efficiency_table(self, last: tuple[int, Array]) -> pa.Table:
         """Efficiency(T) of node 0 at the first, a middle and the last round."""
@@ -475,6 +569,15 @@ class _Phases:
         for (phase, _), (_, since_ns) in self._open.items():
             totals[phase] += now_ns - since_ns
         return totals
+
+
+def _obituary(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
+    """Whose batteries were empty when, as the end of a sentence."""
+    said = [
+        f"; {'the server' if node == server else f'node {node}'} had an empty battery at {at_ns / NS_PER_S:.6g} s"
+        for node, at_ns in deaths_ns.items()
+    ]
+    return "".join(said[:4]) + (f"; and {len(said) - 4} more" if len(said) > 4 else "")
 
 
 def _phase(direction: str, src: NodeId, dst: NodeId) -> tuple[str, NodeId]:

@@ -300,6 +300,13 @@ class Context(Protocol):
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """The node's own stream of that purpose; the same object at every call."""
 
+    def shared_key(self, round: int, sender: NodeId) -> Key:
+        """What `sender` draws with in its message of that round, for codecs whose receivers repeat the draws."""
+
+    @property
+    def charges_codec(self) -> bool:
+        """Whether encoding and decoding take time and energy: agents then await `Compute` for them."""
+
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         """The live cost model of `cost` for the link to `dst`; the engine shows it every own transfer."""
 
@@ -383,7 +390,10 @@ class Problem(Protocol):
         """The node's next minibatch; None where it uses all its samples."""
 
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
-        """One gradient a request; bits do not depend on which requests share a call."""
+        """One gradient a request; bits do not depend on which requests share a call.
+
+        The sequence may make each one only when it is asked for, so it is asked once.
+        """
 
     def values(self, requests: Sequence[GradientRequest]) -> Sequence[float]: ...
     def loss(self, w: Array) -> float: ...
@@ -570,7 +580,15 @@ class Medium(Protocol):
         """Expected cost of a lone message of some bits (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""
 
     def usage(self, at_ns: int) -> Usage:
-        """State times up to `at_ns`, which is not before the last `advance`."""
+        """State times up to `at_ns`, which is not before the last `advance`; after it: if nothing is submitted."""
+
+
+@runtime_checkable
+class PowerBound(Protocol):
+    """What a medium may offer so that a battery need not be looked at all the time."""
+
+    def max_power_w(self, node: NodeId) -> float:
+        """No less than the power of all the node's interfaces together at any time."""
 
 
 class Channel(Protocol):

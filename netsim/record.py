@@ -15,7 +15,7 @@ import numpy as np
 from netsim._arrow import table
 from netsim.interfaces import STATES, Array, Delivery, NodeId, Payload, Problem, Report, Usage
 from netsim.scenario import Record, Stop
-from netsim.units import NS_PER_S
+from netsim.units import NS_PER_S, S_PER_DAY
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,11 +50,17 @@ class Snapshot:
         Joules of computation of all nodes.
     phase_ns
         Nanoseconds spent computing, in own uploads, in own downloads: summed over the learning nodes.
+    lifetime_s
+        The shortest of all nodes with a battery, at the mean power so far; NaN where there is none.
+    alive
+        Nodes whose battery is not empty or that have none; -1 where there are no batteries.
     """
 
     usages: list[Usage]
     compute_j: float
     phase_ns: Mapping[str, int]
+    lifetime_s: float = math.nan
+    alive: int = -1
 
 
 @dataclass(eq=False)
@@ -88,10 +94,12 @@ class Recorder:
     last_estimate: tuple[int, Array] | None = None
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
     uploads: int = 0
+    delivered_bytes: int = 0
     _columns: dict[str, list[float]] = field(default_factory=dict)
     _messages: list[tuple[Any, ...]] = field(default_factory=list)
     _pending: dict[int, dict[NodeId, Array]] = field(default_factory=dict)
     _metrics: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+    _gone: set[NodeId] = field(default_factory=set)
     _stride: int = 1
 
     def __post_init__(self) -> None:
@@ -112,6 +120,8 @@ class Recorder:
             counter["packets"] += delivery.packets
             counter["messages"] += 1
             self.uploads += direction != "downlink" and not transfer.is_silence
+        if delivery.ok:
+            self.delivered_bytes += len(transfer.payload.data)
         if self.record.messages:
             payload = transfer.payload
             self._messages.append((
@@ -142,24 +152,36 @@ class Recorder:
             return False
         waiting = self._pending.setdefault(report.round, {})
         waiting[node] = report.estimate
-        if len(waiting) < self.reporters:
+        return self._complete(report.round, now_ns, look)
+
+    def leave(self, node: NodeId, now_ns: int, look: Callable[[], Snapshot]) -> bool:
+        """A node that reports estimates will not do so again: rows no longer wait for it; True where the run stops."""
+        self._gone.add(node)
+        return any(self._complete(round, now_ns, look) for round in sorted(self._pending))
+
+    def _complete(self, round: int, now_ns: int, look: Callable[[], Snapshot]) -> bool:
+        """Write the row of a round if all who are left have reported it."""
+        waiting = self._pending[round]
+        if len(waiting.keys() - self._gone) < self.reporters - len(self._gone):
             return False
         # In id order, whoever came last: the mean's bits must not depend on delays.
-        estimate = np.mean([waiting[n] for n in sorted(waiting)], axis=0) if len(waiting) > 1 else report.estimate
-        del self._pending[report.round]
-        self.rounds = max(self.rounds, report.round)
-        last = self.stop.rounds is not None and report.round >= self.stop.rounds
-        if report.round % self.record.every == 0 or last:
-            row = self._row(report.round, estimate, now_ns, look())
+        estimates = [waiting[n] for n in sorted(waiting)]
+        estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
+        del self._pending[round]
+        self.rounds = max(self.rounds, round)
+        last = self.stop.rounds is not None and round >= self.stop.rounds
+        if round % self.record.every == 0 or last:
+            row = self._row(round, estimate, now_ns, look())
             self.reached = bool(self.stop.target) and all(
                 row[m] >= goal if m == "accuracy" else row[m] <= goal for m, goal in self.stop.target.items()
             )
-        self._metrics.pop(report.round, None)
+        self._metrics.pop(round, None)
         return last or self.reached
 
     def tables(self) -> dict[str, pa.Table]:
         """``rounds``, and ``messages`` where they are recorded."""
-        whole = {"round", "uploads"} | {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
+        whole = {"round", "uploads", "delivered_bytes", "nodes_alive"}
+        whole |= {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
         size = len(self._columns.get("round", ()))
         columns = {
             name: np.array(values + [math.nan] * (size - len(values)), np.int64 if name in whole else np.float64)
@@ -188,10 +210,12 @@ class Recorder:
         row |= {"loss": measured["loss"], "loss_gap": measured["loss"] - self._best}
         row |= {"grad_norm": measured["grad_norm"], "accuracy": measured.get("accuracy", math.nan)}
         row |= {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
-        row["uploads"] = self.uploads
+        row |= {"uploads": self.uploads, "delivered_bytes": self.delivered_bytes}
         joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
         row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
         row |= {"energy_compute_j": seen.compute_j, "energy_j": float(joules.sum()) + seen.compute_j}
+        if seen.alive >= 0:
+            row |= {"lifetime_days": seen.lifetime_s / S_PER_DAY, "nodes_alive": seen.alive}
         busy_ns = sum(seen.phase_ns.values())
         # Computing and transfers may overlap where a node does not wait for them.
         phases = {**seen.phase_ns, "waiting": max(now_ns * self.learners - busy_ns, 0)}

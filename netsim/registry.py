@@ -29,6 +29,7 @@ PACKAGES = {
     "step": "algorithms.steps",
     "channel": "channels",
     "energy": "channels.energy",
+    "radio_policy": "channels.policies",
     "cost": "channels.costs",
 }
 
@@ -122,7 +123,7 @@ def build(kind: str, config: Mapping[str, Any] | str) -> Any:
     Examples
     --------
     >>> build("compressor", {"name": "top_k", "k": 10})
-    TopK(k=10, fraction=None, float_bit=32)
+    TopK(k=10, fraction=None, float_bit=32, index='fixed')
     """
     from netsim.fields import build_component
 
@@ -161,7 +162,7 @@ def load_plugin(file: str | Path) -> None:
             _forget(key, before)
         for kind, stem in mine:
             if stem in names(kind):
-                raise ConfigError(f"there is a {kind} {stem!r} already; give the file another name")
+                raise ConfigError(f"{kind} {stem!r} exists already; give the file another name")
         _classes.update(mine)
     except Exception as error:
         for key in [key for key, cls in _classes.items() if cls.__module__ == name]:

@@ -7,9 +7,12 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
+from netsim.interfaces import Key
+
 _MASK = np.uint64(0xFFFFFFFF)
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
+_SHARED = zlib.crc32(b"shared")
 
 
 def stream(seed: int, replication: int, node: int, purpose: str) -> np.random.Generator:
@@ -33,6 +36,29 @@ def stream(seed: int, replication: int, node: int, purpose: str) -> np.random.Ge
     """
     key = (replication, node + 1, zlib.crc32(purpose.encode()))
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
+
+
+def shared_key(seed: int, replication: int, round: int, sender: int) -> Key:
+    """The key of one message's draws, which sender and receivers compute alike: nothing of it is sent.
+
+    Two words of a seed sequence over all four names, so that keys of different messages are as good as independent of
+    each other and of every `stream`.
+
+    Parameters
+    ----------
+    seed, replication, round
+        Non-negative integers.
+    sender
+        The id of the node that encodes.
+
+    Examples
+    --------
+    >>> shared_key(7, 0, 3, 1) == shared_key(7, 0, 3, 1), shared_key(7, 0, 3, 1) == shared_key(7, 0, 1, 3)
+    (True, False)
+    """
+    names = (replication, sender + 1, _SHARED, round)
+    key, counter = np.random.SeedSequence(seed, spawn_key=names).generate_state(2, np.uint64)
+    return Key(int(key), int(counter))
 
 
 def philox(key: int, counter_high: int, counter_low: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:

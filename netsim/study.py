@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ if TYPE_CHECKING:
 
 MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes there
 RUNS = "runs"
+PCAP = "pcap"
 TABLES = ("rounds", "messages", "energy", "efficiency")
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = (*(f"{name}.parquet" for name in TABLES), "summary.csv", "bounds.csv", "report.html")
+MERGED = (*(f"{name}.parquet" for name in TABLES), "summary.csv", "bounds.csv", "report.html", PCAP)
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 
 
@@ -170,6 +172,7 @@ def run(
             with _files.writing(folder):
                 _merge(folder, runs, store, records)
                 _bounds(folder, scenario, runs)
+                _captures(folder, runs, store)
                 facts |= {"complete": True, "wall_s": time.perf_counter() - start_s, "runs": ends}
                 _files.write(folder / "manifest.json", _to_json(facts))
             if any(store.tables(run.hash) for run in runs):
@@ -292,6 +295,18 @@ def _bounds(folder: Path, scenario: Scenario, runs: Sequence[Run]) -> None:
         from netsim import bounds
 
         bounds.write(folder, scenario, parquet.ParquetFile(folder / "rounds.parquet").read())
+
+
+def _captures(folder: Path, runs: Sequence[Run], store: Store) -> None:
+    """One capture file a run under a readable name; several where a run has frames of several kinds."""
+    files: dict[str, bytes] = {}
+    for number, run in enumerate(runs):
+        words = "-".join(filter(None, (run.point, run.label, f"rep{run.replication}")))
+        name = f"{number:04}-{re.sub(r'[^A-Za-z0-9.=+]+', '-', words)}"
+        for file in store.captures(run.hash):
+            files[f"{name}{file.name.removeprefix('frames')}"] = file.read_bytes()
+    if files:
+        _files.write_folder(folder / PCAP, files)
 
 
 def _report(folder: Path) -> None:

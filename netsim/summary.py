@@ -18,7 +18,8 @@ from netsim.record import COUNTERS, DIRECTIONS
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
-SPENT = ("rounds", "time_s", "energy_j", *(f"{d}_{c}" for d in (*DIRECTIONS, "total") for c in COUNTERS))
+_WAYS = (*DIRECTIONS, "total")
+SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days", *(f"{d}_{c}" for d in _WAYS for c in COUNTERS))
 ENDS = ("mean", "low", "high")
 CONFIDENCE = 0.95
 
@@ -85,6 +86,9 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
         first = [rows - 1 if status == "done" else -1]
     at = np.array(first)
     spent = {"rounds": column("round"), "time_s": column("sim_time_s"), "energy_j": column("energy_j")}
+    delivered_bit = 8.0 * _optional(column, "delivered_bytes", rows)
+    spent["j_per_bit"] = spent["energy_j"] / np.where(delivered_bit > 0, delivered_bit, math.nan)
+    spent["lifetime_days"] = _optional(column, "lifetime_days", rows)
     for counter in COUNTERS:
         parts = [column(f"{d}_{counter}").astype(np.float64) for d in DIRECTIONS]
         spent |= {f"{d}_{counter}": part for d, part in zip(DIRECTIONS, parts, strict=True)}
@@ -101,6 +105,13 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
         float(loss[-1]) if rows else math.nan,
         float(accuracy[-1]) if rows else math.nan,
     )
+
+
+def _optional(column: Callable[[str], Numbers], name: str, rows: int) -> Numbers:
+    try:
+        return column(name).astype(np.float64)
+    except KeyError:
+        return np.full(rows, math.nan)
 
 
 def nothing(status: str, targets: Mapping[str, float]) -> Outcome:
@@ -184,7 +195,9 @@ def rows(groups: Sequence[Group]) -> list[Row]:
     final_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the replications that
     reached it (see `interval`), and as ``ratio_...`` the same against the point's first algorithm (see `ratio`).
     ``status`` is ``failed`` or ``stalled`` where a replication is, else ``reached`` where all reached, else ``done``.
-    Final values are means over the replications that have rows.
+    ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver; ``lifetime_days`` that
+    of the node whose battery lasts least: its capacity over its mean power while it lived. Final values are means over
+    the replications that have rows.
     """
     out, first = list[Row](), dict[str, Group]()
     for group in groups:

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 NS_PER_S = 1_000_000_000
+S_PER_DAY = 86_400
 
 # Longest suffix first: `flop_per_s` also ends in `_s`.
 UNITS = {

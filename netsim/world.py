@@ -17,6 +17,7 @@ from netsim.interfaces import (
     Command,
     Cost,
     CostModel,
+    Key,
     Link,
     Medium,
     Node,
@@ -27,6 +28,7 @@ from netsim.interfaces import (
     StarAlgorithm,
 )
 from netsim.mailbox import Mailbox
+from netsim.pcap import Capture, link_of
 from netsim.scenario import Entry, Scenario
 from netsim.topology import Mixing, mixing, positions
 
@@ -97,6 +99,13 @@ class AgentContext:
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)
         return self._streams[purpose]
+
+    def shared_key(self, round: int, sender: NodeId) -> Key:
+        return self.world.shared_key(round, sender)
+
+    @cached_property
+    def charges_codec(self) -> bool:
+        return self.world.scenario.compute.codec_flop
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
@@ -181,14 +190,23 @@ class World:
         self.is_star = hasattr(entry.algorithm, "server")
         self.server: NodeId = len(self.workers) if self.is_star else -1
         self.nodes = (*self.workers, self.server) if self.is_star else self.workers
+        self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
         facts = ProblemFacts(problem)
         self.contexts = {node: AgentContext(node, self, facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
-        fixed = self.scenario.vary == "channel" and purpose != "channel"
-        return rng.stream(self.scenario.seed, 0 if fixed else self.replication, node, purpose)
+        replication = self.replication if purpose == "channel" else self._learning_replication
+        return rng.stream(self.scenario.seed, replication, node, purpose)
+
+    def shared_key(self, round: int, sender: NodeId) -> Key:
+        """The key of one message's draws, the same at both ends."""
+        return rng.shared_key(self.scenario.seed, self._learning_replication, round, sender)
+
+    @property
+    def _learning_replication(self) -> int:
+        return 0 if self.scenario.vary == "channel" else self.replication
 
     def medium_of(self, src: NodeId, dst: NodeId) -> int:
         """The index of the medium that carries `src` to `dst`."""
@@ -224,4 +242,7 @@ class World:
             ideal = registry.build("channel", "ideal")
             named = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
         streams = {name: self.stream(i, "channel") for i, name in enumerate(named)}
-        return tuple(named), tuple(channel.open(nodes, streams[name]) for name, channel in named.items())
+        for name, channel in named.items() if self.scenario.record.pcap else ():
+            self.captures[name] = Capture(link_of(channel))
+        media = (channel.open(nodes, streams[n], frames=self.captures.get(n)) for n, channel in named.items())
+        return tuple(named), tuple(media)

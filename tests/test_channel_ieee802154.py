@@ -334,7 +334,7 @@ def test_a_receiver_that_leaves_a_broadcast_does_not_end_it() -> None:
 def test_refusals() -> None:
     with pytest.raises(ConfigError, match="payload_bytes: a whole number >= 1 and <= 116"):
         cell(payload_bytes=117)
-    with pytest.raises(ConfigError, match="one of always_on, sleep_when_idle"):
+    with pytest.raises(ConfigError, match="no radio_policy of that name; there are always_on, duty_cycle"):
         cell(radio_policy="sleepy")
     with pytest.raises(ConfigError, match="no energy of that name"):
         cell(radio="cc2421")

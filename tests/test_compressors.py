@@ -38,6 +38,12 @@ def test_many_hostile_payloads(codec: Any) -> None:
     contract.check_hostile(codec, cases=33_334, seed=27)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("codec", CODECS)
+def test_means_of_many_draws(codec: Any) -> None:
+    contract.check_unbiased(codec, draws=20_000)
+
+
 @pytest.mark.parametrize("codec", CODECS)
 def test_refused_payloads_allocate_nothing(codec: Any) -> None:
     """A short payload that claims a lot is refused before memory for 1e8 entries (800 MB) is asked for."""
@@ -214,9 +220,9 @@ def test_sums_beyond_float64_do_not_matter(bit: int) -> None:
         ({"name": "top_k", "k": 0}, "k: a whole number >= 1"),
         ({"name": "top_k", "fraction": 1.5}, "fraction: a number > 0 and <= 1"),
         ({"name": "top_k", "k": 2, "float_bit": 31}, "float_bit: one of 64, 32, 16. Got 31."),
-        ({"name": "stochastic_sparsification"}, "budget: a value is needed, a number > 0. Got nothing."),
+        ({"name": "stochastic_sparsification"}, "budget: either budget or variance is needed. Got neither."),
         ({"name": "stochastic_sparsification", "budget": 1, "wire": "hybrd"}, "Nearest: hybrid."),
-        ({"name": "identity", "k": 3}, "k: no key of identity; there are float_bit. Got 'k'."),
+        ({"name": "identity", "k": 3}, "k: no key of identity; there are float_bit, format. Got 'k'."),
     ],
 )
 def test_wrong_configurations(config: dict[str, Any], text: str) -> None:
@@ -290,12 +296,12 @@ print(sorted(m for m in ("numba", "scipy", "pandas") if m in sys.modules))
 
 @pytest.mark.parametrize("codec", CODECS)
 def test_long_vectors_decode_to_the_same_as_short_ones(codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """d = 80,000 with compiled kernels and without: the same bytes and vectors."""
+    """d = 80,000 with compiled kernels and without: the same bytes and vectors; 8000 for singular values."""
     folder = Path(compressors.__file__ or "").parent
     modules = [importlib.import_module(f"algorithms.compressors.{file.stem}") for file in folder.glob("*.py")]
     modules = [module for module in modules if hasattr(module, "COMPILED_FROM")]
     assert {"_bits", "_prefix", "_draws", "_select"} <= {module.__name__.rpartition(".")[2] for module in modules}
-    x = np.random.default_rng(32).standard_t(3, 80_000)
+    x = np.random.default_rng(32).standard_t(3, 8_000 if codec.name == "atomo" else 80_000)
     results = []
     for compiled_from in (1, 10**9):
         for module in modules:

@@ -13,13 +13,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("netsim", "algorithms", "channels")
-DISTRIBUTIONS = {"scikit-learn": "sklearn", "pyyaml": "yaml"}
+DISTRIBUTIONS = {"scikit-learn": "sklearn", "pyyaml": "yaml", "pyzmq": "zmq"}
 # Of what the table says in brackets: third-party modules that only some files of a layer may import.
 ONLY_IN = {
     "pint": r"netsim\.units",
     "sklearn": r"algorithms\.datasets\..*",
     "simpy": r"netsim\.engine",
     "typer": r"netsim\.cli",
+    "zmq": r"netsim\.measure",
 }
 
 

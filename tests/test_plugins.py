@@ -182,43 +182,6 @@ algorithms:
   - {name: dcgd, compressor: power_of_two, step_size: 0.5}
 stop: {rounds: 5}
 """
-# No algorithm of ours takes any compressor; one of the user's does.
-DCGD = '''
-"""Gradient descent with any compressor."""
-from __future__ import annotations
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
-from algorithms.agents._star import AveragingServer, receive_model
-from algorithms.compressors.identity import Identity
-from netsim.fields import PositiveFloat, Ref
-from netsim.interfaces import Compressor, Context, Gradient, Send
-from netsim.registry import component
-
-@component("algorithm")
-@dataclass(frozen=True)
-class Dcgd:
-    """x <- x - gamma mean Q(g_m)."""
-    compressor: Annotated[Compressor, Ref("compressor")]
-    step_size: PositiveFloat
-    tolerates: ClassVar[frozenset[str]] = frozenset()
-    examples: ClassVar = ({"compressor": "identity", "step_size": 0.1},)
-
-    def server(self, ctx: Context):
-        return AveragingServer(ctx, self.compressor, lambda _: self.step_size, Identity())
-
-    def worker(self, ctx: Context):
-        return Worker(ctx, self.compressor)
-
-class Worker:
-    def __init__(self, ctx, code):
-        self.ctx, self.code = ctx, code
-
-    async def run(self):
-        while True:
-            round, x = await receive_model(Identity(), self.ctx.facts.dim)
-            g = await Gradient(at=x)
-            await Send(self.ctx.server, self.code.encode(g, self.ctx.rng()), round)
-'''
 
 
 def netsim(folder: Path, *words: str, code: int = 0) -> str:
@@ -262,9 +225,7 @@ def test_a_channel_of_a_plugin_runs_in_children(tmp_path: Path) -> None:
 
 
 def test_a_compressor_of_a_plugin_runs_in_children(tmp_path: Path) -> None:
-    dcgd = tmp_path / "dcgd.py"
-    dcgd.write_text(DCGD)
-    rows = run(tmp_path, POWERS, FOLDER / "power_of_two.py", dcgd, jobs=2)
+    rows = run(tmp_path, POWERS, FOLDER / "power_of_two.py", jobs=2)
     ours = [i for i, label in enumerate(rows["label"]) if label == "dcgd"]
     # Three workers, 6 entries of 9 bits: 54 bits in 7 bytes.
     assert [rows["uplink_paper_bit"][i] for i in ours] == [3 * 54.0 * r for r in range(6)] * 2

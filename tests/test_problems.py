@@ -253,9 +253,9 @@ def test_kernels_are_used_when_numpy_has_cost_as_much_as_importing_them():
     w = np.ones(7)
     per_call = 1000 + problem._rows.values.size
     before = 10_000_000 // (2 * per_call)
-    problem.gradients([GradientRequest(0, w)] * (before - 1))
+    list(problem.gradients([GradientRequest(0, w)] * (before - 1)))
     assert problem._rows._kernels is None
-    problem.gradients([GradientRequest(0, w)] * 2)
+    list(problem.gradients([GradientRequest(0, w)] * 2))
     assert problem._rows._kernels is _csr_nb
 
 
@@ -533,7 +533,7 @@ from netsim.registry import build
 config = {"name": "logistic_regression", "dataset": "breast_cancer", "nodes": 2, "batch": 9}
 problem = build("problem", config).open(1)
 batch = problem.draw_batch(0, np.random.Generator(np.random.PCG64(1)))
-problem.gradients([GradientRequest(0, problem.start(), batch)])
+list(problem.gradients([GradientRequest(0, problem.start(), batch)]))
 problem.metrics(problem.start()), problem.smoothness()
 print({m.partition(".")[0] for m in sys.modules} & {"numba", "scipy", "sklearn", "pandas", "pint"})
 """
@@ -545,7 +545,7 @@ def test_sparse_problems_start_without_numba():
     code = (
         "import sys; from netsim.registry import build; from netsim.interfaces import GradientRequest as R\n"
         "p = build('problem', {'name': 'logistic_regression', 'dataset': {'name': 'synthetic_sparse'}}).open(1)\n"
-        "p.gradients([R(m, p.start()) for m in range(4)]); p.metrics(p.start()); print('numba' in sys.modules)"
+        "list(p.gradients([R(m, p.start()) for m in range(4)])); p.metrics(p.start()); print('numba' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert done.stdout == "False\n"

@@ -131,7 +131,7 @@ def test_a_plugin_is_known_by_the_name_of_its_file(plugins: Any) -> None:
         ("raise ValueError('no bird')", "raises", "ValueError: no bird"),
         ("import no_such_thing", "lonely", "ModuleNotFoundError: No module named 'no_such_thing'"),
         (PLUGIN.replace('"channel"', '"chanel"'), "kinds", "kind: no such kind of component; there are "),
-        (PLUGIN, "ideal", "there is a channel 'ideal' already; give the file another name"),
+        (PLUGIN, "ideal", "channel 'ideal' exists already; give the file another name"),
         (PLUGIN + "raise ValueError('late')", "late", "ValueError: late"),
     ],
 )

@@ -116,7 +116,7 @@ def test_kth_largest_equals_a_sort(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", [np.uint32, np.uint64])
 def test_collect_reports_overflow(kind: Any) -> None:
-    """As many as fit beside 64 spare places are returned; one more is -1, in whole blocks and in the rest behind."""
+    """Exactly as many as fit are returned; one more is -1, in whole blocks and in the rest behind."""
     from algorithms.compressors import _select_nb
 
     mask = kind(np.iinfo(kind).max >> 1)
@@ -124,7 +124,7 @@ def test_collect_reports_overflow(kind: Any) -> None:
         keys = np.zeros(9000, kind)
         keys[places] = 7
         for capacity, sure in itertools.product((places.size + 1, places.size, places.size - 1, 0), (0, 2)):
-            found, magnitudes = np.full(capacity + _select_nb.LANES + 1, -5), np.empty(capacity + 64, kind)
+            found, magnitudes = np.full(capacity + _select_nb.LANES + 1, -5), np.empty(capacity, kind)
             count = _select_nb.collect(keys, mask, kind(7), sure, found[:-1], magnitudes)
             assert found[-1] == -5
             assert count == (places.size if places.size <= capacity else -1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import count
-from typing import Annotated, Literal, Protocol, TypeAlias
+from typing import Annotated, Literal, ParamSpec, Protocol, TypeAlias
 
 import numpy as np
 
+from algorithms.compressors._base import BaseCompressor
 from algorithms.compressors.identity import Identity
 from netsim.fields import PositiveFloat, Ref
-from netsim.interfaces import Array, Context, Message, Payload, Receive, Report, Send
+from netsim.interfaces import Array, Compute, Context, Key, Message, Payload, Receive, Report, Send
 
 
 class Step(Protocol):
@@ -23,12 +24,14 @@ class Step(Protocol):
 
 StepSize: TypeAlias = Literal["auto"] | PositiveFloat | Annotated[Step, Ref("step")]
 FloatBit: TypeAlias = Literal[32, 64]
+P = ParamSpec("P")
 
 
 class Adder(Protocol):
     """What the server needs of a codec."""
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None: ...
+    def decode_flop(self, dim: int) -> float: ...
 
 
 def step_rule(step_size: StepSize, smoothness: float) -> Callable[[int], float]:
@@ -69,9 +72,12 @@ class AveragingServer:
 
     async def run(self) -> None:
         await Report(0, self.x)
+        dim, workers = self.ctx.facts.dim, len(self.ctx.workers)
         for round in count():
+            await codec_work(self.ctx, self.model.encode_flop, dim)
             await Send(self.ctx.workers, self.broadcast, round, "model")
-            updates = self.open((await Receive(len(self.ctx.workers), "update", round)).messages)
+            updates = self.open((await Receive(workers, "update", round)).messages)
+            await codec_work(self.ctx, self.decode_flop, updates)
             self.x = self.x - self.step_size(round, updates) * self.mean(updates)
             self.broadcast = self.publish()
             await Report(round + 1, self.x)
@@ -93,9 +99,45 @@ class AveragingServer:
             self.codec.add_to(update, total)
         return total / len(updates)
 
+    def decode_flop(self, updates: Sequence[bytes]) -> float:
+        """Operations of decoding them; subclasses may look at what came."""
+        return len(updates) * self.codec.decode_flop(self.ctx.facts.dim)
+
     def step_size(self, round: int, updates: Sequence[bytes]) -> float:
         """gamma_k; subclasses may read it off the updates."""
         return self.step(round)
+
+
+class KeyedServer(AveragingServer):
+    """The same for any compressor: where its ends share randomness, the server repeats the sender's draws.
+
+    Attributes
+    ----------
+    keys : of the messages at hand, in increasing id; None each where the compressor shares no randomness.
+    """
+
+    codec: BaseCompressor
+
+    def __init__(self, ctx: Context, codec: BaseCompressor, step: Callable[[int], float], model: Identity) -> None:
+        super().__init__(ctx, codec, step, model)
+        self.keys: list[Key | None] = []
+
+    def open(self, updates: Sequence[Message]) -> Sequence[bytes]:
+        shared = self.codec.shares_randomness
+        self.keys = [self.ctx.shared_key(m.round, m.src) if shared else None for m in updates]
+        return super().open(updates)
+
+    def mean(self, updates: Sequence[bytes]) -> Array:
+        total = np.zeros(self.ctx.facts.dim)
+        for update, key in zip(updates, self.keys, strict=True):
+            self.codec.add_to(update, total, key=key)
+        return total / len(updates)
+
+
+async def codec_work(ctx: Context, flop: Callable[P, float], *args: P.args, **keys: P.kwargs) -> None:
+    """Time and energy of flop(*args) operations of encoding or decoding; where they are not charged, nothing at all."""
+    if ctx.charges_codec:
+        await Compute(flop(*args, **keys))
 
 
 async def receive_model(model: Identity, dim: int) -> tuple[int, Array]:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from algorithms.agents._star import AveragingServer, FloatBit, StepSize, step_rule
 from algorithms.compressors._bits import BitReader
+from algorithms.compressors._indices import read_count
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.sign_top_k import SignTopK
 from algorithms.compressors.stochastic_sparsification import StochasticSparsification
 from algorithms.compressors.top_k import TopK
 from algorithms.tuners.tune import progress
-from netsim.interfaces import Array, Context, Payload
+from netsim.interfaces import Array, Context, Indices, Payload
 
 Variant: TypeAlias = Literal["sparsify", "sign", "stochastic"]
 Code: TypeAlias = TopK | SignTopK | StochasticSparsification
 
 GAIN_BIT = 32
+
+
+class Encoded(NamedTuple):
+    """A payload, the T that it carries (for SS in expectation), and its progress: alpha, beta or omega."""
+
+    payload: Payload
+    budget: float
+    gain: float
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,7 @@ class BudgetCode:
         """The compressor of this budget."""
         if self.variant == "stochastic":
             return StochasticSparsification(budget=float(budget), float_bit=self.float_bit)
-        kinds: dict[str, Callable[..., Code]] = {"sparsify": TopK, "sign": SignTopK}
-        return kinds[self.variant](k=max(int(budget), 1), float_bit=self.float_bit)
+        return _keeping(self.variant, max(int(budget), 1), self.float_bit)
 
     def size(self, dim: int) -> CodeSize:
         """Bits of a message as a function of T."""
@@ -55,35 +64,48 @@ class BudgetCode:
         extra = GAIN_BIT if self.with_gain else 0
         return CodeSize(size.paper0_bit + extra, size.entry_bit, size.count_bit)
 
-    def encode(
-        self, g: Array, budget: float, rng: np.random.Generator, gain: float | None = None
-    ) -> tuple[Payload, float]:
-        """The payload of Q_T(g), and its progress: alpha, beta or omega.
+    def encode_flop(self, dim: int, budget: float) -> float:
+        """Operations of encoding one vector; those of tuning the budget are not the codec's."""
+        return self.at(max(budget, 1e-9)).encode_flop(dim)
+
+    def decode_flop(self, dim: int) -> float:
+        """Operations of decoding a payload of all coordinates."""
+        return self.at(dim).decode_flop(dim)
+
+    def entries(self, data: bytes, dim: int) -> int:
+        """How many coordinates a payload carries, which is how many operations decoding it takes."""
+        return read_count(BitReader(data), dim)
+
+    def encode(self, g: Array, budget: float, rng: np.random.Generator, gain: float | None = None) -> Encoded:
+        """Q_T(g).
 
         Parameters
         ----------
         g
             Shape (d,).
         budget
-            T; 0 for a zero vector.
+            T; more than there are nonzeros means all of them.
         rng
             The sender's stream.
         gain
             The progress where the caller knows it.
         """
-        if gain is None and self.variant == "stochastic":
-            gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
-        payload = self.at(max(budget, 1e-9)).encode(g, rng)
-        if gain is None:
-            gain = self._kept_progress(g, payload)
+        if self.variant == "stochastic":
+            if gain is None:
+                budget = min(budget, float(np.count_nonzero(g)))
+                gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
+            payload = self.at(max(budget, 1e-9)).encode(g, rng)
+        else:
+            payload, kept = _keeping(self.variant, max(int(budget), 1), self.float_bit).encode_kept(g, rng)
+            budget = float(kept.size)
+            gain = self._progress(g, kept) if gain is None else gain
         if not self.with_gain:
-            return payload, gain
-        data = payload.data + np.float32(gain).tobytes()
-        return Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, payload.value_bit + GAIN_BIT), gain
+            return Encoded(payload, budget, gain)
+        data, value_bit = payload.data + np.float32(gain).tobytes(), payload.value_bit + GAIN_BIT
+        return Encoded(Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, value_bit), budget, gain)
 
-    def _kept_progress(self, g: Array, payload: Payload) -> float:
-        """alpha or beta from the coordinates that the payload names, in O(T) beside ||g||."""
-        indices, _ = self.at(1).read_entries(BitReader(payload.data), g.size)
+    def _progress(self, g: Array, indices: Indices) -> float:
+        """alpha or beta of what is kept, in O(T) beside ||g||."""
         if not indices.size:
             return 0.0
         kept = np.abs(g[indices])
@@ -99,6 +121,11 @@ class BudgetCode:
         return float(np.frombuffer(data[-GAIN_BIT // 8 :], np.float32)[0])
 
 
+@lru_cache(maxsize=256)
+def _keeping(variant: Literal["sparsify", "sign"], k: int, float_bit: FloatBit) -> TopK | SignTopK:
+    return TopK(k=k, float_bit=float_bit) if variant == "sparsify" else SignTopK(k=k, float_bit=float_bit)
+
+
 class VariantServer(AveragingServer):
     """The averaging server with CAT's step: 1/L for S and S+Q, omega/L for SS.
 
@@ -109,6 +136,9 @@ class VariantServer(AveragingServer):
     def __init__(self, ctx: Context, code: BudgetCode, step_size: StepSize, model: Identity) -> None:
         super().__init__(ctx, code, step_rule(step_size, ctx.facts.smoothness), model)
         self.code = code
+
+    def decode_flop(self, updates: Sequence[bytes]) -> float:
+        return sum(self.code.entries(update, self.ctx.facts.dim) for update in updates)
 
     def step_size(self, round: int, updates: Sequence[bytes]) -> float:
         if not self.code.with_gain:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.agents._star import AveragingServer, FloatBit, StepSize, receive_model, step_rule
+from algorithms.agents._star import AveragingServer, FloatBit, StepSize, codec_work, receive_model, step_rule
 from algorithms.compressors.alistarh import Alistarh as AlistarhCode
 from algorithms.compressors.identity import Identity
 from netsim.interfaces import Agent, Context, Gradient, Report, Send
@@ -57,10 +57,14 @@ class AlistarhWorker:
         self.model = Identity(algorithm.model_bit)
 
     async def run(self) -> None:
+        dim = self.ctx.facts.dim
         while True:
-            round, x = await receive_model(self.model, self.ctx.facts.dim)
+            round, x = await receive_model(self.model, dim)
+            await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
+            await codec_work(self.ctx, self.code.encode_flop, dim)
             upload = self.code.encode(g, self.ctx.rng())
+            del g  # the next worker's gradient takes its memory, which is in cache
             # Values are one 32-bit scale and a sign per kept coordinate.
             await Report(round + 1, metrics={"budget": max(upload.value_bit - 32.0, 0.0)})
             await Send(self.ctx.server, upload, round)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.agents._star import FloatBit, StepSize
+from algorithms.agents._star import FloatBit, StepSize, codec_work
 from algorithms.agents._variants import BudgetCode, Variant, VariantServer, budget_code
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
@@ -38,7 +38,8 @@ class Cat:
     variant
         ``sparsify`` (S, progress alpha), ``sign`` (S+Q, beta, projection-scaled) or ``stochastic`` (SS, omega).
     cost
-        What a message costs, as a function of its size.
+        What a message costs, as a function of its size. One that learns (``learned``) asks for some messages of other
+        sizes than the best, which its T then is.
     tune
         ``local``: each worker by its own gradient. ``shared``: one T for all, which the server sends with the model:
         the rounded mean of what the workers preferred in the round before (32 bits each way; in round 0 each
@@ -133,18 +134,30 @@ class CatWorker:
         self.model = Identity(algorithm.model_bit)
 
     async def run(self) -> None:
-        shared = self.algorithm.tune == "shared"
+        shared, dim = self.algorithm.tune == "shared", self.ctx.facts.dim
         while True:
             (model,) = (await Receive(kind="model")).messages
             told = _budget_of(model.data) if shared else 0.0
             x = _without_budget(model.data) if shared else model.data
-            g = await Gradient(at=self.model.decode(x, self.ctx.facts.dim))
+            await codec_work(self.ctx, self.model.decode_flop, dim)
+            g = await Gradient(at=self.model.decode(x, dim))
             choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
-            budget = min(told, float(np.count_nonzero(g))) if told else choice.budget
-            gain = None if told else choice.progress
-            upload, gain = self.code.encode(g, budget, self.ctx.rng(), gain)  # Step 2
+            budget = self.explored(told or choice.budget, g)
+            gain = choice.progress if budget == choice.budget and not told else None
+            upload, budget, gain = self.code.encode(g, budget, self.ctx.rng(), gain)  # Step 2
+            del g  # the next worker's gradient takes its memory, which is in cache
+            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Report(model.round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, _with_budget(upload, choice.budget) if shared else upload, model.round)
+
+    def explored(self, budget: float, g: Array) -> float:
+        """The budget, or another one near it where a cost that learns asks for other sizes."""
+        explore = getattr(self.cost, "explore", None)
+        if explore is None or budget < 1.0:
+            return budget
+        chosen_bit = float(self.size.message_bit(budget))
+        wanted = budget + (explore(chosen_bit) - chosen_bit) / self.size.entry_bit
+        return float(min(max(round(wanted), 1), np.count_nonzero(g))) if wanted != budget else budget
 
 
 def _with_budget(payload: Payload, budget: float) -> Payload:

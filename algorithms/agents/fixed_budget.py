@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.agents._star import FloatBit, StepSize, receive_model
+from algorithms.agents._star import FloatBit, StepSize, codec_work, receive_model
 from algorithms.agents._variants import Variant, VariantServer, budget_code
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
@@ -75,11 +75,14 @@ class FixedBudgetWorker:
             self.budget = one_packet_budget(self.code.size(dim), ctx.link(ctx.server).cost("packet"), dim)
 
     async def run(self) -> None:
+        dim = self.ctx.facts.dim
         while True:
-            round, x = await receive_model(self.model, self.ctx.facts.dim)
+            round, x = await receive_model(self.model, dim)
+            await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
-            budget = float(min(self.budget, int(np.count_nonzero(g))))
-            upload, gain = self.code.encode(g, budget, self.ctx.rng())
+            upload, budget, gain = self.code.encode(g, float(self.budget), self.ctx.rng())
+            del g  # the next worker's gradient takes its memory, which is in cache
+            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Report(round + 1, metrics={"budget": budget, "progress": gain})
             await Send(self.ctx.server, upload, round)
 

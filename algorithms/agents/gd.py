@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.agents._star import AveragingServer, FloatBit, StepSize, receive_model, step_rule
+from algorithms.agents._star import AveragingServer, FloatBit, StepSize, codec_work, receive_model, step_rule
 from algorithms.compressors.identity import Identity
 from netsim.interfaces import Agent, Context, Gradient, Send
 from netsim.registry import component
@@ -51,7 +51,10 @@ class GdWorker:
         self.model = Identity(algorithm.model_bit)
 
     async def run(self) -> None:
+        dim = self.ctx.facts.dim
         while True:
-            round, x = await receive_model(self.model, self.ctx.facts.dim)
-            g = await Gradient(at=x)
-            await Send(self.ctx.server, self.code.encode(g, self.ctx.rng()), round)
+            round, x = await receive_model(self.model, dim)
+            await codec_work(self.ctx, self.model.decode_flop, dim)
+            upload = self.code.encode(await Gradient(at=x), self.ctx.rng())
+            await codec_work(self.ctx, self.code.encode_flop, dim)
+            await Send(self.ctx.server, upload, round)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.agents._star import FloatBit, StepSize
+from algorithms.agents._star import FloatBit, StepSize, codec_work
 from algorithms.agents._variants import Variant, VariantServer, budget_code
 from algorithms.compressors._sizes import CodeSize
 from algorithms.compressors.identity import Identity
@@ -105,8 +105,11 @@ class GridSearchServer(VariantServer):
 
     async def step_once(self) -> None:
         """One round with the budget in use."""
+        dim, workers = self.ctx.facts.dim, len(self.ctx.workers)
+        await codec_work(self.ctx, self.model.encode_flop, dim)
         await Send(self.ctx.workers, self.publish(), self.round, "model")
-        updates = self.open((await Receive(len(self.ctx.workers), "update", self.round)).messages)
+        updates = self.open((await Receive(workers, "update", self.round)).messages)
+        await codec_work(self.ctx, self.decode_flop, updates)
         self.x = self.x - self.step_size(self.round, updates) * self.mean(updates)
         super().publish()
         self.round += 1
@@ -114,6 +117,7 @@ class GridSearchServer(VariantServer):
 
     async def loss(self) -> float:
         """F at the model, by asking every worker."""
+        await codec_work(self.ctx, self.model.encode_flop, self.ctx.facts.dim)
         await Send(self.ctx.workers, super().publish(), self.round, "ask")
         answers = (await Receive(len(self.ctx.workers), "loss", self.round)).messages
         return float(np.mean([np.frombuffer(m.data, np.float64)[0] for m in answers]))
@@ -136,6 +140,7 @@ class GridSearchWorker:
         dim = self.ctx.facts.dim
         while True:
             (message,) = (await Receive()).messages
+            await codec_work(self.ctx, self.model.decode_flop, dim)
             if message.kind == "ask":
                 loss = await Value(at=self.model.decode(message.data, dim))
                 data = np.float64(loss).tobytes()
@@ -143,8 +148,9 @@ class GridSearchWorker:
                 continue
             g = await Gradient(at=self.model.decode(message.data[:-BUDGET_BYTES], dim))
             told = int(np.frombuffer(message.data[-BUDGET_BYTES:], np.uint32)[0])
-            budget = float(min(told, int(np.count_nonzero(g))))
-            upload, _ = self.code.encode(g, budget, self.ctx.rng())
+            upload, budget, _ = self.code.encode(g, float(told), self.ctx.rng())
+            del g  # the next worker's gradient takes its memory, which is in cache
+            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Send(self.ctx.server, upload, message.round)
 
 

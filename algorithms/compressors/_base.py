@@ -55,6 +55,7 @@ class BaseCompressor(ABC):
     name: ClassVar[str]
     is_unbiased: ClassVar[bool] = False
     shares_randomness: ClassVar[bool] = False  # True: `read` needs the key that the sender drew with
+    is_outermost: ClassVar[bool] = False  # True: no other codec can hold it, as none would keep its memory
 
     def encode(self, x: Array, rng: np.random.Generator) -> Payload:
         """The payload of `x`.
@@ -77,11 +78,10 @@ class BaseCompressor(ABC):
 
     def encode_keyed(self, x: Array, key: Key) -> Payload:
         """The payload of `x`, drawn with that key; otherwise as `encode`."""
-        vector = self._vector(x)
+        vector = self.vector(x)
         self.check(vector)
         out = BitWriter()
-        bits = self.write(vector, key, out)
-        return Payload(out.getvalue(), float(bits.paper_bit), float(bits.index_bit), float(bits.value_bit))
+        return sealed(out, self.write(vector, key, out))
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
         """The vector that `data` stands for, float64, shape (dim,).
@@ -176,10 +176,10 @@ class BaseCompressor(ABC):
         EncodeError
             If one of them is not finite or beyond that type.
         """
-        self.require_finite(values, indices, what)
         with np.errstate(over="ignore", under="ignore"):
             floats: Array = values.astype(FLOATS[float_bit], copy=False)
-        if floats.dtype.itemsize < values.dtype.itemsize and np.isinf(floats).any():
+        if not np.isfinite(floats).all():
+            self.require_finite(values, indices, what)
             i = int(np.argmax(np.isinf(floats)))
             limit = np.finfo(FLOATS[float_bit]).max
             place = f"{what} {i if indices is None else indices[i]}"
@@ -198,7 +198,8 @@ class BaseCompressor(ABC):
             place = first + i if indices is None else indices[i]
             raise EncodeError(f"{self.name}: {what} {place} must be finite. Got {values[i]}.")
 
-    def _vector(self, x: Array) -> Array:
+    def vector(self, x: Array) -> Array:
+        """`x` as `write` wants it, or an EncodeError."""
         vector = np.asarray(x)
         if vector.ndim != 1 or vector.size == 0:
             raise EncodeError(f"{self.name}: a vector of one entry or more is needed. Got shape {vector.shape}.")
@@ -209,10 +210,15 @@ class BaseCompressor(ABC):
         return np.ascontiguousarray(vector)
 
 
+def sealed(out: BitWriter, bits: PaperBits) -> Payload:
+    """The payload of what was written."""
+    return Payload(out.getvalue(), float(bits.paper_bit), float(bits.index_bit), float(bits.value_bit))
+
+
 def draw_key(rng: np.random.Generator) -> Key:
     """Two 64-bit words of the stream, as a Philox key and upper half of the counter."""
-    key, counter = rng.integers(0, 2**64, size=2, dtype=np.uint64)
-    return Key(int(key), int(counter))
+    words = rng.bit_generator.random_raw(2)
+    return Key(int(words[0]), int(words[1]))
 
 
 def squared_norm(x: Array, scale: float = 1.0) -> float:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors._kernels import pays
 from netsim.errors import DecodeError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class BitWriter:
             raise ValueError(f"a value of {width} bits lies in 0 .. 2**{width} - 1. Got {int(words.max())}.")
         if width == 0:
             return
-        if words.size >= COMPILED_FROM:
+        if pays(words.size, COMPILED_FROM):
             self._put_compiled(words, width)
         else:
             octets = words.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
@@ -110,7 +111,7 @@ class BitWriter:
         lengths
             int64, shape (n,), bits of each codeword, 0 to 64.
         """
-        if codes.size >= COMPILED_FROM:
+        if pays(codes.size, COMPILED_FROM):
             from algorithms.compressors import _bits_nb
 
             total_bit = self._tail_bit + int(lengths.sum())
@@ -213,7 +214,7 @@ class BitReader:
         if width == 0 or count == 0:
             return np.zeros(count, np.uint64)
         padded = padded_words(np.frombuffer(self._data, np.uint8)[start >> 3 : (self._position + 7) >> 3])
-        if count >= COMPILED_FROM:
+        if pays(count, COMPILED_FROM):
             from algorithms.compressors import _bits_nb
 
             values = np.empty(count, np.uint64)

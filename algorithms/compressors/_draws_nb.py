@@ -47,3 +47,27 @@ def uniforms(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
     for i in range(counter_low.size):
         c0, c1, _, _ = _rounds(counter_low[i], counter_high, key)
         out[i] = np.float64(c0) * 2.0**-32 + np.float64(c1 >> np.uint64(11)) * 2.0**-53
+
+
+@njit(cache=True)
+def dense_block(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
+    """Four words of each of 256 counters, from `counter_low` on: word w of counter j stands at 256 w + j.
+
+    Parameters
+    ----------
+    key, counter_high, counter_low
+        uint64 scalars.
+    out
+        uint32, shape (1024,), filled here.
+    """
+    for j in range(256):
+        c0, c1, c2, c3 = _rounds(counter_low + np.uint64(j), counter_high, key)
+        out[j], out[256 + j] = np.uint32(c0), np.uint32(c1)
+        out[512 + j], out[768 + j] = np.uint32(c2), np.uint32(c3)
+
+
+@njit(cache=True)
+def dense_words(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
+    """The same for whole blocks one after the other, shape (1024 n,)."""
+    for block in range(out.size >> 10):
+        dense_block(key, counter_high, counter_low + np.uint64(block << 8), out[1024 * block : 1024 * (block + 1)])

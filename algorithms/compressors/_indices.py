@@ -104,7 +104,8 @@ def read_indices(src: BitReader, count: int, dim: int, code: IndexCode = "fixed"
     Raises
     ------
     DecodeError
-        If they do not ascend, reach `dim`, are not as many, or too few bits are left.
+        If they do not ascend, reach `dim`, are not as many, too few bits are left, or the code is ``enumerative`` and
+        `dim` above 1024.
     """
     if code == "auto":
         tag = src.uint(TAG_BIT)
@@ -123,7 +124,7 @@ def read_indices(src: BitReader, count: int, dim: int, code: IndexCode = "fixed"
         gaps = read_rice(src, count, _rice_width(dim, count), dim - 1).astype(np.int64)
         indices = np.add.accumulate(gaps + 1) - 1
     else:
-        _require_small(dim)
+        _require_small(dim, DecodeError)
         indices = _unrank(src.uint(_enumerative_bit(dim, count)), dim, count)
     if count and indices[-1] >= dim:
         raise DecodeError(f"payload: indices lie below {dim}. Got {indices[-1]}.")
@@ -174,7 +175,8 @@ def most_index_bit(count: int, dim: int, code: IndexCode = "fixed") -> int:
     if code == "gap":
         return count * int(omega_bit([dim])[0])
     if code == "enumerative":
-        return _enumerative_bit(dim, min(count, dim // 2))
+        # Larger vectors are refused, and their binomials would take minutes.
+        return _enumerative_bit(dim, min(count, dim // 2)) if dim <= ENUMERATED_DIM else dim
     # 2**b > ln 2 d / 2T bounds the quotients' sum by 2.9 T, B >= d / 2T the blocks; both bounds increase in T.
     return math.ceil(count * (5 + math.log2(dim / max(count, 1) + 1))) + 1
 
@@ -222,9 +224,9 @@ def _enumerative_bit(dim: int, count: int) -> int:
     return lg(math.comb(dim, count))
 
 
-def _require_small(dim: int) -> None:
+def _require_small(dim: int, error: type[Exception] = EncodeError) -> None:
     if dim > ENUMERATED_DIM:
-        raise EncodeError(f"index code enumerative: a dimension of at most {ENUMERATED_DIM} is needed. Got {dim}.")
+        raise error(f"index code enumerative: a dimension of at most {ENUMERATED_DIM} is needed. Got {dim}.")
 
 
 def _rank(indices: list[int]) -> int:

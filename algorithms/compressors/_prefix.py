@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.compressors._bits import COMPILED_FROM, BitReader, BitWriter, Words, padded_words, windows
+from algorithms.compressors._kernels import pays
 from netsim.errors import DecodeError
 
 Lengths = npt.NDArray[np.int64]
@@ -23,6 +24,14 @@ _OCTETS = 65536  # of a unary section that are looked at together
 def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
     """k >= 1 as k - 1 ones and a zero."""
     numbers = _words(values)
+    if pays(numbers.size, COMPILED_FROM):
+        from algorithms.compressors import _prefix_nb
+
+        total_bit = int(numbers.sum())
+        words = np.empty((total_bit + 63) >> 6, np.uint64)
+        _prefix_nb.unary(numbers, words)
+        out.packed(words.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
+        return
     ends = np.add.accumulate(numbers.astype(np.int64))
     bits = np.ones(ends[-1] if ends.size else 0, np.bool_)
     bits[ends - 1] = False
@@ -41,6 +50,16 @@ def read_unary(src: BitReader, count: int, most: int) -> Words:
         return np.zeros(0, np.uint64)
     _require(src, count)
     octets, first = src.rest()
+    if pays(count, COMPILED_FROM):
+        from algorithms.compressors import _prefix_nb
+
+        octets = octets[: (first + count * most + 7) >> 3]
+        values = np.empty(count, np.uint64)
+        used = int(_prefix_nb.read_unary(padded_words(octets), first, 8 * octets.size, values))
+        if used < 0:
+            raise DecodeError(f"payload: it needs {count} numbers in unary, {most} at most. Got other bits.")
+        src.skip(used)
+        return _at_most(values, most)
     zeros: list[Lengths] = []
     found = 0
     for start in range(0, octets.size, _OCTETS):
@@ -111,7 +130,15 @@ def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
         is_short = short < cut
         return np.where(is_short, short, long - cut), np.where(is_short, width - 1, width)
 
-    rests = _read(src, count, decoder) if width else np.zeros(count, np.uint64)
+    if width and pays(count, COMPILED_FROM):
+        from algorithms.compressors import _prefix_nb
+
+        octets, first = src.rest()
+        rests = np.empty(count, np.uint64)
+        used = int(_prefix_nb.read_truncated(padded_words(octets), first, m, rests))
+        src.skip(used if used >= 0 else src.remaining_bit + 1)
+    else:
+        rests = _read(src, count, decoder) if width else np.zeros(count, np.uint64)
     return _at_most(quotients * np.uint64(m) + rests, most)
 
 
@@ -174,7 +201,7 @@ def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
     '1010000'
     """
     numbers = _words(values)
-    if numbers.size >= COMPILED_FROM:
+    if pays(numbers.size, COMPILED_FROM):
         from algorithms.compressors import _prefix_nb
 
         codes, lengths = np.empty(numbers.size, np.uint64), np.empty(numbers.size, np.int64)
@@ -198,11 +225,11 @@ def read_omega(src: BitReader, count: int, most: int) -> Words:
     DecodeError
         If one exceeds `most`, or too few bits are left.
     """
-    if count < COMPILED_FROM:
+    if not pays(count, COMPILED_FROM):
         return _at_most(_read(src, count, _omega), most, least=1)
+    _require(src, count)
     from algorithms.compressors import _prefix_nb
 
-    _require(src, count)
     octets, first = src.rest()
     values = np.empty(count, np.uint64)
     used = _prefix_nb.read_omega(padded_words(octets), first, values)

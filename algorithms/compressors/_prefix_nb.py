@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from algorithms.compressors._select_nb import lowest_bit
+
 
 @njit(cache=True)
 def omega_codes(values: Any, codes: Any, lengths: Any) -> None:
@@ -71,4 +73,101 @@ def read_omega(words: Any, start_bit: Any, values: Any) -> Any:
             position += width
         position += 1
         values[i] = value
+    return position - start_bit
+
+
+@njit(cache=True)
+def unary(values: Any, words: Any) -> None:
+    """Each value k as k - 1 ones and a zero.
+
+    Parameters
+    ----------
+    values
+        uint64, shape (n,), 1 or more.
+    words
+        uint64, shape (ceil(sum / 64),), filled here.
+    """
+    run = np.uint64(0xFFFFFFFF)
+    word, used, place = np.uint64(0), 0, 0
+    for i in range(values.size):
+        left = int(values[i])
+        while left > 0:
+            # Long ones in runs of 32 ones, the last of which ends with the zero.
+            width = 32 if left > 63 else left
+            code = run if left > 63 else (np.uint64(1) << np.uint64(left - 1)) - np.uint64(1)
+            word |= code << np.uint64(used)
+            used += width
+            if used >= 64:
+                words[place] = word
+                place += 1
+                used -= 64
+                word = code >> np.uint64(width - used) if used > 0 else np.uint64(0)
+            left -= width
+    if used > 0:
+        words[place] = word
+
+
+@njit(cache=True)
+def read_unary(words: Any, start_bit: Any, stop_bit: Any, values: Any) -> Any:
+    """Decode one number after the other; the bits that they take, -1 where they go beyond `stop_bit`.
+
+    Parameters
+    ----------
+    words
+        uint64, shape (ceil(stop_bit / 64),) or more.
+    start_bit, stop_bit
+        Of the first number, and the first that is none of theirs; start_bit < stop_bit.
+    values
+        uint64, shape (n,), filled here.
+    """
+    before, place = start_bit - 1, start_bit >> 6
+    zeros = ~words[place] & (np.uint64(0xFFFFFFFFFFFFFFFF) << np.uint64(start_bit & 63))
+    for i in range(values.size):
+        while zeros == np.uint64(0):
+            place += 1
+            if place << 6 >= stop_bit:
+                return -1
+            zeros = ~words[place]
+        end = (place << 6) + lowest_bit(zeros)
+        if end >= stop_bit:
+            return -1
+        values[i] = np.uint64(end - before)
+        before = end
+        zeros &= zeros - np.uint64(1)
+    return before + 1 - start_bit
+
+
+@njit(cache=True)
+def read_truncated(words: Any, start_bit: Any, m: int, values: Any) -> Any:
+    """Decode one number below m in truncated binary after the other; the bits that they take, -1 beyond the words.
+
+    Parameters
+    ----------
+    words
+        uint64.
+    start_bit
+        Of the first number.
+    m
+        2 or more.
+    values
+        uint64, shape (n,), filled here.
+    """
+    width = 0
+    while (m - 1) >> width > 0:
+        width += 1
+    cut = (1 << width) - m
+    position, stop = start_bit, words.size << 6
+    for i in range(values.size):
+        if position + width > stop:
+            return -1
+        number = 0
+        for j in range(width - 1):
+            at = position + j
+            number = 2 * number + int((words[at >> 6] >> np.uint64(at & 63)) & np.uint64(1))
+        position += width - 1
+        if number >= cut:
+            bit = int((words[position >> 6] >> np.uint64(position & 63)) & np.uint64(1))
+            number = 2 * number + bit - cut
+            position += 1
+        values[i] = np.uint64(number)
     return position - start_bit

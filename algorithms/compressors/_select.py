@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors._kernels import pays
 from netsim.interfaces import Array, Indices
 
 COMPILED_FROM = 16384  # entries; below, numpy is quick enough and numba is never imported
@@ -58,7 +59,7 @@ def top_k(x: Array, k: int) -> Indices:
     if k <= 0:
         return np.zeros(0, np.int64)
     keys = _keys(x)
-    compiled = keys.size >= COMPILED_FROM
+    compiled = pays(keys.size, COMPILED_FROM)
     threshold, capacity = _safe_threshold(keys, k, compiled)
     sure = 2 if 128 * k > keys.size else 0
     candidates = _collect_compiled(keys, threshold, sure, capacity) if compiled else _collect(keys, threshold)
@@ -91,10 +92,11 @@ def _safe_threshold(keys: Keys, k: int, compiled: bool) -> tuple[int, int]:
     places = _sample_places(size)
     share = places.size / size
     rank = math.ceil(share * k + 4 * math.sqrt(share * k) + 4)
-    sample = _sample_compiled(keys, places) if compiled else _sample(keys, places)
-    if rank >= sample.size:
-        return _SMALLEST, size
-    return _kth_largest(sample, rank, compiled), min(size + 64, int(2 * rank / share) + 4096)
+    if compiled:
+        threshold = int(_kernels().sampled(keys, places, _MASKS[keys.itemsize], rank))
+    else:
+        threshold = _sampled(keys, places, rank)
+    return threshold, size if threshold == _SMALLEST else min(size, int(2 * rank / share) + 4096)
 
 
 @lru_cache(maxsize=8)
@@ -106,16 +108,11 @@ def _sample_places(size: int) -> Indices:
     return np.arange(count) * stride + ((hashed * np.uint64(stride)) >> np.uint64(32)).astype(np.int64)
 
 
-def _sample(keys: Keys, places: Indices) -> Keys:
-    """The magnitudes there that are not zero."""
-    magnitudes = _without_sign(keys[places])
-    nonzero: Keys = magnitudes[magnitudes != 0]
-    return nonzero
-
-
-def _sample_compiled(keys: Keys, places: Indices) -> Keys:
-    magnitudes: Keys = np.empty(places.size, keys.dtype)
-    return magnitudes[: int(_kernels().sample(keys, _MASKS[keys.itemsize], places, magnitudes))]
+def _sampled(keys: Keys, places: Indices, rank: int) -> int:
+    """The magnitude of that rank among the nonzeros at some places; the smallest there is where they are too few."""
+    sample = _without_sign(keys[places])
+    sample = sample[sample != 0]
+    return _SMALLEST if rank >= sample.size else _kth_largest(sample, rank)
 
 
 def _collect(keys: Keys, threshold: int) -> Candidates:
@@ -126,7 +123,7 @@ def _collect(keys: Keys, threshold: int) -> Candidates:
 
 def _collect_compiled(keys: Keys, threshold: int, sure: int, capacity: int) -> Candidates | None:
     """The same; None where they are more than `capacity`."""
-    found, magnitudes = np.empty(capacity, np.int64), np.empty(capacity, keys.dtype)
+    found, magnitudes = np.empty(capacity + _kernels().LANES, np.int64), np.empty(capacity, keys.dtype)
     mask = _MASKS[keys.itemsize]
     count = _kernels().collect(keys, mask, keys.dtype.type(threshold), sure, found, magnitudes)
     return None if count < 0 else Candidates(found[:count], magnitudes[:count])
@@ -139,14 +136,12 @@ def _choose(candidates: Candidates, k: int, compiled: bool) -> Indices:
         chosen: Indices = np.empty(k, np.int64)
         _kernels().choose(found, magnitudes, chosen)
         return chosen
-    kth = _kth_largest(magnitudes, k, compiled)
+    kth = _kth_largest(magnitudes, k)
     kept = magnitudes > kth
     ties = k - int(np.count_nonzero(kept))
     kept[np.flatnonzero(magnitudes == kth)[:ties]] = True
     return found[kept]
 
 
-def _kth_largest(magnitudes: Keys, k: int, compiled: bool) -> int:
-    if compiled:
-        return int(_kernels().kth_largest(magnitudes, k))
+def _kth_largest(magnitudes: Keys, k: int) -> int:
     return int(np.partition(magnitudes, magnitudes.size - k)[magnitudes.size - k])

@@ -54,17 +54,6 @@ lowest_bit: Any = _lowest_bit
 
 
 @njit(cache=True)
-def sample(keys: Any, mask: Any, places: Any, magnitudes: Any) -> int:
-    """Fill `magnitudes` with keys[places] & mask but for zeros; how many there are. Types as in `collect`."""
-    count = 0
-    for i in range(places.size):
-        magnitude = keys[places[i]] & mask
-        magnitudes[count] = magnitude
-        count += int(magnitude != 0)
-    return count
-
-
-@njit(cache=True)
 def collect(keys: Any, mask: Any, threshold: Any, sure: int, found: Any, magnitudes: Any) -> int:
     """Collect the places i with (keys[i] & mask) >= threshold, ascending, and what stands there.
 
@@ -78,12 +67,12 @@ def collect(keys: Any, mask: Any, threshold: Any, sure: int, found: Any, magnitu
         Places of each 64 keys that are written whether they are there or not: a branch for each would often be guessed
         wrong where there mostly are some. 0 where most have none.
     found, magnitudes
-        int64 and the type of the keys, shape (capacity,), filled here with i and keys[i] & mask; `collect` uses up
-        to 64 places more than it fills.
+        int64, shape (capacity + 64,), and the type of the keys, shape (capacity,), filled here with i and
+        keys[i] & mask; the 64 places are room to work in.
 
     Returns
     -------
-    How many there are; -1 where `capacity` may not hold them.
+    How many there are; -1 where they are more than `capacity`.
     """
     count, room = 0, found.size - LANES
     whole = keys.size - keys.size % LANES
@@ -149,6 +138,28 @@ def kth_largest(keys: Any, k: int) -> Any:
                 inside[size] = pool[i]
                 size += 1
         pool = inside
+
+
+@njit(cache=True)
+def sampled(keys: Any, places: Any, mask: Any, rank: int) -> Any:
+    """The magnitude of that rank among the nonzeros at `places`; 1, the smallest there is, where they are too few.
+
+    Parameters
+    ----------
+    keys
+        uint32 or uint64, shape (d,), C-contiguous.
+    places
+        int64, shape (n,).
+    mask
+        A scalar of the type of the keys: all bits but the sign.
+    rank
+        1 or more.
+    """
+    sample, size = np.empty(places.size, keys.dtype), 0
+    for i in range(places.size):
+        sample[size] = keys[places[i]] & mask
+        size += int(sample[size] != 0)
+    return kth_largest(sample[:size], rank) if rank < size else 1
 
 
 @njit(cache=True)

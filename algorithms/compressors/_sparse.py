@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
+from algorithms.compressors._base import BaseCompressor, PaperBits, draw_key, sealed
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
 from algorithms.compressors._indices import (
     IndexCode,
@@ -20,10 +20,11 @@ from algorithms.compressors._indices import (
     write_count,
     write_indices,
 )
+from algorithms.compressors._levels import read_scales
 from algorithms.compressors._sizes import CodeSize, lg
-from netsim.errors import ConfigError, DecodeError, Fault
+from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, PositiveInt
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Indices, Key, Payload
 
 Floats = npt.NDArray[np.float64]
 
@@ -68,6 +69,15 @@ class SparseCompressor(BaseCompressor):
         x[indices] = values
         return x
 
+    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
+        """The vector that `data` stands for; it exists only once all of `data` is accepted."""
+        src = BitReader(data)
+        indices, values = self.read_entries(src, dim, key)
+        src.finish()
+        x = np.zeros(dim)
+        x[indices] = values
+        return x
+
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
         """acc += scale * decode(data, acc.size), touching only the entries that were sent."""
         src = BitReader(data)
@@ -76,7 +86,33 @@ class SparseCompressor(BaseCompressor):
         acc[indices] += scale * values
 
 
-class ValueCode(SparseCompressor):
+class SupportCode(SparseCompressor):
+    """A code that first chooses coordinates and then writes what stands there."""
+
+    @abstractmethod
+    def support(self, x: Array) -> Indices:
+        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
+
+    @abstractmethod
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
+        """Append the entries of `x` at `support`."""
+
+    def check(self, x: Array) -> None:
+        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
+
+    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+        """Append the entries of the support."""
+        return self.write_support(x, self.support(x), out)
+
+    def encode_kept(self, x: Array, rng: np.random.Generator) -> tuple[Payload, Indices]:
+        """What `encode` makes of `x`, and the coordinates that it names."""
+        vector = self.vector(x)
+        draw_key(rng)
+        support, out = self.support(vector), BitWriter()
+        return sealed(out, self.write_support(vector, support, out)), support
+
+
+class ValueCode(SupportCode):
     """Kept coordinates as floats: count, indices, values.
 
     Payload: lg(d+1) + T (lg d + FPP) bits, of which the papers count T (lg d + FPP); T lg d stands for the bits of the
@@ -85,16 +121,8 @@ class ValueCode(SparseCompressor):
 
     float_bit: FloatBit
 
-    @abstractmethod
-    def support(self, x: Array) -> Indices:
-        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
-
-    def check(self, x: Array) -> None:
-        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
-
-    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
         """Append count, indices and values of the support."""
-        support = self.support(x)
         values = self.rounded(x[support], self.float_bit, support)
         write_count(out, support.size, x.size)
         index_bit = write_indices(out, support, x.size, self.index)
@@ -111,7 +139,7 @@ class ValueCode(SparseCompressor):
         return CodeSize(paper0_bit=0, entry_bit=lg(dim) + self.float_bit, count_bit=lg(dim + 1))
 
 
-class SignCode(SparseCompressor):
+class SignCode(SupportCode):
     """Kept coordinates as signs of one scale: count, scale, indices, signs; the count alone where nothing is kept.
 
     The scale is S(T)/T, the mean magnitude of what is kept: the multiple of the signs that is nearest to x.
@@ -122,16 +150,8 @@ class SignCode(SparseCompressor):
 
     float_bit: FloatBit
 
-    @abstractmethod
-    def support(self, x: Array) -> Indices:
-        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
-
-    def check(self, x: Array) -> None:
-        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
-
-    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
         """Append count, scale, indices and signs of the support."""
-        support = self.support(x)
         write_count(out, support.size, x.size)
         if support.size == 0:
             return PaperBits()
@@ -196,7 +216,4 @@ def read_scale(src: BitReader, float_bit: FloatBit) -> float:
     DecodeError
         If it is negative or not finite.
     """
-    scale = float(src.floats(1, float_bit)[0])
-    if scale < 0:
-        raise DecodeError(f"payload: a scale is 0 or more. Got {scale}.")
-    return scale
+    return float(read_scales(src, 1, float_bit)[0])

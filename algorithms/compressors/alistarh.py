@@ -12,6 +12,7 @@ import numpy as np
 from algorithms.compressors import _select
 from algorithms.compressors._base import squared_norm
 from algorithms.compressors._bits import FloatBit
+from algorithms.compressors._indices import IndexCode
 from algorithms.compressors._sparse import SignCode
 from netsim.interfaces import Array, Indices
 from netsim.registry import component
@@ -33,6 +34,8 @@ class Alistarh(SignCode):
     ----------
     float_bit
         FPP, bits of the scale: 64, 32 or 16 (IEEE 754).
+    index
+        How indices are coded; ``fixed`` is lg d each, as above, ``auto`` the shortest code for each message.
 
     References
     ----------
@@ -48,8 +51,10 @@ class Alistarh(SignCode):
     """
 
     float_bit: FloatBit = 32
+    index: IndexCode = "fixed"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"index": "rice"})
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"index": "auto", "float_bit": 16},)
 
     def support(self, x: Array) -> Indices:
         """The T_A largest entries, ascending."""
@@ -68,6 +73,10 @@ class Alistarh(SignCode):
     def max_entries(self, dim: int) -> int:
         """ceil(sqrt(dim)), which T_A never exceeds."""
         return math.isqrt(dim - 1) + 1
+
+    def encode_flop(self, dim: int) -> float:
+        """Two comparisons, a square and an addition of each entry; four for each of the ceil(sqrt(d)) largest."""
+        return 4 * (dim + self.max_entries(dim))
 
     def contraction(self, dim: int) -> float:
         """delta = 1/ceil(sqrt(d))."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from algorithms.compressors import _select
 from algorithms.compressors._bits import FloatBit
+from algorithms.compressors._indices import IndexCode
 from algorithms.compressors._sparse import Kept, SignCode
 from netsim.interfaces import Array, Indices
 from netsim.registry import component
@@ -36,6 +37,8 @@ class SignTopK(Kept, SignCode):
         Instead of `k`: this share of d, rounded down, but at least one.
     float_bit
         FPP, bits of the scale: 64, 32 or 16 (IEEE 754).
+    index
+        How indices are coded; ``fixed`` is lg d each, as above, ``auto`` the shortest code for each message.
 
     References
     ----------
@@ -53,12 +56,28 @@ class SignTopK(Kept, SignCode):
     """
 
     float_bit: FloatBit = 32
+    index: IndexCode = "fixed"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"k": 3}, {"fraction": 0.1}, {"k": 5, "float_bit": 64})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"k": 3},
+        {"fraction": 0.1},
+        {"k": 5, "float_bit": 64},
+        {"fraction": 0.2, "index": "auto"},
+    )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"fraction": 0.01},
+        {"fraction": 0.3},
+        {"fraction": 1.0},
+        {"fraction": 0.3, "index": "auto", "float_bit": 16},
+    )
 
     def support(self, x: Array) -> Indices:
         """The T largest entries, ascending."""
         return _select.top_k(x, self.max_entries(x.size))
+
+    def encode_flop(self, dim: int) -> float:
+        """Two comparisons of each entry; an addition and a comparison of each one sent."""
+        return 2 * dim + 2 * self.max_entries(dim)
 
     def contraction(self, dim: int) -> float:
         """delta = 1/d, met by x = (1, ..., 1) with k = 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -12,10 +13,17 @@ import numpy.typing as npt
 from algorithms.compressors._base import PaperBits
 from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
 from algorithms.compressors._draws import uniforms
-from algorithms.compressors._indices import read_count, read_indices, write_count, write_indices
+from algorithms.compressors._indices import (
+    IndexCode,
+    most_index_bit,
+    read_count,
+    read_indices,
+    write_count,
+    write_indices,
+)
 from algorithms.compressors._sizes import CodeSize, lg
 from algorithms.compressors._sparse import Floats, SparseCompressor, read_scale
-from netsim.errors import DecodeError
+from netsim.errors import ConfigError, DecodeError, Fault
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Indices, Key
 from netsim.registry import component
@@ -54,6 +62,38 @@ def optimal_level(x: Array, budget: float) -> float:
             return total / left * peak
         left -= count
         rest = rest[~saturated]
+
+
+def level_of_variance(x: Array, variance: float) -> float:
+    """1/lambda of the probabilities p_i = min(1, lambda |x_i|) with E||Q||^2 = (1 + variance) ||x||^2.
+
+    With s the smallest number for which |x_(s+1)| R_s <= V_s, V_s = variance ||x||^2 plus the squares of all but the s
+    largest entries, 1/lambda = V_s / R_s. Found without a sort: entries with |x_i| R_s > V_s move over to the s
+    largest until there are none.
+
+    Parameters
+    ----------
+    x
+        Finite, not all zero, shape (d,).
+    variance
+        Above 0; where it is lost in rounding, every nonzero entry has p = 1.
+
+    Examples
+    --------
+    >>> level_of_variance(np.array([4.0, -1.0, 1.0, 0.0]), 2 / 18)
+    2.0
+    """
+    magnitudes = np.abs(x[x != 0]).astype(np.float64)
+    peak = float(magnitudes.max())
+    rest = magnitudes / peak
+    extra = variance * float(np.add.reduce(np.square(rest)))
+    while rest.size:
+        level = (extra + float(np.add.reduce(np.square(rest)))) / float(np.add.reduce(rest))
+        saturated = rest > level
+        if not saturated.any():
+            return level * peak
+        rest = rest[~saturated]
+    return float(magnitudes.min())
 
 
 def probabilities(x: Array, level: float) -> Floats:
@@ -97,10 +137,12 @@ def omega(x: Array, budget: npt.ArrayLike) -> Floats:
 @component("compressor")
 @dataclass(frozen=True)
 class StochasticSparsification(SparseCompressor):
-    """Q_i = x_i / p_i with probability p_i = min(1, lambda |x_i|), else 0, independently; sum p_i = budget.
+    """Q_i = x_i / p_i with probability p_i = min(1, lambda |x_i|), else 0, independently.
 
-    Unbiased; of all probabilities with that sum these have the smallest E||Q||^2 = sum x_i^2 / p_i, which is
-    ||x||^2 / omega(T) with omega(T) >= T/d, so w = d/T - 1. Every hit with p_i < 1 decodes to sign(x_i) / lambda.
+    Unbiased. `budget` T: sum p_i = T; of all probabilities with that sum these have the smallest
+    E||Q||^2 = sum x_i^2 / p_i, which is ||x||^2 / omega(T) with omega(T) >= T/d, so w = d/T - 1. `variance` eps:
+    E||Q||^2 = (1 + eps) ||x||^2, so w = eps exactly; of all probabilities with that second moment these have the
+    smallest sum. Every hit with p_i < 1 decodes to sign(x_i) / lambda.
 
     Payload, N entries hit, N1 of them with p_i = 1, N0 with p_i < 1:
 
@@ -115,6 +157,10 @@ class StochasticSparsification(SparseCompressor):
     ----------
     budget
         T > 0, the expected number of entries, a real number; more than there are nonzeros sends all of them.
+    variance
+        Instead of `budget`: eps > 0, the expected squared error over ||x||^2.
+    index
+        How indices are coded; ``fixed`` is lg d each.
     wire
         ``plain`` or ``hybrid``.
     float_bit
@@ -123,8 +169,9 @@ class StochasticSparsification(SparseCompressor):
     References
     ----------
     Wangni, Wang, Liu, Zhang, "Gradient sparsification for communication-efficient distributed optimization",
-    NeurIPS 2018 (hybrid code). Wang, Sievert, Charles, Liu, Wright, Papailiopoulos, "ATOMO", NeurIPS 2018 (budget
-    form). Khirirat, Magnusson, Aytekin, Johansson, "A flexible framework for communication-efficient machine learning",
+    NeurIPS 2018, algorithm 2 (variance form; hybrid code). Wang, Sievert, Charles, Liu, Wright, Papailiopoulos,
+    "ATOMO: communication-efficient learning via atomic sparsification", NeurIPS 2018 (budget form). Khirirat,
+    Magnusson, Aytekin, Johansson, "A flexible framework for communication-efficient machine learning",
     AAAI 2021, stochastic sparsification SS.
 
     Examples
@@ -135,21 +182,41 @@ class StochasticSparsification(SparseCompressor):
     [4.0, 0.0, 2.0, 0.0]
     """
 
-    budget: PositiveFloat
+    budget: PositiveFloat | None = None
     wire: Literal["plain", "hybrid"] = "plain"
     float_bit: FloatBit = 32
+    variance: PositiveFloat | None = None
+    index: IndexCode = "fixed"
 
     is_unbiased: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"budget": 3.5},
         {"budget": 3.5, "wire": "hybrid"},
         {"budget": 0.5, "float_bit": 64},
+        {"variance": 2.0},
+        {"variance": 0.1, "wire": "hybrid", "index": "auto"},
     )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"budget": 25.0, "wire": "hybrid"},
+        {"budget": 100.0, "wire": "hybrid"},
+        {"budget": 25.0, "wire": "hybrid", "index": "auto"},
+    )
+
+    def __post_init__(self) -> None:
+        if (self.budget is None) == (self.variance is None):
+            got = "neither" if self.budget is None else "both"
+            raise ConfigError([Fault(("budget",), "either budget or variance is needed", got)])
+
+    def level(self, x: Array) -> float:
+        """1/lambda for a vector that is not zero."""
+        if self.budget is None:
+            return level_of_variance(x, self.variance or 0.0)
+        return optimal_level(x, self.budget)
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Draw, and append what was hit."""
         places = np.flatnonzero(x)
-        level = optimal_level(x, self.budget) if places.size else 1.0
+        level = self.level(x) if places.size else 1.0
         p = probabilities(x[places], level)
         hit = uniforms(key, places) < p
         places, p = places[hit], p[hit]
@@ -158,16 +225,16 @@ class StochasticSparsification(SparseCompressor):
             return self._write_hybrid(out, x.size, level, (places[p == 1], kept[p == 1]), (places[p < 1], kept[p < 1]))
         values = self.rounded(np.where(p < 1, np.copysign(level, kept), kept), self.float_bit, places)
         write_count(out, places.size, x.size)
-        write_indices(out, places, x.size)
+        index_bit = write_indices(out, places, x.size, self.index)
         out.floats(values, self.float_bit)
-        return PaperBits(places.size * lg(x.size), places.size * self.float_bit)
+        return PaperBits(index_bit, places.size * self.float_bit)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
         """The entries on the bit stream."""
         if self.wire == "hybrid":
             return self._read_hybrid(src, dim)
         count = read_count(src, dim)
-        return read_indices(src, count, dim), src.floats(count, self.float_bit)
+        return read_indices(src, count, dim, self.index), src.floats(count, self.float_bit)
 
     def size(self, dim: int) -> CodeSize:
         """p0 = 0, p1 = lg d + FPP; of ``hybrid`` an upper bound, met where every entry has p = 1."""
@@ -179,8 +246,21 @@ class StochasticSparsification(SparseCompressor):
         """All of them."""
         return dim
 
+    def encode_flop(self, dim: int) -> float:
+        """Eight for each entry: magnitude, unit, sum, comparison, probability, draw, comparison, value."""
+        return 8 * dim
+
+    def max_size_bytes(self, dim: int) -> int:
+        """No payload of a vector of that dimension is longer; ``hybrid`` has two index sections of d indices in all."""
+        if self.wire == "plain" or self.index == "fixed":
+            return super().max_size_bytes(dim)
+        rest = 2 * lg(dim + 1) + self.float_bit * (1 + dim)
+        return math.ceil((rest + 2 * most_index_bit(dim, dim, self.index)) / 8)
+
     def variance_bound(self, dim: int) -> float:
-        """w = d/T - 1, and 0 from T = d on."""
+        """w = d/T - 1, and 0 from T = d on; eps."""
+        if self.budget is None:
+            return self.variance or 0.0
         return max(dim / self.budget - 1.0, 0.0)
 
     def _write_hybrid(
@@ -194,11 +274,10 @@ class StochasticSparsification(SparseCompressor):
         scale = self.rounded(np.array([level]), self.float_bit, what="1/lambda")
         values = self.rounded(sure[1], self.float_bit, sure[0])
         out.floats(scale, self.float_bit)
-        write_indices(out, sure[0], dim)
-        write_indices(out, drawn[0], dim)
+        index_bit = write_indices(out, sure[0], dim, self.index) + write_indices(out, drawn[0], dim, self.index)
         out.floats(values, self.float_bit)
         out.signs(drawn[1] < 0)
-        return PaperBits((n1 + n0) * lg(dim), self.float_bit * (1 + n1) + n0)
+        return PaperBits(index_bit, self.float_bit * (1 + n1) + n0)
 
     def _read_hybrid(self, src: BitReader, dim: int) -> tuple[Indices, Floats]:
         n1, n0 = read_count(src, dim), read_count(src, dim)
@@ -207,7 +286,7 @@ class StochasticSparsification(SparseCompressor):
         if n1 + n0 == 0:
             return np.zeros(0, np.int64), np.zeros(0)
         level = read_scale(src, self.float_bit)
-        sure, drawn = read_indices(src, n1, dim), read_indices(src, n0, dim)
+        sure, drawn = (read_indices(src, count, dim, self.index) for count in (n1, n0))
         indices = np.concatenate([sure, drawn])
         if np.unique(indices).size < indices.size:
             raise DecodeError("payload: an index stands for one entry. Got one twice.")

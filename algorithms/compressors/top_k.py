@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from algorithms.compressors import _select
 from algorithms.compressors._bits import FloatBit
+from algorithms.compressors._indices import IndexCode
 from algorithms.compressors._sparse import Kept, ValueCode
 from netsim.interfaces import Array, Indices
 from netsim.registry import component
@@ -32,6 +33,8 @@ class TopK(Kept, ValueCode):
         Instead of `k`: this share of d, rounded down, but at least one.
     float_bit
         FPP, bits of one float: 64, 32 or 16 (IEEE 754).
+    index
+        How indices are coded; ``fixed`` is lg d each, as above, ``auto`` the shortest code for each message.
 
     References
     ----------
@@ -48,12 +51,29 @@ class TopK(Kept, ValueCode):
     """
 
     float_bit: FloatBit = 32
+    index: IndexCode = "fixed"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"k": 3}, {"fraction": 0.1}, {"k": 5, "float_bit": 64})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"k": 3},
+        {"fraction": 0.1},
+        {"k": 5, "float_bit": 64},
+        {"fraction": 0.2, "index": "auto"},
+    )
+    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"fraction": 0.01},
+        {"fraction": 0.3},
+        {"fraction": 1.0},
+        {"fraction": 0.03, "index": "auto", "float_bit": 16},
+        {"fraction": 0.3, "index": "auto", "float_bit": 16},
+    )
 
     def support(self, x: Array) -> Indices:
         """The T largest entries, ascending."""
         return _select.top_k(x, self.max_entries(x.size))
+
+    def encode_flop(self, dim: int) -> float:
+        """Two comparisons of each entry."""
+        return 2 * dim
 
     def contraction(self, dim: int) -> float:
         """delta = k/d."""

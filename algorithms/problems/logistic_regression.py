@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from algorithms.partitions.iid import Iid
 from algorithms.problems._cache import remembered
+from algorithms.problems._deferred import Deferred
 from algorithms.problems._eigen import largest_eigenvalue
 from algorithms.problems._losses import LOGISTIC, SIGMOID
 from algorithms.problems._newton import Objective, minimise
@@ -146,8 +147,8 @@ class LogisticProblem:
         return draw(self._batch_sizes[node], self.num_samples(node), rng)
 
     @quiet
-    def gradients(self, requests: Sequence[GradientRequest]) -> list[Array]:
-        """One gradient a request, shape (dim,), float64.
+    def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
+        """One gradient a request, shape (dim,), float64; each is put together when it is asked for.
 
         Raises
         ------
@@ -156,8 +157,13 @@ class LogisticProblem:
         """
         known = [self._recall(request) for request in requests]
         fresh = [r for r, gradient in zip(requests, known, strict=True) if gradient is None]
-        computed = iter([g for points, spans in self._groups(fresh) for g in self._slopes(points, spans)[0]])
-        return [next(computed) if gradient is None else gradient for gradient in known]
+        makers = list[Callable[[], Vector]]()
+        for points, spans in self._groups(fresh):
+            slopes = self._slopes(points, spans)[0]
+            # A copy of a dense minibatch is not kept for later.
+            makers += [slope().copy for slope in slopes] if self._rows.copied(spans[0]) else slopes
+        computed = iter(makers)
+        return Deferred([next(computed) if gradient is None else gradient.copy for gradient in known])
 
     @quiet
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
@@ -184,7 +190,8 @@ class LogisticProblem:
         """
         point = self._point(w)
         if self._is_kept:
-            gradients, margins = self._slopes([point] * self.num_nodes, self._node_spans())
+            slopes, margins = self._slopes([point] * self.num_nodes, self._node_spans())
+            gradients = [slope() for slope in slopes]
             self._measured = (point.copy(), gradients)
             gradient = functools.reduce(np.add, gradients) / self.num_nodes
         else:
@@ -258,16 +265,20 @@ class LogisticProblem:
         if points:
             yield points, spans
 
-    def _slopes(self, points: list[Vector], spans: list[Span]) -> tuple[list[Vector], Vector]:
-        """The requests' gradients, and all their margins one after the other."""
+    def _slopes(self, points: list[Vector], spans: list[Span]) -> tuple[list[Callable[[], Vector]], Vector]:
+        """What makes the requests' gradients, and all their margins one after the other."""
         blocks, margins, ends = self._margins(points, spans)
         sizes = np.diff(ends)
         factors = self._loss.slope(margins, np.repeat(1.0 / sizes, sizes))
-        gradients = [
-            self._rows.combine(block, factors[ends[i] : ends[i + 1]], w, self._l2)
+        slopes: list[Callable[[], Vector]] = [
+            functools.partial(self._combine, block, factors[ends[i] : ends[i + 1]], w)
             for i, (block, w) in enumerate(zip(blocks, points, strict=True))
         ]
-        return gradients, margins
+        return slopes, margins
+
+    @quiet
+    def _combine(self, block: Any, factors: Vector, w: Vector) -> Vector:
+        return self._rows.combine(block, factors, w, self._l2)
 
     def _recall(self, request: GradientRequest) -> Vector | None:
         """The full gradient where `metrics` was last asked at the very bits of this model."""
@@ -275,7 +286,7 @@ class LogisticProblem:
             return None
         at, gradients = self._measured
         is_same = np.array_equal(self._point(request.at).view(np.int64), at.view(np.int64))
-        return gradients[request.node].copy() if is_same else None
+        return gradients[request.node] if is_same else None
 
     def _node_spans(self) -> list[Span]:
         return [Span(self._edges[m], self._edges[m + 1]) for m in range(self.num_nodes)]

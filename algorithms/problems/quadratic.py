@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -169,7 +170,9 @@ class QuadraticProblem:
         return out
 
     def _value(self, matrix: Matrix, linear: Matrix, point: Matrix) -> float:
-        return float(np.dot(point, 0.5 * self._product(matrix, point) - linear))
+        value = float(np.dot(point, 0.5 * self._product(matrix, point) - linear))
+        # Overflow of either sign is far away from the minimiser; which sign depends on the order of the sum.
+        return value if math.isfinite(value) else math.inf
 
     def _spectrum(self, matrix: Matrix) -> Matrix:
         return matrix[0] if self._is_isotropic else np.asarray(np.linalg.eigvalsh(matrix), np.float64)

@@ -14,7 +14,7 @@ from netsim.registry import component
 @component("energy")
 @dataclass(frozen=True)
 class Ethernet:
-    """An Ethernet interface draws the same power whether it sends or not, and none when it is down.
+    """An Ethernet interface draws the same power whether it sends or not.
 
     Gigabit PHYs exchange symbols all the time, so their power hardly depends on load; Energy-Efficient Ethernet saves
     up to about 1 W on an idle gigabit link by switching most of both PHYs off. The default is that watt dealt to the
@@ -27,10 +27,13 @@ class Ethernet:
         Watts while sending, receiving or listening.
     idle_w
         Watts while up and idle.
+    sleep_w
+        Watts while its node is down.
 
     References
     ----------
-    IEEE 802.3az-2010 (Energy-Efficient Ethernet).
+    IEEE 802.3az-2010 (Energy-Efficient Ethernet). The defaults are a round figure for the saving per link that its
+    literature gives, not one PHY's data sheet.
 
     Examples
     --------
@@ -40,13 +43,17 @@ class Ethernet:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"active_w": 0.25, "idle_w": 0.05})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {},
+        {"active_w": 0.25, "idle_w": 0.05, "sleep_w": 0.01},
+    )
 
     active_w: NonNegativeFloat = 0.25
     idle_w: NonNegativeFloat = 0.25
+    sleep_w: NonNegativeFloat = 0.0
 
     def power_w(self, state: str) -> float:
         """Watts in one of `netsim.interfaces.STATES`."""
         if state not in STATES:
             raise ValueError(f"a state is one of {', '.join(STATES)}. Got {state!r}")
-        return {"idle": self.idle_w, "sleep": 0.0}.get(state, self.active_w)
+        return {"idle": self.idle_w, "sleep": self.sleep_w}.get(state, self.active_w)

@@ -177,5 +177,5 @@ def _over_sweep(results: Results, label: str, quantity: Quantity, places: Mappin
 
 
 def _number_in(point: str) -> float:
-    found = re.search(r"(?:^|[=:\s])([-+]?[0-9.]+(?:e[-+]?[0-9]+)?)$", point, re.IGNORECASE)
+    found = re.search(r"(?:^|[=:\s])([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)$", point, re.IGNORECASE)
     return float(found[1]) if found else math.nan

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from netsim._page import svg
-from netsim._page.columns import groups, numbers
+from netsim._page.columns import Columns, groups, numbers
 from netsim._page.curves import last_rows
 from netsim._page.data import Results
 from netsim._page.focus import OPEN, drawn_points
 from netsim._page.html import details, figure, group, legend, paragraph, table
 from netsim._page.words import escape, plain, si
+from netsim.units import S_PER_DAY
 
 TIME = (("compute", "#f0a81c"), ("uplink", "#1a3cc4"), ("downlink", "#8c97f5"), ("waiting", "#d0d0d0"))
 ENERGY = (
@@ -65,7 +66,10 @@ def _bars(results: Results, point: str, key: str, what: str, parts: Sequence[tup
 
 
 def _by_node(results: Results, point: str) -> str:
-    """The node that spends the most, for each label: it decides how long a battery lasts."""
+    """The node that spends the most and the cost of a delivered bit, for each label; lifetimes of batteries.
+
+    A lifetime is a battery's capacity over its node's mean power while it lived, the mean of the replications.
+    """
     rows = []
     tables = groups(results.energy, "point", "label")
     for label in results.labels:
@@ -83,15 +87,38 @@ def _by_node(results: Results, point: str) -> str:
         state = max(states, key=lambda s: states[s])
         share = states[state] / joules[hungriest]
         mean = math.fsum(joules.values()) / len(joules)
+        days = _lifetimes(here)
+        first = min(days, key=lambda node: days[node], default=None)
         rows.append([
             escape(label), _node(hungriest), si(joules[hungriest] / replications, "J"),
             f"{share:.0%} {escape(state)}", si(mean / replications, "J"),
+            si(_per_bit(results.tracks.get((point, label), {})), "J"),
+            *([] if first is None else [_node(first), _days(days[first]), _days(max(days.values()))]),
         ])  # fmt: skip
     if not rows:
         return ""
     header = ["Algorithm", "Node that spends most", "Its energy", "Most of it in", "Mean of all nodes"]
+    header += ["Per delivered bit", "Battery that lasts least", "It lasts", "Longest lasts"]
+    width = max(map(len, rows))
+    header, rows = header[:width], [row + ["-"] * (width - len(row)) for row in rows]
     caption = f"Energy by node{f': {point}' if point else ''}"
     return details(caption, table(caption, header, rows))
+
+
+def _per_bit(rounds: Columns) -> float:
+    """All joules over the payload bits that arrived, each at every receiver, at the end; mean of the replications."""
+    ends = [(numbers(t, "energy_j"), numbers(t, "delivered_bytes")) for t in groups(rounds, "replication").values()]
+    ratios = [energy_j[-1] / (8 * data[-1]) for energy_j, data in ends if data.size and data[-1] > 0]
+    return math.fsum(ratios) / len(ratios) if ratios else math.nan
+
+
+def _lifetimes(energy: Columns) -> dict[object, float]:
+    days = {n: numbers(t, "lifetime_days") for (n,), t in groups(energy, "node").items()}
+    return {node: float(np.nanmean(values)) for node, values in days.items() if np.isfinite(values).any()}
+
+
+def _days(days: float) -> str:
+    return f"{days:.3g} days" if days >= 1 else si(days * S_PER_DAY, "s")
 
 
 def _node(node: object) -> str:

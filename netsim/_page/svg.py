@@ -220,7 +220,8 @@ def _curve(curve: Curve, x: Axis, y: Axis, width: float, height: float) -> str:
     if curve.low.size and curve.style is not None:
         low, high = (height - y.at(v[keep], height) for v in (curve.low, curve.high))
         if float(np.max(low - high)) > 0.6:
-            out.append(f'<path class="b" d="{_path(px, high, True)}{_back(px, low)}z"/>')
+            back = _back(px, low) if curve.is_step else f"L{_path(px[::-1], low[::-1], False)[1:]}"
+            out.append(f'<path class="b" d="{_path(px, high, curve.is_step)}{back}z"/>')
     out.append(f'<path class="y" d="{_path(px, py, curve.is_step)}"{_dash(dash)}/>')
     if curve.marked:
         spots = [(float(x.at(a, width)), height - float(y.at(b, height))) for a, b in curve.marked]

@@ -192,6 +192,34 @@ def check_states(channel: Any) -> None:
     assert len(set(usage.interfaces)) == len(usage.interfaces)
 
 
+def check_looking_ahead(channel: Any) -> None:
+    """What a medium says of an instant to come holds if nothing is submitted before it, and asking changes nothing."""
+    for seed in range(2):
+        calls, medium = script(channel, seed=seed, outages=True), open_medium(channel)
+        quiet, rng = open_medium(channel), np.random.default_rng(seed)
+        for i, call in enumerate(calls):
+            next_ns = calls[i + 1].at_ns if i + 1 < len(calls) else call.at_ns + 3 * pace_ns(channel)
+            for one in (medium, quiet):
+                one.advance(call.at_ns)
+                if call.up is None:
+                    one.submit(call.at_ns, call.src, call.dst, call.size_bytes)
+                else:
+                    one.set_up(call.at_ns, call.src, call.up)
+            if next_ns == call.at_ns:
+                continue
+            between = sorted({*(int(t) for t in rng.integers(call.at_ns, next_ns + 1, 3)), next_ns})
+            ahead = {at: medium.usage(at) for at in reversed(between)}
+            assert medium.next_event_ns() == quiet.next_event_ns()
+            for at in between:
+                assert list(medium.advance(at)) == list(quiet.advance(at))
+                assert_equal_usage(ahead[at], medium.usage(at))
+        usage, bound = medium.usage(next_ns), getattr(medium, "max_power_w", None)
+        mean_w = Counter[NodeId]()
+        for row, (node, _) in enumerate(usage.interfaces):
+            mean_w[node] += usage.energy_j[row].sum() / next_ns * NS_PER_S
+        assert bound is None or all(mean_w[node] <= bound(node) * (1 + 1e-12) for node in mean_w)
+
+
 def check_bytes(channel: Any) -> None:
     """Wire bytes hold the message, and what deliveries count is what the interfaces sent."""
     trace = play(channel, script(channel))
@@ -341,6 +369,7 @@ CHECKS: tuple[Callable[[Any], None], ...] = (
     check_cuts,
     check_next_event,
     check_states,
+    check_looking_ahead,
     check_bytes,
     check_ends,
     check_frames,

@@ -22,10 +22,13 @@ from netsim.interfaces import Array, Key, Payload
 
 # Relative rounding of one float on the wire, and the spacing of its denormals.
 ROUNDING = {64: (2.0**-53, 2.0**-1074), 32: (2.0**-24, 2.0**-149), 16: (2.0**-11, 2.0**-24)}
+BFLOAT16 = (2.0**-8, 2.0**-133)
 
 
 def rounding(compressor: Any) -> tuple[float, float]:
     """Relative and absolute error that the code's floats may add to an entry; float32 where it does not say."""
+    if getattr(compressor, "format", "ieee") == "bfloat16":
+        return BFLOAT16
     return ROUNDING[getattr(compressor, "float_bit", 32)]
 
 
@@ -82,7 +85,7 @@ def check_round_trip(compressor: Any) -> None:
             assert isinstance(payload.data, bytes)
             assert (y.shape, y.dtype) == (x.shape, np.float64), name
             assert np.isfinite(y).all(), name
-            if not x.any():
+            if not x.any() and getattr(compressor, "maps_zero_to_zero", True):
                 assert not y.any(), name
             bound = compressor.max_size_bytes(x.size)
             assert bound is None or len(payload.data) <= bound, name
@@ -152,10 +155,17 @@ def check_work(compressor: Any) -> None:
         assert 0 <= small <= large < math.inf
 
 
+def classes_of(compressor: Any) -> dict[str, type]:
+    """The classes that its `repr` names: its own and those of the compressors in its fields."""
+    parts = [getattr(compressor, field.name) for field in dataclasses.fields(compressor)]
+    inner = (classes_of(part) for part in parts if getattr(part, "kind", None) == "compressor")
+    return {type(compressor).__name__: type(compressor)} | {k: v for found in inner for k, v in found.items()}
+
+
 def check_configuration(compressor: Any) -> None:
     """Configuration and back, `repr` and back, pickle and back; and frozen."""
     assert registry.build("compressor", fields.dump(compressor)) == compressor
-    assert eval(repr(compressor), {type(compressor).__name__: type(compressor)}) == compressor
+    assert eval(repr(compressor), classes_of(compressor)) == compressor
     if not type(compressor).__module__.startswith("netsim_plugins"):
         assert pickle.loads(pickle.dumps(compressor)) == compressor
     hash(compressor)
@@ -187,45 +197,50 @@ def check_contraction(compressor: Any) -> None:
         assert error <= bound * (1 + 1e-12), name
 
 
-def check_unbiased(compressor: Any, draws: int = 3000) -> None:
+def check_unbiased(compressor: Any, draws: int | None = None) -> None:
     """E Q(x) = x by a z-test of each coordinate, and the mean squared error against w.
 
     A false alarm needs |z| > 5 in one of 36 coordinates (5.7e-7 each) or a mean of `draws` errors 5 standard errors
-    above its bound (2.9e-7): below 3e-5 a codec.
+    above its bound (2.9e-7): below 3e-5 a codec. Where `draws` is None there are 500, and up to 1500 where
+    a large w says that jumps are rare.
     """
     if not getattr(compressor, "is_unbiased", False):
         return
     u, tiny = rounding(compressor)
     rng = np.random.default_rng(25)
-    for x in (rng.uniform(0.5, 2.0, 24) * rng.choice([-1.0, 1.0], 24), np.repeat([3.0, -1.0, 0.5], 4)):
-        keys = [draw_key(rng) for _ in range(draws)]
-        y = np.stack([compressor.decode(compressor.encode_keyed(x, key).data, x.size, key) for key in keys])
-        spread = y.std(axis=0, ddof=1) / math.sqrt(draws)
-        slack = (2 * u + 1e-12) * np.abs(y).max(axis=0) + tiny
-        assert (np.abs(y.mean(axis=0) - x) <= 5 * spread + slack).all()
-        w = compressor.variance_bound(x.size)
-        if w is not None:
-            share = np.square(y - x).sum(axis=1) / np.square(x).sum()
-            assert share.mean() <= w + 5 * share.std(ddof=1) / math.sqrt(draws) + (4 * u + 1e-12) * (1 + w)
+    if draws is None:
+        draws = int(min(max(500.0, 40 * (compressor.variance_bound(36) or 0.0)), 1500.0))
+    x = np.concatenate([rng.uniform(0.5, 2.0, 24) * rng.choice([-1.0, 1.0], 24), np.repeat([3.0, -1.0, 0.5], 4)])
+    keys = [draw_key(rng) for _ in range(draws)]
+    y = np.stack([compressor.decode(compressor.encode_keyed(x, key).data, x.size, key) for key in keys])
+    spread = y.std(axis=0, ddof=1) / math.sqrt(draws)
+    slack = (2 * u + 1e-12) * np.abs(y).max(axis=0) + tiny
+    slack += 15 / draws * np.abs(x)  # jumps so rare that fewer were seen than their spread tells: exp(-15) = 3e-7
+    assert (np.abs(y.mean(axis=0) - x) <= 5 * spread + slack).all()
+    w = compressor.variance_bound(x.size)
+    if w is not None:
+        share = np.square(y - x).sum(axis=1) / np.square(x).sum()
+        assert share.mean() <= w + 5 * share.std(ddof=1) / math.sqrt(draws) + (4 * u + 1e-12) * (1 + w)
 
 
-def check_hostile(compressor: Any, cases: int = 600, seed: int = 26) -> None:
+def check_hostile(compressor: Any, cases: int = 667, seed: int = 26) -> None:
     """Damaged, cut, extended and random bytes decode to a finite vector of the right shape or raise DecodeError."""
     rng = np.random.default_rng(seed)
-    for dim in (1, 5, 500):
+    for dim in (1, 5, 200):
         key = draw_key(rng)
         base = compressor.encode_keyed(rng.standard_normal(dim), key).data
         refused = 0
         for case in range(cases):
             data = _damage(bytearray(base), case % 6, rng)
-            acc = np.ones(dim)
             try:
                 y = compressor.decode(data, dim, key)
             except DecodeError:
                 refused += 1
-                with pytest.raises(DecodeError):
-                    compressor.add_to(data, acc, 1.0, key)
-                assert (acc == 1).all()
+                if refused % 8 == 0:  # as slow again
+                    acc = np.ones(dim)
+                    with pytest.raises(DecodeError):
+                        compressor.add_to(data, acc, 1.0, key)
+                    assert (acc == 1).all()
                 continue
             assert (y.shape, y.dtype) == ((dim,), np.float64)
             assert np.isfinite(y).all()
@@ -258,13 +273,13 @@ def _spread(dim: int, ratio: float) -> Array:
 
 
 def _damage(data: bytearray, how: int, rng: np.random.Generator) -> bytes:
+    first, *rest = rng.integers(2**31, size=17).tolist()  # one call: numbers one by one take longer than decoding
     if how == 0:
-        return bytes(data + rng.bytes(int(rng.integers(1, 9))))
+        return bytes(data + rng.bytes(first % 8 + 1))
     if how == 1:
-        return rng.bytes(int(rng.integers(0, 2 * len(data) + 8)))
+        return rng.bytes(first % (2 * len(data) + 8))
     if how == 2:
-        return bytes(data[: int(rng.integers(0, len(data) + 1))])
-    for _ in range(int(rng.integers(1, 9))):
-        place = int(rng.integers(0, min(len(data), 4 if how == 3 else len(data))))
-        data[place] = (0xFF, 0x00)[int(rng.integers(2))] if how == 4 else int(rng.integers(256))
+        return bytes(data[: first % (len(data) + 1)])
+    for place, byte in zip(rest[: first % 8 + 1], rest[8:], strict=False):
+        data[place % min(len(data), 4 if how == 3 else len(data))] = (0xFF, 0x00)[byte % 2] if how == 4 else byte % 256
     return bytes(data)

@@ -176,8 +176,8 @@ MUTANTS = (
     _mutant(
         "the server adds instead of averaging",
         f"{_AGENTS}/_star.py",
-        "return total / len(updates)",
-        "return total",
+        "self.codec.add_to(update, total)\n        return total / len(updates)",
+        "self.codec.add_to(update, total)\n        return total",
         "agents.py::test_all_coordinates_at_1_over_l_is_gradient_descent",
     ),
     _mutant(
@@ -240,8 +240,8 @@ MUTANTS = (
     _mutant(
         "l2 is left out of the gradient",
         f"{_PROBLEMS}/logistic_regression.py",
-        "self._rows.combine(block, factors[ends[i] : ends[i + 1]], w, self._l2)",
-        "self._rows.combine(block, factors[ends[i] : ends[i + 1]], w, 0.0)",
+        "self._rows.combine(block, factors, w, self._l2)",
+        "self._rows.combine(block, factors, w, 0.0)",
         "problems.py::test_gradients_are_the_slope_of_values",
     ),
     _mutant(
@@ -421,9 +421,9 @@ MUTANTS = (
     _mutant(
         "messages count when they are sent",
         "netsim/engine.py",
-        "self._transfers[index, handle] = _Flight(transfer, len(dst))",
-        "self._transfers[index, handle] = _Flight(transfer, len(dst)); "
-        'self.recorder.counters[self.world.direction_of(transfer.src, dst[0])]["wire_bytes"] += size_bytes',
+        "self._transfers[index, handle] = _Flight(transfer, len(nodes))",
+        "self._transfers[index, handle] = _Flight(transfer, len(nodes)); "
+        'self.recorder.counters[self.world.direction_of(transfer.src, nodes[0])]["wire_bytes"] += size_bytes',
         "engine.py::test_times_are_exact_and_counters_add_up",
     ),
     _mutant(

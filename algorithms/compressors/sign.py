@@ -1,0 +1,61 @@
+"""The sign of every entry and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from algorithms.compressors._base import BaseCompressor, PaperBits
+from algorithms.compressors._bits import BitReader, BitWriter
+from algorithms.compressors._signs import read_signs, write_signs
+from netsim.interfaces import Array, Key
+from netsim.registry import component
+
+
+@component("compressor")
+@dataclass(frozen=True)
+class Sign(BaseCompressor):
+    """Q(x) = sign(x), each entry 1 or -1, with sign(0) = 1.
+
+    Payload: d bits, which is also the paper's figure: 1 where an entry is below 0.
+
+    Neither unbiased nor a contraction, as the scale of x is lost, and alone among codecs it does not send 0 to 0. For
+    methods that use signs only, such as signSGD with majority vote; `scaled_sign` keeps the mean magnitude.
+
+    References
+    ----------
+    Bernstein, Wang, Azizzadenesheli, Anandkumar, "signSGD: compressed optimisation for non-convex problems", ICML 2018,
+    algorithm 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> payload = Sign().encode(np.array([0.5, -3.0, 0.0]), np.random.default_rng(1))
+    >>> len(payload.data), payload.paper_bit, Sign().decode(payload.data, 3).tolist()
+    (1, 3.0, [1.0, -1.0, 1.0])
+    """
+
+    maps_zero_to_zero: ClassVar[bool] = False
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+        """Append one bit an entry."""
+        write_signs(out, x)
+        return PaperBits(value_bit=x.size)
+
+    def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
+        """The vector on the bit stream, float64, shape (dim,)."""
+        return read_signs(src, dim, 1.0)
+
+    def max_size_bytes(self, dim: int) -> int:
+        """The length of every payload."""
+        return (dim + 7) // 8
+
+    def encode_flop(self, dim: int) -> float:
+        """One comparison an entry."""
+        return float(dim)
+
+    def decode_flop(self, dim: int) -> float:
+        """One choice an entry."""
+        return float(dim)

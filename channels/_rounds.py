@@ -1,0 +1,374 @@
+"""One medium that nodes have in turn: the medium of `channels.tdma`."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Sequence
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
+
+from channels._busy import BusyLog
+from channels._wire_cost import check_quantity
+from netsim.errors import SimulationError
+from netsim.interfaces import (
+    STATES,
+    CostModel,
+    CostStructure,
+    Delivery,
+    FrameSink,
+    Node,
+    NodeId,
+    PowerProfile,
+    TransferId,
+    Usage,
+)
+from netsim.units import NS_PER_S, serialisation_ns
+
+_TX, _RX, _IDLE, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "idle", "sleep"))
+_EVERYONE = -1
+_SETTLE_EVERY = 256
+
+
+class _Message:
+    """A message in its sender's queue; `serial` marks its bytes on the sender's side, serial + 1 + i at receiver i."""
+
+    __slots__ = ("airtime_ns", "all_dst", "dst", "first_ns", "sent_bytes", "serial", "size_bytes", "slots", "src",
+                 "submit_ns", "transfer")  # fmt: skip
+
+    def __init__(
+        self, transfer: TransferId, serial: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, submit_ns: int
+    ) -> None:
+        self.transfer, self.serial, self.src, self.dst, self.all_dst = transfer, serial, src, dst, dst
+        self.size_bytes, self.submit_ns, self.first_ns = size_bytes, submit_ns, submit_ns
+        self.sent_bytes = self.slots = self.airtime_ns = 0
+
+
+class _Slot(NamedTuple):
+    """The slot in progress."""
+
+    message: _Message
+    start_ns: int
+    end_ns: int
+    length: int
+
+
+class Rounds:
+    """See `channels.tdma` for the rules.
+
+    Parameters
+    ----------
+    nodes
+        All that may send or receive; their turns are in order of their ids.
+    rate_bps
+        While a node sends.
+    slot_ns, guard_ns, poll_ns
+        A slot, its guard, and what it takes to pass over a node that has nothing.
+    is_fixed
+        Whether every slot lasts `slot_ns`, however little is sent in it.
+    slot_bytes, overhead_bytes
+        Of a message in a slot, and beside it.
+    power
+        Of every node's interface.
+    frames
+        Gets every slot when it begins.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], rate_bps: float, slot_ns: int, guard_ns: int, poll_ns: int, is_fixed: bool,
+        slot_bytes: int, overhead_bytes: int, power: PowerProfile, frames: FrameSink | None = None,
+    ) -> None:  # fmt: skip
+        self._order = sorted(node.id for node in nodes)
+        self._place = {node: i for i, node in enumerate(self._order)}
+        self._interfaces = [(node, "port") for node in self._order]
+        self._rate_bps, self._guard_ns, self._poll_ns, self._is_fixed = rate_bps, guard_ns, poll_ns, is_fixed
+        self._slot_bytes, self._overhead_bytes, self._power, self._frames = slot_bytes, overhead_bytes, power, frames
+        self._full_ns = serialisation_ns(slot_bytes + overhead_bytes, rate_bps)
+        self._turn_ns = slot_ns if is_fixed else self._full_ns + guard_ns
+        self._extra_w = power.power_w("tx") - power.power_w("idle")
+        self._log = BusyLog(2 * len(self._order))
+        self._queues: list[deque[_Message]] = [deque() for _ in self._order]
+        self._waiting = self._transfers = self._serials = 0
+        self._turn, self._turn_at_ns = 0, 0
+        self._slot: _Slot | None = None
+        self._ended: list[tuple[int, NodeId, NodeId, TransferId, int, Delivery]] = []
+        self._now_ns = 0
+        self._down: dict[NodeId, int] = {}
+        self._slept_ns = np.zeros(len(self._order), np.int64)
+
+    # --- messages ------------------------------------------------------------------------------------
+
+    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
+        """See `netsim.interfaces.Medium`; several destinations are one transmission.
+
+        Raises
+        ------
+        SimulationError
+            If a node is not of this medium.
+        ValueError
+            If the message has no byte.
+        """
+        if size_bytes < 1:
+            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
+        for node in (src, *dst):
+            if node not in self._place:
+                raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._order))}")
+        self._run(now_ns)
+        message = _Message(self._transfers, self._serials, src, dst, size_bytes, now_ns)
+        self._transfers += 1
+        self._serials += 1 + len(dst)
+        for node in [node for node in dst if src in self._down or node in self._down]:
+            self._give_up(message, node, now_ns)
+        if message.dst:
+            if not self._waiting:
+                self._skip_idle(now_ns)
+            self._queues[self._place[src]].append(message)
+            self._waiting += 1
+        if not message.transfer % _SETTLE_EVERY:
+            self._log.settle(self._now_ns)
+        return message.transfer
+
+    def _skip_idle(self, now_ns: int) -> None:
+        """Nobody had anything: turns that began before now were passed over."""
+        if self._turn_at_ns >= now_ns:
+            return
+        if self._poll_ns:
+            passed = -((self._turn_at_ns - now_ns) // self._poll_ns)
+            self._turn = (self._turn + passed) % len(self._order)
+            self._turn_at_ns += passed * self._poll_ns
+        else:
+            self._turn_at_ns = now_ns
+
+    # --- time ------------------------------------------------------------------------------------------
+
+    def next_event_ns(self) -> int | None:
+        """See `netsim.interfaces.Medium`; exact if nothing comes."""
+        times = [self._ended[0][0]] if self._ended else []
+        slot = self._slot
+        if slot is not None and slot.message.sent_bytes == slot.message.size_bytes:
+            times.append(slot.end_ns)
+        elif self._waiting:
+            times.append(self._first_end_ns())
+        return min(times, default=None)
+
+    def _first_end_ns(self) -> int:
+        """Until the first message is complete everybody keeps his place, and all slots before its last are full."""
+        heads = [queue[0] if queue else None for queue in self._queues]
+        cycle_ns = sum(self._poll_ns if head is None else self._turn_ns for head in heads)
+        reach_ns, best_ns = self._turn_at_ns, -1
+        for i in range(len(heads)):
+            head = heads[(self._turn + i) % len(heads)]
+            if head is None:
+                reach_ns += self._poll_ns
+                continue
+            left = head.size_bytes - head.sent_bytes
+            more = (left - 1) // self._slot_bytes
+            last_ns = serialisation_ns(left - more * self._slot_bytes + self._overhead_bytes, self._rate_bps)
+            end_ns = reach_ns + more * cycle_ns + last_ns
+            best_ns = end_ns if best_ns < 0 else min(best_ns, end_ns)
+            reach_ns += self._turn_ns
+        return best_ns
+
+    def advance(self, to_ns: int) -> Sequence[Delivery]:
+        """See `netsim.interfaces.Medium`."""
+        self._run(to_ns)
+        out = list[Delivery]()
+        while self._ended and self._ended[0][0] <= to_ns:
+            out.append(heapq.heappop(self._ended)[5])
+        return out
+
+    def _run(self, to_ns: int) -> None:
+        """Turns that begin before `to_ns`: at its own instant a message may still come."""
+        self._now_ns = max(self._now_ns, to_ns)
+        while True:
+            if self._slot is not None:
+                if self._slot.end_ns > to_ns:
+                    return
+                self._complete(self._slot)
+            if not self._waiting or self._turn_at_ns >= to_ns:
+                return
+            if self._run_cycles(to_ns):
+                continue
+            queue = self._queues[self._turn]
+            if queue:
+                self._begin(queue[0])
+            else:
+                self._turn_at_ns += self._poll_ns
+            self._turn = (self._turn + 1) % len(self._order)
+
+    def _begin(self, message: _Message) -> None:
+        start_ns = self._turn_at_ns
+        length = min(self._slot_bytes, message.size_bytes - message.sent_bytes)
+        wire_bytes = length + self._overhead_bytes
+        width_ns = serialisation_ns(wire_bytes, self._rate_bps)
+        self._record(message, start_ns, width_ns, width_ns, 1, wire_bytes)
+        if self._frames is not None:
+            self._show(message, start_ns, message.sent_bytes, length)
+        message.sent_bytes += length
+        self._turn_at_ns += self._turn_ns if self._is_fixed else width_ns + self._guard_ns
+        self._slot = _Slot(message, start_ns, start_ns + width_ns, length)
+
+    def _record(
+        self, message: _Message, start_ns: int, stride_ns: int, width_ns: int, slots: int, wire_bytes: int
+    ) -> None:
+        row = 2 * self._place[message.src]
+        self._log.add((row, start_ns, stride_ns, width_ns, slots, wire_bytes, message.serial))
+        for i, node in enumerate(message.all_dst, 1):
+            if node in message.dst:
+                row = 2 * self._place[node] + 1
+                self._log.add((row, start_ns, stride_ns, width_ns, slots, 0, message.serial + i))
+
+    def _run_cycles(self, to_ns: int) -> bool:
+        """Whole rounds in which every message has more than a slot to send; False where there is none by then."""
+        heads = [queue[0] if queue else None for queue in self._queues]
+        cycle_ns = sum(self._poll_ns if head is None else self._turn_ns for head in heads)
+        cycles = (to_ns - 1 - self._turn_at_ns) // cycle_ns
+        for head in heads:
+            if head is not None:
+                cycles = min(cycles, (head.size_bytes - head.sent_bytes - 1) // self._slot_bytes)
+        if cycles < 1:
+            return False
+        at_ns = self._turn_at_ns
+        for i in range(len(heads)):
+            head = heads[(self._turn + i) % len(heads)]
+            if head is None:
+                at_ns += self._poll_ns
+                continue
+            wire_bytes = self._slot_bytes + self._overhead_bytes
+            self._record(head, at_ns, cycle_ns, self._full_ns, cycles, wire_bytes)
+            for cycle in range(cycles if self._frames is not None else 0):
+                offset = head.sent_bytes + cycle * self._slot_bytes
+                self._show(head, at_ns + cycle * cycle_ns, offset, self._slot_bytes)
+            head.sent_bytes += cycles * self._slot_bytes
+            head.slots += cycles
+            head.airtime_ns += cycles * self._full_ns
+            at_ns += self._turn_ns
+        self._turn_at_ns += cycles * cycle_ns
+        return True
+
+    def _show(self, message: _Message, start_ns: int, offset: int, length: int) -> None:
+        dst = message.dst[0] if len(message.all_dst) == 1 else _EVERYONE
+        if self._frames is not None:
+            self._frames.add(start_ns, message.src, dst, message.transfer, offset, length, 1, "data")
+
+    def _complete(self, slot: _Slot) -> None:
+        message, self._slot = slot.message, None
+        message.slots += 1
+        message.airtime_ns += slot.end_ns - slot.start_ns
+        if message.sent_bytes < message.size_bytes:
+            return
+        first = min(message.dst)
+        service_s = (slot.end_ns - message.first_ns) / NS_PER_S
+        for node in message.dst:
+            self._end(message, node, slot.end_ns, True, node == first, service_s)
+        self._drop(message, slot.end_ns)
+
+    def _drop(self, message: _Message, at_ns: int) -> None:
+        """Take a message out of its queue; the next one's service begins."""
+        queue = self._queues[self._place[message.src]]
+        is_head = queue[0] is message
+        queue.remove(message)
+        self._waiting -= 1
+        if queue and is_head:
+            queue[0].first_ns = max(queue[0].first_ns, at_ns)
+
+    def _end(
+        self, message: _Message, node: NodeId, at_ns: int, is_ok: bool, is_counted: bool, service_s: float = 0.0
+    ) -> None:
+        slots, airtime_ns = (message.slots, message.airtime_ns) if is_counted else (0, 0)
+        sent_bytes = min(message.slots * self._slot_bytes, message.size_bytes) + message.slots * self._overhead_bytes
+        delivery = Delivery(
+            message.transfer, node, at_ns, is_ok, slots, slots, sent_bytes if is_counted else 0, airtime_ns,
+            message.src, message.size_bytes, service_s, message.airtime_ns / NS_PER_S * self._extra_w,
+        )  # fmt: skip
+        heapq.heappush(self._ended, (at_ns, node, message.src, message.transfer, 0, delivery))
+
+    def _give_up(self, message: _Message, node: NodeId, now_ns: int) -> None:
+        """End one destination of a message; what was sent counts at the last one to end so."""
+        message.dst = tuple(n for n in message.dst if n != node)
+        self._end(message, node, now_ns, False, not message.dst)
+
+    # --- nodes that go down ------------------------------------------------------------------------------
+
+    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
+        """See `netsim.interfaces.Medium`.
+
+        A message whose sender or last destination goes down ends there; a slot that it has is cut, and where turns
+        are not fixed the next one begins at once.
+        """
+        if node not in self._place:
+            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._order))}")
+        if up == (node not in self._down):
+            return
+        self._run(now_ns)
+        if up:
+            self._slept_ns[self._place[node]] += now_ns - self._down.pop(node)
+            return
+        self._down[node] = now_ns
+        for message in [message for queue in self._queues for message in queue]:
+            lost = message.dst if message.src == node else tuple(n for n in message.dst if n == node)
+            if not lost:
+                continue
+            is_over = len(lost) == len(message.dst)
+            receivers = {message.serial + 1 + i for i, n in enumerate(message.all_dst) if n in lost}
+            self._log.cut(frozenset(receivers | ({message.serial} if is_over else set())), now_ns)
+            if is_over and self._slot is not None and self._slot.message is message:
+                message.airtime_ns += now_ns - self._slot.start_ns
+                self._slot = None
+                if not self._is_fixed:
+                    self._turn_at_ns = now_ns
+            for n in lost:
+                self._give_up(message, n, now_ns)
+            if is_over:
+                self._drop(message, now_ns)
+
+    # --- what it costs and what it did ---------------------------------------------------------------------
+
+    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """See `netsim.interfaces.Medium`; the mean over the instant of a round at which a lone message comes."""
+        from channels.costs._model import StructuredCost
+
+        check_quantity(quantity)
+        limit_bit, overhead_bit = 8.0 * self._slot_bytes, 8.0 * self._overhead_bytes
+        others = len(self._order) - 1
+        # Turns that wait for the next one's begin on average: half of a round in which nobody sends.
+        wait_ns = (others + 1) * self._poll_ns / 2
+        cycle_ns = self._turn_ns + others * self._poll_ns
+        per_bit = 1.0 / self._rate_bps
+        c0, c_packet, c_bit = {
+            "packet": (0.0, 1.0, 0.0),
+            "bit": (0.0, overhead_bit, 1.0),
+            # All but the last slot last a cycle, the last one its bytes.
+            "s": (
+                (wait_ns - cycle_ns) / NS_PER_S + (limit_bit + overhead_bit) * per_bit,
+                cycle_ns / NS_PER_S - limit_bit * per_bit,
+                per_bit,
+            ),
+            "j": (0.0, overhead_bit * per_bit * self._extra_w, per_bit * self._extra_w),
+        }[quantity]
+        return StructuredCost(CostStructure(c0, c_packet, c_bit, limit_bit, packing="stream"), "message", quantity)
+
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return max(self._power.power_w(state) for state in ("tx", "rx", "idle", "sleep"))
+
+    def usage(self, at_ns: int) -> Usage:
+        """See `netsim.interfaces.Medium`; each node has the interface ``port``."""
+        if at_ns > self._now_ns:
+            frames, log = self._frames, self._log
+            self._frames = None
+            ahead, self._frames = deepcopy(self, {id(log): log.copy()}), frames
+            ahead._run(at_ns)
+            return ahead.usage(at_ns)
+        totals = self._log.totals(at_ns)
+        slept_ns = self._slept_ns.copy()
+        for node, since_ns in self._down.items():
+            slept_ns[self._place[node]] += at_ns - since_ns
+        state_ns = np.zeros((len(self._order), len(STATES)), np.int64)
+        state_ns[:, _TX], state_ns[:, _RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
+        state_ns[:, _SLEEP] = slept_ns
+        state_ns[:, _IDLE] = at_ns - state_ns.sum(axis=1)
+        energy_j = state_ns / NS_PER_S * np.array([self._power.power_w(state) for state in STATES])
+        return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes[0::2], totals.frames[0::2])

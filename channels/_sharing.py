@@ -1,0 +1,357 @@
+"""Flows that share links by max-min fairness: rates change when a flow comes or goes or a link does, exactly.
+
+Whole numbers all through: time in femtoseconds, rates in nanobits per second (rounded down), work in their product. So
+where a flow stands at an instant does not depend on when anybody looked.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+from netsim.units import NS_PER_S
+
+FS_PER_NS = 10**6
+NANOBIT = 10**9
+BIT_WORK = NANOBIT * NS_PER_S * FS_PER_NS  # work of one bit
+
+Resource = tuple[Any, ...]
+
+
+def rate_units(rate_bps: float) -> int:
+    """Nanobits per second."""
+    return int(rate_bps) * NANOBIT if float(rate_bps).is_integer() else round(Fraction(rate_bps) * NANOBIT)
+
+
+def to_ns(at_fs: int) -> int:
+    """Whole nanoseconds, half up."""
+    return (at_fs + FS_PER_NS // 2) // FS_PER_NS
+
+
+def max_min(
+    paths: Sequence[Sequence[Hashable]],
+    capacity: Mapping[Any, int],
+    caps: Sequence[int | None],
+    counts: Sequence[int] | None = None,
+    weights: Sequence[int] | None = None,
+) -> list[int]:
+    """Max-min fair rates: no flow can have more for its weight without taking from one that has no more for its own.
+
+    Parameters
+    ----------
+    paths
+        The resources that each flow crosses.
+    capacity
+        Of every resource.
+    caps
+        What a flow takes at most; None: no limit of its own. Each flow has a cap or a resource.
+    counts
+        How many flows like this there are; None: one of each.
+    weights
+        >= 1, to which rates at a common bottleneck are proportional; None: equal.
+
+    Returns
+    -------
+    Rates in units of the capacities, rounded down.
+
+    Examples
+    --------
+    >>> max_min([("a", "server"), ("b", "server")], {"a": 30, "b": 200, "server": 100}, [None, None])
+    [30, 70]
+    """
+    many = [1] * len(paths) if counts is None else counts
+    weight = [1] * len(paths) if weights is None else weights
+    users: dict[Hashable, list[int]] = {}
+    for flow, path in enumerate(paths):
+        for resource in path:
+            users.setdefault(resource, []).append(flow)
+    shared = {
+        resource: [capacity[resource], sum(many[flow] * weight[flow] for flow in who)]
+        for resource, who in users.items()
+    }
+    limited = sorted(
+        ((most, flow) for flow, most in enumerate(caps) if most is not None),
+        key=lambda entry: entry if weights is None else (Fraction(entry[0], weight[entry[1]]), entry[1]),
+    )
+    if len(shared) == 1 and weights is None:
+        ((left, total),) = shared.values()
+        return _fill(paths, left, total, limited, many)
+    rates, place = [-1] * len(paths), 0
+
+    def settle(flow: int, rate: int) -> None:
+        rates[flow] = rate
+        for resource in paths[flow]:
+            rest = shared[resource]
+            rest[0] -= rate * many[flow]
+            rest[1] -= many[flow] * weight[flow]
+
+    while True:
+        while place < len(limited) and rates[limited[place][1]] >= 0:
+            place += 1
+        tightest, room, wanted = None, 0, 0  # room / wanted is the rate of weight 1 there
+        for resource, (left, total) in shared.items():
+            if total and (tightest is None or left * wanted < room * total):
+                tightest, room, wanted = resource, left, total
+        most, flow = limited[place] if place < len(limited) else (0, -1)
+        if flow >= 0 and (tightest is None or most * wanted <= room * weight[flow]):
+            settle(flow, most)
+        elif tightest is not None:
+            for flow in users[tightest]:
+                if rates[flow] < 0:
+                    settle(flow, room * weight[flow] // wanted)
+        else:
+            return rates
+
+
+def _fill(
+    paths: Sequence[Sequence[Hashable]], left: int, total: int, limited: Sequence[tuple[int, int]], many: Sequence[int]
+) -> list[int]:
+    """The same for one resource: whoever wants least first."""
+    rates = [-1] * len(paths)
+    for most, flow in limited:
+        if paths[flow]:
+            if most * total > left:
+                continue
+            left -= most * many[flow]
+            total -= many[flow]
+        rates[flow] = most
+    level = left // total if total else 0
+    return [level if rate < 0 else rate for rate in rates]
+
+
+_Key = tuple[tuple[Resource, ...], int | None, int]
+
+
+class _Kind:
+    """Flows that have the same rate at all times: they share the same links and have the same limit of their own.
+
+    `done` is the work that one of them would have done so far; a flow ends when it reaches the flow's target.
+    """
+
+    __slots__ = ("done", "key", "limit", "members", "path", "rate", "since_fs", "targets", "version", "weight")
+
+    def __init__(self, key: _Key, at_fs: int) -> None:
+        self.key, self.since_fs = key, at_fs
+        self.path, self.limit, self.weight = key
+        self.done = self.rate = self.version = self.members = 0
+        self.targets: list[tuple[int, int]] = []
+
+    def settle(self, at_fs: int) -> None:
+        if at_fs > self.since_fs:
+            self.done += self.rate * (at_fs - self.since_fs)
+            self.since_fs = at_fs
+
+    def reaches_fs(self, done: int) -> int | None:
+        if done <= self.done:
+            return self.since_fs
+        return self.since_fs - (self.done - done) // self.rate if self.rate else None
+
+
+class _Flow:
+    """Of which kind it is, and the kind's `done` at which it ends; `left` is its work while it has no kind."""
+
+    __slots__ = ("at_fs", "cap", "kind", "left", "path", "target", "weight")
+
+    def __init__(self, at_fs: int, path: tuple[Resource, ...], work: int, cap: int | None, weight: int) -> None:
+        self.at_fs, self.path, self.left, self.cap, self.weight = at_fs, path, work, cap, weight
+        self.kind: _Kind | None = None
+        self.target = 0
+
+
+class Fluid:
+    """Flows through resources, from one change to the next.
+
+    Parameters
+    ----------
+    capacity
+        Of a resource at an instant: nanobits per second, and until when; None: from then on.
+
+    Notes
+    -----
+    Flows that share the same links with others and have the same limit of their own are one kind with one rate, so an
+    event costs a step per kind that it can reach, not per flow. Changes of one instant are taken together. A flow whose
+    work ends between two femtoseconds ends at the later one.
+    """
+
+    def __init__(self, capacity: Callable[[Resource, int], tuple[int, int | None]]) -> None:
+        self._capacity = capacity
+        self._flows: dict[int, _Flow] = {}
+        self._users: dict[Resource, dict[int, None]] = {}
+        self._room: dict[Resource, tuple[int, int | None]] = {}
+        self._kinds: dict[_Key, _Kind] = {}
+        self._kinds_at: dict[Resource, dict[_Kind, None]] = {}
+        self._ends: list[tuple[int, int, int, _Kind]] = []
+        self._changes: list[tuple[int, Resource]] = []
+        self._changed = dict[int, None]()
+        self._touched = dict[_Kind, None]()
+        self._changed_fs = self._versions = 0
+
+    def add(
+        self, at_fs: int, serial: int, path: tuple[Resource, ...], work: int, cap: int | None = None, weight: int = 1
+    ) -> None:
+        """A flow begins; `at_fs` is not before the last event by more than half a nanosecond."""
+        self._mark(at_fs)
+        self._flows[serial] = _Flow(at_fs, path, work, cap, weight)
+        for resource in path:
+            users = self._users.setdefault(resource, {})
+            if not users:
+                self._look(resource, at_fs)
+            elif len(users) == 1:
+                self._changed.update(users)  # what was its alone is shared now
+            users[serial] = None
+        self._changed[serial] = None
+
+    def remove(self, at_fs: int, serial: int) -> int:
+        """A flow ends; the work that was left."""
+        self._mark(at_fs)
+        flow = self._flows.pop(serial)
+        self._leave(flow, at_fs)
+        self._changed.pop(serial, None)
+        for resource in flow.path:
+            users = self._users[resource]
+            del users[serial]
+            if len(users) == 1:
+                self._changed.update(users)
+            if not users:
+                del self._users[resource], self._room[resource]
+        return flow.left
+
+    def reaches_fs(self, serial: int, left: int) -> int | None:
+        """When only `left` of a flow's work is left if nothing changes; None: never."""
+        self._flush()
+        flow = self._flows[serial]
+        assert flow.kind is not None
+        return flow.kind.reaches_fs(flow.target - left)
+
+    def next_fs(self) -> int | None:
+        """When the next flow ends or the next link changes; None: never."""
+        self._flush()
+        while self._ends and self._ends[0][2] != self._ends[0][3].version:
+            heapq.heappop(self._ends)
+        while self._changes and self._room.get(self._changes[0][1], (0, None))[1] != self._changes[0][0]:
+            heapq.heappop(self._changes)
+        if not self._changes:
+            return self._ends[0][0] if self._ends else None
+        return min(self._ends[0][0], self._changes[0][0]) if self._ends else self._changes[0][0]
+
+    def step(self) -> int | None:
+        """Let the event of `next_fs` happen; the flow that ended, None where a link changed."""
+        at_fs = self.next_fs()
+        if self._changes and self._changes[0][0] == at_fs:
+            resource = heapq.heappop(self._changes)[1]
+            self._mark(at_fs)
+            self._look(resource, at_fs)
+            users = self._users[resource]
+            if len(users) == 1:
+                self._changed.update(users)
+            self._touched.update(self._kinds_at.get(resource, {}))
+            return None
+        at_fs, serial = self._ends[0][:2]
+        self.remove(at_fs, serial)
+        return serial
+
+    def _look(self, resource: Resource, at_fs: int) -> None:
+        self._room[resource] = self._capacity(resource, at_fs)
+        until_fs = self._room[resource][1]
+        if until_fs is not None:
+            heapq.heappush(self._changes, (until_fs, resource))
+
+    def _mark(self, at_fs: int) -> None:
+        if at_fs != self._changed_fs:
+            self._flush()
+            self._changed_fs = at_fs
+
+    # --- kinds -----------------------------------------------------------------------------------------
+
+    def _leave(self, flow: _Flow, at_fs: int) -> None:
+        kind = flow.kind
+        if kind is None:
+            return
+        kind.settle(at_fs)
+        flow.left, flow.kind = max(0, flow.target - kind.done), None
+        kind.members -= 1
+        self._touched[kind] = None
+        if not kind.members:
+            self._forget(kind)
+
+    def _forget(self, kind: _Kind) -> None:
+        """Nobody is of this kind any more; its neighbours have more room."""
+        del self._kinds[kind.key]
+        kind.version = -1
+        for resource in kind.path:
+            at = self._kinds_at[resource]
+            del at[kind]
+            self._touched.update(at)
+            if not at:
+                del self._kinds_at[resource]
+
+    def _join(self, serial: int, flow: _Flow) -> None:
+        shared = tuple(resource for resource in flow.path if len(self._users[resource]) > 1)
+        own = [self._room[resource][0] for resource in flow.path if len(self._users[resource]) == 1]
+        limit = min(own if flow.cap is None else [*own, flow.cap], default=None)
+        kind, key = flow.kind, (shared, limit, flow.weight)
+        if kind is not None and kind.key == key:
+            return
+        self._leave(flow, self._changed_fs)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = _Kind(key, flow.at_fs)
+            for resource in shared:
+                self._kinds_at.setdefault(resource, {})[kind] = None
+        kind.settle(self._changed_fs)
+        flow.kind, flow.target = kind, kind.done + flow.left
+        if limit is not None and not shared:
+            # Another one's end, which rounds to this instant, may have moved the kind on already.
+            flow.target -= limit * max(0, kind.since_fs - self._changed_fs)
+        kind.members += 1
+        heapq.heappush(kind.targets, (flow.target, serial))
+        self._touched[kind] = None
+
+    def _flush(self) -> None:
+        """New rates for all kinds that are joined by links to one that changed."""
+        if self._changed:
+            for serial in sorted(self._changed):
+                self._join(serial, self._flows[serial])
+            self._changed.clear()
+        if not self._touched:
+            return
+        todo = [kind for kind in self._touched if kind.members]
+        joined, seen, touched = dict.fromkeys(todo), set[Resource](), set(todo)
+        self._touched.clear()
+        while todo:
+            for resource in todo.pop().path:
+                if resource not in seen:
+                    seen.add(resource)
+                    fresh = [kind for kind in self._kinds_at[resource] if kind not in joined]
+                    joined.update(dict.fromkeys(fresh))
+                    todo.extend(fresh)
+        kinds = list(joined)
+        room = {resource: self._room[resource][0] for resource in seen}
+        counts, weights = [kind.members for kind in kinds], [kind.weight for kind in kinds]
+        is_even = len(set(weights)) == 1
+        limits = [kind.limit for kind in kinds]
+        rates = max_min([kind.path for kind in kinds], room, limits, counts, None if is_even else weights)
+        for kind, rate in zip(kinds, rates, strict=True):
+            if rate != kind.rate:
+                kind.settle(self._changed_fs)
+                kind.rate = rate
+                self._expect(kind)
+            elif kind in touched:
+                self._expect(kind)
+
+    def _expect(self, kind: _Kind) -> None:
+        """Put the kind's next end into the heap, in place of the one that is there."""
+        targets = kind.targets
+        while targets and self._is_gone(kind, *targets[0]):
+            heapq.heappop(targets)
+        self._versions += 1
+        kind.version = self._versions
+        end_fs = kind.reaches_fs(targets[0][0]) if targets else None
+        if end_fs is not None:
+            heapq.heappush(self._ends, (end_fs, targets[0][1], kind.version, kind))
+
+    def _is_gone(self, kind: _Kind, target: int, serial: int) -> bool:
+        flow = self._flows.get(serial)
+        return flow is None or flow.kind is not kind or flow.target != target

@@ -1,0 +1,151 @@
+"""How long one TCP transfer takes: slow start in closed form, the square-root law under loss, and two flow models."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Float64s = npt.NDArray[np.float64]
+
+SEGMENT_BYTES = 1448  # 1500 - IPv4 20 - TCP 20 - timestamps 12
+OVERHEAD_BYTES = 54  # IPv4 20, TCP with timestamps 32, PPP 2
+FIRST_WINDOW = 10  # segments, RFC 6928
+# Of a window in a round: one segment for each delayed acknowledgement of two, or one for each segment.
+GROWTH = {"newreno": 1.5, "cubic": 2.0}
+MAX_LOSS = 0.01
+_ACKED = 2  # segments per acknowledgement, b of the square-root law
+
+# SimGrid's fitted constants: factors of latency and bandwidth, traffic of acknowledgements, the largest window in bits.
+LATENCY_FACTOR = {"cm02": 1.0, "lv08": 13.01}
+BANDWIDTH_FACTOR = {"cm02": 1.0, "lv08": 0.97}
+CROSS_TRAFFIC = 1.05
+# Flows at a bottleneck share it in inverse proportion to latency + this many bytes over each link's rate.
+WEIGHT_BYTES = {"cm02": 0.0, "lv08": 20537.0}
+GAMMA_BIT = 8.0 * 4194304
+
+
+def mathis_window(loss: float) -> float:
+    """Mean congestion window in segments, sqrt(3 / (2 b p)) with b = 2; without end where nothing is lost.
+
+    Examples
+    --------
+    >>> round(mathis_window(0.001), 3)
+    27.386
+    """
+    return math.sqrt(3.0 / (2.0 * _ACKED * loss)) if loss > 0 else math.inf
+
+
+def mathis_bps(rtt_s: float, loss: float, segment_bytes: int = SEGMENT_BYTES) -> float:
+    """Goodput of a long transfer under random loss: MSS / RTT * sqrt(3 / (2 b p)), for p up to 0.01.
+
+    Examples
+    --------
+    >>> round(mathis_bps(0.01012016, 0.001) / 1e6, 1)
+    31.3
+    """
+    return 8.0 * segment_bytes / rtt_s * mathis_window(loss)
+
+
+def transfer_s(
+    size_bytes: npt.ArrayLike,
+    rate_bps: float,
+    one_way_s: float,
+    *,
+    growth: float = GROWTH["newreno"],
+    loss: float = 0.0,
+    handshake: bool = True,
+    reverse_bps: float | None = None,
+    reverse_one_way_s: float | None = None,
+    segment_bytes: int = SEGMENT_BYTES,
+    overhead_bytes: int = OVERHEAD_BYTES,
+) -> tuple[Float64s, Float64s]:
+    """Seconds from the first SYN to the last byte at the receiver, of transfers that have the path for themselves.
+
+    A transfer is n = ceil(B / MSS) segments of tx seconds each. In a round, RTT = there and back + tx, a window of
+    floor(w) segments leaves without a gap; w is 10 at first and grows by `growth` every round. Once floor(w) tx >= RTT
+    the path is full and the rest follows without a gap. Under loss p a window stops at sqrt(3 / (2 b p)) segments,
+    and what is left then goes at that window per RTT.
+
+    Parameters
+    ----------
+    size_bytes
+        Of the messages, >= 1, any shape.
+    rate_bps, reverse_bps
+        Of the path there and back; None: the same.
+    one_way_s, reverse_one_way_s
+        Propagation there and back; None: the same.
+    growth
+        1.5 for one MSS per delayed acknowledgement, 2 for one per segment.
+    loss
+        Probability that a segment is lost, 0 .. 0.01.
+    handshake
+        Whether SYN and SYN-ACK come first.
+
+    Returns
+    -------
+    Seconds of the whole, and seconds of those in which segments leave.
+
+    Examples
+    --------
+    >>> transfer_s([1448, 100_000], 1e9, 0.1)[0].round(6)
+    array([0.300013, 0.900302])
+    """
+    size = np.asarray(size_bytes, np.float64)
+    back_s = one_way_s if reverse_one_way_s is None else reverse_one_way_s
+    n = np.maximum(np.ceil(size / segment_bytes), 1.0)
+    full_s, header_s = 8.0 * (segment_bytes + overhead_bytes) / rate_bps, 8.0 * overhead_bytes / rate_bps
+    rtt_s = one_way_s + back_s + full_s
+    now_s, window, sent = 0.0, float(FIRST_WINDOW), 0
+    if handshake:
+        now_s = one_way_s + back_s + header_s + 8.0 * overhead_bytes / (reverse_bps or rate_bps)
+    most = mathis_window(loss)
+    slower = max(full_s, rtt_s / most) / full_s
+    last_s = 8.0 * (size - (n - 1) * segment_bytes) / rate_bps + header_s
+    out, sending = np.full(size.shape, np.nan), (n - 1) * full_s + last_s
+    while True:
+        count = math.floor(window)
+        rest_s = (n - sent - 1) * full_s + last_s
+        out = np.where(np.isnan(out) & (n <= sent + count), now_s + rest_s + one_way_s, out)
+        if count * full_s >= rtt_s or count >= most:
+            paced = np.isnan(out)
+            out = np.where(paced, now_s + rest_s * slower + one_way_s, out)
+            return out, np.where(paced, sending + rest_s * (slower - 1.0), sending)
+        if not np.isnan(out).any():
+            return out, sending
+        sent, now_s, window = sent + count, now_s + rtt_s, window * growth
+
+
+def flow_s(
+    size_bytes: npt.ArrayLike,
+    rate_bps: float,
+    latency_s: float,
+    model: str = "cm02",
+    *,
+    cross_traffic: bool = True,
+    gamma: bool = True,
+) -> Float64s:
+    """Seconds of a lone transfer in SimGrid's flow models CM02 and LV08.
+
+    f_l lat + 8 B / min(f_b C / 1.05, f_b gamma / (2 lat)), with f_l = f_b = 1 in CM02 and 13.01 and 0.97 in LV08, and
+    gamma the largest window, 4 MiB.
+
+    Parameters
+    ----------
+    size_bytes
+        Of the messages; no headers are added.
+    cross_traffic
+        Whether acknowledgements take 5 % of the rate.
+    gamma
+        Whether the window has a limit.
+
+    Examples
+    --------
+    >>> flow_s(1_000_000, 1e6, 0.01, "lv08").round(6), flow_s(1_000_000, 1e6, 0.01, cross_traffic=False).round(6)
+    (np.float64(8.789894), np.float64(8.01))
+    """
+    rate = BANDWIDTH_FACTOR[model] * rate_bps / (CROSS_TRAFFIC if cross_traffic else 1.0)
+    if gamma and latency_s > 0:
+        rate = min(rate, BANDWIDTH_FACTOR[model] * GAMMA_BIT / (2 * latency_s))
+    return np.asarray(LATENCY_FACTOR[model] * latency_s + 8.0 * np.asarray(size_bytes, np.float64) / rate)

@@ -1,0 +1,177 @@
+"""Measured links from CSV files: rates and round trips between regions, and rates over time."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from netsim.errors import ConfigError, Fault, nearest_name
+
+Pair = tuple[str, str]
+
+# iperf moves bytes for this long by default; the column `bitrate_Bps` of the intercloud measurements holds those bytes.
+IPERF_S = 10.0
+LOWEST_BPS, HIGHEST_BPS = 1e3, 1e12
+LONGEST_RTT_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Medians over the measurements of every ordered pair of regions."""
+
+    rtt_s: dict[Pair, float]
+    rate_bps: dict[Pair, float]
+
+    @property
+    def regions(self) -> list[str]:
+        """All of them, sorted."""
+        return sorted({region for pair in self.rtt_s for region in pair})
+
+
+def read_table(path: str) -> Table:
+    """Round trips, and rates where the file has them, between regions.
+
+    Three kinds of files, told apart by their first line. (1) ``from, to, rtt_s`` and, if wanted, ``rate_bps``. (2)
+    ``from_cloud, from_region, to_cloud, to_region, bitrate_Bps, avgrtt``, as measured by iperf and ping between
+    clouds: regions are named ``CLOUD:REGION``; ``bitrate_Bps`` is no rate but the bytes of a run of 10 s, so the rate
+    is 8 times it over 10 s; ``avgrtt`` is in ms. (3) a square with ``Source`` in its corner and round trips in ms.
+
+    Raises
+    ------
+    ConfigError
+        Where columns are missing, a value is no number, or its unit cannot be right.
+    """
+    rows = _rows(path)
+    header = rows[0][1]
+    rtt, rate = dict[Pair, list[float]](), dict[Pair, list[float]]()
+    if header and header[0] == "Source":
+        for line, row in rows[1:]:
+            for to, cell in zip(header[1:], row[1:], strict=False):
+                if cell:
+                    rtt.setdefault((row[0], to), []).append(_number(path, line, "the round trip in ms", cell) / 1e3)
+    elif "bitrate_Bps" in header:
+        columns = _columns(
+            path, header, ["from_cloud", "from_region", "to_cloud", "to_region", "bitrate_Bps", "avgrtt"]
+        )
+        for line, row in rows[1:]:
+            from_cloud, from_region, to_cloud, to_region, moved, ping = _cells(path, line, row, columns)
+            pair = (f"{from_cloud}:{from_region}", f"{to_cloud}:{to_region}")
+            rate.setdefault(pair, []).append(8.0 * _number(path, line, "bitrate_Bps", moved) / IPERF_S)
+            rtt.setdefault(pair, []).append(_number(path, line, "avgrtt", ping) / 1e3)
+    else:
+        has_rate = "rate_bps" in header
+        columns = _columns(path, header, ["from", "to", "rtt_s", *(["rate_bps"] if has_rate else [])])
+        for line, row in rows[1:]:
+            start, end, trip, *speed = _cells(path, line, row, columns)
+            rtt.setdefault((start, end), []).append(_number(path, line, "rtt_s", trip))
+            if speed:
+                rate.setdefault((start, end), []).append(_number(path, line, "rate_bps", speed[0]))
+    if not rtt:
+        raise fault("a table with at least one pair of regions", f"none in {path!r}")
+    table = Table(
+        {pair: float(median(values)) for pair, values in rtt.items()},
+        {pair: float(median(values)) for pair, values in rate.items()},
+    )
+    _check_units(path, table)
+    return table
+
+
+def read_trace(path: str) -> dict[str, tuple[tuple[float, float], ...]]:
+    """Steps (time in s, rate in bit/s) of every node, from the columns ``time_s, rate_bps`` and maybe ``node``.
+
+    Without that column the steps are everybody's, under ''. Each node's times begin at 0 and rise; the last rate,
+    which is above 0, holds from there on.
+    """
+    rows = _rows(path)
+    header = rows[0][1]
+    names = ["time_s", "rate_bps", *(["node"] if "node" in header else [])]
+    columns = _columns(path, header, names)
+    steps: dict[str, list[tuple[float, float]]] = {}
+    for line, row in rows[1:]:
+        time, rate, *node = _cells(path, line, row, columns)
+        at_s, rate_bps = _number(path, line, "time_s", time), _number(path, line, "rate_bps", rate)
+        mine = steps.setdefault(node[0] if node else "", [])
+        if at_s < 0 or (mine and at_s <= mine[-1][0]) or (not mine and at_s != 0):
+            raise fault("times that begin at 0 and rise", f"{path}:{line}: {time}")
+        if rate_bps and not LOWEST_BPS <= rate_bps <= HIGHEST_BPS:
+            allowed = f"rates of 0 or {LOWEST_BPS:g} .. {HIGHEST_BPS:g} in bit/s; other units cannot be right"
+            raise fault(allowed, f"{path}:{line}: {rate}")
+        mine.append((at_s, rate_bps))
+    if not steps:
+        raise fault("a trace of at least one step", f"none in {path!r}")
+    for name, mine in steps.items():
+        if not mine[-1][1]:
+            whose = f" for node {name}" if name else ""
+            raise fault("a last rate above 0", f"0 at {mine[-1][0]:g} s in {path!r}{whose}")
+    return {name: tuple(mine) for name, mine in steps.items()}
+
+
+def fault(allowed: str, got: str, nearest: str = "") -> ConfigError:
+    """What is wrong with a file, for the key ``path``."""
+    return ConfigError([Fault(("path",), allowed, got, nearest)])
+
+
+def _rows(path: str) -> list[tuple[int, list[str]]]:
+    """(line, cells) of the header and of all lines that are not empty."""
+    file, data = Path(path).expanduser(), os.environ.get("NETSIM_DATA")
+    if data and not file.is_absolute() and not file.exists():
+        file = Path(data) / file
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        allowed = "a CSV file that can be read, here or below the folder NETSIM_DATA"
+        raise fault(allowed, f"{path!r}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise fault("a CSV file of UTF-8 text", f"{path!r}, which is none") from None
+    reader = csv.reader(line for line in io.StringIO(text, newline=""))
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise fault("comma-separated values", f"{path}:{reader.line_num}: {error}") from None
+    rows = [(line, row) for line, row in rows if any(row) and not row[0].startswith("#")]
+    if not rows:
+        raise fault("a CSV file with a first line of column names", f"{path!r}, which is empty")
+    return rows
+
+
+def _columns(path: str, header: Sequence[str], names: Sequence[str]) -> list[int]:
+    for name in names:
+        if name not in header:
+            allowed = f"a file whose first line names the columns {', '.join(names)}"
+            got = f"{path}:1: {','.join(header)!r}"
+            raise fault(allowed, f"{got}, without {name}", nearest_name(name, header))
+    return [header.index(name) for name in names]
+
+
+def _cells(path: str, line: int, row: Sequence[str], columns: Sequence[int]) -> list[str]:
+    if len(row) <= max(columns):
+        raise fault(f"at least {max(columns) + 1} cells on each line", f"{path}:{line}: {len(row)}")
+    return [row[column] for column in columns]
+
+
+def _number(path: str, line: int, name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise fault(f"{name}: a number >= 0", f"{path}:{line}: {text!r}")
+    return number
+
+
+def _check_units(path: str, table: Table) -> None:
+    """Medians that no network has mean that somebody took another unit."""
+    for what, values, low, high, unit in (
+        ("round trips", table.rtt_s, 0.0, LONGEST_RTT_S, "s"),
+        ("rates", table.rate_bps, LOWEST_BPS, HIGHEST_BPS, "bit/s"),
+    ):
+        for (start, end), value in values.items():
+            if not (low <= value <= high and value > 0):
+                allowed = f"{what} between {low:g} and {high:g} {unit}; the unit of the file cannot be right"
+                raise fault(allowed, f"{value:g} {unit} from {start} to {end} in {path!r}")

@@ -1,0 +1,1 @@
+"""What a radio does while its node takes part in nothing."""

@@ -1,0 +1,246 @@
+"""Sparse, drawn and composed codecs with one line made wrong; see `tests.mutants`."""
+
+from __future__ import annotations
+
+from tests.mutants import Mutant
+
+_COMPRESSORS = "algorithms/compressors"
+
+
+def _mutant(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
+    return Mutant(name, f"{_COMPRESSORS}/{file}.py", old, new, tuple(f"tests/test_{test}" for test in tests))
+
+
+MUTANTS = (
+    _mutant(
+        "subsets are drawn from d + 1 numbers",
+        "_subset",
+        "size = np.uint64(dim)",
+        "size = np.uint64(dim + 1)",
+        "sparse_codecs.py::test_subset_is_the_first_different_draws",
+    ),
+    _mutant(
+        "the smallest of the draws are kept instead of the first",
+        "_subset",
+        "np.sort(drawn[np.sort(first)[:count]])",
+        "different[:count]",
+        "sparse_codecs.py::test_every_subset_is_equally_likely",
+    ),
+    _mutant(
+        "the compiled subset forgets what it saw",
+        "_subset_nb",
+        "left -= int(fresh)",
+        "left -= 1",
+        "sparse_codecs.py::test_compiled_subsets_are_the_same",
+    ),
+    _mutant(
+        "rand_k without d/k",
+        "rand_k",
+        "values *= x.size / self.max_entries(x.size)",
+        "values *= 1.0",
+        "sparse_codecs.py::test_rand_k_over_all_subsets",
+    ),
+    _mutant(
+        "rand_k's w is d/k",
+        "rand_k",
+        "return dim / k - 1 if",
+        "return dim / k if",
+        "sparse_codecs.py::test_rand_k_over_all_subsets",
+    ),
+    _mutant(
+        "the reader of a shared seed draws one entry less",
+        "rand_k",
+        "return subset(key, dim, values.size), values",
+        "return subset(key, dim, values.size - 1), values[1:]",
+        "sparse_codecs.py::test_shared_seed_draws_the_same_set",
+    ),
+    _mutant(
+        "sign_rand_k counts zeros in its mean",
+        "sign_rand_k",
+        "indices, kept = indices[kept != 0], kept[kept != 0]",
+        "indices = indices[kept != 0]",
+        "sparse_codecs.py::test_sign_rand_k_over_all_subsets",
+    ),
+    _mutant(
+        "rtop_k scales by r/k, not R/K",
+        "rtop_k",
+        "values *= largest.size / kept",
+        "values *= self.r / self.k",
+        "sparse_codecs.py::test_rtop_k_over_all_subsets",
+    ),
+    _mutant(
+        "rtop_k's w without the entries outside",
+        "rtop_k",
+        "return max(r / k - 1, 1 + (r / k - 2) * r / dim) if",
+        "return r / k - 1 if",
+        "sparse_codecs.py::test_rtop_k_meets_its_bound",
+    ),
+    _mutant(
+        "Bernoulli without 1/p",
+        "bernoulli",
+        "x[indices].astype(np.float64) / self.p",
+        "x[indices].astype(np.float64)",
+        "sparse_codecs.py::test_bernoulli_over_all_outcomes",
+    ),
+    _mutant(
+        "lazy sends with probability 1 - p",
+        "bernoulli",
+        "np.zeros(1, np.int64))[0] < self.p",
+        "np.zeros(1, np.int64))[0] >= self.p",
+        "sparse_codecs.py::test_lazy_sends_all_or_a_bit",
+    ),
+    _mutant(
+        "a threshold is rounded down into float32",
+        "threshold_v",
+        "np.where(rounded < v,",
+        "np.where(rounded > v,",
+        "sparse_codecs.py::test_threshold_keeps_what_reaches_it",
+    ),
+    _mutant(
+        "an entry equal to the threshold is lost",
+        "threshold_v",
+        "np.flatnonzero((keys & mask) >= threshold)",
+        "np.flatnonzero((keys & mask) > threshold)",
+        "sparse_codecs.py::test_threshold_keeps_what_reaches_it",
+    ),
+    _mutant(
+        "the variance form ignores saturated entries",
+        "stochastic_sparsification",
+        "level = (extra + float(np.add.reduce(np.square(rest))))",
+        "level = (extra + float(np.add.reduce(np.square(magnitudes / peak))))",
+        "sparse_codecs.py::test_variance_form_meets_its_variance",
+    ),
+    _mutant(
+        "Golomb's parameter is one bit too wide",
+        "sparse_ternary",
+        "width, power = 0, (dim - count) / dim\n    while",
+        "width, power = 1, (dim - count) / dim\n    while",
+        "sparse_codecs.py::test_golomb_width_is_the_papers",
+    ),
+    _mutant(
+        "the bound of sparse_ternary tries the last T only",
+        "sparse_ternary",
+        "longest = max(longest, last * (2 + width) + ((dim - last) >> width))",
+        "longest = last * (2 + width)",
+        "sparse_codecs.py::test_longest_sparse_ternary_payload",
+    ),
+    _mutant(
+        "bfloat16 rounds ties up",
+        "_bfloat16",
+        "np.uint32(0x7FFF) + (bits >> np.uint32(16) & _ONE)",
+        "np.uint32(0x8000)",
+        "sparse_codecs.py::test_bfloat16_table",
+    ),
+    _mutant(
+        "bfloat16 rounds twice",
+        "_bfloat16",
+        "bits |= back != x",
+        "bits |= np.uint32(0)",
+        "sparse_codecs.py::test_bfloat16_rounds_to_the_nearest",
+    ),
+    _mutant(
+        "all tensors draw with one key",
+        "piecewise",
+        "self.write_part(piece.codec, x[piece.start : piece.stop], own, out, where=where)",
+        "self.write_part(piece.codec, x[piece.start : piece.stop], key, out, where=where)",
+        "wrappers.py::test_draws_of_tensors_are_independent",
+    ),
+    _mutant(
+        "piecewise has the best tensor's delta",
+        "piecewise",
+        "return min(known) if",
+        "return max(known) if",
+        "wrappers.py::test_piecewise_facts_are_the_worst_tensors",
+    ),
+    _mutant(
+        "composed variances are added",
+        "compose",
+        "w1 + w2 + w1 * w2",
+        "w1 + w2",
+        "wrappers.py::test_composed_variance_is_exact_for_rand_k",
+    ),
+    _mutant(
+        "the outer code gets what the inner one got",
+        "compose",
+        "return self.write_part(self.outer, found.vector(x.size), outer_key, out)",
+        "return self.write_part(self.outer, x, outer_key, out)",
+        "wrappers.py::test_plain_composition_codes_the_decoded_vector",
+    ),
+    _mutant(
+        "a contraction is scaled by 1/w",
+        "to_contraction",
+        "found.values / (1 + w)",
+        "found.values / w",
+        "wrappers.py::test_scaled_code_contracts_in_expectation",
+    ),
+    _mutant(
+        "the error is taken from the vector before feedback",
+        "error_feedback",
+        "Memory(total - inner.decoded, inner.memory)",
+        "Memory(vector - inner.decoded, inner.memory)",
+        "wrappers.py::test_error_feedback_keeps_what_is_lost",
+    ),
+    _mutant(
+        "the error is not added",
+        "error_feedback",
+        "return np.add(memory.error, x, dtype=np.float64)",
+        "return np.add(0 * memory.error, x, dtype=np.float64)",
+        "wrappers.py::test_error_feedback_keeps_what_is_lost",
+    ),
+    _mutant(
+        "the rotation is not normalised",
+        "_rotate",
+        "y *= 1 / math.sqrt(y.size)",
+        "y *= 1.0",
+        "wrappers.py::test_rotation_by_its_matrix",
+    ),
+    _mutant(
+        "the compiled rotation leaves a stage out",
+        "_rotate_nb",
+        "if 2 * half <= size:",
+        "if 2 * half < size:",
+        "wrappers.py::test_compiled_rotation_is_the_same",
+    ),
+    _mutant(
+        "every vector is rotated alike",
+        "hadamard",
+        "seed = signs.key & (2**SEED_BIT - 1)",
+        "seed = 0",
+        "wrappers.py::test_hadamard_payload",
+    ),
+    _mutant(
+        "the second factor is of the unrounded first",
+        "low_rank",
+        "_left(matrix, p.astype(np.float64).reshape(-1, tensor.rows))",
+        "_left(matrix, orthogonal(_right(matrix, _unit(q))))",
+        "wrappers.py::test_second_factor_is_of_the_decoded_first",
+    ),
+    _mutant(
+        "columns of P are not orthogonal",
+        "low_rank",
+        "left = left - _dot(done, left) * done",
+        "left = left - 0.5 * _dot(done, left) * done",
+        "wrappers.py::test_low_rank_is_a_projection",
+    ),
+    _mutant(
+        "no warm start",
+        "low_rank",
+        "q: Floats = warm.astype(np.float64)",
+        "q: Floats = np.zeros_like(warm, np.float64)",
+        "wrappers.py::test_warm_start_is_power_iteration",
+    ),
+    _mutant(
+        "ATOMO without 1/p",
+        "atomo",
+        "(s[places] / p)",
+        "s[places]",
+        "wrappers.py::test_atomo_over_all_outcomes",
+    ),
+    _mutant(
+        "singular values of rounding are sent",
+        "atomo",
+        "np.where(s > np.finfo(np.float64).eps * max(matrix.shape) * s[0], s, 0.0)",
+        "np.where(s > 0.0, s, 0.0)",
+        "wrappers.py::test_atomo_leaves_out_singular_values_of_rounding",
+    ),
+)

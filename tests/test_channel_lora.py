@@ -1,0 +1,162 @@
+"""LoRa: airtimes of Semtech's calculator, the duty cycle, and collisions of ALOHA."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netsim import registry
+from netsim.errors import ConfigError, SimulationError
+from netsim.interfaces import STATES, Delivery, Medium, Node
+
+# Semtech's LoRa calculator, preamble 8, explicit header, check sequence, CR 4/5: (SF, BW in kHz, bytes), ms.
+AIRTIMES = (
+    (7, 125, 64, 118.016), (7, 125, 20, 56.576), (7, 125, 235, 368.896), (8, 125, 64, 215.552), (9, 125, 20, 185.344),
+    (10, 125, 20, 370.688), (10, 125, 64, 698.368), (11, 125, 20, 741.376), (12, 125, 20, 1318.912),
+    (12, 125, 64, 2793.472), (7, 250, 20, 28.288), (12, 500, 20, 329.728),
+)  # fmt: skip
+
+
+def lora(**keys: Any) -> Any:
+    return registry.build("channel", {"name": "lora", **keys})
+
+
+def opened(channel: Any, workers: int = 4) -> Medium:
+    nodes = [*map(Node, range(workers)), Node(workers, is_server=True)]
+    medium: Medium = channel.open(nodes, np.random.default_rng(0))
+    return medium
+
+
+def drain(medium: Medium) -> list[Delivery]:
+    out = list[Delivery]()
+    while (next_ns := medium.next_event_ns()) is not None:
+        out.extend(medium.advance(next_ns))
+    return out
+
+
+def test_airtimes() -> None:
+    for sf, khz, size, ms in AIRTIMES:
+        got = lora(spreading_factor=sf, bandwidth_hz=khz * 1e3).airtime_ns(size)
+        assert got == round(ms * 1e6), (sf, khz, size)
+
+
+def test_airtime_by_hand() -> None:
+    """SF 9, 125 kHz: 4.096 ms a symbol. PL 10, no check sequence, no header, CR 4/8: ceil((80 - 36 + 28 - 20) / 36) = 2
+
+    blocks of 8 symbols; 6 + 4.25 + 8 + 16 = 34.25 symbols.
+    """
+    channel = lora(spreading_factor=9, coding_rate=4, preamble_symbols=6, crc=False, implicit_header=True)
+    assert channel.airtime_ns(10) == round(34.25 * 4.096e6)
+    assert channel.airtime_ns(0) == round(18.25 * 4.096e6)  # nothing left to code
+
+
+def test_the_duty_cycle_spaces_the_frames() -> None:
+    """120 bytes are frames of 64, 64 and 31; each begins 100 airtimes after the one before, across messages."""
+    channel = lora()
+    full, last = channel.airtime_ns(64), channel.airtime_ns(31)
+    medium = opened(channel)
+    for _ in range(2):
+        medium.submit(7, 0, (4,), 120)
+    first, second = drain(medium)
+    assert first.at_ns == 7 + 200 * full + last
+    assert second.at_ns == 7 + 200 * full + 100 * last + 200 * full + last
+    assert (first.packets, first.wire_bytes, first.airtime_ns) == (3, 120 + 39, 2 * full + last)
+    for d in (first, second):
+        assert d.service_s == pytest.approx((200 * full + last) / 1e9) == float(medium.cost("s", 0, 4)(960.0))
+    other = opened(lora(duty_cycle=1))
+    other.submit(0, 0, (4,), 120)
+    assert drain(other)[0].at_ns == 2 * full + last
+
+
+def test_collisions_by_hand() -> None:
+    """Frames of 118.016 ms: those that begin within one of each other are lost, those end to end are not."""
+    channel = lora(collisions=True)
+    assert (channel.reliable_delivery, lora().reliable_delivery) == (False, True)
+    airtime = channel.airtime_ns(64)
+    for gap, is_ok in ((0, False), (airtime - 1, False), (airtime, True)):
+        medium = opened(channel)
+        medium.submit(0, 0, (4,), 51)
+        medium.submit(gap, 1, (4,), 51)
+        assert [d.ok for d in drain(medium)] == [is_ok] * 2
+        assert not any(d.ok != is_ok for d in drain(medium))
+    quiet = opened(lora())
+    for node in range(4):
+        quiet.submit(0, node, (4,), 51)
+    assert all(d.ok for d in drain(quiet))
+
+
+def test_aloha_loses_as_poisson_traffic_does() -> None:
+    """Delivery exp(-2 G) at G = 0.2 offered frames an airtime; 200 senders, 4000 frames, within 5 standard deviations.
+
+    Losses come in pairs, which makes the deviation at most 1.5 times the binomial one.
+    """
+    rng, channel = np.random.default_rng(11), lora(collisions=True, duty_cycle=1)
+    airtime = channel.airtime_ns(64)
+    medium, now, got = opened(channel, 200), 0.0, list[Delivery]()
+    for i in range(4000):
+        now += rng.exponential(airtime / 0.2)
+        got += medium.advance(int(now))
+        medium.submit(int(now), i % 200, (200,), 51)
+    got += drain(medium)
+    share, expected = sum(d.ok for d in got) / 4000, math.exp(-0.4)
+    assert abs(share - expected) < 5 * 1.5 * math.sqrt(expected * (1 - expected) / 4000)
+
+
+def test_energy_and_states() -> None:
+    """The server listens, others sleep; sender and receivers are busy for the airtime."""
+    channel = lora()
+    airtime = channel.airtime_ns(64)
+    medium = opened(channel)
+    medium.submit(0, 0, (4,), 51)
+    (d,) = drain(medium)
+    usage = medium.usage(airtime + 1000)
+    tx, rx, listen, sleep = (STATES.index(s) for s in ("tx", "rx", "listen", "sleep"))
+    assert (usage.state_ns[0, tx], usage.state_ns[0, sleep]) == (airtime, 1000)
+    assert (usage.state_ns[4, rx], usage.state_ns[4, listen]) == (airtime, 1000)
+    assert usage.state_ns[1, sleep] == airtime + 1000
+    extra_w = 3.3 * (29e-3 - 0.2e-6)
+    assert d.energy_j == pytest.approx(airtime / 1e9 * extra_w) == float(medium.cost("j", 0, 4)(408.0))
+
+
+def test_a_sender_that_goes_down_gives_its_place_back() -> None:
+    """Down in the second frame: what has begun counts for the duty cycle, what has not does not."""
+    channel = lora(collisions=True)
+    full = channel.airtime_ns(64)
+    medium = opened(channel)
+    medium.submit(0, 0, (4,), 51 * 5)
+    medium.submit(0, 0, (4,), 51 * 5)
+    down = 100 * full + 10
+    medium.set_up(down, 0, False)
+    one, two = drain(medium)
+    assert (one.ok, one.at_ns, one.packets, one.wire_bytes, one.airtime_ns) == (False, down, 1, 64, full + 10)
+    assert (two.ok, two.at_ns, two.packets, two.airtime_ns) == (False, down, 0, 0)
+    medium.set_up(down + 5, 0, True)
+    medium.submit(down + 5, 0, (4,), 51)
+    assert drain(medium)[0].at_ns == 201 * full
+    medium.submit(400 * full, 1, (4,), 51)
+    assert drain(medium)[0].ok
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"spreading_factor": 13}, r"spreading_factor: a whole number >= 7 and <= 12\. Got 13\."),
+        ({"payload_bytes": 250}, r"payload_bytes: payload_bytes \+ overhead_bytes is at most 255\. Got 250 \+ 13\."),
+        ({"duty_cycle": 0}, r"duty_cycle: a number > 0 and <= 1\. Got 0\."),
+        ({"bandwidth_hz": 125}, r"bandwidth_hz: a number >= 7800 and <= 1\.6e\+06 in Hz, or a string with a unit\."),
+    ],
+)
+def test_refused(keys: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        lora(**keys)
+
+
+def test_unknown_nodes_and_empty_messages() -> None:
+    medium = opened(lora())
+    with pytest.raises(SimulationError, match="no node 9; there are 0, 1, 2, 3, 4"):
+        medium.submit(0, 0, (9,), 10)
+    with pytest.raises(ValueError, match="at least one byte"):
+        medium.submit(0, 0, (4,), 0)

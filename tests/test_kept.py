@@ -1,0 +1,38 @@
+"""What a codec says it kept is what its payload names, and the sample's compiled twin finds the same threshold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from algorithms.compressors import _select, _select_nb
+from algorithms.compressors.sign_top_k import SignTopK
+from algorithms.compressors.top_k import TopK
+
+
+def vector(d: int, share: float, dtype: Any = np.float64) -> Any:
+    rng = np.random.default_rng(7)
+    return np.where(rng.random(d) < share, rng.standard_normal(d), 0.0).astype(dtype)
+
+
+@pytest.mark.parametrize("codec", [TopK(k=30), SignTopK(k=30)], ids=lambda codec: codec.name)
+@pytest.mark.parametrize("share", [0.0, 0.01, 1.0])
+def test_what_is_kept_is_what_the_payload_names(codec: Any, share: float) -> None:
+    x = vector(1000, share)
+    one, other = np.random.default_rng(3), np.random.default_rng(3)
+    payload, kept = codec.encode_kept(x, one)
+    assert payload == codec.encode(x, other)
+    assert one.bit_generator.state == other.bit_generator.state
+    assert kept.tolist() == np.flatnonzero(codec.decode(payload.data, x.size)).tolist()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 1.0])
+def test_the_sample_gives_the_same_threshold_compiled(dtype: Any, share: float) -> None:
+    keys = _select._keys(vector(50_000, share, dtype))
+    places = _select._sample_places(keys.size)
+    for rank in (1, 5, 60, places.size):
+        compiled = _select_nb.sampled(keys, places, _select._MASKS[keys.itemsize], rank)
+        assert int(compiled) == int(_select._sampled(keys, places, rank))

@@ -1,0 +1,316 @@
+"""Capture files: a strict parser of our own, tshark where it is, and payloads that decode to what was sent."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from algorithms.compressors.identity import Identity
+from algorithms.compressors.top_k import TopK
+from netsim import pcap, study
+from netsim._probing import pattern
+from netsim.cli import main
+from netsim.errors import SimulationError
+from netsim.header import Header
+from netsim.interfaces import Payload
+from netsim.scenario import parse_text
+
+SCENARIO = """
+name: captured
+problem: {name: logistic_regression, dataset: breast_cancer, nodes: 3}
+network: NETWORK
+algorithms: [{name: fixed_budget, label: S 20, variant: sparsify, budget: 20}]
+stop: {rounds: 4}
+record: {pcap: true}
+"""
+TSHARK = shutil.which("tshark")
+needs_tshark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installed (apt-get install tshark)")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class Seen(NamedTuple):
+    """A parsed frame; `dst` is -1 for a broadcast and `sequence` that of 802.15.4."""
+
+    at_ns: int
+    src: int
+    dst: int
+    data: bytes
+    sequence: int
+    is_ack: bool
+
+
+def parse(file: bytes) -> tuple[int, list[Seen]]:
+    """Link type and frames; every field that has but one right value is checked."""
+    magic, major, minor, zone, accuracy, snap, link = struct.unpack_from("<IHHiIII", file)
+    assert (magic, major, minor, zone, accuracy) == (0xA1B23C4D, 2, 4, 0, 0)
+    place, last, out = 24, 0, list[Seen]()
+    while place < len(file):
+        seconds, rest, kept, whole = struct.unpack_from("<IIII", file, place)
+        assert kept == whole <= snap
+        assert rest < 1_000_000_000
+        at_ns = seconds * 1_000_000_000 + rest
+        assert at_ns >= last
+        data, place, last = file[place + 16 : place + 16 + kept], place + 16 + kept, at_ns
+        assert len(data) == kept
+        out.append(_ethernet(at_ns, data) if link == 1 else _low_power(at_ns, data))
+    return link, out
+
+
+def _sum16(data: bytes) -> int:
+    data += b"\0" * (len(data) % 2)
+    total = sum(data[i] << 8 | data[i + 1] for i in range(0, len(data), 2))
+    return (total & 0xFFFF) + (total >> 16)
+
+
+def _ethernet(at_ns: int, data: bytes) -> Seen:
+    assert len(data) >= 60
+    assert data[12:14] == b"\x08\x00"
+    ip = data[14:34]
+    version, _, length, _, flags, ttl, protocol = struct.unpack_from(">BBHHHBB", ip)
+    assert (version, flags, protocol) == (0x45, 0x4000, 17)
+    assert ttl > 0
+    assert _sum16(ip) == 0xFFFF
+    assert len(data) == max(60, 14 + length)
+    assert not any(data[14 + length :])
+    source, target, udp = ip[12:16], ip[16:20], data[34 : 14 + length]
+    ports, size = struct.unpack_from(">I", udp)[0], struct.unpack_from(">H", udp, 4)[0]
+    assert ports == 50000 << 16 | 50000
+    assert size == len(udp)
+    assert _sum16(source + target + b"\0\x11" + udp[4:6] + udp) == 0xFFFF
+    is_all = target == b"\xff" * 4
+    assert source[0] == 10
+    assert data[:6] == (b"\xff" * 6 if is_all else b"\x02\0\0" + target[1:])
+    assert data[6:12] == b"\x02\0\0" + source[1:]
+    dst = -1 if is_all else int.from_bytes(target[1:], "big") - 1
+    return Seen(at_ns, int.from_bytes(source[1:], "big") - 1, dst, udp[8:], 0, False)
+
+
+def _low_power(at_ns: int, data: bytes) -> Seen:
+    assert 5 <= len(data) <= 127
+    value = 0
+    for bit in (byte >> i & 1 for byte in data[:-2] for i in range(8)):
+        value = value >> 1 ^ (0x8408 if (value ^ bit) & 1 else 0)
+    assert value == int.from_bytes(data[-2:], "little")
+    (control,) = struct.unpack_from("<H", data)
+    if control == 0x0002:
+        assert len(data) == 5
+        return Seen(at_ns, 0, 0, b"", data[2], True)
+    _, sequence, pan, dst, src = struct.unpack_from("<HBHHH", data)
+    assert pan == pcap.PAN
+    assert control == (0x8841 if dst == 0xFFFF else 0x8861)
+    return Seen(at_ns, src, -1 if dst == 0xFFFF else dst, data[9:-2], sequence, False)
+
+
+def captured(network: str, **keys: Any) -> dict[str, tuple[int, list[Seen]]]:
+    """The capture files of a small run by their name."""
+    scenario = parse_text(SCENARIO.replace("NETWORK", network), "s.yaml")
+    results = study.run(scenario, "out", **keys)
+    assert results.ok
+    return {f.name: parse(f.read_bytes()) for f in sorted(Path("out/pcap").iterdir())}
+
+
+def joined(frames: list[Seen], src: int, dst: int) -> list[bytes]:
+    """The messages of one direction: a frame that begins with a header of that sender begins one."""
+    out: list[bytes] = []
+    for frame in (f for f in frames if (f.src, f.dst) == (src, dst) and not f.is_ack):
+        try:
+            is_first = Header.unpack(frame.data).sender == src and len(frame.data) > 8
+        except ValueError:
+            is_first = False
+        if is_first and (not out or Header.unpack(frame.data).round == len(out)):
+            out.append(frame.data)
+        else:
+            out[-1] += frame.data
+    return out
+
+
+# --- formats -----------------------------------------------------------------------------------------------
+
+
+def test_checksums_of_the_standards() -> None:
+    """RFC 1071, section 3, and the check value of CRC-16/KERMIT."""
+    assert pcap.internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xFFFF - 0xDDF2
+    assert pcap.internet_checksum(b"\x12") == 0xEDFF
+    assert pcap.check_sequence(b"123456789") == 0x2189
+    # IEEE 802.15.4-2006, 7.2.1.9: 0100 0000 0000 0000 0101 0110 is followed by 0010 0111 1001 1110, bit 0 first.
+    assert pcap.check_sequence(bytes.fromhex("02006a")) == 0x79E4
+
+
+def test_a_datagram_and_its_edges() -> None:
+    capture = pcap.Capture()
+    capture.add(5_000_000_001, 0, 1, 0, 0, 1472, 1, "data")
+    capture.add(7, 1, -1, 1, 0, 1, 1, "data")
+    capture.add(9, 1, 0, 2, 0, 1473, 1, "data")
+    for transfer, size in ((0, 1472), (1, 1), (2, 1473)):
+        capture.put(transfer, pattern(size))
+    link, frames = parse(capture.to_bytes())
+    assert link == 1
+    assert [(f.at_ns, f.src, f.dst, len(f.data)) for f in frames] == [
+        (7, 1, -1, 1), (9, 1, 0, 1472), (9, 1, 0, 1), (5_000_000_001, 0, 1, 1472)
+    ]  # fmt: skip
+    assert frames[1].data + frames[2].data == pattern(1473)
+
+
+def test_a_zero_udp_checksum_is_sent_as_ones() -> None:
+    """RFC 768: 0 means none. One of all two-byte payloads has the sum 0xffff."""
+    sums = set()
+    for word in range(65536):
+        data = word.to_bytes(2, "big")
+        frame = pcap._datagram(0, 1, data, 0)
+        sums.add(frame[40:42])
+        if frame[40:42] == b"\xff\xff":
+            _ethernet(0, frame)
+    assert b"\0\0" not in sums
+    assert b"\xff\xff" in sums
+
+
+def test_sequence_numbers() -> None:
+    """New frames count up, repeats keep theirs, an acknowledgement has that of the frame before it."""
+    capture = pcap.Capture("ieee802154")
+    capture.put(0, pattern(30))
+    for at, attempt, offset, kind in ((0, 1, 0, "data"), (1, 2, 0, "data"), (2, 1, 0, "ack"), (3, 1, 20, "data"),
+                                      (4, 1, 20, "ack")):  # fmt: skip
+        src, dst = (4, 0) if kind == "ack" else (0, 4)
+        capture.add(at, src, dst, 0, offset, 0 if kind == "ack" else 20 - offset // 2, attempt, kind)
+    link, frames = parse(capture.to_bytes())
+    assert link == 195
+    assert [(f.sequence, f.is_ack) for f in frames] == [(0, False), (0, False), (0, True), (1, False), (1, True)]
+
+
+@pytest.mark.parametrize(
+    ("link", "frame", "sentence"),
+    [
+        ("ethernet", (0, 0, 1, 9, 0, 1, 1, "data"),
+         "pcap: transfer 9 has no bytes, and a frame wants 1 of them from 0"),
+        ("ethernet", (0, 0, 1, 0, 3, 3, 1, "data"),
+         "pcap: transfer 0 has 5 bytes, and a frame wants 3 of them from 3"),
+        ("ethernet", (0, 1 << 24, 1, 0, 0, 1, 1, "data"),
+         "pcap: an IPv4 address in 10.0.0.0/8 holds nodes 0 to 16777213. Got 16777216"),
+        ("ieee802154", (0, 0xFFFE, 1, 0, 0, 1, 1, "data"), "pcap: a short address holds nodes 0 to 65533. Got 65534"),
+    ],
+)  # fmt: skip
+def test_sentences(link: Any, frame: Any, sentence: str) -> None:
+    capture = pcap.Capture(link)
+    capture.add(*frame)
+    capture.put(0, b"12345")
+    with pytest.raises(SimulationError) as error:
+        capture.to_bytes()
+    assert str(error.value) == sentence
+
+
+def test_the_header_names_kind_sender_and_round() -> None:
+    data = pcap.message(Payload(b"xy", 0.0), "model", 3, 9)
+    assert data[8:] == b"xy"
+    assert Header.unpack(data) == Header(2, 3, 9)
+    assert 32 <= Header.unpack(pcap.message(Payload(b"", 0.0), "gossip", 3, 9)).kind < 64
+
+
+# --- runs ---------------------------------------------------------------------------------------------------
+
+
+def check_uploads(frames: list[Seen], runs: int = 4) -> None:
+    """Each worker's payloads are the 20 largest entries of gradients, and the model's are of 31 float32."""
+    for worker in range(3):
+        uploads = joined(frames, worker, 3)
+        assert [Header.unpack(m).round for m in uploads] == list(range(runs))
+        for message in uploads:
+            vector = TopK(k=20).decode(message[8:], 31)
+            assert np.count_nonzero(vector) == 20
+            again = TopK(k=20).encode(vector, np.random.default_rng(0))
+            assert again.data == message[8:]
+
+
+def test_an_ethernet_run_decodes_to_what_was_sent() -> None:
+    """The model of round r + 1 is that of r less the step times the mean of the uploads' decoded vectors."""
+    network = "{link: {name: ethernet_udp, rate_bps: 1e6, delay_s: 0.001}}"
+    ((name, (link, frames)),) = captured(network).items()
+    assert (name, link) == ("0000-S-20-rep0.pcap", 1)
+    check_uploads(frames)
+    models = [Identity().decode(m[8:], 31) for m in joined(frames, 3, 0)]
+    uploads = [[TopK(k=20).decode(m[8:], 31) for m in joined(frames, w, 3)] for w in range(3)]
+    scenario = parse_text(SCENARIO.replace("NETWORK", network), "s.yaml")
+    step = 1 / scenario.problem.open(scenario.seed).smoothness()
+    for r in range(3):
+        expected = models[r] - step * sum(u[r] for u in uploads) / 3
+        assert np.allclose(models[r + 1], expected, rtol=1e-6, atol=1e-7)
+    # Models and uploads at 1 Mbit/s: the first upload starts 1 ms after the model's last bit.
+    first = next(f for f in frames if f.src == 3)
+    reply = next(f for f in frames if f.src == 0)
+    assert first.at_ns == 0
+    assert reply.at_ns == 1_000_000 + 8 * (len(first.data) + 66) * 1000
+
+
+def test_a_low_power_cell_and_a_wire_are_two_files() -> None:
+    found = captured("{uplink: ieee802154, downlink: {name: ethernet_udp, rate_bps: 1e7}}")
+    assert {name: link for name, (link, _) in found.items()} == {
+        "0000-S-20-rep0.downlink.pcap": 1, "0000-S-20-rep0.uplink.pcap": 195,
+    }  # fmt: skip
+    frames = found["0000-S-20-rep0.uplink.pcap"][1]
+    check_uploads(frames)
+    # The run ends with the last upload's last byte, before its acknowledgement.
+    assert sum(f.is_ack for f in frames) == sum(not f.is_ack for f in frames) - 1
+
+
+def test_captures_are_the_same_from_processes_and_after_a_resume() -> None:
+    network = "{link: ieee802154}"
+    first = captured(network)
+    kept = {f.name: f.read_bytes() for f in Path("out/pcap").iterdir()}
+    assert len(first) == 1
+    for keys in ({"resume": True}, {"jobs": 2}):
+        captured(network, **keys)
+        assert {f.name: f.read_bytes() for f in Path("out/pcap").iterdir()} == kept
+
+
+def test_without_being_asked_there_is_none() -> None:
+    text = SCENARIO.replace("NETWORK", "{link: ieee802154}").replace("pcap: true", "pcap: false")
+    study.run(parse_text(text, "s.yaml"), "out")
+    assert not Path("out/pcap").exists()
+
+
+def test_a_probe_writes_its_frames() -> None:
+    words = ["--message-bytes", "250", "--nodes", "2", "--replications", "2", "-o", "o.csv"]
+    assert main(["probe", "ieee802154", *words, "--pcap", "a.pcap"]) == 0
+    _, frames = parse(Path("a.pcap").read_bytes())
+    assert b"".join(f.data for f in frames if f.src == 0 and not f.is_ack) == pattern(250)
+    assert len(frames) == 12
+    assert main(["probe", "ieee802154", *words, "--header", "--pcap", "b.pcap"]) == 0
+    _, frames = parse(Path("b.pcap").read_bytes())
+    (whole,) = joined(frames, 1, 2)
+    assert (Header.unpack(whole).sender, whole[8:]) == (1, pattern(250))
+
+
+# --- tshark -----------------------------------------------------------------------------------------------------
+
+
+def tshark(file: Path, *words: str) -> list[str]:
+    command = [str(TSHARK), "-r", str(file), "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE",
+               "--disable-protocol", "6lowpan", *words]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    return done.stdout.splitlines()
+
+
+@needs_tshark
+def test_tshark_reads_a_study() -> None:
+    captured("{uplink: ieee802154, downlink: {name: ethernet_udp, rate_bps: 1e7}}")
+    for file in sorted(Path("out/pcap").iterdir()):
+        link, frames = parse(file.read_bytes())
+        assert len(tshark(file)) == len(frames)
+        assert tshark(file, "-Y", "_ws.malformed || _ws.expert.severity >= 6291456") == []
+        good = "udp.checksum.status == 1 && ip.checksum.status == 1" if link == 1 else "wpan.fcs_ok == 1"
+        assert len(tshark(file, "-Y", good)) == len(frames)
+        times = [round(float(t) * 1e9) for t in tshark(file, "-T", "fields", "-e", "frame.time_epoch")]
+        assert times == [f.at_ns for f in frames]
+        field = "udp.payload" if link == 1 else "data.data"
+        texts = tshark(file, "-T", "fields", "-e", field)
+        assert [bytes.fromhex(t.replace(":", "")) for t in texts] == [f.data for f in frames]

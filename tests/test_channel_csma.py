@@ -67,6 +67,7 @@ def play(medium: Any, calls: Sequence[Call], cuts: Sequence[int] = ()) -> list[D
             if at == now:
                 medium.submit(at, src, dst, size)
     while (next_ns := medium.next_event_ns()) is not None:
+        assert next_ns < 10**11, "it never ends"
         out += medium.advance(next_ns)
     return out
 

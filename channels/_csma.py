@@ -351,6 +351,10 @@ class ContendingNodes:
             ((1 << self._rules.min_be) - 1) / 2,
         )  # fmt: skip
 
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return max(self._power_w.values())
+
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
         nb = self._nb

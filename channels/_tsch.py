@@ -476,6 +476,10 @@ class SlottedCell:
 
         return FunctionCost(cost, quantity)
 
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return max(self._power_w.values())
+
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
         state_ns, sent = self._state_ns.copy(), self._sent.copy()

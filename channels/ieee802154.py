@@ -65,8 +65,8 @@ class Ieee802154:
         Power of every node's radio.
     radio_policy
         What a radio does while its node takes no part in a message (with ``single``: in the message that has the
-        medium; with ``tsch``: outside what its slots ask for): ``always_on``, ``sleep_when_idle``, or ``duty_cycle``;
-        the last two with what waking costs, for which only ``single`` has room. See there.
+        medium; with ``tsch``: outside what its slots ask for): ``always_on``, ``sleep_when_idle``, or with ``single``
+        also ``duty_cycle`` and what waking costs. See there.
     reliable
         Whether a frame that was given up is queued again until it is acknowledged. A broadcast frame is then followed
         by acknowledged ones to those in range that missed it. Otherwise the sender goes on with the message's other
@@ -118,10 +118,10 @@ class Ieee802154:
     b periods of 320 us, b uniform on {0 .. 2^min(5 + r, 12) - 1}, before it is queued again: hidden senders that went
     on at once would never let each other through. ``tx`` and ``rx`` are frames on the air, from the preamble to the
     check sequence; with contention ``rx`` is whatever the radio is locked onto, with the others only what is for the
-    node. Backoff, assessment, turnaround and spacing are ``listen``, waking is ``idle``. A message's joules count the
-    sender's radio from the start of its service to the last acknowledgement, beyond the state that its policy names.
-    What is sent again behind a delivery, because the acknowledgement was lost, is told by the sender's next one. Costs
-    are those of a lone message
+    node. Backoff, assessment, turnaround and spacing are ``listen``. A message's joules count the sender's radio from
+    the start of its service to the last acknowledgement, beyond ``idle`` where it is always on and beyond ``sleep``
+    where it sleeps: not beyond ``listen``, which on some radios draws more than sending. What is sent again behind a
+    delivery, because the acknowledgement was lost, is told by the sender's next one. Costs are those of a lone message
     without loss. A draw depends on the medium's key, the transfer, and which of its draws it is, on nothing else.
 
     Validation: ``single``: the eight values of T(b), the mean of k frames, the distribution of b, and the energy of
@@ -153,6 +153,7 @@ class Ieee802154:
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    frame_format: ClassVar[str] = "ieee802154"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},
@@ -166,8 +167,6 @@ class Ieee802154:
         {"mac": "tsch", "server_cells": 1},
         {"mac": "tsch", "server_cells": 2, "radio_policy": "sleep_when_idle", "framing": "sixlowpan", "slot_s": 0.015},
     )
-
-    frame_format: ClassVar[str] = "ieee802154"
 
     mac: Literal["single", "csma_ca", "slotted", "tsch"] = "single"
     payload_bytes: Annotated[int, Range(ge=1, le=MAX_PAYLOAD)] = 100
@@ -205,6 +204,10 @@ class Ieee802154:
             faults.append(
                 Fault(("range_m",), "nothing with path_loss, which says itself who hears whom", str(self.range_m))
             )
+        policy = self.radio_policy
+        if self.mac != "single" and (policy.lead_ns or policy.wake_ns or policy.mean_wait_s):
+            allowed = "always_on, or sleep_when_idle without wake_s: waking is modelled for mac single alone"
+            faults.append(Fault(("radio_policy",), allowed, getattr(policy, "name", "another")))
         if self.mac == "single":
             plain = {"framing": "raw", "per": 0.0, "range_m": None, "path_loss": "none"}
             faults += [
@@ -214,10 +217,6 @@ class Ieee802154:
                 for key, default in plain.items()
                 if (got := getattr(self, key)) != default
             ]
-        policy = self.radio_policy
-        if self.mac != "single" and (policy.wake_ns or policy.mean_wait_s):
-            allowed = f"mac {self.mac} has room for always_on, and for sleep_when_idle without a cost of waking"
-            faults.append(Fault(("radio_policy",), allowed, repr(getattr(policy, "name", policy))))
         if faults:
             raise ConfigError(faults)
 
@@ -234,9 +233,9 @@ class Ieee802154:
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0, keyed by one 64-bit draw from `rng`."""
         key = int(rng.integers(1 << 64, dtype=np.uint64))
-        sleeps = self.radio_policy.sleeps
         if self.mac == "single":
             return SingleCell(nodes, self.payload_bytes, self.radio, self.radio_policy, key, frames)
+        sleeps = self.radio_policy.sleeps
         framing = RawFraming(self.payload_bytes) if self.framing == "raw" else SixLowpan()
         reach = self._reach(nodes)
         if self.mac == "tsch":

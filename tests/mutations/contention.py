@@ -29,13 +29,6 @@ MUTANTS = (
         _TWIN,
     ),
     _mutant(
-        "a frame that starts in the assessment is not noticed",
-        "_csma_nb.py",
-        "if start >= begun or end >= now:",
-        "if end >= now:",
-        _TWIN,
-    ),
-    _mutant(
         "who acknowledges finds the channel free",
         "_csma_nb.py",
         "if node[n, DUTY_UNTIL] > now - CCA or is_busy(g, ring, n, now, par, link):",

@@ -66,6 +66,8 @@ def play(medium: Any, calls: Sequence[Call], cuts: Sequence[int] = ()) -> list[D
         for at, src, dst, size in calls:
             if at == now:
                 medium.submit(at, src, dst, size)
+                if cuts:
+                    medium.next_event_ns()  # which looks ahead, in vain where a message comes before
     while (next_ns := medium.next_event_ns()) is not None:
         assert next_ns < 10**11, "it never ends"
         out += medium.advance(next_ns)

@@ -54,6 +54,9 @@ def test_a_slot_that_has_begun_is_not_used() -> None:
     medium.submit(10_000 * US + 1, 0, (3,), 20)
     late = [(d.transfer, d.at_ns // (10_000 * US)) for d in drain(medium)]
     assert late == [(0, 1), (2, 3), (1, 4)]
+    medium = opened(3)
+    medium.submit(10_000 * US + 1, 1, (3,), 20)
+    assert drain(medium)[0].at_ns // (10_000 * US) == 4
 
 
 def test_mean_cost_from_a_random_instant() -> None:

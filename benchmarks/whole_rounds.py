@@ -86,8 +86,8 @@ def cases(small: bool = False) -> Iterator[Case]:
         ours,
         (
             Rival("numpy + SimPy, plain", textbook.run, 20.0, _agree),
-            Rival("numpy + SimPy, lean", usual.run, None, _agree),
-            Rival("numpy, lean, best on zeros", plain.run, None, _agree),
+            Rival("numpy + SimPy, lean", usual.run, 20.0, _agree),
+            Rival("numpy, lean, best on zeros", plain.run, 20.0, _agree),
         ),
         size["rounds"],
     )

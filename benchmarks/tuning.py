@@ -49,7 +49,8 @@ def _candidates(
 
     def ours() -> tuple[int, float, npt.NDArray[np.int64]]:
         choice = tune(x, "sparsify", size, model)
-        return int(choice.budget), choice.efficiency, top_k(x, int(choice.budget))
+        kept = top_k(x, int(choice.budget)) if choice.kept is None else choice.kept
+        return int(choice.budget), choice.efficiency, kept
 
     def by_sort() -> tuple[int, float, npt.NDArray[np.int64]]:
         magnitudes = np.abs(x)

@@ -71,6 +71,27 @@ def test_signs_at_every_place_of_the_stream(lead: int, dtype: Any, monkeypatch: 
             np.testing.assert_array_equal(z, np.where(x < 0, np.float32(7), np.float32(2)))
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_signs_into_vectors_beyond_the_caches(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From any start in a cache line, and in memory where no float is whole on one; nothing else is touched."""
+    monkeypatch.setattr(_signs, "COMPILED_FROM", 1)
+    monkeypatch.setattr(_signs, "STREAMED_FROM_BYTES", 1)
+    rng = np.random.default_rng(3)
+    for size in (64, 65, 128, 1000):
+        x = rng.standard_normal(size)
+        out = BitWriter()
+        write_signs(out, x)
+        expected = np.where(x < 0, 7, 2).astype(dtype)
+        octets = np.zeros(dtype().itemsize * (size + 20) + 1, np.uint8)
+        for memory in (octets[:-1].view(dtype), octets[1:].view(dtype)):
+            for start in range(17):
+                memory[:] = -1
+                y = read_signs(BitReader(out.getvalue()), size, 2.0, 7.0, memory[start : start + size])
+                np.testing.assert_array_equal(y, expected)
+                assert (memory[:start] == -1).all()
+                assert (memory[start + size :] == -1).all()
+
+
 @pytest.mark.parametrize("compiled_from", [1, 10**9])
 def test_too_few_bits_are_refused_before_anything_is_allocated(
     compiled_from: int, monkeypatch: pytest.MonkeyPatch

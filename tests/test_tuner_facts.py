@@ -76,7 +76,7 @@ def test_the_smallest_of_equals_is_taken() -> None:
     cost = StructuredCost(CostStructure(c0=8, c_bit=1), "count")
     assert tune(x, "sparsify", CodeSize(0, 34, 3), cost) == Choice(1.0, 1 / 12, 0.75)
     for compiled in (False, True):
-        kept, energy = affine.fixed_point(np.abs(x), Line(8.0, 1.0), compiled=compiled)
+        _, kept, energy = affine.fixed_point(np.arange(x.size), np.abs(x), Line(8.0, 1.0), compiled=compiled)
         assert (kept.tolist(), energy) == ([3.0], 9.0)
     assert tune(np.ones(9), "sparsify", CodeSize(0, 34, 3), StructuredCost(CostStructure(c_bit=1), "count")).budget == 1
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from algorithms.compressors._select import top_k
 from algorithms.compressors._sizes import CodeSize
 from algorithms.tuners import _magnitudes, affine, packets, stochastic, universal
 from algorithms.tuners._budget_cost import BudgetCost, Line
@@ -51,6 +52,8 @@ def check_against_all_budgets(case: Case) -> None:
         assert choice.progress * total == pytest.approx(gains[t - 1], rel=1e-12), solver
         if np.array_equal(case.x, np.round(case.x)):
             assert t == near[0] + 1, f"{solver} breaks a tie to {t}"
+        if choice.kept is not None:
+            np.testing.assert_array_equal(choice.kept, top_k(case.x, t), solver)
 
 
 @pytest.mark.parametrize("variant", ["sparsify", "sign"])
@@ -197,17 +200,14 @@ def test_compiled_passes_equal_their_numpy_twins() -> None:
             x = (rng.standard_t(2, d) * (rng.random(d) < 0.7)).astype(dtype)
             for bound in (dtype(0.3), dtype(1.5), np.abs(x).max()):
                 m = np.abs(x).astype(np.float64)
-                out = np.empty(d + 64, dtype)
-                n = _magnitudes_nb.above(x, bound, out)
-                assert np.array_equal(out[:n], np.abs(x)[np.abs(x) >= bound])
-                assert n == _magnitudes_nb.above(x, bound, np.empty(n + 64, dtype))
-                assert n == 0 or _magnitudes_nb.above(x, bound, np.empty(n - 1, dtype)) == -1
                 assert _magnitudes_nb.energy_from(x, bound) == pytest.approx((m[m >= bound] ** 2).sum(), rel=1e-14)
                 assert _magnitudes_nb.mass_below(x, bound) == pytest.approx(m[m < bound].sum(), rel=1e-14)
             for line in (Line(1.0, 1.0), Line(300.0, 1.0), Line(1e9, 1.0)):
-                kept, energy = affine.fixed_point(np.abs(x), line)
-                same, other = affine.fixed_point(np.abs(x), line, compiled=True)
+                places, kept, energy = affine.fixed_point(np.arange(d), np.abs(x), line)
+                same_places, same, other = affine.fixed_point(np.arange(d), np.abs(x), line, compiled=True)
                 assert np.array_equal(kept, same)
+                assert np.array_equal(places, same_places)
+                assert np.array_equal(np.abs(x)[places], kept)
                 assert energy == pytest.approx(other, rel=1e-14)
 
 

@@ -76,7 +76,14 @@ class BudgetCode:
         """How many coordinates a payload carries, which is how many operations decoding it takes."""
         return read_count(BitReader(data), dim)
 
-    def encode(self, g: Array, budget: float, rng: np.random.Generator, gain: float | None = None) -> Encoded:
+    def encode(
+        self,
+        g: Array,
+        budget: float,
+        rng: np.random.Generator,
+        gain: float | None = None,
+        kept: Indices | None = None,
+    ) -> Encoded:
         """Q_T(g).
 
         Parameters
@@ -87,8 +94,8 @@ class BudgetCode:
             T; more than there are nonzeros means all of them.
         rng
             The sender's stream.
-        gain
-            The progress where the caller knows it.
+        gain, kept
+            The progress, and for S the T coordinates, where the caller knows them.
         """
         if self.variant == "stochastic":
             if gain is None:
@@ -96,7 +103,7 @@ class BudgetCode:
                 gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
             payload = self.at(max(budget, 1e-9)).encode(g, rng)
         else:
-            payload, kept = _keeping(self.variant, max(int(budget), 1), self.float_bit).encode_kept(g, rng)
+            payload, kept = _keeping(self.variant, max(int(budget), 1), self.float_bit).encode_kept(g, rng, kept)
             budget = float(kept.size)
             gain = self._progress(g, kept) if gain is None else gain
         if not self.with_gain:

@@ -143,8 +143,8 @@ class CatWorker:
             g = await Gradient(at=self.model.decode(x, dim))
             choice = tune(g, self.algorithm.variant, self.size, self.cost)  # Step 1
             budget = self.explored(told or choice.budget, g)
-            gain = choice.progress if budget == choice.budget and not told else None
-            upload, budget, gain = self.code.encode(g, budget, self.ctx.rng(), gain)  # Step 2
+            known = (choice.progress, choice.kept) if budget == choice.budget and not told else ()
+            upload, budget, gain = self.code.encode(g, budget, self.ctx.rng(), *known)  # Step 2
             del g  # the next worker's gradient takes its memory, which is in cache
             await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Report(model.round + 1, metrics={"budget": budget, "progress": gain})

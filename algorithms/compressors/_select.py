@@ -20,6 +20,8 @@ from netsim.interfaces import Array, Indices
 COMPILED_FROM = 16384  # entries; below, numpy is quick enough and numba is never imported
 _SAMPLED_FROM = 4096
 _SMALLEST = 1  # the key of the smallest magnitude that is not zero
+# How far under the expected threshold to go, in standard deviations and ranks: too short once in a thousand; never.
+_MARGINS = ((3.0, 2.0), (10.0, 20.0))
 
 _MASKS: dict[int, Any] = {
     4: np.uint32(0x7FFFFFFF),
@@ -40,7 +42,8 @@ def top_k(x: Array, k: int) -> Indices:
     """Indices of the min(k, nonzeros) entries of largest |x_i|, ascending.
 
     A sample gives a threshold that at least k entries very probably reach, one pass collects those, and the
-    exact choice is made among them. Where the sample misleads, the choice is made among all nonzero entries.
+    exact choice is made among them. Where the sample misleads, a much lower threshold is tried, and then the choice
+    is made among all nonzero entries.
 
     Parameters
     ----------
@@ -60,10 +63,12 @@ def top_k(x: Array, k: int) -> Indices:
         return np.zeros(0, np.int64)
     keys = _keys(x)
     compiled = pays(keys.size, COMPILED_FROM)
-    threshold, capacity = _safe_threshold(keys, k, compiled)
-    sure = 2 if 128 * k > keys.size else 0
-    candidates = _collect_compiled(keys, threshold, sure, capacity) if compiled else _collect(keys, threshold)
-    if candidates is None or (candidates.found.size < k and threshold > _SMALLEST):
+    for deviations, ranks in _MARGINS:
+        threshold, capacity = _safe_threshold(keys, k, compiled, deviations, ranks)
+        candidates = collect(keys, threshold, capacity) if compiled else _collect(keys, threshold)
+        if candidates is not None and (candidates.found.size >= k or threshold == _SMALLEST):
+            break
+    else:
         candidates = _collect(keys, _SMALLEST)
     return candidates.found.copy() if candidates.found.size <= k else _choose(candidates, k, compiled)
 
@@ -84,14 +89,14 @@ def _without_sign(keys: Keys) -> Keys:
     return magnitudes
 
 
-def _safe_threshold(keys: Keys, k: int, compiled: bool) -> tuple[int, int]:
-    """A key that at least k keys reach but for one case in ten thousand, and how many may reach it."""
+def _safe_threshold(keys: Keys, k: int, compiled: bool, deviations: float, ranks: float) -> tuple[int, int]:
+    """A key that at least k keys probably reach, and how many may reach it."""
     size = keys.size
     if size < _SAMPLED_FROM:
         return _SMALLEST, size
     places = _sample_places(size)
     share = places.size / size
-    rank = math.ceil(share * k + 4 * math.sqrt(share * k) + 4)
+    rank = math.ceil(share * k + deviations * math.sqrt(share * k) + ranks)
     if compiled:
         threshold = int(_kernels().sampled(keys, places, _MASKS[keys.itemsize], rank))
     else:
@@ -121,11 +126,17 @@ def _collect(keys: Keys, threshold: int) -> Candidates:
     return Candidates(found, magnitudes[found])
 
 
-def _collect_compiled(keys: Keys, threshold: int, sure: int, capacity: int) -> Candidates | None:
-    """The same; None where they are more than `capacity`."""
-    found, magnitudes = np.empty(capacity + _kernels().LANES, np.int64), np.empty(capacity, keys.dtype)
-    mask = _MASKS[keys.itemsize]
-    count = _kernels().collect(keys, mask, keys.dtype.type(threshold), sure, found, magnitudes)
+def collect(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
+    """The places whose keys without their sign reach a threshold; None where they are more than `capacity`.
+
+    Parameters
+    ----------
+    keys
+        uint32 or uint64, the bits of floats, shape (d,), C-contiguous.
+    """
+    room = capacity + _kernels().LANES
+    found, magnitudes = np.empty(room, np.int64), np.empty(room, keys.dtype)
+    count = _kernels().collect(keys, _MASKS[keys.itemsize], keys.dtype.type(threshold), found, magnitudes)
     return None if count < 0 else Candidates(found[:count], magnitudes[:count])
 
 

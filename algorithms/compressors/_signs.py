@@ -20,6 +20,7 @@ from algorithms.compressors._norms import norm1, norms
 from netsim.interfaces import Array
 
 COMPILED_FROM = 32_768  # entries; below, numpy is quicker and numba is never imported
+STREAMED_FROM_BYTES = 1 << 24  # of a vector; the caches of most processors hold less
 
 _LANES = 16
 # By bytes of a float: the type of its bits, all ones, and the bits of the negative number nearest to 0.
@@ -95,9 +96,17 @@ def read_signs(src: BitReader, count: int, plus: float, minus: float | None = No
         return x
     whole, key = count // 64, _KEYS[x.itemsize][0]
     words = octets[: 8 * whole].view("<u8").astype(np.uint64, copy=False)
-    _kernels().unpack(words, pair.view(key)[0], pair.view(key)[1], x.view(key))
+    _unpack(words, *pair.view(key), x.view(key)[: 64 * whole])
     x[64 * whole :] = pair[np.unpackbits(octets[8 * whole :], count=count % 64, bitorder="little")]
     return x
+
+
+def _unpack(words: Any, plus: Any, minus: Any, keys: Any) -> None:
+    if keys.nbytes < STREAMED_FROM_BYTES or not keys.flags.aligned:
+        _kernels().unpack(words, plus, minus, keys)
+    else:
+        skip = -keys.ctypes.data % _kernels().CACHE_LINE_BYTES // keys.itemsize
+        _kernels().unpack_streamed(words, plus, minus, keys, skip)
 
 
 def magnitude_means(x: Array, block: int) -> Floats:

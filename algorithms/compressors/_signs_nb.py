@@ -11,31 +11,52 @@ from numba.extending import intrinsic
 
 from algorithms.compressors._select_nb import LANES, reaching
 
+CACHE_LINE_BYTES = 64
+
 _I32 = ir.IntType(32)
 _FIRST = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
 
 
+def _spread(context: Any, builder: Any, kind: Any, arguments: Any, *, streamed: bool) -> Any:
+    """keys[start + j] = `minus` where bit j of a word is set, else `plus`: the reverse of `reaching`."""
+    bits, array, first, *scalars = arguments
+    vector = ir.VectorType(context.get_data_type(kind.dtype), LANES)
+    blank = ir.Constant(vector, ir.Undefined)
+    lane0 = (builder.insert_element(blank, scalar, _I32(0)) for scalar in scalars)
+    plusses, minusses = (builder.shuffle_vector(one, blank, _FIRST) for one in lane0)
+    chosen = builder.select(builder.bitcast(bits, ir.VectorType(ir.IntType(1), LANES)), minusses, plusses)
+    place = builder.gep(context.make_array(kind)(context, builder, array).data, [first])
+    stored = builder.store(chosen, builder.bitcast(place, vector.as_pointer()))
+    stored.align = CACHE_LINE_BYTES if streamed else kind.dtype.bitwidth // 8
+    if streamed:
+        stored.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
+    return context.get_dummy_value()
+
+
+def _signature(keys: Any) -> Any:
+    return types.void(types.uint64, keys, types.intp, keys.dtype, keys.dtype)
+
+
 @intrinsic
-def _spread(typing_context: Any, word: Any, keys: Any, start: Any, plus: Any, minus: Any) -> Any:
-    """keys[start + j] = `minus` where bit j of `word` is set, else `plus`; the reverse of `reaching`."""
+def _spread_cached(typing_context: Any, word: Any, keys: Any, start: Any, plus: Any, minus: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _spread(context, builder, signature.args[1], arguments, streamed=False)
+
+    return _signature(keys), build
+
+
+@intrinsic
+def _spread_streamed(typing_context: Any, word: Any, keys: Any, start: Any, plus: Any, minus: Any) -> Any:
+    """Past the caches, which then need not read what is overwritten; `start` must be on a cache line."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        bits, array, first, *scalars = arguments
-        kind = signature.args[1]
-        vector = ir.VectorType(context.get_data_type(kind.dtype), LANES)
-        blank = ir.Constant(vector, ir.Undefined)
-        lane0 = (builder.insert_element(blank, scalar, ir.Constant(_I32, 0)) for scalar in scalars)
-        plusses, minusses = (builder.shuffle_vector(one, blank, _FIRST) for one in lane0)
-        chosen = builder.select(builder.bitcast(bits, ir.VectorType(ir.IntType(1), LANES)), minusses, plusses)
-        place = builder.gep(context.make_array(kind)(context, builder, array).data, [first])
-        stored = builder.store(chosen, builder.bitcast(place, vector.as_pointer()))
-        stored.align = kind.dtype.bitwidth // 8
-        return context.get_dummy_value()
+        return _spread(context, builder, signature.args[1], arguments, streamed=True)
 
-    return types.void(types.uint64, keys, types.intp, keys.dtype, keys.dtype), build
+    return _signature(keys), build
 
 
-spread: Any = _spread
+spread: Any = _spread_cached
+spread_streamed: Any = _spread_streamed
 
 
 @njit(cache=True)
@@ -76,6 +97,26 @@ def unpack(words: Any, plus: Any, minus: Any, keys: Any) -> None:
     """
     for i in range(words.size):
         spread(words[i], keys, i * LANES, plus, minus)
+
+
+@njit(cache=True)
+def unpack_streamed(words: Any, plus: Any, minus: Any, keys: Any, skip: int) -> None:
+    """What `unpack` does, for vectors that no cache holds: in half the time there, twice the time elsewhere.
+
+    Parameters
+    ----------
+    skip
+        keys[skip] is the first on a cache line; 0 to 63.
+    """
+    low, high = np.uint64(skip), np.uint64(63 - skip)
+    last = words.size - 1
+    for j in range(skip):
+        keys[j] = minus if (words[0] >> np.uint64(j)) & np.uint64(1) else plus
+    for i in range(last):
+        word = (words[i] >> low) | ((words[i + 1] << high) << np.uint64(1))
+        spread_streamed(word, keys, i * LANES + skip, plus, minus)
+    for j in range(skip, LANES):
+        keys[last * LANES + j] = minus if (words[last] >> np.uint64(j)) & np.uint64(1) else plus
 
 
 @njit(cache=True)

@@ -104,11 +104,13 @@ class SupportCode(SparseCompressor):
         """Append the entries of the support."""
         return self.write_support(x, self.support(x), out)
 
-    def encode_kept(self, x: Array, rng: np.random.Generator) -> tuple[Payload, Indices]:
-        """What `encode` makes of `x`, and the coordinates that it names."""
+    def encode_kept(
+        self, x: Array, rng: np.random.Generator, support: Indices | None = None
+    ) -> tuple[Payload, Indices]:
+        """What `encode` makes of `x`, and the coordinates that it names, which are looked for unless they are given."""
         vector = self.vector(x)
         draw_key(rng)
-        support, out = self.support(vector), BitWriter()
+        support, out = self.support(vector) if support is None else support, BitWriter()
         return sealed(out, self.write_support(vector, support, out)), support
 
 

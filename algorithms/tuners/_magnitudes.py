@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.compressors._select import Candidates, collect
 from netsim.errors import EncodeError
 from netsim.interfaces import Array, Indices
 
@@ -64,20 +65,22 @@ class Magnitudes:
 
     def above(self, low: float) -> Values:
         """All nonzero |x_i| >= low, which is rounded down to x's dtype, in index order; a new array."""
+        return self.found_above(low)[1]
+
+    def found_above(self, low: float) -> tuple[Indices, Values]:
+        """The places of all nonzero |x_i| >= low, ascending, and these; new arrays."""
         least = self._rounded_down(low)
         if not self.is_large:
             magnitudes = np.abs(self.x)
-            return np.asarray(magnitudes[magnitudes >= least])
-        from algorithms.tuners import _magnitudes_nb
-
+            places = np.flatnonzero(magnitudes >= least)
+            return places, magnitudes[places]
         hits = int(np.count_nonzero(self._sample >= least))
         guess = int((hits + 4 * hits**0.5 + 16) * self.size / SAMPLE) + 128
-        out = np.empty(min(guess, self.size), self.x.dtype)
-        found = _magnitudes_nb.above(self.x, least, out)
-        if found < 0:
-            out = np.empty(self.size, self.x.dtype)
-            found = _magnitudes_nb.above(self.x, least, out)
-        return out[:found]
+        kind = np.uint32 if self.x.itemsize == 4 else np.uint64
+        keys, threshold = self.x.view(kind), int(least.view(kind))
+        found = collect(keys, threshold, min(guess, self.size)) or collect(keys, threshold, self.size)
+        places, magnitudes = cast(Candidates, found)
+        return places, magnitudes.view(self.x.dtype)
 
     def largest(self, count: int) -> tuple[Values, bool]:
         """At least the `count` largest nonzero |x_i| in index order, and whether these are all there are.

@@ -10,9 +10,6 @@ from typing import Any
 import numba
 import numpy as np
 
-from algorithms.compressors._select_nb import LANES as LANES_COMPARED
-from algorithms.compressors._select_nb import lowest_bit, reaching
-
 LANES = 128
 
 
@@ -70,40 +67,9 @@ def mass_below(x: Any, threshold: Any) -> Any:
     return total(lanes)
 
 
-def above(x: Any, low: Any, out: Any) -> int:
-    """Write every |x_i| >= low into `out`, in index order; how many, or -1 where `out` is too short.
-
-    Without the sign, the bits of numbers are ordered like their magnitudes.
-    """
-    kind = np.uint32 if x.itemsize == 4 else np.uint64
-    mask = kind(np.iinfo(kind).max >> 1)
-    return int(_above(x.view(kind), mask, low.view(kind), out.view(kind)))
-
-
 @numba.njit(cache=True)
-def _above(keys: Any, mask: Any, low: Any, out: Any) -> int:
-    n = 0
-    whole = keys.size - keys.size % LANES_COMPARED
-    for start in range(0, whole, LANES_COMPARED):
-        left = reaching(keys, start, mask, low)
-        while left != 0:
-            if n == out.size:
-                return -1
-            out[n] = keys[start + lowest_bit(left)] & mask
-            n += 1
-            left &= left - np.uint64(1)
-    for i in range(whole, keys.size):
-        if (keys[i] & mask) >= low:
-            if n == out.size:
-                return -1
-            out[n] = keys[i] & mask
-            n += 1
-    return n
-
-
-@numba.njit(cache=True)
-def fixed_point(pool: Any, c0: float, c1: float) -> tuple[int, float]:
-    """`affine.fixed_point` in place: the first n of `pool` are what it keeps; n and the sum of their squares."""
+def fixed_point(places: Any, pool: Any, c0: float, c1: float) -> tuple[int, float]:
+    """`affine.fixed_point` in place: the first n of both arrays are what it keeps; n and the sum of their squares."""
     n = pool.size
     while n > 0:
         kept_energy = energy(pool[:n])
@@ -111,7 +77,7 @@ def fixed_point(pool: Any, c0: float, c1: float) -> tuple[int, float]:
         kept = 0
         for i in range(n):
             v = pool[i]
-            pool[kept] = v
+            pool[kept], places[kept] = v, places[i]
             kept += int(np.float64(v) * np.float64(v) > tau)
         if kept == n:
             return n, kept_energy

@@ -10,6 +10,7 @@ import numpy as np
 from algorithms.tuners._budget_cost import BudgetCost, Line
 from algorithms.tuners._choice import Choice
 from algorithms.tuners._magnitudes import Magnitudes, Values
+from netsim.interfaces import Indices
 
 SURE_RANK = 16  # the sample says nothing about what lies before this
 
@@ -28,12 +29,15 @@ class Kept(NamedTuple):
     tau
         c1 energy / (c0 + c1 T): I is all over it. Infinite where c0 is not over 0 (or next to it), and one
         of the largest entries is kept alone.
+    places
+        I, ascending; None where one is kept alone.
     """
 
     entries: int
     energy: float
     least: float
     tau: float
+    places: Indices | None
 
 
 def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
@@ -50,7 +54,7 @@ def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
     """
     kept = keep(x, cost.line)
     progress = min(kept.energy / x.l2_squared, 1.0)
-    return Choice(float(kept.entries), progress / float(cost(kept.entries)), progress)
+    return Choice(float(kept.entries), progress / float(cost(kept.entries)), progress, kept.places)
 
 
 def solve_stochastic(x: Magnitudes, cost: BudgetCost) -> Choice:
@@ -85,51 +89,51 @@ def keep(x: Magnitudes, line: Line) -> Kept:
         At least one entry is not 0.
     """
     if line.c1 == 0.0:
-        values = x.above(0.0)
-        return Kept(values.size, x.l2_squared, float(values.min()), 0.0)
+        places, values = x.found_above(0.0)
+        return Kept(values.size, x.l2_squared, float(values.min()), 0.0, places)
     if line.c0 > 0.0:
         sure = _slack(_tau(x.l2_squared, x.size, line))
         bound = max(_guess(x, line), sure) if x.is_large else sure
         while True:
-            values, energy = fixed_point(x.above(bound), line, compiled=x.is_large)
+            places, values, energy = fixed_point(*x.found_above(bound), line, compiled=x.is_large)
             if values.size:
                 tau = _tau(energy, values.size, line)
                 # Any set's tau is at most tau*: with all over its own in the pool, this one is the root.
                 if bound <= max(_slack(tau), sure):
-                    return Kept(values.size, energy, float(values.min()), tau)
+                    return Kept(values.size, energy, float(values.min()), tau, places)
                 bound = max(_slack(tau), sure)
             elif bound > sure:
                 bound = sure
             else:
                 break  # rounding emptied the set, as rho is next to nothing
     top = x.top()
-    return Kept(1, top * top, top, math.inf)
+    return Kept(1, top * top, top, math.inf, None)
 
 
-def fixed_point(pool: Values, line: Line, *, compiled: bool = False) -> tuple[Values, float]:
-    """The entries of `pool` over the tau that they imply, and the sum of their squares.
+def fixed_point(places: Indices, pool: Values, line: Line, *, compiled: bool = False) -> tuple[Indices, Values, float]:
+    """The entries of `pool` over the tau that they imply, where they are, and the sum of their squares.
 
     I <- {i in I: a_i > tau}, tau <- A_I / (|I| + rho) until I stays: Newton's method on a convex function from its
     left, about ten passes at most. Empty where rounding empties it.
 
     Parameters
     ----------
-    pool
-        Magnitudes, all those over sqrt(tau*) among them. Overwritten.
+    places, pool
+        Magnitudes, all those over sqrt(tau*) among them, and their places. Overwritten.
     """
     if compiled:
         from algorithms.tuners import _magnitudes_nb
 
-        count, energy = _magnitudes_nb.fixed_point(pool, line.c0, line.c1)
-        return pool[:count], float(energy)
+        count, energy = _magnitudes_nb.fixed_point(places, pool, line.c0, line.c1)
+        return places[:count], pool[:count], float(energy)
     while pool.size:
         squares = pool.astype(np.float64) ** 2
         energy = float(np.add.reduce(squares))
         kept = squares > _tau(energy, squares.size, line)
         if kept.all():
-            return pool, energy
-        pool = pool[kept]
-    return pool, 0.0
+            return places, pool, energy
+        places, pool = places[kept], pool[kept]
+    return places, pool, 0.0
 
 
 def _tau(energy: float, count: int, line: Line) -> float:

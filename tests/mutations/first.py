@@ -59,6 +59,27 @@ MUTANTS = (
         "compressors.py::test_exact_lengths",
     ),
     _mutant(
+        "a tuner that knows T names other entries",
+        f"{_TUNERS}/affine.py",
+        "places, pool = places[kept], pool[kept]",
+        "places, pool = places[: kept.sum()], pool[kept]",
+        "tuners.py::test_small_vectors_equal_brute_force",
+    ),
+    _mutant(
+        "a compiled tuner that knows T names other entries",
+        f"{_TUNERS}/_magnitudes_nb.py",
+        "pool[kept], places[kept] = v, places[i]",
+        "pool[kept] = v",
+        "tuners.py::test_solvers_for_large_vectors_equal_brute_force_whatever_the_sample_says",
+    ),
+    _mutant(
+        "a word of 64 comparisons is dropped where its last bit alone is set",
+        f"{_COMPRESSORS}/_select_nb.py",
+        "some += int(word != 0)",
+        "some += int((word << np.uint64(1)) != 0)",
+        "select.py::test_equals_a_full_sort",
+    ),
+    _mutant(
         "the scale is not in the tuner's size",
         f"{_COMPRESSORS}/_sparse.py",
         "CodeSize(paper0_bit=self.float_bit,",

@@ -27,6 +27,13 @@ MUTANTS = (
         "signs.py::test_signs_at_every_place_of_the_stream",
     ),
     _mutant(
+        "streamed signs lose the bits of the next word",
+        "_signs_nb.py",
+        "((words[i + 1] << high) << np.uint64(1))",
+        "(words[i + 1] << high)",
+        "signs.py::test_signs_into_vectors_beyond_the_caches",
+    ),
+    _mutant(
         "the sign code sends a scale",
         "sign.py",
         "write_signs(out, x)",

@@ -96,7 +96,7 @@ def read_signs(src: BitReader, count: int, plus: float, minus: float | None = No
         return x
     whole, key = count // 64, _KEYS[x.itemsize][0]
     words = octets[: 8 * whole].view("<u8").astype(np.uint64, copy=False)
-    _unpack(words, *pair.view(key), x.view(key)[: 64 * whole])
+    _unpack(words, pair.view(key)[0], pair.view(key)[1], x.view(key)[: 64 * whole])
     x[64 * whole :] = pair[np.unpackbits(octets[8 * whole :], count=count % 64, bitorder="little")]
     return x
 

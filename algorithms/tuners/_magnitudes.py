@@ -76,7 +76,7 @@ class Magnitudes:
             return places, magnitudes[places]
         hits = int(np.count_nonzero(self._sample >= least))
         guess = int((hits + 4 * hits**0.5 + 16) * self.size / SAMPLE) + 128
-        kind = np.uint32 if self.x.itemsize == 4 else np.uint64
+        kind: Any = np.uint32 if self.x.itemsize == 4 else np.uint64
         keys, threshold = self.x.view(kind), int(least.view(kind))
         found = collect(keys, threshold, min(guess, self.size)) or collect(keys, threshold, self.size)
         places, magnitudes = cast(Candidates, found)

@@ -201,8 +201,8 @@ def test_a_frame_behind_the_others_makes_no_difference_where_none_is_given_up() 
         run = ns3.one_run(row, seed)
         late_s = ns3.latency_requeued_behind_s(row, seed)
         if run["caf"] == run["no_ack"] == 0:
-            assert 0 <= late_s - run["msg_latency_s"] <= 200e-6
-        assert late_s <= run["msg_latency_s"] + 200e-6
+            assert abs(late_s - run["msg_latency_s"]) <= 250e-6
+        assert late_s <= run["msg_latency_s"] + 250e-6
 
 
 def test_a_frame_behind_the_others_is_earlier_where_acknowledgements_are_lost() -> None:

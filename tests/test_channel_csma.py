@@ -341,9 +341,9 @@ def test_agrees_with_ns3(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ns3.rows(), ids=lambda row: row.name)
 def test_agrees_with_all_of_ns3(row: ns3.Row) -> None:
-    """With more runs than ns-3's; latencies of requeued frames with ns-3's order of them, which is not ours."""
+    """With 20 runs at least; latencies of requeued frames with ns-3's order of them, which is not ours."""
     is_ordered = validation.depends_on_order(row)
-    check_row(row, row.our_runs, "msg_latency_s" if is_ordered else "")
+    check_row(row, max(row.runs, 20), "msg_latency_s" if is_ordered else "")
     if is_ordered:
         other = validation.requeued_behind(row)
         assert other.is_met or other.is_noise, other

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: quickstart test test-slow bench codecs mutants lint clean
+.PHONY: quickstart test test-slow bench codecs validation mutants lint clean
 
 quickstart: $(STAMP)
 	$(BIN)/netsim run quickstart -o results/quickstart
@@ -22,6 +22,9 @@ bench: $(STAMP)
 
 codecs: $(STAMP)
 	$(BIN)/python -m benchmarks.codecs
+
+validation: $(STAMP)
+	$(BIN)/python -m benchmarks.validation
 
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutants

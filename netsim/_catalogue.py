@@ -30,9 +30,10 @@ def overview(kind: str | None = None) -> str:
         width = max(map(len, known), default=0)
         lines += [one, *(f"  {name:<{width}}  {_first_line(one, name)}".rstrip() for name in known), ""]
     if kind is None:
-        from netsim.scenario import bundled
+        from netsim.scenario import bundled, channels
 
         lines += ["scenario", *(f"  {name}" for name in bundled()), ""]
+        lines += ["to probe", *(f"  {name}" for name in channels()), ""]
     return "\n".join(lines[:-1])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import sys
 import time
@@ -15,12 +17,15 @@ from netsim._text import quantity, seconds, table
 from netsim._traffic import Traffic, read_trace
 from netsim.errors import ConfigError
 from netsim.fields import dump
-from netsim.interfaces import HEADER_BYTES, Medium, Node, Payload
+from netsim.interfaces import HEADER_BYTES, Delivery, Medium, Node, NodeId, Payload, TransferId
 from netsim.pcap import Capture, Tapped, link_of, message
 from netsim.probe import Point, Task, do, run, to_csv
 from netsim.units import to_number
 
 PATTERNS = ("burst", "periodic", "poisson")
+DELIVERY_COLUMNS = (
+    "transfer", "src", "dst", "bytes", "submit_ns", "end_ns", "ok", "packets", "attempts", "wire_bytes", "airtime_ns",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ class Files:
     out: str | None = None
     plot: str | None = None
     pcap: str | None = None
+    deliveries: str | None = None
 
 
 def command(
@@ -106,8 +112,10 @@ def command(
     _plots.check(files.plot)
     points = grid.traffic()
     setup = _setup.load(source, sets)
-    if files.pcap is not None and len(points) > 1:
-        raise ConfigError(f"--pcap: one value each for --nodes, --message-bytes and --rate. Got {len(points)} points")
+    for option, path in (("--pcap", files.pcap), ("--deliveries", files.deliveries)):
+        if path is not None and len(points) > 1:
+            allowed = "one value each for --nodes, --message-bytes and --rate"
+            raise ConfigError(f"{option}: {allowed}. Got {len(points)} points")
     places = [tuple(setup.nodes(traffic.nodes)) for traffic in points]
     with Teller(len(points)) as tell:
         found = run(setup, points, replications, seed, jobs, plugins, tell)
@@ -121,6 +129,10 @@ def command(
         said.append(files.plot)
     if files.pcap is not None:
         said.append(_capture(files.pcap, setup, points[0], places[0], seed, grid.header))
+    if files.deliveries is not None:
+        told = deliveries(Task(dump(setup.channel), places[0], points[0], seed, 0))
+        _files.write(Path(files.deliveries), told)
+        said.append(files.deliveries)
     return text if files.out is None else f"{summary(found)}\n\n{' '.join(said)}"
 
 
@@ -225,6 +237,48 @@ def _capture(path: str, setup: _setup.Setup, traffic: Traffic, nodes: tuple[Node
     do(Task(dump(setup.channel), nodes, traffic, seed, 0), capture, seen)
     _files.write(Path(path), capture.to_bytes())
     return path
+
+
+class _Told:
+    """A medium that keeps when each message was submitted, and how it ended."""
+
+    def __init__(self, medium: Medium) -> None:
+        self._medium = medium
+        self.submitted: dict[TransferId, int] = {}
+        self.ended: list[Delivery] = []
+
+    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
+        """See `netsim.interfaces.Medium`."""
+        transfer = self._medium.submit(now_ns, src, dst, size_bytes)
+        self.submitted[transfer] = now_ns
+        return transfer
+
+    def advance(self, to_ns: int) -> Sequence[Delivery]:
+        """See `netsim.interfaces.Medium`."""
+        ended = self._medium.advance(to_ns)
+        self.ended += ended
+        return ended
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._medium, name)
+
+
+def deliveries(task: Task) -> str:
+    """A replication once more: CSV with a row for each message and destination, times in whole nanoseconds."""
+    told: list[_Told] = []
+
+    def seen(medium: Medium) -> Medium:
+        told.append(_Told(medium))
+        return cast(Medium, told[0])
+
+    do(task, seen=seen)
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(DELIVERY_COLUMNS)
+    for d in told[0].ended:
+        ok, used = int(d.ok), (d.packets, d.attempts, d.wire_bytes, d.airtime_ns)
+        writer.writerow((d.transfer, d.src, d.dst, d.size_bytes, told[0].submitted[d.transfer], d.at_ns, ok, *used))
+    return out.getvalue()
 
 
 def pattern(size_bytes: int) -> bytes:

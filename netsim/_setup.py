@@ -68,8 +68,8 @@ def load(source: str, overrides: Sequence[str] = ()) -> Setup:
     ----------
     source
         A registered channel (``ieee802154``), a mapping in YAML (``{name: ethernet_udp, rate_bps: 10 Mbit/s}``), a YAML
-        file with ``channel`` and optionally ``positions`` and ``energy``, or a scenario, of which the link or else the
-        uplink is taken.
+        file with ``channel`` and optionally ``positions`` and ``energy`` (one that comes with netsim by its name, such
+        as ``probe/tcp``), or a scenario, of which the link or else the uplink is taken.
     overrides
         ``key=value`` with a key of the channel (of a file also ``positions`` and ``energy``), or of the scenario.
 
@@ -92,18 +92,18 @@ def load(source: str, overrides: Sequence[str] = ()) -> Setup:
 
 def _read(source: str) -> tuple[dict[str, Any] | None, Mapping[Any, int], str]:
     """A mapping with `KEYS`, the lines of its keys and its file; None where `source` is a scenario."""
-    path, text = Path(source), source.lstrip()
+    from netsim.scenario import bundled, channels
+
+    path, text = channels().get(source, Path(source)), source.lstrip()
     is_file = "{" not in source and path.is_file()
     if not is_file and not text.startswith("{"):
         if source in registry.names("channel"):
             return {"channel": {"name": source}}, {}, ""
-        from netsim.scenario import bundled
-
         if source in bundled():
             return None, {}, ""
-        channels = registry.names("channel")
-        allowed = f"a channel ({', '.join(channels)}), a mapping in YAML, a YAML file or a scenario"
-        raise ConfigError([Fault(("channel",), allowed, repr(source), nearest_name(source, channels))])
+        names = registry.names("channel")
+        allowed = f"a channel ({', '.join(names)}), a mapping in YAML, a YAML file or a scenario"
+        raise ConfigError([Fault(("channel",), allowed, repr(source), nearest_name(source, names))])
     file = str(path) if is_file else "channel"
     document = _yaml.read(path.read_text("utf-8-sig") if is_file else text, file)
     if not isinstance(document.data, Mapping):

@@ -229,6 +229,9 @@ def probe(
     out: Annotated[str | None, typer.Option("-o", "--out", metavar="CSV", help="Where to [stdout].")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="A figure, SVG.")] = None,
     pcap: Annotated[str | None, typer.Option(metavar="FILE", help="Frames of replication 0 of a single point.")] = None,
+    deliveries: Annotated[
+        str | None, typer.Option(metavar="CSV", help="Every message of replication 0 of a single point, in ns.")
+    ] = None,
     sets: Sets = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes; 0 is one per core.")] = 1,
     plugins: Plugins = None,
@@ -239,7 +242,7 @@ def probe(
     from netsim import _probing
 
     grid = _probing.Grid(nodes, message_bytes, rate, pattern, trace, messages, duration, to, header)
-    files = _probing.Files(out, plot, pcap)
+    files = _probing.Files(out, plot, pcap, deliveries)
     text = _probing.command(source, sets or (), grid, files, replications, seed, jobs, plugins or ())
     typer.echo(text.rstrip("\n"))
 

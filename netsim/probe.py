@@ -33,11 +33,14 @@ QUIET_NS = NS_PER_S  # acknowledgements and gaps behind the last delivery are ov
 STALLED_EVENTS = 1_000_000
 ROUNDING = 1e-12  # a smaller relative error is that of the arithmetic
 
+# What a contending MAC counts, of each frame.
+COUNTED = ("delivered", "acked", "no_ack", "caf", "dup", "tx")
 # Means over messages or replications; each has a column of its standard error behind it.
 METRICS = (
     "delivery", "latency_mean_s", *(f"latency_p{q}_s" for q in QUANTILES), "service_s", "makespan_s", "quiet_s",
     "goodput_bps", "airtime_s", "attempts", "packets", "wire_bytes", "message_j", "sender_j", "server_j", "bit_j",
     *(f"{who}_{state}_s" for who in ("sender", "server") for state in STATES),
+    "done_s", *(f"frame_{name}" for name in COUNTED), "frame_service_s", "frame_sojourn_s", "cca_busy", "cca2_busy",
 )  # fmt: skip
 FACTS = ("channel", "pattern", "nodes", "message_bytes", "rate", "replications", "messages")
 COLUMNS = (*FACTS, *itertools.chain.from_iterable((name, f"{name}_se") for name in METRICS))
@@ -158,7 +161,19 @@ def _sample(
     for i, state in enumerate(STATES):
         sums[f"sender_{state}_s"] = int(usage.state_ns[~is_server, i].sum()) / NS_PER_S / senders
         sums[f"server_{state}_s"] = int(usage.state_ns[is_server, i].sum()) / NS_PER_S
-    return Sample(sums, latencies_s)
+    return Sample(sums | _counted(medium, quiet_ns), latencies_s)
+
+
+def _counted(medium: Medium, quiet_ns: int) -> dict[str, float]:
+    """What the MAC counted, where there is one that contends."""
+    if not hasattr(medium, "counters"):
+        return {}
+    # The last frames may be given up behind the last one that was sent.
+    medium.advance(quiet_ns + QUIET_NS)
+    counters = medium.counters()
+    sums = {f"mac_{name}": float(counters[name].sum()) for name in (*COUNTED, "frames", "cca", "busy", "cca2", "busy2")}
+    sums |= {f"mac_{name}_s": int(counters[f"{name}_ns"].sum()) / NS_PER_S for name in ("service", "sojourn")}
+    return sums | {"done_s": int(counters["last_end_ns"].max()) / NS_PER_S}
 
 
 # --- from replications to a grid point --------------------------------------------------------------
@@ -174,6 +189,8 @@ def summarise(channel: str, traffic: Traffic, samples: Sequence[Sample], seed: i
     ones = np.ones(len(samples))
 
     def per(top: str, bottom: str = "") -> tuple[float, float]:
+        if top not in columns:
+            return math.nan, math.nan
         return ratio(columns[top], columns[bottom] if bottom else ones)
 
     values = {"delivery": per("delivered", "destinations"), "latency_mean_s": per("latency_s", "delivered")}
@@ -182,6 +199,9 @@ def summarise(channel: str, traffic: Traffic, samples: Sequence[Sample], seed: i
     values |= {name: per(name, "delivered") for name in ("service_s", "message_j")}
     values |= {name: per(name, "messages") for name in ("airtime_s", "attempts", "packets", "wire_bytes")}
     values |= {"goodput_bps": per("delivered_bit", "makespan_s"), "bit_j": per("all_j", "delivered_bit")}
+    values |= {f"frame_{name}": per(f"mac_{name}", "mac_frames") for name in COUNTED}
+    values |= {f"frame_{name}_s": per(f"mac_{name}_s", "mac_acked") for name in ("service", "sojourn")}
+    values |= {"cca_busy": per("mac_busy", "mac_cca"), "cca2_busy": per("mac_busy2", "mac_cca2")}
     values |= {name: per(name) for name in METRICS if name not in values}
     pooled = np.sort(np.concatenate([s.latencies_s for s in samples]))
     messages = int(columns["messages"].sum())

@@ -189,8 +189,18 @@ def dump_yaml(scenario: Scenario) -> str:
 
 def bundled() -> tuple[str, ...]:
     """Names of the scenarios that come with netsim, such as ``quickstart``."""
+    return tuple(name for name in _files() if not name.startswith("probe/"))
+
+
+def channels() -> dict[str, Path]:
+    """Files of channels to probe that come with netsim, by name, such as ``probe/tcp``."""
+    return {name: file for name, file in _files().items() if name.startswith("probe/")}
+
+
+def _files() -> dict[str, Path]:
     folder = _folder()
-    return tuple(sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")))
+    found = {file.relative_to(folder).with_suffix("").as_posix(): file for file in folder.rglob("*.yaml")}
+    return dict(sorted(found.items()))
 
 
 def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None = None) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import ns3
+from benchmarks import ns3, validation
+from benchmarks.validation_links import PARK, TOGETHER
 from channels import ieee802154
 from channels._backoff import backoffs
 from channels._csma import ContendingNodes
@@ -139,16 +140,6 @@ def test_a_lone_message_is_that_of_single() -> None:
             for quantity in ("bit", "packet", "s", "j"):
                 sizes = 8.0 * np.arange(1, 500)
                 np.testing.assert_array_equal(*(m.cost(quantity, a, b)(sizes) for m in media))
-
-
-# One frame without acknowledgement from each of two nodes that start together: delivery, channel access failure, mean
-# us to the last byte of those delivered; the exact values by enumeration of all backoffs.
-TOGETHER = [
-    (100, "ns3", 0.87467164, 3.28362e-4, 8137.947),
-    (100, "any_overlap", 0.87452185, 4.78148e-4, 8296.910),
-    (20, "ns3", 0.87499878, None, 3845.013),
-    (116, "ns3", 0.87432492, None, 9081.040),
-]
 
 
 @pytest.mark.parametrize(("size", "cca", "delivery", "failure", "latency_us"), TOGETHER)
@@ -334,9 +325,10 @@ QUICK = (
 )  # fmt: skip
 
 
-def check_row(row: ns3.Row) -> None:
-    """Every column with a standard error within its limit; the others within 2 %, or ours cannot tell them apart."""
-    off = [check for check in ns3.validate(row) if not check.is_met]
+def check_row(row: ns3.Row, runs: int | None = None, besides: str = "") -> None:
+    """Every column with a standard error within its limit; the others within 2 %, or within chance (6e-5)."""
+    checks = [check for check in ns3.validate(row, runs).checks if check.column != besides]
+    off = [check for check in checks if not (check.is_met or check.is_noise)]
     assert not off, "\n".join(ns3.table(off))
 
 
@@ -349,11 +341,12 @@ def test_agrees_with_ns3(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("row", ns3.rows(), ids=lambda row: row.name)
 def test_agrees_with_all_of_ns3(row: ns3.Row) -> None:
-    check_row(row)
-
-
-# N: alpha and beta of Park et al., MASS 2009, equations 16-20, saturated, frames of 12 slots, acknowledgements of 2.
-PARK = {5: (0.695, 0.324), 10: (0.783, 0.454), 20: (0.826, 0.523), 50: (0.853, 0.514)}
+    """With 20 runs at least; latencies of requeued frames with ns-3's order of them, which is not ours."""
+    is_ordered = validation.depends_on_order(row)
+    check_row(row, max(row.runs, 20), "msg_latency_s" if is_ordered else "")
+    if is_ordered:
+        other = validation.requeued_behind(row)
+        assert other.is_met or other.is_noise, other
 
 
 @pytest.mark.parametrize("cca", ["ns3", "any_overlap"])

@@ -95,30 +95,6 @@ def test_known_times_at_a_gigabit(accounting: str, size: int, microseconds: str)
     assert medium.next_event_ns() == int(Fraction(microseconds) * 1000)
 
 
-# ns-3.44, rate in bit/s, one-way delay in s, message in bytes, arrival of its last byte in s.
-NS3_POINT_TO_POINT = (
-    (1e6, 0.0, 1, 0.000248), (1e6, 0.0, 1472, 0.012016), (1e6, 0.001, 1, 0.001248), (1e6, 0.025, 18, 0.025384),
-    (1e8, 0.0, 100, 0.0000104), (1e8, 0.001, 1472, 0.00112016), (1e8, 0.025, 1473, 0.02512264),
-)  # fmt: skip
-NS3_CSMA = ((1, 0.00001168), (18, 0.00001168), (100, 0.00001824), (1472, 0.000128))
-
-
-def test_ns3_point_to_point() -> None:
-    """Point-to-point of ns-3: PPP 2, IPv4 20, UDP 8, so 30 bytes a packet, no gap, no padding."""
-    for rate, delay, size, seconds in NS3_POINT_TO_POINT:
-        medium = opened(ethernet(rate_bps=rate, delay_s=delay, overhead_bytes=30, min_frame_bytes=0))
-        medium.submit(0, 0, (4,), size)
-        assert medium.next_event_ns() == round(seconds * 1e9)
-
-
-def test_ns3_csma_single_frames() -> None:
-    """CSMA of ns-3 at 100 Mb/s and 6.56 us: header 14, FCS 4 and padding to 46, no preamble and no gap."""
-    for size, seconds in NS3_CSMA:
-        medium = opened(ethernet(rate_bps=1e8, delay_s=6.56e-6, overhead_bytes=46, min_frame_bytes=64))
-        medium.submit(0, 0, (4,), size)
-        assert medium.next_event_ns() == round(seconds * 1e9)
-
-
 @pytest.mark.parametrize("rate", [1e6, 7.7e6])
 def test_messages_queue_on_their_own_wire_only(rate: float) -> None:
     rng = np.random.default_rng(4)

@@ -7,27 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.validation_links import SIXLOWPAN
 from channels._sixlowpan import RawFraming, SixLowpan, frames_of
 from netsim import registry
 from netsim.interfaces import Node
 from tests.contracts.channel import FrameLog
 
-# UDP bytes: MPDU of each frame with short addresses, and the mean ms to the last acknowledgement, from
-# 1984 + 32 (MPDU + 6) us a frame and 640 us between frames.
-CASES = [
-    (100, [117], 5.920),
-    (110, [127], 6.240),
-    (111, [125, 23], 9.728),
-    (200, [125, 112], 12.576),
-    (512, [125, 120, 120, 120, 112], 32.544),
-    (1024, [125, *[120] * 8, 104], 65.568),
-    (1232, [125, *[120] * 10, 104], 78.880),
-]
 
-
-@pytest.mark.parametrize(("size", "mpdu", "milliseconds"), CASES)
-def test_sixlowpan_frames_and_their_mean_time(size: int, mpdu: list[int], milliseconds: float) -> None:
-    assert [octets - 6 for octets in frames_of(SixLowpan(), size)] == mpdu
+@pytest.mark.parametrize(("size", "mpdu", "milliseconds"), SIXLOWPAN)
+def test_sixlowpan_frames_and_their_mean_time(size: int, mpdu: tuple[int, ...], milliseconds: float) -> None:
+    assert [octets - 6 for octets in frames_of(SixLowpan(), size)] == list(mpdu)
     channel: Any = registry.build("channel", {"name": "ieee802154", "mac": "csma_ca", "framing": "sixlowpan"})
     medium = channel.open([Node(0), Node(1, True)], np.random.default_rng(0))
     assert float(medium.cost("s", 0, 1)(8.0 * size)) == pytest.approx(milliseconds / 1e3 - 544e-6, rel=1e-12)

@@ -158,7 +158,6 @@ class Ieee802154:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    frame_format: ClassVar[str] = "ieee802154"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},
@@ -235,6 +234,11 @@ class Ieee802154:
             allowed = f"with mac tsch at most {WINDOW_NS / NS_PER_S:g} s, before a slot's first listening"
             return [Fault(("radio_policy", "wake_s"), allowed, f"{policy.lead_ns / NS_PER_S:g}")]
         return []
+
+    @property
+    def frame_format(self) -> str:
+        """What frames look like in a capture."""
+        return "ieee802154" if self.framing == "raw" else "sixlowpan"
 
     @property
     def contends(self) -> bool:

@@ -255,10 +255,15 @@ def test_a_lora_node_that_is_always_on_listens() -> None:
 
 
 def test_frames_close_behind_each_other_leave_less_to_wake() -> None:
-    """At a duty cycle of 1 there is no time between the frames: one wake-up for all three."""
+    """At a duty cycle of 1 there is no time between the frames: one wake-up for all six."""
     medium = opened("lora", "sleep_when_idle", wake_s=5e-3, duty_cycle=1.0)
-    medium.submit(0, 0, (4,), 120)
+    medium.submit(0, 0, (4,), 300)
     (d,) = drain(medium)
+    watts = {state: registry.build("energy", "sx1276").power_w(state) for state in ("tx", "idle", "sleep")}
+    sent_s = d.airtime_ns / 1e9
+    assert d.energy_j == pytest.approx(
+        sent_s * (watts["tx"] - watts["sleep"]) + 5e-3 * (watts["idle"] - watts["sleep"])
+    )
     assert medium.usage(d.at_ns).state_ns[0].tolist() == [d.at_ns - 5 * MS, 0, 0, 5 * MS, 0]
 
 

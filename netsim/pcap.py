@@ -87,7 +87,7 @@ class Capture:
             For a frame of an unknown transfer, bytes that its message does not have, and node numbers that no address
             holds.
         """
-        make = {"ethernet": _Datagrams, "ieee802154": _LowPower, "sixlowpan": _SixLowpan}[self.link]()
+        make: _Datagrams | _LowPower = _MAKERS[self.link]()
         out: list[tuple[int, bytes]] = []
         for frame in sorted(self._frames, key=lambda f: f[:5]):
             whole = self._messages.get(frame.transfer, b"")
@@ -341,3 +341,8 @@ def _compressed(src: NodeId, dst: NodeId, data: bytes) -> bytes:
     pseudo = addresses + struct.pack(">IBBH", length, 0, 0, 17)
     checksum = _udp_checksum(pseudo, udp, data)
     return b"\x7e\x33\xf3\0" + struct.pack(">H", checksum)
+
+
+_MAKERS: dict[Link, type[_Datagrams] | type[_LowPower]] = {
+    "ethernet": _Datagrams, "ieee802154": _LowPower, "sixlowpan": _SixLowpan,
+}  # fmt: skip

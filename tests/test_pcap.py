@@ -380,6 +380,9 @@ def test_fragments_are_as_long_as_they_were_simulated_and_come_together() -> Non
     for node in (0, 1):
         assert longest[node] == [octets - 6 for size in SIZES[node::2] for octets in frames_of(framing, size)]
     assert longest[1][longest[1].index(125) + 2 :][:5] == [125, 120, 120, 120, 112]  # 111 and 512 bytes
+    for node in (0, 1):
+        tags = {f.data[2:4] for f in data if f.src == node and f.data[0] >> 3 in (0b11000, 0b11100)}
+        assert len(tags) == sum(min(1232, size - at) > 110 for size in SIZES[node::2] for at in range(0, size, 1232))
     whole = datagrams(frames)
     for node in (0, 1):
         sent = b"".join(pattern(size) for size in SIZES[node::2])

@@ -72,8 +72,8 @@ MUTANTS = (
             "offset // 8", "pcap.py::test_fragments_are_as_long_as_they_were_simulated_and_come_together"),
     _mutant("All datagrams have one tag", "netsim/pcap.py", "self._tag[frame.src] = self._tags[key] + 1 & 0xFFFF",
             "self._tag[frame.src] = 0", "pcap.py::test_fragments_are_as_long_as_they_were_simulated_and_come_together"),
-    _mutant("The checksum has the compressed length", "netsim/pcap.py", 'pseudo = addresses + struct.pack(">IBBH", length',
-            'pseudo = addresses + struct.pack(">IBBH", length - 2',
+    _mutant("The checksum has another length", "netsim/pcap.py", 'struct.pack(">IBBH", length',
+            'struct.pack(">IBBH", 8',
             "pcap.py::test_fragments_are_as_long_as_they_were_simulated_and_come_together"),
     # --- measure ---
     _mutant("A lost message counts as fast", "netsim/measure.py", "        if seconds is not None:",

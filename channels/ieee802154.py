@@ -24,6 +24,8 @@ from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import NS_PER_S, seconds_to_ns
 
+SHORT_ADDRESSES = 0xFFFE  # the last two of 16 bits have meanings of their own
+
 
 @component("channel")
 @dataclass(frozen=True)
@@ -250,8 +252,23 @@ class Ieee802154:
         """Whether no transfer can end with ok False."""
         return self.mac == "single" or (self.reliable and self.range_m is None and self.path_loss == "none")
 
+    def node_faults(self, nodes: int) -> list[Fault]:
+        """What does not fit that many nodes, the server not counted."""
+        if nodes < SHORT_ADDRESSES:
+            return []
+        allowed = f"at most {SHORT_ADDRESSES - 1} nodes and a server, as many as there are short addresses"
+        return [Fault((), allowed, f"{nodes} nodes")]
+
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0, keyed by one 64-bit draw from `rng`."""
+        """A medium at time 0, keyed by one 64-bit draw from `rng`.
+
+        Raises
+        ------
+        ConfigError
+            If there are more nodes than addresses.
+        """
+        if faults := self.node_faults(sum(not node.is_server for node in nodes)):
+            raise ConfigError(faults)
         key = int(rng.integers(1 << 64, dtype=np.uint64))
         if self.mac == "single":
             return SingleCell(nodes, self.payload_bytes, self.radio, self.radio_policy, key, frames)

@@ -163,7 +163,10 @@ class Datagrams:
         assert parts.setdefault(offset, data) == data
         if sum(map(len, parts.values())) < size:
             return None
-        whole = b"".join(parts[at] for at in sorted(parts))
+        whole = b""
+        for at in sorted(parts):
+            assert at == len(whole)
+            whole += parts[at]
         assert len(whole) == size
         del self.open[frame.src, frame.dst, tag]
         addresses = b"".join(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -77,6 +78,12 @@ class Arrivals:
         if not self._coming:
             self._draw()
         self.at_ns, self.size_bytes = self._coming.pop()
+
+    def __deepcopy__(self, memo: object) -> Arrivals:
+        """Its own place in the same arrivals."""
+        other = copy(self)
+        other._coming = self._coming.copy()
+        return other
 
     def _draw(self) -> None:
         what = self._background

@@ -82,8 +82,9 @@ class PacedNodes:
         self._ended: list[Delivery] = []
         self._transfers = self._at_ns = 0
         self._is_up = np.ones(len(self._row), np.bool_)
-        # Of each radio: awake in `inner`, and listening and waking outside of it.
-        self._awake_ns, self._listen_ns, self._wake_ns = np.zeros((3, len(self._row)), np.int64)
+        # Of each radio: awake in `inner` (None: nobody looked), and listening and waking outside of it.
+        self._awake_ns: Int64s | None = None
+        self._listen_ns, self._wake_ns = np.zeros((2, len(self._row)), np.int64)
 
     # --- messages ------------------------------------------------------------------------------------
 
@@ -163,13 +164,23 @@ class PacedNodes:
                 self._ended += [self._told(delivery) for delivery in inner.advance(self._at_ns)]
                 return
             start_ns, end_ns = self._at_ns, min([to_ns, *(message.begin_ns for message in self._waiting)])
-            is_quiet = inner.next_event_ns() is None and np.array_equal(self._awake_at(end_ns), self._awake_ns)
             change_ns = policy.next_change_ns(start_ns)
+            if change_ns is None and not self._waiting:
+                # Outside of `inner` everybody sleeps.
+                self._ended += [self._told(delivery) for delivery in inner.advance(end_ns)]
+                self._awake_ns, self._at_ns = None, end_ns
+                continue
+            was_awake_ns = self._awake_at(start_ns) if self._awake_ns is None else self._awake_ns
+            is_quiet = (
+                change_ns is not None
+                and inner.next_event_ns() is None
+                and np.array_equal(self._awake_at(end_ns), was_awake_ns)
+            )
             if change_ns is not None and not is_quiet:
                 end_ns = min(end_ns, change_ns)
             self._ended += [self._told(delivery) for delivery in inner.advance(end_ns)]
             awake_ns = self._awake_at(end_ns)
-            rest_ns = (end_ns - start_ns - (awake_ns - self._awake_ns)) * self._is_up
+            rest_ns = (end_ns - start_ns - (awake_ns - was_awake_ns)) * self._is_up
             self._awake_ns, self._at_ns = awake_ns, end_ns
             before, after = policy.rest_ns(start_ns), policy.rest_ns(end_ns)
             for total_ns, scheduled_ns in zip(

@@ -236,9 +236,9 @@ class Wan:
          "outages": {"mean_up_s": 0.1, "mean_down_s": 0.02}, "power": {"name": "ethernet", "idle_w": 0.05}},
         {"rate_bps": 3e6, "server_bps": 7e6, "transport": "plain", "sharing": "fifo", "queue_bytes": 4000},
         {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "transport": "lv08"},
-        {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "background": {"rate_hz": 600, "mean_bytes": 2000}},
+        {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "background": {"rate_hz": 100, "mean_bytes": "12 kB"}},
         {"rate_bps": 4e6, "transport": "plain", "rtt_s": 0.01, "stragglers": {"probability": 0.3, "factor": 2},
-         "background": {"rate_hz": 100, "mean_bytes": "1 kB", "sizes": "fixed", "at": "nodes"}},
+         "background": {"rate_hz": 20, "mean_bytes": "5 kB", "sizes": "fixed", "at": "nodes"}},
         {"rate_bps": 20e6, "server_bps": 5e6, "transport": "plain", "sharing": "fifo", "queue_bytes": 20_000,
          "background": {"rate_hz": 300, "mean_bytes": 1500}},
     )  # fmt: skip

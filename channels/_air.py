@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from channels._busy import BusyLog
+from channels._policy import RadioPolicy, wake_power_w
 from channels._wire_cost import check_quantity
 from netsim.errors import SimulationError
 from netsim.interfaces import (
@@ -26,7 +27,7 @@ from netsim.interfaces import (
 )
 from netsim.units import NS_PER_S
 
-_TX, _RX, _LISTEN, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "listen", "sleep"))
+_TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
 _EVERYONE = -1
 _SETTLE_EVERY = 256
 
@@ -61,25 +62,32 @@ class Air:
         Of a frame by its size, headers included: how long it lasts, and when its sender's next one may begin.
     collides
         Whether frames that overlap are lost.
-    radio
-        Power of every node's radio.
+    radio, policy
+        Power of every node's radio, and what it does between frames.
     frames
         Gets every frame when it begins.
     """
 
     def __init__(
         self, nodes: Sequence[Node], payload_bytes: int, airtime_ns: Sequence[int], pause_ns: Sequence[int],
-        collides: bool, radio: PowerProfile, frames: FrameSink | None = None,
+        collides: bool, radio: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,
     ) -> None:  # fmt: skip
         self._payload_bytes, self._overhead_bytes = payload_bytes, len(airtime_ns) - 1 - payload_bytes
         self._airtime_ns, self._pause_ns, self._does_collide, self._frames = airtime_ns, pause_ns, collides, frames
         self._place = {node.id: i for i, node in enumerate(nodes)}
         self._interfaces = [(node.id, "radio") for node in nodes]
-        self._rest = [_LISTEN if node.is_server else _SLEEP for node in nodes]
+        self._rest = [_LISTEN if node.is_server or not policy.sleeps else _SLEEP for node in nodes]
         self._power_w = {state: radio.power_w(state) for state in STATES}
-        self._extra_w = self._power_w["tx"] - self._power_w["sleep"]
-        # Of each node: time sending, and time sending or receiving.
-        self._log = BusyLog(2 * len(self._place))
+        base_w = self._power_w[policy.base_state]
+        self._extra_w = self._power_w["tx"] - base_w
+        if policy.sleeps:
+            self._power_w["idle"] = wake_power_w(policy, radio)  # it is in no other case
+        # Of waking before a message, and before each of its other frames, which may be close behind each other.
+        self._lead_ns = policy.lead_ns
+        self._again_ns = min(policy.lead_ns, pause_ns[-1] - airtime_ns[-1])
+        self._wake_w = self._power_w["idle"] - base_w
+        # Of each node: time sending, time sending or receiving, and that with waking.
+        self._log = BusyLog(3 * len(self._place))
         self._free_ns = dict.fromkeys(self._place, 0)
         self._on_air: dict[NodeId, list[tuple[int, int]]] = {node: [] for node in self._place}
         self._open: dict[int, tuple[_Message, list[NodeId]]] = {}
@@ -112,7 +120,7 @@ class Air:
         self._transfers += 1
         self._serials += 1 + len(dst)
         there = [node for node in dst if src not in self._down and node not in self._down]
-        first_ns = max(now_ns, self._free_ns[src])
+        first_ns = max(now_ns + self._lead_ns, self._free_ns[src])
         more, full, stride_ns = (size_bytes - 1) // self._payload_bytes, len(self._airtime_ns) - 1, self._pause_ns[-1]
         last = size_bytes - more * self._payload_bytes
         starts = [first_ns + i * stride_ns for i in range(more + 1)]
@@ -141,10 +149,10 @@ class Air:
             self._on_air[node] = [span for span in spans if span[1] > oldest_ns]
 
     def _record(self, message: _Message, there: Sequence[NodeId]) -> None:
-        rows = [(2 * self._place[message.src], message.serial), (2 * self._place[message.src] + 1, message.serial)]
+        rows = [(3 * self._place[message.src], message.serial), (3 * self._place[message.src] + 1, message.serial)]
         for i, node in enumerate(message.dst, 1):
             if node in there:
-                rows.append((2 * self._place[node] + 1, message.serial + i))
+                rows.append((3 * self._place[node] + 1, message.serial + i))
         more, start_ns = len(message.length) - 1, message.start_ns[-1]
         width_ns = message.end_ns[-1] - start_ns
         full, last = len(self._airtime_ns) - 1, message.length[-1] + self._overhead_bytes
@@ -154,12 +162,28 @@ class Air:
                 full_ns, stride_ns = self._airtime_ns[full], self._pause_ns[full]
                 self._log.add((row, message.first_ns, stride_ns, full_ns, more, 0 if i else full, serial))
             self._log.add((row, start_ns, width_ns, width_ns, 1, 0 if i else last, serial))
+        if self._lead_ns:
+            self._wake(message, rows[1:])
         if self._frames is not None:
             dst = message.dst[0] if len(message.dst) == 1 else _EVERYONE
             for i, start_ns in enumerate(message.start_ns):
                 offset, length = i * self._payload_bytes, message.length[i]
                 entry = (start_ns, message.serial, offset, message.transfer, message.src, dst, length)
                 heapq.heappush(self._coming, entry)
+
+    def _wake(self, message: _Message, rows: Sequence[tuple[int, int]]) -> None:
+        """Whoever takes part wakes before each frame; a server listens anyway."""
+        start_ns, end_ns = message.start_ns, message.end_ns
+        spans = [(start_ns[0] - self._lead_ns, end_ns[0] - start_ns[0] + self._lead_ns, 1)]
+        if len(start_ns) > 1:
+            spans.append((start_ns[-1] - self._again_ns, end_ns[-1] - start_ns[-1] + self._again_ns, 1))
+        if len(start_ns) > 2:
+            spans.append((start_ns[1] - self._again_ns, end_ns[1] - start_ns[1] + self._again_ns, len(start_ns) - 2))
+        for row, serial in rows:
+            if self._rest[row // 3] == _SLEEP:
+                for first_ns, width_ns, frames in spans:
+                    stride_ns = max(self._pause_ns[-1], width_ns)
+                    self._log.add((row + 1, first_ns, stride_ns, width_ns, frames, 0, serial))
 
     # --- time ------------------------------------------------------------------------------------------
 
@@ -206,13 +230,22 @@ class Air:
         """One destination's end, after so many whole frames and `part_ns` of the next."""
         sent_ns = sum(message.end_ns[:frames]) - sum(message.start_ns[:frames]) + part_ns
         wire_bytes = sum(message.length[:frames]) + frames * self._overhead_bytes
-        extra_j = sent_ns / NS_PER_S * self._extra_w
-        service_s = (at_ns - message.first_ns) / NS_PER_S if frames == len(message.start_ns) else 0.0
+        extra_j = sent_ns / NS_PER_S * self._extra_w + self._woken_ns(message, at_ns) / NS_PER_S * self._wake_w
+        begun_ns = message.first_ns - self._lead_ns
+        service_s = (at_ns - begun_ns) / NS_PER_S if frames == len(message.start_ns) else 0.0
         counts = (frames, frames, wire_bytes, sent_ns) if is_counted else (0, 0, 0, 0)
         delivery = Delivery(
             message.transfer, node, at_ns, is_ok, *counts, message.src, message.size_bytes, service_s, extra_j
         )
         heapq.heappush(self._ended, (at_ns, node, message.src, message.transfer, delivery))
+
+    def _woken_ns(self, message: _Message, at_ns: int) -> int:
+        """How long its sender woke for a message."""
+        leads_ns = [self._lead_ns, *[self._again_ns] * (len(message.start_ns) - 1)]
+        if not self._lead_ns or self._rest[self._place[message.src]] != _SLEEP:
+            return 0
+        starts = zip(message.start_ns, leads_ns, strict=True)
+        return sum(min(max(at_ns - start_ns + lead_ns, 0), lead_ns) for start_ns, lead_ns in starts)
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
@@ -274,31 +307,35 @@ class Air:
             return StructuredCost(structure, "message", quantity)
         airtime_ns = np.array(self._airtime_ns, np.float64)
         stride_ns, scale = (self._pause_ns[-1], 1.0) if quantity == "s" else (self._airtime_ns[-1], self._extra_w)
+        wakes = self._lead_ns if self._rest[self._place[src]] == _SLEEP else 0
+        lead = wakes * self._wake_w, (self._again_ns if wakes else 0) * self._wake_w
+        first, other = (float(self._lead_ns), 0.0) if quantity == "s" else lead
 
         def lone(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
             size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
             more = (size - 1) // self._payload_bytes
             last_ns = airtime_ns[size - more * self._payload_bytes + self._overhead_bytes]
-            return np.asarray((more * stride_ns + last_ns) / NS_PER_S * scale, np.float64)
+            return np.asarray(((more * stride_ns + last_ns) * scale + first + more * other) / NS_PER_S, np.float64)
 
         return FunctionCost(lone, quantity)
 
     def max_power_w(self, node: NodeId) -> float:
         """See `netsim.interfaces.PowerBound`."""
-        return max(self._power_w[state] for state in ("tx", "rx", "listen", "sleep"))
+        return max(self._power_w.values())
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
         totals = self._log.totals(at_ns)
         state_ns = np.zeros((len(self._interfaces), len(STATES)), np.int64)
-        state_ns[:, _TX] = totals.busy_ns[0::2]
-        state_ns[:, _RX] = totals.busy_ns[1::2] - totals.busy_ns[0::2]
+        sending_ns, using_ns, awake_ns = totals.busy_ns.reshape(-1, 3).T
+        state_ns[:, _TX], state_ns[:, _RX] = sending_ns, using_ns - sending_ns
+        state_ns[:, _IDLE] = np.maximum(awake_ns, using_ns) - using_ns
         for node, place in self._place.items():
             slept_ns = self._slept_ns[node] + (at_ns - self._down[node] if node in self._down else 0)
             state_ns[place, _SLEEP] = slept_ns
             state_ns[place, self._rest[place]] += at_ns - state_ns[place].sum()
         energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
-        return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes[0::2], totals.frames[0::2])
+        return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes[0::3], totals.frames[0::3])
 
 
 def _near(spans: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> Sequence[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -385,6 +386,14 @@ class ContendingNodes:
             out = np.zeros_like(self._out)
             nb.run(*state.tables, *self._fixed, out, self._no_log, at_ns, _NEVER, False)
         return state
+
+    def copy(self) -> ContendingNodes:
+        """Another one that goes on by itself and shows no frames."""
+        other = copy(self)
+        other._now, other._ahead, other._spare = self._now.copy(), None, None
+        other._out, other._log, other._frames = np.zeros_like(self._out), self._no_log, None
+        other._ended, other._down = self._ended.copy(), self._down.copy()
+        return other
 
     def counters(self) -> Mapping[str, Int64s]:
         """What each node's MAC counted so far, by name; for probes and tests.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from channels._background import Arrivals
 from channels._queue import FifoPort
 from channels._rates import JITTER, LOSS, LinkRate
 from channels._sharing import BIT_WORK, FS_PER_NS, Fluid, Resource, rate_units, to_ns
@@ -50,6 +51,8 @@ class Path:
         Propagation.
     weight
         At a bottleneck that it shares.
+    wait_s
+        Mean time behind others' messages in a queue.
     """
 
     resources: tuple[Resource, ...]
@@ -57,6 +60,7 @@ class Path:
     peak: int
     one_way_ns: int
     weight: int = 1
+    wait_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,8 @@ class Flows:
         Whether ports serve first come, first served, and what may wait at one; None: without end.
     frames
         Gets every segment when it begins.
+    others
+        Messages of others that arrive at a resource.
     """
 
     def __init__(
@@ -151,6 +157,7 @@ class Flows:
         is_fifo: bool = False,
         queue_bytes: int | None = None,
         frames: FrameSink | None = None,
+        others: Mapping[Resource, Arrivals] | None = None,
     ) -> None:
         self._row = {node.id: 2 * i for i, node in enumerate(nodes)}
         self._interfaces = [(node, name) for node in self._row for name in ("out", "in")]
@@ -162,7 +169,12 @@ class Flows:
         self._room = None if queue_bytes is None else queue_bytes * _WORK_PER_BYTE
         self._ports: dict[NodeId, FifoPort] | None = {} if is_fifo else None
         self._fluid = Fluid(lambda resource, at_fs: link(resource).at(at_fs))
-        self._transfers = self._serials = 0
+        # Others' messages have serials below 0.
+        self._others = dict(others or {})
+        self._arriving = [(a.at_ns * FS_PER_NS, i, resource) for i, (resource, a) in enumerate(self._others.items())]
+        heapq.heapify(self._arriving)
+        self._carried = {resource: [0, 0] for resource in self._others}
+        self._transfers = self._serials = self._strangers = 0
         self._ran_ns = -1
         self._messages: dict[int, _Message] = {}
         self._lanes: dict[object, deque[_Message]] = {}
@@ -224,7 +236,9 @@ class Flows:
                 message.cap = rate_units(transport.gamma_bit * NS_PER_S / (2 * path.one_way_ns))
             message.sent = message.segments
             work = self._work(message, 0, message.segments)
-            self._bound(message, at_fs + work // min(path.peak, message.cap or path.peak))
+            # Bits that a full queue loses take no time at the port.
+            peak = path.peak if self._room is None else self._link(path.resources[0]).peak
+            self._bound(message, at_fs + work // min(peak, message.cap or peak))
             self._burst(message, at_fs, work, message.cap)
             return
         back = self._path(message.dst, message.src)
@@ -307,9 +321,27 @@ class Flows:
             return
         out, into = message.path.resources
         self._fluid.add(at_fs, message.serial, (out,), work)
-        if message.dst not in self._ports:
-            self._ports[message.dst] = FifoPort(self._link(into).peak, self._room)
-        self._ports[message.dst].begin(at_fs, message.serial, self._link(out).peak)
+        self._port(self._ports, into).begin(at_fs, message.serial, self._link(out).peak)
+
+    def _port(self, ports: dict[NodeId, FifoPort], resource: Resource) -> FifoPort:
+        node = resource[1]
+        if node not in ports:
+            ports[node] = FifoPort(self._link(resource).peak, self._room)
+        return ports[node]
+
+    def _arrival(self, at_fs: int, port: int, resource: Resource) -> None:
+        """A message of somebody else comes to a resource."""
+        arrivals = self._others[resource]
+        size_bytes, carried = arrivals.size_bytes, self._carried[resource]
+        carried[0] += 1
+        carried[1] += size_bytes
+        if self._ports is None:
+            self._strangers -= 1
+            self._fluid.add(at_fs, self._strangers, (resource,), size_bytes * _WORK_PER_BYTE)
+        else:
+            self._port(self._ports, resource).jump(at_fs, size_bytes * _WORK_PER_BYTE)
+        arrivals.next()
+        heapq.heapreplace(self._arriving, (arrivals.at_ns * FS_PER_NS, port, resource))
 
     def _drained(self, message: _Message, at_fs: int) -> None:
         """A burst has left its sender."""
@@ -394,7 +426,7 @@ class Flows:
         No message is there before it would be alone, and none before the next flow ends or the next link changes.
         """
         due_ns = self._due[0][0] if self._due else None
-        if self._bound_ns is None and (inside_fs := self._inside_fs()) is not None:
+        if self._bound_ns is None and self._messages and (inside_fs := self._inside_fs()) is not None:
             while self._bounds and self._bounds[0][1] not in self._messages:
                 heapq.heappop(self._bounds)
             self._bound_ns = max(to_ns(inside_fs), self._bounds[0][0] if self._bounds else 0)
@@ -411,14 +443,13 @@ class Flows:
         return out
 
     def _inside_fs(self) -> int | None:
-        """The next thing that happens to a flow."""
+        """The next thing that happens to a flow, or an arrival."""
         timers = self._timers
         while timers and (timers[0][1] not in self._messages or self._messages[timers[0][1]].timer != timers[0][2]):
             heapq.heappop(timers)
         flow_fs = self._fluid.next_fs()
-        if not timers:
-            return flow_fs
-        return timers[0][0] if flow_fs is None else min(flow_fs, timers[0][0])
+        times = [heap[0][0] for heap in (timers, self._arriving) if heap]
+        return min(times, default=None) if flow_fs is None else min([flow_fs, *times])
 
     def _run(self, now_ns: int) -> None:
         """Let happen what rounds to `now_ns` or earlier."""
@@ -429,10 +460,12 @@ class Flows:
                 self._show(at_fs)
             if self._fluid.next_fs() == at_fs:
                 serial = self._fluid.step()
-                if serial is not None:
+                if serial is not None and serial >= 0:
                     self._drained(self._messages[serial], at_fs)
-            else:
+            elif self._timers and self._timers[0][0] == at_fs:
                 self._fire(self._messages[heapq.heappop(self._timers)[1]], at_fs)
+            else:
+                self._arrival(*self._arriving[0])
         if self._frames is not None:
             self._show(limit_fs)
         if self._bound_ns is not None and self._bound_ns <= now_ns:
@@ -526,7 +559,7 @@ class Flows:
         if quantity == "bit":
             return structured(0.0, overhead_bit, 1.0)
         one_way_s = self._one_way_fs(path) / (FS_PER_NS * NS_PER_S)
-        wait_s, rate_bps = self._jitter_ns / NS_PER_S / 2, path.rate_bps
+        wait_s, rate_bps = self._jitter_ns / NS_PER_S / 2 + path.wait_s, path.rate_bps
         if not transport.growth:
             if transport.gamma_bit is not None and path.one_way_ns:
                 rate_bps = min(rate_bps, transport.gamma_bit * NS_PER_S / (2 * path.one_way_ns))
@@ -552,6 +585,10 @@ class Flows:
         """See `netsim.interfaces.PowerBound`."""
         rest_w = max(self._power.power_w("idle"), self._power.power_w("sleep"))
         return max(rest_w, self._power.power_w("tx")) + max(rest_w, self._power.power_w("rx"))
+
+    def carried(self) -> Mapping[Resource, tuple[int, int]]:
+        """Messages and bytes of others that came to each link so far; no node's usage has them."""
+        return {resource: (messages, size_bytes) for resource, (messages, size_bytes) in self._carried.items()}
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interfaces ``out`` and ``in``."""

@@ -48,6 +48,9 @@ class RadioPolicy(Protocol):
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
         """Listening and waking from 0 to `at_ns` of a radio that takes part in nothing; it sleeps for the rest."""
 
+    def next_change_ns(self, at_ns: int) -> int | None:
+        """When such a radio next goes from one state to another after `at_ns`; None: never."""
+
 
 def wake_power_w(policy: RadioPolicy, power: PowerProfile) -> float:
     """Watts of a radio that is waking."""

@@ -50,6 +50,13 @@ class FifoPort:
         self._damaged.discard(serial)
         return at_fs - -self._waits // self._rate, is_whole
 
+    def jump(self, at_fs: int, work: int) -> None:
+        """All bits of somebody else's message come at once; those that find no room are lost."""
+        self._settle(at_fs)
+        self._waits += work
+        if self._room is not None:
+            self._waits = min(self._waits, self._room)
+
     def _settle(self, at_fs: int) -> None:
         if at_fs <= self._since_fs:
             return

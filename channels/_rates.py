@@ -20,7 +20,7 @@ RateBps = Annotated[float, Range(ge=1, le=1e12)]
 Probability = Annotated[float, Range(ge=0, le=1)]
 
 # Upper words of the counters of draws, so that no two purposes share one.
-NODE, JITTER, LOSS, OUTAGE = (purpose << 56 for purpose in range(1, 5))
+NODE, JITTER, LOSS, OUTAGE, BACKGROUND = (purpose << 56 for purpose in range(1, 6))
 _BATCH = 64
 
 

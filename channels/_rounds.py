@@ -72,13 +72,15 @@ class Rounds:
         Of a message in a slot, and beside it.
     power
         Of every node's interface.
+    sleeps
+        Whether an interface sleeps while no bytes are from or for it; else it is idle.
     frames
         Gets every slot when it begins.
     """
 
     def __init__(
         self, nodes: Sequence[Node], rate_bps: float, slot_ns: int, guard_ns: int, poll_ns: int, is_fixed: bool,
-        slot_bytes: int, overhead_bytes: int, power: PowerProfile, frames: FrameSink | None = None,
+        slot_bytes: int, overhead_bytes: int, power: PowerProfile, sleeps: bool, frames: FrameSink | None = None,
     ) -> None:  # fmt: skip
         self._order = sorted(node.id for node in nodes)
         self._place = {node: i for i, node in enumerate(self._order)}
@@ -87,7 +89,8 @@ class Rounds:
         self._slot_bytes, self._overhead_bytes, self._power, self._frames = slot_bytes, overhead_bytes, power, frames
         self._full_ns = serialisation_ns(slot_bytes + overhead_bytes, rate_bps)
         self._turn_ns = slot_ns if is_fixed else self._full_ns + guard_ns
-        self._extra_w = power.power_w("tx") - power.power_w("idle")
+        self._rest = _SLEEP if sleeps else _IDLE
+        self._extra_w = power.power_w("tx") - power.power_w(STATES[self._rest])
         self._log = BusyLog(2 * len(self._order))
         self._queues: list[deque[_Message]] = [deque() for _ in self._order]
         self._waiting = self._transfers = self._serials = 0
@@ -369,6 +372,6 @@ class Rounds:
         state_ns = np.zeros((len(self._order), len(STATES)), np.int64)
         state_ns[:, _TX], state_ns[:, _RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
         state_ns[:, _SLEEP] = slept_ns
-        state_ns[:, _IDLE] = at_ns - state_ns.sum(axis=1)
+        state_ns[:, self._rest] += at_ns - state_ns.sum(axis=1)
         energy_j = state_ns / NS_PER_S * np.array([self._power.power_w(state) for state in STATES])
         return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes[0::2], totals.frames[0::2])

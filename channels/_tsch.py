@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from channels._backoff import _words
 from channels._lrwpan import ACK_NS, ACK_OCTETS, OCTET_NS
+from channels._policy import RadioPolicy, wake_power_w
 from channels._reach import Reach
 from channels._sixlowpan import Framing, frames_of
 from channels._wire_cost import check_quantity
@@ -28,7 +29,7 @@ FRAME_NS = TX_OFFSET_NS - SHR_NS  # from the slot's start to the frame's
 WINDOW_NS = FRAME_NS - RX_WAIT_NS // 2
 SHORTEST_SLOT_NS = TX_OFFSET_NS + 128 * OCTET_NS + TX_ACK_DELAY_NS + ACK_NS
 
-_TX, _RX, _LISTEN, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "listen", "sleep"))
+_TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
 _LOSS_KEY = 0x9E3779B97F4A7C15
 
 
@@ -96,8 +97,9 @@ class SlottedCell:
         Whether a frame is sent until it is acknowledged.
     retries
         Otherwise so many times more.
-    sleeps
-        Whether a radio sleeps where its slots leave it nothing to do.
+    policy
+        Whether a radio sleeps where its slots leave it nothing to do, and what waking it takes: once in every slot in
+        which it does anything, before the first of it.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class SlottedCell:
         per: float,
         reliable: bool,
         retries: int,
-        sleeps: bool,
+        policy: RadioPolicy,
         frames: FrameSink | None = None,
     ) -> None:
         self._nodes = tuple(node.id for node in nodes)
@@ -123,9 +125,12 @@ class SlottedCell:
         self._owners, self._slot_ns = tuple(owners), slot_ns
         self._cells = {node: [i for i, owner in enumerate(owners) if owner == node] for node in self._nodes}
         self._framing, self._reach, self._key = framing, reach, key
-        self._per, self._reliable, self._tries, self._sleeps = per, reliable, retries + 1, sleeps
+        self._per, self._reliable, self._tries = per, reliable, retries + 1
+        self._sleeps, self._lead_ns = policy.sleeps, policy.lead_ns
         self._clear = reach.clear()
         self._power_w = {state: radio.power_w(state) for state in STATES}
+        if self._sleeps:
+            self._power_w["idle"] = wake_power_w(policy, radio)  # it is in no other case
         self._frames = frames
         self._transfers = self._clock_ns = 0
         self._queues: dict[NodeId, list[Parcel]] = {node: [] for node in self._nodes}
@@ -352,6 +357,7 @@ class SlottedCell:
     def _spans(self, parcel: Parcel, shot: Shot) -> Iterator[Span]:
         """What a transmission makes the radios do."""
         start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
+        yield Span(parcel.src, _IDLE, start_ns - self._lead_ns, start_ns)
         yield Span(parcel.src, _TX, start_ns, end_ns)
         window_ns = shot.start_ns + WINDOW_NS
         cell = shot.start_ns // self._slot_ns % len(self._owners)
@@ -360,6 +366,8 @@ class SlottedCell:
                 continue
             if cell in self._listens[node]:
                 yield Span(node, _LISTEN, window_ns, window_ns + RX_WAIT_NS, -1)
+            else:
+                yield Span(node, _IDLE, window_ns - self._lead_ns, window_ns)
             yield Span(node, _LISTEN, window_ns, start_ns)
             yield Span(node, _RX, start_ns, end_ns)
         if shot.target is None:
@@ -424,10 +432,7 @@ class SlottedCell:
                 if src == node or not self._is_alive(parcel, node):
                     queue.remove(parcel)
         self._awake_ns[self._row[node]] += now_ns - self._since[node]
-        if self._sleeps:
-            self._state_ns[self._row[node], _LISTEN] += self._windows_ns(node, now_ns) - self._windows_ns(
-                node, self._since[node]
-            )
+        self._listen(self._state_ns, node, now_ns)
         self._down[node] = now_ns
         for src in self._queues:
             self._plan(src, now_ns)
@@ -468,7 +473,7 @@ class SlottedCell:
                 return 8 * (octets + ACK_OCTETS * frames)
             if quantity == "j":
                 guard_ns = TX_ACK_DELAY_NS - SHR_NS - RX_ACK_DELAY_NS
-                per_frame = power["rx"] * ACK_NS + power["listen"] * guard_ns
+                per_frame = power["rx"] * ACK_NS + power["listen"] * guard_ns + power["idle"] * self._lead_ns
                 return (power["tx"] * octets * OCTET_NS + per_frame * frames) / NS_PER_S
             different, places = np.unique(size, return_inverse=True)
             last = np.array([self._framing.plan(int(n)).last for n in different])[places].reshape(size.shape)
@@ -492,21 +497,29 @@ class SlottedCell:
             awake_ns = int(self._awake_ns[row])
             if node not in self._down:
                 awake_ns += at_ns - self._since[node]
-                if self._sleeps:
-                    state_ns[row, _LISTEN] += self._windows_ns(node, at_ns) - self._windows_ns(node, self._since[node])
+                self._listen(state_ns, node, at_ns)
             if not self._sleeps:
                 state_ns[row, _LISTEN] = awake_ns - state_ns[row, _TX] - state_ns[row, _RX]
-            state_ns[row, _SLEEP] = at_ns - state_ns[row, [_TX, _RX, _LISTEN]].sum()
+            state_ns[row, _SLEEP] = at_ns - state_ns[row, :_SLEEP].sum()
         energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
         return Usage([(node, "radio") for node in self._nodes], state_ns, energy_j, sent[0], sent[1])
 
-    def _windows_ns(self, node: NodeId, at_ns: int) -> int:
-        """How long the node listened in other nodes' slots where nobody sends to it."""
+    def _listen(self, state_ns: npt.NDArray[np.int64], node: NodeId, at_ns: int) -> None:
+        """Add what a node that is up listened and woke in other nodes' slots as if nobody sent to it."""
+        if self._sleeps:
+            for state, begin_ns, length_ns in (
+                (_LISTEN, WINDOW_NS, RX_WAIT_NS), (_IDLE, WINDOW_NS - self._lead_ns, self._lead_ns),
+            ):  # fmt: skip
+                before_ns = self._windows_ns(node, self._since[node], begin_ns, length_ns)
+                state_ns[self._row[node], state] += self._windows_ns(node, at_ns, begin_ns, length_ns) - before_ns
+
+    def _windows_ns(self, node: NodeId, at_ns: int, begin_ns: int, length_ns: int) -> int:
+        """How much of such windows, one in each slot in which the node listens, lies before an instant."""
         cells, length = self._listens[node], len(self._owners)
         turns, rest_ns = divmod(at_ns, length * self._slot_ns)
-        total_ns = turns * len(cells) * RX_WAIT_NS
+        total_ns = turns * len(cells) * length_ns
         for cell in cells:
-            total_ns += min(max(rest_ns - cell * self._slot_ns - WINDOW_NS, 0), RX_WAIT_NS)
+            total_ns += min(max(rest_ns - cell * self._slot_ns - begin_ns, 0), length_ns)
         return total_ns
 
     def _check(self, node: NodeId) -> None:

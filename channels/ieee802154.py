@@ -10,11 +10,12 @@ import numpy as np
 
 from channels._csma import ContendingNodes, Rules
 from channels._lrwpan import MAX_PAYLOAD
+from channels._paced import PacedNodes, Renamed
 from channels._policy import RadioPolicy
 from channels._reach import Reach, by_path_loss, everyone, within
 from channels._single import SingleCell
 from channels._sixlowpan import RawFraming, SixLowpan
-from channels._tsch import SHORTEST_SLOT_NS, SlottedCell
+from channels._tsch import SHORTEST_SLOT_NS, WINDOW_NS, SlottedCell
 from channels.energy.cc2420 import Cc2420
 from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault
@@ -22,6 +23,8 @@ from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import NS_PER_S, seconds_to_ns
+
+SHORT_ADDRESSES = 0xFFFE  # the last two of 16 bits have meanings of their own
 
 
 @component("channel")
@@ -65,8 +68,12 @@ class Ieee802154:
         Power of every node's radio.
     radio_policy
         What a radio does while its node takes no part in a message (with ``single``: in the message that has the
-        medium; with ``tsch``: outside what its slots ask for): ``always_on``, ``sleep_when_idle``, or with ``single``
-        also ``duty_cycle`` and what waking costs. See there.
+        medium; with ``tsch``: outside what its slots ask for): ``always_on``, ``sleep_when_idle`` or ``duty_cycle``,
+        and what waking costs. See there. With contention a message goes to its sender's queue in the first window from
+        its submission on (``duty_cycle``), or after waking of all who take part that are not awake
+        (``sleep_when_idle``), and whoever takes part is awake until it has ended. With ``tsch``, whose slots are the
+        schedule, there is no ``duty_cycle``; a radio wakes once in each slot in which it does anything, before the
+        first of it, in at most 0.86 ms.
     reliable
         Whether a frame that was given up is queued again until it is acknowledged. A broadcast frame is then followed
         by acknowledged ones to those in range that missed it. Otherwise the sender goes on with the message's other
@@ -153,7 +160,6 @@ class Ieee802154:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    frame_format: ClassVar[str] = "ieee802154"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},
@@ -162,10 +168,13 @@ class Ieee802154:
         {"radio_policy": {"name": "duty_cycle", "period_s": 0.02, "on_s": 0.002, "wake_s": 1e-3}},
         {"mac": "csma_ca"},
         {"mac": "csma_ca", "reliable": False, "collisions": "capture", "radio_policy": "sleep_when_idle"},
+        {"mac": "csma_ca", "radio_policy": {"name": "sleep_when_idle", "wake_s": 2e-3, "wake_j": 5e-5}},
+        {"mac": "csma_ca", "radio_policy": {"name": "duty_cycle", "period_s": 0.02, "on_s": 0.002, "wake_s": 1e-3}},
         {"mac": "csma_ca", "framing": "sixlowpan", "range_m": 4.0, "collisions": "capture", "cca": "any_overlap"},
         {"mac": "slotted", "path_loss": "log_distance", "per": 0.05, "acknowledge": False, "reliable": False},
         {"mac": "tsch", "server_cells": 1},
         {"mac": "tsch", "server_cells": 2, "radio_policy": "sleep_when_idle", "framing": "sixlowpan", "slot_s": 0.015},
+        {"mac": "tsch", "server_cells": 1, "radio_policy": {"name": "sleep_when_idle", "wake_s": 8e-4, "wake_j": 2e-5}},
     )
 
     mac: Literal["single", "csma_ca", "slotted", "tsch"] = "single"
@@ -204,10 +213,8 @@ class Ieee802154:
             faults.append(
                 Fault(("range_m",), "nothing with path_loss, which says itself who hears whom", str(self.range_m))
             )
-        policy = self.radio_policy
-        if self.mac != "single" and (policy.lead_ns or policy.wake_ns or policy.mean_wait_s):
-            allowed = "always_on, or sleep_when_idle without wake_s: waking is modelled for mac single alone"
-            faults.append(Fault(("radio_policy",), allowed, getattr(policy, "name", "another")))
+        if self.mac == "tsch":
+            faults += self._slot_faults()
         if self.mac == "single":
             plain = {"framing": "raw", "per": 0.0, "range_m": None, "path_loss": "none"}
             faults += [
@@ -220,6 +227,21 @@ class Ieee802154:
         if faults:
             raise ConfigError(faults)
 
+    def _slot_faults(self) -> list[Fault]:
+        policy = self.radio_policy
+        if policy.next_change_ns(0) is not None:
+            allowed = "always_on or sleep_when_idle with mac tsch, whose slots are the schedule"
+            return [Fault(("radio_policy",), allowed, getattr(policy, "name", "another"))]
+        if policy.lead_ns > WINDOW_NS:
+            allowed = f"with mac tsch at most {WINDOW_NS / NS_PER_S:g} s, before a slot's first listening"
+            return [Fault(("radio_policy", "wake_s"), allowed, f"{policy.lead_ns / NS_PER_S:g}")]
+        return []
+
+    @property
+    def frame_format(self) -> str:
+        """What frames look like in a capture."""
+        return "ieee802154" if self.framing == "raw" else "sixlowpan"
+
     @property
     def contends(self) -> bool:
         """Whether frames meet others on the air, and may be sent in vain or once too often."""
@@ -230,24 +252,43 @@ class Ieee802154:
         """Whether no transfer can end with ok False."""
         return self.mac == "single" or (self.reliable and self.range_m is None and self.path_loss == "none")
 
+    def node_faults(self, nodes: int) -> list[Fault]:
+        """What does not fit that many nodes, the server not counted."""
+        if nodes < SHORT_ADDRESSES:
+            return []
+        allowed = f"at most {SHORT_ADDRESSES - 1} nodes and a server, as many as there are short addresses"
+        return [Fault((), allowed, f"{nodes} nodes")]
+
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0, keyed by one 64-bit draw from `rng`."""
+        """A medium at time 0, keyed by one 64-bit draw from `rng`.
+
+        Raises
+        ------
+        ConfigError
+            If there are more nodes than addresses.
+        """
+        if faults := self.node_faults(sum(not node.is_server for node in nodes)):
+            raise ConfigError(faults)
         key = int(rng.integers(1 << 64, dtype=np.uint64))
         if self.mac == "single":
             return SingleCell(nodes, self.payload_bytes, self.radio, self.radio_policy, key, frames)
-        sleeps = self.radio_policy.sleeps
         framing = RawFraming(self.payload_bytes) if self.framing == "raw" else SixLowpan()
         reach = self._reach(nodes)
         if self.mac == "tsch":
             return SlottedCell(
                 nodes, self.server_cells, seconds_to_ns(self.slot_s), framing, reach, self.radio, key, self.per,
-                self.reliable, self.slot_retries, sleeps, frames,
+                self.reliable, self.slot_retries, self.radio_policy, frames,
             )  # fmt: skip
         rules = Rules(
             self.mac == "slotted", self.collisions == "strict", self.cca == "ns3", self.reliable, self.acknowledge,
-            sleeps, self.per, self.min_be, self.max_be, self.max_backoffs, self.max_retries,
+            self.radio_policy.sleeps, self.per, self.min_be, self.max_be, self.max_backoffs, self.max_retries,
         )  # fmt: skip
-        return ContendingNodes(nodes, framing, rules, reach, self.radio, key, frames)
+        policy = self.radio_policy
+        if not policy.lead_ns and policy.next_change_ns(0) is None:
+            return ContendingNodes(nodes, framing, rules, reach, self.radio, key, frames)
+        sink = None if frames is None else Renamed(frames)
+        inner = ContendingNodes(nodes, framing, rules, reach, self.radio, key, sink)
+        return PacedNodes(inner, policy, self.radio, sink)
 
     def _reach(self, nodes: Sequence[Node]) -> Reach:
         if self.range_m is not None:

@@ -10,7 +10,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from channels._air import Air
+from channels._policy import RadioPolicy
 from channels.energy.sx1276 import Sx1276
+from channels.policies.sleep_when_idle import SleepWhenIdle
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeInt, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
@@ -51,11 +53,14 @@ class Lora:
         Whether frames of two senders that overlap in time are both lost (ALOHA), and with one frame its message.
     radio
         Power of every node's radio.
+    radio_policy
+        ``sleep_when_idle``: who sends and who receives wakes before every frame; a message begins when its sender is
+        awake. ``always_on``: all listen. The server listens in any case. There is no ``duty_cycle`` of listening.
 
     Notes
     -----
     Scope and limits: one frequency and one spreading factor, no capture, no loss by distance, no windows for reception,
-    no propagation delay (10 km are 33 us). Radios sleep but for sending and for frames to them; the server listens.
+    no propagation delay (10 km are 33 us). Nodes know when a frame is for them.
     Who sends hears nothing. A message ends, lost or not, with its last frame.
 
     Validation: airtimes against those of Semtech's calculator; ALOHA's loss against 1 - exp(-2 G).
@@ -79,6 +84,8 @@ class Lora:
         {"spreading_factor": 12, "duty_cycle": 0.1, "payload_bytes": 40},
         {"spreading_factor": 9, "bandwidth_hz": 500e3, "coding_rate": 3, "duty_cycle": 1.0, "collisions": True,
          "implicit_header": True, "crc": False, "preamble_symbols": 10},
+        {"radio_policy": {"name": "sleep_when_idle", "wake_s": 5e-3, "wake_j": 1e-4}, "duty_cycle": 0.5},
+        {"radio_policy": "always_on", "collisions": True},
     )  # fmt: skip
 
     spreading_factor: Annotated[int, Range(ge=7, le=12)] = 7
@@ -92,8 +99,12 @@ class Lora:
     duty_cycle: Annotated[float, Range(gt=0, le=1)] = 0.01
     collisions: bool = False
     radio: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Sx1276)
+    radio_policy: Annotated[RadioPolicy, Ref("radio_policy")] = field(default_factory=SleepWhenIdle)
 
     def __post_init__(self) -> None:
+        if self.radio_policy.next_change_ns(0) is not None:
+            allowed = "always_on or sleep_when_idle; windows in which nodes listen are not modelled"
+            raise ConfigError([Fault(("radio_policy",), allowed, getattr(self.radio_policy, "name", "another"))])
         if self.payload_bytes + self.overhead_bytes > MAX_FRAME_BYTES:
             allowed = f"payload_bytes + overhead_bytes is at most {MAX_FRAME_BYTES}"
             raise ConfigError([Fault(("payload_bytes",), allowed, f"{self.payload_bytes} + {self.overhead_bytes}")])
@@ -116,4 +127,6 @@ class Lora:
         full = self.payload_bytes + self.overhead_bytes
         airtime_ns = [self.airtime_ns(size) for size in range(full + 1)]
         pause_ns = [max(airtime, int(airtime / self.duty_cycle + 0.5)) for airtime in airtime_ns]
-        return Air(nodes, self.payload_bytes, airtime_ns, pause_ns, self.collisions, self.radio, frames)
+        return Air(
+            nodes, self.payload_bytes, airtime_ns, pause_ns, self.collisions, self.radio, self.radio_policy, frames
+        )  # fmt: skip

@@ -8,8 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from channels._policy import RadioPolicy
 from channels._rounds import Rounds
 from channels.energy.ethernet import Ethernet
+from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
@@ -41,12 +43,15 @@ class Tdma:
         Time to pass over a node that has nothing; null: as long as a slot.
     power
         Of a node's one interface.
+    radio_policy
+        ``always_on``: an interface is ``idle`` where no bytes are from or for it. ``sleep_when_idle``: it sleeps, and
+        knows its slots; what waking takes is not modelled here. Turns are the schedule, so there is no ``duty_cycle``.
 
     Notes
     -----
     Scope and limits: one collision domain, no loss, no propagation delay, no acknowledgements, clocks agree. A slot
     holds bytes of one message only. A message may use a slot that begins at the very instant at which it is submitted.
-    An interface is ``tx`` or ``rx`` while bytes from or for it are on the medium, and ``idle`` otherwise. Costs in
+    An interface is ``tx`` or ``rx`` while bytes from or for it are on the medium. Costs in
     seconds of a lone message are means over the instant of the round at which it comes.
 
     Validation: closed forms; nothing measured. With ``poll_s: null`` node i of N finishes its slot k at ((k - 1) N + i)
@@ -76,6 +81,7 @@ class Tdma:
         {"rate_bps": 250e3, "slot_s": 0.01, "guard_s": 0.001, "overhead_bytes": 17, "poll_s": None},
         {"rate_bps": 10e6, "slot_s": 0.001, "guard_s": 1e-5, "overhead_bytes": 20, "poll_s": 1e-4,
          "power": {"name": "ethernet", "idle_w": 0.05}},
+        {"rate_bps": 250e3, "slot_s": 0.01, "power": "cc2420", "radio_policy": "sleep_when_idle"},
     )  # fmt: skip
     reliable_delivery: ClassVar[bool] = True
 
@@ -85,6 +91,7 @@ class Tdma:
     overhead_bytes: NonNegativeInt = 0
     poll_s: NonNegativeFloat | None = 0.0
     power: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Ethernet)
+    radio_policy: Annotated[RadioPolicy, Ref("radio_policy")] = field(default_factory=AlwaysOn)
 
     def __post_init__(self) -> None:
         faults = []
@@ -96,6 +103,10 @@ class Tdma:
             faults.append(Fault(("slot_s",), allowed, got))
         elif serialisation_ns(1, self.rate_bps) < 1:
             faults.append(Fault(("rate_bps",), "a rate at which a byte takes a nanosecond", f"{self.rate_bps:g}"))
+        policy = self.radio_policy
+        if policy.lead_ns or policy.next_change_ns(0) is not None:
+            allowed = "always_on, or sleep_when_idle without wake_s: turns are the schedule"
+            faults.append(Fault(("radio_policy",), allowed, getattr(policy, "name", "another")))
         if faults:
             raise ConfigError(faults)
 
@@ -114,5 +125,5 @@ class Tdma:
         poll_ns = slot_ns if self.poll_s is None else seconds_to_ns(self.poll_s)
         return Rounds(
             nodes, self.rate_bps, slot_ns, seconds_to_ns(self.guard_s), poll_ns, self.poll_s is None, self.slot_bytes,
-            self.overhead_bytes, self.power, frames,
+            self.overhead_bytes, self.power, self.radio_policy.sleeps, frames,
         )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from channels._background import Arrivals, Background
 from channels._flows import Flows, Path, Transport
 from channels._rates import (
     NODE,
@@ -173,7 +174,12 @@ class Wan:
         find it full are lost, of all that are sending at the time, and a message that lost any ends ok False when its
         last bit has passed.
     background
-        Share of every link and port that other traffic takes, 0 <= share < 1.
+        Share of every link and port that other traffic takes, 0 <= share < 1; or ``{rate_hz, mean_bytes, sizes, at}``:
+        messages of others, ``exponential`` or ``fixed`` in size, that arrive as a Poisson process at the ``server``'s
+        port in each direction or at every link of the other ``nodes``, and share it as the nodes' own messages do. With
+        ``fifo`` they come to the server's port in alone, each at once with all its bits. A message of the nodes' own
+        then waits as in M/M/1 (``exponential``) or M/D/1 (``fixed``); with ``max_min`` it takes 1 / (1 - load) times as
+        long on the mean, whatever the sizes, where that port alone limits it.
     stragglers
         ``{probability, factor}``: nodes that are slow for a whole replication.
     outages
@@ -188,12 +194,14 @@ class Wan:
     messages from one node to another go one after the other. Mathis is a mean: ns-3's single transfers of 5 MB spread
     fourfold at p = 0.001. For p above 0.01 the formula is 40-80 % too fast and refused. Interfaces are ``tx`` and
     ``rx`` while a burst is on the link, without the propagation between them. Costs are those of a lone message: with a
-    trace or outages at the mean rate; jitter counts half.
+    trace, outages or others' messages at the mean rate, with ``fifo`` behind the mean that waits; jitter counts half.
+    Others' messages count in no node's bytes and frames; each costs the simulation a step, also while nobody learns.
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss the mean goodput is 18 % below
     (p = 0.001) to 31 % above (p = 0.01) ns-3's at 100 Mbit/s. Max-min fairness, CM02 and LV08 against SimGrid 4.1 to a
-    nanosecond, for one and five clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s.
+    nanosecond, for one and five clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s. Others' messages: the
+    mean wait of M/M/1 and M/D/1 (``fifo``) and the mean time of M/G/1 with processor sharing (``max_min``).
 
     References
     ----------
@@ -228,6 +236,11 @@ class Wan:
          "outages": {"mean_up_s": 0.1, "mean_down_s": 0.02}, "power": {"name": "ethernet", "idle_w": 0.05}},
         {"rate_bps": 3e6, "server_bps": 7e6, "transport": "plain", "sharing": "fifo", "queue_bytes": 4000},
         {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "transport": "lv08"},
+        {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "background": {"rate_hz": 100, "mean_bytes": "12 kB"}},
+        {"rate_bps": 4e6, "transport": "plain", "rtt_s": 0.01, "stragglers": {"probability": 0.3, "factor": 2},
+         "background": {"rate_hz": 20, "mean_bytes": "5 kB", "sizes": "fixed", "at": "nodes"}},
+        {"rate_bps": 20e6, "server_bps": 5e6, "transport": "plain", "sharing": "fifo", "queue_bytes": 20_000,
+         "background": {"rate_hz": 300, "mean_bytes": 1500}},
     )  # fmt: skip
 
     preset: Literal["kista_lund", "wan_270ms", "cluster_2us"] | None = None
@@ -244,7 +257,7 @@ class Wan:
     handshake: bool | None = None
     sharing: Literal["max_min", "fifo"] = "max_min"
     queue_bytes: NonNegativeInt | None = None
-    background: Annotated[float, Range(ge=0, lt=1)] = 0.0
+    background: Annotated[float, Range(ge=0, lt=1)] | Background = 0.0
     stragglers: Stragglers | None = None
     outages: Outages | None = None
     power: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Ethernet)
@@ -268,9 +281,11 @@ class Wan:
                 )
             elif not rates[-1]:
                 faults.append(Fault(("trace",), "a last rate above 0", "0"))
+        object.__setattr__(self, "_steps", steps)
+        if not faults and isinstance(self.background, Background):
+            faults += self._background_faults(self.background)
         if faults:
             raise ConfigError(faults)
-        object.__setattr__(self, "_steps", steps)
 
     @property
     def reliable_delivery(self) -> bool:
@@ -319,6 +334,37 @@ class Wan:
             out += [Fault(("sharing",), f"for fifo {reason}", "fifo") for reason, holds in reasons.items() if holds]
         return out
 
+    def _background_faults(self, background: Background) -> list[Fault]:
+        if self.transport in ("cm02", "lv08"):
+            return [Fault(("background",), f"a share with transport {self.transport}, not messages", "messages")]
+        if background.at == "server":
+            allowed, rates = "for at: server server_bps is needed", [self.server_bps] if self.server_bps else []
+        elif self.sharing == "fifo":
+            return [Fault(("background", "at"), "with sharing: fifo the server's port alone", background.at)]
+        else:
+            allowed, rates = "for at: nodes rate_bps or a trace is needed", self._slowest_bps()
+        if not rates:
+            return [Fault(("background", "at"), allowed, background.at)]
+        if background.load_bps >= min(rates):
+            load = f"{background.load_bps:g} bit/s, {background.rate_hz:g} Hz of {background.mean_bytes:g} B"
+            return [Fault(("background", "rate_hz"), f"a load below the port's rate, {min(rates):g} bit/s", load)]
+        return []
+
+    def _slowest_bps(self) -> list[float]:
+        """Rates that a node's link may have for long, slow nodes and outages counted."""
+        rates = list[float]()
+        for given in (self.rate_bps, self.down_bps):
+            if isinstance(given, RateChoice):
+                rates += [rate for rate, p in zip(given.values_bps, given.probabilities, strict=True) if p]
+            elif given is not None:
+                rates += given if isinstance(given, tuple) else [given]
+        for steps in self._steps.values():
+            rates += [steps[-1][1], LinkRate(steps).mean_bps]
+        scale = self.outages.availability if self.outages else 1.0
+        if self.stragglers and self.stragglers.probability:
+            scale /= self.stragglers.factor
+        return [rate * scale for rate in rates]
+
     def node_faults(self, nodes: int) -> list[Fault]:
         """What does not fit that many nodes, the server not counted."""
         lists: dict[tuple[str, ...], Any] = {(key,): getattr(self, key) for key in ("rate_bps", "down_bps", "rtt_s")}
@@ -359,7 +405,7 @@ class Wan:
         )
         return Flows(
             nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key,
-            self.sharing == "fifo", self.queue_bytes, frames,
+            self.sharing == "fifo", self.queue_bytes, frames, links.others(key),
         )  # fmt: skip
 
 
@@ -371,7 +417,13 @@ class _Links:
         self._server = next((node.id for node in nodes if node.is_server), None)
         self._order = {node.id: i for i, node in enumerate(node for node in nodes if not node.is_server)}
         ids = list(self._order)
-        self._scale = 1.0 - wan.background
+        self._others = wan.background if isinstance(wan.background, Background) else None
+        self._scale = 1.0 if isinstance(wan.background, Background) else 1.0 - wan.background
+        self._busy = list[Resource]()
+        if self._others:
+            ways = ("in",) if wan.sharing == "fifo" else ("out", "in")
+            at = ids if self._others.at == "nodes" else [node.id for node in nodes if node.is_server]
+            self._busy = [(way, node) for node in at for way in ways]
         if wan.transport in BANDWIDTH_FACTOR:
             self._scale *= BANDWIDTH_FACTOR[wan.transport] / CROSS_TRAFFIC
         self._places = wan.table.place(ids, self._server, rng) if wan.table is not None else {}
@@ -382,6 +434,12 @@ class _Links:
         self._up_down = {n: UpDown(wan.outages, key, self._order[n]) for n in ids} if wan.outages else {}
 
         self.rate, self.path = cache(self._rate), cache(self._path)
+
+    def others(self, key: int) -> dict[Resource, Arrivals]:
+        """Messages of others, by where they come."""
+        if self._others is None:
+            return {}
+        return {resource: Arrivals(self._others, key, port) for port, resource in enumerate(self._busy)}
 
     def _rate(self, resource: Resource) -> LinkRate:
         """Of a link up (``out``), a link down (``in``) or an ordered pair."""
@@ -420,14 +478,23 @@ class _Links:
         availability = 1.0
         if wan.outages:
             availability = wan.outages.availability ** sum(node in self._order for node in (src, dst))
-        rate_bps = min(link.mean_bps for link in links) * availability
+        rates_bps, wait_s = [link.mean_bps for link in links], 0.0
+        for i, resource in enumerate(resources):
+            if self._others and resource in self._busy:
+                load_bps, port_bps = self._others.load_bps, rates_bps[i]
+                rates_bps[i] = port_bps - load_bps
+                if wan.sharing == "fifo":
+                    # Only what comes while the message does is between its bits.
+                    wait_s, sender_bps = self._others.mean_wait_s(port_bps), min(rates_bps[:i])
+                    rates_bps[i] = port_bps * sender_bps / (sender_bps + load_bps)
+        rate_bps = min(rates_bps) * availability
         peak, one_way_ns = min(link.peak for link in links), self._one_way_ns(src, dst)
         weight = 1
         if wan.transport in WEIGHT_BYTES and one_way_ns:
             bandwidths_bps = [link.mean_bps / self._scale for link in links]
             links_s = sum(8 * WEIGHT_BYTES[wan.transport] / bandwidth for bandwidth in bandwidths_bps)
             weight = round(_WEIGHTS / (one_way_ns / NS_PER_S + links_s))
-        return Path(tuple(resources), rate_bps, peak, one_way_ns, weight)
+        return Path(tuple(resources), rate_bps, peak, one_way_ns, weight, wait_s)
 
     def _one_way_ns(self, src: NodeId, dst: NodeId) -> int:
         wan = self._wan

@@ -13,6 +13,7 @@ from netsim._settings import METRICS, Claim, ComputeModel, Entry, Network, Stop
 from netsim.errors import Fault, nearest_name
 
 MAX_NAME = 100
+MAX_SENDERS = 1 << 24
 
 
 def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
@@ -96,7 +97,10 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
 
 
 def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
-    """A channel with something per node says what does not fit (`node_faults`)."""
+    """The header has 24 bits for a sender; a channel with something per node says what does not fit (`node_faults`)."""
+    if problem.nodes >= MAX_SENDERS:
+        allowed = f"at most {MAX_SENDERS - 1} nodes and a server, as many as the header's 24 bits can name"
+        yield Fault(("problem", "nodes"), allowed, f"{problem.nodes}")
     for key, channel in network.channels.items():
         find: Callable[[int], Sequence[Fault]] = getattr(channel, "node_faults", lambda _: ())
         for fault in find(problem.nodes):

@@ -1,8 +1,9 @@
 """Simulated frames as a capture file: libpcap with nanoseconds, the real payload bytes, the simulated times.
 
 Ethernet II / IPv4 / UDP with right checksums (link type 1; without the frame check sequence, padded to 60 bytes), or
-IEEE 802.15.4 data frames and acknowledgements with their check sequence (link type 195). A message is the 64-bit
-application header (`netsim.header`) followed by the codec's payload; a frame carries its part of it. The
+IEEE 802.15.4 data frames and acknowledgements with their check sequence (link type 195), raw or with 6LoWPAN: UDP and
+IPv6 compressed to six octets, datagrams of 1232 bytes, fragments as they were sent. A message is the 64-bit application
+header (`netsim.header`) followed by the codec's payload; a frame carries its part of it. The
 time of a frame is when its first bit is sent; frames that collide or get lost are there, as they are on the air.
 """
 
@@ -20,9 +21,9 @@ from netsim.header import Header
 from netsim.interfaces import Medium, NodeId, Payload, TransferId
 from netsim.units import NS_PER_S
 
-Link = Literal["ethernet", "ieee802154"]
+Link = Literal["ethernet", "ieee802154", "sixlowpan"]
 
-LINK_TYPES: dict[Link, int] = {"ethernet": 1, "ieee802154": 195}
+LINK_TYPES: dict[Link, int] = {"ethernet": 1, "ieee802154": 195, "sixlowpan": 195}
 MAGIC = 0xA1B23C4D  # timestamps in nanoseconds
 SNAP_BYTES = 262_144
 KINDS = ("update", "model", "silence", "ask", "loss")  # numbers 1, 2, ... of the header; other names by their checksum
@@ -32,6 +33,9 @@ DATAGRAM_BYTES = 1472
 MIN_BYTES = 60
 BROADCAST = -1
 PAN = 0x4E53
+# 6LoWPAN: what a datagram holds of a message, octets of the headers that are left out, and the compressed ones.
+LOWPAN_BYTES, LOWPAN_LEFT_OUT = 1280 - 48, 48
+LOWPAN_PORT = 0xF0B0
 MAX_SHORT = 0xFFFD  # the last two of 16 bits have meanings of their own
 MAX_NODE = (1 << 24) - 2
 
@@ -83,10 +87,11 @@ class Capture:
             For a frame of an unknown transfer, bytes that its message does not have, and node numbers that no address
             holds.
         """
-        make = _LowPower() if self.link == "ieee802154" else _Datagrams()
+        make: _Datagrams | _LowPower = _MAKERS[self.link]()
         out: list[tuple[int, bytes]] = []
         for frame in sorted(self._frames, key=lambda f: f[:5]):
-            out += ((frame.start_ns, data) for data in make(frame, self._part(frame)))
+            whole = self._messages.get(frame.transfer, b"")
+            out += ((frame.start_ns, data) for data in make(frame, self._part(frame), whole))
         return out
 
     def to_bytes(self) -> bytes:
@@ -228,7 +233,7 @@ class _Datagrams:
     def __init__(self) -> None:
         self._sent = 0
 
-    def __call__(self, frame: Frame, part: bytes) -> list[bytes]:
+    def __call__(self, frame: Frame, part: bytes, whole: bytes) -> list[bytes]:
         pieces = [part[i : i + DATAGRAM_BYTES] for i in range(0, len(part), DATAGRAM_BYTES)] or [b""]
         self._sent += len(pieces)
         first = self._sent - len(pieces)
@@ -240,12 +245,17 @@ def _datagram(src: NodeId, dst: NodeId, data: bytes, number: int) -> bytes:
     length = 8 + len(data)
     udp = struct.pack(">HHH", PORT, PORT, length)
     pseudo = source + target + struct.pack(">BBH", 0, 17, length)
-    checksum = internet_checksum(pseudo + udp + b"\0\0" + data) or 0xFFFF
+    checksum = _udp_checksum(pseudo, udp, data)
     head = struct.pack(">BBHHHBB", 0x45, 0, 20 + length, number & 0xFFFF, 0x4000, 64, 17)
     ip = head + struct.pack(">H", internet_checksum(head + b"\0\0" + source + target)) + source + target
     to = b"\xff" * 6 if dst == BROADCAST else b"\x02\0\0" + target[1:]
     whole = to + b"\x02\0\0" + source[1:] + b"\x08\0" + ip + udp + struct.pack(">H", checksum) + data
     return whole.ljust(MIN_BYTES, b"\0")
+
+
+def _udp_checksum(pseudo: bytes, head: bytes, data: bytes) -> int:
+    """Of a datagram; 0 would mean that there is none, so all ones are sent."""
+    return internet_checksum(pseudo + head + b"\0\0" + data) or 0xFFFF
 
 
 def _address(node: NodeId) -> bytes:
@@ -262,7 +272,7 @@ class _LowPower:
         self._next: dict[NodeId, int] = {}
         self._last: dict[TransferId, tuple[int, int]] = {}  # offset and sequence number of the last data frame
 
-    def __call__(self, frame: Frame, part: bytes) -> list[bytes]:
+    def __call__(self, frame: Frame, part: bytes, whole: bytes) -> list[bytes]:
         if frame.kind == "ack":
             data = struct.pack("<HB", 0x0002, self._last.get(frame.transfer, (0, 0))[1])
         else:
@@ -281,3 +291,58 @@ class _LowPower:
             self._next[frame.src] = number + 1 & 0xFF
         self._last[frame.transfer] = frame.offset, number
         return number
+
+
+class _SixLowpan(_LowPower):
+    """The same with 6LoWPAN's headers, as many octets as the simulated frames have.
+
+    A broadcast's IPv6 address is the link-local one of the short address 0xffff: a multicast address, ff02::1, takes an
+    octet more.
+
+    References
+    ----------
+    RFC 4944, section 5.3 (fragments); RFC 6282, sections 3 and 4.3 (compressed headers, ports 61616 + 4 bits).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._tags: dict[tuple[TransferId, int, NodeId], int] = {}
+        self._tag: dict[NodeId, int] = {}
+
+    def __call__(self, frame: Frame, part: bytes, whole: bytes) -> list[bytes]:
+        if frame.kind == "ack":
+            return super().__call__(frame, part, whole)
+        number, offset = divmod(frame.offset, LOWPAN_BYTES)
+        datagram = whole[number * LOWPAN_BYTES : (number + 1) * LOWPAN_BYTES]
+        head = b""
+        if len(part) < len(datagram):
+            size = LOWPAN_LEFT_OUT + len(datagram)
+            head = struct.pack(">HH", (0xE000 if offset else 0xC000) | size, self._tag_of(frame, number))
+            head += bytes([(LOWPAN_LEFT_OUT + offset) // 8]) if offset else b""
+        if not offset:
+            head += _compressed(frame.src, frame.dst, datagram)
+        return super().__call__(frame, head + part, whole)
+
+    def _tag_of(self, frame: Frame, number: int) -> int:
+        """The number of a datagram at its sender."""
+        key = (frame.transfer, number, frame.dst)
+        if key not in self._tags:
+            self._tags[key] = self._tag.get(frame.src, 0)
+            self._tag[frame.src] = self._tags[key] + 1 & 0xFFFF
+        return self._tags[key]
+
+
+def _compressed(src: NodeId, dst: NodeId, data: bytes) -> bytes:
+    """LOWPAN_IPHC (hop limit 64, both addresses from the short ones), and UDP with both ports in 4 bits each."""
+    length = 8 + len(data)
+    target = 0xFFFF if dst == BROADCAST else dst
+    addresses = b"".join(b"\xfe\x80" + b"\0" * 9 + b"\xff\xfe\0" + struct.pack(">H", n) for n in (src, target))
+    udp = struct.pack(">HHH", LOWPAN_PORT, LOWPAN_PORT, length)
+    pseudo = addresses + struct.pack(">IBBH", length, 0, 0, 17)
+    checksum = _udp_checksum(pseudo, udp, data)
+    return b"\x7e\x33\xf3\0" + struct.pack(">H", checksum)
+
+
+_MAKERS: dict[Link, type[_Datagrams] | type[_LowPower]] = {
+    "ethernet": _Datagrams, "ieee802154": _LowPower, "sixlowpan": _SixLowpan,
+}  # fmt: skip

@@ -85,13 +85,16 @@ def fill(text: str) -> str:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working folder, with two damaged LIBSVM files."""
+    """The working folder, with two damaged LIBSVM files and three CSV files."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NETSIM_DATA", raising=False)
     ours = {k: c for k, c in registry._classes.items() if not c.__module__.startswith("tests.plugins")}
     monkeypatch.setattr(registry, "_classes", ours)
     (tmp_path / "broken.svm").write_text("1 1:0.5 2:1\n-1 1:0.5 two\n")
     (tmp_path / "nan.svm").write_text("1 1:0.5 2:1\n-1 1:nan\n")
+    (tmp_path / "trace.csv").write_text("time_s,rate\n0,1e6\n")
+    (tmp_path / "table.csv").write_text("from,to,rtt_s,rate_bps\na,b,40,1e6\n")
+    (tmp_path / "few.csv").write_text("size_bit,cost\n100,0.1\n200,0.2\n")
     with parts():
         yield tmp_path
 

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from channels._backoff import backoffs
-from netsim import rng, study
+from netsim import registry, rng, study
 from netsim.engine import Engine, RunResult, simulate
 from netsim.errors import ConfigError
-from netsim.interfaces import Command, Context, Gradient, Payload, Receive, Report, Send, Wait
+from netsim.interfaces import Command, Context, Gradient, Node, Payload, Receive, Report, Send, Wait
 from netsim.scenario import Entry, parse_text
+from tests.contracts.channel import FrameLog
 from tests.toys import ToyProblem, scenario
 
 MS, S = 1_000_000, 1_000_000_000
@@ -136,6 +137,41 @@ def test_a_battery_that_ends_in_the_middle_of_a_frame_ends_it_there() -> None:
     assert state[0, "sleep"] == pytest.approx(result.sim_time_s - (before_ns + 1_000_001) / S, rel=1e-12)
 
 
+def test_a_battery_ends_in_the_middle_of_a_frame_of_a_contended_cell() -> None:
+    """As above, among three that contend: node 0 dies when 1 ms of its first frame of three is on the air.
+
+    Without batteries it has the same frames until then: all that it spends before is listening, sending and receiving,
+    which on this radio cost 56.4, 52.2 and 56.4 mW.
+    """
+
+    async def worker(ctx: Context) -> None:
+        await Send(ctx.server, Payload(b"x" * 292, 720.0), 0)
+        await Wait(10.0)
+
+    link: Any = registry.build("channel", cell(mac="csma_ca"))
+    log = FrameLog()
+    medium = link.open([Node(0), Node(1), Node(2), Node(3, True)], rng.stream(0, 0, 0, "channel"), frames=log)
+    for node in range(3):
+        medium.submit(0, node, (3,), 300)
+    medium.advance(S)
+    begun_ns = next(frame[0] for frame in log.frames if frame[1] == 0 and frame[7] == "data")
+    capacity_j = 0.0564 * begun_ns / S + 0.0522 * 1_000_000.5 / S
+    battery = {"capacity_j": capacity_j, "nodes": [0]}
+    engine, result = battery_run(cell(mac="csma_ca"), battery, worker, nodes=3, record={"messages": True})
+    assert engine.world.media[0].max_power_w(0) == pytest.approx(0.0564)  # type: ignore[attr-defined]
+    assert deaths_ns(engine) == {0: begun_ns + 1_000_001}
+    assert spent_j(result, 0) == pytest.approx(capacity_j, abs=0.0522e-9)
+    messages = result.tables["messages"].to_pydict()
+    rows = {src: i for i, src in enumerate(messages["src"])}
+    lost = rows[0]
+    assert (messages["ok"][lost], messages["delivered_s"][lost]) == (False, (begun_ns + 1_000_001) / S)
+    assert messages["airtime_s"][lost] == 1_000_001 / S
+    assert [messages["ok"][rows[node]] for node in (1, 2)] == [True, True]
+    table = result.tables["energy"].to_pydict()
+    sent_s = [t for n, s, t in zip(table["node"], table["state"], table["time_s"], strict=True) if (n, s) == (0, "tx")]
+    assert sent_s == [1_000_001 / S]
+
+
 def test_a_frame_that_ends_at_the_very_instant_has_arrived() -> None:
     """The capacity is exactly what the sender has spent when its last byte is there."""
     key = int(rng.stream(0, 0, 0, "channel").integers(1 << 64, dtype=np.uint64))
@@ -181,7 +217,11 @@ def test_computing_drains_while_it_lasts() -> None:
     cell(radio_policy={"name": "duty_cycle", "period_s": 0.05, "on_s": 0.01, "wake_s": 1e-3}),
     {"name": "packet", "rate_bps": 1e5, "power": {"name": "ethernet", "active_w": 0.5, "idle_w": 0.01}},
     {"name": "ethernet_udp", "rate_bps": 1e5, "server_rate_bps": 2e5, "power": "wifi"},
-], ids=["always_on", "sleep_when_idle", "duty_cycle", "packet", "ethernet_udp"])  # fmt: skip
+    cell(mac="csma_ca"),
+    cell(mac="csma_ca", radio_policy={"name": "duty_cycle", "period_s": 0.05, "on_s": 0.01, "wake_s": 1e-3}),
+    cell(mac="tsch", server_cells=1, radio_policy={"name": "sleep_when_idle", "wake_s": 8e-4, "wake_j": 1e-4}),
+], ids=["always_on", "sleep_when_idle", "duty_cycle", "packet", "ethernet_udp", "csma_ca", "csma_ca_duty", "tsch"],
+)  # fmt: skip
 def test_the_instant_is_the_first_at_which_the_integral_reaches_the_capacity(link: dict[str, Any]) -> None:
     """On every channel: what a run without batteries has spent a nanosecond before is less, and then it is not."""
     keys: dict[str, Any] = {"compute": {"gradient_s": 0.02, "power_w": 0.05}, "nodes": 3, "stop": {"rounds": 8}}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from channels._background import Arrivals, Background
 from channels._sharing import BIT_WORK, FS_PER_NS, Fluid, max_min, rate_units, to_ns
 from channels._traces import read_table
 from channels.wan import PRESETS
@@ -368,6 +369,120 @@ def test_outages_hold_up_what_is_under_way() -> None:
     assert drain(other)[0].at_ns != d.at_ns
 
 
+def waits(keys: dict[str, Any], size: int, count: int, gap_ns: int) -> tuple[float, float, float, Any]:
+    """Mean time of `count` messages to the server's port of 1 Mbit/s, its standard error, the cost, the medium.
+
+    Gaps of one to two `gap_ns`.
+    """
+    medium, took, now, rng = opened(wan(rate_bps=1e12, server_bps=1e6, **keys), seed=9), [], 0, np.random.default_rng(2)
+    for _ in range(count):
+        now += gap_ns + int(rng.integers(gap_ns))
+        medium.advance(now)
+        medium.submit(now, 0, (4,), size)
+        (d,) = drain(medium)
+        took.append((d.at_ns - now) / 1e9)
+        now = d.at_ns
+    error, cost = float(np.std(took, ddof=1) / np.sqrt(count)), float(medium.cost("s", 0, 4)(8.0 * size))
+    return float(np.mean(took)), error, cost, medium
+
+
+@pytest.mark.parametrize(("sizes", "mean_s", "size"), [("exponential", 0.012, 1), ("fixed", 0.006, 1000)])
+def test_a_message_waits_behind_those_of_others(sizes: str, mean_s: float, size: int) -> None:
+    """S = 8 ms, load 0.6: M/M/1 waits load S / (1 - load) = 12 ms, M/D/1 half of it; and a byte takes 8 us.
+
+    Gaps of at least 0.5 s, three relaxation times S / (1 - sqrt(load))^2; 4 standard errors, 7e-5 a case.
+    """
+    background = {"rate_hz": 75, "mean_bytes": 1000, "sizes": sizes}
+    mean, error, cost, medium = waits({"sharing": "fifo", "background": background}, size, 2000, 500_000_000)
+    assert abs(mean - mean_s - 8e-6 * size) < 4 * error < mean_s / 4
+    assert cost == pytest.approx(mean_s + 8e-6 * size, rel=1e-6)
+    # No node's usage has what others sent, and the port has no second process.
+    usage, (messages, size_bytes) = medium.usage(10**12), medium.carried()["in", 4]
+    assert (usage.tx_bytes.sum(), usage.tx_frames.sum(), len(medium.carried())) == (2000 * size, 2000, 1)
+    expected = 75 * medium._ran_ns / 1e9
+    assert abs(messages - expected) < 4.5 * math.sqrt(expected)
+    spread = math.sqrt(expected) * 1000 * (1 if sizes == "exponential" else 1e-3)
+    assert abs(size_bytes - 1000 * messages) < 4.5 * spread
+
+
+@pytest.mark.parametrize("sizes", ["exponential", "fixed"])
+def test_fair_shares_stretch_a_message_by_the_load_alone(sizes: str) -> None:
+    """M/G/1 with processor sharing: 1000 bytes take 8 ms / (1 - load) = 16 ms, whatever the sizes of others.
+
+    Gaps of three relaxation times as above; 4 standard errors, 7e-5 a case. A node's link does the same.
+    """
+    background = {"rate_hz": 62.5, "mean_bytes": 1000, "sizes": sizes}
+    mean, error, cost, _ = waits({"background": background}, 1000, 800, 280_000_000)
+    assert abs(mean - 0.016) < 4 * error < 0.003
+    assert cost == pytest.approx(0.016)
+    channel = wan(rate_bps=1e6, background={**background, "at": "nodes"})
+    medium = opened(channel)
+    assert set(medium.carried()) == {(way, node) for way in ("in", "out") for node in range(4)}  # type: ignore[attr-defined]
+    assert [float(medium.cost("s", *pair)(8000.0)) for pair in ((0, 4), (4, 0), (0, 1))] == pytest.approx([0.016] * 3)
+
+
+@pytest.mark.parametrize("sender_bps", [3e5, 1e6, 4e6])
+def test_bits_of_others_come_between_those_of_a_long_message(sender_bps: float) -> None:
+    """0.5 MB into a FIFO port of 1 Mbit/s with a load of 0.6: the cost is its time within 2 %."""
+    background = {"rate_hz": 7500, "mean_bytes": 10, "sizes": "fixed"}
+    medium = opened(wan(rate_bps=sender_bps, server_bps=1e6, sharing="fifo", background=background))
+    medium.submit(0, 0, (4,), 500_000)
+    (d,) = drain(medium)
+    assert d.at_ns / 1e9 == pytest.approx(float(medium.cost("s", 0, 4)(4e6)), rel=0.02)
+
+
+def test_arrivals_are_poisson() -> None:
+    """Kolmogorov-Smirnov of 4000 gaps and sizes against the exponential: below 0.0385 at 1e-5; no lag-1 correlation."""
+    arrivals, got = Arrivals(Background(rate_hz=50.0, mean_bytes=1e6), 12345, 3), []
+    for _ in range(4001):
+        got.append((arrivals.at_ns, arrivals.size_bytes))
+        arrivals.next()
+    gaps, sizes = np.diff([at for at, _ in got]) / 2e7, np.array([size for _, size in got[1:]]) / 1e6
+    for values in (gaps, sizes):
+        places = 1 - np.exp(-np.sort(values))
+        assert np.max(np.abs(places - (np.arange(4000) + 0.5) / 4000)) < 0.0385
+        assert abs(np.corrcoef(values[1:], values[:-1])[0, 1]) < 4.5 / math.sqrt(4000)
+    assert abs(np.corrcoef(gaps, sizes)[0, 1]) < 4.5 / math.sqrt(4000)
+    other = Arrivals(Background(rate_hz=50.0, mean_bytes=1e6), 12345, 4)
+    assert other.at_ns != got[0][0]
+
+
+def test_a_medium_with_others_alone_has_nothing_to_deliver() -> None:
+    """Else a run that waits for nobody would never end; and where one is under way, its time comes."""
+    medium = opened(wan(rate_bps=1e6, server_bps=1e6, background={"rate_hz": 50, "mean_bytes": 1000}))
+    assert medium.next_event_ns() is None
+    assert list(medium.advance(10**10)) == []
+    assert medium.next_event_ns() is None
+    medium.submit(10**10, 0, (4,), 1000)
+    (d,) = drain(medium)
+    assert d.ok
+    assert medium.next_event_ns() is None
+
+
+def test_a_full_queue_loses_what_others_bring_too() -> None:
+    """Room for 2000 bytes at 1 Mbit/s and a load of 0.96: a byte waits for at most 16 ms; else for longer."""
+    keys = {"sharing": "fifo", "queue_bytes": 2000, "background": {"rate_hz": 100, "mean_bytes": 1200}}
+    medium, now, longest = opened(wan(rate_bps=1e12, server_bps=1e6, **keys)), 0, 0
+    for _ in range(500):
+        now += 30_000_000
+        medium.advance(now)
+        medium.submit(now, 0, (4,), 1)
+        (d,) = drain(medium)
+        longest = max(longest, d.at_ns - now)
+    assert 15_000_000 < longest <= 16_000_008
+
+
+def test_a_message_whose_bits_are_lost_is_not_late() -> None:
+    """20 Mbit/s into 5: 100 kB come in 40 ms, and the 4000 bytes that wait then leave 6.4 ms later."""
+    medium = opened(wan(rate_bps=20e6, server_bps=5e6, sharing="fifo", queue_bytes=4000))
+    medium.submit(0, 0, (4,), 100_000)
+    bound = medium.next_event_ns()
+    (d,) = drain(medium)
+    assert (d.at_ns, d.ok) == (46_400_000, False)
+    assert bound is not None
+    assert bound <= d.at_ns
+
+
 def test_background_takes_its_share() -> None:
     medium = opened(wan(rate_bps=1e6, background=0.75))
     medium.submit(0, 0, (4,), 1000)
@@ -534,7 +649,21 @@ def test_a_node_that_goes_down_frees_the_port() -> None:
         ({"rate_bps": 1e6, "rtt_s": 270}, r"rtt_s: a number >= 0 and <= 5 in s, or a string with a unit"),
         ({"rate_bps": 1e6, "loss": 1.0}, r"loss: a probability below 1\. Got 1\."),
         ({"rate_bps": 1e6, "loss": 0.1, "transport": "lv08"}, r"loss: transport lv08 knows no loss\. Got 0\.1\."),
-        ({"rate_bps": 1e6, "background": 1}, r"background: a number >= 0 and < 1\. Got 1\."),
+        ({"rate_bps": 1e6, "background": 1},
+         r"background: a number >= 0 and < 1, or a mapping with rate_hz, mean_bytes, sizes, at\. Got 1\."),
+        ({"rate_bps": 1e6, "background": {"rate_hz": 10, "mean_bytes": 0.5}}, r"background\.mean_bytes: a number >= 1"),
+        ({"rate_bps": 1e6, "background": {"rate_hz": 10, "mean_bytes": 9}},
+         r"background\.at: for at: server server_bps is needed\. Got server\."),
+        ({"rate_bps": 1e6, "server_bps": 1e6, "background": {"rate_hz": 125, "mean_bytes": 1000}},
+         r"background\.rate_hz: a load below the port's rate, 1e\+06 bit/s\. Got 1e\+06 bit/s, 125 Hz of 1000 B\."),
+        ({"rate_bps": [1e6, 5e5], "stragglers": {"probability": 0.1, "factor": 5},
+          "background": {"rate_hz": 12.5, "mean_bytes": 1000, "at": "nodes"}},
+         r"background\.rate_hz: a load below the port's rate, 100000 bit/s\. Got 100000 bit/s, 12\.5 Hz of 1000 B\."),
+        ({"rate_bps": 1e6, "server_bps": 1e6, "sharing": "fifo",
+          "background": {"rate_hz": 1, "mean_bytes": 1000, "at": "nodes"}},
+         r"background\.at: with sharing: fifo the server's port alone\. Got nodes\."),
+        ({"rate_bps": 1e6, "server_bps": 1e6, "transport": "lv08", "background": {"rate_hz": 1, "mean_bytes": 1000}},
+         r"background: a share with transport lv08, not messages\. Got messages\."),
         ({"rate_bps": 1e6, "queue_bytes": 5}, r"queue_bytes: with sharing: fifo only; .* Got sharing: max_min\."),
         ({"rate_bps": 1e6, "sharing": "fifo"}, r"sharing: for fifo server_bps is needed\. Got fifo\."),
         ({"rate_bps": 1e6, "sharing": "fifo", "server_bps": 1e6, "transport": "tcp"},

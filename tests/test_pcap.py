@@ -13,12 +13,13 @@ import pytest
 
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.top_k import TopK
-from netsim import pcap, study
+from channels._sixlowpan import SixLowpan, frames_of
+from netsim import pcap, registry, study
 from netsim._probing import pattern
 from netsim.cli import main
 from netsim.errors import SimulationError
 from netsim.header import Header
-from netsim.interfaces import Payload
+from netsim.interfaces import Node, Payload
 from netsim.scenario import parse_text
 
 SCENARIO = """
@@ -133,6 +134,70 @@ def joined(frames: list[Seen], src: int, dst: int) -> list[bytes]:
         else:
             out[-1] += frame.data
     return out
+
+
+class Datagrams:
+    """Reassembles 6LoWPAN by the text of RFC 4944 and RFC 6282, for the one kind of headers that is written.
+
+    A repeated fragment must be the same; `open` are datagrams of which parts are missing.
+    """
+
+    def __init__(self) -> None:
+        self.open: dict[tuple[int, int, int], tuple[int, dict[int, bytes]]] = {}
+
+    def add(self, frame: Seen) -> bytes | None:
+        """The UDP payload that this frame completes."""
+        data, offset = frame.data, 0
+        kind, size = data[0] >> 3, 0
+        if kind in (0b11000, 0b11100):
+            size, tag = struct.unpack_from(">HH", data)
+            size, data = size & 0x7FF, data[4:]
+            if kind == 0b11100:
+                offset, data = 8 * data[0], data[1:]
+        if not offset:
+            data = self.headers(frame, data, size)
+            if not size:
+                return data[48:]
+        _, parts = self.open.setdefault((frame.src, frame.dst, tag), (size, {}))
+        assert self.open[frame.src, frame.dst, tag][0] == size
+        assert parts.setdefault(offset, data) == data
+        if sum(map(len, parts.values())) < size:
+            return None
+        whole = b""
+        for at in sorted(parts):
+            assert at == len(whole)
+            whole += parts[at]
+        assert len(whole) == size
+        del self.open[frame.src, frame.dst, tag]
+        addresses = b"".join(
+            bytes.fromhex("fe80000000000000000000fffe00") + (n & 0xFFFF).to_bytes(2, "big") for n in frame[1:3]
+        )
+        length = (size - 40).to_bytes(4, "big")
+        assert _sum16(addresses + length + b"\0\0\0\x11" + whole[40:]) == 0xFFFF
+        return whole[48:]
+
+    @staticmethod
+    def headers(frame: Seen, data: bytes, size: int) -> bytes:
+        """What is behind the compressed headers, with 40 octets of IPv6 (zeros) and UDP before it."""
+        # 011, traffic class and flow elided, next header compressed, hop limit 64; addresses from the frame's.
+        assert data[:2] == bytes([0b011_11_1_10, 0b0_0_11_0_0_11])
+        # 11110, checksum inline, both ports 61616 + 4 bits.
+        assert data[2:4] == bytes([0b11110_0_11, 0])
+        length = (size - 40 if size else len(data) - 6 + 8).to_bytes(2, "big")
+        whole = bytes(40) + struct.pack(">HH", 61616, 61616) + length + data[4:]
+        if not size:
+            addresses = b"".join(
+                bytes.fromhex("fe80000000000000000000fffe00") + (n & 0xFFFF).to_bytes(2, "big") for n in frame[1:3]
+            )
+            assert _sum16(addresses + b"\0\0" + length + b"\0\0\0\x11" + whole[40:]) == 0xFFFF
+        return whole
+
+
+def datagrams(frames: list[Seen]) -> list[Seen]:
+    """The UDP datagrams of a 6LoWPAN capture, at the time of the frame that completes them."""
+    box = Datagrams()
+    got = [(f, box.add(f)) for f in frames if not f.is_ack]
+    return [f._replace(data=data) for f, data in got if data is not None]
 
 
 # --- formats -----------------------------------------------------------------------------------------------
@@ -290,12 +355,70 @@ def test_a_probe_writes_its_frames() -> None:
     assert (Header.unpack(whole).sender, whole[8:]) == (1, pattern(250))
 
 
+SIZES = (1, 100, 110, 111, 300, 512, 1232, 1233, 1342, 3000)
+
+
+def lowpan(path: str) -> None:
+    """A capture of one message of each size to the server, and of a broadcast from it."""
+    channel: Any = registry.build("channel", {"name": "ieee802154", "mac": "csma_ca", "framing": "sixlowpan"})
+    capture, now = pcap.Capture(pcap.link_of(channel)), 0
+    medium = channel.open([Node(0), Node(1), Node(2, True)], np.random.default_rng(0), frames=capture)
+    for src, dst, size in [*((i % 2, (2,), size) for i, size in enumerate(SIZES)), (2, (0, 1), 300)]:
+        capture.put(medium.submit(now, src, dst, size), pattern(size))
+        while (next_ns := medium.next_event_ns()) is not None:
+            medium.advance(next_ns)
+            now = next_ns
+        now += 10_000_000
+        medium.advance(now)
+    Path(path).write_bytes(capture.to_bytes())
+
+
+def test_fragments_are_as_long_as_they_were_simulated_and_come_together() -> None:
+    lowpan("six.pcap")
+    link, frames = parse(Path("six.pcap").read_bytes())
+    assert link == 195
+    data = [f for f in frames if not f.is_ack]
+    longest = {n: [11 + len(f.data) for f in data if (f.src, f.dst) == (n, 2)] for n in (0, 1)}
+    framing = SixLowpan()
+    for node in (0, 1):
+        assert longest[node] == [octets - 6 for size in SIZES[node::2] for octets in frames_of(framing, size)]
+    assert longest[1][longest[1].index(125) + 2 :][:5] == [125, 120, 120, 120, 112]  # 111 and 512 bytes
+    for node in (0, 1):
+        tags = {f.data[2:4] for f in data if f.src == node and f.data[0] >> 3 in (0b11000, 0b11100)}
+        assert len(tags) == sum(min(1232, size - at) > 110 for size in SIZES[node::2] for at in range(0, size, 1232))
+    whole = datagrams(frames)
+    for node in (0, 1):
+        sent = b"".join(pattern(size) for size in SIZES[node::2])
+        assert b"".join(d.data for d in whole if (d.src, d.dst) == (node, 2)) == sent
+    (cast,) = (d for d in whole if d.dst == -1)
+    assert (cast.src, cast.data) == (2, pattern(300))
+
+
+@pytest.mark.parametrize("mac", ["{mac: csma_ca, per: 0.1, ", "{mac: tsch, server_cells: 1, "])
+def test_a_low_power_run_decodes_to_what_was_sent(mac: str) -> None:
+    """Uploads in one frame, models in two, repeated where frames are lost."""
+    found = captured("{link: " + mac.replace("{", "{name: ieee802154, ", 1) + "framing: sixlowpan}}")
+    ((_, (link, frames)),) = found.items()
+    assert link == 195
+    whole = datagrams(frames)
+    once = [d for i, d in enumerate(whole) if d not in whole[:i]]
+    seen, unique = set[tuple[int, bytes]](), list[Seen]()
+    for d in once:
+        if d.dst == 3 and (d.src, d.data) not in seen:
+            seen.add((d.src, d.data))
+            unique.append(d)
+    check_uploads(unique)
+    models = [d for d in whole if d.src == 3]
+    assert {Header.unpack(d.data).kind for d in models} == {2}
+    assert all(len(d.data) == 8 + 4 * 31 for d in models)
+
+
 # --- tshark -----------------------------------------------------------------------------------------------------
 
 
-def tshark(file: Path, *words: str) -> list[str]:
+def tshark(file: Path, *words: str, raw: bool = True) -> list[str]:
     command = [str(TSHARK), "-r", str(file), "-o", "udp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE",
-               "--disable-protocol", "6lowpan", *words]  # fmt: skip
+               *(["--disable-protocol", "6lowpan"] if raw else []), *words]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return done.stdout.splitlines()
 
@@ -314,3 +437,21 @@ def test_tshark_reads_a_study() -> None:
         field = "udp.payload" if link == 1 else "data.data"
         texts = tshark(file, "-T", "fields", "-e", field)
         assert [bytes.fromhex(t.replace(":", "")) for t in texts] == [f.data for f in frames]
+
+
+@needs_tshark
+def test_tshark_puts_fragments_together() -> None:
+    """Nothing malformed, no fragment left over, right checksums, and the datagrams that were sent."""
+    lowpan("six.pcap")
+    file = Path("six.pcap")
+    _, frames = parse(file.read_bytes())
+    assert tshark(file, "-Y", "_ws.malformed || _ws.expert.severity >= 6291456", raw=False) == []
+    rows = tshark(file, "-Y", "udp", "-T", "fields", *(word for name in (
+        "wpan.src16", "udp.checksum.status", "udp.srcport", "udp.dstport", "ipv6.hlim", "udp.payload",
+    ) for word in ("-e", name)), raw=False)  # fmt: skip
+    got = [row.split("\t") for row in rows]
+    whole = datagrams(frames)
+    assert [(int(row[0], 0), bytes.fromhex(row[-1])) for row in got] == [(d.src, d.data) for d in whole]
+    assert {tuple(row[1:5]) for row in got} == {("1", "61616", "61616", "64")}
+    in_pieces = sum(len(d.data) > 110 for d in whole)
+    assert len(tshark(file, "-Y", "6lowpan.reassembled.length", raw=False)) == in_pieces

@@ -40,3 +40,7 @@ class AlwaysOn:
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
         """See `channels._policy.RadioPolicy`."""
         return at_ns, 0
+
+    def next_change_ns(self, at_ns: int) -> int | None:
+        """See `channels._policy.RadioPolicy`."""
+        return None

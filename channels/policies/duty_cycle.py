@@ -106,3 +106,9 @@ class DutyCycle(Waking):
         periods, into_ns = divmod(at_ns, self.period_ns)
         listening_ns = min(max(into_ns - self.wake_ns, 0), self.on_ns)
         return periods * self.on_ns + listening_ns, periods * self.wake_ns + min(into_ns, self.wake_ns)
+
+    def next_change_ns(self, at_ns: int) -> int | None:
+        """See `channels._policy.RadioPolicy`."""
+        into_ns = at_ns % self.period_ns
+        changes_ns = (self.wake_ns, self.wake_ns + self.on_ns, self.period_ns)
+        return at_ns - into_ns + next(change_ns for change_ns in changes_ns if change_ns > into_ns)

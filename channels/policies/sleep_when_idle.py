@@ -59,3 +59,7 @@ class SleepWhenIdle(Waking):
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
         """See `channels._policy.RadioPolicy`."""
         return 0, 0
+
+    def next_change_ns(self, at_ns: int) -> int | None:
+        """See `channels._policy.RadioPolicy`."""
+        return None

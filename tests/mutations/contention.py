@@ -137,7 +137,7 @@ MUTANTS = (
     _mutant(
         "an idle slot costs nothing",
         "_tsch.py",
-        "total_ns = turns * len(cells) * RX_WAIT_NS",
+        "total_ns = turns * len(cells) * length_ns",
         "total_ns = 0",
         "channel_tsch.py::test_radio_on_in_each_kind_of_slot",
     ),

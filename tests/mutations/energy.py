@@ -190,4 +190,72 @@ MUTANTS = (
         'delivered_bit = _optional(column, "delivered_bytes", rows)',
         "battery.py::test_summary_page_and_manifest",
     ),
+    *(
+        Mutant(name, f"channels/{file}", old, new, (f"tests/test_policy_media.py::{test}",))
+        for name, file, old, new, test in (
+            (
+                "a waiting message begins one window late",
+                "_paced.py",
+                "self._policy.next_start_ns(now_ns) + self._policy.lead_ns",
+                "self._policy.next_start_ns(now_ns + 1) + self._policy.lead_ns",
+                "test_windows_let_messages_in_and_change_nothing_else",
+            ),
+            (
+                "a radio listens in windows while it takes part",
+                "_paced.py",
+                "rest_ns * (scheduled_ns > 0)",
+                "(end_ns - start_ns) * (scheduled_ns > 0)",
+                "test_windows_let_messages_in_and_change_nothing_else",
+            ),
+            (
+                "who is awake wakes again",
+                "_paced.py",
+                "self._wake_ns[row] += rest_ns[row]",
+                "self._wake_ns[row] += end_ns - start_ns",
+                "test_who_is_awake_does_not_wake_again",
+            ),
+            (
+                "a message's joules forget waking",
+                "_paced.py",
+                "energy_j=delivery.energy_j + lead_j",
+                "energy_j=delivery.energy_j",
+                "test_a_message_contends_once_its_radios_are_awake",
+            ),
+            (
+                "a node that is down keeps its windows",
+                "_paced.py",
+                "scheduled_ns * self._is_up if is_quiet",
+                "scheduled_ns if is_quiet",
+                "test_a_node_that_is_down_keeps_no_windows",
+            ),
+            (
+                "a sender in slots does not wake",
+                "_tsch.py",
+                "yield Span(parcel.src, _IDLE, start_ns - self._lead_ns, start_ns)",
+                "yield Span(parcel.src, _IDLE, start_ns, start_ns)",
+                "test_a_radio_wakes_once_in_each_slot_in_which_it_acts",
+            ),
+            (
+                "a LoRa server wakes although it listens",
+                "_air.py",
+                "if self._rest[row // 3] == _SLEEP:",
+                "if row >= 0:",
+                "test_a_lora_node_wakes_before_each_frame",
+            ),
+            (
+                "a LoRa frame close behind another is woken for in full",
+                "_air.py",
+                "min(policy.lead_ns, pause_ns[-1] - airtime_ns[-1])",
+                "min(policy.lead_ns, pause_ns[-1])",
+                "test_frames_close_behind_each_other_leave_less_to_wake",
+            ),
+            (
+                "TDMA's interfaces never sleep",
+                "_rounds.py",
+                "self._rest = _SLEEP if sleeps else _IDLE",
+                "self._rest = _IDLE",
+                "test_tdma_sleeps_between_its_bytes",
+            ),
+        )
+    ),
 )

@@ -68,6 +68,13 @@ MUTANTS = (
             "table, value = _crc_table(), 0xFFFF", "pcap.py::test_checksums_of_the_standards"),
     _mutant("A message without header", "netsim/pcap.py", "return Header(number, sender, round).pack() + payload.data",
             "return bytes(8) + payload.data", "pcap.py::test_the_header_names_kind_sender_and_round"),
+    _mutant("A fragment's place counts the message alone", "netsim/pcap.py", "(LOWPAN_LEFT_OUT + offset) // 8",
+            "offset // 8", "pcap.py::test_fragments_are_as_long_as_they_were_simulated_and_come_together"),
+    _mutant("All datagrams have one tag", "netsim/pcap.py", "self._tag[frame.src] = self._tags[key] + 1 & 0xFFFF",
+            "self._tag[frame.src] = 0", "pcap.py::test_fragments_are_as_long_as_they_were_simulated_and_come_together"),
+    _mutant("The checksum has another length", "netsim/pcap.py", 'struct.pack(">IBBH", length',
+            'struct.pack(">IBBH", 8',
+            "pcap.py::test_fragments_are_as_long_as_they_were_simulated_and_come_together"),
     # --- measure ---
     _mutant("A lost message counts as fast", "netsim/measure.py", "        if seconds is not None:",
             "        seconds = seconds or 1e-9\n        if seconds is not None:",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from operator import itemgetter
 from typing import Any
 
@@ -16,14 +15,14 @@ from channels import _csma_tables as t
 from channels._contention_cost import contention_cost
 from channels._reach import Reach
 from channels._reception import equal_interferers
-from channels._sixlowpan import Framing
+from channels._sixlowpan import Framing, Plan
 from netsim.errors import SimulationError
 from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
 from netsim.units import NS_PER_S
 
 _FIRST_BUDGET, _LAST_BUDGET = 256, 1 << 16
 _LOG_ROWS = 1024
-_KINDS_OF_MESSAGES = 1024  # sizes, and pairs of sender and destinations, that are remembered
+_MOST_KINDS = 1024  # of messages, by size or by sender and destinations, that are remembered
 
 Int64s = npt.NDArray[np.int64]
 
@@ -37,6 +36,11 @@ _DELIVERY = np.dtype({
     "offsets": list(range(0, 8 * t.OUT_SIZE, 8)),
     "itemsize": 8 * t.OUT_SIZE,
 })  # fmt: skip
+_COUNTERS = {
+    "frames": t.FRAMES, "delivered": t.N_GOT, "acked": t.N_ACKED, "no_ack": t.N_NOACK, "caf": t.N_CAF, "dup": t.N_DUP,
+    "tx": t.N_TX, "cca": t.N_CCA, "busy": t.N_BUSY, "cca2": t.N_CCA2, "busy2": t.N_BUSY2, "service_ns": t.SERVICE,
+    "sojourn_ns": t.SOJOURN, "last_end_ns": t.LAST_END,
+}  # fmt: skip
 _in_order = itemgetter(*(Delivery._fields.index(name) for name in ("at_ns", "dst", "src", "transfer")))
 
 
@@ -174,7 +178,7 @@ class ContendingNodes:
         self._power_w = {state: radio.power_w(state) for state in STATES}
         n = len(self._nodes)
         # Longer than any delay: the longest backoff and a frame.
-        buckets = 1 << max(10, (((1 << rules.max_be) * t.UNIT) >> t.BUCKET_BITS).bit_length() + 1)
+        buckets = 1 << max(8, (((1 << rules.max_be) * t.UNIT) >> t.BUCKET_BITS).bit_length() + 1)
         self._tables = _Tables(n, 64 if n < 20 else 256, buckets, max(2 * n, 16), 2)
         self._tables.start(self._nodes, rules.sleeps)
         par = [0] * t.PAR_SIZE
@@ -192,7 +196,7 @@ class ContendingNodes:
         real = np.array([rules.per, reach.noise_mw, power["tx"], power["rx"], power["listen"], idle_w])
         self._par = np.array(par, np.int64)
         self._real = np.concatenate([real, _EQUAL_INTERFERERS])
-        self._link = reach.table()
+        self._link = reach.table
         self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, t.LOG_SIZE), np.int64)
         self._make_room(64)
         self._bind()
@@ -204,8 +208,8 @@ class ContendingNodes:
         self._bound_ns: int | None = None  # what `next_event_ns` said; None: not known
         self._is_exact = self._is_ahead = False
         self._budget = _FIRST_BUDGET
-        self._plan = lru_cache(_KINDS_OF_MESSAGES)(framing.plan)
-        self._ends = lru_cache(_KINDS_OF_MESSAGES)(partial(_look_up, self._row, reach))
+        self._plans: dict[int, Plan] = {}
+        self._ends: dict[tuple[NodeId, tuple[NodeId, ...]], tuple[int, Int64s]] = {}
 
     def _make_room(self, deliveries: int) -> None:
         self._out = np.zeros((deliveries, t.OUT_SIZE), np.int64)
@@ -236,7 +240,7 @@ class ContendingNodes:
         """
         if size_bytes < 1:
             raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        row, targets = self._ends(src, dst)
+        row, targets = self._ends.get((src, dst)) or self._look_up(src, dst)
         self._forget(now_ns)
         transfer = self._transfers
         self._transfers += 1
@@ -249,8 +253,8 @@ class ContendingNodes:
             ]
             if len(lost) == len(dst):
                 return transfer
-            row, targets = self._ends(src, tuple(node for node in dst if node not in lost))
-        plan = self._plan(size_bytes)
+            row, targets = self._look_up(src, tuple(node for node in dst if node not in lost))
+        plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
         while not self._nb.submit(*self._for_submit, targets, transfer, row, size_bytes, *plan, now_ns):
             self._grow(len(targets) > 1)
         if self._scalars[t.PENDING] > len(self._out):
@@ -344,6 +348,26 @@ class ContendingNodes:
         kind = "ack" if is_ack else "data"
         self._frames.add(start_ns, self._nodes[src], to, transfer, offset, length, attempt, kind)
 
+    def _make_plan(self, size_bytes: int) -> Plan:
+        if len(self._plans) == _MOST_KINDS:
+            self._plans.clear()
+        return self._plans.setdefault(size_bytes, self._framing.plan(size_bytes))
+
+    def _look_up(self, src: NodeId, dst: tuple[NodeId, ...]) -> tuple[int, Int64s]:
+        """The sender's row, and of each destination in order its row and whether it hears the sender."""
+        for node in (src, *dst):
+            self._check(node)
+        if len(self._ends) == _MOST_KINDS:
+            self._ends.clear()
+        row, reach = self._row[src], self._reach
+        rows = [self._row[node] for node in sorted(dst)]
+        targets = [(other, reach.is_everyone or reach.hears[row, other]) for other in rows]
+        return self._ends.setdefault((src, dst), (row, np.array(targets, np.int64)))
+
+    def _check(self, node: NodeId) -> None:
+        if node not in self._row:
+            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
+
     def _grow(self, several: bool) -> None:
         """Twice the messages, or twice the blocks of destinations."""
         old, scalars = self._tables, self._scalars
@@ -359,7 +383,7 @@ class ContendingNodes:
 
         A message whose sender or last destination goes down ends there, and its frame on the air is cut.
         """
-        _check(self._row, node)
+        self._check(node)
         self._forget(now_ns)
         nb, n = self._nb, self._row[node]
         if up == (node not in self._down):
@@ -420,24 +444,4 @@ class ContendingNodes:
         ``sojourn_ns`` (from submission to the end of each frame), ``last_end_ns`` (of the last message).
         """
         self._go_to(self._clock_ns)
-        node = self._tables.node
-        names = {
-            "frames": t.FRAMES, "delivered": t.N_GOT, "acked": t.N_ACKED, "no_ack": t.N_NOACK, "caf": t.N_CAF,
-            "dup": t.N_DUP, "tx": t.N_TX, "cca": t.N_CCA, "busy": t.N_BUSY, "cca2": t.N_CCA2,
-            "busy2": t.N_BUSY2, "service_ns": t.SERVICE, "sojourn_ns": t.SOJOURN, "last_end_ns": t.LAST_END,
-        }  # fmt: skip
-        return {name: node[:, column].copy() for name, column in names.items()}
-
-
-def _look_up(row: Mapping[NodeId, int], reach: Reach, src: NodeId, dst: tuple[NodeId, ...]) -> tuple[int, Int64s]:
-    """The sender's row, and of each destination in order its row and whether it hears the sender."""
-    for node in (src, *dst):
-        _check(row, node)
-    rows = [row[node] for node in sorted(dst)]
-    heard = [reach.is_everyone or reach.hears[row[src], other] for other in rows]
-    return row[src], np.array(list(zip(rows, heard, strict=True)), np.int64)
-
-
-def _check(row: Mapping[NodeId, int], node: NodeId) -> None:
-    if node not in row:
-        raise SimulationError(f"no node {node}; there are {', '.join(map(str, row))}")
+        return dict(zip(_COUNTERS, self._tables.node.T[list(_COUNTERS.values())], strict=True))

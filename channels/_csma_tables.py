@@ -13,7 +13,7 @@ LONGEST = 4_600_000  # longer than any frame and a clear channel assessment
 MARGIN = 200_000  # longer than any propagation
 FIRST_PAUSE, LAST_PAUSE = 5, 12  # exponents of the pause before a frame is tried once more, among hidden nodes
 HOP = 10_000_000  # less than the wheel spans
-BUCKET_BITS = 14  # of nanoseconds: a bucket of the wheel is 16.4 us
+BUCKET_BITS = 16  # of nanoseconds: a bucket of the wheel is 65.5 us
 
 # What happens next to a node, in the order in which events of one instant are handled.
 TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)

@@ -100,6 +100,28 @@ MUTANTS = (
         "channel_csma.py::test_equals_one_process_a_node[strict-False]",
     ),
     _mutant(
+        "what was said of the next delivery outlives a message",
+        "_csma.py",
+        "self._bound_ns, self._budget = None, _FIRST_BUDGET",
+        "self._budget = _FIRST_BUDGET",
+        "channel_csma.py::test_equals_one_process_a_node[strict-False]",
+    ),
+    _mutant(
+        "looking at the radios later leaves the time there",
+        "_csma.py",
+        "        if is_later:\n            self._go_back()\n",
+        "",
+        "channel_csma.py::test_counters_and_radios_at_any_instant[strict]",
+        "channel_csma.py::test_a_learning_scenario_equals_the_oracle[5-capture]",
+    ),
+    _mutant(
+        "counters of the future",
+        "_csma.py",
+        "        self._go_to(self._clock_ns)\n        return dict(",
+        "        return dict(",
+        "channel_csma.py::test_counters_and_radios_at_any_instant[strict]",
+    ),
+    _mutant(
         "going back forgets what is on the air",
         "_csma_nb.py",
         "for i in range(g[t.LOW], g[t.HIGH]):\n        first = top",

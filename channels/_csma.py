@@ -101,7 +101,6 @@ class _Tables:
         node[:, t.HEAD] = node[:, t.TAIL] = node[:, t.DUTY] = radio[t.LOCK_ID] = -1
         node[:, t.AWAKE] = not sleeps
         radio[t.RX_FROM] = t.FOREVER if sleeps else 0
-        self._link(0, 0)
 
     def grown(self, messages: int, blocks: int) -> _Tables:
         """The same with room for more."""
@@ -118,19 +117,7 @@ class _Tables:
         links += shift * (links >= many)
         if new.g[t.FREE_BLOCK] >= 0:
             new.g[t.FREE_BLOCK] += shift
-        new._link(many, self.blocks)
         return new
-
-    def _link(self, messages: int, blocks: int) -> None:
-        """Put the rows from these on in front of those that are free."""
-        g, nodes = self.scalars, self.nodes
-        if messages < self.messages:
-            self.msg[messages:-1, t.M_NEXT] = range(messages + 1, self.messages)
-            self.msg[-1, t.M_NEXT], g[t.FREE_MSG] = g[t.FREE_MSG], messages
-        if blocks < self.blocks:
-            heads = self.dst[self.messages + blocks * nodes :: nodes, t.D_LINK]
-            heads[:-1] = range(self.messages + (blocks + 1) * nodes, len(self.dst), nodes)
-            heads[-1], g[t.FREE_BLOCK] = g[t.FREE_BLOCK], self.messages + blocks * nodes
 
 
 class ContendingNodes:
@@ -371,8 +358,9 @@ class ContendingNodes:
     def _grow(self, several: bool) -> None:
         """Twice the messages, or twice the blocks of destinations."""
         old, scalars = self._tables, self._scalars
-        messages = 2 * old.messages if scalars[t.FREE_MSG] < 0 else old.messages
-        blocks = 2 * old.blocks if several and scalars[t.FREE_BLOCK] < 0 else old.blocks
+        is_full = scalars[t.FREE_MSG] < 0 and scalars[t.MSGS] == old.messages
+        has_none = several and scalars[t.FREE_BLOCK] < 0 and scalars[t.BLOCKS] == old.blocks
+        messages, blocks = old.messages << is_full, old.blocks << has_none
         self._tables = old.grown(messages, blocks)
         self._bind()
 

@@ -12,16 +12,25 @@ from channels._njit import inner
 
 
 @inner
-def take(g, msg, dst, targets):
-    """Free rows for a message to `targets`; its row, or -1 where there is none."""
+def take(g, msg, dst, targets, nodes):
+    """Free rows for a message to `targets`, used before or never; its row, or -1 where there is none."""
     m, many = g[t.FREE_MSG], targets.shape[0]
-    if m < 0 or (many > 1 and g[t.FREE_BLOCK] < 0):
+    first = g[t.FREE_BLOCK]
+    if first < 0:
+        first = msg.shape[0] + g[t.BLOCKS] * nodes
+    if (m < 0 and g[t.MSGS] == msg.shape[0]) or (many > 1 and first == dst.shape[0]):
         return np.int64(-1)
-    g[t.FREE_MSG] = msg[m, t.M_NEXT]
-    first = m
-    if many > 1:
-        first = g[t.FREE_BLOCK]
+    if m >= 0:
+        g[t.FREE_MSG] = msg[m, t.M_NEXT]
+    else:
+        m = g[t.MSGS]
+        g[t.MSGS] += 1
+    if many == 1:
+        first = m
+    elif g[t.FREE_BLOCK] >= 0:
         g[t.FREE_BLOCK] = dst[first, t.D_LINK]
+    else:
+        g[t.BLOCKS] += 1
     for k in range(many):
         dst[first + k, t.D_NODE], dst[first + k, t.D_REACHED] = targets[k, 0], targets[k, 1]
         dst[first + k, t.D_STATE] = 0

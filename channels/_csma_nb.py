@@ -314,7 +314,7 @@ def submit(
     frames, whole, first, middle, last
         `channels._sixlowpan.Plan`.
     """
-    m = take(g, msg, dst, targets)
+    m = take(g, msg, dst, targets, par[t.P_NODES])
     if m < 0:
         return False
     msg[m, t.M_TRANSFER], msg[m, t.M_SRC], msg[m, t.M_SIZE], msg[m, t.M_SUBMIT] = transfer, n, size, now

@@ -18,8 +18,8 @@ BUCKET_BITS = 16  # of nanoseconds: a bucket of the wheel is 65.5 us
 # What happens next to a node, in the order in which events of one instant are handled.
 TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)
 
-# g: scalars.
-NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK = range(11)
+# g: scalars. Rows of messages and blocks of destinations: the first that is free again, and how many were ever used.
+NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK, MSGS, BLOCKS = range(13)
 G_SIZE = 16
 
 # node: a row each; what a clear channel assessment touches first.

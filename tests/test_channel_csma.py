@@ -61,9 +61,17 @@ def traffic(nodes: int, messages: int, seed: int, gap_us: int, peers: bool) -> l
 
 
 def play(medium: Any, calls: Sequence[Call], cuts: Sequence[int] = ()) -> list[Delivery]:
-    out = list[Delivery]()
+    out, before = list[Delivery](), -1
+
+    def advance(to_ns: int) -> None:
+        nonlocal before
+        ended = medium.advance(to_ns)
+        assert all(before < d.at_ns <= to_ns for d in ended), "each comes in its time"
+        out.extend(ended)
+        before = to_ns
+
     for now in sorted({*(c[0] for c in calls), *cuts}):
-        out += medium.advance(now)
+        advance(now)
         for at, src, dst, size in calls:
             if at == now:
                 medium.submit(at, src, dst, size)
@@ -71,7 +79,7 @@ def play(medium: Any, calls: Sequence[Call], cuts: Sequence[int] = ()) -> list[D
                     medium.next_event_ns()  # which looks ahead, in vain where a message comes before
     while (next_ns := medium.next_event_ns()) is not None:
         assert next_ns < 10**11, "it never ends"
-        out += medium.advance(next_ns)
+        advance(next_ns)
     return out
 
 

@@ -107,12 +107,11 @@ MUTANTS = (
         "channel_csma.py::test_equals_one_process_a_node[strict-False]",
     ),
     _mutant(
-        "looking at the radios later leaves the time there",
+        "radios at an instant to come as if nothing happened before it",
         "_csma.py",
-        "        if is_later:\n            self._go_back()\n",
-        "",
-        "channel_csma.py::test_counters_and_radios_at_any_instant[strict]",
-        "channel_csma.py::test_a_learning_scenario_equals_the_oracle[5-capture]",
+        "self._nb.run(*self._for_run, _NO_LOG, at_ns, -1)",
+        "self._nb.run(*self._for_run, _NO_LOG, self._clock_ns, -1)",
+        "channel_contract.py::test_contract[ieee802154-5-check_looking_ahead]",
     ),
     _mutant(
         "counters of the future",

@@ -41,6 +41,7 @@ _COUNTERS = {
     "tx": t.N_TX, "cca": t.N_CCA, "busy": t.N_BUSY, "cca2": t.N_CCA2, "busy2": t.N_BUSY2, "service_ns": t.SERVICE,
     "sojourn_ns": t.SOJOURN, "last_end_ns": t.LAST_END,
 }  # fmt: skip
+_COLUMNS = np.array([*_COUNTERS.values()])
 _in_order = itemgetter(*(Delivery._fields.index(name) for name in ("at_ns", "dst", "src", "transfer")))
 
 
@@ -180,9 +181,10 @@ class ContendingNodes:
             par[place] = value
         power = self._power_w
         idle_w = power["sleep" if rules.sleeps else "idle"]
-        real = np.array([rules.per, reach.noise_mw, power["tx"], power["rx"], power["listen"], idle_w])
         self._par = np.array(par, np.int64)
-        self._real = np.concatenate([real, _EQUAL_INTERFERERS])
+        self._real = np.empty(t.F_TABLE + len(_EQUAL_INTERFERERS))
+        self._real[: t.F_TABLE] = (rules.per, reach.noise_mw, power["tx"], power["rx"], power["listen"], idle_w)
+        self._real[t.F_TABLE :] = _EQUAL_INTERFERERS
         self._link = reach.table
         self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, t.LOG_SIZE), np.int64)
         self._make_room(64)
@@ -432,4 +434,4 @@ class ContendingNodes:
         ``sojourn_ns`` (from submission to the end of each frame), ``last_end_ns`` (of the last message).
         """
         self._go_to(self._clock_ns)
-        return dict(zip(_COUNTERS, self._tables.node.T[list(_COUNTERS.values())], strict=True))
+        return dict(zip(_COUNTERS, self._tables.node.T[_COLUMNS], strict=True))

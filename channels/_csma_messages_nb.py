@@ -57,7 +57,7 @@ def frame_octets(msg, m, cycle):
     """On the air, of the message's current frame."""
     f, whole = msg[m, t.M_FRAGMENT], msg[m, t.M_WHOLE]
     if f < whole:
-        return cycle[f % cycle.size]
+        return cycle[f % cycle.size if cycle.size > 1 else 0]
     if f == msg[m, t.M_FRAMES] - 1:
         return msg[m, t.M_LAST]
     return msg[m, t.M_FIRST] if f == whole else msg[m, t.M_MIDDLE]

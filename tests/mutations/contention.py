@@ -128,13 +128,6 @@ MUTANTS = (
         "channel_csma.py::test_equals_one_process_a_node[strict-False]",
     ),
     _mutant(
-        "going back leaves the wheel",
-        "_csma_nb.py",
-        "    empty(wheel, timer)\n",
-        "",
-        "channel_csma.py::test_equals_one_process_a_node[strict-False]",
-    ),
-    _mutant(
         "slotted: one assessment",
         "_csma_nb.py",
         "elif par[t.P_SLOTTED] and kind == t.CCA_END:",

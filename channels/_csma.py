@@ -5,26 +5,44 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from channels import _csma_tables as t
 from channels._contention_cost import contention_cost
-from channels._lrwpan import ACK_NS, TURNAROUND_NS
 from channels._reach import Reach
 from channels._reception import equal_interferers
-from channels._sixlowpan import Framing
+from channels._sixlowpan import Framing, Plan
 from netsim.errors import SimulationError
 from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
 from netsim.units import NS_PER_S
 
-_TX, _RX, _LISTEN, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "listen", "sleep"))
 _FIRST_BUDGET, _LAST_BUDGET = 256, 1 << 16
-_NEVER = 1 << 62
 _LOG_ROWS = 1024
+_MOST_KINDS = 1024  # of messages, by size or by sender and destinations, that are remembered
 
 Int64s = npt.NDArray[np.int64]
+
+_NO_LOG = np.zeros((0, t.LOG_SIZE), np.int64)
+_EQUAL_INTERFERERS = equal_interferers()
+# The fields of `Delivery` as the kernel writes them, eight bytes each.
+_FORMATS = {"ok": "?", "service_s": "f8", "energy_j": "f8"}
+_DELIVERY = np.dtype({
+    "names": Delivery._fields,
+    "formats": [_FORMATS.get(name, "i8") for name in Delivery._fields],
+    "offsets": list(range(0, 8 * t.OUT_SIZE, 8)),
+    "itemsize": 8 * t.OUT_SIZE,
+})  # fmt: skip
+_COUNTERS = {
+    "frames": t.FRAMES, "delivered": t.N_GOT, "acked": t.N_ACKED, "no_ack": t.N_NOACK, "caf": t.N_CAF, "dup": t.N_DUP,
+    "tx": t.N_TX, "cca": t.N_CCA, "busy": t.N_BUSY, "cca2": t.N_CCA2, "busy2": t.N_BUSY2, "service_ns": t.SERVICE,
+    "sojourn_ns": t.SOJOURN, "last_end_ns": t.LAST_END,
+}  # fmt: skip
+_COLUMNS = np.array([*_COUNTERS.values()])
+_in_order = itemgetter(*(Delivery._fields.index(name) for name in ("at_ns", "dst", "src", "transfer")))
 
 
 @dataclass(frozen=True)
@@ -44,26 +62,63 @@ class Rules:
     max_retries: int = 3
 
 
-class _State:
-    """All that changes, as tables over one buffer, so that it is copied in one go."""
+class _Tables:
+    """All that changes, over one buffer: what a copy needs as a whole, then the frames on the air, then the wheel.
 
-    SECTIONS = ("g", "node", "radio", "timer", "wheel", "ring", "msg", "dst")
+    Parameters
+    ----------
+    nodes, frames, buckets
+        How many nodes, frames on the air and buckets of the wheel.
+    messages, blocks
+        Room for so many messages under way, and for so many of them that go to several nodes.
+    """
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        sizes = [int(np.prod(shapes[name])) for name in self.SECTIONS]
-        self.buffer = np.zeros(sum(sizes), np.int64)
-        self.shapes = dict(shapes)
-        parts = np.split(self.buffer, np.cumsum(sizes)[:-1])
-        self.tables: tuple[Int64s, ...] = tuple(
-            part.reshape(shapes[name]) for name, part in zip(self.SECTIONS, parts, strict=True)
-        )
-        self.g, self.node, self.radio, self.timer, self.wheel, self.ring, self.msg, self.dst = self.tables
+    def __init__(self, nodes: int, frames: int, buckets: int, messages: int, blocks: int) -> None:
+        self.nodes, self.frames, self.buckets, self.messages, self.blocks = nodes, frames, buckets, messages, blocks
+        shapes: tuple[tuple[int, int], ...] = (
+            (1, t.G_SIZE), (nodes, t.NODE_SIZE), (t.RADIO_SIZE, nodes), (2, 2 * nodes), (messages, t.MSG_SIZE),
+            (messages + blocks * nodes, t.DST_SIZE), (frames, t.RING_SIZE), (1, buckets // 64 * 65),
+        )  # fmt: skip
+        self.buffer = np.zeros(sum(rows * columns for rows, columns in shapes), np.int64)
+        self.kept = np.empty_like(self.buffer)
+        parts, first = list[Int64s](), 0
+        for rows, columns in shapes:
+            last = first + rows * columns
+            parts.append(self.buffer[first:last].reshape(rows, columns))
+            first = last
+        g, self.node, self.radio, self.timer, self.msg, self.dst, self.ring, wheel = parts
+        self.g, self.wheel = g[0], wheel[0]
+        self.scalars = memoryview(self.g)
+        # In the order in which kernels take them.
+        self.all = (self.g, self.node, self.radio, self.timer, self.wheel, self.ring, self.msg, self.dst)
 
-    def copy(self, into: _State | None = None) -> _State:
-        """The same, in `into` where that has the same shapes."""
-        other = into if into is not None and into.shapes == self.shapes else _State(self.shapes)
-        np.copyto(other.buffer, self.buffer)
-        return other
+    def start(self, names: Sequence[NodeId], sleeps: bool) -> None:
+        """Nothing has happened yet."""
+        self.g[t.FREE_MSG] = self.g[t.FREE_BLOCK] = -1
+        self.wheel[: self.buckets] = -1
+        self.timer[t.AT] = t.FOREVER
+        node, radio = self.node, self.radio
+        node[:, t.NAME] = names
+        node[:, t.HEAD] = node[:, t.TAIL] = node[:, t.DUTY] = radio[t.LOCK_ID] = -1
+        node[:, t.AWAKE] = not sleeps
+        radio[t.RX_FROM] = t.FOREVER if sleeps else 0
+
+    def grown(self, messages: int, blocks: int) -> _Tables:
+        """The same with room for more."""
+        new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks)
+        many, n = self.messages, self.nodes
+        for a, b in zip(new.all[:6], self.all[:6], strict=True):
+            a[:] = b
+        new.msg[:many], new.dst[:many] = self.msg, self.dst[:many]
+        new.dst[messages : messages + self.blocks * n] = self.dst[many:]
+        shift = messages - many
+        for column in (t.M_DST, t.M_REPAIR):
+            new.msg[:many, column] += shift * (new.msg[:many, column] >= many)
+        links = new.dst[messages : messages + self.blocks * n, t.D_LINK]
+        links += shift * (links >= many)
+        if new.g[t.FREE_BLOCK] >= 0:
+            new.g[t.FREE_BLOCK] += shift
+        return new
 
 
 class ContendingNodes:
@@ -88,9 +143,8 @@ class ContendingNodes:
 
     Notes
     -----
-    The tables hold everything up to some instant. To answer `next_event_ns` a copy of them runs ahead to the first
-    delivery, or for some number of events; it takes their place when time gets there, and is thrown away when a message
-    comes before.
+    To answer `next_event_ns` the kernel runs ahead to the first delivery, or for some number of events, and keeps a
+    copy of how things stood. When time gets there, nothing is left to do; when a message comes before, it goes back.
     """
 
     def __init__(
@@ -110,45 +164,56 @@ class ContendingNodes:
         self._row = {node: i for i, node in enumerate(self._nodes)}
         self._framing, self._rules, self._reach, self._frames = framing, rules, reach, frames
         self._power_w = {state: radio.power_w(state) for state in STATES}
+        n = len(self._nodes)
+        # Longer than any delay: the longest backoff and a frame.
+        buckets = 1 << max(8, (((1 << rules.max_be) * t.UNIT) >> t.BUCKET_BITS).bit_length() + 1)
+        self._tables = _Tables(n, 64 if n < 20 else 256, buckets, max(2 * n, 16), 2)
+        self._tables.start(self._nodes, rules.sleeps)
+        par = [0] * t.PAR_SIZE
+        for place, value in (
+            (t.P_NODES, n), (t.P_STRICT, rules.strict), (t.P_NS3, rules.ns3_cca), (t.P_ALL, reach.is_everyone),
+            (t.P_SLOTTED, rules.slotted), (t.P_RELIABLE, rules.reliable), (t.P_ACK, rules.acknowledge),
+            (t.P_SLEEPS, rules.sleeps), (t.P_MIN_BE, rules.min_be), (t.P_MAX_BE, rules.max_be),
+            (t.P_MAX_NB, rules.max_backoffs), (t.P_MAX_RETRY, rules.max_retries),
+            (t.P_KEY, key - (key >> 63 << 64)), (t.P_LOSS, rules.per > 0 or reach.is_noisy),
+            (t.P_HIDDEN, reach.has_hidden),
+        ):  # fmt: skip
+            par[place] = value
+        power = self._power_w
+        idle_w = power["sleep" if rules.sleeps else "idle"]
+        self._par = np.array(par, np.int64)
+        self._real = np.empty(t.F_TABLE + len(_EQUAL_INTERFERERS))
+        self._real[: t.F_TABLE] = (rules.per, reach.noise_mw, power["tx"], power["rx"], power["listen"], idle_w)
+        self._real[t.F_TABLE :] = _EQUAL_INTERFERERS
+        self._link = reach.table
+        self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, t.LOG_SIZE), np.int64)
+        self._make_room(64)
+        self._bind()
         self._transfers = 0
         self._clock_ns = 0
         self._ended: list[Delivery] = []
         self._sizes: dict[TransferId, int] = {}
-        n = len(self._nodes)
-        buckets = 1 << max(10, (((1 << rules.max_be) * nb.UNIT) >> nb.BUCKET_BITS).bit_length() + 1)
-        self._now = _State({
-            "g": (nb.G_SIZE,), "node": (n, nb.NODE_SIZE), "radio": (5, n), "timer": (2, 2 * n), "wheel": (2 * buckets,),
-            "ring": (nb.RING_SIZE, 64 if n < 20 else 256), "msg": (0, nb.MSG_SIZE), "dst": (0, nb.DST_SIZE),
-        })  # fmt: skip
-        state = self._now
-        state.g[[nb.FREE_MSG, nb.FREE_BLOCK]] = -1
-        state.wheel[:buckets] = -1
-        state.timer[0] = _NEVER
-        state.node[:, [nb.HEAD, nb.TAIL, nb.DUTY]] = -1
-        state.node[:, nb.AWAKE] = not rules.sleeps
-        state.radio[nb.RX_FROM] = _NEVER if rules.sleeps else 0
-        state.radio[nb.LOCK_ID] = -1
-        self._par = np.zeros(nb.PAR_SIZE, np.int64)
-        for place, value in (
-            (nb.P_NODES, n), (nb.P_STRICT, rules.strict), (nb.P_NS3, rules.ns3_cca), (nb.P_ALL, reach.is_everyone),
-            (nb.P_SLOTTED, rules.slotted), (nb.P_RELIABLE, rules.reliable), (nb.P_ACK, rules.acknowledge),
-            (nb.P_SLEEPS, rules.sleeps), (nb.P_MIN_BE, rules.min_be), (nb.P_MAX_BE, rules.max_be),
-            (nb.P_MAX_NB, rules.max_backoffs), (nb.P_MAX_RETRY, rules.max_retries),
-            (nb.P_LOSS, rules.per > 0 or reach.is_noisy), (nb.P_HIDDEN, reach.has_hidden),
-        ):  # fmt: skip
-            self._par[place] = value
-        self._par[nb.P_KEY] = int(np.array(key, np.uint64).view(np.int64))
-        real = np.array([rules.per, reach.noise_mw, *equal_interferers()])
-        self._fixed = (self._par, real, reach.table(), framing.cycle)
-        self._out = np.zeros((64, nb.OUT_SIZE), np.int64)
-        self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, nb.LOG_SIZE), np.int64)
-        self._no_log = np.zeros((0, nb.LOG_SIZE), np.int64)
-        self._ahead: _State | None = None
-        self._spare: _State | None = None
-        self._budget = _FIRST_BUDGET
-        self._blocks = self._most = 0
-        self._blank = (0,) * (nb.MSG_SIZE - nb.M_REPAIR - 1)
         self._down: set[NodeId] = set()
+        self._bound_ns: int | None = None  # what `next_event_ns` said; None: not known
+        self._is_exact = self._is_ahead = False
+        self._budget = _FIRST_BUDGET
+        self._plans: dict[int, Plan] = {}
+        self._ends: dict[tuple[NodeId, tuple[NodeId, ...]], tuple[int, Int64s]] = {}
+
+    def _make_room(self, deliveries: int) -> None:
+        self._out = np.zeros((deliveries, t.OUT_SIZE), np.int64)
+        self._out_real = self._out.view(np.float64)
+        self._records = self._out.ravel().view(_DELIVERY)
+
+    def _bind(self) -> None:
+        """Hold what every call of the kernel takes."""
+        tables, outs = self._tables, (self._out, self._out_real)
+        self._scalars = tables.scalars
+        g, node, radio, timer, wheel, _, msg, dst = tables.all
+        self._for_submit = (g, node, radio, timer, wheel, msg, dst, self._par)
+        self._for_down = (*tables.all, self._par, self._real, *outs)
+        fixed = (self._par, self._real, self._link, self._framing.cycle)
+        self._for_run = (*tables.all, tables.buffer, tables.kept, *fixed, *outs)
 
     # --- messages ----------------------------------------------------------------------------------------
 
@@ -164,95 +229,106 @@ class ContendingNodes:
         """
         if size_bytes < 1:
             raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        for node in (src, *dst):
-            self._check(node)
-        self._go_to(now_ns)
-        nb, row = self._nb, self._row
+        row, targets = self._ends.get((src, dst)) or self._look_up(src, dst)
+        self._forget(now_ns)
         transfer = self._transfers
         self._transfers += 1
         if self._frames is not None:
             self._sizes[transfer] = size_bytes
-        targets = sorted(dst)
         if self._down:
-            lost = [node for node in targets if src in self._down or node in self._down]
+            lost = [node for node in sorted(dst) if src in self._down or node in self._down]
             self._ended += [
                 Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0) for node in lost
             ]
-            targets = [node for node in targets if node not in lost]
-            if not targets:
+            if len(lost) == len(dst):
                 return transfer
-        m, first = self._rows(len(targets))
-        state = self._now
-        state.msg[m] = (
-            transfer, row[src], size_bytes, *self._framing.plan(size_bytes), now_ns, -1, 0, 0, 0, 0, first,
-            len(targets), -1, -1, *self._blank,
-        )  # fmt: skip
-        for place, node in enumerate(targets, first):
-            heard = self._reach.is_everyone or self._reach.hears[row[src], row[node]]
-            state.dst[place, : nb.D_LINK] = (row[node], 0, heard)
-        *tables, _, messages, destinations = state.tables
-        nb.submit(*tables, messages, destinations, self._par, m, now_ns)
-        self._most += len(targets)
-        while self._out.shape[0] < self._most:
-            self._out = np.concatenate([self._out, np.zeros_like(self._out)])
+            row, targets = self._look_up(src, tuple(node for node in dst if node not in lost))
+        plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
+        while not self._nb.submit(*self._for_submit, targets, transfer, row, size_bytes, *plan, now_ns):
+            self._grow(len(targets) > 1)
+        if self._scalars[t.PENDING] > len(self._out):
+            self._make_room(2 * len(self._out) + len(targets))
+            self._bind()
         return transfer
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`."""
-        times = [delivery.at_ns for delivery in self._ended]
-        if self._now.g[self._nb.PENDING] > 0:
-            times.append(self._look_ahead())
-        return min(times, default=None)
+        first = min(delivery.at_ns for delivery in self._ended) if self._ended else None
+        if not self._scalars[t.PENDING] and not self._is_ahead:
+            return first
+        bound = self._bound_ns
+        if bound is None:
+            bound = self._look_ahead()
+        return bound if first is None or bound < first else first
 
     def advance(self, to_ns: int) -> Sequence[Delivery]:
         """See `netsim.interfaces.Medium`."""
-        if self._ahead is None or to_ns >= self._look_ahead() or self._frames is not None:
+        bound = self._bound_ns
+        if bound is None:
+            if self._scalars[t.NOW] < to_ns:
+                self._go_to(to_ns)
+        elif to_ns >= bound:
+            if not self._is_exact:
+                self._budget = min(2 * self._budget, _LAST_BUDGET)
+            self._bound_ns = None
             self._go_to(to_ns)
-        self._clock_ns = max(self._clock_ns, to_ns)
-        if not self._ended:
+        elif self._frames is not None:
+            self._go_to(to_ns)
+        if to_ns > self._clock_ns:
+            self._clock_ns = to_ns
+        ended = self._ended
+        if not ended:
             return []
-        due = sorted((d for d in self._ended if d.at_ns <= to_ns), key=lambda d: (d.at_ns, d.dst, d.src, d.transfer))
-        self._ended = [d for d in self._ended if d.at_ns > to_ns]
-        return due
+        if len(ended) > 1:
+            ended.sort(key=_in_order)
+        if ended[-1].at_ns <= to_ns:
+            self._ended = []
+            return ended
+        self._ended = [d for d in ended if d.at_ns > to_ns]
+        return [d for d in ended if d.at_ns <= to_ns]
 
     def _look_ahead(self) -> int:
         """When the first delivery is, or an instant before which there is none."""
-        nb = self._nb
-        if self._ahead is None:
-            self._ahead = self._now.copy(self._spare)
-            self._spare = None
-            nb.run(*self._ahead.tables, *self._fixed, self._out, self._no_log, _NEVER, self._budget, True)
-        g = self._ahead.g
-        return int(g[nb.FIRST] if g[nb.OUTS] else g[nb.NOW] + 1)
+        now_ns: int = self._nb.run(*self._for_run, _NO_LOG, t.FOREVER, self._budget)
+        self._is_ahead, self._is_exact = True, self._scalars[t.OUTS] > 0
+        bound: int = self._scalars[t.FIRST] if self._is_exact else now_ns + 1
+        self._bound_ns = bound
+        return bound
+
+    def _forget(self, now_ns: int) -> None:
+        """Let everything up to now happen; what was to come after it need not hold any more."""
+        if self._bound_ns is not None:
+            self._bound_ns, self._budget = None, _FIRST_BUDGET
+        if self._is_ahead or self._scalars[t.NOW] < now_ns:
+            self._go_to(now_ns)
 
     def _go_to(self, to_ns: int) -> None:
         """Let everything up to and at `to_ns` happen."""
-        nb, ahead = self._nb, self._ahead
-        if ahead is not None:
-            self._ahead = None
-            if ahead.g[nb.NOW] <= to_ns and self._frames is None:
-                self._now, self._spare = ahead, self._now
-                self._budget = min(2 * self._budget, _LAST_BUDGET) if not ahead.g[nb.OUTS] else self._budget
+        scalars = self._scalars
+        if self._is_ahead:
+            self._is_ahead = False
+            if scalars[t.NOW] > to_ns or self._frames is not None:
+                self._go_back()
+            elif scalars[t.OUTS]:
                 self._collect()
-            else:
-                self._spare = ahead
-                self._budget = _FIRST_BUDGET
-        g = self._now.g
-        while g[nb.NOW] < to_ns:
-            nb.run(*self._now.tables, *self._fixed, self._out, self._log, to_ns, _NEVER, False)
+        while scalars[t.NOW] < to_ns:
+            self._nb.run(*self._for_run, self._log, to_ns, 0)
             self._collect()
+
+    def _go_back(self) -> None:
+        tables = self._tables
+        self._nb.back(tables.buffer, tables.kept, tables.g, tables.timer, tables.ring, tables.wheel)
 
     def _collect(self) -> None:
         """Take the deliveries and the frames that the kernel found."""
-        nb, g = self._nb, self._now.g
-        if g[nb.OUTS]:
-            self._ended += [self._delivery(row) for row in self._out[: g[nb.OUTS]].tolist()]
-            self._most -= int(g[nb.OUTS])
-            g[nb.OUTS] = 0
-        if g[nb.LOGS]:
-            for start_ns, src, dst, transfer, frame, attempt, is_ack, _ in self._log[: g[nb.LOGS]].tolist():
+        scalars = self._scalars
+        if many := scalars[t.OUTS]:
+            self._ended += map(Delivery._make, self._records[:many].tolist())
+            scalars[t.OUTS] = 0
+        if many := scalars[t.LOGS]:
+            for start_ns, src, dst, transfer, frame, attempt, is_ack, _ in self._log[:many].tolist():
                 self._show(start_ns, src, dst, transfer, frame, attempt, is_ack)
-            g[nb.LOGS] = 0
+            scalars[t.LOGS] = 0
 
     def _show(self, start_ns: int, src: int, dst: int, transfer: int, frame: int, attempt: int, is_ack: int) -> None:
         assert self._frames is not None
@@ -261,66 +337,34 @@ class ContendingNodes:
         kind = "ack" if is_ack else "data"
         self._frames.add(start_ns, self._nodes[src], to, transfer, offset, length, attempt, kind)
 
-    def _delivery(self, row: list[int]) -> Delivery:
-        (transfer, dst, at_ns, ok, packets, attempts, wire_bytes, airtime_ns, src, size_bytes, submit_ns, start_ns,
-         tx_ns, acks, destinations, _) = row  # fmt: skip
-        is_acked = self._rules.acknowledge and destinations == 1
-        service_s = (at_ns - max(submit_ns, start_ns)) / NS_PER_S if ok else 0.0
-        tail_ns = TURNAROUND_NS + ACK_NS if ok and is_acked else 0
-        elapsed_ns = at_ns + tail_ns - start_ns if 0 <= start_ns <= at_ns else 0
-        return Delivery(
-            transfer, self._nodes[dst], at_ns, bool(ok), packets, attempts, wire_bytes, airtime_ns,
-            self._nodes[src], size_bytes, service_s, self._extra_j(tx_ns, acks * ACK_NS, elapsed_ns),
-        )  # fmt: skip
+    def _make_plan(self, size_bytes: int) -> Plan:
+        if len(self._plans) == _MOST_KINDS:
+            self._plans.clear()
+        return self._plans.setdefault(size_bytes, self._framing.plan(size_bytes))
 
-    def _extra_j(self, tx_ns: int, ack_ns: int, elapsed_ns: int) -> float:
-        power, idle = self._power_w, self._power_w["sleep" if self._rules.sleeps else "idle"]
-        listen_ns = max(elapsed_ns - tx_ns - ack_ns, 0)
-        spent = power["tx"] * tx_ns + power["rx"] * ack_ns + power["listen"] * listen_ns
-        return (spent - idle * elapsed_ns) / NS_PER_S
+    def _look_up(self, src: NodeId, dst: tuple[NodeId, ...]) -> tuple[int, Int64s]:
+        """The sender's row, and of each destination in order its row and whether it hears the sender."""
+        for node in (src, *dst):
+            self._check(node)
+        if len(self._ends) == _MOST_KINDS:
+            self._ends.clear()
+        row, reach = self._row[src], self._reach
+        rows = [self._row[node] for node in sorted(dst)]
+        targets = [(other, reach.is_everyone or reach.hears[row, other]) for other in rows]
+        return self._ends.setdefault((src, dst), (row, np.array(targets, np.int64)))
 
     def _check(self, node: NodeId) -> None:
         if node not in self._row:
             raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
 
-    def _rows(self, destinations: int) -> tuple[int, int]:
-        """Free rows for a message and for its destinations."""
-        nb = self._nb
-        if self._now.g[nb.FREE_MSG] < 0 or (destinations > 1 and self._now.g[nb.FREE_BLOCK] < 0):
-            self._grow(destinations > 1)
-        g, msg, dst = self._now.g, self._now.msg, self._now.dst
-        m = int(g[nb.FREE_MSG])
-        g[nb.FREE_MSG] = msg[m, nb.M_NEXT]
-        if destinations == 1:
-            return m, m
-        first = int(g[nb.FREE_BLOCK])
-        g[nb.FREE_BLOCK] = dst[first, nb.D_LINK]
-        return m, first
-
-    def _grow(self, blocks: bool) -> None:
+    def _grow(self, several: bool) -> None:
         """Twice the messages, or twice the blocks of destinations."""
-        nb, old, n = self._nb, self._now, len(self._nodes)
-        many = old.msg.shape[0]
-        more = max(2 * many, 2 * n, 16) if old.g[nb.FREE_MSG] < 0 else many
-        more_blocks = max(2 * self._blocks, 2) if blocks and old.g[nb.FREE_BLOCK] < 0 else self._blocks
-        new = _State(old.shapes | {"msg": (more, nb.MSG_SIZE), "dst": (more + more_blocks * n, nb.DST_SIZE)})
-        for a, b in zip(new.tables[:6], old.tables[:6], strict=True):
-            a[:] = b
-        new.msg[:many], new.dst[:many] = old.msg, old.dst[:many]
-        new.dst[more : more + self._blocks * n] = old.dst[many:]
-        shift = more - many
-        for column in (nb.M_DST, nb.M_REPAIR):
-            new.msg[:many, column] += shift * (new.msg[:many, column] >= many)
-        links = new.dst[more : more + self._blocks * n, nb.D_LINK]
-        links += shift * (links >= many)
-        if new.g[nb.FREE_BLOCK] >= 0:
-            new.g[nb.FREE_BLOCK] += shift
-        for m in range(more - 1, many - 1, -1):
-            new.msg[m, nb.M_NEXT], new.g[nb.FREE_MSG] = new.g[nb.FREE_MSG], m
-        for block in range(more_blocks - 1, self._blocks - 1, -1):
-            first = more + block * n
-            new.dst[first, nb.D_LINK], new.g[nb.FREE_BLOCK] = new.g[nb.FREE_BLOCK], first
-        self._now, self._ahead, self._spare, self._blocks = new, None, None, more_blocks
+        old, scalars = self._tables, self._scalars
+        is_full = scalars[t.FREE_MSG] < 0 and scalars[t.MSGS] == old.messages
+        has_none = several and scalars[t.FREE_BLOCK] < 0 and scalars[t.BLOCKS] == old.blocks
+        messages, blocks = old.messages << is_full, old.blocks << has_none
+        self._tables = old.grown(messages, blocks)
+        self._bind()
 
     # --- nodes that go down --------------------------------------------------------------------------------
 
@@ -330,16 +374,16 @@ class ContendingNodes:
         A message whose sender or last destination goes down ends there, and its frame on the air is cut.
         """
         self._check(node)
-        self._go_to(now_ns)
+        self._forget(now_ns)
         nb, n = self._nb, self._row[node]
         if up == (node not in self._down):
             return
         if up:
             self._down.remove(node)
-            nb.up(self._now.node, self._now.radio, n, now_ns, self._par)
+            nb.up(self._tables.node, self._tables.radio, n, now_ns, self._par)
         else:
             self._down.add(node)
-            nb.down(*self._now.tables, self._par, self._out, n, now_ns)
+            nb.down(*self._for_down, n, now_ns)
             self._collect()
 
     # --- what it costs and what it did -----------------------------------------------------------------------
@@ -358,34 +402,20 @@ class ContendingNodes:
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
-        nb = self._nb
-        state = self._at(at_ns)
-        node, radio, ring, g = state.node, state.radio, state.ring, state.g
-        tx_ns = node[:, nb.TX_NS].copy()
-        for i in range(int(g[nb.LOW]), int(g[nb.HIGH])):
-            start, end, src, is_met = ring[[nb.START, nb.END, nb.SRC, nb.MET], i & (ring.shape[1] - 1)]
-            if is_met and start <= at_ns < end:
-                tx_ns[src] -= end - at_ns
-        rx_ns = radio[nb.RX_NS] - np.maximum(radio[nb.LOCK_END] - np.maximum(radio[nb.LOCK_START], at_ns), 0)
-        awake_ns = node[:, nb.AWAKE_NS] + np.where(node[:, nb.AWAKE] == 1, at_ns - node[:, nb.SINCE], 0)
+        tables = self._tables
+        self._go_to(self._clock_ns)
+        if is_later := self._scalars[t.NOW] < at_ns:
+            self._nb.run(*self._for_run, _NO_LOG, at_ns, -1)
         state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
-        state_ns[:, _TX], state_ns[:, _RX] = tx_ns, rx_ns
-        state_ns[:, _LISTEN], state_ns[:, _SLEEP] = awake_ns - tx_ns - rx_ns, at_ns - awake_ns
+        self._nb.used(tables.g, tables.node, tables.radio, tables.ring, at_ns, state_ns)
         energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
         interfaces = [(name, "radio") for name in self._nodes]
-        return Usage(interfaces, state_ns, energy_j, node[:, nb.TX_BYTES].copy(), node[:, nb.TX_FRAMES].copy())
-
-    def _at(self, at_ns: int) -> _State:
-        """The tables at an instant not before the last `advance`."""
-        nb = self._nb
-        if self._now.g[nb.NOW] < self._clock_ns and self._ahead is None:
-            self._go_to(self._clock_ns)
-        state = self._now
-        if state.g[nb.NOW] < at_ns:
-            state = state.copy()
-            out = np.zeros_like(self._out)
-            nb.run(*state.tables, *self._fixed, out, self._no_log, at_ns, _NEVER, False)
-        return state
+        usage = Usage(
+            interfaces, state_ns, energy_j, tables.node[:, t.TX_BYTES].copy(), tables.node[:, t.TX_FRAMES].copy()
+        )
+        if is_later:
+            self._go_back()
+        return usage
 
     def copy(self) -> ContendingNodes:
         """Another one that goes on by itself and shows no frames."""
@@ -396,17 +426,12 @@ class ContendingNodes:
         return other
 
     def counters(self) -> Mapping[str, Int64s]:
-        """What each node's MAC counted so far, by name; for probes and tests.
+        """What each node's MAC counted up to the last `advance`, by name; for probes and tests.
 
         ``frames`` that it is through with, ``delivered`` of them (at a destination), ``acked``, ``no_ack``, ``caf``
         (channel access failures), ``dup`` (frames that arrived again), ``tx`` (transmissions), ``cca`` and ``busy``,
         ``cca2`` and ``busy2`` (the second assessment of slotted access), ``service_ns`` (of acknowledged frames),
         ``sojourn_ns`` (from submission to the end of each frame), ``last_end_ns`` (of the last message).
         """
-        nb, node = self._nb, self._now.node
-        names = {
-            "frames": nb.FRAMES, "delivered": nb.N_GOT, "acked": nb.N_ACKED, "no_ack": nb.N_NOACK, "caf": nb.N_CAF,
-            "dup": nb.N_DUP, "tx": nb.N_TX, "cca": nb.N_CCA, "busy": nb.N_BUSY, "cca2": nb.N_CCA2,
-            "busy2": nb.N_BUSY2, "service_ns": nb.SERVICE, "sojourn_ns": nb.SOJOURN, "last_end_ns": nb.LAST_END,
-        }  # fmt: skip
-        return {name: node[:, column].copy() for name, column in names.items()}
+        self._go_to(self._clock_ns)
+        return dict(zip(_COUNTERS, self._tables.node.T[_COLUMNS], strict=True))

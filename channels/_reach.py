@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,7 @@ class Reach:
         """Whether some node does not sense another."""
         return not self.is_everyone and not bool((self.senses | np.eye(len(self.senses), dtype=np.bool_)).all())
 
+    @cached_property
     def table(self) -> npt.NDArray[np.float64]:
         """Power, who hears, who senses, nanoseconds, `clear`: what the kernel wants to know of every link."""
         return np.array([self.power_mw, self.hears, self.senses, self.delay_ns, self.clear()], np.float64)
@@ -62,6 +64,7 @@ class Reach:
         return np.array([[log_success(value) for value in row] for row in ratio.tolist()])
 
 
+@cache
 def everyone() -> Reach:
     """All hear all."""
     yes = np.ones((1, 1), np.bool_)

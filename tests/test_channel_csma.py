@@ -61,9 +61,17 @@ def traffic(nodes: int, messages: int, seed: int, gap_us: int, peers: bool) -> l
 
 
 def play(medium: Any, calls: Sequence[Call], cuts: Sequence[int] = ()) -> list[Delivery]:
-    out = list[Delivery]()
+    out, before = list[Delivery](), -1
+
+    def advance(to_ns: int) -> None:
+        nonlocal before
+        ended = medium.advance(to_ns)
+        assert all(before < d.at_ns <= to_ns for d in ended), "each comes in its time"
+        out.extend(ended)
+        before = to_ns
+
     for now in sorted({*(c[0] for c in calls), *cuts}):
-        out += medium.advance(now)
+        advance(now)
         for at, src, dst, size in calls:
             if at == now:
                 medium.submit(at, src, dst, size)
@@ -71,7 +79,7 @@ def play(medium: Any, calls: Sequence[Call], cuts: Sequence[int] = ()) -> list[D
                     medium.next_event_ns()  # which looks ahead, in vain where a message comes before
     while (next_ns := medium.next_event_ns()) is not None:
         assert next_ns < 10**11, "it never ends"
-        out += medium.advance(next_ns)
+        advance(next_ns)
     return out
 
 
@@ -121,6 +129,29 @@ def test_equals_one_process_a_node(variant: str, peers: bool, monkeypatch: pytes
             np.testing.assert_array_equal(a.state_ns, b.state_ns)
             np.testing.assert_array_equal(a.tx_bytes, b.tx_bytes)
             np.testing.assert_array_equal(a.tx_frames, b.tx_frames)
+
+
+@pytest.mark.parametrize("variant", ["strict", "capture", "slotted", "sleep", "hidden"])
+def test_counters_and_radios_at_any_instant(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of backoffs and frames, where the kernel has looked ahead: those of one process a node."""
+    channel = cell(**VARIANTS[variant])
+    nodes = [Node(i, i == 6, place) for i, place in enumerate(PLACES)]
+    calls = traffic(6, 60, 4, 3_000, True)
+    cuts = [int(t) for t in np.random.default_rng(4).integers(0, 2 * calls[-1][0], 200)]
+    seen = []
+    for medium in (channel.open(nodes, np.random.default_rng(4)), twin_of(channel, nodes, 4, monkeypatch)):
+        at: list[Any] = []
+        for now in sorted({*(c[0] for c in calls), *cuts}):
+            medium.advance(now)
+            for call in calls:
+                if call[0] == now:
+                    medium.submit(*call)
+            medium.next_event_ns()
+            if now in cuts:
+                counters = {name: list(map(int, column)) for name, column in medium.counters().items()}
+                at.append((now, counters, medium.usage(now).state_ns.tolist()))
+        seen.append(at)
+    assert seen[0] == seen[1]
 
 
 def test_a_lone_message_is_that_of_single() -> None:
@@ -367,28 +398,67 @@ def test_slotted_access_agrees_with_park(nodes: int, cca: str) -> None:
 # --- in the engine -----------------------------------------------------------------------------------------------
 
 
+class Cut:
+    """A medium of which the engine asks again and again: it says that something may happen long before it does.
+
+    In between somebody looks at its counters and at what its radios will have used.
+    """
+
+    def __init__(self, medium: Any, seed: int) -> None:
+        self._medium, self._rng, self._now_ns, self.cuts = medium, np.random.default_rng(seed), 0, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._medium, name)
+
+    def next_event_ns(self) -> int | None:
+        next_ns: int | None = self._medium.next_event_ns()
+        if next_ns is None or next_ns - self._now_ns < 2 or self._rng.random() < 0.4:
+            return next_ns
+        self.cuts += 1
+        if self._rng.random() < 0.2:
+            self._medium.usage(int(self._rng.integers(self._now_ns, 2 * next_ns - self._now_ns)))
+            self._medium.counters()
+        return int(self._rng.integers(self._now_ns + 1, next_ns))
+
+    def advance(self, to_ns: int) -> Sequence[Delivery]:
+        self._now_ns = to_ns
+        ended: Sequence[Delivery] = self._medium.advance(to_ns)
+        return ended
+
+
 @pytest.mark.parametrize(("rounds", "collisions"), [(5, "capture"), (50, "strict")])
 def test_a_learning_scenario_equals_the_oracle(rounds: int, collisions: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """20 contending workers: all tables of a run with the kernel are those of a run with one process a node."""
+    """20 contending workers: all tables of a run with the kernel, and of one whose time is cut anywhere, are those of a
+    run with one process a node.
+    """
     case = scenario(
         {"name": "gd"}, nodes=20, stop={"rounds": rounds}, compute={"gradient_s": 0.003}, record={"messages": True},
         network={"link": {"name": "ieee802154", "mac": "csma_ca", "collisions": collisions}},
     )  # fmt: skip
     problem = case.problem.open(case.seed)
-    results = []
-    for medium in (ContendingNodes, Twin):
-        monkeypatch.setattr(ieee802154, "ContendingNodes", medium)
+
+    def learn(is_cut: bool = False) -> tuple[Any, dict[str, list[int]], Any]:
         engine = Engine(case, case.algorithms[0], 0, problem)
+        (carrier,) = engine.world.media
+        if is_cut:
+            carrier = Cut(carrier, 3)  # type: ignore[assignment]
+            engine.world.media = (carrier,)
         result = engine.run()
         assert result.rounds == rounds
-        (carrier,) = engine.world.media
+        assert not is_cut or carrier.cuts > 20 * rounds  # type: ignore[attr-defined]
         counters = {name: list(map(int, column)) for name, column in carrier.counters().items()}  # type: ignore[attr-defined]
-        results.append((result, counters, carrier.usage(engine.now_ns)))
-    (fast, a, used), (slow, b, theirs) = results
-    assert a == b
-    for name in slow.tables:
-        pd.testing.assert_frame_equal(fast.tables[name].to_pandas(), slow.tables[name].to_pandas(), check_exact=True)
-    np.testing.assert_array_equal(used.state_ns, theirs.state_ns)
+        return result, counters, carrier.usage(engine.now_ns)
+
+    runs = [learn(), learn(is_cut=True)]
+    monkeypatch.setattr(ieee802154, "ContendingNodes", Twin)
+    slow, expected, theirs = learn()
+    for fast, counters, used in runs:
+        assert counters == expected
+        for name in slow.tables:
+            pd.testing.assert_frame_equal(
+                fast.tables[name].to_pandas(), slow.tables[name].to_pandas(), check_exact=True
+            )
+        np.testing.assert_array_equal(used.state_ns, theirs.state_ns)
 
 
 @pytest.mark.parametrize(

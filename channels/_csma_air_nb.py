@@ -1,0 +1,256 @@
+"""What is on the air and who receives it, compiled: the side of the receivers in a contending cell.
+
+Both data and acknowledgements are entered before they start, so every question (is the channel busy, did the frame
+survive) is asked about intervals and not about the order of events.
+"""
+
+# mypy: disable-error-code="no-untyped-def, assignment"
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from channels import _csma_tables as t
+from channels._njit import inner
+from channels._philox_nb import words
+from channels._reception import LOWEST_SINR, MANY, SLOPES, WEIGHTS
+
+_LOSS_KEY = np.uint64(0x9E3779B97F4A7C15)
+
+
+@inner
+def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, attempt, ref):
+    """A frame to come; its number."""
+    mask = ring.shape[0] - 1
+    # Nobody asks any more about a frame that ended before all those began that have not ended.
+    oldest = now - t.CCA
+    for j in range(g[t.LOW], g[t.HIGH]):
+        if ring[j & mask, t.END] > now - t.MARGIN:
+            oldest = min(oldest, ring[j & mask, t.START])
+    while g[t.LOW] < g[t.HIGH] and ring[g[t.LOW] & mask, t.END] < oldest - t.MARGIN:
+        g[t.LOW] += 1
+    i = g[t.HIGH]
+    if i - g[t.LOW] > mask:
+        raise RuntimeError("more frames on the air than the ring holds")
+    g[t.HIGH] = i + 1
+    r = i & mask
+    ring[r, t.START], ring[r, t.END], ring[r, t.SRC], ring[r, t.DST], ring[r, t.IS_ACK] = start, end, src, dst, is_ack
+    ring[r, t.TRANSFER], ring[r, t.FRAGMENT], ring[r, t.TXNO], ring[r, t.TRY] = transfer, fragment, txno, attempt
+    ring[r, t.DEAD], ring[r, t.REF], ring[r, t.MET] = 0, ref, 0
+    return i
+
+
+@inner
+def is_busy(g, ring, n, now, par, link):
+    """Whether a clear channel assessment of node `n` that ends at `now` finds a frame that is entered already."""
+    mask, begun = ring.shape[0] - 1, now - t.CCA
+    for j in range(g[t.HIGH] - 1, g[t.LOW] - 1, -1):
+        r = j & mask
+        start, end, src = ring[r, t.START], ring[r, t.END], ring[r, t.SRC]
+        if start < begun - t.LONGEST:
+            # Frames stand almost in order of their start: those before ended long ago.
+            break
+        if src == n or (ring[r, t.DEAD] and start == end):
+            continue
+        if not par[t.P_ALL]:
+            if not link[t.L_SENSES, src, n]:
+                continue
+            start += np.int64(link[t.L_DELAY, src, n])
+            end += np.int64(link[t.L_DELAY, src, n])
+        if start >= now:
+            continue
+        if par[t.P_NS3]:
+            if start >= begun or end >= now:
+                return True
+        elif end > begun:
+            return True
+    return False
+
+
+@inner
+def settle(g, node, radio, ring, limit, par, real, link, log):
+    """Frames that start before `limit`: who begins to receive them."""
+    mask, nodes = ring.shape[0] - 1, par[t.P_NODES]
+    while True:
+        # With propagation an acknowledgement may stand before a frame that starts a little earlier.
+        i, start = np.int64(-1), limit
+        for j in range(g[t.SEEN], g[t.HIGH]):
+            if ring[j & mask, t.START] < start and not ring[j & mask, t.MET]:
+                i, start = j, ring[j & mask, t.START]
+        if i < 0:
+            break
+        r = i & mask
+        end, src = ring[r, t.END], ring[r, t.SRC]
+        ring[r, t.MET] = 1
+        while g[t.SEEN] < g[t.HIGH] and ring[g[t.SEEN] & mask, t.MET]:
+            g[t.SEEN] += 1
+        if ring[r, t.DEAD]:
+            continue
+        node[src, t.TX_NS] += end - start
+        if log.shape[0] > 0:
+            row = g[t.LOGS]
+            g[t.LOGS] = row + 1
+            log[row, 0], log[row, 1], log[row, 2], log[row, 3] = start, src, ring[r, t.DST], ring[r, t.TRANSFER]
+            log[row, 4], log[row, 5], log[row, 6] = ring[r, t.FRAGMENT], ring[r, t.TRY], ring[r, t.IS_ACK]
+        if par[t.P_ALL]:
+            others = 0
+            for j in range(g[t.LOW], g[t.HIGH]):
+                q = j & mask
+                if j != i and ring[q, t.MET] and ring[q, t.END] > start and not ring[q, t.DEAD]:
+                    others += 1
+            # Four equal signals, and none of them is 5 dB below the other three.
+            if others * LOWEST_SINR < 1.0:
+                for n in range(nodes):
+                    if radio[t.RX_FROM, n] <= start and radio[t.LOCK_END, n] <= start:
+                        radio[t.LOCK_START, n] = start
+                        radio[t.LOCK_END, n] = end
+                        radio[t.LOCK_ID, n] = i
+                        radio[t.RX_NS, n] += end - start
+            continue
+        for n in range(nodes):
+            late = start + np.int64(link[t.L_DELAY, src, n])
+            if radio[t.RX_FROM, n] <= late and radio[t.LOCK_END, n] <= late and link[t.L_HEARS, src, n]:
+                noise = real[t.F_NOISE]
+                for j in range(g[t.LOW], g[t.HIGH]):
+                    q = j & mask
+                    other = ring[q, t.SRC]
+                    if j == i or other == n or not ring[q, t.MET] or ring[q, t.DEAD]:
+                        continue
+                    if ring[q, t.END] + np.int64(link[t.L_DELAY, other, n]) > late:
+                        noise += link[t.L_POWER, other, n]
+                if link[t.L_POWER, src, n] > LOWEST_SINR * noise:
+                    radio[t.LOCK_START, n] = late
+                    radio[t.LOCK_END, n] = end + np.int64(link[t.L_DELAY, src, n])
+                    radio[t.LOCK_ID, n] = i
+                    radio[t.RX_NS, n] += end - start
+
+
+@inner
+def log_right(sinr):
+    """`channels._reception.log_success`."""
+    total = 0.0
+    for k in range(WEIGHTS.size):
+        total += WEIGHTS[k] * math.exp(SLOPES[k] * sinr)
+    return math.log1p(-min(max(total, 0.0), 1.0))
+
+
+@inner
+def received(g, ring, radio, i, d, par, real, link):
+    """Whether node `d` has the frame that ends now."""
+    mask = ring.shape[0] - 1
+    r = i & mask
+    if radio[t.LOCK_ID, d] != i or ring[r, t.DEAD]:
+        return False
+    start, end, src = ring[r, t.START], ring[r, t.END], ring[r, t.SRC]
+    is_all, logp, is_alone = par[t.P_ALL], 0.0, True
+    if not is_all:
+        start += np.int64(link[t.L_DELAY, src, d])
+        end += np.int64(link[t.L_DELAY, src, d])
+    for j in range(g[t.LOW], g[t.HIGH]):
+        q = j & mask
+        other = ring[q, t.SRC]
+        late = 0 if is_all else np.int64(link[t.L_DELAY, other, d])
+        if j == i or other == d or ring[q, t.START] + late >= end or ring[q, t.END] + late <= start:
+            continue
+        if is_all or link[t.L_HEARS, other, d]:
+            if par[t.P_STRICT]:
+                return False
+            is_alone = False
+    if is_alone:
+        logp = 0.0 if is_all else link[t.L_CLEAR, src, d] * ((end - start) // 4000)
+        if par[t.P_LOSS] == 0 or (logp == 0.0 and real[t.F_PER] == 0.0):
+            return True
+    elif is_all:
+        now = start
+        while now < end:
+            then, others = end, 0
+            for j in range(g[t.LOW], g[t.HIGH]):
+                q = j & mask
+                if j != i and ring[q, t.END] > now and ring[q, t.START] < end:
+                    if ring[q, t.START] > now:
+                        then = min(then, ring[q, t.START])
+                    else:
+                        then = min(then, ring[q, t.END])
+                        others += 1
+            logp += ((then - now + 3999) // 4000) * real[t.F_TABLE + min(others, MANY - 1)]
+            now = then
+    else:
+        now = start
+        while now < end:
+            then, noise = end, 0.0
+            for j in range(g[t.LOW], g[t.HIGH]):
+                q = j & mask
+                other = ring[q, t.SRC]
+                delay = np.int64(link[t.L_DELAY, other, d])
+                begins, ends = ring[q, t.START] + delay, ring[q, t.END] + delay
+                if j != i and other != d and ends > now and begins < end:
+                    if begins > now:
+                        then = min(then, begins)
+                    else:
+                        then = min(then, ends)
+                        noise += link[t.L_POWER, other, d]
+            right = link[t.L_CLEAR, src, d]
+            if noise > 0.0:
+                right = log_right(link[t.L_POWER, src, d] / (noise + real[t.F_NOISE]))
+            logp += ((then - now + 3999) // 4000) * right
+            now = then
+    p = math.exp(logp)
+    if not ring[r, t.IS_ACK]:
+        p *= 1.0 - real[t.F_PER]
+    if p >= 1.0:
+        return True
+    low = ring[r, t.TXNO] << 32 | d << 1 | ring[r, t.IS_ACK]
+    word, _, _, _ = words(np.uint64(par[t.P_KEY]) ^ _LOSS_KEY, np.uint64(ring[r, t.TRANSFER]), np.uint64(low))
+    return word * 2.0**-32 < p
+
+
+@inner
+def deafen(radio, n, now):
+    """The node's radio stops receiving."""
+    if radio[t.LOCK_END, n] > now:
+        radio[t.RX_NS, n] -= radio[t.LOCK_END, n] - max(now, radio[t.LOCK_START, n])
+        radio[t.LOCK_END, n] = now
+    radio[t.LOCK_ID, n] = -1
+    radio[t.RX_FROM, n] = t.FOREVER
+
+
+@inner
+def wake(node, radio, n, now):
+    """The node takes part in one message more."""
+    node[n, t.PARTS] += 1
+    if not node[n, t.AWAKE] and not node[n, t.DOWN]:
+        node[n, t.AWAKE] = 1
+        node[n, t.SINCE] = now
+        radio[t.RX_FROM, n] = now
+
+
+@inner
+def rest(node, radio, n, now, par):
+    """Let a radio sleep that takes part in nothing any more."""
+    if par[t.P_SLEEPS] and node[n, t.AWAKE] and node[n, t.PARTS] == 0 and node[n, t.DUTY] < 0:
+        node[n, t.AWAKE] = 0
+        node[n, t.AWAKE_NS] += now - node[n, t.SINCE]
+        deafen(radio, n, now)
+
+
+@inner
+def cut(node, radio, ring, i, now):
+    """A frame stops; how long it was on the air."""
+    r = i & (ring.shape[0] - 1)
+    start, end = ring[r, t.START], ring[r, t.END]
+    if end <= now:
+        return np.int64(0)
+    ring[r, t.DEAD] = 1
+    if start > now:
+        ring[r, t.END] = start
+        return np.int64(0)
+    ring[r, t.END] = now
+    node[ring[r, t.SRC], t.TX_NS] -= end - now
+    for n in range(radio.shape[1]):
+        if radio[t.LOCK_ID, n] == i:
+            heard_from = radio[t.RX_FROM, n]
+            deafen(radio, n, now)
+            radio[t.RX_FROM, n] = heard_from
+    return now - start

@@ -1,0 +1,76 @@
+"""Tables of the contending cell: their columns, their sizes, and the times of the standard in nanoseconds.
+
+All are int64. Kernels take these names as constants when they are compiled.
+"""
+
+from __future__ import annotations
+
+FOREVER = 1 << 62
+UNIT, CCA, TURN, OCTET = 320_000, 128_000, 192_000, 32_000
+ACK_OCTETS, ACK_AIR, ACK_WAIT = 11, 352_000, 864_000
+LIFS, SIFS, SIFS_OCTETS = 640_000, 192_000, 24
+LONGEST = 4_600_000  # longer than any frame and a clear channel assessment
+MARGIN = 200_000  # longer than any propagation
+FIRST_PAUSE, LAST_PAUSE = 5, 12  # exponents of the pause before a frame is tried once more, among hidden nodes
+HOP = 10_000_000  # less than the wheel spans
+BUCKET_BITS = 16  # of nanoseconds: a bucket of the wheel is 65.5 us
+
+# What happens next to a node, in the order in which events of one instant are handled.
+TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)
+
+# g: scalars. Rows of messages and blocks of destinations: the first that is free again, and how many were ever used.
+NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK, MSGS, BLOCKS = range(13)
+G_SIZE = 16
+
+# node: a row each; what a clear channel assessment touches first.
+(
+    KIND, NB, CACHE, HEAD, N_CCA, N_BUSY, DUTY_UNTIL, RETRY, CURRENT, AIR, TAIL, FREE, DUTY, BEGAN,
+    AWAKE, SINCE, AWAKE_NS, PARTS, DOWN, TX_NS, TX_BYTES, TX_FRAMES, DEBT_OCTETS, DEBT_AIR, DEBT_TX, FRAMES, N_ACKED,
+    N_NOACK, N_CAF, N_DUP, N_TX, N_GOT, N_CCA2, N_BUSY2, SERVICE, SOJOURN, LAST_END, AGAIN, UNTIL, NAME,
+) = range(40)  # fmt: skip
+NODE_SIZE = 40
+
+# radio: a column for each node.
+RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS = range(5)
+RADIO_SIZE = 5
+
+# timer: a column for each node, and behind them for each acknowledgement: when, and who else is in that bucket.
+AT, NEXT = range(2)
+
+# ring: a row for each frame that is on the air, was until a moment ago, or is about to be, almost in order of start.
+START, END, SRC, DEAD, MET, DST, IS_ACK, TRANSFER, FRAGMENT, TXNO, TRY, REF = range(12)
+RING_SIZE = 12
+
+# msg: a row for each message.
+(
+    M_TRANSFER, M_SRC, M_SIZE, M_FRAMES, M_WHOLE, M_FIRST, M_MIDDLE, M_LAST, M_SUBMIT, M_START, M_FRAGMENT, M_DRAWS,
+    M_TXNO, M_TRY, M_DST, M_DSTS, M_NEXT, M_REPAIR, M_SENT, M_TX, M_OCTETS, M_AIR, M_TX_NS, M_ACKS, M_LEFT, M_TOLD,
+) = range(26)  # fmt: skip
+MSG_SIZE = 28
+
+# dst: a row for each destination of a message: node, what it has, whether it can be reached, the next free block.
+D_NODE, D_STATE, D_REACHED, D_LINK = range(4)
+DST_SIZE = 4
+GOT, LOST, DONE = 1, 2, 4
+
+# out: a row for each delivery, the fields of `netsim.interfaces.Delivery` in their order; the last two are float64.
+(
+    O_TRANSFER, O_DST, O_AT, O_OK, O_PACKETS, O_TX, O_OCTETS, O_AIR, O_SRC, O_SIZE, O_SERVICE_S, O_ENERGY_J,
+) = range(12)  # fmt: skip
+OUT_SIZE = 12
+
+# log: a row for each frame that begins.
+LOG_SIZE = 8
+
+# par: constants.
+(
+    P_NODES, P_STRICT, P_NS3, P_ALL, P_SLOTTED, P_RELIABLE, P_ACK, P_SLEEPS, P_MIN_BE, P_MAX_BE, P_MAX_NB, P_MAX_RETRY,
+    P_KEY, P_LOSS, P_HIDDEN,
+) = range(15)  # fmt: skip
+PAR_SIZE = 16
+
+# real: float64 constants: error rate, noise, watts, and behind them the table of equal interferers.
+F_PER, F_NOISE, F_TX_W, F_RX_W, F_LISTEN_W, F_IDLE_W, F_TABLE = range(7)
+
+# link: of every sender (row) at every other node (column).
+L_POWER, L_HEARS, L_SENSES, L_DELAY, L_CLEAR = range(5)

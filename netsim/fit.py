@@ -175,20 +175,30 @@ def _misfit(points: Points, fits: Sequence[Fit], spread: tuple[Floats, float] | 
     line = next((f for f in fits if f.family == "affine"), None)
     if line is None or points.size.size < 4:
         return []
-    predicted = line(points.size)
-    off = np.abs(points.cost - predicted) / points.cost
-    worst = int(np.argmax(off))
-    by = f"by up to {off[worst]:.0%} (at {_size(points, worst)})"
+    by = _worst(points, line)
     if spread is None:
-        return [f"affine misses the points {by}"] if off[worst] > LOOSE and fits[0] is not line else []
+        is_far = _off(points, line).max() > LOOSE
+        return [f"affine misses the points {by}"] if is_far and fits[0] is not line else []
     from scipy.stats import f
 
     errors, freedom = spread
     degrees = points.size.size - 2
-    square = float((((points.cost - predicted) / errors) ** 2).sum())
+    square = float((((points.cost - line(points.size)) / errors) ** 2).sum())
     if float(f.sf(square / degrees, degrees, min(freedom, 1e9))) >= UNLIKELY:
         return []
     return [f"affine does not hold: it misses {by}, chi2 = {square:.3g} on {degrees} degrees of freedom"]
+
+
+def _off(points: Points, line: Fit) -> Floats:
+    """Of each row, relative to its cost."""
+    return np.asarray(np.abs(points.cost - line(points.size)) / points.cost)
+
+
+def _worst(points: Points, line: Fit) -> str:
+    """By how much a line misses the row that it misses most."""
+    off = _off(points, line)
+    worst = int(np.argmax(off))
+    return f"by up to {off[worst]:.0%} (at {_size(points, worst)})"
 
 
 def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
@@ -215,10 +225,10 @@ def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
         if part.size.size >= MIN_ROWS and np.unique(part.size).size >= 2:
             from channels.costs._families import fit
 
-            own = fit(part.size, part.cost, "affine")
+            spread = part.spread()
+            own = fit(part.size, part.cost, "affine", None if spread is None else 1.0 / spread[0] ** 2)
             if own is not None:
-                off = float((np.abs(part.cost - own(part.size)) / part.cost).max())
-                said += f", and a line of its own misses by up to {off:.0%}"
+                said += f", and a line of its own misses {_worst(part, own)}"
         if part.delivery.min() < 1.0:
             said += f"; only {part.delivery.min():.0%} to {part.delivery.max():.0%} of the messages arrive"
         out.append(f"affine does not hold under contention: {said}. The cost depends on the others' load, which no "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -263,6 +264,31 @@ def test_contention_is_said_with_its_size(capsys: pytest.CaptureFixture[str]) ->
     only = said(capsys, "n.csv", "--where", "nodes=20")
     assert "all rows are of 20 senders: the cost contains the others' load" in only
     assert "affine does not hold: it misses by up to" in only
+
+
+def test_csma_ca_of_twenty_nodes_is_no_line_and_by_how_much(capsys: pytest.CaptureFixture[str]) -> None:
+    """A real probe: said of all rows together and of those of 20 nodes alone, with the same figure, checked by hand."""
+    words = ["--nodes", "1,20", "--message-bytes", "20:340:40", "--replications", "12"]
+    assert main(["probe", "{name: ieee802154, mac: csma_ca}", *words, "-o", "p.csv"]) == 0
+    capsys.readouterr()
+    both, alone = said(capsys, "p.csv"), said(capsys, "p.csv", "--where", "nodes=20")
+    pattern = (
+        r"warning: affine does not hold under contention: with 20 senders a message takes (\d+) to (\d+) times what "
+        r"the packets model of 1 says, and a line of its own misses by up to (\d+)% \(at (\d+) B\)\. The cost depends "
+        r"on the others' load, which no model of the size knows\."
+    )
+    (found,) = re.findall(pattern, both)
+    least, most, percent, size = map(int, found)
+    assert 10 < least < most
+    assert f"warning: affine does not hold: it misses by up to {percent}% (at {size} B), chi2 = " in alone
+    points = fitting.read("p.csv").of(20)
+    spread = points.spread()
+    assert spread is not None
+    line = np.polyval(np.polyfit(points.size, points.cost, 1, w=1 / spread[0]), points.size)
+    off = np.abs(points.cost - line) / points.cost
+    assert percent == round(100 * off.max())
+    assert percent > 20
+    assert size == points.size[np.argmax(off)] / 8
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -18,16 +18,24 @@ from netsim.interfaces import CostModel, CostStructure, Link
 from netsim.registry import component
 
 # Sizes of the first messages, and of one in `EVERY` later on, relative to the chosen one.
-FIRST = (1.0, 2.0, 0.5, 3.0, 1.5)
-LATER = (2.0, 0.5, 1.5, 0.75)
+FIRST = (1.0, 0.5, 1.5)
+LATER = (1.5, 0.67, 1.33, 0.75)
 LATER_PACKETS = (0.5, 0.75)  # more would often be a packet more
+EARLY = 6  # the first of the later ones
 EVERY = 16
+# What a packet holds is worth asking sooner, for a while, until it is known to 6 %.
+SOON = 4
+YOUNG = 40
+NARROW = 1.06
 AGES = 8
 REACH = 4.0  # beyond so many times what was seen nothing is believed
 SURPRISE = 2.0
+# Where the model is known to be nearer, less is a surprise, too.
+SETTLED, LEAST, SPREADS = 12, 1.25, 6.0
 CHANGED = 4
 WILD = 4.0
 GOOD = 5e-3
+OFF = 0.25  # a relative surprise that is worth a fit at once
 ROUNDS = 2
 
 
@@ -42,12 +50,14 @@ class Learned:
     more than a line (`channels.costs._families`), the model has packets. Before two sizes are known, a message
     costs in proportion to its bits and `prior_bit` more. When four transfers in a row are more than twice as dear,
     or as cheap, as the model says, the link has changed: everything older is forgotten, and after those four the
-    model is that of the new link.
+    model is that of the new link. Of twelve transfers on less than twice is enough: 25 % or, where that is more, six
+    times the median deviation (as a standard deviation) from the model.
 
     To know a slope, sizes must differ: the model asks the agent for other sizes than the best one (`explore`), for
-    five messages after the start or a change 1, 2, 0.5, 3 and 1.5 times the first, then one message in sixteen 2,
-    0.5, 1.5 or 0.75 times the best, with packets 0.5 or 0.75 times or as large as tells how much one holds; never
-    more than four times what was seen.
+    three messages after the start or a change 1, 0.5 and 1.5 times the first, then, of message 6 and one in sixteen,
+    1.5, 0.67, 1.33 or 0.75 times the best, with packets 0.5 or 0.75 times or as large as tells how much one holds
+    (one message in four of the first forty, until that is known to 6 %); never more than four times what was seen.
+    Of the payloads that the messages leave possible the smallest is taken: a packet more is dearer than some room.
 
     Parameters
     ----------
@@ -99,9 +109,11 @@ class LearnedCost:
         self._window = config.window
         self._seen: list[tuple[float, float, int]] = []  # size, cost, number of the transfer
         self._odd: list[tuple[float, float]] = []
-        self._since = self._asked = 0  # transfers observed, messages asked for, since the start or a change
+        # Transfers observed, messages asked for, and those of other sizes after the first, since the start or a change.
+        self._since = self._asked = self._turn = 0
         self._first_bit = 0.0
         self._between: tuple[float, float] | None = None
+        self._surprise = SURPRISE
 
     def __call__(self, size: npt.ArrayLike) -> Floats:
         """The cost at these sizes, elementwise."""
@@ -112,10 +124,11 @@ class LearnedCost:
         if not (0.0 < value < math.inf and message_bit > 0.0):
             return
         self._watch(message_bit, value)
+        is_off = abs(value - float(self(message_bit))) > OFF * value
         self._since += 1
         self._seen.append((message_bit, value, self._since))
         self._forget()
-        if self._since <= 8 or self._since % (4 if self._since <= 32 else 8) == 0:
+        if is_off or self._since <= 8 or self._since % (4 if self._since <= 32 else 8) == 0:
             self._learn()
 
     def explore(self, message_bit: float) -> float:
@@ -127,9 +140,10 @@ class LearnedCost:
             # All from one size: what is best in between is only guessed.
             self._first_bit = self._first_bit or message_bit
             return min(FIRST[k] * self._first_bit, most)
-        if k % EVERY:
+        if not (k == EARLY or k % EVERY == 0 or (self._is_vague() and k < YOUNG and k % SOON == 0)):
             return min(message_bit, most)
-        turn = k // EVERY
+        turn = self._turn
+        self._turn += 1
         packet_bit = self.structure.payload_max_bit
         if packet_bit is None:
             return min(LATER[turn % len(LATER)] * message_bit, most)
@@ -137,6 +151,10 @@ class LearnedCost:
             packets = max(round(message_bit / packet_bit), 1)
             return packets * sum(self._between) / 2
         return LATER_PACKETS[turn // 4 % len(LATER_PACKETS)] * message_bit
+
+    def _is_vague(self) -> bool:
+        """Whether it is not known yet how much a packet holds."""
+        return self._between is not None and self._between[1] > NARROW * self._between[0]
 
     def _forget(self) -> None:
         if self._seen[0][2] < self._since - AGES * self._window:
@@ -149,8 +167,8 @@ class LearnedCost:
     def _watch(self, message_bit: float, value: float) -> None:
         """Notice that the link has changed."""
         ratio = value / float(self(message_bit)) if self._since >= 2 else 1.0
-        is_up = ratio > SURPRISE
-        if not (is_up or ratio < 1.0 / SURPRISE):
+        is_up = ratio > self._surprise
+        if not (is_up or ratio < 1.0 / self._surprise):
             self._odd.clear()
             return
         if self._odd and (self._odd[-1][1] > float(self(self._odd[-1][0]))) != is_up:
@@ -161,8 +179,9 @@ class LearnedCost:
             times = float(np.median([v / float(self(x)) for x, v in self._odd]))
             self.structure = _scaled(self.structure, times)
             self._seen = [(x, v, i) for i, (x, v) in enumerate(self._odd[:-1], 1)]
-            self._since, self._asked, self._first_bit = len(self._seen), 1, 0.0
+            self._since, self._asked, self._turn, self._first_bit = len(self._seen), 1, 0, 0.0
             self._odd.clear()
+            self._surprise = SURPRISE
             self.changes += 1
 
     def _learn(self) -> None:
@@ -174,11 +193,15 @@ class LearnedCost:
             return
         best = _robust(x, y)
         self.structure = _structure(best, x, y)
+        if self._since >= SETTLED:
+            spread = 1.4826 * float(np.median(np.abs(y / self(x) - 1.0)))
+            self._surprise = min(max(LEAST, 1.0 + SPREADS * spread), SURPRISE)
         self._between = None
-        if best.family == "packets":
-            # A payload beyond the largest that is known to fit, up to the least that is known not to.
+        if self.structure.payload_max_bit is not None:
+            # From the largest that is known to fit up to the least that is known not to.
             low, high = best.intervals["payload_max"]
-            self._between = (best.values["payload_max"], high) if high - low >= 16.0 else None
+            self.structure = replace(self.structure, payload_max_bit=low)
+            self._between = (low, high) if high - low >= 16.0 else None
 
 
 def _scaled(structure: CostStructure, times: float) -> CostStructure:

@@ -103,6 +103,12 @@ class _Tables:
         node[:, t.AWAKE] = not sleeps
         radio[t.RX_FROM] = t.FOREVER if sleeps else 0
 
+    def copy(self) -> _Tables:
+        """Another one that goes on by itself."""
+        new = _Tables(self.nodes, self.frames, self.buckets, self.messages, self.blocks)
+        new.buffer[:], new.kept[:] = self.buffer, self.kept
+        return new
+
     def grown(self, messages: int, blocks: int) -> _Tables:
         """The same with room for more."""
         new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks)
@@ -420,8 +426,10 @@ class ContendingNodes:
     def copy(self) -> ContendingNodes:
         """Another one that goes on by itself and shows no frames."""
         other = copy(self)
-        other._now, other._ahead, other._spare = self._now.copy(), None, None
-        other._out, other._log, other._frames = np.zeros_like(self._out), self._no_log, None
+        other._tables, other._frames, other._log = self._tables.copy(), None, np.zeros_like(self._log[:0])
+        other._make_room(len(self._out))
+        other._out[:] = self._out
+        other._bind()
         other._ended, other._down = self._ended.copy(), self._down.copy()
         return other
 

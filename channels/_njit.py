@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,5 +30,6 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     compiled: Any = numba.njit(**options)(function)
     # What is compiled holds what it calls: numba looks at one file, but a change of any of them makes it stale.
     stats = [path.stat() for path in {*_FILES, Path(function.__code__.co_filename)}]
-    compiled._cache._cache_file._source_stamp = max(s.st_mtime for s in stats), sum(s.st_size for s in stats)
+    with suppress(AttributeError):  # of numba's own, without a promise
+        compiled._cache._cache_file._source_stamp = max(s.st_mtime for s in stats), sum(s.st_size for s in stats)
     return compiled

@@ -60,9 +60,12 @@ def run_tests(
     # A mutant may be as long as its original and as old, to the second: bytecode of it must not stay.
     environment |= {} if keep_bytecode else {"PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
-    )
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False  # code that never ends is noticed, too
     if done.returncode not in (0, 1):
         raise RuntimeError(f"pytest could not run them: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     if done.returncode and keep_bytecode:

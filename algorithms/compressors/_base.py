@@ -178,7 +178,7 @@ class BaseCompressor(ABC):
         """
         with np.errstate(over="ignore", under="ignore"):
             floats: Array = values.astype(FLOATS[float_bit], copy=False)
-        if not np.isfinite(floats).all():
+        if np.count_nonzero(np.isfinite(floats)) < floats.size:
             self.require_finite(values, indices, what)
             i = int(np.argmax(np.isinf(floats)))
             limit = np.finfo(FLOATS[float_bit]).max
@@ -193,7 +193,7 @@ class BaseCompressor(ABC):
     ) -> None:
         """Raise EncodeError for the first value that is NaN or infinite; `first` is the coordinate of values[0]."""
         finite = np.isfinite(values)
-        if not finite.all():
+        if np.count_nonzero(finite) < finite.size:
             i = int(np.argmin(finite))
             place = first + i if indices is None else indices[i]
             raise EncodeError(f"{self.name}: {what} {place} must be finite. Got {values[i]}.")

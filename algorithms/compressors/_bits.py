@@ -6,6 +6,8 @@ Long arrays are packed by compiled kernels, short ones by numpy, to the same byt
 
 from __future__ import annotations
 
+from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -76,16 +78,15 @@ class BitWriter:
         ValueError
             If one does not fit.
         """
-        words = np.ascontiguousarray(values).astype(np.uint64, copy=False)
+        words = np.ascontiguousarray(values)
+        words = words.view(np.uint64) if words.dtype == np.int64 else words.astype(np.uint64, copy=False)
         if words.size == 0:
             return
-        if width < 64 and int(words.max()) >> width:
-            raise ValueError(f"a value of {width} bits lies in 0 .. 2**{width} - 1. Got {int(words.max())}.")
-        if width == 0:
-            return
-        if pays(words.size, COMPILED_FROM):
+        if width and pays(words.size, COMPILED_FROM):
             self._put_compiled(words, width)
-        else:
+            return
+        _check_width(int(words.max()), width)
+        if width:
             octets = words.astype("<u8", copy=False).view(np.uint8).reshape(-1, 8)
             self._put_bits(np.unpackbits(octets, axis=1, count=width, bitorder="little").ravel())
 
@@ -112,11 +113,9 @@ class BitWriter:
             int64, shape (n,), bits of each codeword, 0 to 64.
         """
         if pays(codes.size, COMPILED_FROM):
-            from algorithms.compressors import _bits_nb
-
             total_bit = self._tail_bit + int(lengths.sum())
             packed = np.zeros((total_bit + 63) >> 6, np.uint64)
-            _bits_nb.pack_codes(codes, lengths, np.uint64(self._tail), self._tail_bit, packed)
+            _kernels().pack_codes(codes, lengths, np.uint64(self._tail), self._tail_bit, packed)
             self._keep(packed.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
         else:
             ends = np.add.accumulate(lengths)
@@ -152,11 +151,11 @@ class BitWriter:
         self.packed(np.packbits(bits, bitorder="little"), bits.size)
 
     def _put_compiled(self, words: Words, width: int) -> None:
-        from algorithms.compressors import _bits_nb
-
         total_bit = self._tail_bit + words.size * width
         packed = np.empty((total_bit + 63) >> 6, np.uint64)
-        _bits_nb.pack(words, width, np.uint64(self._tail), self._tail_bit, packed)
+        seen = _kernels().pack(words, width, self._tail, self._tail_bit, packed)
+        if width < 64 and seen >> width:
+            _check_width(int(words.max()), width)
         self._keep(packed.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
 
     def _keep(self, packed: npt.NDArray[np.uint8], total_bit: int) -> None:
@@ -176,11 +175,12 @@ class BitReader:
     >>> src.finish()
     """
 
-    __slots__ = ("_data", "_position")
+    __slots__ = ("_data", "_position", "_words")
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._position = 0
+        self._words: Words | None = None  # all of `data`, once whole arrays are read
 
     @property
     def remaining_bit(self) -> int:
@@ -213,14 +213,13 @@ class BitReader:
         start = self._advance(count, width)
         if width == 0 or count == 0:
             return np.zeros(count, np.uint64)
-        padded = padded_words(np.frombuffer(self._data, np.uint8)[start >> 3 : (self._position + 7) >> 3])
+        if self._words is None:
+            self._words = padded_words(np.frombuffer(self._data, np.uint8))
         if pays(count, COMPILED_FROM):
-            from algorithms.compressors import _bits_nb
-
             values = np.empty(count, np.uint64)
-            _bits_nb.unpack(padded, start & 7, width, values)
+            _kernels().unpack(self._words, start, width, values)
             return values
-        return windows(padded, (start & 7) + width * np.arange(count), width)
+        return windows(self._words, start + width * np.arange(count), width)
 
     def floats(self, count: int, float_bit: FloatBit) -> npt.NDArray[np.float64]:
         """`count` finite numbers, shape (count,), float64.
@@ -232,12 +231,12 @@ class BitReader:
         """
         dtype = np.dtype(FLOATS[float_bit]).newbyteorder("<")
         if self._position & 7:
-            raw = self.uints(count, float_bit).astype(_UINTS[float_bit]).view(FLOATS[float_bit])
+            raw = self.uints(count, float_bit).astype(_UINTS[float_bit], copy=False).view(FLOATS[float_bit])
         else:
             start = self._advance(count, float_bit)
             raw = np.frombuffer(self._data, dtype, count, start >> 3)
         finite = np.isfinite(raw)
-        if not finite.all():
+        if np.count_nonzero(finite) < count:
             raise DecodeError(f"payload: every number must be finite. Got {raw[~finite][0]}.")
         return raw.astype(np.float64)
 
@@ -304,6 +303,18 @@ class BitReader:
             raise DecodeError(f"payload: it needs {wanted} more at bit {start}. Got {self.remaining_bit}.")
         self._position = start + count * width
         return start
+
+
+def _check_width(largest: int, width: int) -> None:
+    if largest >> width:
+        raise ValueError(f"a value of {width} bits lies in 0 .. 2**{width} - 1. Got {largest}.")
+
+
+@cache
+def _kernels() -> ModuleType:
+    from algorithms.compressors import _bits_nb
+
+    return _bits_nb
 
 
 def padded_words(octets: npt.NDArray[np.uint8]) -> Words:

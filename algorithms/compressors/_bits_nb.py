@@ -9,23 +9,28 @@ from numba import njit
 
 
 @njit(cache=True)
-def pack(values: Any, width: int, head: Any, head_bit: int, out: Any) -> None:
+def pack(values: Any, width: int, head: int, head_bit: int, out: Any) -> Any:
     """Write `head_bit` bits of `head`, then `width` bits of each value, into the words of `out`.
 
     Parameters
     ----------
     values
-        uint64, shape (n,), each below ``2**width``.
+        uint64, shape (n,).
     width
         1 to 64.
     head, head_bit
-        uint64 and how many of its bits count, fewer than 8.
+        A number and how many of its bits count, fewer than 8.
     out
         uint64, shape (ceil((head_bit + n * width) / 64),).
+
+    Returns
+    -------
+    All values or-ed: it has a bit beyond `width` where one of them has, and then what was written is wrong.
     """
-    word, used, place = head, head_bit, 0
+    word, used, place, seen = np.uint64(head), head_bit, 0, np.uint64(0)
     for i in range(values.size):
         value = values[i]
+        seen |= value
         word |= value << np.uint64(used)
         used += width
         if used >= 64:
@@ -35,6 +40,7 @@ def pack(values: Any, width: int, head: Any, head_bit: int, out: Any) -> None:
             word = value >> np.uint64(width - used) if used > 0 else np.uint64(0)
     if used > 0:
         out[place] = word
+    return seen
 
 
 @njit(cache=True)
@@ -73,7 +79,7 @@ def unpack(words: Any, start_bit: int, width: int, values: Any) -> None:
     words
         uint64, with at least one word beyond the last one that is needed.
     start_bit
-        0 to 63.
+        0 or more.
     width
         1 to 64.
     values

@@ -113,7 +113,7 @@ def read_indices(src: BitReader, count: int, dim: int, code: IndexCode = "fixed"
             raise DecodeError(f"payload: an index code is one of {', '.join(CODES)}. Got number {tag}.")
         code = CODES[tag]
     if code == "fixed":
-        indices = src.uints(count, lg(dim)).astype(np.int64)
+        indices = src.uints(count, lg(dim)).view(np.int64)
     elif code in ("block", "block_paper"):
         indices = _read_blocks(src, count, dim, _block(dim, count, code))
     elif code == "bitmap":
@@ -128,8 +128,9 @@ def read_indices(src: BitReader, count: int, dim: int, code: IndexCode = "fixed"
         indices = _unrank(src.uint(_enumerative_bit(dim, count)), dim, count)
     if count and indices[-1] >= dim:
         raise DecodeError(f"payload: indices lie below {dim}. Got {indices[-1]}.")
-    if not (indices[1:] > indices[:-1]).all():
-        i = int(np.argmin(indices[1:] > indices[:-1]))
+    ascends = indices[1:] > indices[:-1]
+    if np.count_nonzero(ascends) < ascends.size:
+        i = int(np.argmin(ascends))
         raise DecodeError(f"payload: indices must ascend. Got {indices[i]} before {indices[i + 1]}.")
     return indices
 

@@ -94,6 +94,9 @@ def main() -> int:
 
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     chosen = [m for m in MUTANTS if pattern in m.name or pattern in m.file]
+    if not chosen:
+        print(f"no mutant's name or file contains {pattern!r}")
+        return 1
     with tempfile.TemporaryDirectory() as name:
         first = Path(name) / "0"
         shutil.copytree(ROOT, first, ignore=shutil.ignore_patterns(*LEFT_OUT))

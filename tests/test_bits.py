@@ -124,11 +124,19 @@ def test_one_is_negative_and_zero_is_not() -> None:
 
 
 @pytest.mark.parametrize("width", [0, 1, 5, 63])
-def test_values_that_do_not_fit_are_refused(width: int) -> None:
+def test_values_that_do_not_fit_are_refused(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of them is written, by either path."""
     with pytest.raises(ValueError, match=f"a value of {width} bits"):
         BitWriter().uint(1 << width, width)
-    with pytest.raises(ValueError, match=f"a value of {width} bits"):
-        BitWriter().uints(np.array([0, 1 << width], np.uint64), width)
+    for compiled_from in (1, 10**9):
+        monkeypatch.setattr(_bits, "COMPILED_FROM", compiled_from)
+        for values in ([0, 1 << width], [1 << width, 0, 0]):
+            out = BitWriter()
+            out.uint(1, 3)
+            with pytest.raises(ValueError, match=rf"a value of {width} bits .* Got {1 << width}\."):
+                out.uints(np.array(values, np.uint64), width)
+            assert out.bit_length == 3
+            assert out.getvalue() == b"\x01"
     with pytest.raises(ValueError, match="Got -1"):
         BitWriter().uint(-1, width)
 

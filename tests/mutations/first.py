@@ -59,6 +59,13 @@ MUTANTS = (
         "compressors.py::test_exact_lengths",
     ),
     _mutant(
+        "of values that are too wide only the last is noticed",
+        f"{_COMPRESSORS}/_bits_nb.py",
+        "seen |= value",
+        "seen = value",
+        "bits.py",
+    ),
+    _mutant(
         "a tuner that knows T names other entries",
         f"{_TUNERS}/affine.py",
         "places, pool = places[kept], pool[kept]",

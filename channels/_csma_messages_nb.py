@@ -175,13 +175,12 @@ def follow(msg, dst, late, m):
             f = frames
         else:
             f = next_late(late, n, f if f < frames else 0, (frames + 63) >> 6)
-            first, bit = t.LATE_SIZE * (f >> 6), np.int64(1) << (f & 63)
-            if late[n, first + t.LATE_SENT] & bit:
-                dst[row, t.D_STATE] |= t.SENT
-            if late[n, first + t.LATE_GOT] & bit:
-                dst[row, t.D_STATE] |= t.GOT
+            first, place = t.LATE_SIZE * (f >> 6), f & 63
+            is_sent = (late[n, first + t.LATE_SENT] >> place) & 1
+            has_got = (late[n, first + t.LATE_GOT] >> place) & 1
+            dst[row, t.D_STATE] |= is_sent * t.SENT + has_got * t.GOT
             for k in range(first, first + t.LATE_SIZE):
-                late[n, k] &= ~bit
+                late[n, k] &= ~(np.int64(1) << place)
             msg[m, t.M_LATE] -= 1
     msg[m, t.M_FRAGMENT] = f
 
@@ -190,12 +189,10 @@ def follow(msg, dst, late, m):
 def put_behind(msg, dst, late, m):
     """The current frame of a message to one node waits behind the message's others."""
     n, row, f = msg[m, t.M_SRC], msg[m, t.M_DST], msg[m, t.M_FRAGMENT]
-    first, bit = t.LATE_SIZE * (f >> 6), np.int64(1) << (f & 63)
-    late[n, first + t.LATE_WAITS] |= bit
-    if dst[row, t.D_STATE] & t.SENT:
-        late[n, first + t.LATE_SENT] |= bit
-    if dst[row, t.D_STATE] & t.GOT:
-        late[n, first + t.LATE_GOT] |= bit
+    first, place, state = t.LATE_SIZE * (f >> 6), f & 63, dst[row, t.D_STATE]
+    late[n, first + t.LATE_WAITS] |= np.int64(1) << place
+    late[n, first + t.LATE_SENT] |= np.int64(state & t.SENT > 0) << place
+    late[n, first + t.LATE_GOT] |= np.int64(state & t.GOT > 0) << place
     dst[row, t.D_STATE] &= t.DONE
     msg[m, t.M_LATE] += 1
     follow(msg, dst, late, m)

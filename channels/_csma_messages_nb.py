@@ -152,16 +152,17 @@ def is_wanted(msg, dst, m):
 
 @inner
 def next_late(late, n, first, words):
-    """The first frame that waits from `first` on, and behind the last from the beginning; there is one."""
+    """The first frame that waits from `first` on, and behind the last from the beginning; -1 where none waits."""
     w = first >> 6
     bits = np.uint64(late[n, t.LATE_SIZE * w + t.LATE_WAITS]) >> np.uint64(first & 63)
     if bits != np.uint64(0):
         return first + lowest_bit(bits)
-    while True:
+    for _ in range(words):
         w = w + 1 if w + 1 < words else 0
         bits = np.uint64(late[n, t.LATE_SIZE * w + t.LATE_WAITS])
         if bits != np.uint64(0):
             return 64 * w + lowest_bit(bits)
+    return np.int64(-1)
 
 
 @inner
@@ -171,10 +172,9 @@ def follow(msg, dst, late, m):
     msg[m, t.M_TRY] = 0
     if f == frames or msg[m, t.M_ROUND]:
         msg[m, t.M_ROUND] = 1
-        if msg[m, t.M_LATE] == 0:
-            f = frames
-        else:
-            f = next_late(late, n, f if f < frames else 0, (frames + 63) >> 6)
+        start, f = f if f < frames else 0, frames
+        if msg[m, t.M_LATE] > 0:
+            f = next_late(late, n, start, (frames + 63) >> 6)
             first, place = t.LATE_SIZE * (f >> 6), f & 63
             is_sent = (late[n, first + t.LATE_SENT] >> place) & 1
             has_got = (late[n, first + t.LATE_GOT] >> place) & 1

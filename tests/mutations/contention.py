@@ -97,8 +97,8 @@ MUTANTS = (
     _mutant(
         "always the first of those that wait",
         "_csma_messages_nb.py",
-        "next_late(late, n, f if f < frames else 0, (frames + 63) >> 6)",
-        "next_late(late, n, 0, (frames + 63) >> 6)",
+        "start, f = f if f < frames else 0, frames",
+        "start, f = 0, frames",
         f"{_BEHIND}[3-2]",
     ),
     _mutant(
@@ -129,6 +129,13 @@ MUTANTS = (
         "if msg[m, t.M_LATE] > 0:\n        late[n] = 0",
         "if msg[m, t.M_LATE] < 0:\n        late[n] = 0",
         "channel_csma.py::test_what_was_given_up_ends_with_its_message",
+    ),
+    _mutant(
+        "what was given up is lost when tables grow",
+        "_csma.py",
+        "        new.late[:, : t.LATE_SIZE * self.words] = self.late\n",
+        "",
+        "channel_csma.py::test_equals_one_process_a_node[more than 64 frames-False]",
     ),
     _mutant(
         "a repair is lost when tables grow",

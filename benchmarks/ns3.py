@@ -18,7 +18,6 @@ import argparse
 import csv
 import functools
 import sys
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -40,7 +39,6 @@ CSV = Path(__file__).with_name("ns3_lrwpan.csv")
 _TURN_S = 192e-6
 _HORIZON_S = 100.0  # of Poisson traffic
 _FRAME_BYTES = 100
-_STEP_NS = 500_000  # shorter than any way through the MAC: five assessments are 640 us
 _PROPORTIONS = ("delivery", "acked", "no_ack", "caf", "dup", "msg_complete")
 WITH_ERROR = (*_PROPORTIONS, "tx_per_frame", "makespan_s")
 WITHOUT = (
@@ -188,40 +186,6 @@ def _states(row: Row, seed: int, end_ns: int) -> dict[str, float]:
         "sink_rx_s_mean": end_ns / 1e9 + _TURN_S - float(seconds[n, _TX]),
         "cc2420_mJ_per_sender_3V": 1e3 * float(usage.energy_j[:n].sum(axis=1).mean()),
     }
-
-
-def latency_requeued_behind_s(row: Row, seed: int) -> float:
-    """Mean latency of a reliable burst where a frame that was given up goes behind its message's others.
-
-    That is the order in which the application on ns-3 sent. Ours sends it again at once. All frames of a burst are
-    alike, so what the MAC does is the same: here its outcomes are dealt to the frames in the other order.
-    """
-    medium: Any = opened(row, seed)
-    n, k = row.nodes, row.frames
-    for offer in traffic(row).schedule(seed, 0):
-        medium.submit(*offer)
-    left = [deque(range(k)) for _ in range(n)]
-    there: list[set[int]] = [set() for _ in range(n)]
-    late_s, now_ns = np.full(n, np.nan), 0
-    names = ("delivered", "dup", "acked", "no_ack", "caf")
-    before = np.zeros((len(names), n), np.int64)
-    while np.isnan(late_s).any() or any(left):
-        now_ns += _STEP_NS
-        medium.advance(now_ns)
-        counts = medium.counters()
-        now = np.array([counts[name][:n] for name in names])
-        delivered, again, acked, *failed = now - before
-        before = now
-        for i in np.flatnonzero(delivered + again + acked + sum(failed)):
-            if left[i] and delivered[i] + again[i]:
-                there[i].add(left[i][0])
-                if len(there[i]) == k and np.isnan(late_s[i]):
-                    late_s[i] = (now_ns - _STEP_NS / 2) / 1e9
-            if left[i] and acked[i]:
-                left[i].popleft()
-            elif failed[0][i] + failed[1][i]:
-                left[i].rotate(-1)
-    return float(late_s.mean())
 
 
 def validate(row: Row, runs: int | None = None, seed: int = 0) -> Result:

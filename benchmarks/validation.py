@@ -59,42 +59,24 @@ def main() -> int:
     for source, _ in LINKS:
         say(title_of(source))
         found[title_of(source)] = list(source())
-    results, others = lrwpan(say)
+    results = lrwpan(say)
     found[LRWPAN] = [check for result in results for check in result.checks]
     out.mkdir(parents=True, exist_ok=True)
     _files.write(out / "validation.csv", to_csv(found))
-    _files.write(out / "validation.md", page(found, results, others))
+    _files.write(out / "validation.md", page(found, results))
     say(f"{out / 'validation.md'}, validation.csv")
     missed = [check for checks in found.values() for check in checks if check.verdict == MISSED]
     print(f"{sum(map(len, found.values()))} figures, {len(missed)} missed")
     return 0
 
 
-def lrwpan(say: Say) -> tuple[list[ns3.Result], list[Check]]:
-    """All rows of ns-3's lr-wpan; and the latencies that depend on the order of frames that were given up."""
-    results, others, rows = [], [], ns3.rows()
+def lrwpan(say: Say) -> list[ns3.Result]:
+    """All rows of ns-3's lr-wpan."""
+    results, rows = [], ns3.rows()
     for i, row in enumerate(rows, 1):
         say(f"{LRWPAN} [{i}/{len(rows)}] {row.name}, {row.our_runs} runs")
         results.append(ns3.validate(row, row.our_runs))
-        if depends_on_order(row):
-            others.append(requeued_behind(row))
-    return results, others
-
-
-def depends_on_order(row: ns3.Row) -> bool:
-    """Whether a message has frames among which one that was given up can be put in one place or another."""
-    return row.kind == "burst_reliable" and row.nodes > 1 and row.frames > 1
-
-
-def requeued_behind(row: ns3.Row) -> Check:
-    """The mean latency of a row with ns-3's order of frames."""
-    from scipy.stats import t
-
-    late_s = np.array([ns3.latency_requeued_behind_s(row, seed) for seed in range(row.runs)])
-    theirs, ours = row.values["msg_latency_s"], float(late_s.mean())
-    errors = (ours - theirs) / (float(late_s.std(ddof=1)) * sqrt(2 / row.runs))
-    limit = float(t.ppf(1 - ns3.FALSE_ALARM / 2, row.runs - 1))
-    return Check(row.name, "msg_latency_s", ours, theirs, ns3.PER_CENT, "%", errors, limit)
+    return results
 
 
 # --- what chance makes of it ----------------------------------------------------------------------------------
@@ -120,7 +102,7 @@ class Chance:
     largest: tuple[float, ...]
 
 
-def chance(results: Sequence[ns3.Result], skips: Callable[[Check], bool]) -> Chance:
+def chance(results: Sequence[ns3.Result]) -> Chance:
     """Both ends resampled from our runs, all columns of a run together, as they depend on each other."""
     rng = np.random.default_rng(0)
     found, missed, errors = [], np.zeros(RESAMPLES), []
@@ -130,7 +112,7 @@ def chance(results: Sequence[ns3.Result], skips: Callable[[Check], bool]) -> Cha
         ours_of, theirs_of = (rng.integers(count, size=(RESAMPLES, n)) for n in (count, row.runs))
         for check in result.checks:
             error = ns3.spread(values, check.column) * sqrt(1 / count + 1 / row.runs)
-            if check.unit != "%" or skips(check) or error < 1e-9 * check.theirs:
+            if check.unit != "%" or error < 1e-9 * check.theirs:
                 continue
             found.append(check)
             ours, theirs = (ns3.mean(values, check.column, of) for of in (ours_of, theirs_of))
@@ -167,7 +149,7 @@ def to_csv(found: dict[str, list[Check]]) -> str:
     return out.getvalue()
 
 
-def page(found: dict[str, list[Check]], results: Sequence[ns3.Result], others: Sequence[Check]) -> str:
+def page(found: dict[str, list[Check]], results: Sequence[ns3.Result]) -> str:
     """The whole of docs/validation.md."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba"))
     lines = [
@@ -185,7 +167,7 @@ def page(found: dict[str, list[Check]], results: Sequence[ns3.Result], others: S
     titles = (LRWPAN, *(title_of(source) for source, _ in LINKS))
     lines += [f"| {title} | {len(found[title])} | {' | '.join(map(str, _counts(found[title])))} |" for title in titles]
     lines += ["", "`documented`: beyond the limit for a reason that was known before, and said in the section.", ""]
-    lines += _lrwpan_section(found[LRWPAN], results, others)
+    lines += _lrwpan_section(found[LRWPAN], results)
     for source, has_all in LINKS:
         lines += _section(source, found[title_of(source)], has_all)
     return "\n".join(lines).rstrip() + "\n"
@@ -241,9 +223,9 @@ def _off(check: Check) -> str:
 _LRWPAN = """
 ns-3 3.44, module lr-wpan, MAC defaults: N senders on a ring of 10 m around the sink, log-distance loss, 0 dBm, frames
 of 100 bytes with short addresses. `burst`: all start together; `burst_reliable`: what was given up is queued again
-until it is acknowledged; `poisson`: messages per second of each node, for 100 s. `strict`: its error model replaced,
-frames below 14.8 dB are lost; `capture`: its default. `netsim probe probe/lrwpan`. As many runs as ns-3's; where
-those are few, ten times as many, up to 200.
+behind its message's other frames until it is acknowledged; `poisson`: messages per second of each node, for 100 s.
+`strict`: its error model replaced, frames below 14.8 dB are lost; `capture`: its default. `netsim probe probe/lrwpan`.
+As many runs as ns-3's; where those are few, ten times as many, up to 200.
 
 Two kinds of columns, two rules:
 
@@ -261,22 +243,11 @@ them. Of the {off} that missed 2 %, **{within} are within chance** (Student's qu
 _CHANCE = """
 Are the differences those of chance? What would be found if ns-3 drew from our distribution: both ends resampled from
 our runs {resamples} times, all columns of a run together, since they depend on each other (median, and 95 % of the
-resamples); columns that are the same in every run are left out. `rest` leaves out the latencies of the next paragraph,
-too.
-"""
-_ORDER = """
-**Beyond chance**: {named}.
-
-The latency of reliable messages of several frames depends on which frame follows one that was given up: our channel
-sends that one again at once. ns-3's application seems to have put it behind the others of its message (its source is
-not at hand; its latencies say so, at N=50 and 1000 B `strict` even less than half of the mean time to a frame's
-acknowledgement). All frames are alike, so the MAC does the same in both and all other columns agree; but a frame that
-arrived and whose acknowledgement was lost, there eight times of nine, no longer holds up the others. With the
-outcomes of our MAC dealt to the frames in that order, in as many runs as ns-3's:
+resamples); columns that are the same in every run are left out.
 """
 
 
-def _lrwpan_section(checks: Sequence[Check], results: Sequence[ns3.Result], others: Sequence[Check]) -> list[str]:
+def _lrwpan_section(checks: Sequence[Check], results: Sequence[ns3.Result]) -> list[str]:
     with_error = [c for c in checks if c.unit == "s.e."]
     without = [c for c in checks if c.unit == "%"]
     off = [c for c in without if not c.is_met]
@@ -287,8 +258,7 @@ def _lrwpan_section(checks: Sequence[Check], results: Sequence[ns3.Result], othe
         without_met=len(without) - len(off), off=len(off), within=len(off) - len(beyond), beyond=len(beyond),
     )  # fmt: skip
     lines = [f"## {LRWPAN}", text]
-    lines += _chance_lines(results, {c.row for c in others})
-    lines += _order_lines(beyond, others)
+    lines += _chance_lines(results)
     lines += [
         "Every row, and its farthest column of each kind:",
         "",
@@ -309,13 +279,12 @@ def _lrwpan_section(checks: Sequence[Check], results: Sequence[ns3.Result], othe
     return [*lines, ""]
 
 
-def _chance_lines(results: Sequence[ns3.Result], order: set[str]) -> list[str]:
-    every = chance(results, lambda c: False)
-    rest = chance(results, lambda c: c.row in order and c.column == "msg_latency_s")
+def _chance_lines(results: Sequence[ns3.Result]) -> list[str]:
+    every = chance(results)
     lines = [
         _CHANCE.format(resamples=RESAMPLES).lstrip("\n"),
-        f"| columns without s.e. | found, all {every.columns} | expected | found, rest ({rest.columns}) | expected |",
-        "|---|---|---|---|---|",
+        f"| {every.columns} columns without s.e. | found | expected |",
+        "|---|---|---|",
     ]
     for title, name, digits in (
         ("missed 2 %", "missed", 0),
@@ -323,23 +292,10 @@ def _chance_lines(results: Sequence[ns3.Result], order: set[str]) -> list[str]:
         ("standard deviation, s.e.", "sd", 2),
         ("largest, s.e.", "largest", 2),
     ):
-        cells = []
-        for one in (every, rest):
-            real, low, median, high = getattr(one, name)
-            cells += [f"{real:.{digits}f}", f"{median:.{digits}f} ({low:.{digits}f} .. {high:.{digits}f})"]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        real, low, median, high = getattr(every, name)
+        expected = f"{median:.{digits}f} ({low:.{digits}f} .. {high:.{digits}f})"
+        lines.append(f"| {title} | {real:.{digits}f} | {expected} |")
     return [*lines, ""]
-
-
-def _order_lines(beyond: Sequence[Check], others: Sequence[Check]) -> list[str]:
-    named = "; ".join(f"{c.row}, {c.column}: {c.per_cent:+.1f} %, {c.errors:+.1f} s.e" for c in beyond)
-    return [
-        _ORDER.format(named=named or "none").lstrip("\n"),
-        "| row | ns-3, s | ours in ns-3's order, s | difference | s.e. |",
-        "|---|---|---|---|---|",
-        *(f"| {c.row} | {c.theirs:.4g} | {c.ours:.4g} | {c.per_cent:+.2f} % | {c.errors:+.2f} |" for c in others),
-        "",
-    ]
 
 
 def _row_line(result: ns3.Result) -> str:

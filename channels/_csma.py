@@ -71,13 +71,17 @@ class _Tables:
         How many nodes, frames on the air and buckets of the wheel.
     messages, blocks
         Room for so many messages under way, and for so many of them that go to several nodes.
+    words
+        Room for 64 times so many frames of a message that can be put behind each other.
     """
 
-    def __init__(self, nodes: int, frames: int, buckets: int, messages: int, blocks: int) -> None:
-        self.nodes, self.frames, self.buckets, self.messages, self.blocks = nodes, frames, buckets, messages, blocks
+    def __init__(self, nodes: int, frames: int, buckets: int, messages: int, blocks: int, words: int) -> None:
+        self.nodes, self.frames, self.buckets = nodes, frames, buckets
+        self.messages, self.blocks, self.words = messages, blocks, words
         shapes: tuple[tuple[int, int], ...] = (
             (1, t.G_SIZE), (nodes, t.NODE_SIZE), (t.RADIO_SIZE, nodes), (2, 2 * nodes), (messages, t.MSG_SIZE),
-            (messages + blocks * nodes, t.DST_SIZE), (frames, t.RING_SIZE), (1, buckets // 64 * 65),
+            (messages + blocks * nodes, t.DST_SIZE), (nodes, t.LATE_SIZE * words), (frames, t.RING_SIZE),
+            (1, buckets // 64 * 65),
         )  # fmt: skip
         self.buffer = np.zeros(sum(rows * columns for rows, columns in shapes), np.int64)
         self.kept = np.empty_like(self.buffer)
@@ -86,11 +90,11 @@ class _Tables:
             last = first + rows * columns
             parts.append(self.buffer[first:last].reshape(rows, columns))
             first = last
-        g, self.node, self.radio, self.timer, self.msg, self.dst, self.ring, wheel = parts
+        g, self.node, self.radio, self.timer, self.msg, self.dst, self.late, self.ring, wheel = parts
         self.g, self.wheel = g[0], wheel[0]
         self.scalars = memoryview(self.g)
         # In the order in which kernels take them.
-        self.all = (self.g, self.node, self.radio, self.timer, self.wheel, self.ring, self.msg, self.dst)
+        self.all = (self.g, self.node, self.radio, self.timer, self.wheel, self.ring, self.msg, self.dst, self.late)
 
     def start(self, names: Sequence[NodeId], sleeps: bool) -> None:
         """Nothing has happened yet."""
@@ -105,17 +109,18 @@ class _Tables:
 
     def copy(self) -> _Tables:
         """Another one that goes on by itself."""
-        new = _Tables(self.nodes, self.frames, self.buckets, self.messages, self.blocks)
+        new = _Tables(self.nodes, self.frames, self.buckets, self.messages, self.blocks, self.words)
         new.buffer[:], new.kept[:] = self.buffer, self.kept
         return new
 
-    def grown(self, messages: int, blocks: int) -> _Tables:
+    def grown(self, messages: int, blocks: int, words: int) -> _Tables:
         """The same with room for more."""
-        new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks)
+        new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks, words)
         many, n = self.messages, self.nodes
         for a, b in zip(new.all[:6], self.all[:6], strict=True):
             a[:] = b
         new.msg[:many], new.dst[:many] = self.msg, self.dst[:many]
+        new.late[:, : t.LATE_SIZE * self.words] = self.late
         new.dst[messages : messages + self.blocks * n] = self.dst[many:]
         shift = messages - many
         for column in (t.M_DST, t.M_REPAIR):
@@ -173,7 +178,7 @@ class ContendingNodes:
         n = len(self._nodes)
         # Longer than any delay: the longest backoff and a frame.
         buckets = 1 << max(8, (((1 << rules.max_be) * t.UNIT) >> t.BUCKET_BITS).bit_length() + 1)
-        self._tables = _Tables(n, 64 if n < 20 else 256, buckets, max(2 * n, 16), 2)
+        self._tables = _Tables(n, 64 if n < 20 else 256, buckets, max(2 * n, 16), 2, 1)
         self._tables.start(self._nodes, rules.sleeps)
         par = [0] * t.PAR_SIZE
         for place, value in (
@@ -215,7 +220,7 @@ class ContendingNodes:
         """Hold what every call of the kernel takes."""
         tables, outs = self._tables, (self._out, self._out_real)
         self._scalars = tables.scalars
-        g, node, radio, timer, wheel, _, msg, dst = tables.all
+        g, node, radio, timer, wheel, _, msg, dst, _ = tables.all
         self._for_submit = (g, node, radio, timer, wheel, msg, dst, self._par)
         self._for_down = (*tables.all, self._par, self._real, *outs)
         fixed = (self._par, self._real, self._link, self._framing.cycle)
@@ -250,6 +255,9 @@ class ContendingNodes:
                 return transfer
             row, targets = self._look_up(src, tuple(node for node in dst if node not in lost))
         plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
+        if plan.frames > 64 * self._tables.words and self._rules.reliable and len(targets) == 1:
+            self._tables = self._tables.grown(self._tables.messages, self._tables.blocks, -(-plan.frames // 64))
+            self._bind()
         while not self._nb.submit(*self._for_submit, targets, transfer, row, size_bytes, *plan, now_ns):
             self._grow(len(targets) > 1)
         if self._scalars[t.PENDING] > len(self._out):
@@ -369,7 +377,7 @@ class ContendingNodes:
         is_full = scalars[t.FREE_MSG] < 0 and scalars[t.MSGS] == old.messages
         has_none = several and scalars[t.FREE_BLOCK] < 0 and scalars[t.BLOCKS] == old.blocks
         messages, blocks = old.messages << is_full, old.blocks << has_none
-        self._tables = old.grown(messages, blocks)
+        self._tables = old.grown(messages, blocks, old.words)
         self._bind()
 
     # --- nodes that go down --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 from channels import _csma_tables as t
 from channels._csma_air_nb import rest
 from channels._njit import inner
+from channels._wheel_nb import lowest_bit
 
 
 @inner
@@ -33,7 +34,7 @@ def take(g, msg, dst, targets, nodes):
         g[t.BLOCKS] += 1
     for k in range(many):
         dst[first + k, t.D_NODE], dst[first + k, t.D_REACHED] = targets[k, 0], targets[k, 1]
-        dst[first + k, t.D_STATE] = 0
+        dst[first + k, t.D_STATE] = dst[first + k, t.D_COUNT] = 0
     for column in range(t.MSG_SIZE):
         msg[m, column] = 0
     msg[m, t.M_DST], msg[m, t.M_DSTS], msg[m, t.M_LEFT] = first, many, many
@@ -103,12 +104,13 @@ def got(g, node, msg, dst, m, row, now, par, real, out, out_real):
         return
     dst[row, t.D_STATE] |= t.GOT
     node[n, t.N_GOT] += 1
-    if msg[m, t.M_FRAGMENT] == msg[m, t.M_FRAMES] - 1 and not dst[row, t.D_STATE] & (t.LOST | t.DONE):
+    dst[row, t.D_COUNT] += 1
+    if dst[row, t.D_COUNT] == msg[m, t.M_FRAMES] and not dst[row, t.D_STATE] & t.DONE:
         emit(g, node, msg, dst, m, row, now, 1, par, real, out, out_real)
 
 
 @inner
-def finish(g, node, radio, msg, dst, n, now, base, par, real, out, out_real):
+def finish(g, node, radio, msg, dst, late, n, now, base, par, real, out, out_real):
     """The node's message is through; whether there is another."""
     m = node[n, t.HEAD]
     for row in range(msg[m, t.M_DST], msg[m, t.M_DST] + msg[m, t.M_DSTS]):
@@ -120,6 +122,8 @@ def finish(g, node, radio, msg, dst, n, now, base, par, real, out, out_real):
     node[n, t.DEBT_TX] += msg[m, t.M_TX]
     node[n, t.DEBT_OCTETS] += msg[m, t.M_OCTETS]
     node[n, t.DEBT_AIR] += msg[m, t.M_AIR]
+    if msg[m, t.M_LATE] > 0:
+        late[n] = 0
     node[n, t.HEAD] = msg[m, t.M_NEXT]
     node[n, t.FREE] = base
     free(g, msg, dst, m)
@@ -147,8 +151,56 @@ def is_wanted(msg, dst, m):
 
 
 @inner
-def is_over(node, msg, dst, m, par):
-    """Whether nobody else needs the current frame; the message then stands at its next one, behind the last at none."""
+def next_late(late, n, first, words):
+    """The first frame that waits from `first` on, and behind the last from the beginning; -1 where none waits."""
+    w = first >> 6
+    bits = np.uint64(late[n, t.LATE_SIZE * w + t.LATE_WAITS]) >> np.uint64(first & 63)
+    if bits != np.uint64(0):
+        return first + lowest_bit(bits)
+    for _ in range(words):
+        w = w + 1 if w + 1 < words else 0
+        bits = np.uint64(late[n, t.LATE_SIZE * w + t.LATE_WAITS])
+        if bits != np.uint64(0):
+            return 64 * w + lowest_bit(bits)
+    return np.int64(-1)
+
+
+@inner
+def follow(msg, dst, late, m):
+    """The message goes on to its next frame: all in turn, then round and round those that wait; `M_FRAMES`: to none."""
+    n, row, frames, f = msg[m, t.M_SRC], msg[m, t.M_DST], msg[m, t.M_FRAMES], msg[m, t.M_FRAGMENT] + 1
+    msg[m, t.M_TRY] = 0
+    if f == frames or msg[m, t.M_ROUND]:
+        msg[m, t.M_ROUND] = 1
+        start, f = f if f < frames else 0, frames
+        if msg[m, t.M_LATE] > 0:
+            f = next_late(late, n, start, (frames + 63) >> 6)
+            first, place = t.LATE_SIZE * (f >> 6), f & 63
+            is_sent = (late[n, first + t.LATE_SENT] >> place) & 1
+            has_got = (late[n, first + t.LATE_GOT] >> place) & 1
+            dst[row, t.D_STATE] |= is_sent * t.SENT + has_got * t.GOT
+            for k in range(first, first + t.LATE_SIZE):
+                late[n, k] &= ~(np.int64(1) << place)
+            msg[m, t.M_LATE] -= 1
+    msg[m, t.M_FRAGMENT] = f
+
+
+@inner
+def put_behind(msg, dst, late, m):
+    """The current frame of a message to one node waits behind the message's others."""
+    n, row, f = msg[m, t.M_SRC], msg[m, t.M_DST], msg[m, t.M_FRAGMENT]
+    first, place, state = t.LATE_SIZE * (f >> 6), f & 63, dst[row, t.D_STATE]
+    late[n, first + t.LATE_WAITS] |= np.int64(1) << place
+    late[n, first + t.LATE_SENT] |= np.int64(state & t.SENT > 0) << place
+    late[n, first + t.LATE_GOT] |= np.int64(state & t.GOT > 0) << place
+    dst[row, t.D_STATE] &= t.DONE
+    msg[m, t.M_LATE] += 1
+    follow(msg, dst, late, m)
+
+
+@inner
+def is_over(node, msg, dst, late, m, par):
+    """Whether nobody else needs the current frame; the message then stands at its next one."""
     first, last = msg[m, t.M_DST], msg[m, t.M_DST] + msg[m, t.M_DSTS]
     following = np.int64(-1)
     if msg[m, t.M_DSTS] > 1 and par[t.P_RELIABLE]:
@@ -161,9 +213,6 @@ def is_over(node, msg, dst, m, par):
         return False
     node[msg[m, t.M_SRC], t.FRAMES] += 1
     for row in range(first, last):
-        if not dst[row, t.D_STATE] & t.GOT:
-            dst[row, t.D_STATE] |= t.LOST
-        dst[row, t.D_STATE] &= ~t.GOT
-    msg[m, t.M_TRY] = 0
-    msg[m, t.M_FRAGMENT] += 1
+        dst[row, t.D_STATE] &= t.DONE
+    follow(msg, dst, late, m)
     return True

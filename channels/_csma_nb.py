@@ -12,7 +12,7 @@ import numpy as np
 
 from channels import _csma_tables as t
 from channels._csma_air_nb import cut, deafen, enter, is_busy, received, rest, settle, wake
-from channels._csma_messages_nb import emit, finish, frame_octets, free, got, is_over, is_wanted, take
+from channels._csma_messages_nb import emit, finish, frame_octets, free, got, is_over, is_wanted, put_behind, take
 from channels._njit import inner, outer
 from channels._philox_nb import words
 from channels._wheel_nb import empty, next_bucket, push, remove
@@ -45,7 +45,7 @@ def wait_for(node, msg, wheel, timer, n, base, par):
 
 
 @inner
-def go_on(g, node, radio, msg, dst, par, real, out, out_real, n, now, base):
+def go_on(g, node, radio, msg, dst, late, par, real, out, out_real, n, now, base):
     """Through with the current frame to whom it was for: whoever else needs it, the next frame, the next message.
 
     Returns
@@ -53,9 +53,9 @@ def go_on(g, node, radio, msg, dst, par, real, out, out_real, n, now, base):
     From when on to access the channel for that; -1 where there is nothing left.
     """
     m = node[n, t.HEAD]
-    if is_over(node, msg, dst, m, par) and msg[m, t.M_FRAGMENT] == msg[m, t.M_FRAMES]:
+    if is_over(node, msg, dst, late, m, par) and msg[m, t.M_FRAGMENT] == msg[m, t.M_FRAMES]:
         node[n, t.LAST_END] = now
-        if not finish(g, node, radio, msg, dst, n, now, base, par, real, out, out_real):
+        if not finish(g, node, radio, msg, dst, late, n, now, base, par, real, out, out_real):
             return np.int64(-1)
         base = msg[node[n, t.HEAD], t.M_START]
     # The next frame is handed to the MAC at once, before the spacing.
@@ -153,10 +153,11 @@ def transmitted(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, o
     msg[m, t.M_OCTETS] += air // t.OCTET
     msg[m, t.M_AIR] += air
     msg[m, t.M_TX_NS] += air
-    if msg[m, t.M_TRY] == 1:
-        msg[m, t.M_SENT] += 1
     radio[t.RX_FROM, n] = now + t.TURN
     first, last = msg[m, t.M_DST], msg[m, t.M_DST] + msg[m, t.M_DSTS]
+    if not dst[first, t.D_STATE] & t.SENT:
+        dst[first, t.D_STATE] |= t.SENT
+        msg[m, t.M_SENT] += 1
     is_cast = msg[m, t.M_DSTS] > 1 and msg[m, t.M_REPAIR] < 0
     if msg[m, t.M_REPAIR] >= 0:
         first = msg[m, t.M_REPAIR]
@@ -189,7 +190,8 @@ def transmitted(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, o
 
 @outer
 def run(
-    g, node, radio, timer, wheel, ring, msg, dst, buffer, kept, par, real, link, cycle, out, out_real, log, to, budget
+    g, node, radio, timer, wheel, ring, msg, dst, late, buffer, kept, par, real, link, cycle, out, out_real, log, to,
+    budget,
 ):  # fmt: skip
     """Handle events up to and at `to`.
 
@@ -274,6 +276,8 @@ def run(
         m = node[n, t.HEAD]
         if is_given_up and par[t.P_RELIABLE] and is_wanted(msg, dst, m):
             is_given_up = False
+            if msg[m, t.M_DSTS] == 1:
+                put_behind(msg, dst, late, m)
             node[n, t.NB] = node[n, t.RETRY] = 0
             node[n, t.BEGAN] = now
             if par[t.P_HIDDEN] and kind != t.CCA_END and kind != t.CCA2_END:
@@ -292,7 +296,7 @@ def run(
                 node[n, t.SERVICE] += now - node[n, t.BEGAN]
                 node[n, t.SOJOURN] += now - msg[m, t.M_SUBMIT]
         if is_through or is_given_up:
-            base = go_on(g, node, radio, msg, dst, par, real, out, out_real, n, now, base)
+            base = go_on(g, node, radio, msg, dst, late, par, real, out, out_real, n, now, base)
             waits = base >= 0
         if waits:
             wait_for(node, msg, wheel, timer, n, base, par)
@@ -348,7 +352,7 @@ def stop(node, radio, timer, wheel, ring, msg, n, now):
 
 
 @outer
-def down(g, node, radio, timer, wheel, ring, msg, dst, par, real, out, out_real, n, now):
+def down(g, node, radio, timer, wheel, ring, msg, dst, late, par, real, out, out_real, n, now):
     """A node goes down; everything up to `now` has happened."""
     node[n, t.DOWN] = 1
     if node[n, t.DUTY] >= 0:
@@ -364,7 +368,7 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, par, real, out, out_real,
     if more:
         stop(node, radio, timer, wheel, ring, msg, n, now)
     while more:
-        more = finish(g, node, radio, msg, dst, n, now, now, par, real, out, out_real)
+        more = finish(g, node, radio, msg, dst, late, n, now, now, par, real, out, out_real)
     for src in range(par[t.P_NODES]):
         before, m = np.int64(-1), node[src, t.HEAD]
         while m >= 0:
@@ -379,7 +383,7 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, par, real, out, out_real,
             is_first = m == node[src, t.HEAD]
             if is_first and left == 0:
                 stop(node, radio, timer, wheel, ring, msg, src, now)
-                if finish(g, node, radio, msg, dst, src, now, now, par, real, out, out_real):
+                if finish(g, node, radio, msg, dst, late, src, now, now, par, real, out, out_real):
                     node[src, t.NB] = node[src, t.RETRY] = 0
                     node[src, t.BEGAN] = now
                     wait_for(node, msg, wheel, timer, src, now, par)
@@ -394,7 +398,7 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, par, real, out, out_real,
             else:
                 if is_first and msg[m, t.M_REPAIR] >= 0 and dst[msg[m, t.M_REPAIR], t.D_NODE] == n:
                     stop(node, radio, timer, wheel, ring, msg, src, now)
-                    base = go_on(g, node, radio, msg, dst, par, real, out, out_real, src, now, now)
+                    base = go_on(g, node, radio, msg, dst, late, par, real, out, out_real, src, now, now)
                     if base >= 0:
                         wait_for(node, msg, wheel, timer, src, base, par)
                 before = m

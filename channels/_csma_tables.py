@@ -45,13 +45,19 @@ RING_SIZE = 12
 (
     M_TRANSFER, M_SRC, M_SIZE, M_FRAMES, M_WHOLE, M_FIRST, M_MIDDLE, M_LAST, M_SUBMIT, M_START, M_FRAGMENT, M_DRAWS,
     M_TXNO, M_TRY, M_DST, M_DSTS, M_NEXT, M_REPAIR, M_SENT, M_TX, M_OCTETS, M_AIR, M_TX_NS, M_ACKS, M_LEFT, M_TOLD,
-) = range(26)  # fmt: skip
+    M_LATE, M_ROUND,
+) = range(28)  # fmt: skip
 MSG_SIZE = 28
 
-# dst: a row for each destination of a message: node, what it has, whether it can be reached, the next free block.
-D_NODE, D_STATE, D_REACHED, D_LINK = range(4)
-DST_SIZE = 4
-GOT, LOST, DONE = 1, 2, 4
+# dst: a row for each destination of a message: node, how things stand there, whether it can be reached, the next free
+# block, how many frames have arrived. GOT and SENT are of the current frame, SENT in the message's first row.
+D_NODE, D_STATE, D_REACHED, D_LINK, D_COUNT = range(5)
+DST_SIZE = 5
+GOT, SENT, DONE = 1, 2, 4
+
+# late: a row for each node: of its message's frames that were given up and wait, bits in three words for 64 frames.
+LATE_WAITS, LATE_SENT, LATE_GOT = range(3)
+LATE_SIZE = 3
 
 # out: a row for each delivery, the fields of `netsim.interfaces.Delivery` in their order; the last two are float64.
 (

@@ -46,10 +46,10 @@ class Ieee802154:
     320 us, b uniform on {0 .. 2^BE - 1}, then assess the channel for 128 us. If it is busy NB and BE (up to `max_be`)
     grow, and after `max_backoffs` + 1 busy assessments the frame is given up; else it is sent 192 us later. The
     acknowledgement begins 192 us behind it. Without one the sender tries again 864 us behind the frame, at once where
-    it hears another's, up to `max_retries` times. The next frame follows at once where one was given up, else after
-    the spacing. A receiver locks onto the first frame whose signal is not below -5 dB of the rest, and hears nothing
-    while it turns round (192 us) or sends. Who acknowledges finds the channel busy. Frames that arrive again count as
-    duplicates.
+    it hears another's, up to `max_retries` times. The next frame follows at once where one was given up (see
+    `reliable`), else after the spacing. A receiver locks onto the first frame whose signal is not below -5 dB of the
+    rest, and hears nothing while it turns round (192 us) or sends. Who acknowledges finds the channel busy. Frames that
+    arrive again count as duplicates.
 
     ``mac: slotted``: the same with backoffs, two assessments 320 us apart, frames and acknowledgements beginning at
     common boundaries of 320 us; there are no beacons and no inactive period.
@@ -75,9 +75,12 @@ class Ieee802154:
         schedule, there is no ``duty_cycle``; a radio wakes once in each slot in which it does anything, before the
         first of it, in at most 0.86 ms.
     reliable
-        Whether a frame that was given up is queued again until it is acknowledged. A broadcast frame is then followed
-        by acknowledged ones to those in range that missed it. Otherwise the sender goes on with the message's other
-        frames, and the message is lost where one of them is. With ``single`` every message arrives in any case.
+        Whether a frame that was given up is queued again until it is acknowledged. With contention it goes behind the
+        message's other frames: the sender takes those that are not acknowledged round and round, the message arrives
+        with the last frame that is missing there, and the sender's next message begins when all are acknowledged. A
+        broadcast frame is sent again at once, and followed by acknowledged ones to those in range that missed it.
+        Otherwise the sender goes on with the message's other frames, and the message is lost where one of them is. With
+        ``single`` every message arrives in any case.
     framing
         ``raw``, or ``sixlowpan``: UDP in compressed IPv6 with link-local addresses, datagrams of at most 1232 bytes,
         110 bytes in a lone frame, 104 in a fragment.
@@ -118,26 +121,27 @@ class Ieee802154:
     Notes
     -----
     Scope and limits: no association, no beacons, no channel hopping (and so one frame at a time also in slots), no
-    interference from outside. Propagation takes time only where `range_m` or `path_loss` gives distances. An
-    assessment looks at each signal alone, not at their sum. Sequence numbers of two nodes never agree, so an
-    acknowledgement is never taken by the wrong node (in ns-3 one of 256 is). Signals that begin at one instant are met
-    in order of the node. Where some nodes do not hear each other, a frame that was given up r times in a row waits for
-    b periods of 320 us, b uniform on {0 .. 2^min(5 + r, 12) - 1}, before it is queued again: hidden senders that went
-    on at once would never let each other through. ``tx`` and ``rx`` are frames on the air, from the preamble to the
-    check sequence; with contention ``rx`` is whatever the radio is locked onto, with the others only what is for the
-    node. Backoff, assessment, turnaround and spacing are ``listen``. A message's joules count the sender's radio from
-    the start of its service to the last acknowledgement, beyond ``idle`` where it is always on and beyond ``sleep``
-    where it sleeps: not beyond ``listen``, which on some radios draws more than sending. What is sent again behind a
-    delivery, because the acknowledgement was lost, is told by the sender's next one. Costs are those of a lone message
-    without loss. A draw depends on the medium's key, the transfer, and which of its draws it is, on nothing else.
+    interference from outside. Propagation takes time only where `range_m` or `path_loss` gives distances. An assessment
+    looks at each signal alone, not at their sum. Sequence numbers of two nodes never agree, so an acknowledgement is
+    never taken by the wrong node (in ns-3 one of 256 is). Signals that begin at one instant are met in order of the
+    node. Where some nodes do not hear each other, a sender that gave up r times in a row waits for b periods of 320 us,
+    b uniform on {0 .. 2^min(5 + r, 12) - 1}, before it goes on: hidden senders that went on at once would never let
+    each other through. ``tx`` and ``rx`` are frames on the air, from the preamble to the check sequence; with
+    contention ``rx`` is whatever the radio is locked onto, with the others only what is for the node. Backoff,
+    assessment, turnaround and spacing are ``listen``. A message's joules count the sender's radio from the start of its
+    service to the acknowledgement of the last frame to arrive, beyond ``idle`` where it is always on and beyond
+    ``sleep`` where it sleeps: not beyond ``listen``, which on some radios draws more than sending. What is sent again
+    behind a delivery, because the acknowledgement was lost, is told by the sender's next one. Costs are those of a lone
+    message without loss. A draw depends on the medium's key, the transfer, and which of its draws it is, on nothing
+    else.
 
-    Validation: ``single``: the eight values of T(b), the mean of k frames, the distribution of b, and the energy of
-    one frame on four chips against their closed forms; a single sender in ns-3.44 gives the same eight values.
-    ``csma_ca``: the compiled medium equals one simpy process a node in every counter; two nodes that start together
-    against exact rationals; every row of bursts, requeued bursts and Poisson traffic in ns-3.44 (``python -m
-    benchmarks.ns3``); hidden senders by hand. ``slotted``: busy first and second assessments within 6 % of Park's
-    fixed point, 5 .. 50 nodes. ``tsch``: makespans exactly, loss against its moments. 6LoWPAN: sizes and times of
-    seven messages exactly. Path loss other than on ns-3's ring: none.
+    Validation: ``single``: the eight values of T(b), the mean of k frames, the distribution of b, and the energy of one
+    frame on four chips against their closed forms; a single sender in ns-3.44 gives the same eight values. ``csma_ca``:
+    the compiled medium equals one simpy process a node in every counter; two nodes that start together against exact
+    rationals; every row of bursts, requeued bursts and Poisson traffic in ns-3.44 (``make validation``,
+    docs/validation.md); hidden senders, and what follows a frame that was given up, by hand. ``slotted``: busy first
+    and second assessments within 6 % of Park's fixed point, 5 .. 50 nodes. ``tsch``: makespans exactly, loss against
+    its moments. 6LoWPAN: sizes and times of seven messages exactly. Path loss other than on ns-3's ring: none.
 
     References
     ----------

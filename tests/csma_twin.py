@@ -8,7 +8,7 @@ the kernel: ends of frames, then outcomes, then clear channel assessments, each 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -45,9 +45,10 @@ class Message:
         self.transfer, self.src, self.dst, self.size, self.octets, self.submit = transfer, src, dst, size, octets, at
         self.start = self.fragment = self.draws = self.transmissions = 0
         self.words: list[int] = []
-        self.has, self.lost, self.done = set[Station](), set[Station](), set[Station]()
-        self.latest = -1
-        self.sent = self.tx = self.wire = self.air = self.tx_ns = self.acks = 0
+        self.sent, self.done = set[int](), set[Station]()
+        self.has = [set[Station]() for _ in octets]  # who has each fragment
+        self.there = Counter[Station]()  # how many each has
+        self.tx = self.wire = self.air = self.tx_ns = self.acks = 0
         self.is_told = False
 
 
@@ -141,30 +142,32 @@ class Twin:
             m = s.queue[0]
             base = m.start = max(s.free, m.submit)
             began = max(m.submit, env.now)
-            for fragment, octets in enumerate(m.octets):
-                m.fragment = fragment
-                m.has.clear()
-                targets: list[Station | None] = [m.dst[0] if len(m.dst) == 1 else None]
-                while targets:
-                    target, failures = targets.pop(0), 0
-                    while True:
-                        result = yield from self.request(s, m, octets, target, base, began)
-                        ifs = (192 if octets <= 24 else 640) * US
-                        base = env.now + (ifs if result in ("acked", "sent") else 0)
-                        began = env.now
-                        wanted = [target] if target else m.dst
-                        if result in ("acked", "sent") or not (
-                            rules.reliable and any(self.hears(s, d) for d in wanted if d)
-                        ):
-                            break
-                        if result == "no_ack" and self.reach.has_hidden:
-                            failures += 1
-                            word = philox_words(self.key ^ 0xD1B54A32D192ED03, m.transfer, m.transmissions)[0]
-                            base = yield from self.pause(s, word & ((1 << min(5 + failures, 12)) - 1))
-                    if target is None and rules.reliable:
-                        targets += [d for d in m.dst if d not in m.has | m.done and self.hears(s, d)]
-                s.count["frames"] += 1
-                m.lost |= {d for d in m.dst if d not in m.has}
+            is_cast, failures = len(m.dst) > 1, 0
+            # What is to be sent, and to whom.
+            left: deque[tuple[int, Station | None]] = deque(
+                (fragment, None if is_cast else m.dst[0]) for fragment in range(len(m.octets))
+            )
+            while left:
+                m.fragment, target = left.popleft()
+                result = yield from self.request(s, m, m.octets[m.fragment], target, base, began)
+                ifs = (192 if m.octets[m.fragment] <= 24 else 640) * US
+                is_through = result in ("acked", "sent")
+                base = env.now + (ifs if is_through else 0)
+                began = env.now
+                wanted = [target] if target else m.dst
+                if not is_through and rules.reliable and any(self.hears(s, d) for d in wanted):
+                    # A broadcast again at once; what is for one node behind the message's other frames.
+                    (left.appendleft if is_cast else left.append)((m.fragment, target))
+                    if result == "no_ack" and self.reach.has_hidden:
+                        failures += 1
+                        word = philox_words(self.key ^ 0xD1B54A32D192ED03, m.transfer, m.transmissions)[0]
+                        base = yield from self.pause(s, word & ((1 << min(5 + failures, 12)) - 1))
+                    continue
+                failures = 0
+                if target is None and rules.reliable:
+                    missing = [d for d in m.dst if d not in m.has[m.fragment] | m.done and self.hears(s, d)]
+                    left.extendleft((m.fragment, d) for d in reversed(missing))
+                s.count["frames"] += not left or left[0][0] != m.fragment
             s.count["last_end_ns"] = env.now
             for d in m.dst:
                 if d not in m.done:
@@ -193,7 +196,7 @@ class Twin:
             s.bytes, s.frames = s.bytes + octets, s.frames + 1
             m.tx, m.wire, m.air = m.tx + 1, m.wire + octets, m.air + octets * OCTET
             m.tx_ns += octets * OCTET
-            m.sent, m.latest = m.sent + (m.latest != m.fragment), m.fragment
+            m.sent.add(m.fragment)
             s.rx_from = env.now + TURN
             if target is None:
                 for d in m.dst:
@@ -362,18 +365,19 @@ class Twin:
     # --- messages ---------------------------------------------------------------------------------------------
 
     def arrive(self, m: Message, d: Station, when: int) -> None:
-        if d in m.has:
+        if d in m.has[m.fragment]:
             m.src.count["dup"] += 1
             return
-        m.has.add(d)
+        m.has[m.fragment].add(d)
+        m.there[d] += 1
         m.src.count["delivered"] += 1
-        if m.fragment == len(m.octets) - 1 and d not in m.lost | m.done:
+        if m.there[d] == len(m.octets) and d not in m.done:
             self.emit(m, d, when, True)
 
     def emit(self, m: Message, d: Station, when: int, is_ok: bool) -> None:
         m.done.add(d)
         self.pending -= 1
-        packets = 0 if m.is_told else m.sent
+        packets = 0 if m.is_told else len(m.sent)
         m.is_told = True
         debt = m.src.debt
         told = (max(m.tx + debt[0], packets), max(m.wire + debt[1], 0), max(m.air + debt[2], 0))

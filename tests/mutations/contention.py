@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants import Mutant
 
 _TWIN = "channel_csma.py::test_equals_one_process_a_node"
+_BEHIND = "channel_csma.py::test_given_up_frames_go_behind_the_others_by_hand"
 
 
 def _mutant(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:
@@ -84,6 +85,57 @@ MUTANTS = (
         "if par[t.P_HIDDEN] and kind != t.CCA_END and kind != t.CCA2_END:",
         "if par[t.P_HIDDEN] and kind == t.CCA_END and kind != t.CCA2_END:",
         "channel_csma.py::test_equals_one_process_a_node[hidden, capture-False]",
+    ),
+    _mutant(
+        "what was given up is sent again at once",
+        "_csma_nb.py",
+        "if msg[m, t.M_DSTS] == 1:\n                put_behind(",
+        "if msg[m, t.M_DSTS] == 0:\n                put_behind(",
+        f"{_BEHIND}[2-1]",
+        "channel_csma.py::test_equals_one_process_a_node[strict-False]",
+    ),
+    _mutant(
+        "always the first of those that wait",
+        "_csma_messages_nb.py",
+        "start, f = f if f < frames else 0, frames",
+        "start, f = 0, frames",
+        f"{_BEHIND}[3-2]",
+    ),
+    _mutant(
+        "what was given up is forgotten to have arrived",
+        "_csma_messages_nb.py",
+        "late[n, first + t.LATE_GOT] |= np.int64(state & t.GOT > 0) << place",
+        "late[n, first + t.LATE_GOT] &= ~(np.int64(state & t.GOT > 0) << place)",
+        f"{_BEHIND}[2-1]",
+        f"{_BEHIND}[1-1]",
+    ),
+    _mutant(
+        "a frame counts anew when it is sent behind the others",
+        "_csma_messages_nb.py",
+        "late[n, first + t.LATE_SENT] |= np.int64(state & t.SENT > 0) << place",
+        "late[n, first + t.LATE_SENT] &= ~(np.int64(state & t.SENT > 0) << place)",
+        f"{_BEHIND}[2-1]",
+    ),
+    _mutant(
+        "a message is there with its last frame",
+        "_csma_messages_nb.py",
+        "if dst[row, t.D_COUNT] == msg[m, t.M_FRAMES] and",
+        "if msg[m, t.M_FRAGMENT] == msg[m, t.M_FRAMES] - 1 and",
+        f"{_BEHIND}[2-1]",
+    ),
+    _mutant(
+        "what was given up outlives its message",
+        "_csma_messages_nb.py",
+        "if msg[m, t.M_LATE] > 0:\n        late[n] = 0",
+        "if msg[m, t.M_LATE] < 0:\n        late[n] = 0",
+        "channel_csma.py::test_what_was_given_up_ends_with_its_message",
+    ),
+    _mutant(
+        "what was given up is lost when tables grow",
+        "_csma.py",
+        "        new.late[:, : t.LATE_SIZE * self.words] = self.late\n",
+        "",
+        "channel_csma.py::test_equals_one_process_a_node[more than 64 frames-False]",
     ),
     _mutant(
         "a repair is lost when tables grow",

@@ -63,7 +63,7 @@ MUTANTS = (
         f"{_COMPRESSORS}/_bits_nb.py",
         "seen |= value",
         "seen = value",
-        "bits.py",
+        "bits.py::test_values_that_do_not_fit_are_refused",
     ),
     _mutant(
         "a tuner that knows T names other entries",

@@ -125,7 +125,7 @@ def test_collect_reports_overflow(kind: Any) -> None:
         for capacity in (places.size + 1, places.size, places.size - 1, 0):
             room = capacity + _select_nb.LANES
             found, magnitudes = np.full(room + 1, -5), np.full(room + 1, 3, kind)
-            count = _select_nb.collect(keys, mask, kind(7), found[:-1], magnitudes[:-1])
+            count = _select_nb.collect(keys, mask, kind(6), found[:-1], magnitudes[:-1])
             assert found[-1] == -5
             assert magnitudes[-1] == 3
             assert count == (places.size if places.size <= capacity else -1)

@@ -133,10 +133,12 @@ def collect(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
     ----------
     keys
         uint32 or uint64, the bits of floats, shape (d,), C-contiguous.
+    threshold
+        1 or more.
     """
     room = capacity + _kernels().LANES
     found, magnitudes = np.empty(room, np.int64), np.empty(room, keys.dtype)
-    count = _kernels().collect(keys, _MASKS[keys.itemsize], keys.dtype.type(threshold), found, magnitudes)
+    count = _kernels().collect(keys, _MASKS[keys.itemsize], keys.dtype.type(threshold - 1), found, magnitudes)
     return None if count < 0 else Candidates(found[:count], magnitudes[:count])
 
 

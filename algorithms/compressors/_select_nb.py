@@ -130,7 +130,7 @@ def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> in
 
 @njit(cache=True)
 def kth_largest(keys: Any, k: int) -> Any:
-    """The k-th largest key: in which of 2048 equal parts of their range it lies, and so on in that part.
+    """The k-th largest key: in which of 512 equal parts of their range it lies, and so on in that part.
 
     Ties and repeated keys cost nothing extra.
 

@@ -58,6 +58,7 @@ class Alone:
     def __call__(self) -> dict[str, list[int]]:
         """Every MAC counter at the end."""
         medium = self._open()
+        medium._make_room_for(int(self._rows[:, 4].max()))
         assert _replay(*medium._for_run, np.zeros((0, t.LOG_SIZE), np.int64), self._rows, self._targets, self._end_ns)
         medium._clock_ns = self._end_ns
         return counters(medium)

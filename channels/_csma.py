@@ -216,6 +216,12 @@ class ContendingNodes:
         self._out_real = self._out.view(np.float64)
         self._records = self._out.ravel().view(_DELIVERY)
 
+    def _make_room_for(self, frames: int) -> None:
+        """Remember what became of each frame of a reliable message."""
+        if frames > 64 * self._tables.words:
+            self._tables = self._tables.grown(self._tables.messages, self._tables.blocks, -(-frames // 64))
+            self._bind()
+
     def _bind(self) -> None:
         """Hold what every call of the kernel takes."""
         tables, outs = self._tables, (self._out, self._out_real)
@@ -255,9 +261,8 @@ class ContendingNodes:
                 return transfer
             row, targets = self._look_up(src, tuple(node for node in dst if node not in lost))
         plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
-        if plan.frames > 64 * self._tables.words and self._rules.reliable and len(targets) == 1:
-            self._tables = self._tables.grown(self._tables.messages, self._tables.blocks, -(-plan.frames // 64))
-            self._bind()
+        if self._rules.reliable and len(targets) == 1:
+            self._make_room_for(plan.frames)
         while not self._nb.submit(*self._for_submit, targets, transfer, row, size_bytes, *plan, now_ns):
             self._grow(len(targets) > 1)
         if self._scalars[t.PENDING] > len(self._out):

@@ -91,6 +91,8 @@ class PortQueue:
 
     def run(self, limit_ns: int, budget: int = FOREVER_NS) -> list[Done]:
         """Process packets that arrive up to `limit_ns`, in about `budget` steps; messages that end, in order."""
+        if self._live == 1 and self._fresh and (alone := self._run_alone(limit_ns)):
+            return [alone]
         if self._fresh:
             self._take_in()
         out = list[Done]()
@@ -105,6 +107,27 @@ class PortQueue:
             self._compile()
         return out + self._call(limit_ns, budget)
 
+    def _run_alone(self, limit_ns: int) -> Done | None:
+        """The end of the one message that there is, if all its packets are still to come and do so by `limit_ns`.
+
+        Of m full packets from a on, the last one leaves at m s + max(free, a + max(0, (m - 1)(stride - s))).
+        """
+        arrival_ns, rank, packets, gap_ns, last_ns = self._fresh[0]
+        full, free_ns, reach_ns = packets - 1, self.free_ns, arrival_ns
+        if full:
+            reach_ns += (full - 1) * self._stride_ns + gap_ns
+            spread_ns = (full - 1) * (self._stride_ns - self._service_ns)
+            free_ns = full * self._service_ns + max(free_ns, arrival_ns + max(0, spread_ns))
+        if reach_ns > limit_ns:
+            return None
+        self.free_ns = max(free_ns, reach_ns) + last_ns
+        self.work_ns += full * self._service_ns + last_ns
+        self.reach_ns = reach_ns
+        self._state[:3] = self.free_ns, self.work_ns, reach_ns
+        self._fresh.clear()
+        self._live = 0
+        return Done(self.free_ns, rank & _SERIAL_MASK)
+
     def _call(self, limit_ns: int, budget: int) -> list[Done]:
         is_list = isinstance(self._table, list)
         done: Any = [[0] * self._live, [0] * self._live] if is_list else np.empty((2, self._live), np.int64)
@@ -118,12 +141,11 @@ class PortQueue:
 
     def copy(self) -> Self:
         """An independent copy."""
-        new = type(self)(self._stride_ns, self._service_ns)
+        new = type(self).__new__(type(self))
+        new.__dict__.update(self.__dict__)
         is_list = isinstance(self._table, list)
         new._table = [row.copy() for row in self._table] if is_list else self._table.copy()
-        new._state, new._loop, new._fresh = self._state.copy(), self._loop, self._fresh.copy()
-        new._slots, new._live, new.steps = self._slots, self._live, self.steps
-        new.free_ns, new.work_ns, new.reach_ns = self.free_ns, self.work_ns, self.reach_ns
+        new._state, new._fresh = self._state.copy(), self._fresh.copy()
         return new
 
     def drop(self, serials: frozenset[int]) -> None:

@@ -142,7 +142,8 @@ class Engine:
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
         self._running = set(self._last())
-        self._unsettled = set(range(len(self.world.media)))  # media not yet at `now_ns`, or with something new
+        self._due_ns: list[float] = [math.inf] * len(self.world.media)
+        self._changed = set(range(len(self.world.media)))  # media whose next event is to be asked for
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
         self._working: dict[NodeId, tuple[int, int]] = {}
         self._batteries = self._open_batteries()
@@ -169,7 +170,6 @@ class Engine:
                     self.now_ns = limit_ns
                     break
                 self.now_ns = at_ns
-                self._all_unsettled()
                 self._settle()
         finally:
             for actor in self.actors.values():
@@ -183,9 +183,15 @@ class Engine:
     # --- time ------------------------------------------------------------------------------------
 
     def _next_ns(self) -> int | None:
-        times: list[float] = [t for m in self.world.media if (t := m.next_event_ns()) is not None]
-        at_ns = min((*times, self._env.peek()))
+        at_ns = min(self._env.peek(), self._next_delivery_ns())
         return None if at_ns == math.inf else max(int(at_ns), self.now_ns)
+
+    def _next_delivery_ns(self) -> float:
+        for i in self._changed:
+            due_ns = self.world.media[i].next_event_ns()
+            self._due_ns[i] = math.inf if due_ns is None else due_ns
+        self._changed.clear()
+        return min(self._due_ns)
 
     def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
         timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
@@ -196,7 +202,7 @@ class Engine:
         while not self.stopped:
             while self._env.peek() == self.now_ns:
                 self._env.step()
-            if self._unsettled:
+            if self._changed or min(self._due_ns) <= self.now_ns:
                 self._deliver()
             if not self._answers and self._env.peek() != self.now_ns:
                 self._answer_all()
@@ -208,9 +214,6 @@ class Engine:
                     self._run(self.actors[node], woken[node])
                 if self.stopped:
                     return
-
-    def _all_unsettled(self) -> None:
-        self._unsettled = set(range(len(self.world.media)))
 
     # --- batteries ---------------------------------------------------------------------------------
 
@@ -228,9 +231,10 @@ class Engine:
         if death is None:
             return False
         self.now_ns, nodes = death
-        self._all_unsettled()
         # What arrives at this very instant has arrived; what is under way is lost.
         self._deliver()
+        for medium in self.world.media:
+            medium.advance(self.now_ns)
         for node in nodes:
             self._die(batteries, self.actors[node])
         self._settle()
@@ -245,7 +249,7 @@ class Engine:
         batteries.bury(node, self.now_ns)
         for medium in self.world.media:
             medium.set_up(self.now_ns, node, False)
-        self._all_unsettled()
+        self._changed.update(range(len(self.world.media)))
         actor.close()
         actor.finished, actor.waiting = True, None
         self._running.discard(node)
@@ -257,16 +261,18 @@ class Engine:
     # --- deliveries --------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
+        if self._next_delivery_ns() > self.now_ns:
+            return
         arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
-        for index in sorted(self._unsettled):
-            arrived += [(d.dst, d.src, d.transfer, index, d) for d in self.world.media[index].advance(self.now_ns)]
-        self._unsettled.clear()
+        for index, due_ns in enumerate(self._due_ns):
+            if due_ns <= self.now_ns:
+                arrived += [(d.dst, d.src, d.transfer, index, d) for d in self.world.media[index].advance(self.now_ns)]
+                self._changed.add(index)
         if len(arrived) > 1:
             arrived.sort(key=lambda a: a[:4])
-        for _, _, handle, index, delivery in arrived:
-            self._book(self._transfers[index, handle].transfer, delivery)
         for dst, _, handle, index, delivery in arrived:
             flight = self._transfers[index, handle]
+            self._book(flight.transfer, delivery)
             flight.destinations -= 1
             if not flight.destinations:
                 del self._transfers[index, handle]
@@ -283,10 +289,11 @@ class Engine:
             mailbox.put(Message(transfer.src, transfer.round, transfer.kind, transfer.payload.data))
 
     def _book(self, transfer: Transfer, delivery: Delivery) -> None:
-        direction = self.world.direction_of(transfer.src, delivery.dst)
+        src, dst = transfer.src, delivery.dst
+        direction = self.world.direction_of(src, dst)
         self.recorder.book(direction, transfer, delivery)
-        self._phases.end(*_phase(direction, transfer.src, delivery.dst), self.now_ns)
-        models = self.world.contexts[transfer.src].live_costs(delivery.dst)
+        self._phases.end(*_phase(direction, src, dst), self.now_ns)
+        models = self.world.contexts[src].live_costs(dst)
         if models and delivery.ok:
             facts = {"s": delivery.service_s, "j": delivery.energy_j, "bit": 8.0 * delivery.wire_bytes}
             facts["packet"] = float(delivery.packets)
@@ -344,19 +351,18 @@ class Engine:
                 self._try_receive(self.actors[dst])
 
     def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
-        by_medium: dict[int, list[NodeId]] = {}
-        for node in _nodes(to):
-            by_medium.setdefault(self.world.medium_of(transfer.src, node), []).append(node)
-        for index, nodes in sorted(by_medium.items()):
-            handle = self.world.media[index].submit(self.now_ns, transfer.src, tuple(nodes), size_bytes)
-            self._unsettled.add(index)
-            self._transfers[index, handle] = _Flight(transfer, len(nodes))
-            if self.world.captures:
-                data = pcap.message(transfer.payload, transfer.kind, transfer.src, transfer.round)
-                self.world.captures[self.world.media_names[index]].put(handle, data)
-            for node in nodes:
-                direction = self.world.direction_of(transfer.src, node)
-                self._phases.begin(*_phase(direction, transfer.src, node), self.now_ns)
+        world, nodes = self.world, _nodes(to)
+        if not nodes:
+            return
+        index = world.medium_of(transfer.src)
+        handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
+        self._changed.add(index)
+        self._transfers[index, handle] = _Flight(transfer, len(nodes))
+        if world.captures:
+            data = pcap.message(transfer.payload, transfer.kind, transfer.src, transfer.round)
+            world.captures[world.media_names[index]].put(handle, data)
+        for node in nodes:
+            self._phases.begin(*_phase(world.direction_of(transfer.src, node), transfer.src, node), self.now_ns)
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
@@ -378,9 +384,7 @@ class Engine:
                 self._try_receive(actor, timed_out=True)
 
     def _gradient(self, actor: Actor, command: Gradient) -> object:
-        batch = command.batch
-        if batch is None:
-            batch = self.world.problem.draw_batch(actor.node, self.world.contexts[actor.node].rng("data"))
+        batch = self.world.contexts[actor.node].next_batch() if command.batch is None else command.batch
         request = self._requests[actor.node] = GradientRequest(actor.node, command.at, batch)
         self._work(actor, self._duration_ns(request), lambda: self._gradient_due(actor.node))
         return _BLOCKED
@@ -487,6 +491,8 @@ class Engine:
         if recorder.last_estimate is not None:
             tables["efficiency"] = self._efficiency_table(recorder.last_estimate)
         deaths_s = {node: at_ns / NS_PER_S for node, at_ns in deaths.items()}
+        for medium in self.world.media if self.world.captures else ():
+            medium.advance(self.now_ns)  # frames since its last delivery
         rounds, captures = max(recorder.rounds, 0), pcap.files(self.world.captures)
         return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures)
 

@@ -5,7 +5,7 @@ Algorithms know nothing of time, channels nothing of learning, and neither of si
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, Self, TypeAlias, TypeVar, runtime_checkable
 
@@ -43,8 +43,7 @@ class Payload:
     value_bit: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message as its receiver sees it: who, which round, what kind, which bytes."""
 
     src: NodeId
@@ -53,8 +52,7 @@ class Message:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Inbox:
+class Inbox(NamedTuple):
     """The answer to `Receive`.
 
     Parameters
@@ -183,14 +181,15 @@ class Report(Command[None]):
         The model to measure, shape (dim,); None adds `metrics` to the row of that round, where several
         nodes' values of one name are averaged.
     metrics
-        Further columns, such as ``budget``.
+        Further columns, such as ``budget``; a function is asked for its value before the command returns, and only
+        where the row is recorded.
     since
         A token of `Mark`; the row gets the seconds from then to now as ``elapsed_s``.
     """
 
     round: int
     estimate: Array | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float | Callable[[], float]] = field(default_factory=dict)
     since: Token | None = None
 
 
@@ -574,7 +573,7 @@ class Medium(Protocol):
         """All deliveries up to and at `to_ns`, by (at_ns, dst, src, transfer); the same however time is cut."""
 
     def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """A node goes down or comes up; transfers that need it end with ok False."""
+        """A node goes down or comes up, at the time of the last `advance`; what needs it ends with ok False."""
 
     def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
         """Expected cost of a lone message of some bits (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""

@@ -156,9 +156,7 @@ def _take(actor: Actor) -> object:
 
 
 def _request(world: World, node: NodeId, command: Gradient) -> GradientRequest:
-    batch = command.batch
-    if batch is None:
-        batch = world.problem.draw_batch(node, world.contexts[node].rng("data"))
+    batch = world.contexts[node].next_batch() if command.batch is None else command.batch
     return GradientRequest(node, command.at, batch)
 
 

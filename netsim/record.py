@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +26,7 @@ PHASES = ("compute", "uplink", "downlink", "waiting")
 MAX_SNAPSHOTS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """A message on its way: what the recorder books when it ends."""
 
     src: NodeId
@@ -145,9 +144,11 @@ class Recorder:
         look
             Called only when a row is written.
         """
-        if since_ns is not None:
-            self._add_metrics(report.round, {"elapsed_s": (now_ns - since_ns) / NS_PER_S})
-        self._add_metrics(report.round, report.metrics)
+        if self._has_row(report.round):
+            if since_ns is not None:
+                self._add_metric(report.round, "elapsed_s", (now_ns - since_ns) / NS_PER_S)
+            for name, value in report.metrics.items():
+                self._add_metric(report.round, name, value() if callable(value) else value)
         if report.estimate is None:
             return False
         waiting = self._pending.setdefault(report.round, {})
@@ -169,14 +170,19 @@ class Recorder:
         estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
         del self._pending[round]
         self.rounds = max(self.rounds, round)
-        last = self.stop.rounds is not None and round >= self.stop.rounds
-        if round % self.record.every == 0 or last:
+        if self._has_row(round):
             row = self._row(round, estimate, now_ns, look())
             self.reached = bool(self.stop.target) and all(
                 row[m] >= goal if m == "accuracy" else row[m] <= goal for m, goal in self.stop.target.items()
             )
         self._metrics.pop(round, None)
-        return last or self.reached
+        return self._is_last(round) or self.reached
+
+    def _is_last(self, round: int) -> bool:
+        return self.stop.rounds is not None and round >= self.stop.rounds
+
+    def _has_row(self, round: int) -> bool:
+        return round % self.record.every == 0 or self._is_last(round)
 
     def tables(self) -> dict[str, pa.Table]:
         """``rounds``, and ``messages`` where they are recorded."""
@@ -198,11 +204,8 @@ class Recorder:
             )
         return tables
 
-    def _add_metrics(self, round: int, metrics: Mapping[str, float]) -> None:
-        if metrics:
-            of_round = self._metrics.setdefault(round, {})
-            for name, value in metrics.items():
-                of_round.setdefault(name, []).append(float(value))
+    def _add_metric(self, round: int, name: str, value: float) -> None:
+        self._metrics.setdefault(round, {}).setdefault(name, []).append(float(value))
 
     def _row(self, round: int, estimate: Array, now_ns: int, seen: Snapshot) -> Mapping[str, float]:
         measured = self.problem.metrics(estimate)

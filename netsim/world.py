@@ -17,6 +17,7 @@ from netsim.interfaces import (
     Command,
     Cost,
     CostModel,
+    Indices,
     Key,
     Link,
     Medium,
@@ -31,6 +32,9 @@ from netsim.mailbox import Mailbox
 from netsim.pcap import Capture, link_of
 from netsim.scenario import Entry, Scenario
 from netsim.topology import Mixing, mixing, positions
+
+
+_BATCHES = 4  # drawn at a time
 
 
 class ProblemFacts:
@@ -85,6 +89,7 @@ class AgentContext:
     world: World
     facts: ProblemFacts
     _streams: dict[str, np.random.Generator] = field(default_factory=dict)
+    _batches: list[Indices | None] = field(default_factory=list)
     _costs: dict[tuple[Cost, NodeId], CostModel] = field(default_factory=dict)
 
     @property
@@ -109,7 +114,7 @@ class AgentContext:
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
-        return _MediumLink(self.world.media[self.world.medium_of(start, dst)], start, dst)
+        return _MediumLink(self.world.media[self.world.medium_of(start)], start, dst)
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
@@ -118,6 +123,13 @@ class AgentContext:
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
         return self.world.mixing.neighbours(self.node)
+
+    def next_batch(self) -> Indices | None:
+        """The node's next minibatch from its stream ``data``, of which some are drawn at a time: that is quicker."""
+        if not self._batches:
+            stream, draw = self.rng("data"), self.world.problem.draw_batch
+            self._batches = [draw(self.node, stream) for _ in range(_BATCHES)][::-1]
+        return self._batches.pop()
 
     def live_costs(self, dst: NodeId) -> list[CostModel]:
         """The open cost models for one destination, for the engine to feed."""
@@ -208,8 +220,8 @@ class World:
     def _learning_replication(self) -> int:
         return 0 if self.scenario.vary == "channel" else self.replication
 
-    def medium_of(self, src: NodeId, dst: NodeId) -> int:
-        """The index of the medium that carries `src` to `dst`."""
+    def medium_of(self, src: NodeId) -> int:
+        """The index of the medium on which `src` sends."""
         return 1 if src == self.server and len(self.media) > 1 else 0
 
     def direction_of(self, src: NodeId, dst: NodeId) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -27,11 +27,14 @@ GAIN_BIT = 32
 
 
 class Encoded(NamedTuple):
-    """A payload, the T that it carries (for SS in expectation), and its progress: alpha, beta or omega."""
+    """A payload, the T that it carries (for SS in expectation), and its progress: alpha, beta or omega.
+
+    Progress that nobody has computed yet is a function that does, and keeps the vector for it.
+    """
 
     payload: Payload
     budget: float
-    gain: float
+    gain: float | Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,7 @@ class BudgetCode:
             payload = self.at(max(budget, 1e-9)).encode(g, rng)
         else:
             payload, kept = _keeping(self.variant, max(int(budget), 1), self.float_bit).encode_kept(g, rng, kept)
-            budget = float(kept.size)
-            gain = self._progress(g, kept) if gain is None else gain
+            return Encoded(payload, float(kept.size), partial(self._progress, g, kept) if gain is None else gain)
         if not self.with_gain:
             return Encoded(payload, budget, gain)
         data, value_bit = payload.data + np.float32(gain).tobytes(), payload.value_bit + GAIN_BIT

@@ -145,9 +145,9 @@ class CatWorker:
             budget = self.explored(told or choice.budget, g)
             known = (choice.progress, choice.kept) if budget == choice.budget and not told else ()
             upload, budget, gain = self.code.encode(g, budget, self.ctx.rng(), *known)  # Step 2
-            del g  # the next worker's gradient takes its memory, which is in cache
-            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Report(model.round + 1, metrics={"budget": budget, "progress": gain})
+            del g, gain  # the next worker's gradient takes their memory, which is in cache
+            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Send(self.ctx.server, _with_budget(upload, choice.budget) if shared else upload, model.round)
 
     def explored(self, budget: float, g: Array) -> float:

@@ -81,9 +81,9 @@ class FixedBudgetWorker:
             await codec_work(self.ctx, self.model.decode_flop, dim)
             g = await Gradient(at=x)
             upload, budget, gain = self.code.encode(g, float(self.budget), self.ctx.rng())
-            del g  # the next worker's gradient takes its memory, which is in cache
-            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Report(round + 1, metrics={"budget": budget, "progress": gain})
+            del g, gain  # the next worker's gradient takes their memory, which is in cache
+            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Send(self.ctx.server, upload, round)
 
 

@@ -148,8 +148,8 @@ class GridSearchWorker:
                 continue
             g = await Gradient(at=self.model.decode(message.data[:-BUDGET_BYTES], dim))
             told = int(np.frombuffer(message.data[-BUDGET_BYTES:], np.uint32)[0])
-            upload, budget, _ = self.code.encode(g, float(told), self.ctx.rng())
-            del g  # the next worker's gradient takes its memory, which is in cache
+            upload, budget, gain = self.code.encode(g, float(told), self.ctx.rng())
+            del g, gain  # the next worker's gradient takes their memory, which is in cache
             await codec_work(self.ctx, self.code.encode_flop, dim, budget)
             await Send(self.ctx.server, upload, message.round)
 

@@ -25,6 +25,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 FLOATS: dict[int, type[np.floating[Any]]] = {64: np.float64, 32: np.float32, 16: np.float16}
 COMPILED_FROM = 8192  # values; below, compiling or loading a kernel costs more than it saves
 
+_LITTLE = {bits: np.dtype(kind).newbyteorder("<") for bits, kind in FLOATS.items()}
 _UINTS: dict[int, type[np.unsignedinteger[Any]]] = {64: np.uint64, 32: np.uint32, 16: np.uint16}
 
 
@@ -96,7 +97,7 @@ class BitWriter:
         if self._tail_bit:
             self.uints(floats.view(_UINTS[float_bit]), float_bit)
         else:
-            self._append(floats.astype(floats.dtype.newbyteorder("<"), copy=False).tobytes(), floats.nbytes)
+            self._append(floats.astype(_LITTLE[float_bit], copy=False).tobytes(), floats.nbytes)
 
     def signs(self, negative: npt.NDArray[np.bool_]) -> None:
         """One bit each: 1 where negative, 0 elsewhere, zero included."""
@@ -229,12 +230,11 @@ class BitReader:
         DecodeError
             If fewer bits are left, or one of them is NaN or infinite.
         """
-        dtype = np.dtype(FLOATS[float_bit]).newbyteorder("<")
         if self._position & 7:
             raw = self.uints(count, float_bit).astype(_UINTS[float_bit], copy=False).view(FLOATS[float_bit])
         else:
             start = self._advance(count, float_bit)
-            raw = np.frombuffer(self._data, dtype, count, start >> 3)
+            raw = np.frombuffer(self._data, _LITTLE[float_bit], count, start >> 3)
         finite = np.isfinite(raw)
         if np.count_nonzero(finite) < count:
             raise DecodeError(f"payload: every number must be finite. Got {raw[~finite][0]}.")

@@ -6,12 +6,14 @@ the stored entries when sparse.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.problems._quiet import quiet
 from netsim.interfaces import Indices
 
 Vector = npt.NDArray[np.float64]
@@ -40,6 +42,9 @@ class Rows(Protocol):
 
     def take(self, span: Span) -> Any:
         """The rows of a span, for `dots` and `combine`."""
+
+    def joined(self, blocks: Sequence[Any]) -> Any | None:
+        """The rows of all blocks, one after the other; None where products with them would have other bits."""
 
     def dots(self, block: Any, w: Vector, out: Vector) -> None:
         """out_i = x_i'w."""
@@ -78,9 +83,13 @@ class DenseRows:
         block = self.matrix[span.first : span.stop]
         return block if span.batch is None else block.take(span.batch, 0)
 
+    def joined(self, blocks: Sequence[Any]) -> None:
+        return None
+
     def dots(self, block: Vector, w: Vector, out: Vector) -> None:
         np.dot(block, w, out=out)
 
+    @quiet
     def combine(self, block: Vector, factors: Vector, w: Vector, l2: float) -> Vector:
         out: Vector = np.dot(factors, block)
         if l2:
@@ -100,6 +109,11 @@ class DenseRows:
 
     def buffers(self) -> tuple[npt.NDArray[Any], ...]:
         return (self.matrix,)
+
+
+@quiet
+def _times(l2: float, w: Vector) -> Vector:
+    return l2 * w
 
 
 class SparseRows:
@@ -122,6 +136,9 @@ class SparseRows:
         """The positions of the rows: nothing is copied."""
         return self._all[span.first : span.stop] if span.batch is None else span.batch + span.first
 
+    def joined(self, blocks: Sequence[Indices]) -> Indices:
+        return np.concatenate(blocks)
+
     def dots(self, block: Indices, w: Vector, out: Vector) -> None:
         nb = self._kernels or self._compiled(block)
         if nb is not None:
@@ -131,14 +148,18 @@ class SparseRows:
         out[:] = np.bincount(row_of, self.values[picked] * w[self.columns[picked]], block.size)
 
     def combine(self, block: Indices, factors: Vector, w: Vector, l2: float) -> Vector:
-        out: Vector = l2 * w if l2 else np.zeros(self.dim)
+        out = _times(l2, w) if l2 else np.zeros(self.dim)
         nb = self._kernels or self._compiled(block)
         if nb is not None:
             nb.add(self.starts, self.columns, self.values, block, factors, out)
         else:
-            picked, row_of = self._picked(block)
-            np.add.at(out, self.columns[picked], factors[row_of] * self.values[picked])
+            self._add(block, factors, out)
         return out
+
+    @quiet
+    def _add(self, block: Indices, factors: Vector, out: Vector) -> None:
+        picked, row_of = self._picked(block)
+        np.add.at(out, self.columns[picked], factors[row_of] * self.values[picked])
 
     def entries(self, span: Span) -> float:
         stored = float(self.starts[span.stop] - self.starts[span.first])

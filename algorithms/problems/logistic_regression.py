@@ -252,11 +252,13 @@ class LogisticProblem:
 
     def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
         """Models and rows of the requests, a part at a time where dense minibatches are copied."""
-        points, spans, copied = list[Vector](), list[Span](), 0
+        points, spans, copied, last = list[Vector](), list[Span](), 0, None
         for node, at, batch in requests:
             batch = None if batch is None else np.ascontiguousarray(batch, np.int64)
             span = Span(self._edges[node], self._edges[node + 1], batch)
-            points.append(self._point(at))
+            is_same = bool(points) and at is last
+            points.append(points[-1] if is_same else self._point(at))
+            last = at
             spans.append(span)
             copied += self._rows.copied(span)
             if copied > _COPIED_MAX:
@@ -271,14 +273,10 @@ class LogisticProblem:
         sizes = np.diff(ends)
         factors = self._loss.slope(margins, np.repeat(1.0 / sizes, sizes))
         slopes: list[Callable[[], Vector]] = [
-            functools.partial(self._combine, block, factors[ends[i] : ends[i + 1]], w)
+            functools.partial(self._rows.combine, block, factors[ends[i] : ends[i + 1]], w, self._l2)
             for i, (block, w) in enumerate(zip(blocks, points, strict=True))
         ]
         return slopes, margins
-
-    @quiet
-    def _combine(self, block: Any, factors: Vector, w: Vector) -> Vector:
-        return self._rows.combine(block, factors, w, self._l2)
 
     def _recall(self, request: GradientRequest) -> Vector | None:
         """The full gradient where `metrics` was last asked at the very bits of this model."""
@@ -299,6 +297,10 @@ class LogisticProblem:
             ends.append(ends[-1] + span.size)
         margins = np.empty(ends[-1])
         blocks = [self._rows.take(span) for span in spans]
+        everything = self._rows.joined(blocks) if all(w is points[0] for w in points) else None
+        if everything is not None:
+            self._rows.dots(everything, points[0], margins)
+            return blocks, margins, ends
         for i, (block, w) in enumerate(zip(blocks, points, strict=True)):
             self._rows.dots(block, w, margins[ends[i] : ends[i + 1]])
         return blocks, margins, ends

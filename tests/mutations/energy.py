@@ -151,8 +151,8 @@ MUTANTS = (
     _mutant(
         "what arrives at the instant of a death is lost",
         _ENGINE,
-        "        self._deliver()\n        for node in nodes:",
-        "        for node in nodes:",
+        "        self._deliver()\n        for medium in self.world.media:",
+        "        for medium in self.world.media:",
         "battery.py::test_a_frame_that_ends_at_the_very_instant_has_arrived",
     ),
     _mutant(

@@ -268,8 +268,8 @@ MUTANTS = (
     _mutant(
         "l2 is left out of the gradient",
         f"{_PROBLEMS}/logistic_regression.py",
-        "self._rows.combine(block, factors, w, self._l2)",
-        "self._rows.combine(block, factors, w, 0.0)",
+        "factors[ends[i] : ends[i + 1]], w, self._l2)",
+        "factors[ends[i] : ends[i + 1]], w, 0.0)",
         "problems.py::test_gradients_are_the_slope_of_values",
     ),
     _mutant(
@@ -441,9 +441,9 @@ MUTANTS = (
     ),
     _mutant(
         "minibatches from the compressor's stream",
-        "netsim/engine.py",
-        'self.world.contexts[actor.node].rng("data")',
-        "self.world.contexts[actor.node].rng()",
+        "netsim/world.py",
+        'self.rng("data")',
+        "self.rng()",
         "gaps.py::test_minibatches_come_from_the_stream_of_the_data",
     ),
     _mutant(

@@ -277,16 +277,14 @@ class Engine:
             if not flight.destinations:
                 del self._transfers[index, handle]
             if delivery.ok:
-                self._hand_over(flight.transfer, dst)
+                src, round, kind, payload, _, is_silence = flight.transfer
+                mailbox = self.actors[dst].mailbox
+                if is_silence:
+                    mailbox.put_silence(src, round)
+                else:
+                    mailbox.put(Message(src, round, kind, payload.data))
         for node in sorted({a[0] for a in arrived}):
             self._try_receive(self.actors[node])
-
-    def _hand_over(self, transfer: Transfer, dst: NodeId) -> None:
-        mailbox = self.actors[dst].mailbox
-        if transfer.is_silence:
-            mailbox.put_silence(transfer.src, transfer.round)
-        else:
-            mailbox.put(Message(transfer.src, transfer.round, transfer.kind, transfer.payload.data))
 
     def _book(self, transfer: Transfer, delivery: Delivery) -> None:
         src, dst = transfer.src, delivery.dst

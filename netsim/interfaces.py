@@ -83,7 +83,10 @@ class Token(NamedTuple):
 
 
 class Command(Generic[T]):
-    """Something an agent awaits; whatever drives the agent answers it."""
+    """Something an agent awaits; whatever drives the agent answers it.
+
+    Commands are not frozen, as they are made several times a message and a frozen one takes three times as long.
+    """
 
     __slots__ = ()
 
@@ -91,7 +94,7 @@ class Command(Generic[T]):
         return (yield self)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Gradient(Command[Array]):
     """The node's own gradient at `at`, on `batch` (None: the node's next minibatch). Takes compute time."""
 
@@ -99,7 +102,7 @@ class Gradient(Command[Array]):
     batch: Indices | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Value(Command[float]):
     """The node's own loss at `at`, on `batch` (None: all its samples). Takes compute time."""
 
@@ -107,7 +110,7 @@ class Value(Command[float]):
     batch: Indices | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Send(Command[None]):
     """Hand a payload to the network for one node or several; does not wait for delivery."""
 
@@ -117,7 +120,7 @@ class Send(Command[None]):
     kind: str = "update"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Silent(Command[None]):
     """Say that nothing comes in this round; what that costs is `network.silence` of the scenario."""
 
@@ -125,7 +128,7 @@ class Silent(Command[None]):
     round: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receive(Command[Inbox]):
     """Wait for messages.
 
@@ -150,26 +153,26 @@ class Receive(Command[Inbox]):
     deadline_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wait(Command[None]):
     """Let `duration_s` seconds pass."""
 
     duration_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Compute(Command[None]):
     """Work of `flop` operations, which takes time and energy where the scenario gives a rate."""
 
     flop: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mark(Command[Token]):
     """A token that names this instant, for `Report.since`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Report(Command[None]):
     """Tell the recorder; costs nothing and takes no time.
 

@@ -33,7 +33,6 @@ from netsim.pcap import Capture, link_of
 from netsim.scenario import Entry, Scenario
 from netsim.topology import Mixing, mixing, positions
 
-
 _BATCHES = 4  # drawn at a time
 
 

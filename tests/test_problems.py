@@ -253,9 +253,11 @@ def test_kernels_are_used_when_numpy_has_cost_as_much_as_importing_them():
     w = np.ones(7)
     per_call = 1000 + problem._rows.values.size
     before = 10_000_000 // (2 * per_call)
-    list(problem.gradients([GradientRequest(0, w)] * (before - 1)))
+    for _ in range(before - 1):
+        list(problem.gradients([GradientRequest(0, w)]))
     assert problem._rows._kernels is None
-    list(problem.gradients([GradientRequest(0, w)] * 2))
+    for _ in range(2):
+        list(problem.gradients([GradientRequest(0, w)]))
     assert problem._rows._kernels is _csr_nb
 
 

@@ -13,11 +13,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._bits import FLOATS, BitReader, BitWriter, FloatBit
+from algorithms.compressors._bits import FLOATS, BitReader, BitWriter, FloatBit, within
 from netsim.errors import EncodeError
 from netsim.interfaces import Array, Indices, Key, Payload
 
 BLOCK = 65536  # entries of a temporary array that stays in cache
+_REACH = {bits: float(np.finfo(kind).max) for bits, kind in FLOATS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,8 @@ class BaseCompressor(ABC):
         EncodeError
             If one of them is not finite or beyond that type.
         """
+        if within(values, _REACH[float_bit]):
+            return values.astype(FLOATS[float_bit], copy=False)
         with np.errstate(over="ignore", under="ignore"):
             floats: Array = values.astype(FLOATS[float_bit], copy=False)
         if np.count_nonzero(np.isfinite(floats)) < floats.size:
@@ -217,8 +220,8 @@ def sealed(out: BitWriter, bits: PaperBits) -> Payload:
 
 def draw_key(rng: np.random.Generator) -> Key:
     """Two 64-bit words of the stream, as a Philox key and upper half of the counter."""
-    words = rng.bit_generator.random_raw(2)
-    return Key(int(words[0]), int(words[1]))
+    word = rng.bit_generator.random_raw
+    return Key(word(), word())
 
 
 def squared_norm(x: Array, scale: float = 1.0) -> float:

@@ -9,19 +9,49 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from llvmlite import ir
 from numba import njit, types
+from numba.extending import intrinsic
 
 Floats = npt.NDArray[np.float64]
 
 _F8 = types.Array(types.float64, 1, "C", readonly=True)
-_I8 = types.Array(types.int64, 1, "C", readonly=True)
+_ROWS = types.Array(types.int64, 1, "C", readonly=True)
 _U4 = types.Array(types.uint32, 1, "C", readonly=True)
 _OUT = types.Array(types.float64, 1, "C")
+
+_AHEAD = 3  # rows: those of a minibatch lie far apart, so what they hold is asked for before it is needed
+_LINE_BYTES = 64
+_I8, _I32 = ir.IntType(8), ir.IntType(32)
+
+
+@intrinsic
+def _fetch(typing_context: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of array[index]."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = [_I8.as_pointer(), _I32, _I32, _I32]
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", kinds[:1], ir.FunctionType(ir.VoidType(), kinds))
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), kinds[0])
+        builder.call(prefetch, [place, _I32(0), _I32(3), _I32(1)])  # to read, often, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), build
+
+
+# A call has no typing context: to the type checker, too, it is what the compiler sees.
+fetch: Any = _fetch
 
 
 def _dots(starts: Any, columns: Any, values: Any, rows: Any, w: Floats, out: Floats) -> None:
     """out_i = x_r'w for the i-th row r."""
     for i in range(rows.size):
+        ahead = rows[min(i + _AHEAD, rows.size - 1)]
+        for j in range(starts[ahead], starts[ahead + 1], _LINE_BYTES // 8):
+            fetch(values, j)
+        for j in range(starts[ahead], starts[ahead + 1], _LINE_BYTES // 4):
+            fetch(columns, j)
         total = 0.0
         for j in range(starts[rows[i]], starts[rows[i] + 1]):
             total += values[j] * w[columns[j]]
@@ -36,6 +66,6 @@ def _add(starts: Any, columns: Any, values: Any, rows: Any, factors: Floats, out
             out[columns[j]] += factor * values[j]
 
 
-_compile = njit(types.void(_I8, _U4, _F8, _I8, _F8, _OUT), cache=True)
+_compile = njit(types.void(_ROWS, _U4, _F8, _ROWS, _F8, _OUT), cache=True)
 
 dots, add = _compile(_dots), _compile(_add)

@@ -205,7 +205,8 @@ class Engine:
             if self._changed or min(self._due_ns) <= self.now_ns:
                 self._deliver()
             if not self._answers and self._env.peek() != self.now_ns:
-                self._answer_all()
+                if self._takes_all:
+                    self._answer_all()
                 if not self._answers:
                     return
             woken, self._answers = self._answers, {}
@@ -266,8 +267,9 @@ class Engine:
         arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
         for index, due_ns in enumerate(self._due_ns):
             if due_ns <= self.now_ns:
-                arrived += [(d.dst, d.src, d.transfer, index, d) for d in self.world.media[index].advance(self.now_ns)]
                 self._changed.add(index)
+                for d in self.world.media[index].advance(self.now_ns):
+                    arrived.append((d.dst, d.src, d.transfer, index, d))
         if len(arrived) > 1:
             arrived.sort(key=lambda a: a[:4])
         for dst, _, handle, index, delivery in arrived:

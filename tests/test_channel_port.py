@@ -92,6 +92,34 @@ def test_the_queue_equals_the_recursion(loop: str, service: int, count: int, spr
         assert got == done
 
 
+@pytest.mark.parametrize("service", [3, 37, 180])
+def test_messages_one_by_one_equal_the_recursion(service: int) -> None:
+    """Each is alone when it comes, behind what the port still has to send: that is the closed form."""
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        streams, arrival = list[Stream](), 0
+        for serial in range(6):
+            packets = int(rng.integers(1, 9))
+            arrival += int(rng.integers(1, 400))
+            streams.append(Stream(arrival, 0, serial, packets, int(rng.integers(1, 60)), int(rng.integers(0, 60))))
+            arrival += packets * STRIDE + 60
+        done, served = recursion(streams, service)
+        queue, got = PortQueue(STRIDE, service), list[Done]()
+        for stream in streams:
+            queue.push(stream)
+            got += queue.run(1 << 60)
+            assert (queue.reach_ns, queue.free_ns, queue.work_ns) == _after(
+                served, sum(s.packets for s in streams[: len(got)])
+            )
+        assert got == done
+        assert queue.steps == 0
+
+
+def _after(served: list[tuple[int, int, int]], packets: int) -> tuple[int, int, int]:
+    arrival, departure, _ = served[packets - 1]
+    return arrival, departure, sum(p[2] for p in served[:packets])
+
+
 def test_a_long_message_alone_is_a_few_steps() -> None:
     """Also many long ones: their packets interleave in rounds, and a round is not run through."""
     queue = PortQueue(STRIDE, SERVICE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -303,6 +304,26 @@ def test_tokens_measure_and_workers_metrics_are_averaged() -> None:
     assert rows["budget"][1] == 5.0
     assert rows["mine"][1] == 3.0
     assert np.isnan(rows["mine"][0])
+
+
+def test_metrics_that_are_functions_are_asked_where_a_row_is_recorded() -> None:
+    asked = list[int]()
+
+    def metric(round: int) -> float:
+        asked.append(round)
+        return 10.0 * round
+
+    async def server(ctx: Context) -> None:
+        for round in range(6):
+            await Report(round, np.zeros(12), {"mine": partial(metric, round)})
+            asked.append(-1)
+
+    async def worker(ctx: Context) -> None:
+        pass
+
+    _, result = play(server, worker, network=STAR, record={"every": 3}, stop={"rounds": 5})
+    assert asked == [0, -1, -1, -1, 3, -1, -1, 5]
+    assert rounds_of(result)["mine"] == [0.0, 30.0, 50.0]
 
 
 def test_values_take_time_and_come_from_the_problem() -> None:

@@ -133,16 +133,16 @@ def test_agents_of_one_instant_run_in_id_order_with_the_server_last() -> None:
 def test_minibatches_come_from_the_stream_of_the_data(with_clock: bool) -> None:
     """Node m's k-th batch of 8 in 64 is the k-th draw of the stream (seed, replication, m, "data"), nobody else's."""
     problem = ToyProblem(batch=8)
-    base = scenario({"name": "gd"}, seed=5, stop={"rounds": 4})
+    base = scenario({"name": "gd"}, seed=5, stop={"rounds": 9})
     if with_clock:
         simulate(base, base.algorithms[0], 2, problem)
     else:
-        lockstep.run(base, base.algorithms[0], problem, 4, replication=2)
+        lockstep.run(base, base.algorithms[0], problem, 9, replication=2)
     drawn = [request for call in problem.calls for request in call]
     for node in range(3):
         rng = stream(5, 2, node, "data")
-        expected = [tuple(map(int, np.sort(rng.choice(64, 8, replace=False)))) for _ in range(4)]
-        assert [batch for who, batch in drawn if who == node][:4] == expected
+        expected = [tuple(map(int, np.sort(rng.choice(64, 8, replace=False)))) for _ in range(9)]
+        assert [batch for who, batch in drawn if who == node][:9] == expected
 
 
 def test_a_broadcast_counts_once() -> None:

@@ -53,6 +53,14 @@ def test_silence_counts_as_heard_in_its_round_only() -> None:
     assert b.take(Receive(1, "update", 5)).silent == {2}  # type: ignore[union-attr]
 
 
+def test_one_message_waits_where_silence_is_the_answer() -> None:
+    b = box((0, 4, "update"))
+    b.put_silence(1, 0)
+    inbox = b.take(Receive(1, "update", 0))
+    assert inbox is not None
+    assert (inbox.messages, inbox.silent, len(b.messages)) == ((), {1}, 1)
+
+
 def test_all_silent_is_an_answer_without_messages() -> None:
     b = Mailbox()
     b.put_silence(0, 0)

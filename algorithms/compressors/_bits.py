@@ -28,6 +28,7 @@ COMPILED_FROM = 8192  # values; below, compiling or loading a kernel costs more 
 
 _LITTLE = {bits: np.dtype(kind).newbyteorder("<") for bits, kind in FLOATS.items()}
 _LARGEST = float(np.finfo(np.float64).max)
+_WHOLE = {8 * size: np.dtype(f"<u{size}") for size in (1, 2, 4, 8)}  # widths that take no shifts to read
 _UINTS: dict[int, type[np.unsignedinteger[Any]]] = {64: np.uint64, 32: np.uint32, 16: np.uint16}
 
 
@@ -216,6 +217,8 @@ class BitReader:
         start = self._advance(count, width)
         if width == 0 or count == 0:
             return np.zeros(count, np.uint64)
+        if width in _WHOLE and not start & 7:
+            return np.frombuffer(self._data, _WHOLE[width], count, start >> 3).astype(np.uint64)
         if self._words is None:
             self._words = padded_words(np.frombuffer(self._data, np.uint8))
         if pays(count, COMPILED_FROM):

@@ -54,7 +54,7 @@ def test_silence_counts_as_heard_in_its_round_only() -> None:
 
 
 def test_one_message_waits_where_silence_is_the_answer() -> None:
-    b = box((0, 4, "update"))
+    b = box((0, 0, "update"))
     b.put_silence(1, 0)
     inbox = b.take(Receive(1, "update", 0))
     assert inbox is not None

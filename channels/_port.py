@@ -235,9 +235,12 @@ class SharedPort:
         self._done: deque[Done] = deque()
         self._emitted_ns = -1
         self._budget = _FIRST_BUDGET
+        # Whether a message came since the last look ahead.
+        self._is_new = False
 
     def push(self, now_ns: int, stream: Stream) -> None:
         """A message comes whose packets arrive after `now_ns`."""
+        self._is_new = True
         if self._ahead is None:
             self._budget = _FIRST_BUDGET
         elif stream.arrival_ns > self._ahead.reach_ns:
@@ -248,12 +251,12 @@ class SharedPort:
 
     def next_ns(self) -> int | None:
         """No message leaves before, if nothing comes between; None where nothing is under way."""
-        if not self._done:
+        if not self._done and (self._is_new or self._ahead is None):
             self._look_ahead()
         if self._done:
             return self._done[0].at_ns
         # The packets to come leave after the last one that was looked at.
-        return self._ahead.free_ns + 1 if self._ahead is not None else None
+        return self._ahead.free_ns + 1 if self._ahead else None
 
     def advance(self, to_ns: int) -> list[Done]:
         """Messages that leave up to and at `to_ns`."""
@@ -261,11 +264,15 @@ class SharedPort:
         if self._ahead is None and self._now and self._now.free_ns < to_ns:
             # Nothing was looked at beyond the present, so the present itself moves; what is to come leaves later.
             self._done.extend(self._now.run(to_ns))
-        while self._done and self._done[0].at_ns <= to_ns:
-            out.append(self._done.popleft())
-        while self._ahead is not None and (next_ns := self.next_ns()) is not None and next_ns <= to_ns:
+        while True:
             if self._done:
+                if self._done[0].at_ns > to_ns:
+                    break
                 out.append(self._done.popleft())
+            elif self._ahead and self._ahead.free_ns < to_ns:
+                self._look_ahead()
+            else:
+                break
         self._emitted_ns = max(self._emitted_ns, to_ns)
         return out
 
@@ -290,11 +297,15 @@ class SharedPort:
 
     def _look_ahead(self) -> None:
         if self._ahead is not None:
-            self._now, self._ahead = self._ahead, None
             self._budget = min(2 * self._budget, _LAST_BUDGET)
-        if self._now:
+            if self._ahead.reach_ns <= self._emitted_ns:
+                # All that was looked at has arrived, so nobody comes before it any more.
+                self._now, self._ahead = self._ahead, None
+        if self._ahead is None and self._now:
             self._ahead = self._now.copy()
+        if self._ahead is not None:
             self._done.extend(self._ahead.run(FOREVER_NS, self._budget))
+        self._is_new = False
 
     def _rewind(self, now_ns: int) -> None:
         """Take back what was looked at beyond `now_ns`."""

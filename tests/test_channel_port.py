@@ -148,6 +148,27 @@ def test_the_bound_holds_while_no_end_is_in_sight() -> None:
     assert asked < 610
 
 
+def test_a_late_message_before_what_was_looked_at_twice() -> None:
+    """900 messages of nine packets have no end in sight; being asked again moves neither the bound nor the present.
+
+    Nor does a message that is looked at behind them: one comes that is at the port before what was looked at first.
+    """
+    streams = [Stream(STRIDE + src % 7, src, src, 9, 50, 20) for src in range(900)]
+    far, late = Stream(10**6, 1001, 1001, 1, 50, 20), Stream(STRIDE + 1, 1000, 1000, 1, 50, 20)
+    port = SharedPort(STRIDE, SERVICE)
+    for stream in streams:
+        port.push(0, stream)
+    bound = port.next_ns()
+    assert port.next_ns() == bound
+    assert not port.advance(1)
+    assert port.next_ns() == bound
+    port.push(1, far)
+    port.next_ns()
+    port.push(1, late)
+    done, _ = recursion([*streams, far, late])
+    assert port.advance(1 << 60) == done
+
+
 def test_dropped_messages_keep_the_place_of_what_has_arrived(loop: str) -> None:
     """Packets that have reached the port pass it; the others never come."""
     for seed in range(20):

@@ -113,7 +113,7 @@ def test_a_message_that_comes_meanwhile_only_delays(loop: str) -> None:
         rng = np.random.default_rng(seed)
         streams = random_streams(rng, 25, 40, 60)
         streams.sort(key=lambda s: s.arrival_ns)
-        port, got, bounds = SharedPort(STRIDE, SERVICE), list[Done](), list[int]()
+        port, got, bounds = SharedPort(PortQueue(STRIDE, SERVICE)), list[Done](), list[int]()
         for stream in streams:
             now = stream.arrival_ns - 1
             while (next_ns := port.next_ns()) is not None and next_ns <= now:
@@ -134,7 +134,7 @@ def test_a_message_that_comes_meanwhile_only_delays(loop: str) -> None:
 def test_the_bound_holds_while_no_end_is_in_sight() -> None:
     """600 messages of three packets: the budget is spent on first packets, and the bound goes on step by step."""
     streams = [Stream(STRIDE + src % 7, src, src, 3, 50, 20) for src in range(600)]
-    port, got, asked = SharedPort(STRIDE, SERVICE), list[Done](), 0
+    port, got, asked = SharedPort(PortQueue(STRIDE, SERVICE)), list[Done](), 0
     for stream in streams:
         port.push(0, stream)
     done, _ = recursion(streams)
@@ -155,7 +155,7 @@ def test_a_late_message_before_what_was_looked_at_twice() -> None:
     """
     streams = [Stream(STRIDE + src % 7, src, src, 9, 50, 20) for src in range(900)]
     far, late = Stream(10**6, 1001, 1001, 1, 50, 20), Stream(STRIDE + 1, 1000, 1000, 1, 50, 20)
-    port = SharedPort(STRIDE, SERVICE)
+    port = SharedPort(PortQueue(STRIDE, SERVICE))
     for stream in streams:
         port.push(0, stream)
     bound = port.next_ns()
@@ -176,7 +176,7 @@ def test_dropped_messages_keep_the_place_of_what_has_arrived(loop: str) -> None:
         streams = random_streams(rng, 20, 10, 50)
         now = int(rng.integers(0, 3000))
         gone = frozenset(int(i) for i in rng.permutation(20)[:7])
-        port = SharedPort(STRIDE, SERVICE)
+        port = SharedPort(PortQueue(STRIDE, SERVICE))
         for stream in streams:
             port.push(0, stream)
         got = port.advance(now)

@@ -111,14 +111,15 @@ def through_port(
 
 
 def run(medium: Medium, calls: Sequence[Call], cuts: Sequence[int], spans: Spans) -> list[Delivery]:
-    """As the engine does, with more advances at `cuts`, at each of which the states must be those of the spans."""
+    """As the engine does, which goes where something is delivered; at `cuts` the states must be those of the spans."""
     got, left = list[Delivery](), [(at, None) for at in cuts] + [(call[0], call) for call in calls]
     left.sort(key=lambda entry: (entry[0], entry[1] is not None))
     while True:
         next_ns = medium.next_event_ns()
         if left and (next_ns is None or left[0][0] <= next_ns):
             now, call = left.pop(0)
-            got += medium.advance(now)
+            if call is None or next_ns == now:
+                got += medium.advance(now)
             if call is not None:
                 medium.submit(call[0], call[1], call[2], call[3])
                 continue

@@ -29,7 +29,8 @@ class Background:
     sizes
         ``exponential`` or ``fixed``.
     at
-        ``server``: the server's port in each direction; ``nodes``: every other node's link in each direction.
+        ``server``: the server's port in each direction; ``nodes``: every other node's link in each direction, or every
+        wire where each pair of nodes has its own.
     """
 
     rate_hz: PositiveFloat

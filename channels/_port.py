@@ -157,6 +157,11 @@ class PortQueue:
         for i in (3, 4, 5, 6, 8, 9):
             self._state[i] = 0
 
+    def busy_ns(self, at_ns: int) -> int:
+        """How long the port was sending up to `at_ns`, up to which it was run."""
+        # Whoever has arrived by then keeps the port busy until `free_ns`.
+        return self.work_ns - max(0, self.free_ns - at_ns)
+
     def cut(self, now_ns: int) -> None:
         """Forget everything; the port is free from `now_ns` on."""
         self.drop(frozenset(row[1] & _SERIAL_MASK for row in map(self._row, self._under_way())))
@@ -225,19 +230,28 @@ class SharedPort:
 
     Parameters
     ----------
-    stride_ns, service_ns
-        A full packet's time on a sender's wire and on the port; each >= 1.
+    queue
+        An empty one.
     """
 
-    def __init__(self, stride_ns: int, service_ns: int) -> None:
-        self._now = PortQueue(stride_ns, service_ns)
+    def __init__(self, queue: PortQueue) -> None:
+        self._now = queue
         self._ahead: PortQueue | None = None
         self._done: deque[Done] = deque()
         self._emitted_ns = -1
         self._budget = _FIRST_BUDGET
+        # Whether a message came since the last look ahead.
+        self._is_new = False
+
+    def catch_up(self, now_ns: int) -> None:
+        """Let messages of others, of which nobody is told, pass up to `now_ns` where nothing else is under way."""
+        self._go_on(now_ns)
+        if self._ahead is None and not self._now:
+            self._now.run(now_ns)
 
     def push(self, now_ns: int, stream: Stream) -> None:
         """A message comes whose packets arrive after `now_ns`."""
+        self._is_new = True
         if self._ahead is None:
             self._budget = _FIRST_BUDGET
         elif stream.arrival_ns > self._ahead.reach_ns:
@@ -248,12 +262,12 @@ class SharedPort:
 
     def next_ns(self) -> int | None:
         """No message leaves before, if nothing comes between; None where nothing is under way."""
-        if not self._done:
-            self._look_ahead()
+        if not self._done and (self._is_new or self._ahead is None):
+            self._look_ahead(self._emitted_ns)
         if self._done:
             return self._done[0].at_ns
         # The packets to come leave after the last one that was looked at.
-        return self._ahead.free_ns + 1 if self._ahead is not None else None
+        return self._ahead.free_ns + 1 if self._ahead else None
 
     def advance(self, to_ns: int) -> list[Done]:
         """Messages that leave up to and at `to_ns`."""
@@ -261,20 +275,28 @@ class SharedPort:
         if self._ahead is None and self._now and self._now.free_ns < to_ns:
             # Nothing was looked at beyond the present, so the present itself moves; what is to come leaves later.
             self._done.extend(self._now.run(to_ns))
-        while self._done and self._done[0].at_ns <= to_ns:
-            out.append(self._done.popleft())
-        while self._ahead is not None and (next_ns := self.next_ns()) is not None and next_ns <= to_ns:
-            if self._done:
-                out.append(self._done.popleft())
+        done = self._done
+        while True:
+            while done and done[0].at_ns <= to_ns:
+                out.append(done.popleft())
+            if done or self._ahead is None:
+                break
+            if not self._ahead:
+                self._go_on(to_ns)
+                break
+            if self._ahead.free_ns >= to_ns:
+                break
+            self._look_ahead(to_ns)
         self._emitted_ns = max(self._emitted_ns, to_ns)
         return out
 
     def busy_ns(self, at_ns: int) -> int:
         """How long the port was sending up to `at_ns`, not before the last `advance`."""
+        if not self._now:
+            return self._now.busy_ns(at_ns)
         queue = self._now.copy()
         queue.run(at_ns)
-        # Whoever has arrived by then keeps the port busy until `free_ns`.
-        return queue.work_ns - max(0, queue.free_ns - at_ns)
+        return queue.busy_ns(at_ns)
 
     def drop(self, now_ns: int, serials: frozenset[int]) -> None:
         """Forget messages; their packets that have reached the port still pass it."""
@@ -288,13 +310,20 @@ class SharedPort:
         self._done.clear()
         self._now.cut(now_ns)
 
-    def _look_ahead(self) -> None:
+    def _look_ahead(self, now_ns: int) -> None:
         if self._ahead is not None:
-            self._now, self._ahead = self._ahead, None
             self._budget = min(2 * self._budget, _LAST_BUDGET)
-        if self._now:
+            self._go_on(now_ns)
+        if self._ahead is None and self._now:
             self._ahead = self._now.copy()
+        if self._ahead is not None:
             self._done.extend(self._ahead.run(FOREVER_NS, self._budget))
+        self._is_new = False
+
+    def _go_on(self, now_ns: int) -> None:
+        """Once all that was looked at has arrived, nobody comes before it any more."""
+        if self._ahead is not None and self._ahead.reach_ns <= now_ns:
+            self._now, self._ahead = self._ahead, None
 
     def _rewind(self, now_ns: int) -> None:
         """Take back what was looked at beyond `now_ns`."""

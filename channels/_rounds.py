@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
 
 from channels._busy import BusyLog
+from channels._policy import RadioPolicy, wake_power_w
 from channels._wire_cost import check_quantity
 from netsim.errors import SimulationError
 from netsim.interfaces import (
@@ -35,14 +36,17 @@ _SETTLE_EVERY = 256
 class _Message:
     """A message in its sender's queue; `serial` marks its bytes on the sender's side, serial + 1 + i at receiver i."""
 
-    __slots__ = ("airtime_ns", "all_dst", "dst", "first_ns", "sent_bytes", "serial", "size_bytes", "slots", "src",
-                 "submit_ns", "transfer")  # fmt: skip
+    __slots__ = ("airtime_ns", "all_dst", "dst", "first_ns", "ready_ns", "sent_bytes", "serial", "size_bytes", "slots",
+                 "src", "staying_ns", "submit_ns", "transfer", "waking_ns")  # fmt: skip
 
     def __init__(
-        self, transfer: TransferId, serial: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, submit_ns: int
-    ) -> None:
+        self, transfer: TransferId, serial: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, submit_ns: int,
+        ready_ns: int,
+    ) -> None:  # fmt: skip
         self.transfer, self.serial, self.src, self.dst, self.all_dst = transfer, serial, src, dst, dst
         self.size_bytes, self.submit_ns, self.first_ns = size_bytes, submit_ns, submit_ns
+        # The first instant at which it may have a slot; and what its sender woke and stayed awake for before its slots.
+        self.ready_ns, self.waking_ns, self.staying_ns = ready_ns, 0, 0
         self.sent_bytes = self.slots = self.airtime_ns = 0
 
 
@@ -53,6 +57,24 @@ class _Slot(NamedTuple):
     start_ns: int
     end_ns: int
     length: int
+
+
+class _Rise(NamedTuple):
+    """What a radio does before a slot: it wakes, or stays awake since its last one."""
+
+    start_ns: int
+    waking_ns: int
+    staying_ns: int
+    is_sender: bool
+
+    @property
+    def begin_ns(self) -> int:
+        return self.start_ns - self.waking_ns - self.staying_ns
+
+    def until(self, at_ns: int) -> tuple[int, int]:
+        """Waking and staying up to an instant."""
+        awake_ns = max(at_ns - self.begin_ns, 0)
+        return min(awake_ns, self.waking_ns), min(awake_ns, self.staying_ns)
 
 
 class Rounds:
@@ -72,15 +94,15 @@ class Rounds:
         Of a message in a slot, and beside it.
     power
         Of every node's interface.
-    sleeps
-        Whether an interface sleeps while no bytes are from or for it; else it is idle.
+    policy
+        Whether an interface sleeps while no bytes are from or for it, else it is idle; and what waking takes.
     frames
         Gets every slot when it begins.
     """
 
     def __init__(
         self, nodes: Sequence[Node], rate_bps: float, slot_ns: int, guard_ns: int, poll_ns: int, is_fixed: bool,
-        slot_bytes: int, overhead_bytes: int, power: PowerProfile, sleeps: bool, frames: FrameSink | None = None,
+        slot_bytes: int, overhead_bytes: int, power: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,
     ) -> None:  # fmt: skip
         self._order = sorted(node.id for node in nodes)
         self._place = {node: i for i, node in enumerate(self._order)}
@@ -89,8 +111,13 @@ class Rounds:
         self._slot_bytes, self._overhead_bytes, self._power, self._frames = slot_bytes, overhead_bytes, power, frames
         self._full_ns = serialisation_ns(slot_bytes + overhead_bytes, rate_bps)
         self._turn_ns = slot_ns if is_fixed else self._full_ns + guard_ns
+        sleeps, self._lead_ns = policy.sleeps, policy.lead_ns
         self._rest = _SLEEP if sleeps else _IDLE
-        self._extra_w = power.power_w("tx") - power.power_w(STATES[self._rest])
+        self._power_w = [power.power_w(state) for state in STATES]
+        self._wake_w, base_w = wake_power_w(policy, power), self._power_w[self._rest]
+        self._extra_w = self._power_w[_TX] - base_w
+        # Beyond resting, of a radio that wakes and of one that stays awake.
+        self._waking_w, self._staying_w = self._wake_w - base_w, self._power_w[_IDLE] - base_w
         self._log = BusyLog(2 * len(self._order))
         self._queues: list[deque[_Message]] = [deque() for _ in self._order]
         self._waiting = self._transfers = self._serials = 0
@@ -100,6 +127,10 @@ class Rounds:
         self._now_ns = 0
         self._down: dict[NodeId, int] = {}
         self._slept_ns = np.zeros(len(self._order), np.int64)
+        # Of each radio: the end of its last slot, how long it woke and stayed awake, and (in a copy) its next slot.
+        self._used_ns = [-self._lead_ns] * len(self._order)
+        self._woke_ns, self._stayed_ns = np.zeros((2, len(self._order)), np.int64)
+        self._rises: dict[int, _Rise] | None = None
 
     # --- messages ------------------------------------------------------------------------------------
 
@@ -119,30 +150,31 @@ class Rounds:
             if node not in self._place:
                 raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._order))}")
         self._run(now_ns)
-        message = _Message(self._transfers, self._serials, src, dst, size_bytes, now_ns)
+        message = _Message(self._transfers, self._serials, src, dst, size_bytes, now_ns, now_ns + self._lead_ns)
         self._transfers += 1
         self._serials += 1 + len(dst)
         for node in [node for node in dst if src in self._down or node in self._down]:
             self._give_up(message, node, now_ns)
         if message.dst:
             if not self._waiting:
-                self._skip_idle(now_ns)
+                self._skip_idle(message.ready_ns)
             self._queues[self._place[src]].append(message)
             self._waiting += 1
         if not message.transfer % _SETTLE_EVERY:
             self._log.settle(self._now_ns)
         return message.transfer
 
-    def _skip_idle(self, now_ns: int) -> None:
-        """Nobody had anything: turns that began before now were passed over."""
-        if self._turn_at_ns >= now_ns:
-            return
-        if self._poll_ns:
-            passed = -((self._turn_at_ns - now_ns) // self._poll_ns)
-            self._turn = (self._turn + passed) % len(self._order)
-            self._turn_at_ns += passed * self._poll_ns
-        else:
-            self._turn_at_ns = now_ns
+    def _skip_idle(self, ready_ns: int) -> None:
+        """Nobody has anything before `ready_ns`: turns that begin before are passed over."""
+        if self._turn_at_ns < ready_ns:
+            self._turn, self._turn_at_ns = self._passed_over(self._turn, self._turn_at_ns, ready_ns)
+
+    def _passed_over(self, turn: int, at_ns: int, ready_ns: int) -> tuple[int, int]:
+        """The first turn from `ready_ns` on, and when it begins, if it is `turn` at `at_ns` before that."""
+        if not self._poll_ns:
+            return turn, ready_ns
+        passed = -((at_ns - ready_ns) // self._poll_ns)
+        return (turn + passed) % len(self._order), at_ns + passed * self._poll_ns
 
     # --- time ------------------------------------------------------------------------------------------
 
@@ -159,14 +191,31 @@ class Rounds:
     def _first_end_ns(self) -> int:
         """Until the first message is complete everybody keeps his place, and all slots before its last are full."""
         heads = [queue[0] if queue else None for queue in self._queues]
+        turn, reach_ns, best_ns = self._turn, self._turn_at_ns, -1
+        ahead: dict[_Message, int] = {}
+        while self._lead_ns and any(head and head.ready_ns > reach_ns for head in heads):
+            # Turn by turn until everybody is awake; `ahead` has the bytes that are sent by then.
+            ready_ns, head = min(head.ready_ns for head in heads if head), heads[turn]
+            if ready_ns > reach_ns:
+                turn, reach_ns = self._passed_over(turn, reach_ns, ready_ns)
+                continue
+            if head is None or head.ready_ns > reach_ns:
+                reach_ns += self._poll_ns
+            else:
+                left = head.size_bytes - head.sent_bytes - ahead.get(head, 0)
+                if left <= self._slot_bytes:
+                    return reach_ns + serialisation_ns(left + self._overhead_bytes, self._rate_bps)
+                ahead[head] = ahead.get(head, 0) + self._slot_bytes
+                reach_ns += self._turn_ns
+            turn = (turn + 1) % len(heads)
         cycle_ns = sum(self._poll_ns if head is None else self._turn_ns for head in heads)
-        reach_ns, best_ns = self._turn_at_ns, -1
-        for i in range(len(heads)):
-            head = heads[(self._turn + i) % len(heads)]
+        for head in heads[turn:] + heads[:turn]:
             if head is None:
                 reach_ns += self._poll_ns
                 continue
             left = head.size_bytes - head.sent_bytes
+            if ahead:
+                left -= ahead.get(head, 0)
             more = (left - 1) // self._slot_bytes
             last_ns = serialisation_ns(left - more * self._slot_bytes + self._overhead_bytes, self._rate_bps)
             end_ns = reach_ns + more * cycle_ns + last_ns
@@ -192,10 +241,14 @@ class Rounds:
                 self._complete(self._slot)
             if not self._waiting or self._turn_at_ns >= to_ns:
                 return
+            if self._lead_ns:
+                self._skip_idle(min(queue[0].ready_ns for queue in self._queues if queue))
+                if self._turn_at_ns >= to_ns:
+                    return
             if self._run_cycles(to_ns):
                 continue
             queue = self._queues[self._turn]
-            if queue:
+            if queue and queue[0].ready_ns <= self._turn_at_ns:
                 self._begin(queue[0])
             else:
                 self._turn_at_ns += self._poll_ns
@@ -207,6 +260,8 @@ class Rounds:
         wire_bytes = length + self._overhead_bytes
         width_ns = serialisation_ns(wire_bytes, self._rate_bps)
         self._record(message, start_ns, width_ns, width_ns, 1, wire_bytes)
+        if self._lead_ns:
+            self._rise(message, start_ns, start_ns + width_ns)
         if self._frames is not None:
             self._show(message, start_ns, message.sent_bytes, length)
         message.sent_bytes += length
@@ -226,6 +281,8 @@ class Rounds:
     def _run_cycles(self, to_ns: int) -> bool:
         """Whole rounds in which every message has more than a slot to send; False where there is none by then."""
         heads = [queue[0] if queue else None for queue in self._queues]
+        if self._lead_ns and any(head is not None and head.ready_ns > self._turn_at_ns for head in heads):
+            return False
         cycle_ns = sum(self._poll_ns if head is None else self._turn_ns for head in heads)
         cycles = (to_ns - 1 - self._turn_at_ns) // cycle_ns
         for head in heads:
@@ -234,6 +291,8 @@ class Rounds:
         if cycles < 1:
             return False
         at_ns = self._turn_at_ns
+        if self._lead_ns:
+            self._rise_cycles(heads, cycle_ns, cycles)
         for i in range(len(heads)):
             head = heads[(self._turn + i) % len(heads)]
             if head is None:
@@ -250,6 +309,43 @@ class Rounds:
             at_ns += self._turn_ns
         self._turn_at_ns += cycles * cycle_ns
         return True
+
+    def _rise(self, message: _Message, start_ns: int, end_ns: int, times: int = 1) -> None:
+        """All who take part in a slot are awake when it begins; `times` slots that have the same before them."""
+        for node in (message.src, *message.dst):
+            place = self._place[node]
+            gap_ns, self._used_ns[place] = start_ns - self._used_ns[place], end_ns
+            waking_ns, staying_ns = (self._lead_ns, 0) if gap_ns >= self._lead_ns else (0, gap_ns)
+            self._woke_ns[place] += times * waking_ns
+            self._stayed_ns[place] += times * staying_ns
+            is_sender = node == message.src
+            if is_sender:
+                message.waking_ns += times * waking_ns
+                message.staying_ns += times * staying_ns
+            if self._rises is not None:
+                self._rises.setdefault(place, _Rise(start_ns, waking_ns, staying_ns, is_sender))
+
+    def _rise_cycles(self, heads: Sequence[_Message | None], cycle_ns: int, cycles: int) -> None:
+        """The first of whole rounds; and the second, which all others equal."""
+        at_ns = self._turn_at_ns
+        for times in (1, cycles - 1) if cycles > 1 else (1,):
+            for i in range(len(heads)):
+                head = heads[(self._turn + i) % len(heads)]
+                if head is not None:
+                    self._rise(head, at_ns, at_ns + self._full_ns, times)
+                at_ns += self._poll_ns if head is None else self._turn_ns
+        users = {self._place[node] for head in heads if head is not None for node in (head.src, *head.dst)}
+        for place in users if cycles > 2 else ():
+            self._used_ns[place] += (cycles - 2) * cycle_ns
+
+    def _rising(self, at_ns: int) -> dict[int, _Rise]:
+        """What each radio does before the slots that begin from `at_ns` on and for which it may be awake already."""
+        if not (self._lead_ns and self._waiting):
+            return {}
+        ahead = self._copy()
+        rises = ahead._rises = dict[int, _Rise]()
+        ahead._run(at_ns + self._lead_ns)
+        return rises
 
     def _show(self, message: _Message, start_ns: int, offset: int, length: int) -> None:
         dst = message.dst[0] if len(message.all_dst) == 1 else _EVERYONE
@@ -284,9 +380,15 @@ class Rounds:
         sent_bytes = min(message.slots * self._slot_bytes, message.size_bytes) + message.slots * self._overhead_bytes
         delivery = Delivery(
             message.transfer, node, at_ns, is_ok, slots, slots, sent_bytes if is_counted else 0, airtime_ns,
-            message.src, message.size_bytes, service_s, message.airtime_ns / NS_PER_S * self._extra_w,
+            message.src, message.size_bytes, service_s, self._extra_j(message),
         )  # fmt: skip
         heapq.heappush(self._ended, (at_ns, node, message.src, message.transfer, 0, delivery))
+
+    def _extra_j(self, message: _Message) -> float:
+        sending_j = message.airtime_ns / NS_PER_S * self._extra_w
+        if not self._lead_ns:
+            return sending_j
+        return sending_j + (message.waking_ns * self._waking_w + message.staying_ns * self._staying_w) / NS_PER_S
 
     def _give_up(self, message: _Message, node: NodeId, now_ns: int) -> None:
         """End one destination of a message; what was sent counts at the last one to end so."""
@@ -299,7 +401,8 @@ class Rounds:
         """See `netsim.interfaces.Medium`.
 
         A message whose sender or last destination goes down ends there; a slot that it has is cut, and where turns
-        are not fixed the next one begins at once.
+        are not fixed the next one begins at once. Where a slot would now come before its nodes can be awake, everybody
+        sleeps, and no slot begins before all can have woken anew.
         """
         if node not in self._place:
             raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._order))}")
@@ -310,6 +413,8 @@ class Rounds:
             self._slept_ns[self._place[node]] += now_ns - self._down.pop(node)
             return
         self._down[node] = now_ns
+        heads, before = [queue[0] if queue else None for queue in self._queues], self._rising(now_ns)
+        over, used = list[tuple[_Message, tuple[NodeId, ...]]](), {node}
         for message in [message for queue in self._queues for message in queue]:
             lost = message.dst if message.src == node else tuple(n for n in message.dst if n == node)
             if not lost:
@@ -320,12 +425,37 @@ class Rounds:
             if is_over and self._slot is not None and self._slot.message is message:
                 message.airtime_ns += now_ns - self._slot.start_ns
                 self._slot = None
+                used |= {message.src, *message.dst}
                 if not self._is_fixed:
                     self._turn_at_ns = now_ns
+            if is_over:
+                over.append((message, lost))
+                self._drop(message, now_ns)
+            else:
+                self._give_up(message, node, now_ns)
+        for place in map(self._place.__getitem__, used):
+            self._used_ns[place] = min(self._used_ns[place], now_ns)
+        self._plan_anew(now_ns, before, heads)
+        for message, lost in over:
             for n in lost:
                 self._give_up(message, n, now_ns)
-            if is_over:
-                self._drop(message, now_ns)
+
+    def _plan_anew(self, now_ns: int, before: Mapping[int, _Rise], heads: Sequence[_Message | None]) -> None:
+        """Who is awake for a slot that does not come has been so in vain."""
+        after = self._rising(now_ns)
+        kept = {place for place, rise in after.items() if place in before and before[place].begin_ns == rise.begin_ns}
+        if any(rise.begin_ns < now_ns and place not in kept for place, rise in after.items()):
+            kept.clear()
+            for message in (message for queue in self._queues for message in queue):
+                message.ready_ns = max(message.ready_ns, now_ns + self._lead_ns)
+        for place, rise in before.items():
+            if place not in kept:
+                waking_ns, staying_ns = rise.until(now_ns)
+                self._woke_ns[place] += waking_ns
+                self._stayed_ns[place] += staying_ns
+                if rise.is_sender and (head := heads[place]) is not None:
+                    head.waking_ns += waking_ns
+                    head.staying_ns += staying_ns
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
@@ -339,30 +469,36 @@ class Rounds:
         # Turns that wait for the next one's begin on average: half of a round in which nobody sends.
         wait_ns = (others + 1) * self._poll_ns / 2
         cycle_ns = self._turn_ns + others * self._poll_ns
-        per_bit = 1.0 / self._rate_bps
+        per_bit, lead_ns = 1.0 / self._rate_bps, self._lead_ns
+        # Before the first slot, and before each other one.
+        first_j = lead_ns / NS_PER_S * self._waking_w
+        gap_ns = cycle_ns - self._full_ns
+        other_j = first_j if gap_ns >= lead_ns else gap_ns / NS_PER_S * self._staying_w
         c0, c_packet, c_bit = {
             "packet": (0.0, 1.0, 0.0),
             "bit": (0.0, overhead_bit, 1.0),
             # All but the last slot last a cycle, the last one its bytes.
             "s": (
-                (wait_ns - cycle_ns) / NS_PER_S + (limit_bit + overhead_bit) * per_bit,
+                (lead_ns + wait_ns - cycle_ns) / NS_PER_S + (limit_bit + overhead_bit) * per_bit,
                 cycle_ns / NS_PER_S - limit_bit * per_bit,
                 per_bit,
             ),
-            "j": (0.0, overhead_bit * per_bit * self._extra_w, per_bit * self._extra_w),
+            "j": (
+                first_j - other_j if lead_ns else 0.0,
+                overhead_bit * per_bit * self._extra_w + (other_j if lead_ns else 0.0),
+                per_bit * self._extra_w,
+            ),
         }[quantity]
         return StructuredCost(CostStructure(c0, c_packet, c_bit, limit_bit, packing="stream"), "message", quantity)
 
     def max_power_w(self, node: NodeId) -> float:
         """See `netsim.interfaces.PowerBound`."""
-        return max(self._power.power_w(state) for state in ("tx", "rx", "idle", "sleep"))
+        return max(self._wake_w, *(self._power_w[state] for state in (_TX, _RX, _IDLE, _SLEEP)))
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`; each node has the interface ``port``."""
         if at_ns > self._now_ns:
-            frames, log = self._frames, self._log
-            self._frames = None
-            ahead, self._frames = deepcopy(self, {id(log): log.copy()}), frames
+            ahead = self._copy()
             ahead._run(at_ns)
             return ahead.usage(at_ns)
         totals = self._log.totals(at_ns)
@@ -372,6 +508,20 @@ class Rounds:
         state_ns = np.zeros((len(self._order), len(STATES)), np.int64)
         state_ns[:, _TX], state_ns[:, _RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
         state_ns[:, _SLEEP] = slept_ns
+        woke_ns, stayed_ns = self._woke_ns.copy(), self._stayed_ns.copy()
+        for place, rise in self._rising(at_ns).items():
+            waking_ns, staying_ns = rise.until(at_ns)
+            woke_ns[place] += waking_ns
+            stayed_ns[place] += staying_ns
+        state_ns[:, _IDLE] = woke_ns + stayed_ns
         state_ns[:, self._rest] += at_ns - state_ns.sum(axis=1)
-        energy_j = state_ns / NS_PER_S * np.array([self._power.power_w(state) for state in STATES])
+        energy_j = state_ns / NS_PER_S * np.array(self._power_w)
+        energy_j[:, _IDLE] += woke_ns / NS_PER_S * (self._wake_w - self._power_w[_IDLE])
         return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes[0::2], totals.frames[0::2])
+
+    def _copy(self) -> Rounds:
+        """Another one that goes on by itself and shows no frames."""
+        frames, log = self._frames, self._log
+        self._frames = None
+        ahead, self._frames = deepcopy(self, {id(log): log.copy()}), frames
+        return ahead

@@ -10,7 +10,7 @@ import numpy as np
 
 from channels._busy import BusyLog
 from channels._framing import Framing, Hop, Train
-from channels._port import FOREVER_NS, SharedPort, Stream
+from channels._port import FOREVER_NS, PortQueue, SharedPort, Stream
 from channels._wire_cost import wire_cost
 from netsim.errors import SimulationError
 from netsim.interfaces import (
@@ -100,11 +100,14 @@ class Wires:
         self._port: SharedPort | None = None
         if server and server_rate_bps is not None:
             full = framing.train(framing.payload_max_bytes or 1, rate_bps, server_rate_bps)
-            self._port = SharedPort(full.wire.full_ns, full.port.full_ns if full.port else 1)
+            self._port = SharedPort(self._port_queue(full.wire.full_ns, full.port.full_ns if full.port else 1))
         self._down: dict[NodeId, int] = {}
         self._slept_ns = np.zeros(len(self._nodes), np.int64)
         self._frames = frames
         self._coming: list[tuple[int, NodeId, NodeId, TransferId, int, int, int]] = []
+
+    def _port_queue(self, stride_ns: int, service_ns: int) -> PortQueue:
+        return PortQueue(stride_ns, service_ns)
 
     # --- messages in ---------------------------------------------------------------------------------
 
@@ -146,8 +149,13 @@ class Wires:
         train = self._trains[size_bytes] = self._framing.train(size_bytes, self._rate_bps, self._port_bps)
         return train
 
-    def _on_wire(self, now_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, serial: int, train: Train) -> int:
-        """All packets queue at once, so the wire is busy without a gap until the last one has left."""
+    def _on_wire(
+        self, now_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, serial: int, train: Train, behind_ns: int = 0
+    ) -> int:
+        """All packets queue at once, so the wire is busy without a gap until the last one has left.
+
+        `behind_ns` of its wait were behind messages of others.
+        """
         wire, width_ns, full, add = train.wire, train.wire_ns, train.packets - 1, self._log.add
         free_ns = self._free_ns.get((src, dst), 0)
         start_ns = free_ns if free_ns > now_ns else now_ns
@@ -166,13 +174,18 @@ class Wires:
         at_ns = end_ns + self._delay_ns
         delivery = Delivery(
             transfer, dst, at_ns, True, full + 1, full + 1, train.wire_bytes, width_ns, src, train.size_bytes,
-            (width_ns + self._delay_ns) / NS_PER_S, width_ns / NS_PER_S * self._extra_w,
+            (behind_ns + width_ns + self._delay_ns) / NS_PER_S, width_ns / NS_PER_S * self._extra_w,
         )  # fmt: skip
         heapq.heappush(self._due, (at_ns, dst, src, transfer, serial, delivery))
         return start_ns
 
-    def _from_server(self, now_ns: int, dst: NodeId, transfer: TransferId, serial: int, train: Train) -> int:
-        """Through the server's port, then through the node's own wire: two links in tandem, in closed form."""
+    def _from_server(
+        self, now_ns: int, dst: NodeId, transfer: TransferId, serial: int, train: Train, behind_ns: int = 0
+    ) -> int:
+        """Through the server's port, then through the node's own wire: two links in tandem, in closed form.
+
+        `behind_ns` of its wait were behind messages of others.
+        """
         port, k = train.port or train.wire, train.packets
         start_ns = max(now_ns, self._port_free_ns)
         self._port_free_ns = start_ns + port.total_ns(k)
@@ -183,7 +196,8 @@ class Wires:
         free_ns = self._free_ns.get((self._server, dst), 0)
         end_ns = self._log_receiving(self._row[dst] + 1, start_ns, free_ns, train, serial)
         self._free_ns[self._server, dst] = end_ns
-        copy = _Copy(transfer, self._server, dst, serial, train, port, start_ns, train.from_port_ns + self._delay_ns)
+        service_ns = behind_ns + train.from_port_ns + self._delay_ns
+        copy = _Copy(transfer, self._server, dst, serial, train, port, start_ns, service_ns)
         heapq.heappush(self._due, (end_ns + self._delay_ns, dst, self._server, transfer, serial, copy))
         return start_ns
 

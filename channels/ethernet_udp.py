@@ -8,6 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from channels._background import Background
+from channels._crossed import CrossedWires
 from channels._framing import Framing
 from channels._wires import Wires
 from channels.energy.ethernet import Ethernet
@@ -57,6 +59,12 @@ class EthernetUdp:
         Replace the one or the other number of `accounting`, >= 0.
     server_rate_bps
         Of the server's one port, bit/s, > 0; None: the server has a wire of its own to each node.
+    background
+        ``{rate_hz, mean_bytes, sizes, at}``: messages of others, ``exponential`` or ``fixed`` in size (bytes on the
+        wire), that arrive as a Poisson process and queue as the nodes' own packets do, each at once with all its bits,
+        at equal instants before the nodes' own. At the ``server``: one process for its port in each direction, which
+        needs `server_rate_bps`; a message towards it meets them between its packets. At the ``nodes``: one for every
+        wire, where there is no `server_rate_bps`. None: none.
     power
         Of a node's interface out and interface in. A node with several wires is busy while any of them is. With an
         uplink and a downlink that are two channels every node has both interfaces twice; use `link` for one set.
@@ -65,11 +73,14 @@ class EthernetUdp:
     -----
     Scope and limits: no loss, buffers without end, no ARP, no fragments of IP, a switch without delay of its own
     between wire and port. The gap behind a frame counts as part of it, and the last one as well. `wire_bytes` and
-    `airtime_ns` are those of the worker's wire, counted once where there is a port too.
+    `airtime_ns` are those of the worker's wire, counted once where there is a port too. Messages of others count in no
+    node's bytes, frames, states and joules, as in `wan`: the nodes' own wait for them. A node that goes down empties
+    its wires, and the server its port, of others' messages as well; later ones come all the same. The cost in seconds
+    has the mean wait (Pollaczek-Khinchine) and, between packets towards the server, the mean of what comes meanwhile.
 
-    Validation: to the nanosecond against a recursion packet by packet. With `overhead_bytes` 30 and `min_frame_bytes` 0
-    equal to ns-3's point-to-point link with UDP; with 46 and 64 to a single frame of ns-3's CSMA. Waiting of Poisson
-    packets against M/D/1.
+    Validation: to the nanosecond against a recursion packet by packet, with messages of others and without. With
+    `overhead_bytes` 30 and `min_frame_bytes` 0 equal to ns-3's point-to-point link with UDP; with 46 and 64 to a single
+    frame of ns-3's CSMA. Waiting of Poisson packets against M/D/1, behind others' messages against M/D/1 and M/M/1.
 
     References
     ----------
@@ -93,6 +104,8 @@ class EthernetUdp:
         {"rate_bps": 10e6, "accounting": "cat", "delay_s": 0.0025},
         {"rate_bps": 7e6, "server_rate_bps": 11e6, "delay_s": 1e-4, "power": {"name": "ethernet", "idle_w": 0.05}},
         {"rate_bps": 1e8, "server_rate_bps": 3e7, "overhead_bytes": 30, "min_frame_bytes": 0},
+        {"rate_bps": 1e7, "server_rate_bps": 1.3e7, "background": {"rate_hz": 700, "mean_bytes": 1500}},
+        {"rate_bps": 5e6, "background": {"rate_hz": 200, "mean_bytes": "1.5 kB", "sizes": "fixed", "at": "nodes"}},
     )
     reliable_delivery: ClassVar[bool] = True
 
@@ -102,6 +115,7 @@ class EthernetUdp:
     overhead_bytes: NonNegativeInt | None = None
     min_frame_bytes: NonNegativeInt | None = None
     server_rate_bps: Annotated[float, Range(gt=0, le=1e12)] | None = None
+    background: Background | None = None
     power: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Ethernet)
 
     def __post_init__(self) -> None:
@@ -110,13 +124,30 @@ class EthernetUdp:
             for key, rate in (("rate_bps", self.rate_bps), ("server_rate_bps", self.server_rate_bps))
             if rate is not None and serialisation_ns(self._framing().frame_bytes(1), rate) < 1
         ]
+        if self.background is not None:
+            faults += self._background_faults(self.background)
         if faults:
             raise ConfigError(faults)
 
+    def _background_faults(self, background: Background) -> list[Fault]:
+        port_bps = self.server_rate_bps
+        if background.at == "server" and port_bps is None:
+            return [Fault(("background", "at"), "for at: server server_rate_bps is needed", "server")]
+        if background.at == "nodes" and port_bps is not None:
+            return [Fault(("background", "at"), "with server_rate_bps the server's port alone", "nodes")]
+        rate_bps = port_bps or self.rate_bps
+        if background.load_bps >= rate_bps:
+            load = f"{background.load_bps:g} bit/s, {background.rate_hz:g} Hz of {background.mean_bytes:g} B"
+            return [Fault(("background", "rate_hz"), f"a load below the port's rate, {rate_bps:g} bit/s", load)]
+        return []
+
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """A medium at time 0; draws nothing from `rng` but the key of others' messages."""
         delay_ns = seconds_to_ns(self.delay_s)
-        return Wires(nodes, self._framing(), self.rate_bps, delay_ns, self.power, self.server_rate_bps, frames)
+        link = (nodes, self._framing(), self.rate_bps, delay_ns, self.power, self.server_rate_bps, frames)
+        if self.background is None:
+            return Wires(*link)
+        return CrossedWires(*link, self.background, int(rng.integers(1 << 64, dtype=np.uint64)))
 
     def _framing(self) -> Framing:
         overhead, least = ACCOUNTING[self.accounting]

@@ -45,14 +45,19 @@ class Tdma:
         Of a node's one interface.
     radio_policy
         ``always_on``: an interface is ``idle`` where no bytes are from or for it. ``sleep_when_idle``: it sleeps, and
-        knows its slots; what waking takes is not modelled here. Turns are the schedule, so there is no ``duty_cycle``.
+        knows its slots. Whoever sends or receives in a slot wakes `wake_s` before it begins, in state ``idle``, for
+        `wake_j`; where its last slot ended less than `wake_s` before, it stays awake instead, at the power of ``idle``.
+        A message is known when it is submitted, so it may use slots that begin `wake_s` later: one that has to wait for
+        its turn that long is not delayed. Turns are the schedule, so there is no ``duty_cycle``.
 
     Notes
     -----
     Scope and limits: one collision domain, no loss, no propagation delay, no acknowledgements, clocks agree. A slot
-    holds bytes of one message only. A message may use a slot that begins at the very instant at which it is submitted.
-    An interface is ``tx`` or ``rx`` while bytes from or for it are on the medium. Costs in
-    seconds of a lone message are means over the instant of the round at which it comes.
+    holds bytes of one message only. A message may use a slot that begins at the very instant at which it is submitted,
+    or for which its nodes can be awake. Where a node goes down and a slot would now come before its nodes can be
+    awake, all who wait wake anew. An interface is ``tx`` or ``rx`` while bytes from or for it are on the medium. A
+    message's joules are its sender's, waking and staying awake before its slots included. Costs in seconds of a lone
+    message are means over the instant of the round at which it comes.
 
     Validation: closed forms; nothing measured. With ``poll_s: null`` node i of N finishes its slot k at ((k - 1) N + i)
     slot_s, a slot's bytes later, and N nodes with k slots each need N k slots.
@@ -82,6 +87,10 @@ class Tdma:
         {"rate_bps": 10e6, "slot_s": 0.001, "guard_s": 1e-5, "overhead_bytes": 20, "poll_s": 1e-4,
          "power": {"name": "ethernet", "idle_w": 0.05}},
         {"rate_bps": 250e3, "slot_s": 0.01, "power": "cc2420", "radio_policy": "sleep_when_idle"},
+        {"rate_bps": 250e3, "slot_s": 0.01, "guard_s": 0.001, "overhead_bytes": 17, "poll_s": None, "power": "cc2420",
+         "radio_policy": {"name": "sleep_when_idle", "wake_s": 3e-3, "wake_j": 2e-5}},
+        {"rate_bps": 1e6, "slot_s": 0.004, "guard_s": 2e-4, "poll_s": 1e-4, "power": "cc2420",
+         "radio_policy": {"name": "sleep_when_idle", "wake_s": 1e-3}},
     )  # fmt: skip
     reliable_delivery: ClassVar[bool] = True
 
@@ -104,8 +113,8 @@ class Tdma:
         elif serialisation_ns(1, self.rate_bps) < 1:
             faults.append(Fault(("rate_bps",), "a rate at which a byte takes a nanosecond", f"{self.rate_bps:g}"))
         policy = self.radio_policy
-        if policy.lead_ns or policy.next_change_ns(0) is not None:
-            allowed = "always_on, or sleep_when_idle without wake_s: turns are the schedule"
+        if policy.next_change_ns(0) is not None:
+            allowed = "always_on or sleep_when_idle: turns are the schedule"
             faults.append(Fault(("radio_policy",), allowed, getattr(policy, "name", "another")))
         if faults:
             raise ConfigError(faults)
@@ -125,5 +134,5 @@ class Tdma:
         poll_ns = slot_ns if self.poll_s is None else seconds_to_ns(self.poll_s)
         return Rounds(
             nodes, self.rate_bps, slot_ns, seconds_to_ns(self.guard_s), poll_ns, self.poll_s is None, self.slot_bytes,
-            self.overhead_bytes, self.power, self.radio_policy.sleeps, frames,
+            self.overhead_bytes, self.power, self.radio_policy, frames,
         )  # fmt: skip

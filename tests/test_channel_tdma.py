@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,27 +80,31 @@ def test_the_schedule_waits_for_its_node() -> None:
     assert drain(medium)[0].at_ns == 60_800_000
 
 
+Slot = tuple[int, int, int]  # begin, end, message
+
+
 def by_turns(calls: Sequence[tuple[int, int, int]], nodes: int, slot: int, guard: int, poll: int, fixed: bool,
-             room: int, overhead: int, rate: float) -> list[int]:  # fmt: skip
-    """When each (submit, node, bytes) ends: one turn after the other, from time 0."""
-    left, ends, now, turn = [size for *_, size in calls], [0] * len(calls), 0, 0
+             room: int, overhead: int, rate: float, wake: int = 0) -> tuple[list[int], list[Slot]]:  # fmt: skip
+    """When each (submit, node, bytes) ends, and all slots: one turn after the other, from time 0."""
+    left, ends, now, turn, slots = [size for *_, size in calls], [0] * len(calls), 0, 0, list[Slot]()
     while not all(ends):
-        mine = [i for i, (at, node, _) in enumerate(calls) if not ends[i] and node == turn and at <= now]
+        mine = [i for i, (at, node, _) in enumerate(calls) if not ends[i] and node == turn and at + wake <= now]
         if mine:
             i = mine[0]
             sent = min(room, left[i])
             width = serialisation_ns(sent + overhead, rate)
+            slots.append((now, now + width, i))
             left[i] -= sent
             ends[i] = 0 if left[i] else now + width
             now += slot if fixed else width + guard
         elif poll:
             now += poll
-        elif not any(at <= now and not ends[i] for i, (at, *_) in enumerate(calls)):
+        elif not any(at + wake <= now and not ends[i] for i, (at, *_) in enumerate(calls)):
             # Without a cost of polling the turn stays where it is until somebody has something.
-            now = min(at for i, (at, *_) in enumerate(calls) if not ends[i])
+            now = min(at + wake for i, (at, *_) in enumerate(calls) if not ends[i])
             continue
         turn = (turn + 1) % nodes
-    return ends
+    return ends, slots
 
 
 @pytest.mark.parametrize("poll_s", [None, 0.0, 0.0003])
@@ -119,7 +124,202 @@ def test_random_traffic_against_every_turn(poll_s: float | None) -> None:
         got += drain(medium)
         poll = 2_000_000 if poll_s is None else round(poll_s * 1e9)
         args = (5, 2_000_000, 100_000, poll, poll_s is None, channel.slot_bytes, 30, 1e6)
-        assert [d.at_ns for d in sorted(got, key=lambda d: d.transfer)] == by_turns(calls, *args)
+        assert [d.at_ns for d in sorted(got, key=lambda d: d.transfer)] == by_turns(calls, *args)[0]
+
+
+def before_slots(slots: Sequence[tuple[int, int]], wake: int, at: int) -> tuple[int, int]:
+    """How long a radio with these slots woke, and how long it stayed awake between two, before an instant."""
+    waking, staying, last = 0, 0, -wake
+    for begin, end in slots:
+        if begin - last < wake:
+            staying += max(0, min(at, begin) - last)
+        else:
+            waking += max(0, min(at, begin) - (begin - wake))
+        last = end
+    return waking, staying
+
+
+@pytest.mark.parametrize("poll_s", [None, 0.0, 0.0003])
+@pytest.mark.parametrize("wake_s", [0.0004, 0.003, 0.03])
+def test_waking_against_every_turn(poll_s: float | None, wake_s: float) -> None:
+    """Who takes part wakes before the slot or stays awake since the last one; looked at anywhere, also ahead."""
+    rng, wake = np.random.default_rng(11), round(wake_s * 1e9)
+    policy = {"name": "sleep_when_idle", "wake_s": wake_s, "wake_j": 4e-5}
+    keys = {"rate_bps": 1e6, "slot_s": 0.002, "guard_s": 0.0001, "overhead_bytes": 30, "poll_s": poll_s}
+    channel = tdma(**keys, power="cc2420", radio_policy=policy)
+    poll, seen = 2_000_000 if poll_s is None else round(poll_s * 1e9), np.zeros(2, np.int64)
+    for _ in range(6):
+        calls, now = [], 0
+        for _ in range(25):
+            now += int(rng.choice([0, 0, 1_000_000, 7_654_321, 60_000_000]))
+            calls.append((now, int(rng.integers(5)), int(rng.integers(1, 1500))))
+        calls.sort(key=lambda c: c[:2])
+        args = (5, 2_000_000, 100_000, poll, poll_s is None, channel.slot_bytes, 30, 1e6, wake)
+        ends, slots = by_turns(calls, *args)
+        medium, got, looks = opened(channel), list[Delivery](), sorted(rng.integers(0, max(ends) + 10**7, 60).tolist())
+        queue = sorted([(at, 1, i) for i, (at, *_) in enumerate(calls)] + [(at, 0, -1) for at in looks])
+        for k, (at, _, i) in enumerate(queue):
+            got += medium.advance(at)
+            if i >= 0:
+                medium.submit(at, calls[i][1], ((calls[i][1] + 1) % 5,), calls[i][2])
+            ahead = at + int(rng.integers(1 + (queue[k + 1][0] if k + 1 < len(queue) else at + 1000) - at))
+            usage = medium.usage(ahead)
+            for node in range(5):
+                ways = [[(b, e) for b, e, m in slots if (calls[m][1] + way) % 5 == node] for way in (0, 1)]
+                tx, rx = (sum(max(0, min(e, ahead) - b) for b, e in way if b < ahead) for way in ways)
+                waking, staying = before_slots(sorted(ways[0] + ways[1]), wake, ahead)
+                idle = waking + staying
+                assert usage.state_ns[node].tolist() == [tx, rx, 0, idle, ahead - tx - rx - idle]
+                joules = waking * 4e-5 / wake + staying * 1.278e-12
+                assert usage.energy_j[node, STATES.index("idle")] == pytest.approx(joules, rel=1e-9)
+                seen += (waking, staying)
+        got += drain(medium)
+        assert [d.at_ns for d in sorted(got, key=lambda d: d.transfer)] == ends
+    assert seen.all()
+
+
+def test_waking_by_hand() -> None:
+    """Turns of 10 ms for 0 .. 4 and 3 ms to wake: a message that comes 3 ms before its turn has it, else the next one.
+
+    CC2420 at 3 V, 1 Mbit/s: sending 52.2 mW, oscillator on 1.278 mW, power down 60 uW; a wake-up of 20 uJ.
+    """
+    policy = {"name": "sleep_when_idle", "wake_s": 3e-3, "wake_j": 2e-5}
+    channel, ms = tdma(rate_bps=1e6, poll_s=None, power="cc2420", radio_policy=policy), 1_000_000
+    idle, sleep = STATES.index("idle"), STATES.index("sleep")
+    for submit, begin in ((7 * ms, 10), (7 * ms + 1, 60), (0, 10), (57 * ms, 60)):
+        medium = opened(channel)
+        medium.advance(submit)
+        medium.submit(submit, 1, (4,), 100)
+        for at in (begin * ms - 3 * ms, begin * ms - 2 * ms, begin * ms, begin * ms + 100_000):
+            woken = min(at - (begin - 3) * ms, 3 * ms)
+            for one in (medium.usage(at).state_ns, medium.usage(at).state_ns):
+                assert one[:, idle].tolist() == [0, woken, 0, 0, woken]
+        (d,) = drain(medium)
+        assert d.at_ns == begin * ms + 800_000
+        assert d.energy_j == pytest.approx(8e-4 * (52.2e-3 - 6e-5) + 2e-5 - 3e-3 * 6e-5)
+        assert d.energy_j == pytest.approx(float(medium.cost("j", 1, 4)(800.0)))
+    # Two slots a round apart are two wake-ups; full slots of two nodes to one, 0 ms apart, are one for who hears both.
+    medium = opened(channel)
+    medium.submit(0, 1, (3,), 2500)
+    medium.submit(0, 2, (3,), 1250)
+    first, second = sorted(drain(medium), key=lambda d: d.transfer)
+    assert (first.at_ns, second.at_ns) == (70 * ms, 30 * ms)
+    assert first.energy_j == pytest.approx(float(medium.cost("j", 1, 3)(20_000.0)))
+    usage = medium.usage(80 * ms)
+    assert usage.state_ns[:, idle].tolist() == [0, 6 * ms, 3 * ms, 6 * ms, 0]
+    assert usage.state_ns[:, sleep].tolist() == [80 * ms, 54 * ms, 67 * ms, 44 * ms, 80 * ms]
+    assert usage.energy_j[:, idle] == pytest.approx([0.0, 4e-5, 2e-5, 4e-5, 0.0])
+
+
+def test_a_gap_shorter_than_waking_is_spent_awake() -> None:
+    """Slots of 2 ms with 0.5 ms of guard between: 0.5 ms at the power of idle, 1.278 mW, and one wake-up in all."""
+    policy = {"name": "sleep_when_idle", "wake_s": 1e-3, "wake_j": 2e-5}
+    medium = opened(tdma(rate_bps=1e6, slot_s=2.5e-3, guard_s=5e-4, power="cc2420", radio_policy=policy))
+    medium.submit(0, 0, (4,), 1000)
+    (d,) = drain(medium)
+    assert d.at_ns == 1_000_000 + 4 * 2_000_000 + 3 * 500_000
+    usage = medium.usage(20_000_000)
+    assert usage.state_ns[0].tolist() == [8_000_000, 0, 0, 2_500_000, 9_500_000]
+    assert usage.state_ns[4].tolist() == [0, 8_000_000, 0, 2_500_000, 9_500_000]
+    assert usage.energy_j[0, STATES.index("idle")] == pytest.approx(2e-5 + 1.5e-3 * 1.278e-3)
+    beyond_sleep = 8e-3 * (52.2e-3 - 6e-5) + 2e-5 - 1e-3 * 6e-5 + 1.5e-3 * (1.278e-3 - 6e-5)
+    assert d.energy_j == pytest.approx(beyond_sleep) == pytest.approx(float(medium.cost("j", 0, 4)(8000.0)))
+
+
+@pytest.mark.parametrize(("wake_s", "gaps"), [
+    (0.5e-3, "wakes"), (1.5e-3, "stays"), (1e-3, "wakes"), (9e-3, "wakes for the first alone"),
+])  # fmt: skip
+def test_whole_rounds_wake_as_their_slots_do(wake_s: float, gaps: str) -> None:
+    """Slots of 1 ms and 1 ms of polling between the two that send: rounds of 4 ms taken together, and step by step."""
+    policy = {"name": "sleep_when_idle", "wake_s": wake_s, "wake_j": 1e-5}
+    keys = {"rate_bps": 8e6, "slot_s": 1e-3, "poll_s": 1e-3, "power": "cc2420", "radio_policy": policy}
+    whole, steps = opened(tdma(**keys), 3), opened(tdma(**keys), 3)
+    for one in (whole, steps):
+        one.submit(0, 0, (3,), 40_000)
+        one.submit(0, 2, (3,), 31_000)
+    end, idle = 300_000_000, STATES.index("idle")
+    got, wake = list(whole.advance(end)), round(wake_s * 1e9)
+    assert got == [d for at in range(0, end + 1, 700_000) for d in steps.advance(at)] + list(steps.advance(end))
+    a, b = whole.usage(end), steps.usage(end)
+    assert a.state_ns.tolist() == b.state_ns.tolist()
+    assert a.energy_j.tolist() == b.energy_j.tolist()
+    # Node 0 has 40 slots, node 2 31, from the first turn on that they are awake for; the server's gaps are 1 or 3 ms.
+    for node, slots in ((0, 40), (2, 31)):
+        assert a.state_ns[node, idle] == wake + (slots - 1) * min(wake, 3_000_000)
+    turns = range(-(-wake // 1_000_000), 200)
+    ours = sorted([t for t in turns if t % 4 == 0][:40] + [t for t in turns if t % 4 == 2][:31])
+    waits = [min(wake, (later - earlier - 1) * 1_000_000) for earlier, later in pairwise(ours)]
+    assert a.state_ns[3, idle] == wake + sum(waits)
+    assert {(w == wake) for w in waits} == {"wakes": {True}, "stays": {True, False}}.get(gaps, {False})
+    woken = 1e-5 * (1 + sum(w == wake for w in waits)) + 1.278e-12 * sum(w for w in waits if w != wake)
+    assert a.energy_j[3, idle] == pytest.approx(woken)
+
+
+@pytest.mark.parametrize("poll_s", [None, 0.0, 0.0003, 0.004])
+def test_the_next_delivery_is_exact_while_some_wake(poll_s: float | None) -> None:
+    """After every submission, some of which are of nodes that are not awake yet, it is when something is delivered."""
+    rng = np.random.default_rng(5)
+    channel = tdma(rate_bps=1e6, slot_s=2e-3, guard_s=1e-4, overhead_bytes=30, poll_s=poll_s, power="cc2420",
+                   radio_policy={"name": "sleep_when_idle", "wake_s": 3e-3})  # fmt: skip
+    for _ in range(30):
+        medium, now = opened(channel), 0
+        for _ in range(8):
+            now += int(rng.choice([0, 500_000, 1_500_000, 4_000_000]))
+            medium.advance(now)
+            src = int(rng.integers(5))
+            medium.submit(now, src, ((src + 1) % 5,), int(rng.integers(1, 900)))
+        while (next_ns := medium.next_event_ns()) is not None:
+            assert not medium.advance(next_ns - 1)
+            assert [d.at_ns for d in medium.advance(next_ns)] == [next_ns]
+
+
+@pytest.mark.parametrize(("poll_s", "tolerance_s"), [(None, 1e-9), (0.001, 1e-9), (0.0, 1e-9)])
+def test_the_cost_in_seconds_has_the_wait_for_waking(poll_s: float | None, tolerance_s: float) -> None:
+    """Its mean over the instants of a round, 2000 of them in equal distances, half a distance before each end."""
+    policy = {"name": "sleep_when_idle", "wake_s": 3e-3}
+    channel = tdma(rate_bps=1e6, poll_s=poll_s, power="cc2420", radio_policy=policy)
+    round_ns, took = 50_000_000 if poll_s is None else 5_000_000, []
+    for k in range(200):
+        medium, at = opened(channel), k * round_ns // 200 + round_ns // 400
+        medium.advance(at)
+        medium.submit(at, 2, (4,), 3000)
+        (d,) = drain(medium)
+        took.append((d.at_ns - at) / 1e9)
+        assert d.service_s == pytest.approx(took[-1])
+    assert np.mean(took) == pytest.approx(float(medium.cost("s", 2, 4)(24_000.0)), abs=tolerance_s)
+
+
+@pytest.mark.parametrize(("poll_s", "down", "submits", "arrives_us", "woken_ms"), [
+    # Node 1's slot at 10 ms is off, node 2's stays at 20: 4 wakes for both.
+    (None, 1, [(1, 4), (2, 4)], [20_800], (0, 3, 6, 0, 9)),
+    # The same where 2 sends to 3, and 4 goes down: 1's slot is off all the same.
+    (None, 4, [(1, 4), (2, 3)], [20_800], (0, 3, 6, 6, 3)),
+    # Node 1's next message has the slot that it woke for, but 3 did not: in vain, and once more a round later.
+    (None, 4, [(1, 4), (1, 3)], [60_800], (0, 9, 0, 6, 3)),
+    # A broadcast that lost one of its two receivers has its slot.
+    (None, 4, [(1, 43)], [10_800], (0, 6, 0, 6, 3)),
+    # Turns at need: at 6 ms and at 6.8; at 3 ms the first is off, so the second would come at 6 ms, too early for 2 and
+    # 3 that wake since 0.8 ms. In vain for 2.2 ms, and once more.
+    (0.0, 4, [(1, 4), (2, 3)], [9_800], (0, 3, 8.2, 8.2, 3)),
+])  # fmt: skip
+def test_a_wake_up_for_a_message_that_is_lost_is_spent(
+    poll_s: float | None, down: int, submits: list[tuple[int, int]], arrives_us: list[int], woken_ms: tuple[float, ...]
+) -> None:
+    """Turns of 10 ms, 6 ms to wake, and a node goes down 3 ms into the first waking; 100 bytes take 0.8 ms."""
+    policy, ms = {"name": "sleep_when_idle", "wake_s": 6e-3, "wake_j": 0.0}, 1_000_000
+    medium = opened(tdma(rate_bps=1e6, poll_s=poll_s, power="cc2420", radio_policy=policy))
+    for src, dst in submits:
+        medium.submit(0, src, tuple(int(n) for n in str(dst)), 100)
+    at = 7 * ms if poll_s is None else 3 * ms
+    assert not medium.advance(at)
+    medium.set_up(at, down, False)
+    lost, *others = [*medium.advance(at), *drain(medium)]
+    assert (lost.ok, lost.at_ns, lost.packets) == (False, at, 0)
+    assert lost.energy_j == pytest.approx(-3e-3 * 6e-5 if len(str(submits[0][1])) == 1 else 0)
+    assert [d.at_ns for d in others] == [us * 1000 for us in arrives_us]
+    usage = medium.usage(100 * ms)
+    assert usage.state_ns[:, STATES.index("idle")].tolist() == [round(ms * woken) for woken in woken_ms]
+    assert usage.state_ns.sum(axis=1).tolist() == [100 * ms] * 5
 
 
 def test_a_broadcast_is_sent_once() -> None:

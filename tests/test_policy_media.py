@@ -277,8 +277,8 @@ def test_frames_close_behind_each_other_leave_less_to_wake() -> None:
          r"radio_policy: always_on or sleep_when_idle with mac tsch, whose slots are the schedule\. Got duty_cycle"),
         ({"name": "ieee802154", "mac": "tsch"}, {"name": "sleep_when_idle", "wake_s": 1e-3},
          r"radio_policy\.wake_s: with mac tsch at most 0\.00086 s, before a slot's first listening\. Got 0\.001"),
-        ({"name": "tdma", "rate_bps": 1e6}, "duty_cycle", r"always_on, or sleep_when_idle without wake_s"),
-        ({"name": "tdma", "rate_bps": 1e6}, {"name": "sleep_when_idle", "wake_s": 1e-3}, r"without wake_s: turns are"),
+        ({"name": "tdma", "rate_bps": 1e6}, "duty_cycle",
+         r"radio_policy: always_on or sleep_when_idle: turns are the schedule\. Got duty_cycle"),
         ({"name": "lora"}, "duty_cycle", r"radio_policy: always_on or sleep_when_idle; windows .* Got duty_cycle"),
     ],
 )  # fmt: skip

@@ -199,8 +199,8 @@ MUTANTS = (
     _mutant(
         "turns that began before are not passed over",
         "_rounds.py",
-        "self._turn = (self._turn + passed) % len(self._order)",
-        "self._turn = self._turn % len(self._order)",
+        "return (turn + passed) % len(self._order),",
+        "return turn,",
         "tdma.py::test_the_schedule_waits_for_its_node",
     ),
     _mutant(

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from algorithms.compressors._draws_nb import dense_block
+from algorithms.compressors._draws_nb import dense_words
 
-BLOCK = 1024
+BLOCK = 8192  # a multiple of the 1024 of `dense_words`; what a block needs stays in a second-level cache
 
 
 @njit(cache=True)
 def _round_block(
     x: Any, low: Any, factor: float, top: float, fraction: int, negative: Any, words: Any, codes: Any, levels: Any
 ) -> None:
-    """Up to 1024 entries of one bucket; `negative` is the code's sign bit, `levels` is int32, for use here."""
+    """Up to BLOCK entries of one bucket; `negative` is the code's sign bit, `levels` is int32, for use here."""
     if low == 0:
         for i in range(x.size):
             y = abs(np.float64(x[i]) * factor) + 0.5
@@ -152,8 +152,8 @@ def encode_small(
     for first in range(0, x.size, BLOCK):
         part = x[first : first + BLOCK]
         size = part.size
-        dense_block(key, counter_high, counter_low + np.uint64(first >> 2), words)
         draws, target = words[:size], codes[:size]
+        dense_words(key, counter_high, counter_low + np.uint64(first >> 2), words[: (size + 1023) & ~1023])
         _round_buckets(part, low, first, bucket, factors, top, fraction, sign, draws, target, levels)
         pack(codes[:size], width, octets[first * width >> 3 : ((first + size) * width + 7) >> 3])
 

@@ -58,7 +58,7 @@ def uniforms(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
 
 @intrinsic
 def _dense_words8(typing_context: Any, key: Any, counter_high: Any, counter_low: Any, out: Any, j: Any) -> Any:
-    """Words of the counters counter_low + j .. + 7 to out[256 w + j], written in LLVM's vectors; the steps of `_rounds`.
+    """Words of the counters counter_low + j .. + 7 to out[256 w + j], in LLVM's vectors; the steps of `_rounds`.
 
     Lanes of 64 bits hold words of 32; above these is what the multiplication does not look at.
     """
@@ -107,7 +107,7 @@ def _product(builder: Any, words: Any, factor: int) -> Any:
 
 
 def _halves(builder: Any, words: Any, upper: int) -> Any:
-    """The lower or the upper 32 bits of each lane, in the order of the counters."""
+    """The lower or the upper 32 bits of each lane, in the order of the counters; lower bits come first in memory."""
     narrow = builder.bitcast(words, ir.VectorType(_I32, 2 * _AT_ONCE))
     places = [2 * lane + upper for lane in _ORDER]  # the order is its own inverse
     return builder.shuffle_vector(narrow, narrow, ir.Constant(ir.VectorType(_I32, _AT_ONCE), places))

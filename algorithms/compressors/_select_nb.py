@@ -12,10 +12,9 @@ from numba.extending import intrinsic
 LANES = 64  # keys that are compared at once, whatever the processor's vectors hold
 PARTS = 512
 
-_BATCH = 64  # words of comparisons between two looks at their bits: 16 to 32 kB of keys, which stay near
+_BATCH = 64  # words of a run between two looks at their bits: four runs are 64 to 128 kB of keys, which stay near
 _AHEAD_BYTES = 2048  # where a pass is, what it will read next is asked for this far on
 _CACHE_LINE_BYTES = 64
-
 _VECTOR_BYTES = 32  # of the vectors that `exceeding` is put together from
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -101,7 +100,10 @@ def _narrowed(builder: Any, parts: list[Any], orders: list[list[int]]) -> tuple[
     half = kind.count // 2
     low = list(range(0, kind.count, 2))
     sources = _places([lane + side + part for side in (0, kind.count) for part in (0, count) for lane in low])
-    pairs = [builder.shuffle_vector(*(builder.bitcast(part, narrow) for part in parts[i : i + 2]), sources) for i in range(0, len(parts), 2)]
+    pairs = [
+        builder.shuffle_vector(*(builder.bitcast(part, narrow) for part in parts[i : i + 2]), sources)
+        for i in range(0, len(parts), 2)
+    ]
     joined = [a[:half] + b[:half] + a[half:] + b[half:] for a, b in zip(orders[::2], orders[1::2], strict=True)]
     return pairs, joined
 
@@ -140,11 +142,12 @@ def _note(keys: Any, start: int, mask: Any, floor: Any, words: Any, starts: Any,
 
 
 @njit(cache=True)
-def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> int:
+def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> Any:
     """Collect the places i with (keys[i] & mask) > floor, ascending, and what stands there.
 
     Words without a bit are dropped without a branch: whether there is one in 64 keys would often be guessed wrong.
-    Four runs of words are read in turn: so more of memory is on its way at once.
+    Four runs of words are read in turn: so more of memory is on its way at once. Indices without a sign are not
+    looked at for counting from the end.
 
     Parameters
     ----------

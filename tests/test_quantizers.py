@@ -308,6 +308,19 @@ def test_paths_agree_on_every_code(s: int, monkeypatch: pytest.MonkeyPatch) -> N
             assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_paths_agree_for_what_is_subtracted(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Levels above the smallest entry, compiled and plain."""
+    x = (np.random.default_rng(76).standard_t(3, 9001) + 2).astype(dtype)
+    for k in (2, 8, 100):
+        found = []
+        for compiled_from in (1, 10**9):
+            for module in (_levels, _draws):
+                monkeypatch.setattr(module, "COMPILED_FROM", compiled_from)
+            found.append(build("k_level", levels=k).encode_keyed(x, KEY).data)
+        assert found[0] == found[1]
+
+
 def test_writers_do_not_share_memory() -> None:
     """Two vectors in one stream, and a stream that is read late, are not overwritten by those after them."""
     codec = build("qsgd", levels=7)

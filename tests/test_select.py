@@ -132,3 +132,17 @@ def test_collect_reports_overflow(kind: Any) -> None:
             if count >= 0:
                 np.testing.assert_array_equal(found[:count], places)
                 assert (magnitudes[:count] == 7).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint32, np.uint64])
+def test_collect_finds_each_place(kind: Any) -> None:
+    """One key above the floor, at each place of four runs of two words and of the rest, among keys at the floor."""
+    from algorithms.compressors import _select_nb
+
+    top = kind(np.iinfo(kind).max ^ np.iinfo(kind).max >> 1)
+    found, magnitudes = np.empty(3 + _select_nb.LANES, np.int64), np.empty(3 + _select_nb.LANES, kind)
+    for place in range(600):
+        keys = np.full(600, top + kind(6))
+        keys[place] += kind(1)
+        assert _select_nb.collect(keys, ~top, kind(6), found, magnitudes) == 1
+        assert (found[0], magnitudes[0]) == (place, 7)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+_AT_ONCE = 8  # counters of `dense_block` whose rounds are interleaved: a round waits for its products
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+_LONGS = ir.VectorType(_I64, _AT_ONCE)
+_ORDER = (0, 1, 4, 5, 2, 3, 6, 7)  # of counters in lanes: their words are narrowed to 32 bits within halves of vectors
 
 
 @njit(inline="always")  # numba needs every 32-bit step cast back, or it promotes to 64 bits
@@ -49,6 +56,67 @@ def uniforms(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
         out[i] = np.float64(c0) * 2.0**-32 + np.float64(c1 >> np.uint64(11)) * 2.0**-53
 
 
+@intrinsic
+def _dense_words8(typing_context: Any, key: Any, counter_high: Any, counter_low: Any, out: Any, j: Any) -> Any:
+    """Words of the counters counter_low + j .. + 7 to out[256 w + j], in LLVM's vectors; the steps of `_rounds`.
+
+    Lanes of 64 bits hold words of 32; above these is what the multiplication does not look at.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        key, high, low, out_of, first = arguments
+        b = builder
+        mask, half = _I64(0xFFFFFFFF), _I64(32)
+        c0 = b.add(_all(b, b.add(low, first), _LONGS), ir.Constant(_LONGS, _ORDER))
+        # A block begins at a multiple of 256 counters: the upper half is the same for all.
+        c1, c2, c3 = (_all(b, word, _LONGS) for word in (b.lshr(low, half), high, b.lshr(high, half)))
+        k0, k1 = b.and_(key, mask), b.lshr(key, half)
+        for _ in range(9):
+            p0, p1 = _product(b, c0, 0xD2511F53), _product(b, c2, 0xCD9E8D57)
+            c0 = b.xor(b.lshr(p1, _constant(32)), b.xor(c1, _all(b, k0, _LONGS)))
+            c2 = b.xor(b.lshr(p0, _constant(32)), b.xor(c3, _all(b, k1, _LONGS)))
+            c1, c3 = p1, p0
+            k0, k1 = b.and_(b.add(k0, _I64(0x9E3779B9)), mask), b.and_(b.add(k1, _I64(0xBB67AE85)), mask)
+        p0, p1 = _product(b, c0, 0xD2511F53), _product(b, c2, 0xCD9E8D57)
+        words = ir.VectorType(_I32, _AT_ONCE)
+        key0, key1 = (_all(b, b.trunc(word, _I32), words) for word in (k0, k1))
+        c0 = b.xor(b.xor(_halves(b, p1, 1), _halves(b, c1, 0)), key0)
+        c2 = b.xor(b.xor(_halves(b, p0, 1), _halves(b, c3, 0)), key1)
+        data = context.make_array(signature.args[3])(context, b, out_of).data
+        for w, word in enumerate((c0, _halves(b, p1, 0), c2, _halves(b, p0, 0))):
+            place = b.gep(data, [b.add(first, _I64(256 * w))])
+            b.store(word, b.bitcast(place, words.as_pointer())).align = 4
+        return context.get_dummy_value()
+
+    return types.void(types.uint64, types.uint64, types.uint64, out, types.intp), build
+
+
+def _constant(value: int) -> Any:
+    return ir.Constant(_LONGS, [value] * _AT_ONCE)
+
+
+def _all(builder: Any, scalar: Any, kind: Any) -> Any:
+    """A vector of that type that holds the scalar in each lane."""
+    blank = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(blank, scalar, _I32(0))
+    return builder.shuffle_vector(first, blank, ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count))
+
+
+def _product(builder: Any, words: Any, factor: int) -> Any:
+    return builder.mul(builder.and_(words, _constant(0xFFFFFFFF)), _constant(factor))
+
+
+def _halves(builder: Any, words: Any, upper: int) -> Any:
+    """The lower or the upper 32 bits of each lane, in the order of the counters; lower bits come first in memory."""
+    narrow = builder.bitcast(words, ir.VectorType(_I32, 2 * _AT_ONCE))
+    places = [2 * lane + upper for lane in _ORDER]  # the order is its own inverse
+    return builder.shuffle_vector(narrow, narrow, ir.Constant(ir.VectorType(_I32, _AT_ONCE), places))
+
+
+# A call has no typing context: to the type checker, too, it is what the compiler sees.
+dense_words8: Any = _dense_words8
+
+
 @njit(cache=True)
 def dense_block(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None:
     """Four words of each of 256 counters, from `counter_low` on: word w of counter j stands at 256 w + j.
@@ -56,14 +124,12 @@ def dense_block(key: Any, counter_high: Any, counter_low: Any, out: Any) -> None
     Parameters
     ----------
     key, counter_high, counter_low
-        uint64 scalars.
+        uint64 scalars; the last is a multiple of 256.
     out
         uint32, shape (1024,), filled here.
     """
-    for j in range(256):
-        c0, c1, c2, c3 = _rounds(counter_low + np.uint64(j), counter_high, key)
-        out[j], out[256 + j] = np.uint32(c0), np.uint32(c1)
-        out[512 + j], out[768 + j] = np.uint32(c2), np.uint32(c3)
+    for j in range(0, 256, _AT_ONCE):
+        dense_words8(key, counter_high, counter_low, out, j)
 
 
 @njit(cache=True)

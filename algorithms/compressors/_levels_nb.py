@@ -11,20 +11,25 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from algorithms.compressors._draws_nb import dense_block
+from algorithms.compressors._draws_nb import dense_words
 
-BLOCK = 1024
+BLOCK = 8192  # a multiple of the 1024 of `dense_words`; what a block needs stays in a second-level cache
 
 
 @njit(cache=True)
 def _round_block(
     x: Any, low: Any, factor: float, top: float, fraction: int, negative: Any, words: Any, codes: Any, levels: Any
 ) -> None:
-    """Up to 1024 entries of one bucket; `negative` is the code's sign bit, `levels` is int32, for use here."""
-    offset = np.float64(low)
-    for i in range(x.size):
-        y = abs(np.float64(x[i]) - offset) * factor + 0.5
-        levels[i] = np.int32(y if y < top else top)
+    """Up to BLOCK entries of one bucket; `negative` is the code's sign bit, `levels` is int32, for use here."""
+    if low == 0:
+        for i in range(x.size):
+            y = abs(np.float64(x[i]) * factor) + 0.5
+            levels[i] = np.int32(y if y < top else top)
+    else:
+        offset = np.float64(low)
+        for i in range(x.size):
+            y = abs((np.float64(x[i]) - offset) * factor) + 0.5
+            levels[i] = np.int32(y if y < top else top)
     # Constants keep the shifts in 32 bits, of which a vector holds twice as many as of the 64 that numba promotes to.
     if fraction == 28:
         for i in range(x.size):
@@ -36,6 +41,30 @@ def _round_block(
             raised = np.uint32(np.uint32(levels[i]) + np.uint32(words[i] >> np.uint32(8)))
             level = np.int32(np.uint32(raised >> np.uint32(24)))
             codes[i] = np.uint8(level | (negative if x[i] < low else np.int32(0)))
+
+
+@njit(cache=True)
+def _round_buckets(
+    x: Any,
+    low: Any,
+    first: int,
+    bucket: int,
+    factors: Any,
+    top: float,
+    fraction: int,
+    sign: int,
+    words: Any,
+    codes: Any,
+    levels: Any,
+) -> None:
+    negative = np.int32(1 << sign)
+    start = 0
+    while start < x.size:
+        here = (first + start) // bucket
+        stop = min((here + 1) * bucket - first, x.size, start + BLOCK)
+        draws, target = words[start:stop], codes[start:stop]
+        _round_block(x[start:stop], low, factors[here], top, fraction, negative, draws, target, levels)
+        start = stop
 
 
 @njit(cache=True)
@@ -71,15 +100,7 @@ def round_small(
     codes
         uint8, shape (n,), filled here.
     """
-    levels = np.empty(BLOCK, np.int32)
-    negative = np.int32(1 << sign)
-    start = 0
-    while start < x.size:
-        here = (first + start) // bucket
-        stop = min((here + 1) * bucket - first, x.size, start + BLOCK)
-        draws, target = words[start:stop], codes[start:stop]
-        _round_block(x[start:stop], low, factors[here], top, fraction, negative, draws, target, levels)
-        start = stop
+    _round_buckets(x, low, first, bucket, factors, top, fraction, sign, words, codes, np.empty(BLOCK, np.int32))
 
 
 @njit(cache=True)
@@ -127,12 +148,13 @@ def encode_small(
     octets
         uint8, shape (ceil(d width / 8),), filled here.
     """
-    words, codes = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint8)
+    words, codes, levels = np.empty(BLOCK, np.uint32), np.empty(BLOCK, np.uint8), np.empty(BLOCK, np.int32)
     for first in range(0, x.size, BLOCK):
         part = x[first : first + BLOCK]
         size = part.size
-        dense_block(key, counter_high, counter_low + np.uint64(first >> 2), words)
-        round_small(part, low, first, bucket, factors, top, fraction, sign, words[:size], codes[:size])
+        draws, target = words[:size], codes[:size]
+        dense_words(key, counter_high, counter_low + np.uint64(first >> 2), words[: (size + 1023) & ~1023])
+        _round_buckets(part, low, first, bucket, factors, top, fraction, sign, draws, target, levels)
         pack(codes[:size], width, octets[first * width >> 3 : ((first + size) * width + 7) >> 3])
 
 

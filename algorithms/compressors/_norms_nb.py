@@ -75,7 +75,10 @@ def lane_sums(x: Any, bucket: int, offset: float, factor: float, kind: int, lane
         part = x[b * bucket : min((b + 1) * bucket, x.size)]
         sums[:] = 0.0
         whole = part.size - part.size % LANES
-        if kind == SQUARE:
+        if kind == SQUARE and offset == 0 and factor == 1:
+            for i in range(0, whole, LANES):  # with these constants half of the operations fall away
+                _add_squares(sums, part, i, 0.0, 1.0)
+        elif kind == SQUARE:
             for i in range(0, whole, LANES):
                 _add_squares(sums, part, i, offset, factor)
         elif kind == MAGNITUDE:

@@ -12,49 +12,100 @@ from numba.extending import intrinsic
 LANES = 64  # keys that are compared at once, whatever the processor's vectors hold
 PARTS = 512
 
-_BATCH = 64  # words of comparisons between two looks at their bits: 16 to 32 kB of keys, which stay near
+_BATCH = 64  # words of a run between two looks at their bits: four runs are 64 to 128 kB of keys, which stay near
 _AHEAD_BYTES = 2048  # where a pass is, what it will read next is asked for this far on
 _CACHE_LINE_BYTES = 64
+_VECTOR_BYTES = 32  # of the vectors that `exceeding` is put together from
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-_FIRST = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
 
 
-def _compared(context: Any, builder: Any, kind: Any, arguments: Any, *, signed: bool) -> Any:
-    """A word of 64 comparisons, in LLVM's vectors: numba has no word for a result of one bit a lane."""
-    array, first, *scalars = arguments
-    vector = ir.VectorType(context.get_data_type(kind.dtype), LANES)
-    blank = ir.Constant(vector, ir.Undefined)
-    lane0 = (builder.insert_element(blank, scalar, ir.Constant(_I32, 0)) for scalar in scalars)
-    masks, bounds = (builder.shuffle_vector(one, blank, _FIRST) for one in lane0)
-    place = builder.gep(context.make_array(kind)(context, builder, array).data, [first])
-    key_bytes = kind.dtype.bitwidth // 8
-    _fetch(builder, builder.bitcast(place, _I8.as_pointer()), key_bytes * LANES)
+def _lanes(builder: Any, kind: Any, scalar: Any) -> Any:
+    """A vector of that type that holds the scalar in each lane."""
+    blank = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(blank, scalar, _I32(0))
+    return builder.shuffle_vector(first, blank, _places([0] * kind.count))
+
+
+def _places(places: list[int]) -> Any:
+    return ir.Constant(ir.VectorType(_I32, len(places)), places)
+
+
+def _loaded(builder: Any, vector: Any, place: Any) -> Any:
     loaded = builder.load(builder.bitcast(place, vector.as_pointer()))
-    loaded.align = key_bytes
-    masked = builder.and_(loaded, masks)
-    lanes = builder.icmp_signed(">", masked, bounds) if signed else builder.icmp_unsigned(">=", masked, bounds)
-    return builder.bitcast(lanes, _I64)
+    loaded.align = vector.element.width // 8
+    return loaded
 
 
 @intrinsic
 def _reaching(typing_context: Any, keys: Any, start: Any, mask: Any, threshold: Any) -> Any:
-    """A word whose bit j says whether (keys[start + j] & mask) >= threshold."""
+    """A word whose bit j says whether (keys[start + j] & mask) >= threshold; what follows is asked for."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _compared(context, builder, signature.args[0], arguments, signed=False)
+        array, first, *scalars = arguments
+        kind = signature.args[0]
+        vector = ir.VectorType(context.get_data_type(kind.dtype), LANES)
+        masks, bounds = (_lanes(builder, vector, scalar) for scalar in scalars)
+        place = builder.gep(context.make_array(kind)(context, builder, array).data, [first])
+        _fetch(builder, builder.bitcast(place, _I8.as_pointer()), kind.dtype.bitwidth // 8 * LANES)
+        masked = builder.and_(_loaded(builder, vector, place), masks)
+        return builder.bitcast(builder.icmp_unsigned(">=", masked, bounds), _I64)
 
     return types.uint64(keys, types.intp, keys.dtype, keys.dtype), build
 
 
 @intrinsic
 def _exceeding(typing_context: Any, keys: Any, start: Any, mask: Any, floor: Any) -> Any:
-    """A word whose bit j says whether (keys[start + j] & mask) > floor, for numbers without their top bit: quicker."""
+    """A word whose bit j says whether (keys[start + j] & mask) > floor, for numbers without their top bit.
+
+    Left to itself, the compiler exchanges the halves of vectors at each narrowing, which takes longer than to compare.
+    Here results are narrowed to 16 bits within the halves, and the bytes taken from these in order.
+    """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _compared(context, builder, signature.args[0], arguments, signed=True)
+        array, first, *scalars = arguments
+        kind = signature.args[0]
+        key_bytes = kind.dtype.bitwidth // 8
+        count = _VECTOR_BYTES // key_bytes
+        vector = ir.VectorType(context.get_data_type(kind.dtype), count)
+        masks, bounds = (_lanes(builder, vector, scalar) for scalar in scalars)
+        data = context.make_array(kind)(context, builder, array).data
+        parts, orders = [], []
+        for lane in range(0, LANES, count):
+            place = builder.gep(data, [builder.add(first, _I64(lane))])
+            masked = builder.and_(_loaded(builder, vector, place), masks)
+            parts.append(builder.sext(builder.icmp_signed(">", masked, bounds), vector))
+            orders.append(list(range(lane, lane + count)))
+        while len(parts) > LANES // 16:
+            parts, orders = _narrowed(builder, parts, orders)
+        octets = ir.VectorType(_I8, 32)
+        word = _I64(0)
+        for i in range(0, len(parts), 2):
+            pair = (builder.bitcast(part, octets) for part in parts[i : i + 2])
+            order = orders[i] + orders[i + 1]
+            from_which = [2 * order.index(16 * i + lane) for lane in range(32)]
+            ordered = builder.shuffle_vector(*pair, _places(from_which))
+            bits = builder.bitcast(builder.icmp_signed("<", ordered, ir.Constant(octets, [0] * 32)), _I32)
+            word = builder.or_(word, builder.shl(builder.zext(bits, _I64), _I64(16 * i)))
+        return word
 
     return types.uint64(keys, types.intp, keys.dtype, keys.dtype), build
+
+
+def _narrowed(builder: Any, parts: list[Any], orders: list[list[int]]) -> tuple[list[Any], list[list[int]]]:
+    """Half as many vectors of lanes half as wide, each half of one from the same halves of two, and their order."""
+    kind = parts[0].type
+    count = 2 * kind.count
+    narrow = ir.VectorType(ir.IntType(kind.element.width // 2), count)
+    half = kind.count // 2
+    low = list(range(0, kind.count, 2))
+    sources = _places([lane + side + part for side in (0, kind.count) for part in (0, count) for lane in low])
+    pairs = [
+        builder.shuffle_vector(*(builder.bitcast(part, narrow) for part in parts[i : i + 2]), sources)
+        for i in range(0, len(parts), 2)
+    ]
+    joined = [a[:half] + b[:half] + a[half:] + b[half:] for a, b in zip(orders[::2], orders[1::2], strict=True)]
+    return pairs, joined
 
 
 def _fetch(builder: Any, place: Any, count_bytes: int) -> None:
@@ -83,10 +134,20 @@ lowest_bit: Any = _lowest_bit
 
 
 @njit(cache=True)
-def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> int:
+def _note(keys: Any, start: int, mask: Any, floor: Any, words: Any, starts: Any, used: Any) -> Any:
+    """Put down a word of 64 comparisons and where they begin; how many words are kept then: only what has a bit is."""
+    word = exceeding(keys, start, mask, floor)
+    words[used], starts[used] = word, start
+    return used + np.uint64(word != 0)
+
+
+@njit(cache=True)
+def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> Any:
     """Collect the places i with (keys[i] & mask) > floor, ascending, and what stands there.
 
     Words without a bit are dropped without a branch: whether there is one in 64 keys would often be guessed wrong.
+    Four runs of words are read in turn: so more of memory is on its way at once. Indices without a sign are not
+    looked at for counting from the end.
 
     Parameters
     ----------
@@ -102,44 +163,45 @@ def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> in
     -------
     How many there are; -1 where they are more than `capacity`.
     """
-    count, room = 0, found.size - LANES
-    words, starts = np.empty(_BATCH, np.uint64), np.empty(_BATCH, np.int64)
-    whole = keys.size - keys.size % LANES
-    for first in range(0, whole, _BATCH * LANES):
-        some = 0
-        for start in range(first, min(first + _BATCH * LANES, whole), LANES):
-            word = exceeding(keys, start, mask, floor)
-            words[some], starts[some] = word, start
-            some += int(word != 0)
-        for i in range(some):
-            left, start = words[i], starts[i]
-            if count > room:
-                return -1
-            while left != 0:
-                place = start + lowest_bit(left)
-                found[count], magnitudes[count] = place, keys[place] & mask
-                count += 1
-                left &= left - np.uint64(1)
-    if count > room:
-        return -1
+    count, room = np.uint64(0), np.uint64(found.size - LANES)
+    words, starts = np.empty(4 * _BATCH, np.uint64), np.empty(4 * _BATCH, np.uint64)
+    ends = np.empty(4, np.uint64)
+    whole = keys.size - keys.size % (4 * LANES)
+    first = 0
+    while first < whole:
+        run = min(_BATCH * LANES, (whole - first) // (4 * LANES) * LANES)
+        a, b, c, d = np.uint64(0), np.uint64(_BATCH), np.uint64(2 * _BATCH), np.uint64(3 * _BATCH)
+        for start in range(first, first + run, LANES):
+            a = _note(keys, start, mask, floor, words, starts, a)
+            b = _note(keys, start + run, mask, floor, words, starts, b)
+            c = _note(keys, start + 2 * run, mask, floor, words, starts, c)
+            d = _note(keys, start + 3 * run, mask, floor, words, starts, d)
+        ends[0], ends[1], ends[2], ends[3] = a, b, c, d
+        for i in range(4):
+            for j in range(np.uint64(i * _BATCH), ends[i]):
+                left, start = words[j], starts[j]
+                if count > room:
+                    return -1
+                while left != 0:
+                    place = start + np.uint64(lowest_bit(left))
+                    found[count], magnitudes[count] = place, keys[place] & mask
+                    count += np.uint64(1)
+                    left &= left - np.uint64(1)
+        first += 4 * run
     for place in range(whole, keys.size):
+        if count > room:
+            return -1
         found[count], magnitudes[count] = place, keys[place] & mask
-        count += int(magnitudes[count] > floor)
-    return -1 if count > room else count
+        count += np.uint64(magnitudes[count] > floor)
+    return -1 if count > room else np.int64(count)
 
 
 @njit(cache=True)
-def kth_largest(keys: Any, k: int) -> Any:
-    """The k-th largest key: in which of 512 equal parts of their range it lies, and so on in that part.
+def _ranked(keys: Any, k: int) -> Any:
+    """The k-th largest key, how many of the k largest equal it, and how many of all do.
 
-    Ties and repeated keys cost nothing extra.
-
-    Parameters
-    ----------
-    keys
-        uint32 or uint64 without their top bit, shape (n,), C-contiguous.
-    k
-        1 to n.
+    Looks in which of 512 equal parts of the keys' range it lies, and so on in that part. Ties and repeated keys cost
+    nothing extra.
     """
     pool, rank = keys, k
     while True:
@@ -152,20 +214,33 @@ def kth_largest(keys: Any, k: int) -> Any:
             shift += 1
         counts = np.zeros(PARTS, np.int64)
         for i in range(pool.size):
-            counts[(np.int64(pool[i]) - first) >> shift] += 1
+            counts[np.uint64((np.int64(pool[i]) - first) >> shift)] += 1
         part = (np.int64(high) - first) >> shift
         while counts[part] < rank:
             rank -= counts[part]
             part -= 1
         if shift == 0:
-            return first + part
-        inside = np.empty(counts[part], keys.dtype)
-        size = 0
+            return first + part, rank, counts[part]
+        inside, size = np.empty(counts[part], keys.dtype), np.uint64(0)
         for i in range(pool.size):
             if (np.int64(pool[i]) - first) >> shift == part:
                 inside[size] = pool[i]
-                size += 1
+                size += np.uint64(1)
         pool = inside
+
+
+@njit(cache=True)
+def kth_largest(keys: Any, k: int) -> Any:
+    """The k-th largest key.
+
+    Parameters
+    ----------
+    keys
+        uint32 or uint64 without their top bit, shape (n,), C-contiguous.
+    k
+        1 to n.
+    """
+    return _ranked(keys, k)[0]
 
 
 @njit(cache=True)
@@ -183,10 +258,11 @@ def sampled(keys: Any, places: Any, mask: Any, rank: int) -> Any:
     rank
         1 or more.
     """
-    sample, size = np.empty(places.size, keys.dtype), 0
+    sample, size = np.empty(places.size, keys.dtype), np.uint64(0)
     for i in range(places.size):
-        sample[size] = keys[places[i]] & mask
-        size += int(sample[size] != 0)
+        magnitude = keys[np.uint64(places[i])] & mask
+        sample[size] = magnitude
+        size += np.uint64(magnitude != 0)
     return kth_largest(sample[:size], rank) if rank < size else 1
 
 
@@ -201,16 +277,20 @@ def choose(found: Any, magnitudes: Any, chosen: Any) -> None:
     chosen
         int64, shape (k,), k from 1 to as many as were found.
     """
-    kth = kth_largest(magnitudes, chosen.size)
-    ties = chosen.size
-    for i in range(magnitudes.size):
-        ties -= int(np.int64(magnitudes[i]) > kth)
+    kth, ties, equal = _ranked(magnitudes, chosen.size)
+    with_ties = magnitudes.size  # so far ties are among the chosen
+    if ties < equal:
+        with_ties = 0
+        while ties > 0:
+            ties -= int(np.int64(magnitudes[with_ties]) == kth)
+            with_ties += 1
     # No branch depends on the data: it would be guessed wrong for every third candidate.
-    size, i = 0, 0
-    while size < chosen.size:
-        magnitude = np.int64(magnitudes[i])
-        tie = int(magnitude == kth) & int(ties > 0)
-        ties -= tie
+    size, most, i = np.uint64(0), np.uint64(chosen.size), np.uint64(0)
+    while size < most and i < np.uint64(with_ties):
         chosen[size] = found[i]
-        size += tie | int(magnitude > kth)
-        i += 1
+        size += np.uint64(np.int64(magnitudes[i]) >= kth)
+        i += np.uint64(1)
+    while size < most:
+        chosen[size] = found[i]
+        size += np.uint64(np.int64(magnitudes[i]) > kth)
+        i += np.uint64(1)

@@ -82,8 +82,36 @@ MUTANTS = (
     _mutant(
         "a word of 64 comparisons is dropped where its last bit alone is set",
         f"{_COMPRESSORS}/_select_nb.py",
-        "some += int(word != 0)",
-        "some += int((word << np.uint64(1)) != 0)",
+        "return used + np.uint64(word != 0)",
+        "return used + np.uint64((word << np.uint64(1)) != 0)",
+        "select.py::test_equals_a_full_sort",
+    ),
+    _mutant(
+        "bits of a word of comparisons stand in the order of the halves",
+        f"{_COMPRESSORS}/_select_nb.py",
+        "2 * order.index(16 * i + lane) for lane",
+        "2 * lane for lane",
+        "select.py::test_collect_finds_each_place",
+    ),
+    _mutant(
+        "the third run of comparisons is the second again",
+        f"{_COMPRESSORS}/_select_nb.py",
+        "c = _note(keys, start + 2 * run,",
+        "c = _note(keys, start + run,",
+        "select.py::test_collect_finds_each_place",
+    ),
+    _mutant(
+        "keys behind the last four words are not looked at",
+        f"{_COMPRESSORS}/_select_nb.py",
+        "for place in range(whole, keys.size):",
+        "for place in range(whole, whole):",
+        "select.py::test_collect_finds_each_place",
+    ),
+    _mutant(
+        "all that equal the smallest one chosen may be among the chosen",
+        f"{_COMPRESSORS}/_select_nb.py",
+        "if ties < equal:",
+        "if ties > equal:",
         "select.py::test_equals_a_full_sort",
     ),
     _mutant(

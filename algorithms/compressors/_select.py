@@ -62,15 +62,26 @@ def top_k(x: Array, k: int) -> Indices:
     if k <= 0:
         return np.zeros(0, np.int64)
     keys = _keys(x)
-    compiled = pays(keys.size, COMPILED_FROM)
+    size, places = keys.size, _sample_places(x.size)
+    compiled = pays(size, COMPILED_FROM)
     for deviations, ranks in _MARGINS:
-        threshold, capacity = _safe_threshold(keys, k, compiled, deviations, ranks)
-        candidates = collect(keys, threshold, capacity) if compiled else _collect(keys, threshold)
-        if candidates is not None and (candidates.found.size >= k or threshold == _SMALLEST):
-            break
-    else:
-        candidates = _collect(keys, _SMALLEST)
-    return candidates.found.copy() if candidates.found.size <= k else _choose(candidates, k, compiled)
+        expected = k * places.size / size
+        rank = math.ceil(expected + deviations * math.sqrt(expected) + ranks)
+        if compiled:
+            # The room is for twice as many as should reach the threshold.
+            capacity, chosen = (
+                min(size, 2 * rank * size // max(places.size, 1) + 4096),
+                np.empty(min(k, size), np.int64),
+            )
+            count = _kernels().top_k(keys, places, _MASKS[keys.itemsize], rank, capacity, chosen)
+            if count >= 0:
+                return chosen if count == chosen.size else chosen[:count].copy()
+        else:
+            threshold = _sampled(keys, places, rank)
+            candidates = _collect(keys, threshold)
+            if candidates.found.size >= k or threshold == _SMALLEST:
+                return _choose(candidates, k)
+    return _choose(_collect(keys, _SMALLEST), k)
 
 
 @cache
@@ -89,24 +100,14 @@ def _without_sign(keys: Keys) -> Keys:
     return magnitudes
 
 
-def _safe_threshold(keys: Keys, k: int, compiled: bool, deviations: float, ranks: float) -> tuple[int, int]:
-    """A key that at least k keys probably reach, and how many may reach it."""
-    size = keys.size
-    if size < _SAMPLED_FROM:
-        return _SMALLEST, size
-    places = _sample_places(size)
-    share = places.size / size
-    rank = math.ceil(share * k + deviations * math.sqrt(share * k) + ranks)
-    if compiled:
-        threshold = int(_kernels().sampled(keys, places, _MASKS[keys.itemsize], rank))
-    else:
-        threshold = _sampled(keys, places, rank)
-    return threshold, size if threshold == _SMALLEST else min(size, int(2 * rank / share) + 4096)
-
-
 @lru_cache(maxsize=8)
 def _sample_places(size: int) -> Indices:
-    """One place in each of 1024 to 65,536 equal strides, moved by a hash so that periodic data cannot hide."""
+    """One place in each of 1024 to 65,536 equal strides, moved by a hash so that periodic data cannot hide.
+
+    None of a short vector.
+    """
+    if size < _SAMPLED_FROM:
+        return np.zeros(0, np.int64)
     count = min(max(size // 256, 1024), 65536)
     stride = size // count
     hashed = (np.arange(count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)
@@ -142,13 +143,11 @@ def collect(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
     return None if count < 0 else Candidates(found[:count], magnitudes[:count])
 
 
-def _choose(candidates: Candidates, k: int, compiled: bool) -> Indices:
-    """The k largest of more than k candidates, ties to the lowest index."""
+def _choose(candidates: Candidates, k: int) -> Indices:
+    """The k largest candidates, ties to the lowest index."""
     found, magnitudes = candidates
-    if compiled:
-        chosen: Indices = np.empty(k, np.int64)
-        _kernels().choose(found, magnitudes, chosen)
-        return chosen
+    if found.size <= k:
+        return found.copy()
     kth = _kth_largest(magnitudes, k)
     kept = magnitudes > kth
     ties = k - int(np.count_nonzero(kept))

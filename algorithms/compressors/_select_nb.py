@@ -294,3 +294,35 @@ def choose(found: Any, magnitudes: Any, chosen: Any) -> None:
         chosen[size] = found[i]
         size += np.uint64(np.int64(magnitudes[i]) > kth)
         i += np.uint64(1)
+
+
+@njit(cache=True)
+def top_k(keys: Any, places: Any, mask: Any, rank: int, capacity: int, chosen: Any) -> Any:
+    """`sampled`, `collect` and `choose` one after the other.
+
+    Parameters
+    ----------
+    keys, places, mask, rank
+        See `sampled`.
+    capacity
+        How many keys may reach the sample's threshold; the smallest there is may be reached by all.
+    chosen
+        int64, shape (k,), k >= 1, filled here.
+
+    Returns
+    -------
+    How many are chosen, k or all that are not zero; -1 where the sample misled: the threshold is reached by fewer
+    than k or by more than `capacity`.
+    """
+    threshold = sampled(keys, places, mask, rank)
+    room = LANES + (keys.size if threshold == 1 else capacity)
+    found, magnitudes = np.empty(room, np.int64), np.empty(room, keys.dtype)
+    magnitudes[0] = threshold - 1  # of the keys' type now
+    count = collect(keys, mask, magnitudes[0], found, magnitudes)
+    if count < 0 or (count < chosen.size and threshold > 1):
+        return -1
+    if count <= chosen.size:
+        chosen[:count] = found[:count]
+        return count
+    choose(found[:count], magnitudes[:count], chosen)
+    return chosen.size

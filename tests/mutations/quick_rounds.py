@@ -73,4 +73,11 @@ MUTANTS = (
         "<= _LARGEST",
         "compressors.py::test_numbers_beyond_the_wire_are_refused",
     ),
+    _mutant(
+        "a threshold that too few reach is good enough",
+        "algorithms/compressors/_select_nb.py",
+        "if count < 0 or (count < chosen.size and threshold > 1):",
+        "if count < 0:",
+        "select.py::test_equals_a_full_sort",
+    ),
 )

@@ -316,7 +316,7 @@ def within(values: npt.NDArray[np.floating[Any]], limit: float) -> bool:
     A sum of squares is quick, and no less than any of them, however it is rounded.
     """
     # vdot, unlike dot, says nothing of an overflow.
-    return bool(np.vdot(values, values) <= min(limit * limit, _LARGEST))
+    return float(np.vdot(values, values)) <= min(limit * limit, _LARGEST)
 
 
 def _check_width(largest: int, width: int) -> None:

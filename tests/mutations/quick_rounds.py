@@ -80,4 +80,11 @@ MUTANTS = (
         "if count < 0:",
         "select.py::test_equals_a_full_sort",
     ),
+    _mutant(
+        "a sum of squares is compared in its own precision",
+        "algorithms/compressors/_bits.py",
+        "float(np.vdot(values, values))",
+        "np.vdot(values, values)",
+        "compressor_oracles.py::test_float32_vectors_are_coded_as_they_are",
+    ),
 )

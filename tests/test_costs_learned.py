@@ -273,7 +273,7 @@ def test_cat_follows_what_the_cost_asks() -> None:
 
 
 LINKS = ("ethernet", "packets", "ieee802154", "tdma", "wan", "tcp")
-RETUNED = 8  # transfers that began after the rate dropped
+RETUNED = 6  # transfers that began after the rate dropped
 NEAR = 0.01  # of the progress per second that the link's own cost would give
 
 
@@ -370,7 +370,7 @@ def transfers_to_retune(found: npt.NDArray[np.float64]) -> int:
 
 
 def test_cat_is_tuned_again_soon_after_the_rate_drops_tenfold(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a run: from the ninth transfer on T is as good as that of the link's own cost at the new rate."""
+    """In a run: from the seventh transfer on T is as good as that of the link's own cost at the new rate."""
     for found in budgets_after_the_drop(monkeypatch, 11):
         ours, own, lost = found.T
         assert len(found) > 2 * RETUNED

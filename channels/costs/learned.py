@@ -11,8 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from channels.costs._families import Floats
-from channels.costs._model import StructuredCost
+from channels.costs._model import Float64s, StructuredCost
 from netsim.fields import NonNegativeFloat, Range
 from netsim.interfaces import CostModel, CostStructure, Link
 from netsim.registry import component
@@ -116,7 +115,7 @@ class LearnedCost:
         self._most_bit = 0.0  # that a packet may hold
         self._surprise = SURPRISE
 
-    def __call__(self, size: npt.ArrayLike) -> Floats:
+    def __call__(self, size: npt.ArrayLike) -> Float64s:
         """The cost at these sizes, elementwise."""
         return StructuredCost(self.structure, "message", self.quantity)(size)
 
@@ -213,7 +212,7 @@ def _scaled(structure: CostStructure, times: float) -> CostStructure:
     return CostStructure(s.c0 * times, s.c_packet * times, s.c_bit * times, s.payload_max_bit, s.header_bit, s.packing)
 
 
-def _payload(x: Floats, n: Floats) -> tuple[float, float]:
+def _payload(x: Float64s, n: Float64s) -> tuple[float, float]:
     """What a packet is known to hold and what it may hold, in whole bytes, of sizes that took n packets."""
     several = n > 1.0
     low, below = float((x / n).max()), float((x[several] / (n[several] - 1.0)).min())
@@ -225,7 +224,7 @@ def _payload(x: Floats, n: Floats) -> tuple[float, float]:
     return low_bit, max(low_bit, 8.0 * (math.ceil(below / 8.0 - 1e-9) - 1))
 
 
-def _robust(x: Floats, y: Floats, n: Floats, prior_bit: float) -> tuple[float, float, float]:
+def _robust(x: Float64s, y: Float64s, n: Float64s, prior_bit: float) -> tuple[float, float, float]:
     """What the first packet, each further one and a bit cost; wild points left out, Huber's weights for the others."""
     from scipy.optimize import nnls
 
@@ -253,7 +252,7 @@ def _robust(x: Floats, y: Floats, n: Floats, prior_bit: float) -> tuple[float, f
     return first if first or share else c_packet, c_packet, share / float(x.mean())
 
 
-def _median_line(x: Floats, y: Floats) -> tuple[float, float]:
+def _median_line(x: Float64s, y: Float64s) -> tuple[float, float]:
     """Theil and Sen's: the median of all pairs' slopes, and the median start."""
     i, j = np.triu_indices(x.size, 1)
     differ = x[i] != x[j]

@@ -193,7 +193,8 @@ def test_costs_stay_costs_whatever_comes() -> None:
         rng = np.random.default_rng(seed)
         model = learned(window=8)
         for _ in range(60):
-            model.observe(8.0 * rng.integers(9, 900), float(rng.lognormal(0, 2)))
+            size, value = 8.0 * rng.integers(9, 900), float(rng.lognormal(0, 2))
+            model.observe_packets(size, value, int(rng.integers(1, 5)) if seed % 2 else 1)
             costs = model(sizes)
             assert (costs > 0).all()
             assert (np.diff(costs) >= 0).all()

@@ -31,6 +31,7 @@ from netsim.interfaces import (
     Mark,
     Message,
     NodeId,
+    PacketObserver,
     Payload,
     Problem,
     Receive,
@@ -299,7 +300,11 @@ class Engine:
             facts["packet"] = float(delivery.packets)
             for model in models:
                 if model.quantity in facts:
-                    model.observe(8.0 * delivery.size_bytes, facts[model.quantity])
+                    size_bit, value = 8.0 * delivery.size_bytes, facts[model.quantity]
+                    if isinstance(model, PacketObserver):
+                        model.observe_packets(size_bit, value, delivery.packets)
+                    else:
+                        model.observe(size_bit, value)
 
     def _try_receive(self, actor: Actor, timed_out: bool = False) -> None:
         if actor.waiting is None or (actor.waiting.take == "all" and not timed_out):

@@ -221,6 +221,14 @@ class CostModel(Protocol):
         """A transfer of the owner's ended: it had this size and really cost `value`."""
 
 
+@runtime_checkable
+class PacketObserver(Protocol):
+    """What a cost model may offer that learns from packets, too."""
+
+    def observe_packets(self, message_bit: float, value: float, packets: int) -> None:
+        """Called in place of `CostModel.observe`, with the packets that the owner sent the message in."""
+
+
 @dataclass(frozen=True, slots=True)
 class CostStructure:
     """C(x) = c0 + c_packet * ceil((header_bit + x) / payload_max_bit) + c_bit * x; x = 0 costs as x > 0.

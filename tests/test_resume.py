@@ -122,8 +122,10 @@ def test_children_end_with_their_parent(tmp_path: Path) -> None:
 def test_ctrl_c_ends_parent_and_children(tmp_path: Path) -> None:
     code = "\ntry:\n    RUN\nexcept study.Interrupted as error:\n    sys.exit(str(error))"
     *head, run = textwrap.dedent(DRIVER).strip().splitlines()
-    script = "\n".join(head) + code.replace("RUN", run)
-    text = SCENARIO.replace("PAUSE", "0.4")
+    # A shell's background job, which the tests may be, ignores what Ctrl-C sends.
+    heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    script = heard + "\n".join(head) + code.replace("RUN", run)
+    text = SCENARIO.replace("PAUSE", "0.1")
     command = [sys.executable, "-c", script, text, str(tmp_path / "out"), "2"]
     process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 20

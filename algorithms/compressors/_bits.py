@@ -240,10 +240,9 @@ class BitReader:
         else:
             start = self._advance(count, float_bit)
             raw = np.frombuffer(self._data, _LITTLE[float_bit], count, start >> 3)
-        values: npt.NDArray[np.float64] = raw.astype(np.float64)
-        if not within(values, math.inf) and not np.isfinite(values).all():
+        if not within(raw, math.inf) and not np.isfinite(raw).all():
             raise DecodeError(f"payload: every number must be finite. Got {raw[~np.isfinite(raw)][0]}.")
-        return values
+        return raw.astype(np.float64)
 
     def signs(self, count: int) -> npt.NDArray[np.bool_]:
         """`count` bits as truth values, shape (count,): True is negative.

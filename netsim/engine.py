@@ -144,6 +144,7 @@ class Engine:
         self._takes_all: set[NodeId] = set()
         self._running = set(self._last())
         self._due_ns: list[float] = [math.inf] * len(self.world.media)
+        self._delivery_ns = math.inf  # the least of them
         self._changed = set(range(len(self.world.media)))  # media whose next event is to be asked for
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
         self._working: dict[NodeId, tuple[int, int]] = {}
@@ -184,15 +185,17 @@ class Engine:
     # --- time ------------------------------------------------------------------------------------
 
     def _next_ns(self) -> int | None:
-        at_ns = min(self._env.peek(), self._next_delivery_ns())
+        if self._changed:
+            self._ask()
+        at_ns = min(self._env.peek(), self._delivery_ns)
         return None if at_ns == math.inf else max(int(at_ns), self.now_ns)
 
-    def _next_delivery_ns(self) -> float:
+    def _ask(self) -> None:
         for i in self._changed:
             due_ns = self.world.media[i].next_event_ns()
             self._due_ns[i] = math.inf if due_ns is None else due_ns
         self._changed.clear()
-        return min(self._due_ns)
+        self._delivery_ns = min(self._due_ns)
 
     def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
         timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
@@ -203,7 +206,7 @@ class Engine:
         while not self.stopped:
             while self._env.peek() == self.now_ns:
                 self._env.step()
-            if self._changed or min(self._due_ns) <= self.now_ns:
+            if self._changed or self._delivery_ns <= self.now_ns:
                 self._deliver()
             if not self._answers and self._env.peek() != self.now_ns:
                 if self._takes_all:
@@ -263,7 +266,9 @@ class Engine:
     # --- deliveries --------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
-        if self._next_delivery_ns() > self.now_ns:
+        if self._changed:
+            self._ask()
+        if self._delivery_ns > self.now_ns:
             return
         arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
         for index, due_ns in enumerate(self._due_ns):
@@ -291,9 +296,9 @@ class Engine:
 
     def _book(self, transfer: Transfer, delivery: Delivery) -> None:
         src, dst = transfer.src, delivery.dst
-        direction = self.world.direction_of(src, dst)
+        direction, phase = self.world.way(src, dst)
         self.recorder.book(direction, transfer, delivery)
-        self._phases.end(*_phase(direction, src, dst), self.now_ns)
+        self._phases.end(phase, self.now_ns)
         models = self.world.contexts[src].live_costs(dst)
         if models and delivery.ok:
             facts = {"s": delivery.service_s, "j": delivery.energy_j, "bit": 8.0 * delivery.wire_bytes}
@@ -367,7 +372,7 @@ class Engine:
             data = pcap.message(transfer.payload, transfer.kind, transfer.src, transfer.round)
             world.captures[world.media_names[index]].put(handle, data)
         for node in nodes:
-            self._phases.begin(*_phase(world.direction_of(transfer.src, node), transfer.src, node), self.now_ns)
+            self._phases.begin(world.way(transfer.src, node)[1], self.now_ns)
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
@@ -425,6 +430,8 @@ class Engine:
         return Token(len(self._tokens) - 1)
 
     def _report(self, actor: Actor, report: Report) -> None:
+        if report.estimate is None and not self.recorder.has_row(report.round):
+            return
         since_ns = None if report.since is None else self._tokens[report.since.id]
         self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
 
@@ -505,10 +512,10 @@ class Engine:
         rows: list[tuple[int, str, str, float, float]] = []
         usages = self._look().usages
         for name, usage in zip(self.world.media_names, usages, strict=True):
-            for i, (node, interface) in enumerate(usage.interfaces):
-                for j, state in enumerate(STATES):
-                    time_s, energy_j = usage.state_ns[i, j] / NS_PER_S, float(usage.energy_j[i, j])
-                    rows.append((node, f"{name}.{interface}", state, float(time_s), energy_j))
+            times_s, energies_j = (usage.state_ns / NS_PER_S).tolist(), usage.energy_j.tolist()
+            for (node, interface), *of_states in zip(usage.interfaces, times_s, energies_j, strict=True):
+                where = f"{name}.{interface}"
+                rows += [(node, where, *row) for row in zip(STATES, *of_states, strict=True)]
         power_w = self.world.scenario.compute.power_w
         for node in self.world.nodes:
             busy_ns = self._computing_ns(node, self.now_ns)
@@ -563,16 +570,16 @@ class _Phases:
         self.total_ns = {"compute": 0, "uplink": 0, "downlink": 0}
         self._open: dict[tuple[str, NodeId], tuple[int, int]] = {}
 
-    def begin(self, phase: str, node: NodeId, now_ns: int) -> None:
-        count, since_ns = self._open.get((phase, node), (0, now_ns))
-        self._open[phase, node] = (count + 1, since_ns)
+    def begin(self, phase: tuple[str, NodeId], now_ns: int) -> None:
+        count, since_ns = self._open.get(phase, (0, now_ns))
+        self._open[phase] = (count + 1, since_ns)
 
-    def end(self, phase: str, node: NodeId, now_ns: int) -> None:
-        count, since_ns = self._open.pop((phase, node))
+    def end(self, phase: tuple[str, NodeId], now_ns: int) -> None:
+        count, since_ns = self._open.pop(phase)
         if count > 1:
-            self._open[phase, node] = (count - 1, since_ns)
+            self._open[phase] = (count - 1, since_ns)
         else:
-            self.total_ns[phase] += now_ns - since_ns
+            self.total_ns[phase[0]] += now_ns - since_ns
 
     def at(self, now_ns: int) -> dict[str, int]:
         """Totals with what is under way."""
@@ -589,10 +596,6 @@ def _obituary(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
         for node, at_ns in deaths_ns.items()
     ]
     return "".join(said[:4]) + (f"; and {len(said) - 4} more" if len(said) > 4 else "")
-
-
-def _phase(direction: str, src: NodeId, dst: NodeId) -> tuple[str, NodeId]:
-    return ("downlink", dst) if direction == "downlink" else ("uplink", src)
 
 
 def _nodes(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:

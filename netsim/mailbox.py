@@ -45,11 +45,12 @@ class Mailbox:
         timed_out
             Answer with what there is.
         """
+        messages = self.messages
+        if len(messages) == 1 == wanted.count and not self.silent and self.fits(messages[0], wanted):
+            self.messages = []
+            return Inbox(tuple(messages), timed_out=timed_out)
         if not timed_out and not self.has(wanted):
             return None
-        if len(self.messages) == 1 == wanted.count and not self.silent and self.fits(self.messages[0], wanted):
-            fits, self.messages = self.messages, []
-            return Inbox(tuple(fits), timed_out=timed_out)
         fits = [m for m in self.messages if self.fits(m, wanted)]
         silent = frozenset(self.silent.get(wanted.round, ())) if wanted.round is not None else frozenset[NodeId]()
         if wanted.take == "latest":

@@ -111,18 +111,18 @@ class Recorder:
 
         A broadcast on a shared medium is one transmission: only the delivery that carries its packets counts.
         """
-        if delivery.packets:
+        payload, packets = transfer.payload, delivery.packets
+        if packets:
             counter = self.counters[direction]
-            counter["paper_bit"] += transfer.payload.paper_bit
-            counter["payload_bytes"] += len(transfer.payload.data)
+            counter["paper_bit"] += payload.paper_bit
+            counter["payload_bytes"] += len(payload.data)
             counter["wire_bytes"] += delivery.wire_bytes
-            counter["packets"] += delivery.packets
+            counter["packets"] += packets
             counter["messages"] += 1
             self.uploads += direction != "downlink" and not transfer.is_silence
         if delivery.ok:
-            self.delivered_bytes += len(transfer.payload.data)
+            self.delivered_bytes += len(payload.data)
         if self.record.messages:
-            payload = transfer.payload
             self._messages.append((
                 transfer.round, transfer.src, delivery.dst, "silence" if transfer.is_silence else transfer.kind,
                 float(payload.paper_bit), float(payload.index_bit), float(payload.value_bit), len(payload.data),
@@ -144,7 +144,7 @@ class Recorder:
         look
             Called only when a row is written.
         """
-        if self._has_row(report.round):
+        if self.has_row(report.round):
             if since_ns is not None:
                 self._add_metric(report.round, "elapsed_s", (now_ns - since_ns) / NS_PER_S)
             for name, value in report.metrics.items():
@@ -170,7 +170,7 @@ class Recorder:
         estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
         del self._pending[round]
         self.rounds = max(self.rounds, round)
-        if self._has_row(round):
+        if self.has_row(round):
             row = self._row(round, estimate, now_ns, look())
             self.reached = bool(self.stop.target) and all(
                 row[m] >= goal if m == "accuracy" else row[m] <= goal for m, goal in self.stop.target.items()
@@ -181,7 +181,8 @@ class Recorder:
     def _is_last(self, round: int) -> bool:
         return self.stop.rounds is not None and round >= self.stop.rounds
 
-    def _has_row(self, round: int) -> bool:
+    def has_row(self, round: int) -> bool:
+        """Whether a row of that round is recorded."""
         return round % self.record.every == 0 or self._is_last(round)
 
     def tables(self) -> dict[str, pa.Table]:

@@ -33,7 +33,7 @@ from netsim.pcap import Capture, link_of
 from netsim.scenario import Entry, Scenario
 from netsim.topology import Mixing, mixing, positions
 
-_BATCHES = 4  # drawn at a time
+_BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
 
 class ProblemFacts:
@@ -90,6 +90,7 @@ class AgentContext:
     _streams: dict[str, np.random.Generator] = field(default_factory=dict)
     _batches: list[Indices | None] = field(default_factory=list)
     _costs: dict[tuple[Cost, NodeId], CostModel] = field(default_factory=dict)
+    _live: dict[NodeId, list[CostModel]] = field(default_factory=dict)
 
     @property
     def server(self) -> NodeId:
@@ -118,6 +119,7 @@ class AgentContext:
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
             self._costs[cost, dst] = cost.open(self.link(dst))
+            self._live.setdefault(dst, []).append(self._costs[cost, dst])
         return self._costs[cost, dst]
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
@@ -127,12 +129,13 @@ class AgentContext:
         """The node's next minibatch from its stream ``data``, of which some are drawn at a time: that is quicker."""
         if not self._batches:
             stream, draw = self.rng("data"), self.world.problem.draw_batch
-            self._batches = [draw(self.node, stream) for _ in range(_BATCHES)][::-1]
+            count = min(_BATCHES, self.world.scenario.stop.rounds or _BATCHES)
+            self._batches = [draw(self.node, stream) for _ in range(count)][::-1]
         return self._batches.pop()
 
-    def live_costs(self, dst: NodeId) -> list[CostModel]:
+    def live_costs(self, dst: NodeId) -> Sequence[CostModel]:
         """The open cost models for one destination, for the engine to feed."""
-        return [model for (_, to), model in self._costs.items() if to == dst]
+        return self._live.get(dst, ())
 
 
 class Actor:
@@ -225,7 +228,13 @@ class World:
 
     def direction_of(self, src: NodeId, dst: NodeId) -> str:
         """``uplink``, ``downlink`` or ``peer``."""
-        return "uplink" if dst == self.server else "downlink" if src == self.server else "peer"
+        return self.way(src, dst)[0]
+
+    def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
+        """The direction, and whose time in ``uplink`` or ``downlink`` a transfer takes."""
+        if dst == self.server:
+            return "uplink", ("uplink", src)
+        return ("downlink", ("downlink", dst)) if src == self.server else ("peer", ("uplink", src))
 
     @cached_property
     def mixing(self) -> Mixing:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from functools import lru_cache
 from itertools import count
-from typing import Annotated, Literal, ParamSpec, Protocol, TypeAlias
+from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeAlias
 
 import numpy as np
 
@@ -134,10 +134,19 @@ class KeyedServer(AveragingServer):
         return total / len(updates)
 
 
-async def codec_work(ctx: Context, flop: Callable[P, float], *args: P.args, **keys: P.kwargs) -> None:
+class _Nothing:
+    """What takes neither time nor turn."""
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        yield from ()
+
+
+_NOTHING = _Nothing()
+
+
+def codec_work(ctx: Context, flop: Callable[P, float], *args: P.args, **keys: P.kwargs) -> Awaitable[None]:
     """Time and energy of flop(*args) operations of encoding or decoding; where they are not charged, nothing at all."""
-    if ctx.charges_codec:
-        await Compute(flop(*args, **keys))
+    return Compute(flop(*args, **keys)) if ctx.charges_codec else _NOTHING
 
 
 async def receive_model(model: Identity, dim: int) -> tuple[int, Array]:

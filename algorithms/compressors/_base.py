@@ -13,12 +13,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._bits import FLOATS, BitReader, BitWriter, FloatBit, within
+from algorithms.compressors._bits import FLOATS, SQUARES, BitReader, BitWriter, FloatBit, within
 from netsim.errors import EncodeError
 from netsim.interfaces import Array, Indices, Key, Payload
 
 BLOCK = 65536  # entries of a temporary array that stays in cache
-_REACH = {bits: float(np.finfo(kind).max) for bits, kind in FLOATS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,7 @@ class BaseCompressor(ABC):
         EncodeError
             If one of them is not finite or beyond that type.
         """
-        if within(values, _REACH[float_bit]):
+        if within(values, SQUARES[float_bit]):
             return values.astype(FLOATS[float_bit], copy=False)
         with np.errstate(over="ignore", under="ignore"):
             floats: Array = values.astype(FLOATS[float_bit], copy=False)
@@ -206,7 +205,7 @@ class BaseCompressor(ABC):
         vector = np.asarray(x)
         if vector.ndim != 1 or vector.size == 0:
             raise EncodeError(f"{self.name}: a vector of one entry or more is needed. Got shape {vector.shape}.")
-        if vector.dtype not in (np.float32, np.float64):
+        if vector.dtype.char not in "fd":
             if vector.dtype.kind not in "fiu":
                 raise EncodeError(f"{self.name}: real numbers are needed. Got {vector.dtype}.")
             vector = vector.astype(np.float64)

@@ -6,7 +6,6 @@ Long arrays are packed by compiled kernels, short ones by numpy, to the same byt
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -28,6 +27,7 @@ COMPILED_FROM = 8192  # values; below, compiling or loading a kernel costs more 
 
 _LITTLE = {bits: np.dtype(kind).newbyteorder("<") for bits, kind in FLOATS.items()}
 _LARGEST = float(np.finfo(np.float64).max)
+SQUARES = {64: _LARGEST, 32: float(np.finfo(np.float32).max) ** 2, 16: float(np.finfo(np.float16).max) ** 2}
 _WHOLE = {8 * size: np.dtype(f"<u{size}") for size in (1, 2, 4, 8)}  # widths that take no shifts to read
 _UINTS: dict[int, type[np.unsignedinteger[Any]]] = {64: np.uint64, 32: np.uint32, 16: np.uint16}
 
@@ -240,7 +240,7 @@ class BitReader:
         else:
             start = self._advance(count, float_bit)
             raw = np.frombuffer(self._data, _LITTLE[float_bit], count, start >> 3)
-        if not within(raw, math.inf) and not np.isfinite(raw).all():
+        if not within(raw) and not np.isfinite(raw).all():
             raise DecodeError(f"payload: every number must be finite. Got {raw[~np.isfinite(raw)][0]}.")
         return raw.astype(np.float64)
 
@@ -309,13 +309,13 @@ class BitReader:
         return start
 
 
-def within(values: npt.NDArray[np.floating[Any]], limit: float) -> bool:
-    """True only if all |v_i| are finite and at most `limit` times 1 + 6e-8; False may mean that nobody knows.
+def within(values: npt.NDArray[np.floating[Any]], square: float = _LARGEST) -> bool:
+    """True only if all v_i^2 are finite and at most `square` times 1 + 6e-8; False may mean that nobody knows.
 
     A sum of squares is quick, and no less than any of them, however it is rounded.
     """
     # vdot, unlike dot, says nothing of an overflow.
-    return float(np.vdot(values, values)) <= min(limit * limit, _LARGEST)
+    return float(np.vdot(values, values)) <= square
 
 
 def _check_width(largest: int, width: int) -> None:

@@ -31,7 +31,7 @@ class MarginLoss:
     """
 
     value: Callable[[Vector], Vector]
-    slope: Callable[[Vector, Vector], Vector]
+    slope: Callable[[Vector, Vector | float], Vector]
     curvature: float
     is_convex: bool
 
@@ -63,13 +63,13 @@ def _logistic_value(margins: Vector) -> Vector:
     return out
 
 
-def _logistic_slope(margins: Vector, weights: Vector) -> Vector:
+def _logistic_slope(margins: Vector, weights: Vector | float) -> Vector:
     out = tail(margins)
     out *= weights
     return np.negative(out, out=out)
 
 
-def _sigmoid_slope(margins: Vector, weights: Vector) -> Vector:
+def _sigmoid_slope(margins: Vector, weights: Vector | float) -> Vector:
     out = bend(margins)
     out *= weights
     return np.negative(out, out=out)

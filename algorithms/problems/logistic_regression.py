@@ -270,8 +270,9 @@ class LogisticProblem:
     def _slopes(self, points: list[Vector], spans: list[Span]) -> tuple[list[Callable[[], Vector]], Vector]:
         """What makes the requests' gradients, and all their margins one after the other."""
         blocks, margins, ends = self._margins(points, spans)
-        sizes = np.diff(ends)
-        factors = self._loss.slope(margins, np.repeat(1.0 / sizes, sizes))
+        sizes = [span.size for span in spans]
+        weights = 1.0 / sizes[0] if len(set(sizes)) == 1 else np.repeat(1.0 / np.array(sizes), sizes)
+        factors = self._loss.slope(margins, weights)
         slopes: list[Callable[[], Vector]] = [
             functools.partial(self._rows.combine, block, factors[ends[i] : ends[i + 1]], w, self._l2)
             for i, (block, w) in enumerate(zip(blocks, points, strict=True))
@@ -337,11 +338,14 @@ def _check_batches(spans: list[Span]) -> None:
     if not limits:
         return
     picked = np.concatenate([batch for batch, _ in limits])
-    bounds = np.repeat([n for _, n in limits], [batch.size for batch, _ in limits])
-    if min(batch.size for batch, _ in limits) == 0 or picked.min() < 0 or (picked >= bounds).any():
-        bad, n = next((b, n) for b, n in limits if b.size == 0 or b.min() < 0 or b.max() >= n)
-        got = f"positions {bad.min()} to {bad.max()}" if bad.size else "an empty one"
-        raise SimulationError(f"logistic_regression: a batch names some of the node's {n} samples, from 0. Got {got}.")
+    # As unsigned numbers, negative ones are beyond all.
+    if all(batch.size for batch, _ in limits) and picked.view(np.uint64).max() < min(n for _, n in limits):
+        return
+    for batch, n in limits:
+        if batch.size == 0 or batch.min() < 0 or batch.max() >= n:
+            got = f"positions {batch.min()} to {batch.max()}" if batch.size else "an empty one"
+            text = f"a batch names some of the node's {n} samples, from 0. Got {got}."
+            raise SimulationError(f"logistic_regression: {text}")
 
 
 def _version(package: str) -> str:

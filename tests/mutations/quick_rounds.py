@@ -34,7 +34,7 @@ MUTANTS = (
     _mutant(
         "every metric is computed",
         "netsim/record.py",
-        "        if self._has_row(report.round):\n            if since_ns",
+        "        if self.has_row(report.round):\n            if since_ns",
         "        if True:\n            if since_ns",
         "engine.py::test_metrics_that_are_functions_are_asked_where_a_row_is_recorded",
     ),
@@ -69,7 +69,7 @@ MUTANTS = (
     _mutant(
         "floats beyond reach are taken for small ones",
         "algorithms/compressors/_bits.py",
-        "<= min(limit * limit, _LARGEST)",
+        "<= square",
         "<= _LARGEST",
         "compressors.py::test_numbers_beyond_the_wire_are_refused",
     ),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors import _base, _factors, _memory, _rotate, compose, error_feedback, hadamard, low_rank
+from algorithms.compressors import _base, _bits, _factors, _memory, _rotate, compose, error_feedback, hadamard, low_rank
 from algorithms.compressors._bits import BitReader, BitWriter
 from algorithms.compressors._draws import uniforms
 from algorithms.compressors._subset import derived
@@ -641,7 +641,8 @@ def test_no_product_of_a_library_reaches_the_wire(monkeypatch: pytest.MonkeyPatc
     def missing(*args: Any, **keys: Any) -> Any:
         raise AssertionError("a library's product")
 
-    monkeypatch.setattr(_base, "within", lambda *_: False)  # the look whether floats are finite may use one
+    for module in (_base, _bits):
+        monkeypatch.setattr(module, "within", lambda *_: False)  # the look whether floats are finite may use one
     for name in ("dot", "matmul", "vdot", "inner", "einsum", "tensordot"):
         monkeypatch.setattr(np, name, missing)
     for name in ("qr", "svd", "norm"):

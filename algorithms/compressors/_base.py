@@ -205,7 +205,7 @@ class BaseCompressor(ABC):
         vector = np.asarray(x)
         if vector.ndim != 1 or vector.size == 0:
             raise EncodeError(f"{self.name}: a vector of one entry or more is needed. Got shape {vector.shape}.")
-        if vector.dtype.char not in "fd":
+        if vector.dtype.char not in "fd" or not vector.dtype.isnative:
             if vector.dtype.kind not in "fiu":
                 raise EncodeError(f"{self.name}: real numbers are needed. Got {vector.dtype}.")
             vector = vector.astype(np.float64)

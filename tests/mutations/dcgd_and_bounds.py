@@ -123,8 +123,8 @@ MUTANTS = (
     _mutant(
         "codecs are charged unasked",
         _STAR,
-        "if ctx.charges_codec:",
-        "if flop:",
+        "if ctx.charges_codec else _NOTHING",
+        "if flop else _NOTHING",
         "dcgd.py::test_uncharged_codecs_ask_for_nothing",
     ),
     _mutant(

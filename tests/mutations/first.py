@@ -485,8 +485,8 @@ MUTANTS = (
     _mutant(
         "a broadcast counts at every receiver",
         "netsim/record.py",
-        "if delivery.packets:",
-        "if delivery.dst >= 0:",
+        "        if packets:\n",
+        "        if delivery.dst >= 0:\n",
         "gaps.py::test_a_broadcast_counts_once",
     ),
     _mutant(

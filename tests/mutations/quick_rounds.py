@@ -13,8 +13,8 @@ MUTANTS = (
     _mutant(
         "batches drawn ahead are used from the last to the first",
         "netsim/world.py",
-        "for _ in range(_BATCHES)][::-1]",
-        "for _ in range(_BATCHES)]",
+        "for _ in range(count)][::-1]",
+        "for _ in range(count)]",
         "gaps.py::test_minibatches_come_from_the_stream_of_the_data",
     ),
     _mutant(

@@ -578,7 +578,7 @@ class Medium(Protocol):
         """Take a message (header included); `now_ns` is never before the last `advance`."""
 
     def next_event_ns(self) -> int | None:
-        """A lower bound on the next delivery, never later than it; None: nothing under way. Only other calls change it."""
+        """A lower bound on the next delivery, never later than it; None: nothing under way. Other calls change it."""
 
     def advance(self, to_ns: int) -> Sequence[Delivery]:
         """All deliveries up to and at `to_ns`, by (at_ns, dst, src, transfer); the same however time is cut."""

@@ -370,8 +370,7 @@ MUTANTS = (
         "channels/_port_steps.py",
         "free = max(free, now) + spent",
         "free = min(free, now) + spent",
-        "channel_port.py::test_busy_times_equal_brute_force",
-        "channel_ethernet.py::test_a_lone_message_through_the_port_is_two_links_in_tandem",
+        "channel_port.py::test_the_queue_equals_the_recursion",
     ),
     _mutant(
         "nanoseconds are cut off",

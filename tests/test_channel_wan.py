@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from channels._background import Arrivals, Background
+from channels._queue import FifoPort
 from channels._sharing import BIT_WORK, FS_PER_NS, Fluid, max_min, rate_units, to_ns
 from channels._traces import read_table
 from channels.wan import PRESETS
@@ -470,6 +471,14 @@ def test_a_full_queue_loses_what_others_bring_too() -> None:
         (d,) = drain(medium)
         longest = max(longest, d.at_ns - now)
     assert 15_000_000 < longest <= 16_000_008
+
+
+def test_what_finds_no_room_does_not_delay_even_who_comes_at_once() -> None:
+    """100 units come to a port of 2 with room for 10: what comes at the same instant leaves 5 later."""
+    port = FifoPort(rate=2, room=10)
+    port.begin(0, 1, 3)
+    port.jump(0, 100)
+    assert port.end(0, 1) == (5, True)
 
 
 def test_a_message_whose_bits_are_lost_is_not_late() -> None:

@@ -259,7 +259,7 @@ MUTANTS = (
         "_queue.py",
         "self._waits = min(self._waits, self._room)",
         "pass",
-        "wan.py::test_a_full_queue_loses_what_others_bring_too",
+        "wan.py::test_what_finds_no_room_does_not_delay_even_who_comes_at_once",
     ),
     _mutant(
         "a medium waits for what others send",

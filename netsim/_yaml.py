@@ -126,13 +126,19 @@ _DUMPER.add_representer(str, lambda dumper, text: dumper.represent_scalar(_TAG +
 
 
 def _compose(text: str, file_name: str) -> Any:
-    depth = 0
-    for event in yaml.parse(text, _LOADER):
-        # Composing recurses, in C without a limit: look at the depth first.
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MAX_DEPTH:
-            mark: Any = event.start_mark
-            raise _fault(file_name, mark.line + 1, (), f"at most {MAX_DEPTH} levels of nesting")
+    depth, allowed = 0, f"at most {MAX_DEPTH} levels of nesting"
+    try:
+        for event in yaml.parse(text, _LOADER):
+            # Composing recurses, in some versions in C without a limit: look at the depth first.
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                mark: Any = event.start_mark
+                raise _fault(file_name, mark.line + 1, (), allowed)
+    except yaml.MarkedYAMLError as error:
+        # Other versions have a limit of their own, and meet it where they look ahead.
+        if "nesting" in (error.problem or "") and error.problem_mark:
+            raise _fault(file_name, error.problem_mark.line + 1, (), allowed) from None
+        raise
     return yaml.compose(text, _LOADER)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from channels import _csma_tables as t
 from channels._contention_cost import contention_cost
+from channels._ns3_draws import Ns3Draws
 from channels._reach import Reach
 from channels._reception import equal_interferers
 from channels._sixlowpan import Framing, Plan
@@ -73,14 +74,18 @@ class _Tables:
         Room for so many messages under way, and for so many of them that go to several nodes.
     words
         Room for 64 times so many frames of a message that can be put behind each other.
+    streams
+        How many streams of draws.
     """
 
-    def __init__(self, nodes: int, frames: int, buckets: int, messages: int, blocks: int, words: int) -> None:
-        self.nodes, self.frames, self.buckets = nodes, frames, buckets
+    def __init__(
+        self, nodes: int, frames: int, buckets: int, messages: int, blocks: int, words: int, streams: int
+    ) -> None:
+        self.nodes, self.frames, self.buckets, self.streams = nodes, frames, buckets, streams
         self.messages, self.blocks, self.words = messages, blocks, words
         shapes: tuple[tuple[int, int], ...] = (
             (1, t.G_SIZE), (nodes, t.NODE_SIZE), (t.RADIO_SIZE, nodes), (2, 2 * nodes), (messages, t.MSG_SIZE),
-            (messages + blocks * nodes, t.DST_SIZE), (nodes, t.LATE_SIZE * words), (frames, t.RING_SIZE),
+            (messages + blocks * nodes, t.DST_SIZE), (nodes, t.LATE_SIZE * words), (streams, 6), (frames, t.RING_SIZE),
             (1, buckets // 64 * 65),
         )  # fmt: skip
         self.buffer = np.zeros(sum(rows * columns for rows, columns in shapes), np.int64)
@@ -90,11 +95,13 @@ class _Tables:
             last = first + rows * columns
             parts.append(self.buffer[first:last].reshape(rows, columns))
             first = last
-        g, self.node, self.radio, self.timer, self.msg, self.dst, self.late, self.ring, wheel = parts
+        g, self.node, self.radio, self.timer, self.msg, self.dst, self.late, self.mrg, self.ring, wheel = parts
         self.g, self.wheel = g[0], wheel[0]
         self.scalars = memoryview(self.g)
         # In the order in which kernels take them.
-        self.all = (self.g, self.node, self.radio, self.timer, self.wheel, self.ring, self.msg, self.dst, self.late)
+        self.all = (
+            self.g, self.node, self.radio, self.timer, self.wheel, self.ring, self.msg, self.dst, self.late, self.mrg,
+        )  # fmt: skip
 
     def start(self, names: Sequence[NodeId], sleeps: bool) -> None:
         """Nothing has happened yet."""
@@ -109,16 +116,17 @@ class _Tables:
 
     def copy(self) -> _Tables:
         """Another one that goes on by itself."""
-        new = _Tables(self.nodes, self.frames, self.buckets, self.messages, self.blocks, self.words)
+        new = _Tables(self.nodes, self.frames, self.buckets, self.messages, self.blocks, self.words, self.streams)
         new.buffer[:], new.kept[:] = self.buffer, self.kept
         return new
 
     def grown(self, messages: int, blocks: int, words: int) -> _Tables:
         """The same with room for more."""
-        new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks, words)
+        new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks, words, self.streams)
         many, n = self.messages, self.nodes
         for a, b in zip(new.all[:6], self.all[:6], strict=True):
             a[:] = b
+        new.mrg[:] = self.mrg
         new.msg[:many], new.dst[:many] = self.msg, self.dst[:many]
         new.late[:, : t.LATE_SIZE * self.words] = self.late
         new.dst[messages : messages + self.blocks * n] = self.dst[many:]
@@ -151,6 +159,8 @@ class ContendingNodes:
         64-bit key of all draws.
     frames
         Gets every frame when it begins.
+    draws
+        Those of ns-3, in place of those under `key`.
 
     Notes
     -----
@@ -167,6 +177,7 @@ class ContendingNodes:
         radio: PowerProfile,
         key: int,
         frames: FrameSink | None = None,
+        draws: Ns3Draws | None = None,
     ) -> None:
         from channels import _csma_nb as nb
 
@@ -178,8 +189,11 @@ class ContendingNodes:
         n = len(self._nodes)
         # Longer than any delay: the longest backoff and a frame.
         buckets = 1 << max(8, (((1 << rules.max_be) * t.UNIT) >> t.BUCKET_BITS).bit_length() + 1)
-        self._tables = _Tables(n, 64 if n < 20 else 256, buckets, max(2 * n, 16), 2, 1)
+        self._tables = _Tables(n, 64 if n < 20 else 256, buckets, max(2 * n, 16), 2, 1, 0 if draws is None else 2 * n)
         self._tables.start(self._nodes, rules.sleeps)
+        if draws is not None:
+            self._tables.node[:, t.DSN] = draws.first_numbers
+            self._tables.mrg[:] = draws.states
         par = [0] * t.PAR_SIZE
         for place, value in (
             (t.P_NODES, n), (t.P_STRICT, rules.strict), (t.P_NS3, rules.ns3_cca), (t.P_ALL, reach.is_everyone),
@@ -226,8 +240,8 @@ class ContendingNodes:
         """Hold what every call of the kernel takes."""
         tables, outs = self._tables, (self._out, self._out_real)
         self._scalars = tables.scalars
-        g, node, radio, timer, wheel, _, msg, dst, _ = tables.all
-        self._for_submit = (g, node, radio, timer, wheel, msg, dst, self._par)
+        g, node, radio, timer, wheel, _, msg, dst, _, mrg = tables.all
+        self._for_submit = (g, node, radio, timer, wheel, msg, dst, mrg, self._par)
         self._for_down = (*tables.all, self._par, self._real, *outs)
         fixed = (self._par, self._real, self._link, self._framing.cycle)
         self._for_run = (*tables.all, tables.buffer, tables.kept, *fixed, *outs)

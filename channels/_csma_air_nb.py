@@ -14,8 +14,9 @@ import numpy as np
 
 from channels import _csma_tables as t
 from channels._njit import inner
+from channels._ns3_nb import decide, is_before, log_right
 from channels._philox_nb import words
-from channels._reception import LOWEST_SINR, MANY, SLOPES, WEIGHTS
+from channels._reception import LOWEST_SINR, MANY
 
 _LOSS_KEY = np.uint64(0x9E3779B97F4A7C15)
 
@@ -62,7 +63,7 @@ def is_busy(g, ring, n, now, par, link):
         if start >= now:
             continue
         if par[t.P_NS3]:
-            if start >= begun or end >= now:
+            if start >= begun or end > now:
                 return True
         elif end > begun:
             return True
@@ -70,7 +71,7 @@ def is_busy(g, ring, n, now, par, link):
 
 
 @inner
-def settle(g, node, radio, ring, limit, par, real, link, log):
+def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
     """Frames that start before `limit`: who begins to receive them."""
     mask, nodes = ring.shape[0] - 1, par[t.P_NODES]
     while True:
@@ -111,38 +112,43 @@ def settle(g, node, radio, ring, limit, par, real, link, log):
             continue
         for n in range(nodes):
             late = start + np.int64(link[t.L_DELAY, src, n])
-            if radio[t.RX_FROM, n] <= late and radio[t.LOCK_END, n] <= late and link[t.L_HEARS, src, n]:
-                noise = real[t.F_NOISE]
-                for j in range(g[t.LOW], g[t.HIGH]):
-                    q = j & mask
-                    other = ring[q, t.SRC]
-                    if j == i or other == n or not ring[q, t.MET] or ring[q, t.DEAD]:
-                        continue
-                    if ring[q, t.END] + np.int64(link[t.L_DELAY, other, n]) > late:
-                        noise += link[t.L_POWER, other, n]
-                if link[t.L_POWER, src, n] > LOWEST_SINR * noise:
-                    radio[t.LOCK_START, n] = late
-                    radio[t.LOCK_END, n] = end + np.int64(link[t.L_DELAY, src, n])
-                    radio[t.LOCK_ID, n] = i
-                    radio[t.RX_NS, n] += end - start
+            if radio[t.RX_FROM, n] > late or not link[t.L_HEARS, src, n]:
+                continue
+            is_later = radio[t.LOCK_END, n] > late and radio[t.LOCK_START, n] > late
+            if radio[t.LOCK_END, n] > late and not is_later:
+                continue
+            noise = real[t.F_NOISE]
+            for j in range(g[t.LOW], g[t.HIGH]):
+                q = j & mask
+                other = ring[q, t.SRC]
+                delay = np.int64(link[t.L_DELAY, other, n])
+                if j == i or other == n or ring[q, t.DEAD] or ring[q, t.END] + delay <= late:
+                    continue
+                if is_before(ring, q, j, delay, r, i, late):
+                    noise += link[t.L_POWER, other, n]
+            if link[t.L_POWER, src, n] > LOWEST_SINR * noise:
+                if is_later:
+                    # What it was to lock onto has the longer way and arrives behind this one.
+                    q = radio[t.LOCK_ID, n] & mask
+                    radio[t.RX_NS, n] -= ring[q, t.END] - ring[q, t.START]
+                elif radio[t.OPEN, n]:
+                    decide(g, ring, radio, mrg, n, t.FOREVER, par, real, link)
+                radio[t.LOCK_START, n] = late
+                radio[t.LOCK_END, n] = end + np.int64(link[t.L_DELAY, src, n])
+                radio[t.LOCK_ID, n] = i
+                radio[t.RX_NS, n] += end - start
+                radio[t.OPEN, n] = mrg.shape[0] > 0
 
 
 @inner
-def log_right(sinr):
-    """`channels._reception.log_success`."""
-    total = 0.0
-    for k in range(WEIGHTS.size):
-        total += WEIGHTS[k] * math.exp(SLOPES[k] * sinr)
-    return math.log1p(-min(max(total, 0.0), 1.0))
-
-
-@inner
-def received(g, ring, radio, i, d, par, real, link):
+def received(g, ring, radio, mrg, i, d, par, real, link):
     """Whether node `d` has the frame that ends now."""
     mask = ring.shape[0] - 1
     r = i & mask
     if radio[t.LOCK_ID, d] != i or ring[r, t.DEAD]:
         return False
+    if mrg.shape[0] > 0:
+        return not radio[t.BROKEN, d]
     start, end, src = ring[r, t.START], ring[r, t.END], ring[r, t.SRC]
     is_all, logp, is_alone = par[t.P_ALL], 0.0, True
     if not is_all:

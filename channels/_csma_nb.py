@@ -14,6 +14,7 @@ from channels import _csma_tables as t
 from channels._csma_air_nb import cut, deafen, enter, is_busy, received, rest, settle, wake
 from channels._csma_messages_nb import emit, finish, frame_octets, free, got, is_over, is_wanted, put_behind, take
 from channels._njit import inner, outer
+from channels._ns3_nb import decide, uniform
 from channels._philox_nb import words
 from channels._wheel_nb import empty, next_bucket, push, remove
 
@@ -21,8 +22,11 @@ _PAUSE_KEY = np.uint64(0xD1B54A32D192ED03)
 
 
 @inner
-def backoff(node, msg, n, par):
+def backoff(node, msg, mrg, n, par):
     """The node's next draw: word c mod 4 of Philox under (key, transfer, c div 4), c counting its message's draws."""
+    exponent = min(par[t.P_MIN_BE] + node[n, t.NB], par[t.P_MAX_BE])
+    if mrg.shape[0] > 0:
+        return np.int64(uniform(mrg, n) * (1 << exponent))
     m = node[n, t.HEAD]
     c = msg[m, t.M_DRAWS]
     msg[m, t.M_DRAWS] = c + 1
@@ -31,17 +35,18 @@ def backoff(node, msg, n, par):
         low = np.uint64(255)
         packed = (w0 & low) | (w1 & low) << np.uint64(8) | (w2 & low) << np.uint64(16) | (w3 & low) << np.uint64(24)
         node[n, t.CACHE] = np.int64(packed)
-    exponent = min(par[t.P_MIN_BE] + node[n, t.NB], par[t.P_MAX_BE])
     return (node[n, t.CACHE] >> (8 * (c & 3))) & ((1 << exponent) - 1)
 
 
 @inner
-def wait_for(node, msg, wheel, timer, n, base, par):
+def wait_for(g, node, msg, wheel, timer, mrg, n, base, par):
     """A backoff from `base` on, then a clear channel assessment."""
+    node[n, t.WAIT] = g[t.WAITS]
+    g[t.WAITS] += 1
     if par[t.P_SLOTTED]:
         base = (base + t.UNIT - 1) // t.UNIT * t.UNIT
     node[n, t.KIND] = t.CCA_END
-    push(wheel, timer, n, base + backoff(node, msg, n, par) * t.UNIT + t.CCA)
+    push(wheel, timer, n, base + backoff(node, msg, mrg, n, par) * t.UNIT + t.CCA)
 
 
 @inner
@@ -88,7 +93,7 @@ def back(buffer, kept, g, timer, ring, wheel):
 
 @inner
 def first_of(wheel, timer, node, bucket, nodes):
-    """Who comes first of those in a bucket: the earliest, then by kind, then by number."""
+    """Who comes first of those in a bucket: the earliest, then by kind, then by number or by when its backoff began."""
     entity = wheel[bucket]
     other = timer[t.NEXT, entity]
     while other >= 0:
@@ -96,25 +101,45 @@ def first_of(wheel, timer, node, bucket, nodes):
         if a <= b:
             ka = t.ACK_END if other >= nodes else node[other, t.KIND]
             kb = t.ACK_END if entity >= nodes else node[entity, t.KIND]
-            if a < b or ka < kb or (ka == kb and other < entity):
+            is_first = other < entity
+            if ka >= t.CCA_END and ka == kb:
+                is_first = node[other, t.WAIT] < node[entity, t.WAIT]
+            if a < b or ka < kb or (ka == kb and is_first):
                 entity = other
         other = timer[t.NEXT, other]
     return entity
 
 
 @inner
-def acknowledged(g, node, radio, timer, wheel, ring, par, real, link, d, now):
+def ended(g, ring, radio, mrg, i, par, real, link):
+    """A frame ends: with ns-3's draws every radio that is locked onto it decides."""
+    if mrg.shape[0] > 0:
+        for n in range(par[t.P_NODES]):
+            if radio[t.LOCK_ID, n] == i and radio[t.OPEN, n]:
+                decide(g, ring, radio, mrg, n, t.FOREVER, par, real, link)
+
+
+@inner
+def is_own(ring, mrg, i, current):
+    """Whether acknowledgement `i` is that of frame `current`; with ns-3's draws: whether its number is."""
+    r, q = i & (ring.shape[0] - 1), current & (ring.shape[0] - 1)
+    return ring[r, t.REF] == current or (mrg.shape[0] > 0 and ring[r, t.SEQUENCE] == ring[q, t.SEQUENCE])
+
+
+@inner
+def acknowledged(g, node, radio, timer, wheel, ring, mrg, par, real, link, d, now):
     """The acknowledgement of `d` ends: whoever waits for one and got it takes it, or takes it for a failure."""
     i = node[d, t.DUTY]
+    ended(g, ring, radio, mrg, i, par, real, link)
     node[d, t.DUTY] = -1
     node[d, t.TX_BYTES] += t.ACK_OCTETS
     node[d, t.TX_FRAMES] += 1
     for b in range(par[t.P_NODES]):
         if radio[t.LOCK_ID, b] != i or node[b, t.KIND] != t.TIMEOUT or timer[t.AT, b] == t.FOREVER:
             continue
-        if received(g, ring, radio, i, b, par, real, link):
+        if received(g, ring, radio, mrg, i, b, par, real, link):
             remove(wheel, timer, b)
-            node[b, t.KIND] = t.ACKED if node[b, t.CURRENT] == ring[i & (ring.shape[0] - 1), t.REF] else t.FOREIGN
+            node[b, t.KIND] = t.ACKED if is_own(ring, mrg, i, node[b, t.CURRENT]) else t.FOREIGN
             push(wheel, timer, b, now if par[t.P_ALL] else now + np.int64(link[t.L_DELAY, d, b]))
     if node[d, t.AWAKE]:
         radio[t.RX_FROM, d] = now + t.TURN
@@ -122,7 +147,7 @@ def acknowledged(g, node, radio, timer, wheel, ring, par, real, link, d, now):
 
 
 @inner
-def transmit(g, node, radio, timer, wheel, ring, msg, dst, par, cycle, n, now):
+def transmit(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link, cycle, n, now):
     """The channel is free: the node turns round and sends."""
     m = node[n, t.HEAD]
     start = now + t.TURN
@@ -136,16 +161,20 @@ def transmit(g, node, radio, timer, wheel, ring, msg, dst, par, cycle, n, now):
     msg[m, t.M_TRY] += 1
     node[n, t.CURRENT] = enter(g, ring, now, start, start + node[n, t.AIR], n, to_node, 0, msg[m, t.M_TRANSFER],
                                msg[m, t.M_FRAGMENT], msg[m, t.M_TXNO], msg[m, t.M_TRY], -1)  # fmt: skip
+    ring[node[n, t.CURRENT] & (ring.shape[0] - 1), t.SEQUENCE] = node[n, t.DSN] & 255
+    if radio[t.OPEN, n]:
+        decide(g, ring, radio, mrg, n, now, par, real, link)
     deafen(radio, n, now)
     node[n, t.KIND] = t.TX_END
     push(wheel, timer, n, start + node[n, t.AIR])
 
 
 @inner
-def transmitted(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, out, out_real, n, now):
+def transmitted(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link, out, out_real, n, now):
     """The node's frame ends; whether nobody is to acknowledge it."""
     m, i, air = node[n, t.HEAD], node[n, t.CURRENT], node[n, t.AIR]
     r = i & (ring.shape[0] - 1)
+    ended(g, ring, radio, mrg, i, par, real, link)
     node[n, t.TX_BYTES] += air // t.OCTET
     node[n, t.TX_FRAMES] += 1
     node[n, t.N_TX] += 1
@@ -165,7 +194,7 @@ def transmitted(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, o
     is_answered = par[t.P_ACK] and not is_cast
     for row in range(first, last):
         d = dst[row, t.D_NODE]
-        if not received(g, ring, radio, i, d, par, real, link):
+        if not received(g, ring, radio, mrg, i, d, par, real, link):
             continue
         there = now if par[t.P_ALL] else now + np.int64(link[t.L_DELAY, n, d])
         if is_answered:
@@ -178,6 +207,7 @@ def transmitted(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, o
                 start = (start + t.UNIT - 1) // t.UNIT * t.UNIT
             node[d, t.DUTY] = enter(g, ring, now, start, start + t.ACK_AIR, d, n, 1, ring[r, t.TRANSFER],
                                     ring[r, t.FRAGMENT], ring[r, t.TXNO], ring[r, t.TRY], i)  # fmt: skip
+            ring[node[d, t.DUTY] & (ring.shape[0] - 1), t.SEQUENCE] = ring[r, t.SEQUENCE]
             deafen(radio, d, there)
             node[d, t.DUTY_UNTIL] = start + t.ACK_AIR + t.TURN
             push(wheel, timer, par[t.P_NODES] + d, start + t.ACK_AIR)
@@ -190,8 +220,8 @@ def transmitted(g, node, radio, timer, wheel, ring, msg, dst, par, real, link, o
 
 @outer
 def run(
-    g, node, radio, timer, wheel, ring, msg, dst, late, buffer, kept, par, real, link, cycle, out, out_real, log, to,
-    budget,
+    g, node, radio, timer, wheel, ring, msg, dst, late, mrg, buffer, kept, par, real, link, cycle, out, out_real, log,
+    to, budget,
 ):  # fmt: skip
     """Handle events up to and at `to`.
 
@@ -226,14 +256,14 @@ def run(
                 log.shape[0] > 0 and g[t.LOGS] + 2 * nodes > log.shape[0]
             )
         if g[t.SEEN] < g[t.HIGH]:
-            settle(g, node, radio, ring, now + 1 if is_last else at, par, real, link, log)
+            settle(g, node, radio, ring, mrg, now + 1 if is_last else at, par, real, link, log)
         if is_last:
             break
         events += 1
         now = at
         remove(wheel, timer, entity)
         if entity >= nodes:
-            acknowledged(g, node, radio, timer, wheel, ring, par, real, link, entity - nodes, now)
+            acknowledged(g, node, radio, timer, wheel, ring, mrg, par, real, link, entity - nodes, now)
             continue
 
         # What becomes of the node's frame: it waits for the channel from `base` on (again), is through, or given up.
@@ -253,10 +283,10 @@ def run(
                 node[n, t.KIND] = t.CCA2_END
                 push(wheel, timer, n, now + t.UNIT)
             else:
-                transmit(g, node, radio, timer, wheel, ring, msg, dst, par, cycle, n, now)
+                transmit(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link, cycle, n, now)
         elif kind == t.TX_END:
             is_through = transmitted(
-                g, node, radio, timer, wheel, ring, msg, dst, par, real, link, out, out_real, n, now
+                g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link, out, out_real, n, now
             )
         elif kind == t.ACKED:
             node[n, t.N_ACKED] += 1
@@ -273,6 +303,7 @@ def run(
                 node[n, t.N_NOACK] += 1
                 is_given_up = True
 
+        node[n, t.DSN] += is_through or is_given_up
         m = node[n, t.HEAD]
         if is_given_up and par[t.P_RELIABLE] and is_wanted(msg, dst, m):
             is_given_up = False
@@ -299,7 +330,7 @@ def run(
             base = go_on(g, node, radio, msg, dst, late, par, real, out, out_real, n, now, base)
             waits = base >= 0
         if waits:
-            wait_for(node, msg, wheel, timer, n, base, par)
+            wait_for(g, node, msg, wheel, timer, mrg, n, base, par)
     g[t.NOW] = now
     g[t.EVENTS] += events
     return now
@@ -307,7 +338,7 @@ def run(
 
 @outer
 def submit(
-    g, node, radio, timer, wheel, msg, dst, par, targets, transfer, n, size, frames, whole, first, middle, last, now
+    g, node, radio, timer, wheel, msg, dst, mrg, par, targets, transfer, n, size, frames, whole, first, middle, last, now
 ):
     """A message from node `n`; everything up to `now` has happened. False where the tables are full.
 
@@ -335,7 +366,7 @@ def submit(
     msg[m, t.M_START] = max(now, node[n, t.FREE])
     node[n, t.NB] = node[n, t.RETRY] = 0
     node[n, t.BEGAN] = now
-    wait_for(node, msg, wheel, timer, n, msg[m, t.M_START], par)
+    wait_for(g, node, msg, wheel, timer, mrg, n, msg[m, t.M_START], par)
     return True
 
 
@@ -352,7 +383,7 @@ def stop(node, radio, timer, wheel, ring, msg, n, now):
 
 
 @outer
-def down(g, node, radio, timer, wheel, ring, msg, dst, late, par, real, out, out_real, n, now):
+def down(g, node, radio, timer, wheel, ring, msg, dst, late, mrg, par, real, out, out_real, n, now):
     """A node goes down; everything up to `now` has happened."""
     node[n, t.DOWN] = 1
     if node[n, t.DUTY] >= 0:
@@ -386,7 +417,7 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, late, par, real, out, out
                 if finish(g, node, radio, msg, dst, late, src, now, now, par, real, out, out_real):
                     node[src, t.NB] = node[src, t.RETRY] = 0
                     node[src, t.BEGAN] = now
-                    wait_for(node, msg, wheel, timer, src, now, par)
+                    wait_for(g, node, msg, wheel, timer, mrg, src, now, par)
             elif left == 0:
                 msg[before, t.M_NEXT] = then
                 if then < 0:
@@ -400,7 +431,7 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, late, par, real, out, out
                     stop(node, radio, timer, wheel, ring, msg, src, now)
                     base = go_on(g, node, radio, msg, dst, late, par, real, out, out_real, src, now, now)
                     if base >= 0:
-                        wait_for(node, msg, wheel, timer, src, base, par)
+                        wait_for(g, node, msg, wheel, timer, mrg, src, base, par)
                 before = m
             m = then
     if node[n, t.AWAKE]:

@@ -18,8 +18,9 @@ BUCKET_BITS = 16  # of nanoseconds: a bucket of the wheel is 65.5 us
 # What happens next to a node, in the order in which events of one instant are handled.
 TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)
 
-# g: scalars. Rows of messages and blocks of destinations: the first that is free again, and how many were ever used.
-NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK, MSGS, BLOCKS = range(13)
+# g: scalars. Rows of messages and blocks of destinations: the first that is free again, and how many were ever used;
+# how many backoffs have begun.
+NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK, MSGS, BLOCKS, WAITS = range(14)
 G_SIZE = 16
 
 # node: a row each; what a clear channel assessment touches first.
@@ -27,19 +28,20 @@ G_SIZE = 16
     KIND, NB, CACHE, HEAD, N_CCA, N_BUSY, DUTY_UNTIL, RETRY, CURRENT, AIR, TAIL, FREE, DUTY, BEGAN,
     AWAKE, SINCE, AWAKE_NS, PARTS, DOWN, TX_NS, TX_BYTES, TX_FRAMES, DEBT_OCTETS, DEBT_AIR, DEBT_TX, FRAMES, N_ACKED,
     N_NOACK, N_CAF, N_DUP, N_TX, N_GOT, N_CCA2, N_BUSY2, SERVICE, SOJOURN, LAST_END, AGAIN, UNTIL, NAME,
-) = range(40)  # fmt: skip
-NODE_SIZE = 40
+    WAIT, DSN,
+) = range(42)  # fmt: skip
+NODE_SIZE = 42
 
-# radio: a column for each node.
-RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS = range(5)
-RADIO_SIZE = 5
+# radio: a column for each node. OPEN: what it is locked onto was not decided yet (with the draws of ns-3), BROKEN: how.
+RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS, OPEN, BROKEN = range(7)
+RADIO_SIZE = 7
 
 # timer: a column for each node, and behind them for each acknowledgement: when, and who else is in that bucket.
 AT, NEXT = range(2)
 
 # ring: a row for each frame that is on the air, was until a moment ago, or is about to be, almost in order of start.
-START, END, SRC, DEAD, MET, DST, IS_ACK, TRANSFER, FRAGMENT, TXNO, TRY, REF = range(12)
-RING_SIZE = 12
+START, END, SRC, DEAD, MET, DST, IS_ACK, TRANSFER, FRAGMENT, TXNO, TRY, REF, SEQUENCE = range(13)
+RING_SIZE = 13
 
 # msg: a row for each message.
 (

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 LOWEST_SINR = 10**-0.5  # -5 dB: below it a receiver does not lock onto a frame
+STRICT_SINR = 10**1.48  # 14.8 dB: what a strict receiver wants where draws are those of ns-3
 MANY = 64  # so many equal interferers are as bad as more
 # (-1)^j C(16, j) / 30 and 20 (1/j - 1), j = 2 .. 16.
 WEIGHTS = np.array([(-1) ** j * math.comb(16, j) / 30.0 for j in range(2, 17)])

@@ -2,7 +2,8 @@
 
 Written from the rules and not from the kernel: each node is a process that waits, listens, sends and waits for its
 acknowledgement; radios are objects that lock onto frames. It knows no outages. Events of one instant have the order of
-the kernel: ends of frames, then outcomes, then clear channel assessments, each by node, then starts of frames.
+the kernel: ends of frames, then outcomes, each by node, then clear channel assessments in the order in which their
+backoffs began, then starts of frames.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Frame:
     def __init__(self, start: int, end: int, src: Station, message: Message, ref: Frame | None = None) -> None:
         self.start, self.end, self.src, self.message, self.ref = start, end, src, message, ref
         self.number = message.transmissions
+        self.order = 0
 
 
 class Message:
@@ -100,7 +102,6 @@ class Twin:
         self.by_name = {s.name: s for s in self.stations}
         self.power_w = {state: radio.power_w(state) for state in STATES}
         self.air: deque[Frame] = deque()
-        self.on_air: list[Frame] = []
         self.ended: list[Delivery] = []
         self.clear = reach.clear()
         self.transfers = self.pending = 0
@@ -115,7 +116,8 @@ class Twin:
     def at(self, when: int, kind: int, entity: int) -> simpy.Event:
         event = simpy.Event(self.env)
         event._ok, event._value = True, None
-        self.env.schedule(event, 10 + (kind << 32) + entity, when - self.env.now)
+        rank = 0 if kind in (CCA_END, CCA2_END) else entity
+        self.env.schedule(event, 10 + (kind << 32) + rank, when - self.env.now)
         return event
 
     def call(self, when: int, kind: int, entity: int, what: Callable[[], None]) -> None:
@@ -269,26 +271,30 @@ class Twin:
             self.air.popleft()
         self.air.append(frame)
         self.starts += 1
+        frame.order = self.starts
         self.call(frame.start, START, self.starts, lambda: self.begin(frame))
         return frame
 
     def begin(self, frame: Frame) -> None:
-        """The frame begins: radios lock onto it."""
+        """The frame begins: radios lock onto it, unless another arrives there before."""
         src = frame.src
         src.tx_ns += frame.end - frame.start
-        self.on_air = [f for f in self.on_air if f.end >= frame.start - US]
+        around = [f for f in self.air if f.end > frame.start - US and f is not frame]
         for s in self.stations:
             late = frame.start + self.delay(src, s)
-            if s is src or s.rx_from > late or s.lock_end > late or not self.hears(src, s):
+            if s is src or s.rx_from > late or not self.hears(src, s) or s.lock_start <= late < s.lock_end:
                 continue
             noise = self.reach.noise_mw
-            for f in self.on_air:
-                if f.src is not s and f.end + self.delay(f.src, s) > late:
+            for f in around:
+                delay = self.delay(f.src, s)
+                before = (f.start + delay, f.start, f.order) < (late, frame.start, frame.order)
+                if f.src is not s and before and f.end + delay > late:
                     noise += self.power(f.src, s)
             if self.power(src, s) > LOWEST_SINR * noise:
+                if s.lock is not None and s.lock_end > late:
+                    s.rx_ns -= s.lock.end - s.lock.start
                 s.lock, s.lock_start, s.lock_end = frame, late, frame.end + self.delay(src, s)
                 s.rx_ns += frame.end - frame.start
-        self.on_air.append(frame)
 
     def is_busy(self, s: Station) -> bool:
         now = self.env.now
@@ -299,7 +305,7 @@ class Twin:
                 continue
             start, end = f.start + self.delay(f.src, s), f.end + self.delay(f.src, s)
             if self.rules.ns3_cca:
-                if now - CCA <= start < now or start < now <= end:
+                if now - CCA <= start < now or start < now < end:
                     return True
             elif start < now and end > now - CCA:
                 return True

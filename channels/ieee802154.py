@@ -10,6 +10,7 @@ import numpy as np
 
 from channels._csma import ContendingNodes, Rules
 from channels._lrwpan import MAX_PAYLOAD
+from channels._ns3_draws import ns3_draws
 from channels._paced import PacedNodes, Renamed
 from channels._policy import RadioPolicy
 from channels._reach import Reach, by_path_loss, everyone, within
@@ -19,9 +20,10 @@ from channels._tsch import SHORTEST_SLOT_NS, WINDOW_NS, SlottedCell
 from channels.energy.cc2420 import Cc2420
 from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault
-from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range, Ref
+from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
+from netsim.rng import replication_of
 from netsim.units import NS_PER_S, seconds_to_ns
 
 SHORT_ADDRESSES = 0xFFFE  # the last two of 16 bits have meanings of their own
@@ -112,6 +114,11 @@ class Ieee802154:
         Slots of the server in a slotframe; with 0 it cannot send.
     slot_retries
         How often a frame is sent again without `reliable`, in slots.
+    ns3_run, ns3_seed, ns3_first_stream
+        Draw what ns-3.44 draws (``csma_ca`` with path loss): every event, counter and nanosecond is that of its
+        lr-wpan module under `RngSeedManager::SetSeed(ns3_seed)` and `SetRun(ns3_run)`; replication r is run `ns3_run` +
+        r. Devices were created in the order server, then the nodes, and `ns3_first_stream` random variables before the
+        first of them. See Notes.
 
     Raises
     ------
@@ -123,8 +130,9 @@ class Ieee802154:
     Scope and limits: no association, no beacons, no channel hopping (and so one frame at a time also in slots), no
     interference from outside. Propagation takes time only where `range_m` or `path_loss` gives distances. An assessment
     looks at each signal alone, not at their sum. Sequence numbers of two nodes never agree, so an acknowledgement is
-    never taken by the wrong node (in ns-3 one of 256 is). Signals that begin at one instant are met in order of the
-    node. Where some nodes do not hear each other, a sender that gave up r times in a row waits for b periods of 320 us,
+    never taken by the wrong node (in ns-3, and so with `ns3_run`, one of 256 is, and what it was for may be lost although
+    `reliable`). A radio meets signals in the order in which they arrive; of two that do so at one instant, first that
+    whose sender has waited longer. Where some nodes do not hear each other, a sender that gave up r times in a row waits for b periods of 320 us,
     b uniform on {0 .. 2^min(5 + r, 12) - 1}, before it goes on: hidden senders that went on at once would never let
     each other through. ``tx`` and ``rx`` are frames on the air, from the preamble to the check sequence; with
     contention ``rx`` is whatever the radio is locked onto, with the others only what is for the node. Backoff,
@@ -139,7 +147,7 @@ class Ieee802154:
     frame on four chips against their closed forms; a single sender in ns-3.44 gives the same eight values. ``csma_ca``:
     the compiled medium equals one simpy process a node in every counter; two nodes that start together against exact
     rationals; every row of bursts, requeued bursts and Poisson traffic in ns-3.44 (``make validation``,
-    docs/validation.md); hidden senders, and what follows a frame that was given up, by hand. ``slotted``: busy first
+    docs/validation.md); with its draws all of them equal to the last digit; hidden senders, and what follows a frame that was given up, by hand. ``slotted``: busy first
     and second assessments within 6 % of Park's fixed point, 5 .. 50 nodes. ``tsch``: makespans exactly, loss against
     its moments. 6LoWPAN: sizes and times of seven messages exactly. Path loss other than on ns-3's ring: none.
 
@@ -206,6 +214,9 @@ class Ieee802154:
     slot_s: Annotated[float, Range(ge=SHORTEST_SLOT_NS / NS_PER_S)] = 0.01
     server_cells: NonNegativeInt = 0
     slot_retries: NonNegativeInt = 7
+    ns3_run: PositiveInt | None = None
+    ns3_seed: Annotated[int, Range(ge=1, le=4294944442)] = 1
+    ns3_first_stream: NonNegativeInt = 0
 
     def __post_init__(self) -> None:
         faults = []
@@ -219,6 +230,16 @@ class Ieee802154:
             )
         if self.mac == "tsch":
             faults += self._slot_faults()
+        if self.ns3_run is not None:
+            needed = {"mac": "csma_ca", "path_loss": "log_distance", "cca": "ns3", "per": 0.0}
+            faults += [
+                Fault((key,), f"{value} where ns3_run is given", str(getattr(self, key)))
+                for key, value in needed.items()
+                if getattr(self, key) != value
+            ]
+            if self.radio_policy.sleeps or self.radio_policy.next_change_ns(0) is not None:
+                got = getattr(self.radio_policy, "name", "another")
+                faults.append(Fault(("radio_policy",), "always_on where ns3_run is given", got))
         if self.mac == "single":
             plain = {"framing": "raw", "per": 0.0, "range_m": None, "path_loss": "none"}
             faults += [
@@ -288,6 +309,10 @@ class Ieee802154:
             self.radio_policy.sleeps, self.per, self.min_be, self.max_be, self.max_backoffs, self.max_retries,
         )  # fmt: skip
         policy = self.radio_policy
+        if self.ns3_run is not None:
+            order = sorted(range(len(nodes)), key=lambda row: not nodes[row].is_server)
+            draws = ns3_draws(order, self.ns3_seed, self.ns3_run + replication_of(rng), self.ns3_first_stream)
+            return ContendingNodes(nodes, framing, rules, reach, self.radio, key, frames, draws)
         if not policy.lead_ns and policy.next_change_ns(0) is None:
             return ContendingNodes(nodes, framing, rules, reach, self.radio, key, frames)
         sink = None if frames is None else Renamed(frames)

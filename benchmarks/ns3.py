@@ -17,10 +17,11 @@ from __future__ import annotations
 import argparse
 import csv
 import functools
+import heapq
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,18 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.validation_check import Check
+from channels._ns3_draws import Mrg32k3a
 from netsim import _setup
-from netsim._traffic import Traffic
+from netsim._traffic import Offer, Traffic
 from netsim.interfaces import STATES, Medium
+from netsim.rng import stream
+from netsim.units import seconds_to_ns
 
 FALSE_ALARM = 6e-5  # two-sided, for each column
 PER_CENT = 2.0  # for those without a standard error
 CSV = Path(__file__).with_name("ns3_lrwpan.csv")
 
+_GAPS, _FIRST_STREAM = 1, 6  # streams of ns-3: of Poisson traffic, and of the first device
 _TURN_S = 192e-6
 _HORIZON_S = 100.0  # of Poisson traffic
 _FRAME_BYTES = 100
@@ -105,8 +110,8 @@ def rows(path: Path = CSV) -> list[Row]:
 
 
 @functools.cache
-def _setup_of(collisions: str, reliable: bool) -> _setup.Setup:
-    return _setup.load("probe/lrwpan", [f"collisions={collisions}", f"reliable={str(reliable).lower()}"])
+def _setup_of(collisions: str, reliable: bool, *sets: str) -> _setup.Setup:
+    return _setup.load("probe/lrwpan", [f"collisions={collisions}", f"reliable={str(reliable).lower()}", *sets])
 
 
 def opened(row: Row, seed: int) -> Medium:
@@ -116,6 +121,30 @@ def opened(row: Row, seed: int) -> Medium:
     return medium
 
 
+def reopened(row: Row, run: int) -> Medium:
+    """One that draws what ns-3 drew in one of the row's runs."""
+    sets = ("ns3_run=1", f"ns3_first_stream={_FIRST_STREAM}")
+    setup = _setup_of(row.collisions, row.kind == "burst_reliable", *sets)
+    medium: Medium = setup.channel.open(setup.nodes(row.nodes), stream(0, run - 1, 0, "channel"))
+    return medium
+
+
+def arrivals(row: Row, run: int) -> list[Offer]:
+    """What ns-3's senders offered in a run: gaps of one exponential variable, drawn in the order of the messages."""
+    draws = Mrg32k3a(1, _GAPS, run)
+    mean_s = 1.0 / row.rate_per_s
+    coming = [(seconds_to_ns(-mean_s * log(draws.uniform())), src) for src in range(row.nodes)]
+    heapq.heapify(coming)
+    out = []
+    while coming:
+        at_ns, src = heapq.heappop(coming)
+        out.append(Offer(at_ns, src, (row.nodes,), row.message_bytes))
+        gap_s = -mean_s * log(draws.uniform())
+        if at_ns / 1e9 + gap_s < _HORIZON_S:
+            heapq.heappush(coming, (at_ns + seconds_to_ns(gap_s), src))
+    return out
+
+
 def traffic(row: Row) -> Traffic:
     """What a row's senders offer."""
     if row.kind == "poisson":
@@ -123,10 +152,10 @@ def traffic(row: Row) -> Traffic:
     return Traffic("burst", row.nodes, row.message_bytes)
 
 
-def one_run(row: Row, seed: int) -> dict[str, float]:
+def one_run(row: Row, open_medium: Callable[[], Medium], offers: Sequence[Offer]) -> dict[str, float]:
     """Our values of one run by column; NaN where there is none."""
-    medium: Any = opened(row, seed)
-    n, offers = row.nodes, traffic(row).schedule(seed, 0)
+    medium: Any = open_medium()
+    n = row.nodes
     sent = [offer.at_ns for offer in offers]
     ended: list[Any] = []
     for offer in offers:
@@ -162,15 +191,14 @@ def one_run(row: Row, seed: int) -> dict[str, float]:
         "_messages": float(len(sent)),
     }
     if row.kind != "poisson":
-        out |= _states(row, seed, end_ns)
+        out |= _states(row, open_medium(), offers, end_ns)
     return out
 
 
-def _states(row: Row, seed: int, end_ns: int) -> dict[str, float]:
+def _states(row: Row, medium: Any, offers: Sequence[Offer], end_ns: int) -> dict[str, float]:
     """State times until the last sender is done; ns-3's sink is looked at a turnaround later."""
     n = row.nodes
-    medium: Any = opened(row, seed)
-    for offer in traffic(row).schedule(seed, 0):
+    for offer in offers:
         medium.submit(*offer)
     medium.advance(end_ns)
     usage = medium.usage(end_ns)
@@ -193,7 +221,10 @@ def validate(row: Row, runs: int | None = None, seed: int = 0) -> Result:
     from scipy.stats import t
 
     count = runs or row.runs
-    each = [one_run(row, seed + i) for i in range(count)]
+    offered = traffic(row)
+    each = [
+        one_run(row, functools.partial(opened, row, seed + i), offered.schedule(seed + i, 0)) for i in range(count)
+    ]
     values = {name: np.array([run[name] for run in each]) for name in each[0]}
     limit, noise_limit = (float(t.ppf(1 - FALSE_ALARM / 2, n - 1)) for n in (row.runs, count))
     checks = []

@@ -39,14 +39,20 @@ def backoff(node, msg, mrg, n, par):
 
 
 @inner
+def await_next(g, node, wheel, timer, n, kind, since, at):
+    """What happens next to the node, since when it waits for that, and when it happens."""
+    node[n, t.KIND], node[n, t.WAITS], node[n, t.TURN_NO] = kind, since, g[t.TURNS]
+    g[t.TURNS] += 1
+    push(wheel, timer, n, at)
+
+
+@inner
 def wait_for(g, node, msg, wheel, timer, mrg, n, base, par):
     """A backoff from `base` on, then a clear channel assessment."""
-    node[n, t.WAIT] = g[t.WAITS]
-    g[t.WAITS] += 1
     if par[t.P_SLOTTED]:
         base = (base + t.UNIT - 1) // t.UNIT * t.UNIT
-    node[n, t.KIND] = t.CCA_END
-    push(wheel, timer, n, base + backoff(node, msg, mrg, n, par) * t.UNIT + t.CCA)
+    at = base + backoff(node, msg, mrg, n, par) * t.UNIT + t.CCA
+    await_next(g, node, wheel, timer, n, t.CCA_END, base, at)
 
 
 @inner
@@ -93,7 +99,7 @@ def back(buffer, kept, g, timer, ring, wheel):
 
 @inner
 def first_of(wheel, timer, node, bucket, nodes):
-    """Who comes first of those in a bucket: the earliest, then by kind, then by number or by when its backoff began."""
+    """Who comes first of those in a bucket: the earliest, then by kind, then who waits longer; acknowledgements by number."""
     entity = wheel[bucket]
     other = timer[t.NEXT, entity]
     while other >= 0:
@@ -102,8 +108,10 @@ def first_of(wheel, timer, node, bucket, nodes):
             ka = t.ACK_END if other >= nodes else node[other, t.KIND]
             kb = t.ACK_END if entity >= nodes else node[entity, t.KIND]
             is_first = other < entity
-            if ka >= t.CCA_END and ka == kb:
-                is_first = node[other, t.WAIT] < node[entity, t.WAIT]
+            if other < nodes and entity < nodes:
+                is_first = node[other, t.WAITS] < node[entity, t.WAITS] or (
+                    node[other, t.WAITS] == node[entity, t.WAITS] and node[other, t.TURN_NO] < node[entity, t.TURN_NO]
+                )
             if a < b or ka < kb or (ka == kb and is_first):
                 entity = other
         other = timer[t.NEXT, other]
@@ -139,8 +147,9 @@ def acknowledged(g, node, radio, timer, wheel, ring, mrg, par, real, link, d, no
             continue
         if received(g, ring, radio, mrg, i, b, par, real, link):
             remove(wheel, timer, b)
-            node[b, t.KIND] = t.ACKED if is_own(ring, mrg, i, node[b, t.CURRENT]) else t.FOREIGN
-            push(wheel, timer, b, now if par[t.P_ALL] else now + np.int64(link[t.L_DELAY, d, b]))
+            kind = t.ACKED if is_own(ring, mrg, i, node[b, t.CURRENT]) else t.FOREIGN
+            there = now if par[t.P_ALL] else now + np.int64(link[t.L_DELAY, d, b])
+            await_next(g, node, wheel, timer, b, kind, now, there)
     if node[d, t.AWAKE]:
         radio[t.RX_FROM, d] = now + t.TURN
     rest(node, radio, d, now, par)
@@ -165,8 +174,7 @@ def transmit(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link,
     if radio[t.OPEN, n]:
         decide(g, ring, radio, mrg, n, now, par, real, link)
     deafen(radio, n, now)
-    node[n, t.KIND] = t.TX_END
-    push(wheel, timer, n, start + node[n, t.AIR])
+    await_next(g, node, wheel, timer, n, t.TX_END, now, start + node[n, t.AIR])
 
 
 @inner
@@ -213,8 +221,7 @@ def transmitted(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, li
             push(wheel, timer, par[t.P_NODES] + d, start + t.ACK_AIR)
         got(g, node, msg, dst, m, row, there, par, real, out, out_real)
     if is_answered:
-        node[n, t.KIND] = t.TIMEOUT
-        push(wheel, timer, n, now + t.ACK_WAIT)
+        await_next(g, node, wheel, timer, n, t.TIMEOUT, now, now + t.ACK_WAIT)
     return not is_answered
 
 
@@ -280,8 +287,7 @@ def run(
                     node[n, t.N_CAF] += 1
                     is_given_up = True
             elif par[t.P_SLOTTED] and kind == t.CCA_END:
-                node[n, t.KIND] = t.CCA2_END
-                push(wheel, timer, n, now + t.UNIT)
+                await_next(g, node, wheel, timer, n, t.CCA2_END, now, now + t.UNIT)
             else:
                 transmit(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link, cycle, n, now)
         elif kind == t.TX_END:
@@ -317,8 +323,7 @@ def run(
                 word, _, _, _ = words(np.uint64(par[t.P_KEY]) ^ _PAUSE_KEY, high, low)
                 periods = np.int64(word) & ((1 << min(t.FIRST_PAUSE + node[n, t.AGAIN], t.LAST_PAUSE)) - 1)
                 node[n, t.UNTIL] = now + periods * t.UNIT
-                node[n, t.KIND] = t.PAUSE
-                push(wheel, timer, n, min(node[n, t.UNTIL], now + t.HOP))
+                await_next(g, node, wheel, timer, n, t.PAUSE, now, min(node[n, t.UNTIL], now + t.HOP))
             else:
                 waits = True
         if is_through:

@@ -19,8 +19,8 @@ BUCKET_BITS = 16  # of nanoseconds: a bucket of the wheel is 65.5 us
 TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)
 
 # g: scalars. Rows of messages and blocks of destinations: the first that is free again, and how many were ever used;
-# how many backoffs have begun.
-NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK, MSGS, BLOCKS, WAITS = range(14)
+# how often anything was to happen to a node.
+NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK, MSGS, BLOCKS, TURNS = range(14)
 G_SIZE = 16
 
 # node: a row each; what a clear channel assessment touches first.
@@ -28,9 +28,9 @@ G_SIZE = 16
     KIND, NB, CACHE, HEAD, N_CCA, N_BUSY, DUTY_UNTIL, RETRY, CURRENT, AIR, TAIL, FREE, DUTY, BEGAN,
     AWAKE, SINCE, AWAKE_NS, PARTS, DOWN, TX_NS, TX_BYTES, TX_FRAMES, DEBT_OCTETS, DEBT_AIR, DEBT_TX, FRAMES, N_ACKED,
     N_NOACK, N_CAF, N_DUP, N_TX, N_GOT, N_CCA2, N_BUSY2, SERVICE, SOJOURN, LAST_END, AGAIN, UNTIL, NAME,
-    WAIT, DSN,
-) = range(42)  # fmt: skip
-NODE_SIZE = 42
+    WAITS, TURN_NO, DSN,
+) = range(43)  # fmt: skip
+NODE_SIZE = 43
 
 # radio: a column for each node. OPEN: what it is locked onto was not decided yet (with the draws of ns-3), BROKEN: how.
 RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS, OPEN, BROKEN = range(7)

@@ -2,8 +2,8 @@
 
 Written from the rules and not from the kernel: each node is a process that waits, listens, sends and waits for its
 acknowledgement; radios are objects that lock onto frames. It knows no outages. Events of one instant have the order of
-the kernel: ends of frames, then outcomes, each by node, then clear channel assessments in the order in which their
-backoffs began, then starts of frames.
+the kernel: ends of frames, then outcomes, then clear channel assessments, then starts of frames, those of a kind in
+the order in which they were waited for (acknowledgements by node).
 """
 
 from __future__ import annotations
@@ -113,11 +113,11 @@ class Twin:
 
     # --- time -------------------------------------------------------------------------------------------
 
-    def at(self, when: int, kind: int, entity: int) -> simpy.Event:
+    def at(self, when: int, kind: int, entity: int, since: int = 0) -> simpy.Event:
         event = simpy.Event(self.env)
         event._ok, event._value = True, None
-        rank = 0 if kind in (CCA_END, CCA2_END) else entity
-        self.env.schedule(event, 10 + (kind << 32) + rank, when - self.env.now)
+        rank = entity if kind == ACK_END else since or self.env.now
+        self.env.schedule(event, 10 + (kind << 64) + rank, when - self.env.now)
         return event
 
     def call(self, when: int, kind: int, entity: int, what: Callable[[], None]) -> None:
@@ -236,7 +236,8 @@ class Twin:
         """Backoffs and clear channel assessments; whether the channel was free."""
         exponent = self.rules.min_be
         for _ in range(self.rules.max_backoffs + 1):
-            yield self.at(self.slot(base) + self.draw(m, exponent) * UNIT + CCA, CCA_END, s.number)
+            base = self.slot(base)
+            yield self.at(base + self.draw(m, exponent) * UNIT + CCA, CCA_END, s.number, base)
             s.count["cca"] += 1
             busy = self.is_busy(s)
             s.count["busy"] += busy
@@ -363,7 +364,7 @@ class Twin:
                 answer._ok, answer._value = True, is_mine
                 kind = ACKED if is_mine else FOREIGN
                 delay = self.delay(d, s)
-                self.env.schedule(answer, 10 + (kind << 32) + s.number, delay)
+                self.env.schedule(answer, 10 + (kind << 64) + self.env.now, delay)
         if d.is_awake:
             d.rx_from = self.env.now + TURN
         self.rest(d)

@@ -77,8 +77,8 @@ def _replay(
     """Whether there was room for all messages at any time."""
     for k in range(rows.shape[0]):
         now, transfer, n, size = rows[k, 0], rows[k, 1], rows[k, 2], rows[k, 3]
-        run(g, node, radio, timer, wheel, ring, msg, dst, late, mrg, buffer, kept, par, real, link, cycle, out, out_real,
-            log, now, 0)  # fmt: skip
+        run(g, node, radio, timer, wheel, ring, msg, dst, late, mrg, buffer, kept, par, real, link, cycle, out,
+            out_real, log, now, 0)  # fmt: skip
         g[t.OUTS] = 0
         if not submit(g, node, radio, timer, wheel, msg, dst, mrg, par, targets[rows[k, 9] : rows[k, 10]], transfer, n,
                       size, rows[k, 4], rows[k, 5], rows[k, 6], rows[k, 7], rows[k, 8], now):  # fmt: skip

@@ -21,11 +21,13 @@ class Check:
         The figures.
     limit, unit
         Of the difference: in standard errors (``s.e.``), relative (``%`` or ``1``) or in nanoseconds (``ns``, of
-        seconds); ``exact`` allows none.
+        seconds), or of the last digit (``digit``); ``exact`` allows none.
     errors
         The difference in standard errors of both figures; NaN where nothing is random.
     noise_limit
         Of `errors`, where `unit` is another: beyond it chance is no explanation. NaN where nothing is random.
+    digits
+        With ``digit``: decimals that theirs is known with; the difference is that of the last one.
     note
         Known why this may differ by more: then it counts as documented and not as missed.
     """
@@ -35,10 +37,11 @@ class Check:
     ours: float
     theirs: float
     limit: float
-    unit: Literal["s.e.", "%", "1", "ns", "exact"]
+    unit: Literal["s.e.", "%", "1", "ns", "digit", "exact"]
     errors: float = math.nan
     noise_limit: float = math.nan
     note: str = ""
+    digits: int = 0
 
     @property
     def per_cent(self) -> float:
@@ -50,6 +53,8 @@ class Check:
         """The difference in the unit of the limit."""
         if self.unit == "ns":
             return float(round(1e9 * self.ours) - round(1e9 * self.theirs))
+        if self.unit == "digit":
+            return float(round((round(self.ours, self.digits) - self.theirs) * 10**self.digits))
         if self.unit == "s.e.":
             return self.errors
         return {"%": self.per_cent, "1": self.per_cent / 100, "exact": self.ours - self.theirs}[self.unit]

@@ -41,7 +41,7 @@ def backoff(node, msg, mrg, n, par):
 @inner
 def await_next(g, node, wheel, timer, n, kind, since, at):
     """What happens next to the node, since when it waits for that, and when it happens."""
-    node[n, t.KIND], node[n, t.WAITS], node[n, t.TURN_NO] = kind, since, g[t.TURNS]
+    node[n, t.KIND], node[n, t.WAITS], node[n, t.TURN_NO] = kind, 2 * since, g[t.TURNS]
     g[t.TURNS] += 1
     push(wheel, timer, n, at)
 
@@ -53,6 +53,8 @@ def wait_for(g, node, msg, wheel, timer, mrg, n, base, par):
         base = (base + t.UNIT - 1) // t.UNIT * t.UNIT
     at = base + backoff(node, msg, mrg, n, par) * t.UNIT + t.CCA
     await_next(g, node, wheel, timer, n, t.CCA_END, base, at)
+    # Who begins to contend comes after those that go on at that instant.
+    node[n, t.WAITS] += node[n, t.NB] == 0
 
 
 @inner
@@ -99,7 +101,7 @@ def back(buffer, kept, g, timer, ring, wheel):
 
 @inner
 def first_of(wheel, timer, node, bucket, nodes):
-    """Who comes first of those in a bucket: the earliest, then by kind, then who waits longer; acknowledgements by number."""
+    """Who comes first of those in a bucket: the earliest, then by kind, then who waits longer; receivers by number."""
     entity = wheel[bucket]
     other = timer[t.NEXT, entity]
     while other >= 0:
@@ -343,7 +345,25 @@ def run(
 
 @outer
 def submit(
-    g, node, radio, timer, wheel, msg, dst, mrg, par, targets, transfer, n, size, frames, whole, first, middle, last, now
+    g,
+    node,
+    radio,
+    timer,
+    wheel,
+    msg,
+    dst,
+    mrg,
+    par,
+    targets,
+    transfer,
+    n,
+    size,
+    frames,
+    whole,
+    first,
+    middle,
+    last,
+    now,
 ):
     """A message from node `n`; everything up to `now` has happened. False where the tables are full.
 

@@ -80,7 +80,7 @@ def ns3_draws(order: Sequence[int], seed: int, run: int, first_stream: int) -> N
     for k, row in enumerate(order):
         reception, backoff, number = (Mrg32k3a(seed, first_stream + _DEVICE * k + i, run) for i in range(_DEVICE))
         states[0, row], states[1, row] = backoff.state, reception.state
-        numbers[row] = int(255.0 * number.uniform())
+        numbers[row] = int(256.0 * number.uniform())
     return Ns3Draws(states.reshape(-1, 6), numbers)
 
 

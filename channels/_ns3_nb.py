@@ -40,7 +40,7 @@ def log_right(sinr):
 
 @inner
 def is_before(ring, q, j, delay, r, i, late):
-    """Whether frame `j` (row `q`) arrives before frame `i` (row `r`) does at `late`; at one instant: which was first."""
+    """Whether frame `j` (row `q`) arrives before frame `i` (row `r`), which does at `late`; or with it, sent before."""
     begins, start = ring[q, t.START] + delay, ring[q, t.START]
     if begins != late:
         return begins < late

@@ -130,26 +130,27 @@ class Ieee802154:
     Scope and limits: no association, no beacons, no channel hopping (and so one frame at a time also in slots), no
     interference from outside. Propagation takes time only where `range_m` or `path_loss` gives distances. An assessment
     looks at each signal alone, not at their sum. Sequence numbers of two nodes never agree, so an acknowledgement is
-    never taken by the wrong node (in ns-3, and so with `ns3_run`, one of 256 is, and what it was for may be lost although
-    `reliable`). A radio meets signals in the order in which they arrive; of two that do so at one instant, first that
-    whose sender has waited longer. Where some nodes do not hear each other, a sender that gave up r times in a row waits for b periods of 320 us,
-    b uniform on {0 .. 2^min(5 + r, 12) - 1}, before it goes on: hidden senders that went on at once would never let
-    each other through. ``tx`` and ``rx`` are frames on the air, from the preamble to the check sequence; with
-    contention ``rx`` is whatever the radio is locked onto, with the others only what is for the node. Backoff,
-    assessment, turnaround and spacing are ``listen``. A message's joules count the sender's radio from the start of its
-    service to the acknowledgement of the last frame to arrive, beyond ``idle`` where it is always on and beyond
-    ``sleep`` where it sleeps: not beyond ``listen``, which on some radios draws more than sending. What is sent again
-    behind a delivery, because the acknowledgement was lost, is told by the sender's next one. Costs are those of a lone
-    message without loss. A draw depends on the medium's key, the transfer, and which of its draws it is, on nothing
-    else.
+    never taken by the wrong node (in ns-3, and so with `ns3_run`, one of 256 is, and what it was for may be lost
+    although `reliable`). A radio meets signals in the order in which they arrive; of two that do so at one instant,
+    first that whose sender has waited longer. Where some nodes do not hear each other, a sender that gave up r times in
+    a row waits for b periods of 320 us, b uniform on {0 .. 2^min(5 + r, 12) - 1}, before it goes on: hidden senders
+    that went on at once would never let each other through. ``tx`` and ``rx`` are frames on the air, from the preamble
+    to the check sequence; with contention ``rx`` is whatever the radio is locked onto, with the others only what is for
+    the node. Backoff, assessment, turnaround and spacing are ``listen``. A message's joules count the sender's radio
+    from the start of its service to the acknowledgement of the last frame to arrive, beyond ``idle`` where it is always
+    on and beyond ``sleep`` where it sleeps: not beyond ``listen``, which on some radios draws more than sending. What
+    is sent again behind a delivery, because the acknowledgement was lost, is told by the sender's next one. Costs are
+    those of a lone message without loss. A draw depends on the medium's key, the transfer, and which of its draws it
+    is, on nothing else.
 
     Validation: ``single``: the eight values of T(b), the mean of k frames, the distribution of b, and the energy of one
     frame on four chips against their closed forms; a single sender in ns-3.44 gives the same eight values. ``csma_ca``:
     the compiled medium equals one simpy process a node in every counter; two nodes that start together against exact
     rationals; every row of bursts, requeued bursts and Poisson traffic in ns-3.44 (``make validation``,
-    docs/validation.md); with its draws all of them equal to the last digit; hidden senders, and what follows a frame that was given up, by hand. ``slotted``: busy first
-    and second assessments within 6 % of Park's fixed point, 5 .. 50 nodes. ``tsch``: makespans exactly, loss against
-    its moments. 6LoWPAN: sizes and times of seven messages exactly. Path loss other than on ns-3's ring: none.
+    docs/validation.md), and with its draws every event of theirs; hidden senders, and what follows a frame that was
+    given up, by hand. ``slotted``: busy first and second assessments within 6 % of Park's fixed point, 5 .. 50 nodes.
+    ``tsch``: makespans exactly, loss against its moments. 6LoWPAN: sizes and times of seven messages exactly. Path loss
+    other than on ns-3's ring: none.
 
     References
     ----------

@@ -46,8 +46,9 @@ def replication_of(rng: np.random.Generator) -> int:
     >>> replication_of(stream(7, 12, -1, "channel")), replication_of(np.random.default_rng(7))
     (12, 0)
     """
-    key = getattr(rng.bit_generator.seed_seq, "spawn_key", ())
-    return int(key[0]) if len(key) == 3 else 0
+    sequence = rng.bit_generator.seed_seq
+    key = sequence.spawn_key if isinstance(sequence, np.random.SeedSequence) else ()
+    return key[0] if key else 0
 
 
 def shared_key(seed: int, replication: int, round: int, sender: int) -> Key:

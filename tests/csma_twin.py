@@ -116,7 +116,7 @@ class Twin:
     def at(self, when: int, kind: int, entity: int, since: int = 0) -> simpy.Event:
         event = simpy.Event(self.env)
         event._ok, event._value = True, None
-        rank = entity if kind == ACK_END else since or self.env.now
+        rank = entity if kind == ACK_END else since or 2 * self.env.now
         self.env.schedule(event, 10 + (kind << 64) + rank, when - self.env.now)
         return event
 
@@ -234,10 +234,11 @@ class Twin:
 
     def access(self, s: Station, m: Message, base: int) -> Process:
         """Backoffs and clear channel assessments; whether the channel was free."""
-        exponent = self.rules.min_be
+        exponent, busy = self.rules.min_be, None
         for _ in range(self.rules.max_backoffs + 1):
             base = self.slot(base)
-            yield self.at(base + self.draw(m, exponent) * UNIT + CCA, CCA_END, s.number, base)
+            since = 2 * base + (busy is None)
+            yield self.at(base + self.draw(m, exponent) * UNIT + CCA, CCA_END, s.number, since)
             s.count["cca"] += 1
             busy = self.is_busy(s)
             s.count["busy"] += busy
@@ -364,7 +365,7 @@ class Twin:
                 answer._ok, answer._value = True, is_mine
                 kind = ACKED if is_mine else FOREIGN
                 delay = self.delay(d, s)
-                self.env.schedule(answer, 10 + (kind << 64) + self.env.now, delay)
+                self.env.schedule(answer, 10 + (kind << 64) + 2 * self.env.now, delay)
         if d.is_awake:
             d.rx_from = self.env.now + TURN
         self.rest(d)

@@ -185,6 +185,7 @@ class Ieee802154:
         {"mac": "csma_ca", "radio_policy": {"name": "duty_cycle", "period_s": 0.02, "on_s": 0.002, "wake_s": 1e-3}},
         {"mac": "csma_ca", "framing": "sixlowpan", "range_m": 4.0, "collisions": "capture", "cca": "any_overlap"},
         {"mac": "slotted", "path_loss": "log_distance", "per": 0.05, "acknowledge": False, "reliable": False},
+        {"mac": "csma_ca", "path_loss": "log_distance", "collisions": "capture", "ns3_run": 3},
         {"mac": "tsch", "server_cells": 1},
         {"mac": "tsch", "server_cells": 2, "radio_policy": "sleep_when_idle", "framing": "sixlowpan", "slot_s": 0.015},
         {"mac": "tsch", "server_cells": 1, "radio_policy": {"name": "sleep_when_idle", "wake_s": 8e-4, "wake_j": 2e-5}},

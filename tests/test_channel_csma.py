@@ -16,6 +16,7 @@ from benchmarks.validation_links import PARK, TOGETHER
 from channels import ieee802154
 from channels._backoff import _words, backoffs
 from channels._csma import ContendingNodes
+from channels._ns3_draws import Mrg32k3a
 from channels._reception import bit_error, log_success
 from netsim import registry
 from netsim.engine import Engine
@@ -313,6 +314,23 @@ def test_two_hear_each_other_and_the_third_is_hidden() -> None:
         assert medium.counters()["no_ack"].tolist() == [1, 0, 1, 0]
 
 
+def test_a_radio_locks_onto_what_arrives_first() -> None:
+    """Two frames begin together, 10 and 90 m away: the near one is there 267 ns earlier and is heard."""
+    seed = next(s for s in range(100) if frame_start(s, 0, 0) == frame_start(s, 1, 0))
+    channel = cell(path_loss="log_distance", collisions="capture", reliable=False, acknowledge=False)
+    for near in (0, 1):
+        nodes = [Node(n, n == 2, (90.0 if n == near else -10.0, 0.0)) for n in (0, 1)] + [Node(2, True, (80.0, 0.0))]
+        medium = channel.open(nodes, np.random.default_rng(seed))
+        medium.submit(0, 0, (2,), 100)
+        medium.submit(0, 1, (2,), 100)
+        ended = {d.src: (d.at_ns, d.ok) for d in play(medium, [])}
+        assert ended[near] == (frame_start(seed, 0, 0) + AIR + 33, True)
+        assert not ended[1 - near][1]
+        end = ended[near][0] + 10**6
+        medium.advance(end)
+        assert medium.usage(end).state_ns[:, 1].tolist() == [0, 0, AIR]
+
+
 @pytest.mark.parametrize("collisions", ["strict", "capture"])
 def test_reliable_broadcast_over_a_mesh(collisions: str) -> None:
     """Ten nodes on a square of 100 m that hear each other within 45 m, all at once: all in range get everything."""
@@ -452,6 +470,12 @@ REPEATED = (
     "burst strict N=1 100 B", "burst strict N=2 100 B", "burst strict N=10 1000 B", "burst capture N=10 1000 B",
     "burst_reliable strict N=10 100 B", "burst_reliable capture N=50 1000 B", "poisson capture N=10 100 B 15/s",
 )  # fmt: skip
+
+
+def test_streams_of_ns3() -> None:
+    """MRG32k3a as its authors' package has it: the states behind a stream and behind a substream of seed 12345."""
+    assert Mrg32k3a(12345, 1, 0).state == [3692455944, 1366884236, 2968912127, 335948734, 4161675175, 475798818]
+    assert Mrg32k3a(12345, 0, 1).state == [870504860, 2641697727, 884013853, 339352413, 2374306706, 3651603887]
 
 
 def met(checks: Sequence[Check]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants import Mutant
 
 _TWIN = "channel_csma.py::test_equals_one_process_a_node"
+_REPEATS = "channel_csma.py::test_repeats_the_runs_of_ns3"
 _BEHIND = "channel_csma.py::test_given_up_frames_go_behind_the_others_by_hand"
 
 
@@ -24,7 +25,7 @@ MUTANTS = (
     _mutant(
         "an assessment hears what ended within it",
         "_csma_air_nb.py",
-        "if start >= begun or end >= now:",
+        "if start >= begun or end > now:",
         "if start >= begun or end >= begun:",
         "channel_csma.py::test_agrees_with_ns3[burst strict N=10 100 B]",
         _TWIN,
@@ -46,8 +47,8 @@ MUTANTS = (
     _mutant(
         "a foreign acknowledgement is taken for one's own",
         "_csma_nb.py",
-        "node[b, t.KIND] = t.ACKED if node[b, t.CURRENT] == ring[i & (ring.shape[0] - 1), t.REF] else t.FOREIGN",
-        "node[b, t.KIND] = t.ACKED",
+        "kind = t.ACKED if is_own(ring, mrg, i, node[b, t.CURRENT]) else t.FOREIGN",
+        "kind = t.ACKED",
         _TWIN,
     ),
     _mutant(
@@ -178,6 +179,115 @@ MUTANTS = (
         "for i in range(g[t.LOW], g[t.HIGH]):\n        first = top",
         "for i in range(g[t.LOW], g[t.LOW]):\n        first = top",
         "channel_csma.py::test_equals_one_process_a_node[strict-False]",
+    ),
+    _mutant(
+        "what ends with an assessment is on the air",
+        "_csma_air_nb.py",
+        "if start >= begun or end > now:",
+        "if start >= begun or end >= now:",
+        f"{_REPEATS}[burst strict N=10 1000 B]",
+    ),
+    _mutant(
+        "at one instant the node with the lower number is first",
+        "_csma_nb.py",
+        "            if other < nodes and entity < nodes:\n",
+        "            if other < 0:\n",
+        f"{_REPEATS}[burst capture N=10 1000 B]",
+        _TWIN,
+    ),
+    _mutant(
+        "who begins to contend comes with those that go on",
+        "_csma_nb.py",
+        "node[n, t.WAITS] += node[n, t.NB] == 0",
+        "node[n, t.WAITS] += 0",
+        f"{_REPEATS}[burst_reliable capture N=50 1000 B]",
+    ),
+    _mutant(
+        "a wait for the end of the spacing counts from its beginning",
+        "_csma_nb.py",
+        "await_next(g, node, wheel, timer, n, t.CCA_END, base, at)",
+        "await_next(g, node, wheel, timer, n, t.CCA_END, 0, at)",
+        f"{_REPEATS}[burst capture N=10 1000 B]",
+        _TWIN,
+    ),
+    _mutant(
+        "of two frames a radio locks onto the one that was sent first",
+        "_csma_air_nb.py",
+        "is_later = radio[t.LOCK_END, n] > late and radio[t.LOCK_START, n] > late",
+        "is_later = False",
+        f"{_REPEATS}[burst capture N=10 1000 B]",
+        "channel_csma.py::test_a_radio_locks_onto_what_arrives_first",
+    ),
+    _mutant(
+        "what a radio was to lock onto was received",
+        "_csma_air_nb.py",
+        "                    radio[t.RX_NS, n] -= ring[q, t.END] - ring[q, t.START]\n",
+        "",
+        "channel_csma.py::test_a_radio_locks_onto_what_arrives_first",
+    ),
+    _mutant(
+        "ns-3: numbers of frames do not end at 255",
+        "_csma_nb.py",
+        "node[n, t.DSN] & 255",
+        "node[n, t.DSN]",
+        f"{_REPEATS}[burst_reliable capture N=50 1000 B]",
+    ),
+    _mutant(
+        "ns-3: an acknowledgement names its frame",
+        "_csma_nb.py",
+        "or (mrg.shape[0] > 0 and ring[r, t.SEQUENCE] == ring[q, t.SEQUENCE])",
+        "or False",
+        f"{_REPEATS}[burst_reliable capture N=50 1000 B]",
+    ),
+    _mutant(
+        "ns-3: interference is remembered",
+        "_ns3_nb.py",
+        "is_there = ends > at and j != upcoming and",
+        "is_there = ends > last and j != upcoming and",
+        f"{_REPEATS}[burst capture N=10 1000 B]",
+    ),
+    _mutant(
+        "ns-3: signals of one instant make one draw",
+        "_ns3_nb.py",
+        "if begins < last or begins >= end",
+        "if begins <= last or begins >= end",
+        f"{_REPEATS}[burst capture N=10 1000 B]",
+    ),
+    _mutant(
+        "ns-3: a reception that is broken off draws no more",
+        "_csma_nb.py",
+        "        decide(g, ring, radio, mrg, n, now, par, real, link)\n    deafen(radio, n, now)",
+        "        pass\n    deafen(radio, n, now)",
+        f"{_REPEATS}[burst capture N=10 1000 B]",
+    ),
+    _mutant(
+        "ns-3: every replication is one run",
+        "ieee802154.py",
+        "self.ns3_run + replication_of(rng)",
+        "self.ns3_run",
+        f"{_REPEATS}[burst strict N=1 100 B]",
+    ),
+    _mutant(
+        "ns-3: the server's device comes last",
+        "ieee802154.py",
+        "key=lambda row: not nodes[row].is_server",
+        "key=lambda row: nodes[row].is_server",
+        f"{_REPEATS}[burst strict N=1 100 B]",
+    ),
+    _mutant(
+        "ns-3: streams of a device in another order",
+        "_ns3_draws.py",
+        "reception, backoff, number = (",
+        "number, backoff, reception = (",
+        f"{_REPEATS}[burst capture N=10 1000 B]",
+    ),
+    _mutant(
+        "MRG32k3a: runs are streams apart",
+        "_ns3_draws.py",
+        "_STREAM, _RUN = 127, 76",
+        "_STREAM, _RUN = 127, 127",
+        "channel_csma.py::test_streams_of_ns3",
+        f"{_REPEATS}[burst strict N=1 100 B]",
     ),
     _mutant(
         "slotted: one assessment",

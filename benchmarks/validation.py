@@ -30,6 +30,7 @@ Say = Callable[[str], None]
 
 # Each says in its text whose figures it compares, of which version, and how; those marked have every row on the page.
 LINKS: tuple[tuple[Callable[[], Iterator[Check]], bool], ...] = (
+    (ns3.scattered, False),
     (validation_links.wired, False),
     (validation_links.tcp, False),
     (validation_links.tcp_loss, True),
@@ -173,8 +174,9 @@ behind its message's other frames until it is acknowledged; `poisson`: messages 
 
 **Its own runs again**: `-s ns3_run=1 -s ns3_first_stream=6` draws what ns-3 drew, replication by replication (seed 1,
 runs 1, 2, ...). Of {replayed} figures (every column, and every standard error) **{same} are the same to the last digit
-of the table, and {digit} off by one in it**, as means of rounded nanoseconds may be. {sink} are the time in which the
-sink receives: ns-3's is known only up to the sink's last change of state, so it need not agree, and does within
+of the table, and {digit} off by one in it**, as means of rounded nanoseconds may be; {sums} is off by {sum} in the
+ninth decimal of {sum_s:.0f} s (limit: 1e-10, of sums of as many floats). {sink} are the time in which the sink
+receives: ns-3's is known only up to the sink's last change of state, so it need not agree, and does within
 {farthest:.2g} %. {replay_missed} figures missed their limit.
 
 **Draws of our own**: the {drawn} columns with a standard error of ns-3's (shares of frames, transmissions, makespan)
@@ -191,8 +193,11 @@ def _lrwpan_section(found: dict[str, list[Check]], results: Sequence[ns3.Result]
     digits = [abs(check.off) for check in replayed if check.unit == "digit"]
     sink = [abs(check.per_cent) for check in replayed if check.unit != "digit"]
     met = sum(check.is_met for check in drawn)
+    more = [check for check in replayed if check.unit == "digit" and abs(check.off) > 1]
     text = _LRWPAN.format(
         replayed=len(replayed), same=digits.count(0), digit=digits.count(1), sink=len(sink),
+        sums=len(more), sum=max((abs(c.off) for c in more), default=0),
+        sum_s=max((c.theirs for c in more), default=0),
         farthest=max(sink, default=0), replay_missed=sum(not check.is_met for check in replayed), drawn=len(drawn),
         met=met, missed=len(drawn) - met, without=sum(r.without for r in results), near=sum(r.near for r in results),
     )  # fmt: skip

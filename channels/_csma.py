@@ -201,14 +201,15 @@ class ContendingNodes:
             (t.P_SLEEPS, rules.sleeps), (t.P_MIN_BE, rules.min_be), (t.P_MAX_BE, rules.max_be),
             (t.P_MAX_NB, rules.max_backoffs), (t.P_MAX_RETRY, rules.max_retries),
             (t.P_KEY, key - (key >> 63 << 64)), (t.P_LOSS, rules.per > 0 or reach.is_noisy),
-            (t.P_HIDDEN, reach.has_hidden),
+            (t.P_HIDDEN, reach.has_hidden and draws is None),
         ):  # fmt: skip
             par[place] = value
         power = self._power_w
         idle_w = power["sleep" if rules.sleeps else "idle"]
         self._par = np.array(par, np.int64)
         self._real = np.empty(t.F_TABLE + len(_EQUAL_INTERFERERS))
-        self._real[: t.F_TABLE] = (rules.per, reach.noise_mw, power["tx"], power["rx"], power["listen"], idle_w)
+        watts = (power["tx"], power["rx"], power["listen"], idle_w)
+        self._real[: t.F_TABLE] = (rules.per, reach.noise_mw, *watts, reach.cca_mw)
         self._real[t.F_TABLE :] = _EQUAL_INTERFERERS
         self._link = reach.table
         self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, t.LOG_SIZE), np.int64)

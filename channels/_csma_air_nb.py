@@ -44,8 +44,45 @@ def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, 
 
 
 @inner
-def is_busy(g, ring, n, now, par, link):
+def loudness(g, ring, n, begun, at, link):
+    """Power of all signals that have arrived at node `n` up to `begun` and go on behind `at`."""
+    mask, total = ring.shape[0] - 1, 0.0
+    for j in range(g[t.LOW], g[t.HIGH]):
+        r = j & mask
+        src = ring[r, t.SRC]
+        delay = np.int64(link[t.L_DELAY, src, n])
+        if src != n and ring[r, t.START] + delay <= begun and at < ring[r, t.END] + delay:
+            total += link[t.L_POWER, src, n]
+    return total
+
+
+@inner
+def is_loud(g, ring, radio, n, now, par, real, link):
+    """Whether node `n` receives at the end of an assessment, or the sum of signals was loud enough within it."""
+    mask, begun = ring.shape[0] - 1, now - t.CCA
+    if radio[t.LOCK_ID, n] >= 0 and radio[t.LOCK_START, n] < now < radio[t.LOCK_END, n]:
+        return True
+    # What arrives at its very end is not noticed any more.
+    if loudness(g, ring, n, now - 1, now, link) >= real[t.F_CCA]:
+        return True
+    if not par[t.P_NS3] and loudness(g, ring, n, begun, begun, link) >= real[t.F_CCA]:
+        return True
+    for j in range(g[t.HIGH] - 1, g[t.LOW] - 1, -1):
+        r = j & mask
+        src = ring[r, t.SRC]
+        if ring[r, t.START] < begun - t.LONGEST:
+            break
+        begins = ring[r, t.START] + np.int64(link[t.L_DELAY, src, n])
+        if src != n and begun <= begins < now and loudness(g, ring, n, begins, begins, link) >= real[t.F_CCA]:
+            return True
+    return False
+
+
+@inner
+def is_busy(g, ring, radio, n, now, par, real, link):
     """Whether a clear channel assessment of node `n` that ends at `now` finds a frame that is entered already."""
+    if not par[t.P_ALL]:
+        return is_loud(g, ring, radio, n, now, par, real, link)
     mask, begun = ring.shape[0] - 1, now - t.CCA
     for j in range(g[t.HIGH] - 1, g[t.LOW] - 1, -1):
         r = j & mask
@@ -55,15 +92,10 @@ def is_busy(g, ring, n, now, par, link):
             break
         if src == n or (ring[r, t.DEAD] and start == end):
             continue
-        if not par[t.P_ALL]:
-            if not link[t.L_SENSES, src, n]:
-                continue
-            start += np.int64(link[t.L_DELAY, src, n])
-            end += np.int64(link[t.L_DELAY, src, n])
         if start >= now:
             continue
         if par[t.P_NS3]:
-            if start >= begun or end > now:
+            if start >= begun or end >= now:
                 return True
         elif end > begun:
             return True

@@ -281,7 +281,7 @@ def run(
         kind = node[n, t.KIND]
         if kind == t.CCA_END or kind == t.CCA2_END:
             node[n, t.N_CCA if kind == t.CCA_END else t.N_CCA2] += 1
-            if node[n, t.DUTY_UNTIL] > now - t.CCA or is_busy(g, ring, n, now, par, link):
+            if node[n, t.DUTY_UNTIL] > now - t.CCA or is_busy(g, ring, radio, n, now, par, real, link):
                 node[n, t.N_BUSY if kind == t.CCA_END else t.N_BUSY2] += 1
                 node[n, t.NB] += 1
                 waits = node[n, t.NB] <= par[t.P_MAX_NB]

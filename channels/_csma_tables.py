@@ -77,8 +77,9 @@ LOG_SIZE = 8
 ) = range(15)  # fmt: skip
 PAR_SIZE = 16
 
-# real: float64 constants: error rate, noise, watts, and behind them the table of equal interferers.
-F_PER, F_NOISE, F_TX_W, F_RX_W, F_LISTEN_W, F_IDLE_W, F_TABLE = range(7)
+# real: float64 constants: error rate, noise, watts, the least power that an assessment notices, and behind them
+# the table of equal interferers.
+F_PER, F_NOISE, F_TX_W, F_RX_W, F_LISTEN_W, F_IDLE_W, F_CCA, F_TABLE = range(8)
 
 # link: of every sender (row) at every other node (column).
-L_POWER, L_HEARS, L_SENSES, L_DELAY, L_CLEAR = range(5)
+L_POWER, L_HEARS, L_DELAY, L_CLEAR = range(4)

@@ -26,10 +26,12 @@ class Reach:
         All hear and sense all, equally loud; the matrices are then not looked at.
     power_mw
         Received power.
-    hears, senses
-        Whether its frames can be received, and whether a clear channel assessment notices them.
+    hears
+        Whether its frames can be received.
     delay_ns
         Of propagation.
+    cca_mw
+        Least sum of powers that a clear channel assessment notices.
     noise_mw
         At every receiver; 0: none.
     """
@@ -37,8 +39,8 @@ class Reach:
     is_everyone: bool
     power_mw: npt.NDArray[np.float64]
     hears: npt.NDArray[np.bool_]
-    senses: npt.NDArray[np.bool_]
     delay_ns: npt.NDArray[np.int64]
+    cca_mw: float = 1.0
     noise_mw: float = 0.0
 
     @property
@@ -48,13 +50,14 @@ class Reach:
 
     @property
     def has_hidden(self) -> bool:
-        """Whether some node does not sense another."""
-        return not self.is_everyone and not bool((self.senses | np.eye(len(self.senses), dtype=np.bool_)).all())
+        """Whether some node does not notice another."""
+        noticed = (self.power_mw >= self.cca_mw) | np.eye(len(self.power_mw), dtype=np.bool_)
+        return not self.is_everyone and not bool(noticed.all())
 
     @cached_property
     def table(self) -> npt.NDArray[np.float64]:
-        """Power, who hears, who senses, nanoseconds, `clear`: what the kernel wants to know of every link."""
-        return np.array([self.power_mw, self.hears, self.senses, self.delay_ns, self.clear()], np.float64)
+        """Power, who hears, nanoseconds, `clear`: what the kernel wants to know of every link."""
+        return np.array([self.power_mw, self.hears, self.delay_ns, self.clear()], np.float64)
 
     def clear(self) -> npt.NDArray[np.float64]:
         """Logarithm of the probability that a bit is right without any other frame on the air."""
@@ -68,14 +71,14 @@ class Reach:
 def everyone() -> Reach:
     """All hear all."""
     yes = np.ones((1, 1), np.bool_)
-    return Reach(True, np.ones((1, 1)), yes, yes, np.zeros((1, 1), np.int64))
+    return Reach(True, np.ones((1, 1)), yes, np.zeros((1, 1), np.int64))
 
 
 def within(nodes: Sequence[Node], range_m: float) -> Reach:
     """Whoever is at most `range_m` away hears and senses a sender, all equally loud."""
     distance = distances_m(_places(nodes, "range_m"))
     near = distance <= range_m
-    return Reach(False, np.ones(near.shape) * near, near, near, _delay_ns(distance))
+    return Reach(False, np.ones(near.shape) * near, near, _delay_ns(distance))
 
 
 def by_path_loss(
@@ -87,11 +90,11 @@ def by_path_loss(
     sensitivity_dbm: float,
     cca_threshold_dbm: float,
 ) -> Reach:
-    """Whoever gets at least `sensitivity_dbm` hears a sender, at least `cca_threshold_dbm` senses it."""
+    """Whoever gets at least `sensitivity_dbm` hears a sender, at least `cca_threshold_dbm` of all together notices."""
     places = _places(nodes, "path_loss")
     power = received_mw(places, tx_power_dbm, reference_loss_db, exponent)
-    hears, senses = (power >= 10 ** (limit / 10) for limit in (sensitivity_dbm, cca_threshold_dbm))
-    return Reach(False, power, hears, senses, _delay_ns(distances_m(places)), 10 ** (noise_dbm / 10))
+    sensitivity, threshold, noise = (10 ** (dbm / 10) for dbm in (sensitivity_dbm, cca_threshold_dbm, noise_dbm))
+    return Reach(False, power, power >= sensitivity, _delay_ns(distances_m(places)), threshold, noise)
 
 
 def _delay_ns(distance_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

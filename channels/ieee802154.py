@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
@@ -92,7 +93,8 @@ class Ieee802154:
         1/16 sum_{j=2..16} (-1)^j C(16, j) exp(20 SINR (1/j - 1)).
     cca
         ``ns3``: the channel is busy where a signal starts within the assessment or is on the air at its end.
-        ``any_overlap``: where any signal overlaps with it.
+        ``any_overlap``: where any signal overlaps with it. With path loss: where all signals together have
+        `cca_threshold_dbm` at one of these instants, or the node receives a frame at the end.
     acknowledge
         Whether frames to one node are acknowledged (csma_ca and slotted); not `reliable` without.
     per
@@ -105,7 +107,8 @@ class Ieee802154:
     tx_power_dbm, path_loss_exponent, reference_loss_db, noise_dbm
         Of all nodes.
     sensitivity_dbm, cca_threshold_dbm
-        Least power of a signal that a receiver hears, and that an assessment notices.
+        Least power of a signal that a receiver hears (ns-3, and so `ns3_run`, knows none), and of all signals together
+        that an assessment notices.
     min_be, max_be, max_backoffs, max_retries
         macMinBE 0 .. `max_be`, macMaxBE 3 .. 8, macMaxCSMABackoffs 0 .. 5, macMaxFrameRetries 0 .. 7.
     slot_s
@@ -128,29 +131,29 @@ class Ieee802154:
     Notes
     -----
     Scope and limits: no association, no beacons, no channel hopping (and so one frame at a time also in slots), no
-    interference from outside. Propagation takes time only where `range_m` or `path_loss` gives distances. An assessment
-    looks at each signal alone, not at their sum. Sequence numbers of two nodes never agree, so an acknowledgement is
-    never taken by the wrong node (in ns-3, and so with `ns3_run`, one of 256 is, and what it was for may be lost
-    although `reliable`). A radio meets signals in the order in which they arrive; of two that do so at one instant,
-    first that whose sender has waited longer. Where some nodes do not hear each other, a sender that gave up r times in
-    a row waits for b periods of 320 us, b uniform on {0 .. 2^min(5 + r, 12) - 1}, before it goes on: hidden senders
-    that went on at once would never let each other through. ``tx`` and ``rx`` are frames on the air, from the preamble
-    to the check sequence; with contention ``rx`` is whatever the radio is locked onto, with the others only what is for
-    the node. Backoff, assessment, turnaround and spacing are ``listen``. A message's joules count the sender's radio
-    from the start of its service to the acknowledgement of the last frame to arrive, beyond ``idle`` where it is always
-    on and beyond ``sleep`` where it sleeps: not beyond ``listen``, which on some radios draws more than sending. What
-    is sent again behind a delivery, because the acknowledgement was lost, is told by the sender's next one. Costs are
-    those of a lone message without loss. A draw depends on the medium's key, the transfer, and which of its draws it
-    is, on nothing else.
+    interference from outside. Propagation takes time only where `range_m` or `path_loss` gives distances. Sequence
+    numbers of two nodes never agree, so an acknowledgement is never taken by the wrong node (in ns-3, and so with
+    `ns3_run`, one of 256 is, and what it was for may be lost although `reliable`). A radio meets signals in the order
+    in which they arrive; of two that do so at one instant, first that whose sender has waited longer. Where some nodes
+    do not notice each other, a sender (not with `ns3_run`) that gave up r times in a row waits for b periods of 320 us,
+    b uniform on {0 .. 2^min(5 + r, 12) - 1}, before it goes on: hidden senders that went on at once would never let
+    each other through. ``tx`` and ``rx`` are frames on the air, from the preamble to the check sequence; with
+    contention ``rx`` is whatever the radio is locked onto, with the others only what is for the node. Backoff,
+    assessment, turnaround and spacing are ``listen``. A message's joules count the sender's radio from the start of its
+    service to the acknowledgement of the last frame to arrive, beyond ``idle`` where it is always on and beyond
+    ``sleep`` where it sleeps: not beyond ``listen``, which on some radios draws more than sending. What is sent again
+    behind a delivery, because the acknowledgement was lost, is told by the sender's next one. Costs are those of a lone
+    message without loss. A draw depends on the medium's key, the transfer, and which of its draws it is, on nothing
+    else.
 
     Validation: ``single``: the eight values of T(b), the mean of k frames, the distribution of b, and the energy of one
     frame on four chips against their closed forms; a single sender in ns-3.44 gives the same eight values. ``csma_ca``:
     the compiled medium equals one simpy process a node in every counter; two nodes that start together against exact
     rationals; every row of bursts, requeued bursts and Poisson traffic in ns-3.44 (``make validation``,
-    docs/validation.md), and with its draws every event of theirs; hidden senders, and what follows a frame that was
-    given up, by hand. ``slotted``: busy first and second assessments within 6 % of Park's fixed point, 5 .. 50 nodes.
-    ``tsch``: makespans exactly, loss against its moments. 6LoWPAN: sizes and times of seven messages exactly. Path loss
-    other than on ns-3's ring: none.
+    docs/validation.md), and with its draws every event of theirs; the same for nodes scattered over squares of 20 to
+    120 m, hidden senders among them; hidden senders, and what follows a frame that was given up, by hand. ``slotted``:
+    busy first and second assessments within 6 % of Park's fixed point, 5 .. 50 nodes. ``tsch``: makespans exactly, loss
+    against its moments. 6LoWPAN: sizes and times of seven messages exactly.
 
     References
     ----------
@@ -328,5 +331,5 @@ class Ieee802154:
             return everyone()
         return by_path_loss(
             nodes, self.tx_power_dbm, self.reference_loss_db, self.path_loss_exponent, self.noise_dbm,
-            self.sensitivity_dbm, self.cca_threshold_dbm,
+            self.sensitivity_dbm if self.ns3_run is None else -math.inf, self.cca_threshold_dbm,
         )  # fmt: skip

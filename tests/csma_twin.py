@@ -106,6 +106,7 @@ class Twin:
         self.clear = reach.clear()
         self.transfers = self.pending = 0
         self.starts = 0
+        self.begun = set[int]()  # numbers of the frames on the air
         for s in self.stations:
             if rules.sleeps:
                 s.is_awake, s.rx_from = False, NEVER
@@ -282,15 +283,16 @@ class Twin:
         src = frame.src
         src.tx_ns += frame.end - frame.start
         around = [f for f in self.air if f.end > frame.start - US and f is not frame]
+        if self.reach.is_everyone:
+            around = [f for f in around if f.end > frame.start and f.order in self.begun]
+            self.begun = {f.order for f in around} | {frame.order}
         for s in self.stations:
             late = frame.start + self.delay(src, s)
             if s is src or s.rx_from > late or not self.hears(src, s) or s.lock_start <= late < s.lock_end:
                 continue
             noise = self.reach.noise_mw
             for f in around:
-                delay = self.delay(f.src, s)
-                before = (f.start + delay, f.start, f.order) < (late, frame.start, frame.order)
-                if f.src is not s and before and f.end + delay > late:
+                if f.src is not s and (self.reach.is_everyone or self.precedes(f, frame, s)):
                     noise += self.power(f.src, s)
             if self.power(src, s) > LOWEST_SINR * noise:
                 if s.lock is not None and s.lock_end > late:
@@ -298,20 +300,33 @@ class Twin:
                 s.lock, s.lock_start, s.lock_end = frame, late, frame.end + self.delay(src, s)
                 s.rx_ns += frame.end - frame.start
 
+    def precedes(self, f: Frame, frame: Frame, s: Station) -> bool:
+        """Whether it arrives there before the other does, and is still there then."""
+        late, delay = frame.start + self.delay(frame.src, s), self.delay(f.src, s)
+        return (f.start + delay, f.start, f.order) < (late, frame.start, frame.order) and f.end + delay > late
+
     def is_busy(self, s: Station) -> bool:
         now = self.env.now
         if s.duty_until > now - CCA:
             return True
-        for f in self.air:
-            if f.src is s or not (self.reach.is_everyone or self.reach.senses[f.src.number, s.number]):
-                continue
-            start, end = f.start + self.delay(f.src, s), f.end + self.delay(f.src, s)
-            if self.rules.ns3_cca:
-                if now - CCA <= start < now or start < now < end:
+        if self.reach.is_everyone:
+            for f in self.air:
+                if f.src is s or f.start >= now:
+                    continue
+                if f.end >= now or f.start >= now - CCA or (not self.rules.ns3_cca and f.end > now - CCA):
                     return True
-            elif start < now and end > now - CCA:
-                return True
-        return False
+            return False
+        if s.lock is not None and s.lock_start < now < s.lock_end:
+            return True
+        heard = []
+        for f in self.air:
+            delay = self.delay(f.src, s)
+            if f.src is not s and f.start + delay < now:
+                heard.append((f.start + delay, f.end + delay, self.power(f.src, s)))
+        moments = [start for start, _, _ in heard if start >= now - CCA] + [now]
+        if not self.rules.ns3_cca:
+            moments.append(now - CCA)
+        return any(sum(p for a, b, p in heard if a <= at < b) >= self.reach.cca_mw for at in moments)
 
     def received(self, frame: Frame, d: Station) -> bool:
         if d.lock is not frame:

@@ -6,6 +6,7 @@ from tests.mutants import Mutant
 
 _TWIN = "channel_csma.py::test_equals_one_process_a_node"
 _REPEATS = "channel_csma.py::test_repeats_the_runs_of_ns3"
+_SCATTERED = "validation.py::test_links_agree[scattered]"
 _BEHIND = "channel_csma.py::test_given_up_frames_go_behind_the_others_by_hand"
 
 
@@ -25,16 +26,15 @@ MUTANTS = (
     _mutant(
         "an assessment hears what ended within it",
         "_csma_air_nb.py",
-        "if start >= begun or end > now:",
+        "if start >= begun or end >= now:",
         "if start >= begun or end >= begun:",
-        "channel_csma.py::test_agrees_with_ns3[burst strict N=10 100 B]",
         _TWIN,
     ),
     _mutant(
         "who acknowledges finds the channel free",
         "_csma_nb.py",
-        "if node[n, t.DUTY_UNTIL] > now - t.CCA or is_busy(g, ring, n, now, par, link):",
-        "if is_busy(g, ring, n, now, par, link):",
+        "if node[n, t.DUTY_UNTIL] > now - t.CCA or is_busy(g, ring, radio, n, now, par, real, link):",
+        "if is_busy(g, ring, radio, n, now, par, real, link):",
         _TWIN,
     ),
     _mutant(
@@ -183,8 +183,8 @@ MUTANTS = (
     _mutant(
         "what ends with an assessment is on the air",
         "_csma_air_nb.py",
-        "if start >= begun or end > now:",
-        "if start >= begun or end >= now:",
+        "at < ring[r, t.END] + delay",
+        "at <= ring[r, t.END] + delay",
         f"{_REPEATS}[burst strict N=10 1000 B]",
     ),
     _mutant(
@@ -224,6 +224,44 @@ MUTANTS = (
         "                    radio[t.RX_NS, n] -= ring[q, t.END] - ring[q, t.START]\n",
         "",
         "channel_csma.py::test_a_radio_locks_onto_what_arrives_first",
+    ),
+    _mutant(
+        "each signal is noticed alone",
+        "_csma_air_nb.py",
+        "total += link[t.L_POWER, src, n]",
+        "total = max(total, link[t.L_POWER, src, n])",
+        _SCATTERED,
+        _TWIN,
+    ),
+    _mutant(
+        "who receives may find the channel free",
+        "_csma_air_nb.py",
+        "if radio[t.LOCK_ID, n] >= 0 and radio[t.LOCK_START, n] < now < radio[t.LOCK_END, n]:",
+        "if False:",
+        _SCATTERED,
+        _TWIN,
+    ),
+    _mutant(
+        "what arrives as an assessment ends is noticed",
+        "_csma_air_nb.py",
+        "if loudness(g, ring, n, now - 1, now, link) >= real[t.F_CCA]:",
+        "if loudness(g, ring, n, now, now - 1, link) >= real[t.F_CCA]:",
+        _SCATTERED,
+        f"{_REPEATS}[burst strict N=10 1000 B]",
+    ),
+    _mutant(
+        "ns-3: hidden senders pause",
+        "_csma.py",
+        "(t.P_HIDDEN, reach.has_hidden and draws is None)",
+        "(t.P_HIDDEN, reach.has_hidden)",
+        _SCATTERED,
+    ),
+    _mutant(
+        "ns-3: what is weak is not received",
+        "ieee802154.py",
+        "self.sensitivity_dbm if self.ns3_run is None else -math.inf",
+        "self.sensitivity_dbm",
+        _SCATTERED,
     ),
     _mutant(
         "ns-3: numbers of frames do not end at 255",

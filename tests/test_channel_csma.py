@@ -549,14 +549,27 @@ class Cut:
         return ended
 
 
-@pytest.mark.parametrize(("rounds", "collisions"), [(5, "capture"), (50, "strict")])
-def test_a_learning_scenario_equals_the_oracle(rounds: int, collisions: str, monkeypatch: pytest.MonkeyPatch) -> None:
+DIGITS = {
+    "name": "logistic_regression", "dataset": {"name": "digits", "positive_class": 0, "interactions": True},
+    "l2": 1e-3, "nodes": 20, "partition": "iid",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rounds", "collisions", "problem_keys"),
+    [(5, "capture", {}), (50, "strict", {}), pytest.param(50, "strict", DIGITS, marks=pytest.mark.slow)],
+    ids=["capture", "strict", "digits"],
+)
+def test_a_learning_scenario_equals_the_oracle(
+    rounds: int, collisions: str, problem_keys: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """20 contending workers: all tables of a run with the kernel, and of one whose time is cut anywhere, are those of a
-    run with one process a node.
+    run with one process a node. With the digits' long messages it is the scenario that ``make bench`` times.
     """
     case = scenario(
         {"name": "gd"}, nodes=20, stop={"rounds": rounds}, compute={"gradient_s": 0.003}, record={"messages": True},
         network={"link": {"name": "ieee802154", "mac": "csma_ca", "collisions": collisions}},
+        **({"problem": problem_keys} if problem_keys else {}),
     )  # fmt: skip
     problem = case.problem.open(case.seed)
 

@@ -27,6 +27,7 @@ from netsim.units import to_number
 
 HERE = Path(__file__).parent
 NORMAL_LIMIT = 4.01  # two-sided at 6e-5
+STUDENT = {5: 15.5, 100: 4.06, 400: 3.93}  # two-sided at 1e-4, by the number of runs
 
 
 @dataclass(frozen=True)
@@ -119,34 +120,49 @@ def tcp() -> Iterator[Check]:
         yield Check(title, "last byte, s", ours, float(row["t_last_s"]), limit, "%", note=note)
 
 
+def _with_loss() -> Iterator[tuple[dict[str, str], int, float, float]]:
+    """Rows of ns-3 up to p = 0.01, how many runs each is the mean of, seconds, and their standard error."""
+    times = defaultdict[tuple[str, str, str], list[float]](list)
+    few = [row for row in rows("ns3_tcp.csv") if 0 < float(row["loss"]) <= 0.01]
+    for row in few:
+        times[row["loss"], row["rate"], row["delay_oneway"]].append(float(row["t_last_s"]))
+    for row in few:
+        seconds = times[row["loss"], row["rate"], row["delay_oneway"]]
+        if row["run"] == "1":
+            yield row, len(seconds), mean(seconds), stdev(seconds) / sqrt(len(seconds))
+    for row in rows("ns3_tcp_loss.csv"):
+        yield row, int(row["runs"]), float(row["t_last_s_mean"]), float(row["t_last_s_se"])
+
+
 def tcp_loss() -> Iterator[Check]:
     """TCP with random loss, ns-3.
 
-    ns-3 3.44, NewReno: means of five transfers of 5 MB. Ours: the law of Mathis, MSS / RTT sqrt(3 / (4 p)), alone and
-    in the transfer. Limit: 20 % at p = 0.001. At 0.01 the law is documented as about 30 % high (up to 35 % here), and
-    beyond the channel refuses it. At 10 Mbit/s and 5 ms, where it comes near the link's own rate, it is 45 % high: what
-    a window has beyond the path's capacity waits in the queue, which the law does not know. `netsim probe probe/tcp -s
-    loss=0.001`.
+    ns-3 3.44, NewReno, 5 MB: means of five runs, and of 400 (100 of 50 MB) that were made with the same set-up (RngSeed
+    1, RngRun 1 .. 400, data alone is lost; the first five are those five to the nanosecond). Ours: the law of Mathis,
+    MSS / RTT sqrt(3 / (4 p)), and the channel's transfer: slow start to the first loss (Cardwell and others), then
+    congestion avoidance (Padhye and others without timeouts, 1 to 3 % below Mathis). Limit: 20 %. At p = 0.01 the law
+    is documented as about 30 % high (up to 35 % here), and beyond the channel refuses it.
+
+    Five runs are few, and these were slow: at p = 0.001 ns-3's 400 are up to 1.6 times as fast, and what five meet is
+    chance; at 0.01 they are 2 to 11 % faster. At p = 0.001 a transfer of 5 MB is no steady state: on the mean 968 of
+    its 3454 segments go in slow start before the first is lost, and the window comes down from far above the law's: the
+    law is up to half too low, the transfer, which knows the slow start alone, up to 37 %; in 50 MB, with ten times as
+    many losses, both are right within 7 %. At 0.01 the law is 12 to 24 % high: ns-3 halves what it takes to be in
+    flight, without three segments that were acknowledged selectively and the lost one; where it halves its window (60
+    runs, 50 ms) it is 16 % faster, and the law right within 3 %. At 10 Mbit/s and 5 ms, 43 %: the path holds 9.3
+    segments, and what a window has beyond waits in the queue (15 % slower than on a fast link of the same round trip),
+    and every third run has a timeout of 1 s in its 6.4. `netsim probe probe/tcp -s loss=0.001`.
     """
-    times = defaultdict[tuple[str, str, str], list[float]](list)
-    first = {}
-    for row in rows("ns3_tcp.csv"):
-        if 0 < float(row["loss"]) <= 0.01:
-            key = (row["loss"], row["rate"], row["delay_oneway"])
-            times[key].append(float(row["t_last_s"]))
-            first[key] = row
-    for (loss, rate, delay), seconds in times.items():
-        row = first[loss, rate, delay]
+    for row, runs, seconds, error_s in _with_loss():
         sets, rate_bps, one_way = _tcp_keys(row)
-        size = int(row["msg_bytes"])
-        theirs = 8 * size / mean(seconds)
-        error = theirs * stdev(seconds) / sqrt(len(seconds)) / mean(seconds)
+        size, loss = int(row["msg_bytes"]), row["loss"]
+        theirs, errors = 8 * size / seconds, seconds / error_s
         law = min(mathis_bps(2 * one_way + 8 * 1502 / rate_bps, float(loss)), rate_bps * 1448 / 1502)
         whole = 8 * size / lone_s("probe/tcp", [*sets, f"loss={loss}"], size)
+        title = f"loss {loss} {row['rate']} {row['delay_oneway']} {size} B, {runs} runs"
         for column, ours in (("law of Mathis, bit/s", law), ("goodput, bit/s", whole)):
-            title = f"loss {loss} {rate} {delay} {size} B"
-            note = "the law is about 30 % high at p = 0.01" if loss == "0.01" and ours < 1.35 * theirs else ""
-            yield Check(title, column, ours, theirs, 20, "%", (ours - theirs) / error, 15.5, note)  # t, 4 degrees, 1e-4
+            note = "the law is about 30 % high at p = 0.01" if loss == "0.01" and theirs < ours < 1.35 * theirs else ""
+            yield Check(title, column, ours, theirs, 20, "%", (ours / theirs - 1) * errors, STUDENT[runs], note)
 
 
 SIMGRID = {

@@ -15,7 +15,7 @@ from channels._background import Arrivals
 from channels._queue import FifoPort
 from channels._rates import JITTER, LOSS, LinkRate
 from channels._sharing import BIT_WORK, FS_PER_NS, Fluid, Resource, rate_units, to_ns
-from channels._tcp import FIRST_WINDOW, mathis_window, transfer_s
+from channels._tcp import FIRST_WINDOW, avoidance_window, slow_start_segments, transfer_s
 from channels._wire_cost import check_quantity
 from netsim.errors import SimulationError
 from netsim.interfaces import (
@@ -97,7 +97,7 @@ class _Message:
 
     __slots__ = (
         "begun_fs", "cap", "damaged", "dst", "frames", "path", "segments", "sending_ns", "sent", "serial",
-        "size_bytes", "src", "start_fs", "submit_ns", "timer", "transfer", "trip_fs", "waits_fs", "window",
+        "size_bytes", "slow", "src", "start_fs", "submit_ns", "timer", "transfer", "trip_fs", "waits_fs", "window",
     )  # fmt: skip
 
     def __init__(
@@ -113,7 +113,8 @@ class _Message:
         self.sending_ns = 0
         # A burst leaves when this has come and the one before is gone.
         self.waits_fs = 0
-        self.window, self.trip_fs = float(FIRST_WINDOW), 0
+        # Of slow start: its window, its round trip and the segments that end it.
+        self.window, self.trip_fs, self.slow = float(FIRST_WINDOW), 0, segments
         self.cap: int | None = None
         self.damaged = False
 
@@ -164,7 +165,7 @@ class Flows:
         self._path, self._link, self._transport, self._key = path, link, transport, key
         self._jitter_ns, self._power, self._frames = jitter_ns, power, frames
         self._full_bytes = transport.segment_bytes + transport.overhead_bytes
-        self._most = mathis_window(transport.loss) if transport.growth else float("inf")
+        self._most = avoidance_window(transport.loss) if transport.growth else float("inf")
         self._extra_w = power.power_w("tx") - power.power_w("idle")
         self._room = None if queue_bytes is None else queue_bytes * _WORK_PER_BYTE
         self._ports: dict[NodeId, FifoPort] | None = {} if is_fifo else None
@@ -246,6 +247,7 @@ class Flows:
         there_and_back_fs = self._one_way_fs(path) + self._one_way_fs(back)
         message.trip_fs = there_and_back_fs - -self._full_bytes * _WORK_PER_BYTE // rate
         if self._most < float("inf"):
+            message.slow = int(slow_start_segments(message.segments, transport.loss))
             message.cap = int(self._most * (self._full_bytes * _WORK_PER_BYTE / message.trip_fs))
         message.waits_fs = at_fs
         if transport.handshake:
@@ -275,20 +277,20 @@ class Flows:
     def _window(self, message: _Message, sent: int, window: float) -> tuple[int, int | None]:
         """How many segments are sent after the next burst, and the cap on its rate.
 
-        A window that fills the path even alone, or what loss leaves of it, lets all of the rest go.
+        A window that fills the path even alone lets all go that is left of slow start, and then loss caps the rate.
         """
-        count = int(window)
-        if sent + count >= message.segments:
-            return message.segments, None
-        if count >= self._most or count * self._full_bytes * _WORK_PER_BYTE >= message.trip_fs * message.path.peak:
+        if sent == message.slow:
             return message.segments, message.cap
-        return sent + count, None
+        count = int(window)
+        if count * self._full_bytes * _WORK_PER_BYTE >= message.trip_fs * message.path.peak:
+            return message.slow, None
+        return min(sent + count, message.slow), None
 
     def _next_burst(self, message: _Message, at_fs: int) -> None:
         before = message.sent
         message.sent, cap = self._window(message, before, message.window)
         message.timer += 1
-        if message.sent < message.segments:
+        if message.sent < message.slow:
             message.waits_fs = at_fs + message.trip_fs
             message.window *= self._transport.growth
             self._arm(message, message.waits_fs)
@@ -299,9 +301,11 @@ class Flows:
         at_fs, sent, window, peak = message.waits_fs, 0, message.window, message.path.peak
         while True:
             after, cap = self._window(message, sent, window)
+            burst_fs = self._work(message, sent, after) // min(peak, cap or peak)
             if after == message.segments:
-                return at_fs + self._work(message, sent, after) // min(peak, cap or peak)
-            at_fs, sent, window = at_fs + message.trip_fs, after, window * self._transport.growth
+                return at_fs + burst_fs
+            at_fs += burst_fs if after == message.slow else message.trip_fs
+            sent, window = after, window * self._transport.growth
 
     def _arm(self, message: _Message, at_fs: int) -> None:
         heapq.heappush(self._timers, (at_fs, message.serial, message.timer))

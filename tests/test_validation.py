@@ -110,8 +110,13 @@ def test_deliveries_of_several_points_are_refused(capsys: pytest.CaptureFixture[
 
 # --- beside others' figures -------------------------------------------------------------------------------------
 
-# What is beyond its limit although nobody knew before: the law of Mathis near the link's own rate.
-MISSES = {"tcp_loss": {"loss 0.01 10Mbps 5ms 5000000 B"}}
+# What is beyond its limit although nobody knew before: the law of Mathis near the link's own rate, and in transfers of
+# which much goes before the first loss.
+SLOW_STARTS = ("10Mbps 50ms", "10Mbps 100ms", "100Mbps 5ms", "100Mbps 25ms", "100Mbps 50ms", "100Mbps 100ms")
+MISSES = {
+    "tcp_loss": {f"loss 0.01 10Mbps 5ms 5000000 B, {runs} runs" for runs in (5, 400)}
+    | {f"loss 0.001 {link} 5000000 B, 400 runs" for link in SLOW_STARTS}
+}
 
 
 @pytest.mark.parametrize("source", [source for source, _ in validation.LINKS], ids=lambda source: source.__name__)
@@ -129,7 +134,8 @@ def test_documented_exceptions_are_those_that_are_known() -> None:
     cubic = [check for check in validation_links.tcp() if check.note]
     assert len(cubic) == 10
     assert all("cubic" in c.row and c.row.endswith(" 100000 B") and -28 < c.per_cent < 5 for c in cubic)
-    lossy = [check for check in validation_links.tcp_loss() if check.note]
+    lossy = [check for check in validation_links.tcp_loss() if check.note and not check.is_met]
+    assert len(lossy) == 8
     assert all(c.row.startswith("loss 0.01 ") and 20 < c.per_cent < 35 for c in lossy)
 
 

@@ -34,6 +34,7 @@ LINKS: tuple[tuple[Callable[[], Iterator[Check]], bool], ...] = (
     (validation_links.wired, False),
     (validation_links.tcp, False),
     (validation_links.tcp_loss, True),
+    (validation_links.tcp_loss_long, True),
     (validation_links.simgrid, False),
     (validation_links.two_frames, True),
     (validation_links.park, True),
@@ -183,8 +184,8 @@ receives: ns-3's is known only up to the sink's last change of state, so it need
 must be within Student's quantile at 6e-5 for ns-3's number of runs, times the standard error of both; a share's is at
 least the binomial one at our value. As many runs as ns-3's; where those are few, ten times as many, up to 200.
 **{met} met, {missed} missed.** The {without} columns without a standard error (latencies, service, state times, energy)
-have no such limit; {near} of them are within 2 %, the others are as far off as chance takes means of so few runs: under
-ns-3's draws they agree.
+have no such limit: {near} of them are within 2 %, and chance takes the others farther, as they are means of few runs;
+under ns-3's draws all of them agree.
 """
 
 

@@ -15,7 +15,7 @@ from channels._background import Arrivals
 from channels._queue import FifoPort
 from channels._rates import JITTER, LOSS, LinkRate
 from channels._sharing import BIT_WORK, FS_PER_NS, Fluid, Resource, rate_units, to_ns
-from channels._tcp import FIRST_WINDOW, avoidance_window, slow_start_segments, transfer_s
+from channels._tcp import FIRST_WINDOW, mathis_window, slow_start_segments, transfer_s
 from channels._wire_cost import check_quantity
 from netsim.errors import SimulationError
 from netsim.interfaces import (
@@ -165,7 +165,7 @@ class Flows:
         self._path, self._link, self._transport, self._key = path, link, transport, key
         self._jitter_ns, self._power, self._frames = jitter_ns, power, frames
         self._full_bytes = transport.segment_bytes + transport.overhead_bytes
-        self._most = avoidance_window(transport.loss) if transport.growth else float("inf")
+        self._most = mathis_window(transport.loss) if transport.growth else float("inf")
         self._extra_w = power.power_w("tx") - power.power_w("idle")
         self._room = None if queue_bytes is None else queue_bytes * _WORK_PER_BYTE
         self._ports: dict[NodeId, FifoPort] | None = {} if is_fifo else None

@@ -1,4 +1,4 @@
-"""How long one TCP transfer takes: slow start and congestion avoidance in closed form, and two flow models."""
+"""How long one TCP transfer takes: slow start in closed form, the square-root law under loss, and two flow models."""
 
 from __future__ import annotations
 
@@ -48,25 +48,6 @@ def mathis_bps(rtt_s: float, loss: float, segment_bytes: int = SEGMENT_BYTES) ->
     return 8.0 * segment_bytes / rtt_s * mathis_window(loss)
 
 
-def avoidance_window(loss: float) -> float:
-    """Mean segments per round trip in congestion avoidance; without end where nothing is lost.
-
-    ((1 - p) / p + W) / (b W / 2 + 1), where a window is W = (2 + b) / 3b + sqrt(8 (1 - p) / 3bp + ((2 + b) / 3b)^2) on
-    the mean when it loses: Padhye, Firoiu, Towsley and Kurose (PFTK) without timeouts, which selective acknowledgements
-    avoid. For small p it is Mathis' law.
-
-    Examples
-    --------
-    >>> round(avoidance_window(0.001), 2), round(avoidance_window(0.01), 2)
-    (27.15, 8.44)
-    """
-    if loss < 1e-300:
-        return math.inf
-    alike = (2 + _ACKED) / (3 * _ACKED)
-    at_loss = alike + math.sqrt(8.0 * (1.0 - loss) / (3 * _ACKED * loss) + alike**2)
-    return ((1.0 - loss) / loss + at_loss) / (_ACKED * at_loss / 2 + 1.0)
-
-
 def slow_start_segments(segments: npt.ArrayLike, loss: float) -> Float64s:
     """Of n segments, those that go in the first slow start on the mean: (1 - (1 - p)^n) (1 - p) / p + 1, rounded down.
 
@@ -102,8 +83,8 @@ def transfer_s(
     A transfer is n = ceil(B / MSS) segments of tx seconds each. In a round, RTT = there and back + tx, a window of
     floor(w) segments leaves without a gap; w is 10 at first and grows by `growth` every round. Once floor(w) tx >= RTT
     the path is full and the rest follows without a gap. Under loss all this lasts for `slow_start_segments`; then those
-    that are left go at `avoidance_window` per RTT. Where its slow start is a segment longer, a longer message may take
-    up to a segment's time at that window less.
+    that are left go at `mathis_window` per RTT. Where its slow start is a segment longer, a longer message may take up
+    to a segment's time at that window less.
 
     Parameters
     ----------
@@ -138,7 +119,7 @@ def transfer_s(
     if handshake:
         now_s = one_way_s + back_s + header_s + 8.0 * overhead_bytes / (reverse_bps or rate_bps)
     slow = slow_start_segments(n, loss)
-    slower = max(1.0, rtt_s / (avoidance_window(loss) * full_s))
+    slower = max(1.0, rtt_s / (mathis_window(loss) * full_s))
     last_s = 8.0 * (size - (n - 1) * segment_bytes) / rate_bps + header_s
     late_s = np.where(slow < n, (n - slow - 1) * full_s + last_s, 0.0) * (slower - 1.0)
     out = np.full(size.shape, np.nan)

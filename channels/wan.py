@@ -134,12 +134,11 @@ class Wan:
     floor(w) segments, w = 10 at first and times 1.5 (NewReno with delayed acknowledgements) or 2 (Cubic) each round. A
     burst leaves when the one before is gone and a round trip (RTT + one segment's time on the free path) is over since
     that one began. Alone this is the closed form of `channels._tcp.transfer_s`. Under `loss` p this lasts for the (1 -
-    (1 - p)^n) (1 - p) / p + 1 segments that go before the first is lost on the mean, and what is left then goes at the
-    mean window of congestion avoidance (Padhye and others, without timeouts; nearly the sqrt(3 / (2 b p)) segments of
-    Mathis, b = 2), without its spread. ``plain`` sends M bytes at the rate; there a message of which a segment is lost
-    is lost. ``cm02`` and ``lv08`` are SimGrid's flow models for comparison: rates over 1.05 (lv08: times 0.97 / 1.05),
-    latency RTT / 2 (times 13.01), no more than 4 MiB per RTT, and shares of a bottleneck in inverse proportion to RTT /
-    2 (plus 20537 bytes over each link's rate).
+    (1 - p)^n) (1 - p) / p + 1 segments that go up to the first loss on the mean, and what is left then goes at a window
+    of sqrt(3 / (2 b p)) segments, b = 2, per round trip: the mean rate by Mathis, without its spread. ``plain`` sends M
+    bytes at the rate; there a message of which a segment is lost is lost. ``cm02`` and ``lv08`` are SimGrid's flow
+    models for comparison: rates over 1.05 (lv08: times 0.97 / 1.05), latency RTT / 2 (times 13.01), no more than 4 MiB
+    per RTT, and shares of a bottleneck in inverse proportion to RTT / 2 (plus 20537 bytes over each link's rate).
 
     Parameters
     ----------
@@ -200,19 +199,17 @@ class Wan:
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, against means of 400 transfers
-    of 5 MB by ns-3, the goodput is 26 to 37 % below at p = 0.001 where the path does not limit it (the window comes
-    down from far above its mean; of 50 MB 6 % below) and 11 to 22 % above at 0.01, 39 % where the window meets the
+    of 5 MB by ns-3, the goodput is 25 to 36 % below at p = 0.001 where the path does not limit it (the window comes
+    down from far above its mean; of 50 MB 3 to 5 % below) and 14 to 25 % above at 0.01, 43 % where the window meets the
     path's capacity. Max-min fairness, CM02 and LV08 against SimGrid 4.1 to a nanosecond, for one and five clients of 1
     Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s. Others' messages: the mean wait of M/M/1 and M/D/1 (``fifo``) and
     the mean time of M/G/1 with processor sharing (``max_min``).
 
     References
     ----------
-    N. Cardwell, S. Savage, T. Anderson, "Modeling TCP latency", INFOCOM 2000. J. Padhye, V. Firoiu, D. Towsley, J.
-    Kurose, "Modeling TCP throughput: a simple model and its empirical validation", SIGCOMM 1998. M. Mathis, J. Semke,
-    J. Mahdavi, T. Ott, "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. P. Velho,
-    A. Legrand, "Accuracy study and improvement of network simulation in the SimGrid framework", SIMUTools 2009. RFC
-    6928, 5681.
+    N. Cardwell, S. Savage, T. Anderson, "Modeling TCP latency", INFOCOM 2000. M. Mathis, J. Semke, J. Mahdavi, T. Ott,
+    "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. P. Velho, A. Legrand,
+    "Accuracy study and improvement of network simulation in the SimGrid framework", SIMUTools 2009. RFC 6928, 5681.
 
     Examples
     --------

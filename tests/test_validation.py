@@ -110,14 +110,6 @@ def test_deliveries_of_several_points_are_refused(capsys: pytest.CaptureFixture[
 
 # --- beside others' figures -------------------------------------------------------------------------------------
 
-# What is beyond its limit although nobody knew before: the law of Mathis near the link's own rate, and in transfers of
-# which much goes before the first loss.
-SLOW_STARTS = ("10Mbps 50ms", "10Mbps 100ms", "100Mbps 5ms", "100Mbps 25ms", "100Mbps 50ms", "100Mbps 100ms")
-MISSES = {
-    "tcp_loss": {f"loss 0.01 10Mbps 5ms 5000000 B, {runs} runs" for runs in (5, 400)}
-    | {f"loss 0.001 {link} 5000000 B, 400 runs" for link in SLOW_STARTS}
-}
-
 
 @pytest.mark.parametrize("source", [source for source, _ in validation.LINKS], ids=lambda source: source.__name__)
 def test_links_agree(source: Callable[..., Iterator[Check]]) -> None:
@@ -125,18 +117,23 @@ def test_links_agree(source: Callable[..., Iterator[Check]]) -> None:
     few = {"two_frames": {"pairs": 3000}, "park": {"frames": 500}}
     checks = list(source(**few.get(source.__name__, {})))
     assert len(checks) >= 10
-    missed = {check.row for check in checks if check.verdict == MISSED}
-    assert missed == MISSES.get(source.__name__, set())
+    assert [check for check in checks if check.verdict == MISSED] == []
 
 
 def test_documented_exceptions_are_those_that_are_known() -> None:
-    """Cubic with 100 kB between 28 % below and 5 % above; the law of Mathis at p = 0.01 at most 35 % above."""
+    """Cubic with 100 kB between 28 % below and 5 % above; the law of Mathis at p = 0.01 at most 35 % above, but where
+    the path holds no more than its window; at p = 0.001 up to half below, in 400 transfers that are no steady state.
+    """
     cubic = [check for check in validation_links.tcp() if check.note]
     assert len(cubic) == 10
     assert all("cubic" in c.row and c.row.endswith(" 100000 B") and -28 < c.per_cent < 5 for c in cubic)
-    lossy = [check for check in validation_links.tcp_loss() if check.note and not check.is_met]
+    lossy = [check for check in validation_links.tcp_loss() if not check.is_met]
     assert len(lossy) == 8
-    assert all(c.row.startswith("loss 0.01 ") and 20 < c.per_cent < 35 for c in lossy)
+    assert all(c.row.startswith("loss 0.01 ") and c.note for c in lossy)
+    assert all(20 < c.per_cent < (46 if " 10Mbps 5ms " in c.row else 35) for c in lossy)
+    long = [check for check in validation_links.tcp_loss_long() if not check.is_met]
+    assert len(long) == 16
+    assert all(c.note and (20 < c.per_cent < 44 or (" 0.001 " in c.row and -49 < c.per_cent < -20)) for c in long)
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,11 @@ MUTANTS = (
         "tcp.py::test_slow_start_ends_with_the_first_loss",
     ),
     _mutant(
-        "congestion avoidance gains no round in which it loses",
+        "the law counts every segment",
         "_tcp.py",
-        "(_ACKED * at_loss / 2 + 1.0)",
-        "(_ACKED * at_loss / 2)",
-        "tcp.py::test_avoidance_by_hand",
+        "(n - slow - 1) * full_s",
+        "(n - 1) * full_s",
+        "tcp.py::test_engine_equals_closed_form_under_loss_and_with_unequal_ways",
     ),
     _mutant(
         "the first loss ends no slow start of the engine's",

@@ -315,16 +315,18 @@ def test_two_hear_each_other_and_the_third_is_hidden() -> None:
 
 
 def test_a_radio_locks_onto_what_arrives_first() -> None:
-    """Two frames begin together, 10 and 90 m away: the near one is there 267 ns earlier and is heard."""
+    """Two frames begin together, 20 and 25 m away: the near one is there 16 ns earlier and 2.9 dB stronger, and is
+    heard (1 - 1e-4); the far one alone would not be too weak to lock onto.
+    """
     seed = next(s for s in range(100) if frame_start(s, 0, 0) == frame_start(s, 1, 0))
     channel = cell(path_loss="log_distance", collisions="capture", reliable=False, acknowledge=False)
     for near in (0, 1):
-        nodes = [Node(n, n == 2, (90.0 if n == near else -10.0, 0.0)) for n in (0, 1)] + [Node(2, True, (80.0, 0.0))]
+        nodes = [Node(n, False, (20.0 if n == near else -25.0, 0.0)) for n in (0, 1)] + [Node(2, True, (0.0, 0.0))]
         medium = channel.open(nodes, np.random.default_rng(seed))
         medium.submit(0, 0, (2,), 100)
         medium.submit(0, 1, (2,), 100)
         ended = {d.src: (d.at_ns, d.ok) for d in play(medium, [])}
-        assert ended[near] == (frame_start(seed, 0, 0) + AIR + 33, True)
+        assert ended[near] == (frame_start(seed, 0, 0) + AIR + 67, True)
         assert not ended[1 - near][1]
         end = ended[near][0] + 10**6
         medium.advance(end)

@@ -35,12 +35,13 @@ def block(after: str) -> str:
 def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my-link.yaml").write_text(block("<!-- scenario -->"))
+    (tmp_path / "cell.yaml").write_text(block("<!-- probe -->"))
     commands = [
         shlex.split(line, comments=True)
         for line in re.findall(r"^(netsim .*)$", README, re.M)
         if not line.startswith("netsim run papers")
     ]
-    assert len(commands) == 10
+    assert len(commands) == 11
     assert cli.main(["run", "my-link.yaml", "-s", "stop.rounds=3", "-o", "results/quickstart"]) == 0
     for _, *arguments in commands:
         short = SHORTER.get(arguments[0], [])

@@ -215,7 +215,6 @@ MUTANTS = (
         "_csma_air_nb.py",
         "is_later = radio[t.LOCK_END, n] > late and radio[t.LOCK_START, n] > late",
         "is_later = False",
-        f"{_REPEATS}[burst capture N=10 1000 B]",
         "channel_csma.py::test_a_radio_locks_onto_what_arrives_first",
     ),
     _mutant(

@@ -113,7 +113,7 @@ def page(found: dict[str, list[Check]], results: Sequence[ns3.Result]) -> str:
     ]
     titles = (REPLAYED, DRAWN, *(title_of(source) for source, _ in LINKS))
     lines += [f"| {title} | {len(found[title])} | {' | '.join(map(str, _counts(found[title])))} |" for title in titles]
-    lines += ["", "`documented`: beyond the limit for a reason that was known before, and said in the section.", ""]
+    lines += ["", "`documented`: beyond the limit for a reason that is known, and said in the section.", ""]
     lines += _lrwpan_section(found, results)
     for source, has_all in LINKS:
         lines += _section(source, found[title_of(source)], has_all)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from benchmarks.validation_links import PARK, TOGETHER
 from channels import ieee802154
 from channels._backoff import _words, backoffs
 from channels._csma import ContendingNodes
-from channels._ns3_draws import Mrg32k3a
+from channels._ns3_draws import Mrg32k3a, ns3_draws
 from channels._reception import bit_error, log_success
 from netsim import registry
 from netsim.engine import Engine
@@ -472,6 +473,33 @@ REPEATED = (
     "burst strict N=1 100 B", "burst strict N=2 100 B", "burst strict N=10 1000 B", "burst capture N=10 1000 B",
     "burst_reliable strict N=10 100 B", "burst_reliable capture N=50 1000 B", "poisson capture N=10 100 B 15/s",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(("numbers", "is_taken"), [((255, 0, 7), True), ((254, 0, 7), False)])
+def test_acknowledgements_of_ns3_name_no_node(
+    numbers: tuple[int, ...], is_taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second frame after number 255 and another node's first one have number 0: now and then one acknowledgement is
+    taken by both. Where their numbers differ, never.
+    """
+    monkeypatch.setattr(
+        ieee802154, "ns3_draws", lambda *a: replace(ns3_draws(*a), first_numbers=np.array(numbers, np.int64))
+    )
+    nodes = [Node(0, False, (10.0, 0.0)), Node(1, False, (-10.0, 0.0)), Node(2, True, (0.0, 0.0))]
+    taken = 0
+    for run in range(1, 101):
+        channel = cell(path_loss="log_distance", collisions="capture", reliable=False, ns3_run=run)
+        medium = channel.open(nodes, np.random.default_rng(0))
+        medium.submit(0, 0, (2,), 200)
+        # Where node 0's next backoffs may end, too: its acknowledgement and 640 us later, twice 33 ns beyond the grid.
+        medium.advance(5_888_066)
+        medium.submit(5_888_066, 1, (2,), 100)
+        play(medium, [])
+        medium.advance(10**9)
+        counts = medium.counters()
+        assert counts["frames"].tolist() == [2, 1, 0]
+        taken += int(counts["acked"].sum() > counts["delivered"].sum())
+    assert (taken > 0) == is_taken
 
 
 def test_streams_of_ns3() -> None:

@@ -110,7 +110,7 @@ class _Tables:
         self.timer[t.AT] = t.FOREVER
         node, radio = self.node, self.radio
         node[:, t.NAME] = names
-        node[:, t.HEAD] = node[:, t.TAIL] = node[:, t.DUTY] = radio[t.LOCK_ID] = -1
+        node[:, t.HEAD] = node[:, t.TAIL] = node[:, t.DUTY] = radio[t.LOCK_ID] = radio[t.PREV_ID] = -1
         node[:, t.AWAKE] = not sleeps
         radio[t.RX_FROM] = t.FOREVER if sleeps else 0
 

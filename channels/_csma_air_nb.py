@@ -62,6 +62,8 @@ def is_loud(g, ring, radio, n, now, par, real, link):
     mask, begun = ring.shape[0] - 1, now - t.CCA
     if radio[t.LOCK_ID, n] >= 0 and radio[t.LOCK_START, n] < now < radio[t.LOCK_END, n]:
         return True
+    if radio[t.PREV_END, n] > now:
+        return True
     # What arrives at its very end is not noticed any more.
     if loudness(g, ring, n, now - 1, now, link) >= real[t.F_CCA]:
         return True
@@ -73,7 +75,9 @@ def is_loud(g, ring, radio, n, now, par, real, link):
         if ring[r, t.START] < begun - t.LONGEST:
             break
         begins = ring[r, t.START] + np.int64(link[t.L_DELAY, src, n])
-        if src != n and begun <= begins < now and loudness(g, ring, n, begins, begins, link) >= real[t.F_CCA]:
+        if src == n or link[t.L_POWER, src, n] == 0.0 or ring[r, t.START] == ring[r, t.END]:
+            continue
+        if begun <= begins < now and loudness(g, ring, n, begins, begins, link) >= real[t.F_CCA]:
             return True
     return False
 
@@ -163,8 +167,12 @@ def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
                     # What it was to lock onto has the longer way and arrives behind this one.
                     q = radio[t.LOCK_ID, n] & mask
                     radio[t.RX_NS, n] -= ring[q, t.END] - ring[q, t.START]
-                elif radio[t.OPEN, n]:
-                    decide(g, ring, radio, mrg, n, t.FOREVER, par, real, link)
+                else:
+                    if radio[t.OPEN, n]:
+                        decide(g, ring, radio, mrg, n, t.FOREVER, par, real, link)
+                    # At its sender the frame before may not have ended yet.
+                    radio[t.PREV_ID, n], radio[t.PREV_END, n] = radio[t.LOCK_ID, n], radio[t.LOCK_END, n]
+                    radio[t.PREV_BROKEN, n] = radio[t.BROKEN, n]
                 radio[t.LOCK_START, n] = late
                 radio[t.LOCK_END, n] = end + np.int64(link[t.L_DELAY, src, n])
                 radio[t.LOCK_ID, n] = i
@@ -177,10 +185,10 @@ def received(g, ring, radio, mrg, i, d, par, real, link):
     """Whether node `d` has the frame that ends now."""
     mask = ring.shape[0] - 1
     r = i & mask
-    if radio[t.LOCK_ID, d] != i or ring[r, t.DEAD]:
+    if (radio[t.LOCK_ID, d] != i and radio[t.PREV_ID, d] != i) or ring[r, t.DEAD]:
         return False
     if mrg.shape[0] > 0:
-        return not radio[t.BROKEN, d]
+        return not radio[t.BROKEN if radio[t.LOCK_ID, d] == i else t.PREV_BROKEN, d]
     start, end, src = ring[r, t.START], ring[r, t.END], ring[r, t.SRC]
     is_all, logp, is_alone = par[t.P_ALL], 0.0, True
     if not is_all:
@@ -245,12 +253,29 @@ def received(g, ring, radio, mrg, i, d, par, real, link):
 
 
 @inner
-def deafen(radio, n, now):
-    """The node's radio stops receiving."""
+def unlock(radio, n, now):
+    """What the node receives, or is about to, is lost to it."""
     if radio[t.LOCK_END, n] > now:
         radio[t.RX_NS, n] -= radio[t.LOCK_END, n] - max(now, radio[t.LOCK_START, n])
         radio[t.LOCK_END, n] = now
     radio[t.LOCK_ID, n] = -1
+    radio[t.OPEN, n] = 0
+
+
+@inner
+def unlock_previous(radio, n, now):
+    """What the node receives is lost to it, where it is to receive another frame next."""
+    if radio[t.PREV_END, n] > now:
+        radio[t.RX_NS, n] -= radio[t.PREV_END, n] - now
+        radio[t.PREV_END, n] = now
+    radio[t.PREV_ID, n] = -1
+
+
+@inner
+def deafen(radio, n, now):
+    """The node's radio stops receiving."""
+    unlock(radio, n, now)
+    unlock_previous(radio, n, now)
     radio[t.RX_FROM, n] = t.FOREVER
 
 
@@ -288,7 +313,7 @@ def cut(node, radio, ring, i, now):
     node[ring[r, t.SRC], t.TX_NS] -= end - now
     for n in range(radio.shape[1]):
         if radio[t.LOCK_ID, n] == i:
-            heard_from = radio[t.RX_FROM, n]
-            deafen(radio, n, now)
-            radio[t.RX_FROM, n] = heard_from
+            unlock(radio, n, now)
+        elif radio[t.PREV_ID, n] == i:
+            unlock_previous(radio, n, now)
     return now - start

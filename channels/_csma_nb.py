@@ -130,10 +130,12 @@ def ended(g, ring, radio, mrg, i, par, real, link):
 
 
 @inner
-def is_own(ring, mrg, i, current):
-    """Whether acknowledgement `i` is that of frame `current`; with ns-3's draws: whether its number is."""
-    r, q = i & (ring.shape[0] - 1), current & (ring.shape[0] - 1)
-    return ring[r, t.REF] == current or (mrg.shape[0] > 0 and ring[r, t.SEQUENCE] == ring[q, t.SEQUENCE])
+def is_own(node, ring, mrg, i, b):
+    """Whether acknowledgement `i` is for node `b`; with ns-3's draws: whether it has the number of the node's frame."""
+    r = i & (ring.shape[0] - 1)
+    if mrg.shape[0] > 0:
+        return ring[r, t.SEQUENCE] == node[b, t.DSN] & 255
+    return ring[r, t.REF] == node[b, t.CURRENT]
 
 
 @inner
@@ -145,11 +147,11 @@ def acknowledged(g, node, radio, timer, wheel, ring, mrg, par, real, link, d, no
     node[d, t.TX_BYTES] += t.ACK_OCTETS
     node[d, t.TX_FRAMES] += 1
     for b in range(par[t.P_NODES]):
-        if radio[t.LOCK_ID, b] != i or node[b, t.KIND] != t.TIMEOUT or timer[t.AT, b] == t.FOREVER:
+        if node[b, t.KIND] != t.TIMEOUT or timer[t.AT, b] == t.FOREVER:
             continue
         if received(g, ring, radio, mrg, i, b, par, real, link):
             remove(wheel, timer, b)
-            kind = t.ACKED if is_own(ring, mrg, i, node[b, t.CURRENT]) else t.FOREIGN
+            kind = t.ACKED if is_own(node, ring, mrg, i, b) else t.FOREIGN
             there = now if par[t.P_ALL] else now + np.int64(link[t.L_DELAY, d, b])
             await_next(g, node, wheel, timer, b, kind, now, there)
     if node[d, t.AWAKE]:
@@ -389,7 +391,7 @@ def submit(
         return True
     node[n, t.HEAD] = node[n, t.TAIL] = m
     msg[m, t.M_START] = max(now, node[n, t.FREE])
-    node[n, t.NB] = node[n, t.RETRY] = 0
+    node[n, t.NB] = node[n, t.RETRY] = node[n, t.AGAIN] = 0
     node[n, t.BEGAN] = now
     wait_for(g, node, msg, wheel, timer, mrg, n, msg[m, t.M_START], par)
     return True
@@ -440,7 +442,7 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, late, mrg, par, real, out
             if is_first and left == 0:
                 stop(node, radio, timer, wheel, ring, msg, src, now)
                 if finish(g, node, radio, msg, dst, late, src, now, now, par, real, out, out_real):
-                    node[src, t.NB] = node[src, t.RETRY] = 0
+                    node[src, t.NB] = node[src, t.RETRY] = node[src, t.AGAIN] = 0
                     node[src, t.BEGAN] = now
                     wait_for(g, node, msg, wheel, timer, mrg, src, now, par)
             elif left == 0:
@@ -483,6 +485,7 @@ def used(g, node, radio, ring, now, state):
         awake = node[n, t.AWAKE_NS] + (now - node[n, t.SINCE] if node[n, t.AWAKE] else 0)
         state[n, tx] = node[n, t.TX_NS]
         state[n, rx] = radio[t.RX_NS, n] - max(radio[t.LOCK_END, n] - max(radio[t.LOCK_START, n], now), 0)
+        state[n, rx] -= max(radio[t.PREV_END, n] - now, 0)
         state[n, listen], state[n, sleep] = awake, now - awake
     for i in range(g[t.LOW], g[t.HIGH]):
         r = i & (ring.shape[0] - 1)

@@ -33,8 +33,9 @@ G_SIZE = 16
 NODE_SIZE = 43
 
 # radio: a column for each node. OPEN: what it is locked onto was not decided yet (with the draws of ns-3), BROKEN: how.
-RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS, OPEN, BROKEN = range(7)
-RADIO_SIZE = 7
+# PREV: what it was locked onto just before.
+RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS, OPEN, BROKEN, PREV_ID, PREV_END, PREV_BROKEN = range(10)
+RADIO_SIZE = 10
 
 # timer: a column for each node, and behind them for each acknowledgement: when, and who else is in that bucket.
 AT, NEXT = range(2)

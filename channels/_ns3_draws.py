@@ -24,7 +24,7 @@ class Mrg32k3a:
     Parameters
     ----------
     seed
-        `RngSeedManager::SetSeed`, 1 .. 2^32 - 210.
+        `RngSeedManager::SetSeed`, 1 .. 4294944442.
     stream
         0 .. 2^64 - 1; those that ns-3 gives out by itself count from 0.
     run

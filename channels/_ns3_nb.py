@@ -67,7 +67,7 @@ def decide(g, ring, radio, mrg, n, until, par, real, link):
         for j in range(g[t.LOW], g[t.HIGH]):
             q = j & mask
             other = ring[q, t.SRC]
-            if j == i or other == n:
+            if j == i or other == n or ring[q, t.START] == ring[q, t.END]:
                 continue
             delay = np.int64(link[t.L_DELAY, other, n])
             begins = ring[q, t.START] + delay
@@ -87,7 +87,7 @@ def decide(g, ring, radio, mrg, n, until, par, real, link):
             other = ring[q, t.SRC]
             delay = np.int64(link[t.L_DELAY, other, n])
             begins, ends = ring[q, t.START] + delay, ring[q, t.END] + delay
-            if j == i or other == n or begins > at or ends < at:
+            if j == i or other == n or begins > at or ends < at or ring[q, t.START] == ring[q, t.END]:
                 continue
             if upcoming >= 0:
                 is_there = ends > at and j != upcoming and is_before(ring, q, j, delay, next_r, upcoming, at)

@@ -15,6 +15,7 @@ from channels._ns3_draws import ns3_draws
 from channels._paced import PacedNodes, Renamed
 from channels._policy import RadioPolicy
 from channels._reach import Reach, by_path_loss, everyone, within
+from channels._reception import LOWEST_SINR
 from channels._single import SingleCell
 from channels._sixlowpan import RawFraming, SixLowpan
 from channels._tsch import SHORTEST_SLOT_NS, WINDOW_NS, SlottedCell
@@ -107,8 +108,8 @@ class Ieee802154:
     tx_power_dbm, path_loss_exponent, reference_loss_db, noise_dbm
         Of all nodes.
     sensitivity_dbm, cca_threshold_dbm
-        Least power of a signal that a receiver hears (ns-3, and so `ns3_run`, knows none), and of all signals together
-        that an assessment notices.
+        Least power of a signal that a receiver hears (with `ns3_run`, as in ns-3, 5 dB below the noise in its place),
+        and of all signals together that an assessment notices.
     min_be, max_be, max_backoffs, max_retries
         macMinBE 0 .. `max_be`, macMaxBE 3 .. 8, macMaxCSMABackoffs 0 .. 5, macMaxFrameRetries 0 .. 7.
     slot_s
@@ -118,10 +119,10 @@ class Ieee802154:
     slot_retries
         How often a frame is sent again without `reliable`, in slots.
     ns3_run, ns3_seed, ns3_first_stream
-        Draw what ns-3.44 draws (``csma_ca`` with path loss): every event, counter and nanosecond is that of its
-        lr-wpan module under `RngSeedManager::SetSeed(ns3_seed)` and `SetRun(ns3_run)`; replication r is run `ns3_run` +
-        r. Devices were created in the order server, then the nodes, and `ns3_first_stream` random variables before the
-        first of them. See Notes.
+        Draw what ns-3.44 draws (``csma_ca`` with path loss): every event, counter and nanosecond is that of its lr-wpan
+        module under `RngSeedManager::SetSeed(ns3_seed)` and `SetRun(ns3_run)`; replication r is run `ns3_run` + r,
+        ``capture`` its error model, and ``strict`` one that loses what is below 14.8 dB. Devices were created in the
+        order server, then the nodes, and `ns3_first_stream` random variables before the first of them. See Notes.
 
     Raises
     ------
@@ -331,5 +332,6 @@ class Ieee802154:
             return everyone()
         return by_path_loss(
             nodes, self.tx_power_dbm, self.reference_loss_db, self.path_loss_exponent, self.noise_dbm,
-            self.sensitivity_dbm if self.ns3_run is None else -math.inf, self.cca_threshold_dbm,
+            self.sensitivity_dbm if self.ns3_run is None else self.noise_dbm + 10 * math.log10(LOWEST_SINR),
+            self.cca_threshold_dbm,
         )  # fmt: skip

@@ -67,6 +67,8 @@ class Station:
         self.duty: Frame | None = None
         self.rx_from = self.lock_start = self.lock_end = self.rx_ns = self.tx_ns = 0
         self.lock: Frame | None = None
+        self.previous: Frame | None = None  # what it was locked onto before; at its sender that may not have ended yet
+        self.previous_end = 0
         self.is_awake, self.since, self.awake_ns, self.parts = True, 0, 0, 0
         self.bytes = self.frames = 0
         self.debt = [0, 0, 0]
@@ -79,7 +81,10 @@ class Station:
         if self.lock_end > now:
             self.rx_ns -= self.lock_end - max(now, self.lock_start)
             self.lock_end = now
-        self.lock = None
+        if self.previous_end > now:
+            self.rx_ns -= self.previous_end - now
+            self.previous_end = now
+        self.lock = self.previous = None
         self.rx_from = NEVER
 
 
@@ -297,6 +302,8 @@ class Twin:
             if self.power(src, s) > LOWEST_SINR * noise:
                 if s.lock is not None and s.lock_end > late:
                     s.rx_ns -= s.lock.end - s.lock.start
+                else:
+                    s.previous, s.previous_end = s.lock, s.lock_end
                 s.lock, s.lock_start, s.lock_end = frame, late, frame.end + self.delay(src, s)
                 s.rx_ns += frame.end - frame.start
 
@@ -316,12 +323,12 @@ class Twin:
                 if f.end >= now or f.start >= now - CCA or (not self.rules.ns3_cca and f.end > now - CCA):
                     return True
             return False
-        if s.lock is not None and s.lock_start < now < s.lock_end:
+        if s.previous_end > now or (s.lock is not None and s.lock_start < now < s.lock_end):
             return True
         heard = []
         for f in self.air:
             delay = self.delay(f.src, s)
-            if f.src is not s and f.start + delay < now:
+            if f.src is not s and f.start + delay < now and self.power(f.src, s) > 0:
                 heard.append((f.start + delay, f.end + delay, self.power(f.src, s)))
         moments = [start for start, _, _ in heard if start >= now - CCA] + [now]
         if not self.rules.ns3_cca:
@@ -329,7 +336,7 @@ class Twin:
         return any(sum(p for a, b, p in heard if a <= at < b) >= self.reach.cca_mw for at in moments)
 
     def received(self, frame: Frame, d: Station) -> bool:
-        if d.lock is not frame:
+        if frame not in (d.lock, d.previous):
             return False
         shift = self.delay(frame.src, d)
         start, end = frame.start + shift, frame.end + shift
@@ -374,7 +381,7 @@ class Twin:
         d.duty = None
         d.bytes, d.frames = d.bytes + 11, d.frames + 1
         for s in self.stations:
-            if s.lock is ack and s.waiting is not None and self.received(ack, s):
+            if s.waiting is not None and self.received(ack, s):
                 answer, s.waiting = s.waiting, None
                 is_mine = s.current is ack.ref
                 answer._ok, answer._value = True, is_mine
@@ -478,7 +485,7 @@ class Twin:
             left = sum(f.end - at_ns for f in self.air if f.src is s and f.start <= at_ns < f.end)
             awake = s.awake_ns + (at_ns - s.since if s.is_awake else 0)
             row[0] = s.tx_ns - left
-            row[1] = s.rx_ns - max(s.lock_end - max(s.lock_start, at_ns), 0)
+            row[1] = s.rx_ns - max(s.lock_end - max(s.lock_start, at_ns), 0) - max(s.previous_end - at_ns, 0)
             row[2], row[4] = awake - row[0] - row[1], at_ns - awake
         energy_j = state_ns / 1e9 * np.array([self.power_w[state] for state in STATES])
         return Usage(

@@ -47,7 +47,7 @@ MUTANTS = (
     _mutant(
         "a foreign acknowledgement is taken for one's own",
         "_csma_nb.py",
-        "kind = t.ACKED if is_own(ring, mrg, i, node[b, t.CURRENT]) else t.FOREIGN",
+        "kind = t.ACKED if is_own(node, ring, mrg, i, b) else t.FOREIGN",
         "kind = t.ACKED",
         _TWIN,
     ),
@@ -258,9 +258,37 @@ MUTANTS = (
     _mutant(
         "ns-3: what is weak is not received",
         "ieee802154.py",
-        "self.sensitivity_dbm if self.ns3_run is None else -math.inf",
+        "self.sensitivity_dbm if self.ns3_run is None else self.noise_dbm + 10 * math.log10(LOWEST_SINR)",
         "self.sensitivity_dbm",
         _SCATTERED,
+    ),
+    _mutant(
+        "what a radio received is forgotten as soon as it locks anew",
+        "_csma_air_nb.py",
+        "(radio[t.LOCK_ID, d] != i and radio[t.PREV_ID, d] != i)",
+        "(radio[t.LOCK_ID, d] != i)",
+        "channel_csma.py::test_a_frame_that_begins_before_another_ends_may_arrive_behind_it",
+    ),
+    _mutant(
+        "a message pauses for what the one before it met",
+        "_csma_nb.py",
+        "msg[m, t.M_START] = max(now, node[n, t.FREE])\n    node[n, t.NB] = node[n, t.RETRY] = node[n, t.AGAIN] = 0",
+        "msg[m, t.M_START] = max(now, node[n, t.FREE])\n    node[n, t.NB] = node[n, t.RETRY] = 0",
+        _TWIN,
+    ),
+    _mutant(
+        "what nobody can hear keeps the channel busy",
+        "_csma_air_nb.py",
+        "if src == n or link[t.L_POWER, src, n] == 0.0 or",
+        "if src == n or",
+        _TWIN,
+    ),
+    _mutant(
+        "ns-3: what is cut off is decided later",
+        "_csma_air_nb.py",
+        "    radio[t.LOCK_ID, n] = -1\n    radio[t.OPEN, n] = 0\n",
+        "    radio[t.LOCK_ID, n] = -1\n",
+        "channel_csma.py::test_draws_of_ns3_with_outages_however_time_is_cut",
     ),
     _mutant(
         "ns-3: numbers of frames do not end at 255",
@@ -272,16 +300,16 @@ MUTANTS = (
     _mutant(
         "ns-3: an acknowledgement names its frame",
         "_csma_nb.py",
-        "or (mrg.shape[0] > 0 and ring[r, t.SEQUENCE] == ring[q, t.SEQUENCE])",
-        "or False",
+        "    if mrg.shape[0] > 0:\n        return ring[r, t.SEQUENCE]",
+        "    if mrg.shape[0] < 0:\n        return ring[r, t.SEQUENCE]",
         "channel_csma.py::test_acknowledgements_of_ns3_name_no_node",
         f"{_REPEATS}[burst_reliable capture N=50 1000 B]",
     ),
     _mutant(
         "ns-3: interference is remembered",
         "_ns3_nb.py",
-        "begins > at or ends < at:",
-        "begins > at or ends < last:",
+        "begins > at or ends < at or",
+        "begins > at or ends < last or",
         _SCATTERED,
     ),
     _mutant(

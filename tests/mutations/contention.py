@@ -274,7 +274,7 @@ MUTANTS = (
         "_csma_nb.py",
         "msg[m, t.M_START] = max(now, node[n, t.FREE])\n    node[n, t.NB] = node[n, t.RETRY] = node[n, t.AGAIN] = 0",
         "msg[m, t.M_START] = max(now, node[n, t.FREE])\n    node[n, t.NB] = node[n, t.RETRY] = 0",
-        _TWIN,
+        "channel_csma.py::test_hidden_senders_begin_afresh_with_every_message",
     ),
     _mutant(
         "what nobody can hear keeps the channel busy",

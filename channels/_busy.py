@@ -90,7 +90,7 @@ class BusyLog:
 
     def settle(self, to_ns: int, limit: int | None = None) -> None:
         """Forget trains that ended before `to_ns` where there are more than `limit`; what they did stays counted."""
-        if len(self._new) <= (self._limit if limit is None else limit):
+        if len(self._new) + len(self._kept) <= (self._limit if limit is None else limit):
             return
         table = self._table()
         kept = table[_end(table) > to_ns]
@@ -124,7 +124,9 @@ class BusyLog:
 
     def _store(self, table: Int64s) -> None:
         self._kept = table
-        self._limit = max(_SETTLE_AT, len(table))
+        self._limit = max(
+            _SETTLE_AT, 2 * len(table)
+        )  # twice, so that a look at all trains is paid for by as many new ones
 
     def _count(self, table: Int64s, at_ns: int) -> Totals:
         table = table[table[:, 1] <= at_ns]

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from channels import _csma_tables as t
-from channels._csma import ContendingNodes
-from channels._csma_nb import run, submit
-from channels._njit import outer
+from channels.media.lrwpan.csma import tables as t
+from channels.media.lrwpan.csma.compiling import outer
+from channels.media.lrwpan.csma.nodes import ContendingNodes
+from channels.media.lrwpan.csma.senders_kernel import run, submit
 
 
 class Recorded:

@@ -26,7 +26,7 @@ _FOREVER_NS = 1 << 60
 def cases(small: bool = False) -> Iterator[Case]:
     """Few large messages, more and smaller ones, and short ones, where a message's own cost shows."""
     # A queue goes over to its kernel early only where that is loaded already, as it is in a process of many runs.
-    importlib.import_module("channels._port_nb")
+    importlib.import_module("channels.media.wires.port_kernel")
     if small:
         yield _case(3, 4, 20_000, 0.001, 100.0)
         return

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from algorithms.coding.codec import Codec
+from algorithms.coding.sparse import SparseCompressor
 from algorithms.compressors import _limits
-from algorithms.compressors._base import BaseCompressor
-from algorithms.compressors._sparse import SparseCompressor
 from benchmarks import _codecs_picture
 from benchmarks._case import medians_s
 from benchmarks._codecs_picture import Line
@@ -156,7 +156,7 @@ def promise(codec: Any) -> str:
     said = ["unbiased"] if codec.is_unbiased else []
     for method in ("variance_bound", "contraction"):
         own, value = getattr(type(codec), method), getattr(codec, method)(DIM)
-        if own is not getattr(BaseCompressor, method) and value is not None:
+        if own is not getattr(Codec, method) and value is not None:
             said.append(f"{first_sentence(inspect.getdoc(own) or '')} ({digits(value)})")
     return "; ".join(said) or "no constant"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._indices import read_indices, write_indices
-from algorithms.compressors._select import top_k
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.indices import read_indices, write_indices
+from algorithms.coding.select import top_k
 from benchmarks._case import Call, Case, Rival
 from benchmarks._vectors import KINDS, short, vector
 from netsim.interfaces import Indices

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks._case import Case, Rival
-from channels import ieee802154
+from channels.links import ieee802154
 from netsim import registry
 from netsim.engine import Engine
 from netsim.interfaces import GradientRequest, Node

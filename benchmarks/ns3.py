@@ -8,7 +8,7 @@ path loss (log-distance, exponent 3, 46.68 dB at 1 m), 0 dBm, payloads of 100 by
 module's defaults. ``strict``: its error model was replaced by one that loses a frame below 14.8 dB. Runs are 1, 2, ...
 under seed 1.
 
-`replayed` repeats those very runs (`ns3_run` of `channels.ieee802154`): every column must be theirs. `drawn` draws
+`replayed` repeats those very runs (`ns3_run` of `ieee802154`): every column must be theirs. `drawn` draws
 anew: a column with a standard error must agree within Student's quantile at 6e-5 for ns-3's number of runs, times the
 standard error of both.
 """
@@ -30,7 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.validation_check import Check
-from channels._ns3_draws import Mrg32k3a
+from channels.media.lrwpan.csma.ns3_draws import Mrg32k3a
 from netsim import _setup
 from netsim._traffic import Offer, Traffic
 from netsim.interfaces import STATES, Channel, Medium, Node

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._select import top_k
+from algorithms.coding.select import top_k
 from benchmarks._case import Case, Rival
 from benchmarks._vectors import KINDS, Vector, short, vector
 

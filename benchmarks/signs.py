@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._signs import read_signs, write_signs
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.signs import read_signs, write_signs
 from benchmarks._case import Case, Rival
 from benchmarks._vectors import KINDS, Vector, short, vector
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._select import top_k
-from algorithms.compressors._sizes import CodeSize, lg
+from algorithms.coding.select import top_k
+from algorithms.coding.sizes import CodeSize, lg
 from algorithms.tuners.tune import tune
 from benchmarks._case import Case, Rival
 from benchmarks._vectors import KINDS, Vector, short, vector

@@ -17,8 +17,8 @@ from statistics import mean, stdev
 import numpy as np
 
 from benchmarks.validation_check import Check
-from channels._sixlowpan import Framing, RawFraming, SixLowpan, frames_of
-from channels._tcp import flow_s, mathis_bps
+from channels.media.flows.tcp import flow_s, mathis_bps
+from channels.media.lrwpan.framing import Framing, RawFraming, SixLowpan, frames_of
 from netsim import _setup, probe
 from netsim._probing import deliveries
 from netsim._traffic import Offer, Traffic

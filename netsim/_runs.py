@@ -120,12 +120,9 @@ def plan(scenario: Scenario, plugins: Sequence[str] = ()) -> list[Run]:
 @functools.cache
 def code_digest(plugins: tuple[str, ...] = ()) -> str:
     """A digest of netsim's own source files, the plugins' and the libraries' versions."""
-    import algorithms
-    import channels
-
     whole = hashlib.sha256(__version__.encode())
-    folders = [Path(__file__).parent, *(Path(p.__path__[0]) for p in (algorithms, channels))]
-    for folder in folders:
+    root = Path(__file__).parents[1]
+    for folder in (root / "netsim", root / "algorithms", root / "channels"):
         for file in sorted(folder.rglob("*.py")):
             whole.update(f"{folder.name}/{file.relative_to(folder)}".encode() + file.read_bytes())
     for plugin in plugins:

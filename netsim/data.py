@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
-from algorithms.datasets._files import DataFile, data_folder
+from algorithms.reading.files import DataFile, data_folder
 from netsim import _files, registry
 from netsim.errors import ConfigError, DataError, UnknownNameError
 

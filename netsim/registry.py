@@ -27,7 +27,7 @@ PACKAGES = {
     "compressor": "algorithms.compressors",
     "algorithm": "algorithms.agents",
     "step": "algorithms.steps",
-    "channel": "channels",
+    "channel": "channels.links",
     "energy": "channels.energy",
     "radio_policy": "channels.policies",
     "cost": "channels.costs",
@@ -197,8 +197,10 @@ def _folder(package: str) -> Path:
     ours = Path(__file__).resolve().parents[1]
     top = package.partition(".")[0]
     spec = importlib.util.find_spec(top)
-    where = Path(spec.origin) if spec and spec.origin else None
+    # Ours has no __init__.py: another package of that name may lie in the same folder, and both are found.
+    places = [Path(place).resolve() for place in (spec and spec.submodule_search_locations) or ()]
     folder = ours.joinpath(*package.split("."))
-    if where is None or where.resolve().parent != ours / top or not folder.is_dir():
+    if ours / top not in places or not folder.is_dir():
+        where = ", ".join(map(str, places)) or "nothing"
         raise ConfigError(f"the import name {top!r} belongs to {where}; install netsim-learn in a fresh environment")
     return folder

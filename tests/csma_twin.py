@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import simpy
 
-from channels._backoff import _words as philox_words
-from channels._csma import Rules
-from channels._reach import Reach
-from channels._reception import LOWEST_SINR, log_success
-from channels._sixlowpan import Framing, frames_of
+from channels.media.lrwpan.backoff import _words as philox_words
+from channels.media.lrwpan.csma.nodes import Rules
+from channels.media.lrwpan.framing import Framing, frames_of
+from channels.media.lrwpan.reach import Reach
+from channels.media.lrwpan.reception import LOWEST_SINR, log_success
 from netsim.interfaces import STATES, Delivery, Node, NodeId, Usage
 from netsim.rng import philox
 
@@ -89,7 +89,7 @@ class Station:
 
 
 class Twin:
-    """The medium; parameters as of `channels._csma.ContendingNodes`."""
+    """The medium; parameters as of `channels.media.lrwpan.csma.nodes.ContendingNodes`."""
 
     def __init__(
         self,

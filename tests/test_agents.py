@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.agents._variants import BudgetCode
 from algorithms.agents.cat import Cat
 from algorithms.agents.fixed_budget import FixedBudget, one_packet_budget
 from algorithms.agents.grid_search import GridSearchServer
-from algorithms.compressors._sizes import CodeSize
+from algorithms.coding.sizes import CodeSize
 from algorithms.compressors.stochastic_sparsification import optimal_level, probabilities
+from algorithms.roles.budget_code import BudgetCode
 from algorithms.tuners.tune import progress, tune
-from channels.costs._model import StructuredCost
+from channels.costing.models import StructuredCost
 from netsim import lockstep
 from netsim.engine import Engine, simulate
 from netsim.interfaces import Array, CostStructure, GradientRequest

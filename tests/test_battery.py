@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from channels._backoff import backoffs
+from channels.media.lrwpan.backoff import backoffs
 from netsim import registry, rng, study
 from netsim.engine import Engine, RunResult, simulate
 from netsim.errors import ConfigError

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.compressors import _bits, _draws
-from algorithms.compressors._bits import BitReader, BitWriter
+from algorithms.coding import bits as bits_module
+from algorithms.coding import draws as draws_module
+from algorithms.coding.bits import BitReader, BitWriter
 from netsim.errors import DecodeError
 from netsim.interfaces import Key
 from netsim.rng import philox, uniforms
@@ -84,7 +85,7 @@ def test_compiled_path_gives_the_same_bits(width: int, monkeypatch: pytest.Monke
             values = numbers(width, count, seed=head_bit)
             packed = []
             for compiled_from in (1, 10**9):
-                monkeypatch.setattr(_bits, "COMPILED_FROM", compiled_from)
+                monkeypatch.setattr(bits_module, "COMPILED_FROM", compiled_from)
                 out = BitWriter()
                 out.uint((1 << head_bit) - 1, head_bit)
                 out.uints(values, width)
@@ -92,7 +93,7 @@ def test_compiled_path_gives_the_same_bits(width: int, monkeypatch: pytest.Monke
                 packed.append(out.getvalue())
             assert packed[0] == packed[1]
             for compiled_from in (1, 10**9):
-                monkeypatch.setattr(_bits, "COMPILED_FROM", compiled_from)
+                monkeypatch.setattr(bits_module, "COMPILED_FROM", compiled_from)
                 src = BitReader(packed[0])
                 src.uint(head_bit)
                 np.testing.assert_array_equal(src.uints(count, width), values)
@@ -101,7 +102,7 @@ def test_compiled_path_gives_the_same_bits(width: int, monkeypatch: pytest.Monke
 
 
 def test_long_arrays_take_the_compiled_path() -> None:
-    values = numbers(23, _bits.COMPILED_FROM + 5)
+    values = numbers(23, bits_module.COMPILED_FROM + 5)
     out = BitWriter()
     out.uint(5, 3)
     out.uints(values, 23)
@@ -129,7 +130,7 @@ def test_values_that_do_not_fit_are_refused(width: int, monkeypatch: pytest.Monk
     with pytest.raises(ValueError, match=f"a value of {width} bits"):
         BitWriter().uint(1 << width, width)
     for compiled_from in (1, 10**9):
-        monkeypatch.setattr(_bits, "COMPILED_FROM", compiled_from)
+        monkeypatch.setattr(bits_module, "COMPILED_FROM", compiled_from)
         for values in ([0, 1 << width], [1 << width, 0, 0]):
             out = BitWriter()
             out.uint(1, 3)
@@ -197,7 +198,7 @@ def test_finish_wants_zero_padding_below_a_byte() -> None:
 
 def test_philox_kernel_equals_numpy() -> None:
     """Random123's known answers for zeros and for ones, and 1000 random keys and counters."""
-    from algorithms.compressors import _draws_nb
+    from algorithms.coding.kernels import draws as draws_kernels
 
     ones = 2**64 - 1
     for key, high, low, answer in (
@@ -205,14 +206,14 @@ def test_philox_kernel_equals_numpy() -> None:
         (ones, ones, ones, (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
     ):
         words = np.empty((1, 4), np.uint32)
-        _draws_nb.words(np.uint64(key), np.uint64(high), np.array([low], np.uint64), words)
+        draws_kernels.words(np.uint64(key), np.uint64(high), np.array([low], np.uint64), words)
         assert tuple(words[0].tolist()) == answer
     rng = np.random.default_rng(3)
     for _ in range(10):
         key, high = (int(w) for w in rng.integers(0, 2**64, 2, dtype=np.uint64))
         counters = rng.integers(0, 2**64, 100, dtype=np.uint64)
         words = np.empty((100, 4), np.uint32)
-        _draws_nb.words(np.uint64(key), np.uint64(high), counters, words)
+        draws_kernels.words(np.uint64(key), np.uint64(high), counters, words)
         np.testing.assert_array_equal(words, philox(key, high, counters))
 
 
@@ -222,9 +223,9 @@ def test_draws_are_the_same_compiled_or_not_and_by_coordinate(monkeypatch: pytes
     places = np.array([0, 5, 70_000, 2**40])
     draws = []
     for compiled_from in (1, 10**9):
-        monkeypatch.setattr(_draws, "COMPILED_FROM", compiled_from)
-        draws.append(_draws.uniforms(key, places))
-        np.testing.assert_array_equal(draws[-1][1:2], _draws.uniforms(key, places[1:2]))
+        monkeypatch.setattr(draws_module, "COMPILED_FROM", compiled_from)
+        draws.append(draws_module.uniforms(key, places))
+        np.testing.assert_array_equal(draws[-1][1:2], draws_module.uniforms(key, places[1:2]))
     np.testing.assert_array_equal(draws[0], draws[1])
     coarse = uniforms(key.key, key.counter, places.astype(np.uint64))
     assert ((draws[0] >= coarse) & (draws[0] < coarse + 2.0**-32)).all()
@@ -232,7 +233,7 @@ def test_draws_are_the_same_compiled_or_not_and_by_coordinate(monkeypatch: pytes
 
 def test_draws_are_uniform() -> None:
     """Mean and variance of 1e5 draws within 5 standard errors: 1/2 and 1/12; false alarm below 2e-6."""
-    u = _draws.uniforms(Key(1, 2), np.arange(100_000))
+    u = draws_module.uniforms(Key(1, 2), np.arange(100_000))
     assert abs(u.mean() - 1 / 2) < 5 * math.sqrt(1 / 12 / u.size)
     assert abs(u.var() - 1 / 12) < 5 * math.sqrt(1 / 180 / u.size)
 
@@ -240,7 +241,7 @@ def test_draws_are_uniform() -> None:
 @pytest.mark.parametrize("compiled", [False, True])
 def test_codewords_of_any_length(compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Codewords of 0 to 64 bits equal the same numbers written one by one."""
-    monkeypatch.setattr(_bits, "COMPILED_FROM", 1 if compiled else 10**9)
+    monkeypatch.setattr(bits_module, "COMPILED_FROM", 1 if compiled else 10**9)
     rng = np.random.default_rng(74)
     for size in (0, 1, 5, 300):
         lengths = rng.choice([0, 1, 3, 31, 33, 63, 64], size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channels._busy import BusyLog, PacketTrain
+from channels.media.busy import BusyLog, PacketTrain
 
 
 def test_asking_for_totals_does_not_keep_what_has_ended() -> None:

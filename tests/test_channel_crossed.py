@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channels import _port
-from channels._background import Arrivals, Background
+from channels.media.background import Arrivals, Background
+from channels.media.wires import port as port_module
 from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import STATES, Delivery, Medium, Node
@@ -159,7 +159,7 @@ def test_a_crossed_port_equals_the_recursion_over_all_packets(
 ) -> None:
     """Arrivals to the nanosecond, and at random instants how long every interface was busy with the nodes' own."""
     for name in ("_LOAD_AT", "_USE_AT"):
-        monkeypatch.setattr(_port, name, -1 if compiled else 1 << 60)
+        monkeypatch.setattr(port_module, name, -1 if compiled else 1 << 60)
     background = Background(rate_hz, mean_bytes)
     channel = ethernet(
         rate_bps=rate, server_rate_bps=port, delay_s=2e-5, background={"rate_hz": rate_hz, "mean_bytes": mean_bytes}

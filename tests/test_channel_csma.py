@@ -14,12 +14,12 @@ import pytest
 from benchmarks import ns3
 from benchmarks.validation_check import Check
 from benchmarks.validation_links import PARK, TOGETHER
-from channels import _csma_tables as tables
-from channels import ieee802154
-from channels._backoff import _words, backoffs
-from channels._csma import ContendingNodes
-from channels._ns3_draws import Mrg32k3a, ns3_draws
-from channels._reception import bit_error, log_success
+from channels.links import ieee802154
+from channels.media.lrwpan.backoff import _words, backoffs
+from channels.media.lrwpan.csma import tables
+from channels.media.lrwpan.csma.nodes import ContendingNodes
+from channels.media.lrwpan.csma.ns3_draws import Mrg32k3a, ns3_draws
+from channels.media.lrwpan.reception import bit_error, log_success
 from netsim import registry
 from netsim.engine import Engine
 from netsim.errors import ConfigError

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channels._backoff import backoffs
+from channels.media.lrwpan.backoff import backoffs
 from netsim import registry, rng
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node

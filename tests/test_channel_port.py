@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channels import _port
-from channels._busy import BusyLog
-from channels._port import Done, PortQueue, SharedPort, Stream
+from channels.media.busy import BusyLog
+from channels.media.wires import port as port_module
+from channels.media.wires.port import Done, PortQueue, SharedPort, Stream
 from netsim import registry
 from netsim.interfaces import Node
 
@@ -21,7 +21,7 @@ STRIDE, SERVICE = 100, 37
 def loop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The same loop in Python and compiled, whatever the size."""
     for name in ("_LOAD_AT", "_USE_AT"):
-        monkeypatch.setattr(_port, name, -1 if request.param == "compiled" else 1 << 60)
+        monkeypatch.setattr(port_module, name, -1 if request.param == "compiled" else 1 << 60)
     return str(request.param)
 
 
@@ -245,8 +245,8 @@ def test_much_work_is_compiled_with_equal_nanoseconds(monkeypatch: pytest.Monkey
     channel: Any = registry.build("channel", {"name": "ethernet_udp", "rate_bps": 1e8, "server_rate_bps": 3e8})
 
     def ends(load_at: int) -> tuple[list[int], bool]:
-        monkeypatch.setattr(_port, "_LOAD_AT", load_at)
-        monkeypatch.setattr(_port, "_USE_AT", load_at)
+        monkeypatch.setattr(port_module, "_LOAD_AT", load_at)
+        monkeypatch.setattr(port_module, "_USE_AT", load_at)
         medium = channel.open(nodes, np.random.default_rng(0))
         got = dict[int, int]()
         for now, src, size in calls:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.validation_links import SIXLOWPAN
-from channels._sixlowpan import RawFraming, SixLowpan, frames_of
+from channels.media.lrwpan.framing import RawFraming, SixLowpan, frames_of
 from netsim import registry
 from netsim.interfaces import Node
 from tests.contracts.channel import FrameLog
@@ -23,7 +23,7 @@ def test_sixlowpan_frames_and_their_mean_time(size: int, mpdu: tuple[int, ...], 
     # Each backoff is 0 .. 7 periods with mean 3.5: by the mean and the draws the instant is known to the nanosecond.
     rng, now = np.random.default_rng(0), 0
     key = int(rng.integers(1 << 64, dtype=np.uint64))
-    from channels._backoff import backoffs
+    from channels.media.lrwpan.backoff import backoffs
 
     for transfer in range(5):
         medium.submit(now, 0, (1,), size)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channels._tcp import GROWTH, flow_s, mathis_bps, mathis_window, slow_start_segments, transfer_s
+from channels.media.flows.tcp import GROWTH, flow_s, mathis_bps, mathis_window, slow_start_segments, transfer_s
 from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import Node

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channels._background import Arrivals, Background
-from channels._queue import FifoPort
-from channels._sharing import BIT_WORK, FS_PER_NS, Fluid, max_min, rate_units, to_ns
-from channels._traces import read_table
-from channels.wan import PRESETS
+from channels.links.wan import PRESETS
+from channels.media.background import Arrivals, Background
+from channels.media.flows.fifo_port import FifoPort
+from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, max_min, rate_units, to_ns
+from channels.media.flows.tables import read_table
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node

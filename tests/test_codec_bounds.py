@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import Codec, PaperBits
 from algorithms.compressors import _limits
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
 from benchmarks import codecs as page
 from netsim import _catalogue, registry
 from netsim.interfaces import Array, Key
@@ -120,7 +120,7 @@ def test_no_codec_beats_the_bounds(codec: Any, dim: int) -> None:
 
 
 @dataclass(frozen=True)
-class Uniform(BaseCompressor):
+class Uniform(Codec):
     """Each entry to the middle of one of `levels` intervals of width `step` / sqrt(d), no norm: a code for tests.
 
     With `hidden` it writes only every other entry and knows the rest from elsewhere.

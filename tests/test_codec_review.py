@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from algorithms.agents.ef_sgd import EfSgd
+from algorithms.coding.memory import step
 from algorithms.compressors import _limits, spherical
-from algorithms.compressors._memory import step
 from netsim import lockstep, registry
 from netsim.errors import ConfigError, DecodeError
 from netsim.interfaces import Array, GradientRequest, Key

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from scipy import special
 
-from algorithms.compressors._bits import BitReader
-from algorithms.compressors._prefix import read_golomb
+from algorithms.coding.bits import BitReader
+from algorithms.coding.prefix import read_golomb
 from netsim import registry
 from netsim.errors import EncodeError
 from netsim.interfaces import Key

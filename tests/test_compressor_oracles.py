@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors._draws import uniforms
+from algorithms.coding.draws import uniforms
 from algorithms.compressors.stochastic_sparsification import omega, optimal_level, probabilities
 from netsim.interfaces import Key
 from netsim.registry import build

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from algorithms import compressors
+from algorithms import coding, compressors
 from netsim import registry
 from netsim.errors import ConfigError, DecodeError, EncodeError, UnknownNameError
 from tests.contracts import compressor as contract
@@ -280,7 +280,7 @@ def test_small_vectors_load_no_compiler() -> None:
     """All codecs on 4000 entries, in a fresh interpreter."""
     code = """
 import sys, numpy as np
-from algorithms.compressors._base import draw_key
+from algorithms.coding.codec import draw_key
 from netsim import registry
 for name in registry.names("compressor"):
     for example in registry.get("compressor", name).examples:
@@ -297,10 +297,13 @@ print(sorted(m for m in ("numba", "scipy", "pandas") if m in sys.modules))
 @pytest.mark.parametrize("codec", CODECS)
 def test_long_vectors_decode_to_the_same_as_short_ones(codec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """d = 80,000 with compiled kernels and without: the same bytes and vectors; 8000 for singular values."""
-    folder = Path(compressors.__file__ or "").parent
-    modules = [importlib.import_module(f"algorithms.compressors.{file.stem}") for file in folder.glob("*.py")]
-    modules = [module for module in modules if hasattr(module, "COMPILED_FROM")]
-    assert {"_bits", "_prefix", "_draws", "_select"} <= {module.__name__.rpartition(".")[2] for module in modules}
+    names = [
+        f"{package.__name__}.{file.stem}"
+        for package in (compressors, coding)
+        for file in Path(package.__file__ or "").parent.glob("[a-z]*.py")
+    ]
+    modules = [module for module in map(importlib.import_module, names) if hasattr(module, "COMPILED_FROM")]
+    assert {"bits", "prefix", "draws", "select"} <= {module.__name__.rpartition(".")[2] for module in modules}
     x = np.random.default_rng(32).standard_t(3, 8_000 if codec.name == "atomo" else 80_000)
     results = []
     for compiled_from in (1, 10**9):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.costs._fit import fit_line
-from channels.costs._model import FunctionCost, StructuredCost, ceil_div
+from channels.costing.line import fit_line
+from channels.costing.models import FunctionCost, StructuredCost, ceil_div
 from netsim.errors import ConfigError
 from netsim.interfaces import CostModel, CostStructure
 from netsim.registry import build, get, names

@@ -14,7 +14,7 @@ import pytest
 
 from algorithms.agents import cat
 from algorithms.tuners.tune import efficiency, tune
-from channels.costs._model import StructuredCost
+from channels.costing.models import StructuredCost
 from channels.costs.learned import EARLY, EVERY, FIRST, LATER, NARROW, REACH, Learned, LearnedCost
 from netsim import report
 from netsim.engine import simulate

@@ -25,7 +25,7 @@ OWL = '''
 """Owls."""
 from dataclasses import dataclass
 from pathlib import Path
-from algorithms.datasets._files import DataFile, find
+from algorithms.reading.files import DataFile, find
 from netsim.registry import component
 
 @component("dataset")

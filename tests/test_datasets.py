@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from algorithms.datasets import _files, libsvm, reuters21578, synthetic_sparse
+from algorithms.datasets import libsvm, reuters21578, synthetic_sparse
+from algorithms.reading import files
 from netsim.errors import ConfigError, DataError
 from netsim.registry import build, names
 
@@ -64,7 +65,7 @@ def test_digits_with_interactions():
 @pytest.mark.parametrize("name", ["breast_cancer", "digits"])
 def test_without_scikit_learn(name, monkeypatch, tmp_path):
     dataset = build("dataset", name)
-    monkeypatch.setattr(_files.importlib.util, "find_spec", lambda package: None)
+    monkeypatch.setattr(files.importlib.util, "find_spec", lambda package: None)
     with pytest.raises(DataError, match=rf"{name}: the file datasets/data/{name}.csv.* of scikit-learn is needed"):
         dataset.load(np.random.default_rng(0))
 
@@ -305,7 +306,7 @@ def needs(config):
     """The dataset, or a skip with the sentence that says what to put where."""
     dataset = build("dataset", config)
     try:
-        _files.require(dataset.name, dataset.wants(), getattr(dataset, "data_dir", None))
+        files.require(dataset.name, dataset.wants(), getattr(dataset, "data_dir", None))
     except DataError as error:
         pytest.skip(str(error))
     return dataset

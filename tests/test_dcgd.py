@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from algorithms.agents.dcgd import Dcgd
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._draws import uniforms
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.draws import uniforms
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.stochastic_sparsification import StochasticSparsification, optimal_level, probabilities
 from algorithms.compressors.top_k import TopK
@@ -46,7 +46,7 @@ def iterates(algorithm: Any, problem: ToyProblem, rounds: int, replication: int 
 
 
 @dataclass(frozen=True)
-class SharedHalf(BaseCompressor):
+class SharedHalf(Codec):
     """2 x on the coordinates whose shared draw is below 1/2; sends their values and no index. A codec for tests.
 
     With `layout` it has been bound. Its counts of operations differ from all others here.

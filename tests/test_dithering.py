@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
-from algorithms.compressors._base import draw_key
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._draws import uniforms
-from algorithms.compressors._prefix import read_golomb
-from algorithms.compressors._sphere import cap, points
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import draw_key
+from algorithms.coding.draws import uniforms
+from algorithms.coding.prefix import read_golomb
+from algorithms.coding.sphere import cap, points
 from netsim.errors import ConfigError, DecodeError, EncodeError
 from netsim.interfaces import Key
 from netsim.registry import build

@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from channels._backoff import backoffs
-from channels._policy import RadioBooks
+from channels.media.lrwpan.backoff import backoffs
+from channels.media.radio_books import RadioBooks
 from netsim import fields, registry
 from netsim.engine import simulate
 from netsim.errors import ConfigError

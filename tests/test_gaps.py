@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from algorithms.agents._variants import BudgetCode
 from algorithms.compressors.alistarh import Alistarh
 from algorithms.compressors.identity import Identity
+from algorithms.roles.budget_code import BudgetCode
 from netsim import lockstep
 from netsim.engine import Engine, simulate
 from netsim.interfaces import (

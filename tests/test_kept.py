@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors import _select, _select_nb
+from algorithms.coding import select
+from algorithms.coding.kernels import select as select_kernels
 from algorithms.compressors.sign_top_k import SignTopK
 from algorithms.compressors.top_k import TopK
 
@@ -31,8 +32,8 @@ def test_what_is_kept_is_what_the_payload_names(codec: Any, share: float) -> Non
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.05, 1.0])
 def test_the_sample_gives_the_same_threshold_compiled(dtype: Any, share: float) -> None:
-    keys = _select._keys(vector(50_000, share, dtype))
-    places = _select._sample_places(keys.size)
+    keys = select._keys(vector(50_000, share, dtype))
+    places = select._sample_places(keys.size)
     for rank in (1, 5, 60, places.size):
-        compiled = _select_nb.sampled(keys, places, _select._MASKS[keys.itemsize], rank)
-        assert int(compiled) == int(_select._sampled(keys, places, rank))
+        compiled = select_kernels.sampled(keys, places, select._MASKS[keys.itemsize], rank)
+        assert int(compiled) == int(select._sampled(keys, places, rank))

@@ -13,7 +13,7 @@ import pytest
 
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.top_k import TopK
-from channels._sixlowpan import SixLowpan, frames_of
+from channels.media.lrwpan.framing import SixLowpan, frames_of
 from netsim import pcap, registry, study
 from netsim._probing import pattern
 from netsim.cli import main

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from algorithms.compressors import _bits, _indices, _prefix
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._prefix import (
+from algorithms.coding import bits, prefix
+from algorithms.coding import indices as indices_module
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.prefix import (
     gamma_bit,
     golomb_bit,
     omega_bit,
@@ -31,8 +32,8 @@ from algorithms.compressors._prefix import (
     write_rice,
     write_unary,
 )
-from algorithms.compressors._sizes import lg
-from algorithms.compressors._trits import read_trits, trits_bit, write_trits
+from algorithms.coding.sizes import lg
+from algorithms.coding.trits import read_trits, trits_bit, write_trits
 from netsim.errors import DecodeError, EncodeError
 
 MOST = 2**32 - 1
@@ -95,7 +96,7 @@ CODES: dict[str, tuple[Any, Any, Any, int]] = {
 def test_every_number_to_ten_thousand(name: str, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Round trip and length of each number alone in a sum, with both paths, after 3 bits and before 5 others."""
     write, read, length, least = CODES[name]
-    for module in (_bits, _prefix):
+    for module in (bits, prefix):
         monkeypatch.setattr(module, "COMPILED_FROM", 1 if compiled else 10**9)
     numbers = np.arange(least, 2000 if name == "unary" else 10_001)
     out = BitWriter()
@@ -119,7 +120,7 @@ def test_every_number_to_ten_thousand(name: str, compiled: bool, monkeypatch: py
 @pytest.mark.parametrize("compiled", [False, True])
 def test_numbers_up_to_32_bits(name: str, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     write, read, length, least = CODES[name]
-    for module in (_bits, _prefix):
+    for module in (bits, prefix):
         monkeypatch.setattr(module, "COMPILED_FROM", 1 if compiled else 10**9)
     top = MOST if name in ("gamma", "omega") else 2**22
     numbers = np.array([least, *(top >> s for s in range(20)), top], np.uint64)
@@ -137,7 +138,7 @@ def test_damaged_sections(name: str, compiled: bool, monkeypatch: pytest.MonkeyP
     rng = np.random.default_rng(70)
     outcomes = []
     for compiled_from in (1, 10**9) if compiled else (10**9, 10**9):
-        for module in (_bits, _prefix):
+        for module in (bits, prefix):
             monkeypatch.setattr(module, "COMPILED_FROM", compiled_from)
         rng = np.random.default_rng(70)
         results: list[Any] = []
@@ -208,7 +209,7 @@ SETS = [
         (d, share) for d in (1, 2, 5, 16, 63, 64, 65, 1000) for share in (0.0, 0.01, 0.2, 0.7, 1.0)
     )
 ]
-INDEX_CODES = [*_indices.CODES, "auto"]
+INDEX_CODES = [*indices_module.CODES, "auto"]
 
 
 @pytest.mark.parametrize("code", INDEX_CODES)
@@ -216,13 +217,13 @@ def test_index_sets_come_back(code: Any) -> None:
     for dim, indices in SETS:
         out = BitWriter()
         out.uint(1, 1)
-        bit = _indices.write_indices(out, indices, dim, code)
-        assert bit == out.bit_length - 1 == _indices.index_bit(indices, dim, code)
+        bit = indices_module.write_indices(out, indices, dim, code)
+        assert bit == out.bit_length - 1 == indices_module.index_bit(indices, dim, code)
         for more in (0, 1, dim):
-            assert bit <= _indices.most_index_bit(min(indices.size + more, dim), dim, code)
+            assert bit <= indices_module.most_index_bit(min(indices.size + more, dim), dim, code)
         src = BitReader(out.getvalue())
         src.skip(1)
-        assert _indices.read_indices(src, indices.size, dim, code).tolist() == indices.tolist()
+        assert indices_module.read_indices(src, indices.size, dim, code).tolist() == indices.tolist()
         src.finish()
 
 
@@ -231,7 +232,7 @@ def test_lengths_by_formula() -> None:
     for dim, indices in SETS:
         count = indices.size
         gaps = np.diff(indices, prepend=-1).tolist()
-        bit = {code: _indices.index_bit(indices, dim, code) for code in _indices.CODES}
+        bit = {code: indices_module.index_bit(indices, dim, code) for code in indices_module.CODES}
         assert bit["fixed"] == count * (math.ceil(math.log2(dim)))
         assert bit["bitmap"] == dim
         assert bit["gap"] == sum(len(written(write_omega, [gap])) for gap in gaps)
@@ -242,12 +243,15 @@ def test_lengths_by_formula() -> None:
         assert bit["enumerative"] == (math.comb(dim, count) - 1).bit_length()
         width = next(b for b in range(40) if 2 ** (b + 1) * max(count, 1) * 10_000 > 6931 * dim)
         assert bit["rice"] == sum(((gap - 1) >> width) + 1 + width for gap in gaps)
-        assert _indices.index_bit(indices, dim, "auto") == 3 + min(bit.values())
+        assert indices_module.index_bit(indices, dim, "auto") == 3 + min(bit.values())
 
 
 def test_block_code_by_hand() -> None:
     """d = 16, blocks of 4, {1, 2, 9, 15}: 4 * 3 + 4 bits. Counts 2, 0, 1, 1 in unary, then offsets, low bit first."""
-    assert written(_indices.write_indices, np.array([1, 2, 9, 15]), 16, "block_paper") == "1100" + "1010" + "10011011"
+    assert (
+        written(indices_module.write_indices, np.array([1, 2, 9, 15]), 16, "block_paper")
+        == "1100" + "1010" + "10011011"
+    )
 
 
 def test_bits_per_position_of_the_block_code() -> None:
@@ -257,31 +261,31 @@ def test_bits_per_position_of_the_block_code() -> None:
     """
     for dim, count, paper, best, entropy in ((64_000, 640, 9.0, 8.5625, 8.079), (512_000, 512, 12.0, 11.953, 11.408)):
         indices = np.sort(np.random.default_rng(71).choice(dim, count, replace=False))
-        assert _indices.index_bit(indices, dim, "block_paper") / count == pytest.approx(paper, abs=2e-3)
-        assert _indices.index_bit(indices, dim, "block") / count == pytest.approx(best, abs=5e-4)
+        assert indices_module.index_bit(indices, dim, "block_paper") / count == pytest.approx(paper, abs=2e-3)
+        assert indices_module.index_bit(indices, dim, "block") / count == pytest.approx(best, abs=5e-4)
         phi = count / dim
         ideal = (-phi * math.log2(phi) - (1 - phi) * math.log2(1 - phi)) / phi
         assert ideal == pytest.approx(entropy, abs=2e-3)
-        assert _indices.index_bit(indices, dim, "rice") / count <= 1.015 * ideal
+        assert indices_module.index_bit(indices, dim, "rice") / count <= 1.015 * ideal
 
 
 def test_reference_costs_of_index_sets() -> None:
     """d = 47236: T = 100: 1600 bits fixed, gaps about 1510; T = 5000: 80000 and 30900; random sets within 3 %."""
     for count, fixed, gap in ((100, 1600, 1510), (5000, 80_000, 30_900)):
         indices = np.sort(np.random.default_rng(72).choice(47_236, count, replace=False))
-        assert _indices.index_bit(indices, 47_236, "fixed") == fixed
-        assert _indices.index_bit(indices, 47_236, "gap") == pytest.approx(gap, rel=0.03)
+        assert indices_module.index_bit(indices, 47_236, "fixed") == fixed
+        assert indices_module.index_bit(indices, 47_236, "gap") == pytest.approx(gap, rel=0.03)
 
 
 def test_enumeration_is_a_bijection() -> None:
     """All C(7, T) sets of each size have the ranks 0 .. C(7, T) - 1."""
     sets = [[i for i in range(7) if mask >> i & 1] for mask in range(128)]
     for count in range(8):
-        ranks = sorted(_indices._rank(one) for one in sets if len(one) == count)
+        ranks = sorted(indices_module._rank(one) for one in sets if len(one) == count)
         assert ranks == list(range(math.comb(7, count)))
         for one in sets:
             if len(one) == count:
-                assert _indices._unrank(_indices._rank(one), 7, count).tolist() == one
+                assert indices_module._unrank(indices_module._rank(one), 7, count).tolist() == one
 
 
 @pytest.mark.parametrize("code", INDEX_CODES)
@@ -293,7 +297,7 @@ def test_damaged_index_sections(code: Any) -> None:
         dim = int(rng.choice([1, 5, 64, 300]))
         count = int(rng.integers(0, dim + 1))
         try:
-            indices = _indices.read_indices(BitReader(rng.bytes(int(rng.integers(0, 60)))), count, dim, code)
+            indices = indices_module.read_indices(BitReader(rng.bytes(int(rng.integers(0, 60)))), count, dim, code)
         except DecodeError:
             refused += 1
             continue
@@ -314,6 +318,6 @@ def test_what_the_damage_is() -> None:
         ("gap", b"\x09", 2, 3, "indices lie below 3. Got 3."),
     ):
         with pytest.raises(DecodeError, match=re.escape(text)):
-            _indices.read_indices(BitReader(data), count, dim, code)  # type: ignore[arg-type]
+            indices_module.read_indices(BitReader(data), count, dim, code)  # type: ignore[arg-type]
     with pytest.raises(EncodeError, match=r"at most 1024 is needed\. Got 1025"):
-        _indices.write_indices(BitWriter(), np.array([3]), 1025, "enumerative")
+        indices_module.write_indices(BitWriter(), np.array([3]), 1025, "enumerative")

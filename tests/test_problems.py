@@ -11,10 +11,12 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from algorithms.learning import csr_kernel, eigen, newton
+from algorithms.learning import losses as losses_module
 from algorithms.partitions.contiguous import Contiguous
 from algorithms.partitions.dirichlet import Dirichlet
 from algorithms.partitions.iid import Iid
-from algorithms.problems import _csr_nb, _eigen, _losses, _newton, logistic_regression
+from algorithms.problems import logistic_regression
 from algorithms.problems.logistic_regression import LogisticRegression
 from netsim.errors import ConfigError, DataError, SimulationError
 from netsim.interfaces import Data, GradientRequest
@@ -180,10 +182,10 @@ def test_huge_margins(loss):
 
 def test_small_slopes_are_relatively_exact():
     """1/(1 + exp(t)) = exp(-t) (1 - exp(-t) + ...): at t = 40 it is exp(-40) to 4e-18."""
-    assert _losses.tail(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
-    assert _losses.LOGISTIC.value(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
-    assert _losses.bend(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
-    assert _losses.tail(np.array([-1e300, 1e300])) == pytest.approx([1, 0], abs=1e-300)
+    assert losses_module.tail(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
+    assert losses_module.LOGISTIC.value(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
+    assert losses_module.bend(np.array([40.0]))[0] == pytest.approx(np.exp(-40), rel=1e-15)
+    assert losses_module.tail(np.array([-1e300, 1e300])) == pytest.approx([1, 0], abs=1e-300)
 
 
 # --- batching -----------------------------------------------------------------------------------------
@@ -243,7 +245,7 @@ def test_compiled_and_numpy_paths_make_the_same_bits(l2):
     assert plain.values(requests) == compiled.values(requests)
     assert plain.metrics(w) == compiled.metrics(w)
     assert plain._rows._kernels is None
-    assert compiled._rows._kernels is _csr_nb
+    assert compiled._rows._kernels is csr_kernel
 
 
 def test_kernels_are_used_when_numpy_has_cost_as_much_as_importing_them():
@@ -258,7 +260,7 @@ def test_kernels_are_used_when_numpy_has_cost_as_much_as_importing_them():
     assert problem._rows._kernels is None
     for _ in range(2):
         list(problem.gradients([GradientRequest(0, w)]))
-    assert problem._rows._kernels is _csr_nb
+    assert problem._rows._kernels is csr_kernel
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -301,7 +303,7 @@ def test_smoothness_bounds_the_hessian_tightly(layout, shape, loss, curvature):
 def test_lanczos_equals_the_gram_matrix(layout, shape, monkeypatch):
     x, y = toy(*shape)
     by_gram = opened(x, y, layout, nodes=1, l2=0.0).smoothness()
-    monkeypatch.setattr(_eigen, "_GRAM_FLOP_MAX", 0)
+    monkeypatch.setattr(eigen, "_GRAM_FLOP_MAX", 0)
     assert opened(x, y, layout, nodes=1, l2=0.0).smoothness() == by_gram
 
 
@@ -433,9 +435,9 @@ def test_optimum_is_certified_however_it_is_found(layout, shape, l2, monkeypatch
     x, y = toy(*shape)
     found = []
     for limit in (np.inf, 0):
-        monkeypatch.setattr(_newton, "_CHOLESKY_FLOP_MAX", limit)
+        monkeypatch.setattr(newton, "_CHOLESKY_FLOP_MAX", limit)
         problem = opened(x, y, layout, l2=l2, seed=6)
-        at, error = _newton.minimise(_newton.Objective(problem._rows, problem._weights, l2))
+        at, error = newton.minimise(newton.Objective(problem._rows, problem._weights, l2))
         assert error <= 1e-12
         found.append((problem.loss(at), at))
         rng = np.random.default_rng(3)

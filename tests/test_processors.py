@@ -15,7 +15,7 @@ SCRIPT = """
 import hashlib, sys
 import numpy as np
 from algorithms.compressors import _select
-from algorithms.compressors._base import draw_key
+from algorithms.coding.codec import draw_key
 from netsim import registry
 
 key = draw_key(np.random.default_rng(3))

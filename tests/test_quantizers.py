@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors import _draws, _levels, _norms
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._draws import dense_words, uniforms, words_at
-from algorithms.compressors._levels import dither_variance, draw_codes, read_codes, rounded_up, split, write_codes
+from algorithms.coding import draws as draws_module
+from algorithms.coding import levels as levels_module
+from algorithms.coding import norms as norms_module
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.draws import dense_words, uniforms, words_at
+from algorithms.coding.levels import dither_variance, draw_codes, read_codes, rounded_up, split, write_codes
 from algorithms.compressors.natural import Natural, _short_codes
 from algorithms.compressors.natural_dithering import NaturalDithering
 from netsim.errors import ConfigError, DecodeError, EncodeError
@@ -265,14 +267,14 @@ def test_rounding_probability_is_exact(s: int, dtype: Any, monkeypatch: pytest.M
     """
     words = grid(10)
     for compiled_from in (1, 10**9):
-        monkeypatch.setattr(_levels, "COMPILED_FROM", compiled_from)
+        monkeypatch.setattr(levels_module, "COMPILED_FROM", compiled_from)
         for j, m in itertools.product({0, s // 2, s - 1}, (0, 1, 300, 512, 1023)):
             y = j + m / 1024
             x = np.full(1024, -y, dtype)
             if float(x[0]) != -y:  # beyond the bits of float32
                 continue
             codes = np.empty(1024, np.uint8 if s <= 127 else np.uint32)
-            _levels._Rounding(x, np.array([float(s)]), 1024, s).fill(0, 1024, words, codes)
+            levels_module._Rounding(x, np.array([float(s)]), 1024, s).fill(0, 1024, words, codes)
             levels, negative = split(codes, s)
             assert (levels == j + 1).sum() == m
             assert (levels == j).sum() == 1024 - m
@@ -289,9 +291,9 @@ def test_paths_agree_on_every_code(s: int, monkeypatch: pytest.MonkeyPatch) -> N
             places = np.sort(rng.choice(10 * d, d, replace=False))
             found = []
             for compiled_from in (1, 10**9):
-                for module in (_levels, _norms, _draws):
+                for module in (levels_module, norms_module, draws_module):
                     monkeypatch.setattr(module, "COMPILED_FROM", compiled_from)
-                scales = rounded_up(build("qsgd", levels=s), _norms.norms(x, bucket), 32)
+                scales = rounded_up(build("qsgd", levels=s), norms_module.norms(x, bucket), 32)
                 codes = draw_codes(x, scales, bucket, s, KEY)
                 at = draw_codes(x, scales, bucket, s, KEY, places)
                 out = BitWriter()
@@ -315,7 +317,7 @@ def test_paths_agree_for_what_is_subtracted(dtype: Any, monkeypatch: pytest.Monk
     for k in (2, 8, 100):
         found = []
         for compiled_from in (1, 10**9):
-            for module in (_levels, _draws):
+            for module in (levels_module, draws_module):
                 monkeypatch.setattr(module, "COMPILED_FROM", compiled_from)
             found.append(build("k_level", levels=k).encode_keyed(x, KEY).data)
         assert found[0] == found[1]
@@ -333,7 +335,7 @@ def test_writers_do_not_share_memory() -> None:
     codec.encode_keyed(x[1], KEY)
     assert first.getvalue() == alone[0] + alone[1]
     assert second.getvalue() == alone[2]
-    kept = [_levels._octets(100).ctypes.data for _ in range(3)]
+    kept = [levels_module._octets(100).ctypes.data for _ in range(3)]
     assert kept[0] == kept[1] == kept[2]  # and where nobody holds it, it is used again
 
 
@@ -382,17 +384,19 @@ def test_norms_of_both_paths(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> Non
                 for p in (1.0, 2.0, math.inf, *((1.5,) if few else ()), *((3.0, 2.3) if few and d == 300 else ())):
                     found = []
                     for compiled_from in (1, 10**9):
-                        monkeypatch.setattr(_norms, "COMPILED_FROM", compiled_from)
-                        found.append(_norms.norms(x, bucket, p).tobytes() + np.float64(_norms.deviation(x)).tobytes())
+                        monkeypatch.setattr(norms_module, "COMPILED_FROM", compiled_from)
+                        found.append(
+                            norms_module.norms(x, bucket, p).tobytes() + np.float64(norms_module.deviation(x)).tobytes()
+                        )
                     assert found[0] == found[1]
                     with np.errstate(over="ignore"):
                         ours = np.frombuffer(found[0])[:-1]
                         theirs = [np.linalg.norm(unit[i : i + bucket], p) * peak for i in range(0, d, bucket)]
                     np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-323)
-            assert _norms.deviation(x) == pytest.approx(unit.std() * peak, rel=1e-9, abs=1e-9 * peak)
+            assert norms_module.deviation(x) == pytest.approx(unit.std() * peak, rel=1e-9, abs=1e-9 * peak)
             if x.any():
-                assert _norms.norm2(x, peak) == pytest.approx(np.linalg.norm(unit), rel=1e-12)
-                assert _norms.norm1(x, peak) == pytest.approx(np.abs(unit).sum(), rel=1e-12)
+                assert norms_module.norm2(x, peak) == pytest.approx(np.linalg.norm(unit), rel=1e-12)
+                assert norms_module.norm1(x, peak) == pytest.approx(np.abs(unit).sum(), rel=1e-12)
 
 
 # --- moments ---

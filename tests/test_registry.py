@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-import channels
 from netsim import fields, registry
 from netsim.errors import ConfigError, UnknownNameError
 
@@ -186,24 +185,22 @@ def test_a_foreign_package_of_our_name_is_called_by_name(tmp_path: Path) -> None
     foreign.mkdir()
     (foreign / "__init__.py").write_text("")
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from netsim import registry; registry.names('channel')"
-    root = str(Path(channels.__file__).parents[1])
+    root = str(Path(registry.__file__).parents[1])
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=False)
-    sentence = (
-        f"the import name 'channels' belongs to {foreign}/__init__.py; install netsim-learn in a fresh environment"
-    )
+    sentence = f"the import name 'channels' belongs to {foreign}; install netsim-learn in a fresh environment"
     assert sentence in out.stderr.splitlines()[-1]
 
 
 def test_a_component_whose_import_fails_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_classes", {})
-    monkeypatch.setitem(sys.modules, "channels.ideal", None)
+    monkeypatch.setitem(sys.modules, "channels.links.ideal", None)
     with pytest.raises(ConfigError, match=r"^x: the channel 'ideal' cannot be imported: "):
         fields.build_component("channel", "ideal", ("x",))
 
 
 def test_looking_up_names_imports_no_component() -> None:
     code = "import sys; from netsim.registry import *; [names(k) for k in PACKAGES]; print(sorted(sys.modules))"
-    root = str(Path(channels.__file__).parents[1])
+    root = str(Path(registry.__file__).parents[1])
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
-    for heavy in ("numpy", "numba", "scipy", "algorithms.compressors", "channels.ideal"):
+    for heavy in ("numpy", "numba", "scipy", "algorithms.compressors", "channels.links.ideal"):
         assert f"'{heavy}'" not in out.stdout

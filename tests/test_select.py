@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from algorithms.compressors import _select
-from algorithms.compressors._select import top_k
+from algorithms.coding import select
+from algorithms.coding.select import top_k
 
 DTYPES = (np.float32, np.float64)
 
@@ -26,7 +26,7 @@ def hard_vectors(d: int) -> dict[str, Any]:
     rng = np.random.default_rng(40)
     spikes = np.zeros(d)
     spikes[:: max(d // 50, 1)] = rng.standard_normal(spikes[:: max(d // 50, 1)].size)
-    sampled = _select._sample_places(d) if d >= 4096 else np.arange(0, d, 7)
+    sampled = select._sample_places(d) if d >= 4096 else np.arange(0, d, 7)
     misled_high = rng.standard_normal(d) * 1e-3
     misled_high[sampled] = 1 + rng.random(sampled.size)  # the sample sees only large entries
     misled_low = 1 + rng.random(d)
@@ -68,7 +68,7 @@ def test_paths_agree(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
         for k in (1, 40, 4999):
             found = []
             for compiled_from in (1, 10**9):
-                monkeypatch.setattr(_select, "COMPILED_FROM", compiled_from)
+                monkeypatch.setattr(select, "COMPILED_FROM", compiled_from)
                 found.append(top_k(x, k))
             np.testing.assert_array_equal(found[0], found[1])
 
@@ -96,7 +96,7 @@ def test_what_is_not_finite_comes_first(d: int, dtype: type) -> None:
 @pytest.mark.parametrize("kind", [np.uint32, np.uint64])
 def test_kth_largest_equals_a_sort(kind: Any) -> None:
     """The radix kernel on spread, repeated and extreme keys, at every rank of interest."""
-    from algorithms.compressors import _select_nb
+    from algorithms.coding.kernels import select
 
     top = np.iinfo(kind).max >> 1
     rng = np.random.default_rng(42)
@@ -110,22 +110,22 @@ def test_kth_largest_equals_a_sort(kind: Any) -> None:
         ordered = np.sort(keys)[::-1]
         for k in {1, 2, keys.size // 2, keys.size} - {0}:
             if k <= keys.size:
-                assert _select_nb.kth_largest(keys, k) == ordered[k - 1]
+                assert select.kth_largest(keys, k) == ordered[k - 1]
 
 
 @pytest.mark.parametrize("kind", [np.uint32, np.uint64])
 def test_collect_reports_overflow(kind: Any) -> None:
     """Exactly as many as fit are returned; one more is -1, in whole blocks and in the rest behind."""
-    from algorithms.compressors import _select_nb
+    from algorithms.coding.kernels import select
 
     mask = kind(np.iinfo(kind).max >> 1)
     for places in (np.arange(0, 9000, 100), np.arange(8192, 8282), np.arange(90)):
         keys = np.zeros(9000, kind)
         keys[places] = 7
         for capacity in (places.size + 1, places.size, places.size - 1, 0):
-            room = capacity + _select_nb.LANES
+            room = capacity + select.LANES
             found, magnitudes = np.full(room + 1, -5), np.full(room + 1, 3, kind)
-            count = _select_nb.collect(keys, mask, kind(6), found[:-1], magnitudes[:-1])
+            count = select.collect(keys, mask, kind(6), found[:-1], magnitudes[:-1])
             assert found[-1] == -5
             assert magnitudes[-1] == 3
             assert count == (places.size if places.size <= capacity else -1)
@@ -137,12 +137,12 @@ def test_collect_reports_overflow(kind: Any) -> None:
 @pytest.mark.parametrize("kind", [np.uint32, np.uint64])
 def test_collect_finds_each_place(kind: Any) -> None:
     """One key above the floor, at each place of four runs of two words and of the rest, among keys at the floor."""
-    from algorithms.compressors import _select_nb
+    from algorithms.coding.kernels import select
 
     top = kind(np.iinfo(kind).max ^ np.iinfo(kind).max >> 1)
-    found, magnitudes = np.empty(3 + _select_nb.LANES, np.int64), np.empty(3 + _select_nb.LANES, kind)
+    found, magnitudes = np.empty(3 + select.LANES, np.int64), np.empty(3 + select.LANES, kind)
     for place in range(600):
         keys = np.full(600, top + kind(6))
         keys[place] += kind(1)
-        assert _select_nb.collect(keys, ~top, kind(6), found, magnitudes) == 1
+        assert select.collect(keys, ~top, kind(6), found, magnitudes) == 1
         assert (found[0], magnitudes[0]) == (place, 7)

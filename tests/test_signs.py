@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors import _norms, _signs
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._signs import column_sums, magnitude_means, read_signs, rounded_up, write_signs
+from algorithms.coding import norms, signs
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.signs import column_sums, magnitude_means, read_signs, rounded_up, write_signs
 from netsim.errors import DecodeError, EncodeError
 from netsim.registry import build
 
@@ -52,7 +52,7 @@ def test_signs_at_every_place_of_the_stream(lead: int, dtype: Any, monkeypatch: 
             x = x.astype(dtype)
         expected = sum(1 << i for i in range(size) if float(x[i]) < 0)
         for compiled_from in (1, 10**9):
-            monkeypatch.setattr(_signs, "COMPILED_FROM", compiled_from)
+            monkeypatch.setattr(signs, "COMPILED_FROM", compiled_from)
             out = BitWriter()
             out.uint((1 << lead) - 1, lead)
             write_signs(out, x)
@@ -74,8 +74,8 @@ def test_signs_at_every_place_of_the_stream(lead: int, dtype: Any, monkeypatch: 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_signs_into_vectors_beyond_the_caches(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """From any start in a cache line, and in memory where no float is whole on one; nothing else is touched."""
-    monkeypatch.setattr(_signs, "COMPILED_FROM", 1)
-    monkeypatch.setattr(_signs, "STREAMED_FROM_BYTES", 1)
+    monkeypatch.setattr(signs, "COMPILED_FROM", 1)
+    monkeypatch.setattr(signs, "STREAMED_FROM_BYTES", 1)
     rng = np.random.default_rng(3)
     for size in (64, 65, 128, 1000):
         x = rng.standard_normal(size)
@@ -96,7 +96,7 @@ def test_signs_into_vectors_beyond_the_caches(dtype: Any, monkeypatch: pytest.Mo
 def test_too_few_bits_are_refused_before_anything_is_allocated(
     compiled_from: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_signs, "COMPILED_FROM", compiled_from)
+    monkeypatch.setattr(signs, "COMPILED_FROM", compiled_from)
     with pytest.raises(DecodeError):
         read_signs(BitReader(bytes(100)), 10**12, 1.0)
 
@@ -283,8 +283,8 @@ def test_sums_are_the_same_on_both_paths(dtype: Any, monkeypatch: pytest.MonkeyP
         columns = width if width <= size and size % width == 0 else 1
         found = []
         for compiled_from in (1, 10**9):
-            monkeypatch.setattr(_signs, "COMPILED_FROM", compiled_from)
-            monkeypatch.setattr(_norms, "COMPILED_FROM", compiled_from)
+            monkeypatch.setattr(signs, "COMPILED_FROM", compiled_from)
+            monkeypatch.setattr(norms, "COMPILED_FROM", compiled_from)
             found.append([magnitude_means(x, width), *column_sums(x, columns)])
         for a, b in zip(*found, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -307,8 +307,8 @@ def test_long_matrices_take_the_same_bytes_on_both_paths(config: Any, monkeypatc
     one = build("compressor", config).bind([(200, 200), (20_000,)])
     found = set()
     for compiled_from, dtype in itertools.product((1, 10**9), (np.float32, np.float64)):
-        monkeypatch.setattr(_signs, "COMPILED_FROM", compiled_from)
-        monkeypatch.setattr(_norms, "COMPILED_FROM", compiled_from)
+        monkeypatch.setattr(signs, "COMPILED_FROM", compiled_from)
+        monkeypatch.setattr(norms, "COMPILED_FROM", compiled_from)
         data = one.encode(x.astype(dtype), np.random.default_rng(1)).data
         found.add((data, one.decode(data, x.size).tobytes()))
     assert len(found) == 1

@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors import _bfloat16, _drawn, _subset, rand_k, rtop_k, sign_rand_k, threshold_v
-from algorithms.compressors._draws import uniforms
-from algorithms.compressors._indices import CODES, index_bit
-from algorithms.compressors._prefix import rice_bit
-from algorithms.compressors._subset import derived, subset
+from algorithms.coding import bfloat16, drawn
+from algorithms.coding import subset as subset_module
+from algorithms.coding.draws import uniforms
+from algorithms.coding.indices import CODES, index_bit
+from algorithms.coding.prefix import rice_bit
+from algorithms.coding.subset import derived, subset
+from algorithms.compressors import rand_k, rtop_k, sign_rand_k, threshold_v
 from algorithms.compressors.sparse_ternary import golomb_width, mean_gap_bit
 from algorithms.compressors.stochastic_sparsification import level_of_variance, omega, optimal_level, probabilities
 from netsim.errors import ConfigError, DecodeError, EncodeError
@@ -83,7 +85,9 @@ def test_every_subset_is_equally_likely(d: int, k: int, monkeypatch: pytest.Monk
         if len(set(draws)) < min(k, d - k):
             continue
         numbers = np.array([*draws, *range(d)])  # the rest is never reached
-        monkeypatch.setattr(_subset, "_numbers", lambda key, dim, start, count, n=numbers: n[start : start + count])
+        monkeypatch.setattr(
+            subset_module, "_numbers", lambda key, dim, start, count, n=numbers: n[start : start + count]
+        )
         chosen = tuple(subset(KEY, d, k).tolist())
         counts[chosen] = counts.get(chosen, 0) + 1
     assert len(counts) == math.comb(d, k)
@@ -104,7 +108,7 @@ def test_subsets_of_keys_are_uniform() -> None:
 def test_compiled_subsets_are_the_same(d: int, k: int, monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
     for compiled_from in (0, 10**9):
-        monkeypatch.setattr(_subset, "COMPILED_FROM", compiled_from)
+        monkeypatch.setattr(subset_module, "COMPILED_FROM", compiled_from)
         found.append(subset(KEY, d, k))
     np.testing.assert_array_equal(*found)
     assert found[0].size == k
@@ -539,17 +543,17 @@ def test_bfloat16_table(number: float, bits: int) -> None:
 def test_bfloat16_rounds_to_the_nearest() -> None:
     """All float32 next to each of many bfloat16 numbers, and float64 between: the nearest wins, ties to even."""
     words = np.random.default_rng(73).integers(0, 0x7F7F, 2000).astype(np.uint16)
-    low, high = (_bfloat16.from_bfloat16(w).astype(np.float64) for w in (words, words + np.uint16(1)))
+    low, high = (bfloat16.from_bfloat16(w).astype(np.float64) for w in (words, words + np.uint16(1)))
     even = np.where(words % 2 == 0, words, words + 1)
     middle = (low + high) / 2  # exact: 9 bits
     for sign, bit in ((1.0, 0), (-1.0, 0x8000)):
-        np.testing.assert_array_equal(_bfloat16.to_bfloat16(sign * middle), even | bit)
-        np.testing.assert_array_equal(_bfloat16.to_bfloat16(sign * np.nextafter(middle, 0)), words | bit)
-        np.testing.assert_array_equal(_bfloat16.to_bfloat16(sign * np.nextafter(middle, np.inf)), (words + 1) | bit)
+        np.testing.assert_array_equal(bfloat16.to_bfloat16(sign * middle), even | bit)
+        np.testing.assert_array_equal(bfloat16.to_bfloat16(sign * np.nextafter(middle, 0)), words | bit)
+        np.testing.assert_array_equal(bfloat16.to_bfloat16(sign * np.nextafter(middle, np.inf)), (words + 1) | bit)
         single = middle.astype(np.float32)
-        np.testing.assert_array_equal(_bfloat16.to_bfloat16(sign * single), even | bit)
+        np.testing.assert_array_equal(bfloat16.to_bfloat16(sign * single), even | bit)
         up = np.nextafter(single, np.float32(np.inf))
-        np.testing.assert_array_equal(_bfloat16.to_bfloat16(np.float32(sign) * up), (words + 1) | bit)
+        np.testing.assert_array_equal(bfloat16.to_bfloat16(np.float32(sign) * up), (words + 1) | bit)
 
 
 def test_bfloat16_refuses() -> None:
@@ -569,9 +573,9 @@ def test_bfloat16_refuses() -> None:
 
 
 def test_a_reader_without_key_is_told() -> None:
-    assert _drawn.senders(KEY, "rand_k") == KEY
+    assert drawn.senders(KEY, "rand_k") == KEY
     with pytest.raises(DecodeError, match="rand_k: the key"):
-        _drawn.senders(None, "rand_k")
+        drawn.senders(None, "rand_k")
 
 
 @pytest.mark.parametrize(

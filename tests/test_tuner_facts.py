@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors._sizes import CodeSize
+from algorithms.coding.sizes import CodeSize
 from algorithms.tuners import affine
-from algorithms.tuners._budget_cost import BudgetCost, Line
+from algorithms.tuners.budget_cost import BudgetCost, Line
 from algorithms.tuners.tune import Choice, efficiency, progress, tune
-from channels.costs._model import FunctionCost, StructuredCost
+from channels.costing.models import FunctionCost, StructuredCost
 from netsim.errors import ConfigError, EncodeError
 from netsim.interfaces import CostStructure
 from tests.tuner_twins import omega, paper, random_vector

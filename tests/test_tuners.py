@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors._select import top_k
-from algorithms.compressors._sizes import CodeSize
-from algorithms.tuners import _magnitudes, affine, packets, stochastic, universal
-from algorithms.tuners._budget_cost import BudgetCost, Line
-from algorithms.tuners._magnitudes import measure
+from algorithms.coding.select import top_k
+from algorithms.coding.sizes import CodeSize
+from algorithms.tuners import affine, magnitudes, packets, stochastic, universal
+from algorithms.tuners.budget_cost import BudgetCost, Line
+from algorithms.tuners.magnitudes import measure
 from algorithms.tuners.tune import Choice, efficiency, progress, tune
-from channels.costs._model import FunctionCost, StructuredCost
+from channels.costing.models import FunctionCost, StructuredCost
 from netsim.interfaces import CostStructure
 from tests.tuner_twins import Case, gain, omega, paper, price, random_case, random_vector
 
@@ -69,11 +69,11 @@ def test_solvers_for_large_vectors_equal_brute_force_whatever_the_sample_says(
 ) -> None:
     """The compiled path on small vectors: samples are far too small or repeat one entry, windows begin narrow."""
     rng = np.random.default_rng(12)
-    monkeypatch.setattr(_magnitudes, "COMPILED_FROM", 1)
+    monkeypatch.setattr(magnitudes, "COMPILED_FROM", 1)
     monkeypatch.setattr(packets, "REACH", 1)
     monkeypatch.setattr(universal, "FIRST_ENTRIES", 4)
     for _ in range(1500):
-        monkeypatch.setattr(_magnitudes, "SAMPLE", int(rng.choice([17, 20, 64, 256])))
+        monkeypatch.setattr(magnitudes, "SAMPLE", int(rng.choice([17, 20, 64, 256])))
         check_against_all_budgets(random_case(rng, variant))
 
 
@@ -82,9 +82,9 @@ def test_stochastic_equals_a_search_over_real_budgets(is_compiled: bool, monkeyp
     """No T of a grid, no whole T, no end of a packet and no T close by is better."""
     rng = np.random.default_rng(13)
     if is_compiled:
-        monkeypatch.setattr(_magnitudes, "COMPILED_FROM", 1)
+        monkeypatch.setattr(magnitudes, "COMPILED_FROM", 1)
         monkeypatch.setattr(universal, "FIRST_ENTRIES", 4)
-        monkeypatch.setattr(_magnitudes, "SAMPLE", 20)
+        monkeypatch.setattr(magnitudes, "SAMPLE", 20)
     for _ in range(250):
         case = random_case(rng, "stochastic", most=40)
         x, cost, most = measure(case.x), BudgetCost(case.size, case.cost, expected=True), np.count_nonzero(case.x)
@@ -185,14 +185,14 @@ def test_large_stochastic_equals_small(monkeypatch: pytest.MonkeyPatch) -> None:
         for cost in (StructuredCost(s, "paper") for s in structures):
             large = tune(x, "stochastic", size, cost)
             with monkeypatch.context() as patch:
-                patch.setattr(_magnitudes, "COMPILED_FROM", 1 << 60)
+                patch.setattr(magnitudes, "COMPILED_FROM", 1 << 60)
                 small = tune(x, "stochastic", size, cost)
             assert large.efficiency == pytest.approx(small.efficiency, rel=1e-12)
             assert large.progress == pytest.approx(small.progress, rel=1e-6)
 
 
 def test_compiled_passes_equal_their_numpy_twins() -> None:
-    from algorithms.tuners import _magnitudes_nb
+    from algorithms.tuners import magnitudes_kernel
 
     rng = np.random.default_rng(16)
     for d in (1, 63, 64, 65, 127, 128, 200, 5000):
@@ -200,8 +200,8 @@ def test_compiled_passes_equal_their_numpy_twins() -> None:
             x = (rng.standard_t(2, d) * (rng.random(d) < 0.7)).astype(dtype)
             for bound in (dtype(0.3), dtype(1.5), np.abs(x).max()):
                 m = np.abs(x).astype(np.float64)
-                assert _magnitudes_nb.energy_from(x, bound) == pytest.approx((m[m >= bound] ** 2).sum(), rel=1e-14)
-                assert _magnitudes_nb.mass_below(x, bound) == pytest.approx(m[m < bound].sum(), rel=1e-14)
+                assert magnitudes_kernel.energy_from(x, bound) == pytest.approx((m[m >= bound] ** 2).sum(), rel=1e-14)
+                assert magnitudes_kernel.mass_below(x, bound) == pytest.approx(m[m < bound].sum(), rel=1e-14)
             for line in (Line(1.0, 1.0), Line(300.0, 1.0), Line(1e9, 1.0)):
                 places, kept, energy = affine.fixed_point(np.arange(d), np.abs(x), line)
                 same_places, same, other = affine.fixed_point(np.arange(d), np.abs(x), line, compiled=True)
@@ -214,8 +214,8 @@ def test_compiled_passes_equal_their_numpy_twins() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_best_bit_stream_may_end_far_below_the_lines_best(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     """Entries of 33 bits in packets of 40: 1560 fill 1287 packets to the bit, R = 1560 / 1288 > 1599 / 1321."""
-    monkeypatch.setattr(_magnitudes, "COMPILED_FROM", 1)
-    monkeypatch.setattr(_magnitudes, "SAMPLE", 1024)
+    monkeypatch.setattr(magnitudes, "COMPILED_FROM", 1)
+    monkeypatch.setattr(magnitudes, "SAMPLE", 1024)
     monkeypatch.setattr(packets, "REACH", 1)
     rng = np.random.default_rng(24)
     x: Any = (1 + 2.0**-23 * rng.permutation(1599)).astype(dtype)
@@ -252,9 +252,9 @@ def test_the_curve_has_its_top_at_the_choice() -> None:
 def test_small_vectors_import_no_numba() -> None:
     code = """
 import sys, numpy as np
-from algorithms.compressors._sizes import CodeSize
+from algorithms.coding.sizes import CodeSize
 from algorithms.tuners.tune import tune
-from channels.costs._model import StructuredCost
+from channels.costing.models import StructuredCost
 from netsim.interfaces import CostStructure
 x = np.random.default_rng(1).standard_normal(5000)
 for variant in ("sparsify", "sign", "stochastic"):

@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors import _base, _bits, _factors, _memory, _rotate, compose, error_feedback, hadamard, low_rank
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._draws import uniforms
-from algorithms.compressors._subset import derived
+from algorithms.coding import bits, factors, rotate
+from algorithms.coding import codec as base_module
+from algorithms.coding import memory as memory_module
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.draws import uniforms
+from algorithms.coding.subset import derived
+from algorithms.compressors import compose, error_feedback, hadamard, low_rank
 from algorithms.compressors.stochastic_sparsification import optimal_level, probabilities
 from netsim.errors import ConfigError, DecodeError, EncodeError
 from netsim.fields import dump
@@ -246,7 +249,7 @@ def test_kept_composition_codes_the_kept_entries(index: str) -> None:
     expected = np.zeros(60)
     expected[places] = make(**outer).decode(coded.data, 20)
     np.testing.assert_array_equal(codec.decode(payload.data, 60), expected)
-    from algorithms.compressors._indices import index_bit
+    from algorithms.coding.indices import index_bit
 
     section = index_bit(places, 60, index)  # type: ignore[arg-type]
     outer_bit = 5 + 32 + 20 * (5 + 1)
@@ -407,7 +410,7 @@ def test_error_feedback_without_memory_is_its_part() -> None:
         codec.step(error_feedback.Memory(np.zeros(3)), x, KEY)
     with pytest.raises(EncodeError, match="error_feedback: top_k: entry 0 must"):
         make("error_feedback", part={"name": "top_k", "k": 5}).step(None, np.full(40, 1e300), KEY)
-    plain = _memory.step(make("top_k", k=2), None, x, KEY)
+    plain = memory_module.step(make("top_k", k=2), None, x, KEY)
     assert (plain.memory, plain.payload) == (None, make("top_k", k=2).encode_keyed(x, KEY))
 
 
@@ -416,14 +419,14 @@ def test_error_feedback_without_memory_is_its_part() -> None:
 
 def matrix(d: int, key: Key) -> Any:
     """H diag(s)/sqrt(D), H_ij = (-1)^(bits in common), from the definition."""
-    size = _rotate.padded(d)
+    size = rotate.padded(d)
     h = np.array([[(-1.0) ** (i & j).bit_count() for j in range(size)] for i in range(size)])
     return h * _signs(size, key) / math.sqrt(size)
 
 
 def _signs(size: int, key: Key) -> Any:
     """diag(s) H e_0 / sqrt(D): the first column of H is all ones."""
-    return np.sign(_rotate.rotate_back(np.eye(1, size)[0], size, key))
+    return np.sign(rotate.rotate_back(np.eye(1, size)[0], size, key))
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 8, 13, 64, 200])
@@ -432,9 +435,9 @@ def test_rotation_by_its_matrix(d: int) -> None:
     x = np.random.default_rng(92).standard_normal(d)
     r = matrix(d, KEY)
     np.testing.assert_allclose(r @ r.T, np.eye(len(r)), atol=1e-14)
-    y = _rotate.rotate(x, KEY)
+    y = rotate.rotate(x, KEY)
     np.testing.assert_allclose(y, r[:, :d] @ x, atol=1e-13)
-    np.testing.assert_allclose(_rotate.rotate_back(y.copy(), d, KEY), x, atol=1e-13)
+    np.testing.assert_allclose(rotate.rotate_back(y.copy(), d, KEY), x, atol=1e-13)
 
 
 def test_signs_are_fair_and_differ_by_key() -> None:
@@ -450,9 +453,9 @@ def test_compiled_rotation_is_the_same(d: int, scale: float, monkeypatch: pytest
     x = np.random.default_rng(93).standard_normal(d) * scale
     found = []
     for compiled_from in (4096, 10**9):
-        monkeypatch.setattr(_rotate, "COMPILED_FROM", compiled_from)
-        y = _rotate.rotate(x, KEY)
-        found.append((y, _rotate.rotate_back(y.copy(), d, KEY)))
+        monkeypatch.setattr(rotate, "COMPILED_FROM", compiled_from)
+        y = rotate.rotate(x, KEY)
+        found.append((y, rotate.rotate_back(y.copy(), d, KEY)))
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
     np.testing.assert_allclose(found[0][1], x, atol=1e-12 * scale + 1e-322)
@@ -462,10 +465,10 @@ def test_rotation_flattens() -> None:
     """One spike of norm 1 in d = 1000 has all 1024 entries at 1/32; a Gaussian bound holds for other vectors."""
     x = np.zeros(1000)
     x[17] = 1.0
-    np.testing.assert_allclose(np.abs(_rotate.rotate(x, KEY)), 1 / 32, rtol=1e-12)
+    np.testing.assert_allclose(np.abs(rotate.rotate(x, KEY)), 1 / 32, rtol=1e-12)
     x = np.random.default_rng(94).standard_t(1, 1000)
     for i in range(100):  # each key is above with probability q = 1e-6
-        y = _rotate.rotate(x, Key(i, 0))
+        y = rotate.rotate(x, Key(i, 0))
         assert np.abs(y).max() <= math.sqrt(2 * math.log(2 * 1024 / 1e-6) / 1024) * np.linalg.norm(x)
 
 
@@ -478,11 +481,11 @@ def test_hadamard_payload(shared: bool) -> None:
     signs, own = derived(KEY, 2)
     if not shared:
         signs = Key(signs.key % 2**32, 0)
-    inner = codec.part.encode_keyed(_rotate.rotate(x, signs), own)
+    inner = codec.part.encode_keyed(rotate.rotate(x, signs), own)
     head = b"" if shared else signs.key.to_bytes(4, "little")
     assert payload.data == head + inner.data
     assert (payload.paper_bit, payload.index_bit) == (inner.paper_bit, inner.index_bit)
-    back = _rotate.rotate_back(codec.part.decode(inner.data, 128), 100, signs)
+    back = rotate.rotate_back(codec.part.decode(inner.data, 128), 100, signs)
     np.testing.assert_array_equal(codec.decode(payload.data, 100, KEY), back)
     assert codec.variance_bound(100) == 128 / 10 - 1
     assert codec.contraction(100) is None
@@ -641,7 +644,7 @@ def test_no_product_of_a_library_reaches_the_wire(monkeypatch: pytest.MonkeyPatc
     def missing(*args: Any, **keys: Any) -> Any:
         raise AssertionError("a library's product")
 
-    for module in (_base, _bits):
+    for module in (base_module, bits):
         monkeypatch.setattr(module, "within", lambda *_: False)  # the look whether floats are finite may use one
     for name in ("dot", "matmul", "vdot", "inner", "einsum", "tensordot"):
         monkeypatch.setattr(np, name, missing)
@@ -733,7 +736,7 @@ def test_folding() -> None:
             assert (tensor.rows - 1) * tensor.columns < d <= tensor.rows * tensor.columns
     x = np.outer(np.arange(1.0, 9.0), np.arange(2.0, 10.0)).ravel()
     np.testing.assert_allclose(keyed(make("low_rank", rank=1, fold=True, float_bit=64), x), x, rtol=1e-12)
-    matrix, exponent = _factors.as_matrix(x, make("low_rank", rank=1, fold=True).tensors(64)[0])
+    matrix, exponent = factors.as_matrix(x, make("low_rank", rank=1, fold=True).tensors(64)[0])
     np.testing.assert_array_equal(matrix.ravel() * 2.0**exponent, x)
     assert 0.5 <= np.abs(matrix).max() < 1
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._sizes import CodeSize
-from channels.costs._model import StructuredCost
+from algorithms.coding.sizes import CodeSize
+from channels.costing.models import StructuredCost
 from netsim.interfaces import CostStructure
 
 Floats = npt.NDArray[np.float64]

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.agents._star import AveragingServer, FloatBit, StepSize, codec_work, receive_model, step_rule
 from algorithms.compressors.alistarh import Alistarh as AlistarhCode
 from algorithms.compressors.identity import Identity
+from algorithms.roles.star import AveragingServer, FloatBit, StepSize, codec_work, receive_model, step_rule
 from netsim.interfaces import Agent, Context, Gradient, Report, Send
 from netsim.registry import component
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.agents._star import FloatBit, StepSize, codec_work
-from algorithms.agents._variants import BudgetCode, Variant, VariantServer, budget_code
-from algorithms.compressors._sizes import CodeSize
+from algorithms.coding.sizes import CodeSize
 from algorithms.compressors.identity import Identity
+from algorithms.roles.budget_code import BudgetCode, Variant, VariantServer, budget_code
+from algorithms.roles.star import FloatBit, StepSize, codec_work
 from algorithms.tuners.tune import efficiency, tune
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Array, Context, Cost, Gradient, Message, Payload, Receive, Report, Send

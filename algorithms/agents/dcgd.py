@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from algorithms.agents._star import FloatBit, KeyedServer, StepSize, codec_work, receive_model, step_rule
-from algorithms.compressors._base import BaseCompressor
-from algorithms.compressors._memory import encode
+from algorithms.coding.codec import Codec
+from algorithms.coding.memory import encode
 from algorithms.compressors.identity import Identity
+from algorithms.roles.star import FloatBit, KeyedServer, StepSize, codec_work, receive_model, step_rule
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Context, Gradient, Send
 from netsim.registry import component
@@ -54,7 +54,7 @@ class Dcgd:
     TopK(k=3, fraction=None, float_bit=32, index='fixed')
     """
 
-    compressor: Annotated[BaseCompressor, Ref("compressor")]
+    compressor: Annotated[Codec, Ref("compressor")]
     step_size: StepSize = "auto"
     model_bit: FloatBit = 32
 

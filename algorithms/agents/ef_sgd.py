@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from algorithms.agents._star import FloatBit, KeyedServer, StepSize, codec_work, receive_model, step_rule
-from algorithms.compressors._base import BaseCompressor
+from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback, Memory
 from algorithms.compressors.identity import Identity
+from algorithms.roles.star import FloatBit, KeyedServer, StepSize, codec_work, receive_model, step_rule
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Context, Gradient, Send
@@ -53,7 +53,7 @@ class EfSgd:
     TopK(k=3, fraction=None, float_bit=32, index='fixed')
     """
 
-    compressor: Annotated[BaseCompressor, Ref("compressor")]
+    compressor: Annotated[Codec, Ref("compressor")]
     step_size: StepSize = "auto"
     model_bit: FloatBit = 32
 

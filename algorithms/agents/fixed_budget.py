@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.agents._star import FloatBit, StepSize, codec_work, receive_model
-from algorithms.agents._variants import Variant, VariantServer, budget_code
-from algorithms.compressors._sizes import CodeSize
+from algorithms.coding.sizes import CodeSize
 from algorithms.compressors.identity import Identity
+from algorithms.roles.budget_code import Variant, VariantServer, budget_code
+from algorithms.roles.star import FloatBit, StepSize, codec_work, receive_model
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Context, CostModel, Gradient, Report, Send
 from netsim.registry import component

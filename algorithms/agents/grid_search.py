@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.agents._star import FloatBit, StepSize, codec_work
-from algorithms.agents._variants import Variant, VariantServer, budget_code
-from algorithms.compressors._sizes import CodeSize
+from algorithms.coding.sizes import CodeSize
 from algorithms.compressors.identity import Identity
+from algorithms.roles.budget_code import Variant, VariantServer, budget_code
+from algorithms.roles.star import FloatBit, StepSize, codec_work
 from netsim.fields import PositiveInt, Ref
 from netsim.interfaces import Agent, Array, Context, Cost, CostModel, Gradient, Payload, Receive, Report, Send, Value
 from netsim.registry import component

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors import _select
-from algorithms.compressors._base import squared_norm
-from algorithms.compressors._bits import FloatBit
-from algorithms.compressors._indices import IndexCode
-from algorithms.compressors._sparse import SignCode
+from algorithms.coding import select
+from algorithms.coding.bits import FloatBit
+from algorithms.coding.codec import squared_norm
+from algorithms.coding.indices import IndexCode
+from algorithms.coding.sparse import SignCode
 from netsim.interfaces import Array, Indices
 from netsim.registry import component
 
@@ -58,7 +58,7 @@ class Alistarh(SignCode):
 
     def support(self, x: Array) -> Indices:
         """The T_A largest entries, ascending."""
-        largest = _select.top_k(x, self.max_entries(x.size))
+        largest = select.top_k(x, self.max_entries(x.size))
         if largest.size == 0:
             return largest
         self.require_finite(x[largest], largest)

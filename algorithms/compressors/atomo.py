@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._draws import uniforms
-from algorithms.compressors._factors import Factored, Factors, Tensor, as_matrix, scaled_up
-from algorithms.compressors._indices import read_count, write_count
-from algorithms.compressors._layout import Layout
-from algorithms.compressors._sizes import lg
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.draws import uniforms
+from algorithms.coding.factors import Factored, Factors, Tensor, as_matrix, scaled_up
+from algorithms.coding.indices import read_count, write_count
+from algorithms.coding.layout import Layout
+from algorithms.coding.sizes import lg
 from algorithms.compressors.stochastic_sparsification import optimal_level, probabilities
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveFloat

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._levels import read_scales
-from algorithms.compressors._signs import magnitude_means, read_signs, write_signs
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.levels import read_scales
+from algorithms.coding.signs import magnitude_means, read_signs, write_signs
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -19,7 +19,7 @@ from netsim.registry import component
 
 @component("compressor")
 @dataclass(frozen=True)
-class BlockSign(BaseCompressor):
+class BlockSign(Codec):
     """Q(x) = (||x_b||_1 / B) sign(x_b) for each block x_b of B consecutive entries, with sign(0) = 1.
 
     As `scaled_sign` in each block: ||x - Q||^2 = ||x||^2 - sum_b ||x_b||_1^2 / B_b, with B_b = B but for a shorter last

@@ -10,20 +10,13 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._indices import (
-    IndexCode,
-    most_index_bit,
-    read_count,
-    read_indices,
-    write_count,
-    write_indices,
-)
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries, require_memoryless
-from algorithms.compressors._sizes import lg
-from algorithms.compressors._sparse import SparseCompressor
-from algorithms.compressors._subset import derived, derived_or_none
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.indices import IndexCode, most_index_bit, read_count, read_indices, write_count, write_indices
+from algorithms.coding.sizes import lg
+from algorithms.coding.sparse import SparseCompressor
+from algorithms.coding.subset import derived, derived_or_none
+from algorithms.coding.wrappers import Entries, Part, Wrapper, entries, require_memoryless
 from netsim.errors import ConfigError, EncodeError, Fault
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -182,7 +175,7 @@ class Compose(Wrapper):
 
 
 @lru_cache(maxsize=64)
-def _largest_variance(codec: BaseCompressor, most: int) -> float | None:
+def _largest_variance(codec: Codec, most: int) -> float | None:
     """The largest w among vectors of up to `most` entries, which need not be that of the longest."""
     if most > COUNTED:
         return None

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._levels import (
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.levels import (
     DECODE_FLOP,
     ENCODE_FLOP,
     Levels,
@@ -30,7 +30,7 @@ NormOrder = Annotated[float, Range(ge=1)]
 
 @component("compressor")
 @dataclass(frozen=True)
-class Dithering(BaseCompressor):
+class Dithering(Codec):
     """Q_i = ||x||_p sign(x_i) z_i / s, z_i = floor(y_i) + Bernoulli(y_i - floor(y_i)), y_i = s |x_i| / ||x||_p.
 
     Unbiased, with the exact variance (||x||_p^2 / s^2) sum f_i (1 - f_i), f_i the fraction of y_i; for s = 1

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from algorithms.compressors import _memory
-from algorithms.compressors._base import PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._memory import Step
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries
+from algorithms.coding import memory as memory_module
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.memory import Step
+from algorithms.coding.wrappers import Entries, Part, Wrapper, entries
 from netsim.errors import EncodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -109,7 +109,7 @@ class ErrorFeedback(Wrapper):
         self.check(vector)
         total = _plus(vector, memory)
         try:
-            inner = _memory.step(self.part, None if memory is None else memory.part, total, key)
+            inner = memory_module.step(self.part, None if memory is None else memory.part, total, key)
         except EncodeError as error:
             raise EncodeError(f"{self.name}: {error}") from None
         return Step(inner.payload, inner.decoded, Memory(total - inner.decoded, inner.memory))

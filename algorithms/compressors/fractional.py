@@ -11,10 +11,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit, Words
-from algorithms.compressors._levels import read_scales
-from algorithms.compressors._signs import Floats
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit, Words
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.levels import read_scales
+from algorithms.coding.signs import Floats
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -26,14 +26,14 @@ _STAGE = 16_384  # entries that are coded together
 
 @cache
 def _kernels() -> ModuleType:
-    from algorithms.compressors import _fractional_nb
+    from algorithms.coding.kernels import fractional
 
-    return _fractional_nb
+    return fractional
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class Fractional(BaseCompressor):
+class Fractional(Codec):
     """Q_i = sign(x_i) mu_l, l the level of |x_i|, of which there are L = 2^(q-1), mu_l the mean |x_j| of its entries.
 
     With x_max and x_min the largest and smallest nonzero |x_i| and a = (x_max / x_min)^(1/L), level l reaches from

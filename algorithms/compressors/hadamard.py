@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors import _rotate
-from algorithms.compressors._base import PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._drawn import senders
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries, require_memoryless
-from algorithms.compressors._subset import derived, derived_or_none
+from algorithms.coding import rotate
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.drawn import senders
+from algorithms.coding.subset import derived, derived_or_none
+from algorithms.coding.wrappers import Entries, Part, Wrapper, entries, require_memoryless
 from netsim.errors import DecodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -91,7 +91,7 @@ class Hadamard(Wrapper):
             seed = signs.key & (2**SEED_BIT - 1)
             signs = Key(seed, 0)
             out.uint(seed, SEED_BIT)
-        return self.write_part(self.part, _rotate.rotate(x, signs), own, out, where="after rotation, ")
+        return self.write_part(self.part, rotate.rotate(x, signs), own, out, where="after rotation, ")
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
         """What the bit stream holds, rotated back."""
@@ -111,35 +111,35 @@ class Hadamard(Wrapper):
 
     def max_size_bytes(self, dim: int) -> int | None:
         """Q's for D entries, and the seed."""
-        size = self.part.max_size_bytes(_rotate.padded(dim))
+        size = self.part.max_size_bytes(rotate.padded(dim))
         return None if size is None else size + (0 if self.shared_seed else SEED_BIT // 8)
 
     def variance_bound(self, dim: int) -> float | None:
         """Q's for D entries."""
-        return self.part.variance_bound(_rotate.padded(dim))
+        return self.part.variance_bound(rotate.padded(dim))
 
     def contraction(self, dim: int) -> float | None:
         """Q's for D entries."""
-        return self.part.contraction(_rotate.padded(dim))
+        return self.part.contraction(rotate.padded(dim))
 
     def encode_flop(self, dim: int) -> float:
         """Q's for D entries, D lg D additions and a multiplication of each entry."""
-        size = _rotate.padded(dim)
+        size = rotate.padded(dim)
         return self.part.encode_flop(size) + size * size.bit_length()
 
     def decode_flop(self, dim: int) -> float:
         """Q's for D entries, D lg D additions and a multiplication of each entry."""
-        size = _rotate.padded(dim)
+        size = rotate.padded(dim)
         return self.part.decode_flop(size) + size * size.bit_length()
 
     def _read(self, src: BitReader, dim: int, key: Key | None) -> tuple[Entries, Key]:
         signs, own = derived_or_none(key if self.shares_randomness else None, 2)
         signs = senders(signs, self.name) if self.shared_seed else Key(src.uint(SEED_BIT), 0)
-        return entries(self.part, src, _rotate.padded(dim), own), signs
+        return entries(self.part, src, rotate.padded(dim), own), signs
 
     def _back(self, found: Entries, dim: int, signs: Key) -> Array:
-        y = np.array(found.vector(_rotate.padded(dim)), np.float64)
-        x = _rotate.rotate_back(y, dim, signs)
+        y = np.array(found.vector(rotate.padded(dim)), np.float64)
+        x = rotate.rotate_back(y, dim, signs)
         if not np.isfinite(x).all():
             raise DecodeError("payload: every number must be finite. Got a rotated vector beyond float64.")
         return x

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.compressors import _bfloat16
-from algorithms.compressors._base import BLOCK, BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
+from algorithms.coding import bfloat16
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import BLOCK, Codec, PaperBits
 from netsim.errors import ConfigError, DecodeError, EncodeError, Fault
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -18,7 +18,7 @@ from netsim.registry import component
 
 @component("compressor")
 @dataclass(frozen=True)
-class Identity(BaseCompressor):
+class Identity(Codec):
     """Q(x) = x, each entry rounded to `float_bit` bits, to nearest with ties to even.
 
     Payload: FPP d bits, which is also the papers' figure. Unbiased with w = 0 and a contraction with delta = 1,
@@ -69,7 +69,7 @@ class Identity(BaseCompressor):
             for start in range(0, x.size, BLOCK):
                 block = x[start : start + BLOCK]
                 self.require_finite(block, first=start)
-                words[start : start + BLOCK] = _bfloat16.to_bfloat16(block)
+                words[start : start + BLOCK] = bfloat16.to_bfloat16(block)
             self._require_reach(x, words)
             out.floats(words.view(np.float16), 16)
         return PaperBits(value_bit=self.float_bit * x.size)
@@ -78,7 +78,7 @@ class Identity(BaseCompressor):
         """The vector on the bit stream, float64, shape (dim,)."""
         if self.format == "ieee":
             return src.floats(dim, self.float_bit)
-        numbers = _bfloat16.from_bfloat16(src.uints(dim, 16).astype(np.uint16))
+        numbers = bfloat16.from_bfloat16(src.uints(dim, 16).astype(np.uint16))
         finite = np.isfinite(numbers)
         if not finite.all():
             raise DecodeError(f"payload: every number must be finite. Got {numbers[~finite][0]}.")
@@ -100,5 +100,5 @@ class Identity(BaseCompressor):
         infinite = words & 0x7FFF == 0x7F80
         if infinite.any():
             i = int(np.argmax(infinite))
-            reach = f"{_bfloat16.LARGEST:.4g}, the reach of bfloat16"
+            reach = f"{bfloat16.LARGEST:.4g}, the reach of bfloat16"
             raise EncodeError(f"{self.name}: entry {i} must lie within {reach}. Got {x[i]}.")

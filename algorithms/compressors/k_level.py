@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._levels import ENCODE_FLOP, check_levels, read_codes, rounded_up, write_drawn
-from algorithms.compressors._sizes import lg
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.levels import ENCODE_FLOP, check_levels, read_codes, rounded_up, write_drawn
+from algorithms.coding.sizes import lg
 from netsim.errors import DecodeError
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
@@ -21,7 +21,7 @@ from netsim.registry import component
 
 @component("compressor")
 @dataclass(frozen=True)
-class KLevel(BaseCompressor):
+class KLevel(Codec):
     """Q_i = X_min + (X_max - X_min) z_i / (k-1), z_i the number y_i = (k-1) (x_i - X_min) / (X_max - X_min) rounded.
 
     y_i is rounded up with probability y_i - floor(y_i), down otherwise: unbiased, with the exact variance

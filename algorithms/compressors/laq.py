@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._norms import peaks
-from algorithms.compressors._signs import rounded_up
-from algorithms.compressors._sparse import read_scale
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.norms import peaks
+from algorithms.coding.signs import rounded_up
+from algorithms.coding.sparse import read_scale
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -23,7 +23,7 @@ _TABLED = 10  # bits up to which decoding looks numbers up
 
 @component("compressor")
 @dataclass(frozen=True)
-class Laq(BaseCompressor):
+class Laq(Codec):
     """q_i = floor((v_i + R) / (2 tau R) + 1/2), R = ||v||_inf, tau = 1 / (2^b - 1); Q_i = 2 tau R q_i - R.
 
     v is the innovation g - r: what is sent is a difference, and both ends add it to the reference r, the last quantised

@@ -10,13 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._base import PaperBits, sealed
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._draws import uniforms
-from algorithms.compressors._factors import Factored, Factors, Tensor, as_matrix, scaled_up
-from algorithms.compressors._layout import Layout
-from algorithms.compressors._memory import Step
-from algorithms.compressors._sparse import Floats
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits, sealed
+from algorithms.coding.draws import uniforms
+from algorithms.coding.factors import Factored, Factors, Tensor, as_matrix, scaled_up
+from algorithms.coding.layout import Layout
+from algorithms.coding.memory import Step
+from algorithms.coding.sparse import Floats
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Key
@@ -211,9 +211,9 @@ def _right(matrix: Floats, q: Floats) -> Floats:
     out = np.zeros((matrix.shape[0], q.shape[0]))
     columns = np.ascontiguousarray(q.T)
     if matrix.size >= COMPILED_FROM:
-        from algorithms.compressors import _products_nb
+        from algorithms.coding.kernels import products
 
-        _products_nb.right(matrix, columns, out)
+        products.right(matrix, columns, out)
     else:
         for column, row in zip(matrix.T, columns, strict=True):
             out += np.multiply.outer(column, row)
@@ -225,9 +225,9 @@ def _left(matrix: Floats, p: Floats) -> Floats:
     out = np.zeros((p.shape[0], matrix.shape[1]))
     rows = np.ascontiguousarray(p.T)
     if matrix.size >= COMPILED_FROM:
-        from algorithms.compressors import _products_nb
+        from algorithms.coding.kernels import products
 
-        _products_nb.left(matrix, rows, out)
+        products.left(matrix, rows, out)
     else:
         for row, factors in zip(matrix, rows, strict=True):
             out += np.multiply.outer(factors, row)

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, Words
-from algorithms.compressors._draws import dense_words
-from algorithms.compressors._levels import Codes, chunks
+from algorithms.coding.bits import BitReader, BitWriter, Words
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.draws import dense_words
+from algorithms.coding.levels import Codes, chunks
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -23,7 +23,7 @@ _SHIFT = 1023 - 127  # between the exponent codes of float64 and float32
 
 @component("compressor")
 @dataclass(frozen=True)
-class Natural(BaseCompressor):
+class Natural(Codec):
     """Q_i = sign(x_i) 2^(k+1) with probability |x_i| / 2^k - 1, else sign(x_i) 2^k, where 2^k <= |x_i| < 2^(k+1).
 
     Unbiased with w = 1/8, met by |x_i| = (4/3) 2^k: the exact variance is (|x_i| - 2^k) (2^(k+1) - |x_i|) an entry.

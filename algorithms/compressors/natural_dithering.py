@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._draws import Words32, dense_words
-from algorithms.compressors._levels import (
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.draws import Words32, dense_words
+from algorithms.coding.levels import (
     DECODE_FLOP,
     ENCODE_FLOP,
     check_levels,
@@ -26,7 +26,7 @@ from algorithms.compressors._levels import (
     split,
     write_codes,
 )
-from algorithms.compressors._sizes import lg
+from algorithms.coding.sizes import lg
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -34,7 +34,7 @@ from netsim.registry import component
 
 @component("compressor")
 @dataclass(frozen=True)
-class NaturalDithering(BaseCompressor):
+class NaturalDithering(Codec):
     """Q_i = ||x||_p sign(x_i) z_i, where z_i is y_i = |x_i| / ||x||_p rounded to 0, 2^(1-s), ..., 1/2 or 1 at random.
 
     Of the two levels a <= y_i < b around it, b has probability (y_i - a) / (b - a): unbiased, with the exact variance

@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._layout import Layout, as_layout, shapes_of
-from algorithms.compressors._levels import read_scales
-from algorithms.compressors._signs import Floats, column_sums, read_signs, write_signs
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.layout import Layout, as_layout, shapes_of
+from algorithms.coding.levels import read_scales
+from algorithms.coding.signs import Floats, column_sums, read_signs, write_signs
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -22,7 +22,7 @@ from netsim.registry import component
 
 @component("compressor")
 @dataclass(frozen=True)
-class OneBit(BaseCompressor):
+class OneBit(Codec):
     """Every entry below 0 becomes the mean of those in its column, every other the mean of the others.
 
     A tensor of shape (r, c) has c columns of r entries; one of more dimensions is taken as (r, product of the rest),

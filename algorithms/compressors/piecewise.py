@@ -9,11 +9,11 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._layout import Layout, as_layout, shapes_of
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries, require_memoryless
-from algorithms.compressors._subset import derived, derived_or_none
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.layout import Layout, as_layout, shapes_of
+from algorithms.coding.subset import derived, derived_or_none
+from algorithms.coding.wrappers import Entries, Part, Wrapper, entries, require_memoryless
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
 
     start: int
     stop: int
-    codec: BaseCompressor
+    codec: Codec
 
     @property
     def dim(self) -> int:
@@ -161,5 +161,5 @@ class Piecewise(Wrapper):
         """The sum over the tensors."""
         return sum(piece.codec.decode_flop(piece.dim) for piece in self.pieces(dim))
 
-    def _codecs(self) -> tuple[BaseCompressor, ...]:
+    def _codecs(self) -> tuple[Codec, ...]:
         return (self.part,) if self.vectors is None else (self.part, self.vectors)

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._indices import index_bit, read_count, read_indices, write_count, write_indices
-from algorithms.compressors._levels import (
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.indices import index_bit, read_count, read_indices, write_count, write_indices
+from algorithms.coding.levels import (
     DECODE_FLOP,
     ENCODE_FLOP,
     Codes,
@@ -27,8 +27,8 @@ from algorithms.compressors._levels import (
     split,
     write_drawn,
 )
-from algorithms.compressors._prefix import omega_bit, read_omega, write_omega
-from algorithms.compressors._sizes import lg
+from algorithms.coding.prefix import omega_bit, read_omega, write_omega
+from algorithms.coding.sizes import lg
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Indices, Key
 from netsim.registry import component
@@ -36,7 +36,7 @@ from netsim.registry import component
 
 @component("compressor")
 @dataclass(frozen=True)
-class QSGD(BaseCompressor):
+class QSGD(Codec):
     """Q_i = n sign(x_i) z_i / s, z_i = floor(y_i) + Bernoulli(y_i - floor(y_i)), y_i = s |x_i| / n, n = ||x||.
 
     Unbiased, with the exact variance (n^2 / s^2) sum f_i (1 - f_i), f_i the fraction of y_i; for the 2-norm it is at

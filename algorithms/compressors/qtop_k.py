@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors import _select
-from algorithms.compressors._base import PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._indices import IndexCode, read_count, read_indices, write_count, write_indices
-from algorithms.compressors._levels import (
+from algorithms.coding import select
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.indices import IndexCode, read_count, read_indices, write_count, write_indices
+from algorithms.coding.levels import (
     ENCODE_FLOP,
     Levels,
     code_bit,
@@ -27,8 +27,8 @@ from algorithms.compressors._levels import (
     rounded_up,
     write_codes,
 )
-from algorithms.compressors._sizes import CodeSize, lg
-from algorithms.compressors._sparse import Kept, SparseCompressor
+from algorithms.coding.sizes import CodeSize, lg
+from algorithms.coding.sparse import Kept, SparseCompressor
 from netsim.interfaces import Array, Indices, Key
 from netsim.registry import component
 
@@ -101,7 +101,7 @@ class QTopK(Kept, SparseCompressor):
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append count, norm, indices, signs and levels."""
-        support = _select.top_k(x, self.max_entries(x.size))
+        support = select.top_k(x, self.max_entries(x.size))
         write_count(out, support.size, x.size)
         if support.size == 0:
             return PaperBits()

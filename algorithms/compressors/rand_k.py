@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._drawn import DrawnValues, senders
-from algorithms.compressors._indices import IndexCode
-from algorithms.compressors._sizes import CodeSize
-from algorithms.compressors._sparse import Floats, Kept
-from algorithms.compressors._subset import subset
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.drawn import DrawnValues, senders
+from algorithms.coding.indices import IndexCode
+from algorithms.coding.sizes import CodeSize
+from algorithms.coding.sparse import Floats, Kept
+from algorithms.coding.subset import subset
 from netsim.interfaces import Array, Indices, Key
 from netsim.registry import component
 

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors import _select
-from algorithms.compressors._bits import FloatBit
-from algorithms.compressors._drawn import DrawnValues
-from algorithms.compressors._indices import IndexCode
-from algorithms.compressors._sparse import Floats
-from algorithms.compressors._subset import subset
+from algorithms.coding import select
+from algorithms.coding.bits import FloatBit
+from algorithms.coding.drawn import DrawnValues
+from algorithms.coding.indices import IndexCode
+from algorithms.coding.sparse import Floats
+from algorithms.coding.subset import subset
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Indices, Key
@@ -80,7 +80,7 @@ class RTopK(DrawnValues):
 
     def draw(self, x: Array, key: Key) -> tuple[Indices, Floats]:
         """K of the R largest."""
-        largest = _select.top_k(x, self.r)
+        largest = select.top_k(x, self.r)
         kept = min(self.k, largest.size)
         indices = largest[subset(key, largest.size, kept)] if kept else largest
         values = x[indices].astype(np.float64)

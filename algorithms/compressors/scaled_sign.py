@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._signs import magnitude_means, read_signs, write_signs
-from algorithms.compressors._sparse import read_scale
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.signs import magnitude_means, read_signs, write_signs
+from algorithms.coding.sparse import read_scale
 from netsim.interfaces import Array, Key
 from netsim.registry import component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class ScaledSign(BaseCompressor):
+class ScaledSign(Codec):
     """Q(x) = (||x||_1 / d) sign(x), with sign(0) = 1.
 
     Of all multiples of these signs Q is the one nearest to x: ||x - Q||^2 = (1 - beta) ||x||^2 and

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._signs import read_signs, write_signs
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.signs import read_signs, write_signs
 from netsim.interfaces import Array, Key
 from netsim.registry import component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class Sign(BaseCompressor):
+class Sign(Codec):
     """Q(x) = sign(x), each entry 1 or -1, with sign(0) = 1.
 
     Payload: d bits, which is also the paper's figure: 1 where an entry is below 0.

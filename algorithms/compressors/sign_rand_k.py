@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._drawn import senders
-from algorithms.compressors._indices import IndexCode, read_count, read_indices, write_count, write_indices
-from algorithms.compressors._sizes import CodeSize, lg
-from algorithms.compressors._sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
-from algorithms.compressors._subset import subset
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.drawn import senders
+from algorithms.coding.indices import IndexCode, read_count, read_indices, write_count, write_indices
+from algorithms.coding.sizes import CodeSize, lg
+from algorithms.coding.sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
+from algorithms.coding.subset import subset
 from netsim.interfaces import Array, Indices, Key
 from netsim.registry import component
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.compressors import _select
-from algorithms.compressors._bits import FloatBit
-from algorithms.compressors._indices import IndexCode
-from algorithms.compressors._sparse import Kept, SignCode
+from algorithms.coding import select
+from algorithms.coding.bits import FloatBit
+from algorithms.coding.indices import IndexCode
+from algorithms.coding.sparse import Kept, SignCode
 from netsim.interfaces import Array, Indices
 from netsim.registry import component
 
@@ -73,7 +73,7 @@ class SignTopK(Kept, SignCode):
 
     def support(self, x: Array) -> Indices:
         """The T largest entries, ascending."""
-        return _select.top_k(x, self.max_entries(x.size))
+        return select.top_k(x, self.max_entries(x.size))
 
     def encode_flop(self, dim: int) -> float:
         """Two comparisons of each entry; an addition and a comparison of each one sent."""

@@ -11,14 +11,14 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit, Words
-from algorithms.compressors._draws import uniforms
-from algorithms.compressors._norms import norms
-from algorithms.compressors._prefix import read_unary, write_unary
-from algorithms.compressors._signs import Floats, rounded_up
-from algorithms.compressors._sparse import read_scale
-from algorithms.compressors._trits import Trits, read_trits, trits_bit, write_trits
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit, Words
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.draws import uniforms
+from algorithms.coding.norms import norms
+from algorithms.coding.prefix import read_unary, write_unary
+from algorithms.coding.signs import Floats, rounded_up
+from algorithms.coding.sparse import read_scale
+from algorithms.coding.trits import Trits, read_trits, trits_bit, write_trits
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
@@ -33,14 +33,14 @@ _SLACK = 1 + 1e-9  # of bounds that rounding may touch
 
 @cache
 def _kernels() -> ModuleType:
-    from algorithms.compressors import _dithering_nb
+    from algorithms.coding.kernels import dithering
 
-    return _dithering_nb
+    return dithering
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class SparseDithering(BaseCompressor):
+class SparseDithering(Codec):
     """Q_i = c k_i sign(x_i), k_i a whole number next to y_i = |x_i| / (2 h ||x||), h = sqrt(nu / d).
 
     Deterministic: k_i = floor(y_i + 1/2) and c = sum k_i |x_i| / sum k_i^2, the multiple of the pattern nearest to x.

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors import _select
-from algorithms.compressors._base import PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._indices import read_count, write_count
-from algorithms.compressors._prefix import read_rice, write_rice
-from algorithms.compressors._sizes import CodeSize, lg
-from algorithms.compressors._sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
+from algorithms.coding import select
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.indices import read_count, write_count
+from algorithms.coding.prefix import read_rice, write_rice
+from algorithms.coding.sizes import CodeSize, lg
+from algorithms.coding.sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
 from netsim.errors import DecodeError
 from netsim.interfaces import Array, Indices, Key
 from netsim.registry import component
@@ -96,7 +96,7 @@ class SparseTernary(Kept, SparseCompressor):
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append count, mean magnitude, gaps and signs."""
-        support = _select.top_k(x, self.max_entries(x.size))
+        support = select.top_k(x, self.max_entries(x.size))
         count = support.size
         write_count(out, count, x.size)
         if count == 0:

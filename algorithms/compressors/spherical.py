@@ -11,12 +11,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._levels import read_scales
-from algorithms.compressors._prefix import golomb_bit, read_golomb, write_golomb
-from algorithms.compressors._signs import Floats
-from algorithms.compressors._sphere import Cap, cap, points
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.levels import read_scales
+from algorithms.coding.prefix import golomb_bit, read_golomb, write_golomb
+from algorithms.coding.signs import Floats
+from algorithms.coding.sphere import Cap, cap, points
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Range
 from netsim.interfaces import Array, Indices, Key
@@ -34,14 +34,14 @@ _STAGE = 2**17  # entries that are searched for together
 
 @cache
 def _kernels() -> ModuleType:
-    from algorithms.compressors import _sphere_nb
+    from algorithms.coding.kernels import sphere
 
-    return _sphere_nb
+    return sphere
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class Spherical(BaseCompressor):
+class Spherical(Codec):
     """Q(x) = s z_J for each block x of B entries, J the first j with <z_j, x> >= sqrt(1 - a) ||x||.
 
     z_1, z_2, ... are uniform on the unit sphere, P of which lies that near to x and kappa = E <z, x> / ||x|| there.

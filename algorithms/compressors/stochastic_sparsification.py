@@ -10,19 +10,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._base import PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._draws import uniforms
-from algorithms.compressors._indices import (
-    IndexCode,
-    most_index_bit,
-    read_count,
-    read_indices,
-    write_count,
-    write_indices,
-)
-from algorithms.compressors._sizes import CodeSize, lg
-from algorithms.compressors._sparse import Floats, SparseCompressor, read_scale
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.draws import uniforms
+from algorithms.coding.indices import IndexCode, most_index_bit, read_count, read_indices, write_count, write_indices
+from algorithms.coding.sizes import CodeSize, lg
+from algorithms.coding.sparse import Floats, SparseCompressor, read_scale
 from netsim.errors import ConfigError, DecodeError, Fault
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Indices, Key

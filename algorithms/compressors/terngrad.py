@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter, FloatBit
-from algorithms.compressors._levels import (
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.levels import (
     DECODE_FLOP,
     ENCODE_FLOP,
     dither_variance,
@@ -20,8 +20,8 @@ from algorithms.compressors._levels import (
     read_scales,
     rounded_up,
 )
-from algorithms.compressors._norms import deviation
-from algorithms.compressors._trits import read_trits, trits_bit, write_trits
+from algorithms.coding.norms import deviation
+from algorithms.coding.trits import read_trits, trits_bit, write_trits
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -32,7 +32,7 @@ _VALUES = np.array([0.0, 1.0, -1.0])
 
 @component("compressor")
 @dataclass(frozen=True)
-class TernGrad(BaseCompressor):
+class TernGrad(Codec):
     """Q_i = s sign(x_i) with probability |x_i| / s, else 0, independently; s = max |x_i|.
 
     Unbiased, with E||Q||^2 = s ||x||_1 exactly and w = (sqrt(d) - 1) / 2, met by x = (1, c, ..., c) with

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._bits import FloatBit
-from algorithms.compressors._indices import IndexCode
-from algorithms.compressors._sparse import ValueCode
+from algorithms.coding.bits import FloatBit
+from algorithms.coding.indices import IndexCode
+from algorithms.coding.sparse import ValueCode
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Indices
 from netsim.registry import component
@@ -38,10 +38,10 @@ def reaching(x: Array, v: Array) -> Indices:
     keys, threshold = x.view(kind), v.view(kind)[0]
     if keys.size < COMPILED_FROM:
         return np.flatnonzero((keys & mask) >= threshold)
-    from algorithms.compressors import _threshold_nb
+    from algorithms.coding.kernels import threshold as threshold_kernels
 
-    found = np.empty(_threshold_nb.count(keys, mask, threshold), np.int64)
-    _threshold_nb.collect(keys, mask, threshold, found)
+    found = np.empty(threshold_kernels.count(keys, mask, threshold), np.int64)
+    threshold_kernels.collect(keys, mask, threshold, found)
     return found
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
-from algorithms.compressors._parts import Entries, Part, Wrapper, entries
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.wrappers import Entries, Part, Wrapper, entries
 from netsim.errors import ConfigError, DecodeError, EncodeError, Fault
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -107,7 +107,7 @@ class ToContraction(Wrapper):
         return w
 
 
-def _knows_variance(codec: BaseCompressor) -> bool:
+def _knows_variance(codec: Codec) -> bool:
     try:
         return codec.variance_bound(1) is not None
     except ValueError:

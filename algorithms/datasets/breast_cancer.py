@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.datasets._files import NeedsNoFile, sklearn_file, table
+from algorithms.reading.files import NeedsNoFile, sklearn_file, table
 from netsim.interfaces import Data
 from netsim.registry import component
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.datasets._files import NeedsNoFile, sklearn_file, table
+from algorithms.reading.files import NeedsNoFile, sklearn_file, table
 from netsim.errors import DataError
 from netsim.fields import Range
 from netsim.interfaces import Data

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
 
-from algorithms.datasets._files import DataFile, find, require, to_signs
-from algorithms.datasets._libsvm_text import Block, parse_block
+from algorithms.reading.files import DataFile, find, require, to_signs
+from algorithms.reading.libsvm_text import Block, parse_block
 from netsim.errors import DataError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Data

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.datasets._files import DataFile, check_sha256, find, require
+from algorithms.reading.files import DataFile, check_sha256, find, require
 from netsim.errors import DataError
 from netsim.interfaces import Data
 from netsim.registry import component

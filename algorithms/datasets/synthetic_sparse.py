@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.datasets._files import NeedsNoFile
+from algorithms.reading.files import NeedsNoFile
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.interfaces import Data
 from netsim.registry import component

@@ -11,15 +11,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from algorithms.learning.cache import remembered
+from algorithms.learning.deferred import Deferred
+from algorithms.learning.eigen import largest_eigenvalue
+from algorithms.learning.losses import LOGISTIC, SIGMOID
+from algorithms.learning.newton import Objective, minimise
+from algorithms.learning.quiet import quiet
+from algorithms.learning.rows import Span, Vector, make_rows
+from algorithms.learning.shares import Shares, batch_sizes, deal, draw
 from algorithms.partitions.iid import Iid
-from algorithms.problems._cache import remembered
-from algorithms.problems._deferred import Deferred
-from algorithms.problems._eigen import largest_eigenvalue
-from algorithms.problems._losses import LOGISTIC, SIGMOID
-from algorithms.problems._newton import Objective, minimise
-from algorithms.problems._quiet import quiet
-from algorithms.problems._rows import Span, Vector, make_rows
-from algorithms.problems._shares import Shares, batch_sizes, deal, draw
 from netsim.errors import DataError, SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
 from netsim.interfaces import Array, Dataset, GradientRequest, Indices, NodeId, Optimum, Partition

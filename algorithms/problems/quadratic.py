@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.problems._quiet import quiet
+from algorithms.learning.quiet import quiet
 from netsim.errors import SimulationError
 from netsim.fields import NonNegativeFloat, PositiveFloat, PositiveInt, Range
 from netsim.interfaces import Array, GradientRequest, Indices, NodeId, Optimum

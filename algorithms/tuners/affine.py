@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from algorithms.tuners._budget_cost import BudgetCost, Line
-from algorithms.tuners._choice import Choice
-from algorithms.tuners._magnitudes import Magnitudes, Values
+from algorithms.tuners.budget_cost import BudgetCost, Line
+from algorithms.tuners.choice import Choice
+from algorithms.tuners.magnitudes import Magnitudes, Values
 from netsim.interfaces import Indices
 
 SURE_RANK = 16  # the sample says nothing about what lies before this
@@ -122,9 +122,9 @@ def fixed_point(places: Indices, pool: Values, line: Line, *, compiled: bool = F
         Magnitudes, all those over sqrt(tau*) among them, and their places. Overwritten.
     """
     if compiled:
-        from algorithms.tuners import _magnitudes_nb
+        from algorithms.tuners import magnitudes_kernel
 
-        count, energy = _magnitudes_nb.fixed_point(places, pool, line.c0, line.c1)
+        count, energy = magnitudes_kernel.fixed_point(places, pool, line.c0, line.c1)
         return places[:count], pool[:count], float(energy)
     while pool.size:
         squares = pool.astype(np.float64) ** 2

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.tuners import affine
-from algorithms.tuners._budget_cost import BudgetCost
-from algorithms.tuners._choice import Choice
-from algorithms.tuners._magnitudes import Magnitudes
+from algorithms.tuners.budget_cost import BudgetCost
+from algorithms.tuners.choice import Choice
+from algorithms.tuners.magnitudes import Magnitudes
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.tuners import universal
-from algorithms.tuners._budget_cost import BudgetCost
-from algorithms.tuners._choice import Choice
-from algorithms.tuners._magnitudes import Magnitudes
-from algorithms.tuners._ranked import Ranked
+from algorithms.tuners.budget_cost import BudgetCost
+from algorithms.tuners.choice import Choice
+from algorithms.tuners.magnitudes import Magnitudes
+from algorithms.tuners.ranked import Ranked
 
 Floats = npt.NDArray[np.float64]
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.compressors._sizes import CodeSize
+from algorithms.coding.sizes import CodeSize
 from algorithms.tuners import affine, packets, stochastic, universal
-from algorithms.tuners._budget_cost import BudgetCost
-from algorithms.tuners._choice import NOTHING, Choice
-from algorithms.tuners._magnitudes import Magnitudes, measure
-from algorithms.tuners._ranked import Ranked, Variant
+from algorithms.tuners.budget_cost import BudgetCost
+from algorithms.tuners.choice import NOTHING, Choice
+from algorithms.tuners.magnitudes import Magnitudes, measure
+from algorithms.tuners.ranked import Ranked, Variant
 from netsim.interfaces import CostModel
 
 __all__ = ["Choice", "Variant", "efficiency", "progress", "tune"]

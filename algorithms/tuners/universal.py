@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.tuners._budget_cost import BudgetCost
-from algorithms.tuners._choice import Choice
-from algorithms.tuners._magnitudes import Magnitudes
-from algorithms.tuners._ranked import Ranked, Variant
+from algorithms.tuners.budget_cost import BudgetCost
+from algorithms.tuners.choice import Choice
+from algorithms.tuners.magnitudes import Magnitudes
+from algorithms.tuners.ranked import Ranked, Variant
 
 FIRST_ENTRIES = 1 << 12
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from channels.costs._model import StructuredCost
+from channels.costing.models import StructuredCost
 from netsim.interfaces import CostModel, CostStructure, Link
 from netsim.registry import component
 

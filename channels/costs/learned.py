@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from channels.costs._model import Float64s, StructuredCost
+from channels.costing.models import Float64s, StructuredCost
 from netsim.fields import NonNegativeFloat, Range
 from netsim.interfaces import CostModel, CostStructure, Link
 from netsim.registry import component

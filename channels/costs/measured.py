@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from channels.costs._fit import fit_line
-from channels.costs._model import StructuredCost
+from channels.costing.line import fit_line
+from channels.costing.models import StructuredCost
 from netsim.errors import ConfigError, Fault, nearest_name
 from netsim.interfaces import CostModel, CostStructure, Link
 from netsim.registry import component

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from channels.costs._model import Float64s, FunctionCost
+from channels.costing.models import Float64s, FunctionCost
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, Range
 from netsim.interfaces import CostModel, Link

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from channels.energy._profile import RadioProfile
+from channels.media.radio_profile import RadioProfile
 from netsim.fields import NonNegativeFloat, PositiveFloat
 from netsim.registry import component
 

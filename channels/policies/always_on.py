@@ -34,13 +34,13 @@ class AlwaysOn:
     mean_wait_s: ClassVar[float] = 0.0
 
     def next_start_ns(self, at_ns: int) -> int:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         return at_ns
 
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         return at_ns, 0
 
     def next_change_ns(self, at_ns: int) -> int | None:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from channels.policies._waking import Waking
+from channels.media.waking import Waking
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveFloat
 from netsim.registry import component
@@ -89,11 +89,11 @@ class DutyCycle(Waking):
 
     @property
     def mean_wait_s(self) -> float:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         return (self.period_ns - self.on_ns) ** 2 / (2 * self.period_ns) / NS_PER_S
 
     def next_start_ns(self, at_ns: int) -> int:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         into_ns = at_ns % self.period_ns
         if into_ns < self.wake_ns:
             return at_ns - into_ns + self.wake_ns
@@ -102,13 +102,13 @@ class DutyCycle(Waking):
         return at_ns - into_ns + self.period_ns + self.wake_ns
 
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         periods, into_ns = divmod(at_ns, self.period_ns)
         listening_ns = min(max(into_ns - self.wake_ns, 0), self.on_ns)
         return periods * self.on_ns + listening_ns, periods * self.wake_ns + min(into_ns, self.wake_ns)
 
     def next_change_ns(self, at_ns: int) -> int | None:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         into_ns = at_ns % self.period_ns
         changes_ns = (self.wake_ns, self.wake_ns + self.on_ns, self.period_ns)
         return at_ns - into_ns + next(change_ns for change_ns in changes_ns if change_ns > into_ns)

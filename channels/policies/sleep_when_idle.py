@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from channels.policies._waking import Waking
+from channels.media.waking import Waking
 from netsim.errors import ConfigError
 from netsim.registry import component
 
@@ -49,17 +49,17 @@ class SleepWhenIdle(Waking):
 
     @property
     def lead_ns(self) -> int:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         return self.wake_ns
 
     def next_start_ns(self, at_ns: int) -> int:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         return at_ns
 
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         return 0, 0
 
     def next_change_ns(self, at_ns: int) -> int | None:
-        """See `channels._policy.RadioPolicy`."""
+        """See `channels.media.radio_books.RadioPolicy`."""
         return None

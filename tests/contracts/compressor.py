@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.compressors._base import draw_key
+from algorithms.coding.codec import draw_key
 from netsim import fields, registry
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key, Payload

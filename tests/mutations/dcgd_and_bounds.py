@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants import Mutant
 
-_DCGD, _STAR, _LIMITS = "algorithms/agents/dcgd.py", "algorithms/agents/_star.py", "algorithms/compressors/_limits.py"
+_DCGD, _STAR, _LIMITS = "algorithms/agents/dcgd.py", "algorithms/roles/star.py", "algorithms/compressors/_limits.py"
 
 
 def _mutant(name: str, file: str, old: str, new: str, *tests: str) -> Mutant:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants import Mutant
 
-_POLICY, _SINGLE, _BATTERY = "channels/_policy.py", "channels/_single.py", "netsim/_battery.py"
+_POLICY, _SINGLE, _BATTERY = "channels/media/radio_books.py", "channels/media/lrwpan/single.py", "netsim/_battery.py"
 _DUTY, _ENGINE, _RECORD = "channels/policies/duty_cycle.py", "netsim/engine.py", "netsim/record.py"
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from channels.costs._model import FunctionCost
+from channels.costing.models import FunctionCost
 from netsim.fields import PositiveFloat
 from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Medium, Node, NodeId, TransferId, Usage
 from netsim.registry import component

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.compressors._base import BaseCompressor, PaperBits
-from algorithms.compressors._bits import BitReader, BitWriter
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import Codec, PaperBits
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -21,7 +21,7 @@ ENTRY_BIT = 9
 
 @component("compressor")
 @dataclass(frozen=True)
-class PowerOfTwo(BaseCompressor):
+class PowerOfTwo(Codec):
     """Q(x)_i = sign(x_i) 2^floor(log2 |x_i|), and 0 where |x_i| < 2^-127.
 
     From 2^e <= |x_i| < 2^(e+1) follows |x_i - Q_i| < |x_i| / 2, so ||x - Q||^2 <= ||x||^2 / 4: a contraction with

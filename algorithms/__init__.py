@@ -1,1 +1,0 @@
-"""Learning: problems, compressors, tuners and agents; knows nothing of time, links or simpy."""

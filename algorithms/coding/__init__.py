@@ -1,0 +1,1 @@
+"""What codecs are made of; `codec.Codec` is the contract of a compressor."""

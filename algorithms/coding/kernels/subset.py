@@ -1,0 +1,45 @@
+"""Compiled twin of the draws in `_subset`: one bit for each number tells whether it was drawn already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from algorithms.coding.kernels.draws import _rounds
+
+
+@njit(cache=True)
+def distinct(key: Any, counter_high: Any, dim: Any, seen: Any, members: Any) -> None:
+    """Draw until there are enough different numbers, and list them in ascending order.
+
+    Parameters
+    ----------
+    key, counter_high, dim
+        uint64 scalars.
+    seen
+        uint64 zeros, shape (ceil(dim / 64),).
+    members
+        int64, shape (count,), count <= dim, filled here.
+    """
+    half, one, low6 = np.uint64(32), np.uint64(1), np.uint64(63)
+    counter = np.uint64(0x8000000000000000)
+    left = members.size
+    while left > 0:
+        w0, w1, _, _ = _rounds(counter, counter_high, key)
+        counter += one
+        number = (w1 * dim + ((w0 * dim) >> half)) >> half
+        place, bit = number >> np.uint64(6), one << (number & low6)
+        fresh = (seen[place] & bit) == 0
+        seen[place] |= bit
+        left -= int(fresh)
+    size = 0
+    for place in range(seen.size):
+        word, number = seen[place], place << 6
+        while word != 0:
+            if word & one:
+                members[size] = number
+                size += 1
+            word >>= one
+            number += 1

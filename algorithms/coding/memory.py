@@ -1,0 +1,50 @@
+"""State that a sender keeps between vectors, handed in and out: no codec hides any."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from algorithms.coding.codec import Codec
+from netsim.interfaces import Array, Key, Payload
+
+
+class Step(NamedTuple):
+    """What one vector became.
+
+    Parameters
+    ----------
+    payload
+        To be sent.
+    decoded
+        What every receiver decodes it to.
+    memory
+        For the sender's next vector.
+    """
+
+    payload: Payload
+    decoded: Array
+    memory: Any
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A codec whose `write` uses a memory."""
+
+    def step(self, memory: Any, x: Array, key: Key) -> Step:
+        """Encode `x`; `memory` is None before the first vector."""
+
+
+def step(codec: Codec, memory: Any, x: Array, key: Key) -> Step:
+    """One vector by any codec; the memory stays None where it keeps none."""
+    if isinstance(codec, Stateful):
+        return codec.step(memory, x, key)
+    payload = codec.encode_keyed(x, key)
+    return Step(payload, codec.decode(payload.data, x.size, key), None)
+
+
+def encode(codec: Codec, memory: Any, x: Array, key: Key) -> tuple[Payload, Any]:
+    """The payload and the next memory: as `step`, but nothing is decoded where no memory needs it."""
+    if isinstance(codec, Stateful):
+        payload, _, memory = codec.step(memory, x, key)
+        return payload, memory
+    return codec.encode_keyed(x, key), None

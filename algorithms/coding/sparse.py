@@ -1,0 +1,214 @@
+"""Codes that send some coordinates only: what they share, and the two ways to code what is kept."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.codec import Codec, PaperBits, draw_key, sealed
+from algorithms.coding.indices import IndexCode, most_index_bit, read_count, read_indices, write_count, write_indices
+from algorithms.coding.levels import read_scales
+from algorithms.coding.sizes import CodeSize, lg
+from netsim.errors import ConfigError, Fault
+from netsim.fields import Fraction, PositiveInt
+from netsim.interfaces import Array, Indices, Key, Payload
+
+Floats = npt.NDArray[np.float64]
+
+
+class SparseCompressor(Codec):
+    """A code that decodes to (indices, values), so that adding it to a vector costs O(T)."""
+
+    index: IndexCode = "fixed"
+
+    @abstractmethod
+    def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
+        """The entries on the bit stream: indices, each once, and their values.
+
+        Raises
+        ------
+        DecodeError
+            If the bits are not of this codec; before anything larger than `dim` allows is allocated.
+        """
+
+    @abstractmethod
+    def size(self, dim: int) -> CodeSize:
+        """Bits as a function of how many entries are sent, lg d for each index."""
+
+    @abstractmethod
+    def max_entries(self, dim: int) -> int:
+        """The most entries that a payload holds."""
+
+    def max_size_bytes(self, dim: int) -> int:
+        """No payload of a vector of that dimension is longer."""
+        size, most = self.size(dim), self.max_entries(dim)
+        index_bit = most_index_bit(most, dim, self.index) - most * lg(dim)
+        return math.ceil((size.count_bit + float(size.paper_bit(most)) + index_bit) / 8)
+
+    def decode_flop(self, dim: int) -> float:
+        """One multiplication per entry."""
+        return self.max_entries(dim)
+
+    def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
+        """The vector on the bit stream, float64, shape (dim,)."""
+        indices, values = self.read_entries(src, dim, key)
+        x = np.zeros(dim)
+        x[indices] = values
+        return x
+
+    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
+        """The vector that `data` stands for; it exists only once all of `data` is accepted."""
+        src = BitReader(data)
+        indices, values = self.read_entries(src, dim, key)
+        src.finish()
+        x = np.zeros(dim)
+        x[indices] = values
+        return x
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
+        """acc += scale * decode(data, acc.size), touching only the entries that were sent."""
+        src = BitReader(data)
+        indices, values = self.read_entries(src, acc.size, key)
+        src.finish()
+        acc[indices] += scale * values
+
+
+class SupportCode(SparseCompressor):
+    """A code that first chooses coordinates and then writes what stands there."""
+
+    @abstractmethod
+    def support(self, x: Array) -> Indices:
+        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
+
+    @abstractmethod
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
+        """Append the entries of `x` at `support`."""
+
+    def check(self, x: Array) -> None:
+        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
+
+    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+        """Append the entries of the support."""
+        return self.write_support(x, self.support(x), out)
+
+    def encode_kept(
+        self, x: Array, rng: np.random.Generator, support: Indices | None = None
+    ) -> tuple[Payload, Indices]:
+        """What `encode` makes of `x`, and the coordinates that it names, which are looked for unless they are given."""
+        vector = self.vector(x)
+        draw_key(rng)
+        support, out = self.support(vector) if support is None else support, BitWriter()
+        return sealed(out, self.write_support(vector, support, out)), support
+
+
+class ValueCode(SupportCode):
+    """Kept coordinates as floats: count, indices, values.
+
+    Payload: lg(d+1) + T (lg d + FPP) bits, of which the papers count T (lg d + FPP); T lg d stands for the bits of the
+    index section where `index` is another code.
+    """
+
+    float_bit: FloatBit
+
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
+        """Append count, indices and values of the support."""
+        values = self.rounded(x[support], self.float_bit, support)
+        write_count(out, support.size, x.size)
+        index_bit = write_indices(out, support, x.size, self.index)
+        out.floats(values, self.float_bit)
+        return PaperBits(index_bit, support.size * self.float_bit)
+
+    def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
+        """The entries on the bit stream."""
+        count = read_count(src, dim)
+        return read_indices(src, count, dim, self.index), src.floats(count, self.float_bit)
+
+    def size(self, dim: int) -> CodeSize:
+        """p0 = 0, p1 = lg d + FPP."""
+        return CodeSize(paper0_bit=0, entry_bit=lg(dim) + self.float_bit, count_bit=lg(dim + 1))
+
+
+class SignCode(SupportCode):
+    """Kept coordinates as signs of one scale: count, scale, indices, signs; the count alone where nothing is kept.
+
+    The scale is S(T)/T, the mean magnitude of what is kept: the multiple of the signs that is nearest to x.
+
+    Payload: lg(d+1) + FPP + T (lg d + 1) bits, lg(d+1) where T = 0; the papers count FPP + T (lg d + 1). T lg d stands
+    for the bits of the index section where `index` is another code.
+    """
+
+    float_bit: FloatBit
+
+    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
+        """Append count, scale, indices and signs of the support."""
+        write_count(out, support.size, x.size)
+        if support.size == 0:
+            return PaperBits()
+        kept = x[support].astype(np.float64)
+        self.require_finite(kept, support)
+        scale = self.rounded(np.array([mean_magnitude(kept)]), self.float_bit, what="scale")
+        out.floats(scale, self.float_bit)
+        index_bit = write_indices(out, support, x.size, self.index)
+        out.signs(kept < 0)
+        return PaperBits(index_bit, self.float_bit + support.size)
+
+    def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
+        """The entries on the bit stream."""
+        count = read_count(src, dim)
+        if count == 0:
+            return np.zeros(0, np.int64), np.zeros(0)
+        scale = read_scale(src, self.float_bit)
+        indices = read_indices(src, count, dim, self.index)
+        return indices, np.where(src.signs(count), -scale, scale)
+
+    def size(self, dim: int) -> CodeSize:
+        """p0 = FPP, p1 = lg d + 1."""
+        return CodeSize(paper0_bit=self.float_bit, entry_bit=lg(dim) + 1, count_bit=lg(dim + 1))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How many entries a code keeps: `k`, or a `fraction` of the dimension rounded down, but one at least."""
+
+    k: PositiveInt | None = None
+    fraction: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        if (self.k is None) == (self.fraction is None):
+            got = "neither" if self.k is None else "both"
+            raise ConfigError([Fault(("k",), "either k or fraction is needed", got)])
+
+    def max_entries(self, dim: int) -> int:
+        """k for a vector of that dimension."""
+        if self.k is not None:
+            return min(self.k, dim)
+        # 0.29 * 100 is a little less than 29 in floats and 29 in decimals.
+        return max(1, math.floor(round((self.fraction or 0.0) * dim, 6)))
+
+
+def mean_magnitude(values: Floats) -> float:
+    """mean |v_i| of finite numbers, also where their sum is beyond float64."""
+    magnitudes = np.abs(values)
+    with np.errstate(over="ignore"):
+        total = float(np.add.reduce(magnitudes))
+    if math.isfinite(total):
+        return total / values.size
+    peak = float(magnitudes.max())
+    return peak * (float(np.add.reduce(magnitudes / peak)) / values.size)
+
+
+def read_scale(src: BitReader, float_bit: FloatBit) -> float:
+    """One number that no encoder writes with a minus.
+
+    Raises
+    ------
+    DecodeError
+        If it is negative or not finite.
+    """
+    return float(read_scales(src, 1, float_bit)[0])

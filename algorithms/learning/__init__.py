@@ -1,0 +1,1 @@
+"""What problems are made of: losses, rows, solvers, shares of nodes."""

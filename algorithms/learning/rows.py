@@ -1,0 +1,201 @@
+"""Rows x_i of a dense or CSR matrix, and the two products that gradients are made of: x_i'w and sum of c_i x_i.
+
+Bits depend on the rows, w and c alone: one matrix-vector product per request when dense, sums in the order of
+the stored entries when sparse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.learning.quiet import quiet
+from netsim.interfaces import Indices
+
+Vector = npt.NDArray[np.float64]
+
+# The numpy path takes about 12 ns an entry, so that much is the price of importing numba.
+_COMPILE_AFTER_ENTRIES = 10_000_000
+
+
+class Span(NamedTuple):
+    """Rows first .. stop - 1, or those at `batch` (counted from `first`) among them."""
+
+    first: int
+    stop: int
+    batch: Indices | None = None
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.first if self.batch is None else self.batch.size
+
+
+class Rows(Protocol):
+    """A matrix of shape (num_rows, dim) by its rows."""
+
+    num_rows: int
+    dim: int
+
+    def take(self, span: Span) -> Any:
+        """The rows of a span, for `dots` and `combine`."""
+
+    def joined(self, blocks: Sequence[Any]) -> Any | None:
+        """The rows of all blocks, one after the other; None where products with them would have other bits."""
+
+    def dots(self, block: Any, w: Vector, out: Vector) -> None:
+        """out_i = x_i'w."""
+
+    def combine(self, block: Any, factors: Vector, w: Vector, l2: float) -> Vector:
+        """l2 w + sum_i factors_i x_i, shape (dim,), in a new array."""
+
+    def entries(self, span: Span) -> float:
+        """Stored entries; of a sparse batch the expected number, from the span's mean row."""
+
+    def copied(self, span: Span) -> int:
+        """Entries that `take` copies."""
+
+    def gram(self, span: Span, weights: Vector) -> Vector:
+        """The smaller one of A'A and AA' with A = diag(sqrt(weights)) X, dense."""
+
+    def buffers(self) -> tuple[npt.NDArray[Any], ...]:
+        """All that the matrix consists of, C-contiguous, for hashing."""
+
+
+def make_rows(features: Any, signs: Vector) -> Rows:
+    """Rows signs_i x_i of a float64 array or of a scipy CSR array."""
+    if isinstance(features, np.ndarray):
+        return DenseRows(features * signs[:, None])
+    return SparseRows(features, signs)
+
+
+class DenseRows:
+    """A C-contiguous float64 array."""
+
+    def __init__(self, matrix: Vector) -> None:
+        self.matrix = matrix
+        self.num_rows, self.dim = matrix.shape
+
+    def take(self, span: Span) -> Vector:
+        block = self.matrix[span.first : span.stop]
+        return block if span.batch is None else block.take(span.batch, 0)
+
+    def joined(self, blocks: Sequence[Any]) -> None:
+        return None
+
+    def dots(self, block: Vector, w: Vector, out: Vector) -> None:
+        np.dot(block, w, out=out)
+
+    @quiet
+    def combine(self, block: Vector, factors: Vector, w: Vector, l2: float) -> Vector:
+        out: Vector = np.dot(factors, block)
+        if l2:
+            out += l2 * w
+        return out
+
+    def entries(self, span: Span) -> float:
+        return float(span.size * self.dim)
+
+    def copied(self, span: Span) -> int:
+        return 0 if span.batch is None else span.size * self.dim
+
+    def gram(self, span: Span, weights: Vector) -> Vector:
+        scaled = self.take(span) * np.sqrt(weights)[:, None]
+        out: Vector = scaled @ scaled.T if span.size < self.dim else scaled.T @ scaled
+        return out
+
+    def buffers(self) -> tuple[npt.NDArray[Any], ...]:
+        return (self.matrix,)
+
+
+@quiet
+def _times(l2: float, w: Vector) -> Vector:
+    return l2 * w
+
+
+class SparseRows:
+    """CSR: int64 row starts, uint32 columns, float64 values.
+
+    Small work runs in numpy; what has run there for as long as importing the compiled kernels takes goes on
+    in these, to the same bits.
+    """
+
+    def __init__(self, features: Any, signs: Vector) -> None:
+        self.num_rows, self.dim = features.shape
+        self.starts = np.ascontiguousarray(features.indptr, np.int64)
+        self.columns = np.ascontiguousarray(features.indices, np.int32).view(np.uint32)
+        self.values = features.data * np.repeat(signs, np.diff(self.starts))
+        self._all = np.arange(self.num_rows)
+        self._kernels: ModuleType | None = None
+        self._entries_left = _COMPILE_AFTER_ENTRIES
+
+    def take(self, span: Span) -> Indices:
+        """The positions of the rows: nothing is copied."""
+        return self._all[span.first : span.stop] if span.batch is None else span.batch + span.first
+
+    def joined(self, blocks: Sequence[Indices]) -> Indices:
+        return np.concatenate(blocks)
+
+    def dots(self, block: Indices, w: Vector, out: Vector) -> None:
+        nb = self._kernels or self._compiled(block)
+        if nb is not None:
+            nb.dots(self.starts, self.columns, self.values, block, w, out)
+            return
+        picked, row_of = self._picked(block)
+        out[:] = np.bincount(row_of, self.values[picked] * w[self.columns[picked]], block.size)
+
+    def combine(self, block: Indices, factors: Vector, w: Vector, l2: float) -> Vector:
+        out = _times(l2, w) if l2 else np.zeros(self.dim)
+        nb = self._kernels or self._compiled(block)
+        if nb is not None:
+            nb.add(self.starts, self.columns, self.values, block, factors, out)
+        else:
+            self._add(block, factors, out)
+        return out
+
+    @quiet
+    def _add(self, block: Indices, factors: Vector, out: Vector) -> None:
+        picked, row_of = self._picked(block)
+        np.add.at(out, self.columns[picked], factors[row_of] * self.values[picked])
+
+    def entries(self, span: Span) -> float:
+        stored = float(self.starts[span.stop] - self.starts[span.first])
+        return stored if span.batch is None else stored * span.size / (span.stop - span.first)
+
+    def copied(self, span: Span) -> int:
+        return 0
+
+    def gram(self, span: Span, weights: Vector) -> Vector:
+        import scipy.sparse as sp
+
+        starts = self.starts[span.first : span.stop + 1]
+        inside = slice(int(starts[0]), int(starts[-1]))
+        roots = np.repeat(np.sqrt(weights), np.diff(starts))
+        scaled = sp.csr_array(
+            (self.values[inside] * roots, self.columns[inside].view(np.int32), starts - starts[0]),
+            shape=(span.size, self.dim),
+        )
+        out: Vector = (scaled @ scaled.T if span.size < self.dim else scaled.T @ scaled).toarray()
+        return out
+
+    def buffers(self) -> tuple[npt.NDArray[Any], ...]:
+        return self.starts, self.columns, self.values
+
+    def _picked(self, block: Indices) -> tuple[Indices, Indices]:
+        """Positions of the rows' entries, one row after the other, and which row of the block each is in."""
+        lengths = self.starts[block + 1] - self.starts[block]
+        row_of = np.repeat(np.arange(block.size), lengths)
+        skipped = self.starts[block] - (np.cumsum(lengths) - lengths)
+        return np.arange(row_of.size) + skipped[row_of], row_of
+
+    def _compiled(self, block: Indices) -> ModuleType | None:
+        # A call's overhead counts as some entries.
+        self._entries_left -= 1000 + block.size * self.values.size // self.num_rows
+        if self._entries_left < 0:
+            from algorithms.learning import csr_kernel
+
+            self._kernels = csr_kernel
+        return self._kernels

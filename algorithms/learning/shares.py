@@ -1,0 +1,124 @@
+"""Samples dealt to nodes: load, check, split, and lie in the order of the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.errors import ConfigError, DataError, Fault
+from netsim.interfaces import Data, Dataset, Indices, Partition
+from netsim.rng import stream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shares:
+    """A dataset in the order of its nodes: node m holds the rows edges[m] .. edges[m + 1] - 1."""
+
+    features: Any
+    labels: npt.NDArray[np.float64]
+    edges: tuple[int, ...]
+    name: str
+
+    @property
+    def num_nodes(self) -> int:
+        return len(self.edges) - 1
+
+    def num_samples(self, node: int) -> int:
+        return self.edges[node + 1] - self.edges[node]
+
+    def sample_weights(self) -> npt.NDArray[np.float64]:
+        """1 / (M n_m) for each row, so that weighted sums over all rows are means over nodes."""
+        sizes = np.diff(self.edges)
+        return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
+
+
+def deal(dataset: Dataset, partition: Partition, nodes: int, seed: int) -> Shares:
+    """Load `dataset` and split it.
+
+    The dataset draws from the stream ``(seed, 0, -1, "dataset")``, the partition from ``(seed, 0, -1, "partition")``.
+
+    Raises
+    ------
+    DataError
+        If features are not finite or do not fit the labels.
+    ConfigError
+        With more nodes than samples.
+    """
+    data = dataset.load(stream(seed, 0, -1, "dataset"))
+    features = _checked(data)
+    parts = partition.split(data.labels, nodes, stream(seed, 0, -1, "partition"))
+    order = _checked_order(parts, nodes, data)
+    edges = (0, *np.cumsum([part.size for part in parts]).tolist())
+    if not np.array_equal(order, np.arange(order.size)):
+        features, labels = features[order], data.labels[order]
+    else:
+        labels = data.labels
+    return Shares(features, labels, edges, data.name)
+
+
+def batch_sizes(batch: str | float, shares: Shares) -> tuple[int | None, ...]:
+    """Samples in each node's minibatch; None where it is all that the node has.
+
+    Parameters
+    ----------
+    batch
+        ``"full"``, a number of samples (int) or a fraction of each node's samples (float), rounded, at least one.
+    """
+    sizes = [shares.num_samples(node) for node in range(shares.num_nodes)]
+    if isinstance(batch, str):
+        return (None,) * len(sizes)
+    wanted = [batch if isinstance(batch, int) else max(1, round(batch * size)) for size in sizes]
+    return tuple(b if b < size else None for b, size in zip(wanted, sizes, strict=True))
+
+
+def draw(size: int | None, num_samples: int, rng: np.random.Generator) -> Indices | None:
+    """`size` of the node's samples without replacement, sorted, every subset equally likely; None: all of them."""
+    if size is None:
+        return None
+    batch = rng.choice(num_samples, size, replace=False, shuffle=False)
+    batch.sort()
+    return batch
+
+
+def _checked(data: Data) -> Any:
+    """The features as a C-contiguous float64 array or CSR, all finite."""
+    is_sparse = hasattr(data.features, "tocsr")
+    features: Any = data.features.tocsr() if is_sparse else np.ascontiguousarray(data.features, np.float64)
+    if features.ndim != 2 or features.shape[0] != data.labels.size or 0 in features.shape:
+        allowed = "features of shape (samples, columns), at least one each, and a label per sample are needed"
+        raise DataError(f"{data.name}: {allowed}. Got shape {features.shape} and {data.labels.size} labels.")
+    values: npt.NDArray[np.float64] = features.data if is_sparse else features.reshape(-1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        suspicious = not np.isfinite(values.sum())
+    if suspicious and not np.isfinite(values).all():
+        at = int(np.flatnonzero(~np.isfinite(values))[0])
+        if is_sparse:
+            row, column = int(np.searchsorted(features.indptr, at, side="right")) - 1, int(features.indices[at])
+        else:
+            row, column = divmod(at, features.shape[1])
+        raise DataError(
+            f"{data.name}: row {row}, column {column} (from 0): a finite number is needed. Got {values[at]}."
+        )
+    return features
+
+
+def _checked_order(parts: Sequence[Indices], nodes: int, data: Data) -> Indices:
+    """All rows in the order of their nodes."""
+    order = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    is_fine = len(parts) == nodes and all(part.size for part in parts) and order.size == data.labels.size
+    if not is_fine or not np.array_equal(np.sort(order), np.arange(order.size)):
+        sizes = [part.size for part in parts]
+        allowed = f"a partition deals each of {data.labels.size} samples to one of {nodes} nodes, and some to each"
+        raise DataError(f"{data.name}: {allowed}. Got parts of {sizes} samples.")
+    return order
+
+
+def check_nodes(nodes: int, samples: int) -> None:
+    """Raise `ConfigError` unless every node can have a sample."""
+    if nodes > samples:
+        allowed = f"at most {samples}, as each node needs one of the {samples} samples"
+        raise ConfigError([Fault(("nodes",), allowed, str(nodes))])

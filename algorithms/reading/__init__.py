@@ -1,0 +1,1 @@
+"""Files of datasets: where they lie and how they are read."""

@@ -1,0 +1,1 @@
+"""What agents of a star or between peers share."""

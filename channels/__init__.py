@@ -1,1 +1,0 @@
-"""Links: media on integer nanoseconds; knows nothing of learning or simpy."""

@@ -1,0 +1,1 @@
+"""Cost models that links and cost components hand out; public, for plugins."""

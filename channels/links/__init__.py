@@ -1,0 +1,1 @@
+"""Links: one technology each."""

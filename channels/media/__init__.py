@@ -1,0 +1,1 @@
+"""What a channel opens, by family, and what all media share."""

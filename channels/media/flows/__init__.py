@@ -1,0 +1,1 @@
+"""Flows through links that share their rate."""

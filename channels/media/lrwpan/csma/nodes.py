@@ -1,0 +1,473 @@
+"""Contending IEEE 802.15.4 nodes: the medium of ``mac: csma_ca`` and ``mac: slotted``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from channels.media.lrwpan.contention_cost import contention_cost
+from channels.media.lrwpan.csma import tables as t
+from channels.media.lrwpan.csma.ns3_draws import Ns3Draws
+from channels.media.lrwpan.framing import Framing, Plan
+from channels.media.lrwpan.reach import Reach
+from channels.media.lrwpan.reception import equal_interferers
+from netsim.errors import SimulationError
+from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from netsim.units import NS_PER_S
+
+_FIRST_BUDGET, _LAST_BUDGET = 256, 1 << 16
+_LOG_ROWS = 1024
+_MOST_KINDS = 1024  # of messages, by size or by sender and destinations, that are remembered
+
+Int64s = npt.NDArray[np.int64]
+
+_NO_LOG = np.zeros((0, t.LOG_SIZE), np.int64)
+_EQUAL_INTERFERERS = equal_interferers()
+# The fields of `Delivery` as the kernel writes them, eight bytes each.
+_FORMATS = {"ok": "?", "service_s": "f8", "energy_j": "f8"}
+_DELIVERY = np.dtype({
+    "names": Delivery._fields,
+    "formats": [_FORMATS.get(name, "i8") for name in Delivery._fields],
+    "offsets": list(range(0, 8 * t.OUT_SIZE, 8)),
+    "itemsize": 8 * t.OUT_SIZE,
+})  # fmt: skip
+_COUNTERS = {
+    "frames": t.FRAMES, "delivered": t.N_GOT, "acked": t.N_ACKED, "no_ack": t.N_NOACK, "caf": t.N_CAF, "dup": t.N_DUP,
+    "tx": t.N_TX, "cca": t.N_CCA, "busy": t.N_BUSY, "cca2": t.N_CCA2, "busy2": t.N_BUSY2, "service_ns": t.SERVICE,
+    "sojourn_ns": t.SOJOURN, "last_end_ns": t.LAST_END,
+}  # fmt: skip
+_COLUMNS = np.array([*_COUNTERS.values()])
+_in_order = itemgetter(*(Delivery._fields.index(name) for name in ("at_ns", "dst", "src", "transfer")))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What contending nodes do; see `channels.links.ieee802154` for each."""
+
+    slotted: bool = False
+    strict: bool = True
+    ns3_cca: bool = True
+    reliable: bool = True
+    acknowledge: bool = True
+    sleeps: bool = False
+    per: float = 0.0
+    min_be: int = 3
+    max_be: int = 5
+    max_backoffs: int = 4
+    max_retries: int = 3
+
+
+class _Tables:
+    """All that changes, over one buffer: what a copy needs as a whole, then the frames on the air, then the wheel.
+
+    Parameters
+    ----------
+    nodes, frames, buckets
+        How many nodes, frames on the air and buckets of the wheel.
+    messages, blocks
+        Room for so many messages under way, and for so many of them that go to several nodes.
+    words
+        Room for 64 times so many frames of a message that can be put behind each other.
+    streams
+        How many streams of draws.
+    """
+
+    def __init__(
+        self, nodes: int, frames: int, buckets: int, messages: int, blocks: int, words: int, streams: int
+    ) -> None:
+        self.nodes, self.frames, self.buckets, self.streams = nodes, frames, buckets, streams
+        self.messages, self.blocks, self.words = messages, blocks, words
+        shapes: tuple[tuple[int, int], ...] = (
+            (1, t.G_SIZE), (nodes, t.NODE_SIZE), (t.RADIO_SIZE, nodes), (2, 2 * nodes), (messages, t.MSG_SIZE),
+            (messages + blocks * nodes, t.DST_SIZE), (nodes, t.LATE_SIZE * words), (streams, 6), (frames, t.RING_SIZE),
+            (1, buckets // 64 * 65),
+        )  # fmt: skip
+        self.buffer = np.zeros(sum(rows * columns for rows, columns in shapes), np.int64)
+        self.kept = np.empty_like(self.buffer)
+        parts, first = list[Int64s](), 0
+        for rows, columns in shapes:
+            last = first + rows * columns
+            parts.append(self.buffer[first:last].reshape(rows, columns))
+            first = last
+        g, self.node, self.radio, self.timer, self.msg, self.dst, self.late, self.mrg, self.ring, wheel = parts
+        self.g, self.wheel = g[0], wheel[0]
+        self.scalars = memoryview(self.g)
+        # In the order in which kernels take them.
+        self.all = (
+            self.g, self.node, self.radio, self.timer, self.wheel, self.ring, self.msg, self.dst, self.late, self.mrg,
+        )  # fmt: skip
+
+    def start(self, names: Sequence[NodeId], sleeps: bool) -> None:
+        """Nothing has happened yet."""
+        self.g[t.FREE_MSG] = self.g[t.FREE_BLOCK] = -1
+        self.wheel[: self.buckets] = -1
+        self.timer[t.AT] = t.FOREVER
+        node, radio = self.node, self.radio
+        node[:, t.NAME] = names
+        node[:, t.HEAD] = node[:, t.TAIL] = node[:, t.DUTY] = radio[t.LOCK_ID] = radio[t.PREV_ID] = -1
+        node[:, t.AWAKE] = not sleeps
+        radio[t.RX_FROM] = t.FOREVER if sleeps else 0
+
+    def copy(self) -> _Tables:
+        """Another one that goes on by itself."""
+        new = _Tables(self.nodes, self.frames, self.buckets, self.messages, self.blocks, self.words, self.streams)
+        new.buffer[:], new.kept[:] = self.buffer, self.kept
+        return new
+
+    def grown(self, messages: int, blocks: int, words: int) -> _Tables:
+        """The same with room for more."""
+        new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks, words, self.streams)
+        many, n = self.messages, self.nodes
+        for a, b in zip(new.all[:6], self.all[:6], strict=True):
+            a[:] = b
+        new.mrg[:] = self.mrg
+        new.msg[:many], new.dst[:many] = self.msg, self.dst[:many]
+        new.late[:, : t.LATE_SIZE * self.words] = self.late
+        new.dst[messages : messages + self.blocks * n] = self.dst[many:]
+        shift = messages - many
+        for column in (t.M_DST, t.M_REPAIR):
+            new.msg[:many, column] += shift * (new.msg[:many, column] >= many)
+        links = new.dst[messages : messages + self.blocks * n, t.D_LINK]
+        links += shift * (links >= many)
+        if new.g[t.FREE_BLOCK] >= 0:
+            new.g[t.FREE_BLOCK] += shift
+        return new
+
+
+class ContendingNodes:
+    """Nodes that contend for one channel with CSMA/CA; see `channels.links.ieee802154` for the rules.
+
+    Parameters
+    ----------
+    nodes
+        All that may send or receive.
+    framing
+        How messages become frames.
+    rules
+        What the nodes do.
+    reach
+        Who hears whom, and how loud.
+    radio
+        Power of every node's radio.
+    key
+        64-bit key of all draws.
+    frames
+        Gets every frame when it begins.
+    draws
+        Those of ns-3, in place of those under `key`.
+
+    Notes
+    -----
+    To answer `next_event_ns` the kernel runs ahead to the first delivery, or for some number of events, and keeps a
+    copy of how things stood. When time gets there, nothing is left to do; when a message comes before, it goes back.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        framing: Framing,
+        rules: Rules,
+        reach: Reach,
+        radio: PowerProfile,
+        key: int,
+        frames: FrameSink | None = None,
+        draws: Ns3Draws | None = None,
+    ) -> None:
+        from channels.media.lrwpan.csma import senders_kernel as nb
+
+        self._nb: Any = nb
+        self._nodes = tuple(node.id for node in nodes)
+        self._row = {node: i for i, node in enumerate(self._nodes)}
+        self._framing, self._rules, self._reach, self._frames = framing, rules, reach, frames
+        self._power_w = {state: radio.power_w(state) for state in STATES}
+        n = len(self._nodes)
+        # Longer than any delay: the longest backoff and a frame.
+        buckets = 1 << max(8, (((1 << rules.max_be) * t.UNIT) >> t.BUCKET_BITS).bit_length() + 1)
+        self._tables = _Tables(n, 64 if n < 20 else 256, buckets, max(2 * n, 16), 2, 1, 0 if draws is None else 2 * n)
+        self._tables.start(self._nodes, rules.sleeps)
+        if draws is not None:
+            self._tables.node[:, t.DSN] = draws.first_numbers
+            self._tables.mrg[:] = draws.states
+        par = [0] * t.PAR_SIZE
+        for place, value in (
+            (t.P_NODES, n), (t.P_STRICT, rules.strict), (t.P_NS3, rules.ns3_cca), (t.P_ALL, reach.is_everyone),
+            (t.P_SLOTTED, rules.slotted), (t.P_RELIABLE, rules.reliable), (t.P_ACK, rules.acknowledge),
+            (t.P_SLEEPS, rules.sleeps), (t.P_MIN_BE, rules.min_be), (t.P_MAX_BE, rules.max_be),
+            (t.P_MAX_NB, rules.max_backoffs), (t.P_MAX_RETRY, rules.max_retries),
+            (t.P_KEY, key - (key >> 63 << 64)), (t.P_LOSS, rules.per > 0 or reach.is_noisy),
+            (t.P_HIDDEN, reach.has_hidden and draws is None),
+        ):  # fmt: skip
+            par[place] = value
+        power = self._power_w
+        idle_w = power["sleep" if rules.sleeps else "idle"]
+        self._par = np.array(par, np.int64)
+        self._real = np.empty(t.F_TABLE + len(_EQUAL_INTERFERERS))
+        watts = (power["tx"], power["rx"], power["listen"], idle_w)
+        self._real[: t.F_TABLE] = (rules.per, reach.noise_mw, *watts, reach.cca_mw)
+        self._real[t.F_TABLE :] = _EQUAL_INTERFERERS
+        self._link = reach.table
+        self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, t.LOG_SIZE), np.int64)
+        self._make_room(64)
+        self._bind()
+        self._transfers = 0
+        self._clock_ns = 0
+        self._ended: list[Delivery] = []
+        self._sizes: dict[TransferId, int] = {}
+        self._down: set[NodeId] = set()
+        self._bound_ns: int | None = None  # what `next_event_ns` said; None: not known
+        self._is_exact = self._is_ahead = False
+        self._budget = _FIRST_BUDGET
+        self._plans: dict[int, Plan] = {}
+        self._ends: dict[tuple[NodeId, tuple[NodeId, ...]], tuple[int, Int64s]] = {}
+
+    def _make_room(self, deliveries: int) -> None:
+        self._out = np.zeros((deliveries, t.OUT_SIZE), np.int64)
+        self._out_real = self._out.view(np.float64)
+        self._records = self._out.ravel().view(_DELIVERY)
+
+    def _make_room_for(self, frames: int) -> None:
+        """Remember what became of each frame of a reliable message."""
+        if frames > 64 * self._tables.words:
+            self._tables = self._tables.grown(self._tables.messages, self._tables.blocks, -(-frames // 64))
+            self._bind()
+
+    def _bind(self) -> None:
+        """Hold what every call of the kernel takes."""
+        tables, outs = self._tables, (self._out, self._out_real)
+        self._scalars = tables.scalars
+        g, node, radio, timer, wheel, _, msg, dst, _, mrg = tables.all
+        self._for_submit = (g, node, radio, timer, wheel, msg, dst, mrg, self._par)
+        self._for_down = (*tables.all, self._par, self._real, *outs)
+        fixed = (self._par, self._real, self._link, self._framing.cycle)
+        self._for_run = (*tables.all, tables.buffer, tables.kept, *fixed, *outs)
+
+    # --- messages ----------------------------------------------------------------------------------------
+
+    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
+        """See `netsim.interfaces.Medium`; several destinations are one broadcast.
+
+        Raises
+        ------
+        SimulationError
+            If a node is not of this medium.
+        ValueError
+            If the message has no byte.
+        """
+        if size_bytes < 1:
+            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
+        row, targets = self._ends.get((src, dst)) or self._look_up(src, dst)
+        self._forget(now_ns)
+        transfer = self._transfers
+        self._transfers += 1
+        if self._frames is not None:
+            self._sizes[transfer] = size_bytes
+        if self._down:
+            lost = [node for node in sorted(dst) if src in self._down or node in self._down]
+            self._ended += [
+                Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0) for node in lost
+            ]
+            if len(lost) == len(dst):
+                return transfer
+            row, targets = self._look_up(src, tuple(node for node in dst if node not in lost))
+        plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
+        if self._rules.reliable and len(targets) == 1:
+            self._make_room_for(plan.frames)
+        while not self._nb.submit(*self._for_submit, targets, transfer, row, size_bytes, *plan, now_ns):
+            self._grow(len(targets) > 1)
+        if self._scalars[t.PENDING] > len(self._out):
+            self._make_room(2 * len(self._out) + len(targets))
+            self._bind()
+        return transfer
+
+    def next_event_ns(self) -> int | None:
+        """See `netsim.interfaces.Medium`."""
+        first = min(delivery.at_ns for delivery in self._ended) if self._ended else None
+        if not self._scalars[t.PENDING] and not self._is_ahead:
+            return first
+        bound = self._bound_ns
+        if bound is None:
+            bound = self._look_ahead()
+        return bound if first is None or bound < first else first
+
+    def advance(self, to_ns: int) -> Sequence[Delivery]:
+        """See `netsim.interfaces.Medium`."""
+        bound = self._bound_ns
+        if bound is None:
+            if self._scalars[t.NOW] < to_ns:
+                self._go_to(to_ns)
+        elif to_ns >= bound:
+            if not self._is_exact:
+                self._budget = min(2 * self._budget, _LAST_BUDGET)
+            self._bound_ns = None
+            self._go_to(to_ns)
+        elif self._frames is not None:
+            self._go_to(to_ns)
+        if to_ns > self._clock_ns:
+            self._clock_ns = to_ns
+        ended = self._ended
+        if not ended:
+            return []
+        if len(ended) > 1:
+            ended.sort(key=_in_order)
+        if ended[-1].at_ns <= to_ns:
+            self._ended = []
+            return ended
+        self._ended = [d for d in ended if d.at_ns > to_ns]
+        return [d for d in ended if d.at_ns <= to_ns]
+
+    def _look_ahead(self) -> int:
+        """When the first delivery is, or an instant before which there is none."""
+        now_ns: int = self._nb.run(*self._for_run, _NO_LOG, t.FOREVER, self._budget)
+        self._is_ahead, self._is_exact = True, self._scalars[t.OUTS] > 0
+        bound: int = self._scalars[t.FIRST] if self._is_exact else now_ns + 1
+        self._bound_ns = bound
+        return bound
+
+    def _forget(self, now_ns: int) -> None:
+        """Let everything up to now happen; what was to come after it need not hold any more."""
+        if self._bound_ns is not None:
+            self._bound_ns, self._budget = None, _FIRST_BUDGET
+        if self._is_ahead or self._scalars[t.NOW] < now_ns:
+            self._go_to(now_ns)
+
+    def _go_to(self, to_ns: int) -> None:
+        """Let everything up to and at `to_ns` happen."""
+        scalars = self._scalars
+        if self._is_ahead:
+            self._is_ahead = False
+            if scalars[t.NOW] > to_ns or self._frames is not None:
+                self._go_back()
+            elif scalars[t.OUTS]:
+                self._collect()
+        while scalars[t.NOW] < to_ns:
+            self._nb.run(*self._for_run, self._log, to_ns, 0)
+            self._collect()
+
+    def _go_back(self) -> None:
+        tables = self._tables
+        self._nb.back(tables.buffer, tables.kept, tables.g, tables.timer, tables.ring, tables.wheel)
+
+    def _collect(self) -> None:
+        """Take the deliveries and the frames that the kernel found."""
+        scalars = self._scalars
+        if many := scalars[t.OUTS]:
+            self._ended += map(Delivery._make, self._records[:many].tolist())
+            scalars[t.OUTS] = 0
+        if many := scalars[t.LOGS]:
+            for start_ns, src, dst, transfer, frame, attempt, is_ack, _ in self._log[:many].tolist():
+                self._show(start_ns, src, dst, transfer, frame, attempt, is_ack)
+            scalars[t.LOGS] = 0
+
+    def _show(self, start_ns: int, src: int, dst: int, transfer: int, frame: int, attempt: int, is_ack: int) -> None:
+        assert self._frames is not None
+        to = self._nodes[dst] if dst >= 0 else -1
+        offset, length = (0, 0) if is_ack else self._framing.part(self._sizes[transfer], frame)
+        kind = "ack" if is_ack else "data"
+        self._frames.add(start_ns, self._nodes[src], to, transfer, offset, length, attempt, kind)
+
+    def _make_plan(self, size_bytes: int) -> Plan:
+        if len(self._plans) == _MOST_KINDS:
+            self._plans.clear()
+        return self._plans.setdefault(size_bytes, self._framing.plan(size_bytes))
+
+    def _look_up(self, src: NodeId, dst: tuple[NodeId, ...]) -> tuple[int, Int64s]:
+        """The sender's row, and of each destination in order its row and whether it hears the sender."""
+        for node in (src, *dst):
+            self._check(node)
+        if len(self._ends) == _MOST_KINDS:
+            self._ends.clear()
+        row, reach = self._row[src], self._reach
+        rows = [self._row[node] for node in sorted(dst)]
+        targets = [(other, reach.is_everyone or reach.hears[row, other]) for other in rows]
+        return self._ends.setdefault((src, dst), (row, np.array(targets, np.int64)))
+
+    def _check(self, node: NodeId) -> None:
+        if node not in self._row:
+            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
+
+    def _grow(self, several: bool) -> None:
+        """Twice the messages, or twice the blocks of destinations."""
+        old, scalars = self._tables, self._scalars
+        is_full = scalars[t.FREE_MSG] < 0 and scalars[t.MSGS] == old.messages
+        has_none = several and scalars[t.FREE_BLOCK] < 0 and scalars[t.BLOCKS] == old.blocks
+        messages, blocks = old.messages << is_full, old.blocks << has_none
+        self._tables = old.grown(messages, blocks, old.words)
+        self._bind()
+
+    # --- nodes that go down --------------------------------------------------------------------------------
+
+    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
+        """See `netsim.interfaces.Medium`.
+
+        A message whose sender or last destination goes down ends there, and its frame on the air is cut.
+        """
+        self._check(node)
+        self._forget(now_ns)
+        nb, n = self._nb, self._row[node]
+        if up == (node not in self._down):
+            return
+        if up:
+            self._down.remove(node)
+            nb.up(self._tables.node, self._tables.radio, n, now_ns, self._par)
+        else:
+            self._down.add(node)
+            nb.down(*self._for_down, n, now_ns)
+            self._collect()
+
+    # --- what it costs and what it did -----------------------------------------------------------------------
+
+    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """See `netsim.interfaces.Medium`; without contention and loss, the same for all pairs."""
+        idle_w = self._power_w["sleep" if self._rules.sleeps else "idle"]
+        return contention_cost(
+            quantity, self._framing, self._power_w, idle_w, self._rules.acknowledge, self._rules.slotted,
+            ((1 << self._rules.min_be) - 1) / 2,
+        )  # fmt: skip
+
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return max(self._power_w.values())
+
+    def usage(self, at_ns: int) -> Usage:
+        """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
+        tables = self._tables
+        self._go_to(self._clock_ns)
+        if is_later := self._scalars[t.NOW] < at_ns:
+            self._nb.run(*self._for_run, _NO_LOG, at_ns, -1)
+        state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
+        self._nb.used(tables.g, tables.node, tables.radio, tables.ring, at_ns, state_ns)
+        energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
+        interfaces = [(name, "radio") for name in self._nodes]
+        usage = Usage(
+            interfaces, state_ns, energy_j, tables.node[:, t.TX_BYTES].copy(), tables.node[:, t.TX_FRAMES].copy()
+        )
+        if is_later:
+            self._go_back()
+        return usage
+
+    def copy(self) -> ContendingNodes:
+        """Another one that goes on by itself and shows no frames."""
+        other = copy(self)
+        other._tables, other._frames, other._log = self._tables.copy(), None, np.zeros_like(self._log[:0])
+        other._make_room(len(self._out))
+        other._out[:] = self._out
+        other._bind()
+        other._ended, other._down = self._ended.copy(), self._down.copy()
+        return other
+
+    def counters(self) -> Mapping[str, Int64s]:
+        """What each node's MAC counted up to the last `advance`, by name; for probes and tests.
+
+        ``frames`` that it is through with, ``delivered`` of them (at a destination), ``acked``, ``no_ack``, ``caf``
+        (channel access failures), ``dup`` (frames that arrived again), ``tx`` (transmissions), ``cca`` and ``busy``,
+        ``cca2`` and ``busy2`` (the second assessment of slotted access), ``service_ns`` (of acknowledged frames),
+        ``sojourn_ns`` (from submission to the end of each frame), ``last_end_ns`` (of the last message).
+        """
+        self._go_to(self._clock_ns)
+        return dict(zip(_COUNTERS, self._tables.node.T[_COLUMNS], strict=True))

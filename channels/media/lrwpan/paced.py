@@ -1,0 +1,267 @@
+"""Contending nodes whose radios follow a schedule or take time to wake: messages wait before they contend."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Mapping, Sequence
+from copy import copy
+
+import numpy as np
+import numpy.typing as npt
+
+from channels.media.lrwpan.csma.nodes import ContendingNodes
+from channels.media.radio_books import RadioPolicy, wake_power_w
+from netsim.errors import SimulationError
+from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, NodeId, PowerProfile, TransferId, Usage
+from netsim.units import NS_PER_S
+
+_LISTEN, _IDLE, _SLEEP = (STATES.index(state) for state in ("listen", "idle", "sleep"))
+
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(eq=False)
+class _Waiting:
+    """A message that is not in its sender's queue yet: its radios wake, or its window is to come."""
+
+    transfer: TransferId
+    src: NodeId
+    dst: tuple[NodeId, ...]
+    size_bytes: int
+    submit_ns: int
+    begin_ns: int
+
+
+class Renamed:
+    """A frame sink behind which transfers have the numbers that they were submitted under."""
+
+    def __init__(self, frames: FrameSink) -> None:
+        self.frames: FrameSink | None = frames
+        self.names: dict[TransferId, TransferId] = {}
+
+    def add(
+        self, start_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, offset: int, length: int, attempt: int,
+        kind: str,
+    ) -> None:  # fmt: skip
+        """See `netsim.interfaces.FrameSink`."""
+        if self.frames is not None:
+            self.frames.add(start_ns, src, dst, self.names[transfer], offset, length, attempt, kind)
+
+
+class PacedNodes:
+    """Lets messages into `csma.nodes.ContendingNodes` when a policy says so, and keeps the radios' books.
+
+    Parameters
+    ----------
+    inner
+        Nodes whose radios sleep while they take part in nothing; nothing was submitted yet.
+    policy, radio
+        Of every node.
+    sink
+        The frames of `inner`; None where nobody looks.
+
+    Notes
+    -----
+    From one change of the schedule, submission or hand-over to the next a radio outside of `inner` does one thing:
+    it sleeps, listens or wakes. So its time in that state is what `inner` leaves of the interval.
+    """
+
+    def __init__(
+        self, inner: ContendingNodes, policy: RadioPolicy, radio: PowerProfile, sink: Renamed | None = None
+    ) -> None:
+        self._inner, self._policy, self._sink = inner, policy, sink
+        power_w, self._wake_w = np.array([radio.power_w(state) for state in STATES]), wake_power_w(policy, radio)
+        self._base_w = float(power_w[_SLEEP])
+        self._power_w = power_w
+        self._power_w[_IDLE] = self._wake_w
+        self._row = {node: i for i, (node, _) in enumerate(inner.usage(0).interfaces)}
+        self._waiting = deque[_Waiting]()
+        self._under_way: dict[TransferId, _Waiting] = {}
+        self._left: dict[TransferId, int] = {}
+        self._ended: list[Delivery] = []
+        self._transfers = self._at_ns = 0
+        self._is_up = np.ones(len(self._row), np.bool_)
+        # Of each radio: awake in `inner` (None: nobody looked), and listening and waking outside of it.
+        self._awake_ns: Int64s | None = None
+        self._listen_ns, self._wake_ns = np.zeros((2, len(self._row)), np.int64)
+
+    # --- messages ------------------------------------------------------------------------------------
+
+    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
+        """See `netsim.interfaces.Medium`; several destinations are one broadcast.
+
+        Raises
+        ------
+        SimulationError
+            If a node is not of this medium.
+        ValueError
+            If the message has no byte.
+        """
+        if size_bytes < 1:
+            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
+        for node in (src, *dst):
+            self._check(node)
+        self._go_to(now_ns)
+        begin_ns = self._policy.next_start_ns(now_ns) + self._policy.lead_ns
+        message = _Waiting(self._transfers, src, dst, size_bytes, now_ns, begin_ns)
+        self._transfers += 1
+        self._waiting.append(message)
+        for node in dst:
+            if not (self._is_up[self._row[src]] and self._is_up[self._row[node]]):
+                self._give_up(message, node, now_ns)
+        self._go_to(now_ns)
+        return message.transfer
+
+    def _check(self, node: NodeId) -> None:
+        if node not in self._row:
+            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
+
+    def _hand_over(self, message: _Waiting) -> None:
+        transfer = self._inner.submit(message.begin_ns, message.src, message.dst, message.size_bytes)
+        self._under_way[transfer], self._left[transfer] = message, len(message.dst)
+        if self._sink is not None:
+            self._sink.names[transfer] = message.transfer
+
+    def _give_up(self, message: _Waiting, node: NodeId, now_ns: int) -> None:
+        """End one destination of a message that has not begun."""
+        waking_ns = now_ns - message.begin_ns + self._policy.lead_ns
+        energy_j = max(waking_ns, 0) / NS_PER_S * (self._wake_w - self._base_w)
+        self._ended.append(
+            Delivery(
+                message.transfer, node, now_ns, False, 0, 0, 0, 0, message.src, message.size_bytes, 0.0, energy_j
+            )
+        )  # fmt: skip
+        message.dst = tuple(n for n in message.dst if n != node)
+        if not message.dst:
+            self._waiting.remove(message)
+
+    # --- time ------------------------------------------------------------------------------------------
+
+    def next_event_ns(self) -> int | None:
+        """See `netsim.interfaces.Medium`."""
+        times = [delivery.at_ns for delivery in self._ended]
+        if self._waiting:
+            times.append(self._waiting[0].begin_ns)
+        inner_ns = self._inner.next_event_ns()
+        return min(times if inner_ns is None else [*times, inner_ns], default=None)
+
+    def advance(self, to_ns: int) -> Sequence[Delivery]:
+        """See `netsim.interfaces.Medium`."""
+        self._go_to(to_ns)
+        due = sorted((d for d in self._ended if d.at_ns <= to_ns), key=lambda d: (d.at_ns, d.dst, d.src, d.transfer))
+        self._ended = [d for d in self._ended if d.at_ns > to_ns]
+        return due
+
+    def _go_to(self, to_ns: int) -> None:
+        """Let everything up to and at `to_ns` happen."""
+        inner, policy = self._inner, self._policy
+        while True:
+            while self._waiting and self._waiting[0].begin_ns <= self._at_ns:
+                self._hand_over(self._waiting.popleft())
+            if self._at_ns >= to_ns:
+                # A node that goes down ends messages at that very instant.
+                self._ended += [self._told(delivery) for delivery in inner.advance(self._at_ns)]
+                return
+            start_ns, end_ns = self._at_ns, min([to_ns, *(message.begin_ns for message in self._waiting)])
+            change_ns = policy.next_change_ns(start_ns)
+            if change_ns is None and not self._waiting:
+                # Outside of `inner` everybody sleeps.
+                self._ended += [self._told(delivery) for delivery in inner.advance(end_ns)]
+                self._awake_ns, self._at_ns = None, end_ns
+                continue
+            was_awake_ns = self._awake_at(start_ns) if self._awake_ns is None else self._awake_ns
+            is_quiet = (
+                change_ns is not None
+                and inner.next_event_ns() is None
+                and np.array_equal(self._awake_at(end_ns), was_awake_ns)
+            )
+            if change_ns is not None and not is_quiet:
+                end_ns = min(end_ns, change_ns)
+            self._ended += [self._told(delivery) for delivery in inner.advance(end_ns)]
+            awake_ns = self._awake_at(end_ns)
+            rest_ns = (end_ns - start_ns - (awake_ns - was_awake_ns)) * self._is_up
+            self._awake_ns, self._at_ns = awake_ns, end_ns
+            before, after = policy.rest_ns(start_ns), policy.rest_ns(end_ns)
+            for total_ns, scheduled_ns in zip(
+                (self._listen_ns, self._wake_ns), (after[0] - before[0], after[1] - before[1]), strict=True
+            ):
+                # Where nobody takes part in anything the schedule may change in between.
+                total_ns += scheduled_ns * self._is_up if is_quiet else rest_ns * (scheduled_ns > 0)
+            if policy.lead_ns:
+                waking = {self._row[node] for message in self._waiting for node in (message.src, *message.dst)}
+                for row in waking:
+                    self._wake_ns[row] += rest_ns[row]
+
+    def _awake_at(self, at_ns: int) -> Int64s:
+        return np.asarray(at_ns - self._inner.usage(at_ns).state_ns[:, _SLEEP])
+
+    def _told(self, delivery: Delivery) -> Delivery:
+        """A delivery of `inner` as its sender sees it."""
+        message = self._under_way[delivery.transfer]
+        self._left[delivery.transfer] -= 1
+        if not self._left[delivery.transfer]:
+            del self._under_way[delivery.transfer], self._left[delivery.transfer]
+        waited_s = (message.begin_ns - message.submit_ns) / NS_PER_S if delivery.ok else 0.0
+        lead_j = self._policy.lead_ns / NS_PER_S * (self._wake_w - self._base_w)
+        return delivery._replace(
+            transfer=message.transfer, service_s=delivery.service_s + waited_s, energy_j=delivery.energy_j + lead_j
+        )
+
+    # --- nodes that go down ------------------------------------------------------------------------------
+
+    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
+        """See `netsim.interfaces.Medium`."""
+        self._check(node)
+        self._go_to(now_ns)
+        self._inner.set_up(now_ns, node, up)
+        self._is_up[self._row[node]] = up
+        for message in list(self._waiting) if not up else ():
+            for lost in message.dst if node == message.src else [n for n in message.dst if n == node]:
+                self._give_up(message, lost, now_ns)
+
+    # --- what it costs and what it did ---------------------------------------------------------------------
+
+    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """See `netsim.interfaces.Medium`; without contention and loss, submitted at any instant of a period."""
+        from channels.costing.models import FunctionCost, StructuredCost
+
+        lone, lead_s = self._inner.cost(quantity, src, dst), self._policy.lead_ns / NS_PER_S
+        more = {"s": lead_s + self._policy.mean_wait_s, "j": lead_s * (self._wake_w - self._base_w)}.get(quantity, 0.0)
+        if lone.structure is not None:
+            structure = dataclasses.replace(lone.structure, c0=lone.structure.c0 + more)
+            return StructuredCost(structure, "message", quantity)
+        return FunctionCost(lambda message_bit: lone(message_bit) + more, quantity)
+
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return max(self._inner.max_power_w(node), self._wake_w)
+
+    def usage(self, at_ns: int) -> Usage:
+        """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
+        if at_ns > self._at_ns:
+            return self._copy().at(at_ns)
+        return self.at(at_ns)
+
+    def at(self, at_ns: int) -> Usage:
+        """The usage once everything up to `at_ns` has happened."""
+        self._go_to(at_ns)
+        usage = self._inner.usage(at_ns)
+        state_ns = usage.state_ns.copy()
+        state_ns[:, _LISTEN] += self._listen_ns
+        state_ns[:, _IDLE] += self._wake_ns
+        state_ns[:, _SLEEP] -= self._listen_ns + self._wake_ns
+        return dataclasses.replace(usage, state_ns=state_ns, energy_j=state_ns / NS_PER_S * self._power_w)
+
+    def _copy(self) -> PacedNodes:
+        """Another one that goes on by itself, shows no frames and tells no delivery."""
+        other = copy(self)
+        other._inner, other._sink = self._inner.copy(), None
+        other._waiting = deque(dataclasses.replace(message) for message in self._waiting)
+        other._under_way, other._left = self._under_way.copy(), self._left.copy()
+        other._ended, other._listen_ns, other._wake_ns = [], self._listen_ns.copy(), self._wake_ns.copy()
+        return other
+
+    def counters(self) -> Mapping[str, Int64s]:
+        """See `channels.media.lrwpan.csma.nodes.ContendingNodes.counters`."""
+        return self._inner.counters()

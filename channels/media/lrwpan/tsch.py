@@ -1,0 +1,527 @@
+"""Time slots that nodes own in turn: the medium of ``mac: tsch``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from channels.costing.quantities import check_quantity
+from channels.media.lrwpan.backoff import _words
+from channels.media.lrwpan.framing import Framing, frames_of
+from channels.media.lrwpan.reach import Reach
+from channels.media.lrwpan.timing import ACK_NS, ACK_OCTETS, OCTET_NS
+from channels.media.radio_books import RadioPolicy, wake_power_w
+from netsim.errors import SimulationError
+from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from netsim.units import NS_PER_S
+
+SHR_NS = 160_000  # preamble and start-of-frame delimiter
+TX_OFFSET_NS = 2_120_000  # from the slot's start to the end of the delimiter
+RX_WAIT_NS = 2_200_000
+TX_ACK_DELAY_NS = 1_000_000  # from the end of the frame to the end of the acknowledgement's delimiter
+RX_ACK_DELAY_NS, ACK_WAIT_NS = 800_000, 400_000
+FRAME_NS = TX_OFFSET_NS - SHR_NS  # from the slot's start to the frame's
+WINDOW_NS = FRAME_NS - RX_WAIT_NS // 2
+SHORTEST_SLOT_NS = TX_OFFSET_NS + 128 * OCTET_NS + TX_ACK_DELAY_NS + ACK_NS
+
+_TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
+_LOSS_KEY = 0x9E3779B97F4A7C15
+
+
+class Span(NamedTuple):
+    """A node is in a state for some time; `sign` -1 takes back what was counted otherwise."""
+
+    node: NodeId
+    state: int
+    start_ns: int
+    end_ns: int
+    sign: int = 1
+
+
+class Shot(NamedTuple):
+    """One transmission: in which slot, which frame, to whom (None: to all), and who got it."""
+
+    start_ns: int
+    frame: int
+    target: NodeId | None
+    number: int
+    attempt: int
+    got: tuple[NodeId, ...]
+
+
+@dataclass(eq=False)
+class Parcel:
+    """One message, and what has become of it."""
+
+    transfer: TransferId
+    src: NodeId
+    dst: tuple[NodeId, ...]
+    size_bytes: int
+    octets: list[int]
+    submit_ns: int
+    start_ns: int = -1
+    shots: list[Shot] = field(default_factory=list)
+    frame: int = 0
+    attempt: int = 0
+    target: NodeId | None = None
+    missing: list[NodeId] = field(default_factory=list)
+    lost: set[NodeId] = field(default_factory=set)
+    arrived: dict[NodeId, int] = field(default_factory=dict)
+    told: set[NodeId] = field(default_factory=set)
+    counted: int = 0
+    reported: int = 0
+    shown: set[tuple[int, int]] = field(default_factory=set)
+
+
+class SlottedCell:
+    """A cell whose nodes own the slots of a slotframe in turn; see `channels.links.ieee802154` for the rules.
+
+    Parameters
+    ----------
+    nodes
+        All that may send or receive; those that are not servers own one slot each, in the order given.
+    server_cells
+        Slots behind them that belong to the servers, in turn.
+    slot_ns
+        Length of a slot.
+    framing, reach, radio, key, frames
+        As of `channels.media.lrwpan.csma.nodes.ContendingNodes`.
+    per
+        Probability that a frame is lost at a receiver.
+    reliable
+        Whether a frame is sent until it is acknowledged.
+    retries
+        Otherwise so many times more.
+    policy
+        Whether a radio sleeps where its slots leave it nothing to do, and what waking it takes: once in every slot in
+        which it does anything, before the first of it.
+    """
+
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        server_cells: int,
+        slot_ns: int,
+        framing: Framing,
+        reach: Reach,
+        radio: PowerProfile,
+        key: int,
+        per: float,
+        reliable: bool,
+        retries: int,
+        policy: RadioPolicy,
+        frames: FrameSink | None = None,
+    ) -> None:
+        self._nodes = tuple(node.id for node in nodes)
+        self._row = {node: i for i, node in enumerate(self._nodes)}
+        self._servers = tuple(node.id for node in nodes if node.is_server)
+        owners = [node.id for node in nodes if not node.is_server]
+        owners += [self._servers[i % len(self._servers)] for i in range(server_cells)] if self._servers else []
+        self._owners, self._slot_ns = tuple(owners), slot_ns
+        self._cells = {node: [i for i, owner in enumerate(owners) if owner == node] for node in self._nodes}
+        self._framing, self._reach, self._key = framing, reach, key
+        self._per, self._reliable, self._tries = per, reliable, retries + 1
+        self._sleeps, self._lead_ns = policy.sleeps, policy.lead_ns
+        self._clear = reach.clear()
+        self._power_w = {state: radio.power_w(state) for state in STATES}
+        if self._sleeps:
+            self._power_w["idle"] = wake_power_w(policy, radio)  # it is in no other case
+        self._frames = frames
+        self._transfers = self._clock_ns = 0
+        self._queues: dict[NodeId, list[Parcel]] = {node: [] for node in self._nodes}
+        self._free_ns = dict.fromkeys(self._nodes, 0)
+        self._ended: list[Delivery] = []
+        self._down: dict[NodeId, int] = {}
+        self._state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
+        self._sent = np.zeros((2, len(self._nodes)), np.int64)
+        self._awake_ns = np.zeros(len(self._nodes), np.int64)
+        self._since = dict.fromkeys(self._nodes, 0)
+        listens = [
+            [i for i, owner in enumerate(owners) if owner != node and self._hears_slot(node, owner)]
+            for node in self._nodes
+        ]
+        self._listens = dict(zip(self._nodes, listens, strict=True))
+
+    def _hears_slot(self, node: NodeId, owner: NodeId) -> bool:
+        return not self._servers or node in self._servers or owner in self._servers
+
+    # --- messages --------------------------------------------------------------------------------------
+
+    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
+        """See `netsim.interfaces.Medium`; several destinations are one broadcast.
+
+        Raises
+        ------
+        SimulationError
+            If a node is not of this medium, or the sender owns no slot.
+        ValueError
+            If the message has no byte.
+        """
+        if size_bytes < 1:
+            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
+        for node in (src, *dst):
+            self._check(node)
+        if not self._cells[src]:
+            raise SimulationError(f"node {src} is a server that owns no slot; server_cells of at least 1 gives it one")
+        self._move(now_ns)
+        transfer = self._transfers
+        self._transfers += 1
+        targets = tuple(sorted(dst))
+        parcel = Parcel(transfer, src, targets, size_bytes, frames_of(self._framing, size_bytes), now_ns)
+        for node in [node for node in targets if src in self._down or node in self._down]:
+            self._give_up(parcel, node, now_ns)
+        if len(parcel.told) < len(targets):
+            self._queues[src].append(parcel)
+            self._plan(src, now_ns)
+        return transfer
+
+    def next_event_ns(self) -> int | None:
+        """See `netsim.interfaces.Medium`; exact."""
+        times = [d.at_ns for d in self._ended]
+        for queue in self._queues.values():
+            for parcel in [p for p in queue if len(p.told) < len(p.dst)][:1]:
+                times += [at for node, at in parcel.arrived.items() if node not in parcel.told]
+                if len(parcel.told | parcel.arrived.keys()) < len(parcel.dst):
+                    times.append(self._end_ns(parcel))
+        return min(times, default=None)
+
+    def advance(self, to_ns: int) -> Sequence[Delivery]:
+        """See `netsim.interfaces.Medium`."""
+        self._move(to_ns)
+        due = sorted((d for d in self._ended if d.at_ns <= to_ns), key=lambda d: (d.at_ns, d.dst, d.src, d.transfer))
+        self._ended = [d for d in self._ended if d.at_ns > to_ns]
+        return due
+
+    def _move(self, to_ns: int) -> None:
+        self._clock_ns = max(self._clock_ns, to_ns)
+        shown: list[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]] = []
+        for src, queue in self._queues.items():
+            while queue:
+                parcel = queue[0]
+                ready = [
+                    s for s in parcel.shots[parcel.counted :] if self._frame_end(parcel, s) + self._tail(s) <= to_ns
+                ]
+                for node, at_ns in parcel.arrived.items():
+                    if at_ns <= to_ns and node not in parcel.told:
+                        self._tell(parcel, node, at_ns, True)
+                if self._frames is not None:
+                    shown += self._show(parcel, to_ns)
+                parcel.counted += len(ready)
+                for shot in ready:
+                    self._book(self._state_ns, self._sent, parcel, shot, to_ns)
+                if self._end_ns(parcel) > to_ns:
+                    break
+                for node in parcel.dst:
+                    if node not in parcel.told:
+                        self._tell(parcel, node, self._end_ns(parcel), False)
+                self._free_ns[src] = self._end_ns(parcel)
+                queue.pop(0)
+        for frame in sorted(shown):
+            assert self._frames is not None
+            self._frames.add(*frame)
+
+    def _plan(self, src: NodeId, now_ns: int) -> None:
+        """Give the queue's messages the slots from `now_ns` on; what has begun stays."""
+        free_ns = max(self._free_ns[src], now_ns)
+        for parcel in self._queues[src]:
+            if parcel.shots:
+                free_ns = max(self._free_ns[src], self._slot_end(parcel.shots[-1]))
+            if parcel.start_ns < 0 or not parcel.shots:
+                parcel.start_ns = max(free_ns, parcel.submit_ns)
+            cell_ns = self._next_cell(src, max(free_ns, now_ns, parcel.submit_ns))
+            while self._is_open(parcel):
+                self._apply(parcel, self._shoot(parcel, cell_ns))
+                cell_ns = self._next_cell(src, cell_ns + 1)
+            free_ns = self._end_ns(parcel)
+
+    def _next_cell(self, src: NodeId, from_ns: int) -> int:
+        """The start of the node's first slot not before."""
+        length = len(self._owners)
+        first = -(-from_ns // self._slot_ns)
+        return min(first + (cell - first) % length for cell in self._cells[src]) * self._slot_ns
+
+    def _is_open(self, parcel: Parcel) -> bool:
+        return parcel.frame < len(parcel.octets) and any(n not in self._down for n in parcel.dst)
+
+    def _shoot(self, parcel: Parcel, cell_ns: int) -> Shot:
+        number = len(parcel.shots)
+        if parcel.target is None and len(parcel.dst) == 1:
+            parcel.target = parcel.dst[0]
+        targets = parcel.dst if parcel.target is None else (parcel.target,)
+        got = tuple(node for node in targets if node not in self._down and self._arrives(parcel, node, number))
+        return Shot(cell_ns, parcel.frame, parcel.target, number, parcel.attempt + 1, got)
+
+    def _arrives(self, parcel: Parcel, node: NodeId, number: int) -> bool:
+        p = 1.0 - self._per
+        if not self._reach.is_everyone:
+            a, b = self._row[parcel.src], self._row[node]
+            if not self._reach.hears[a, b]:
+                return False
+            p *= math.exp(8 * parcel.octets[parcel.frame] * float(self._clear[a, b]))
+        if p >= 1.0:
+            return True
+        word = _words(self._key ^ _LOSS_KEY, parcel.transfer, number << 32 | self._row[node])[0]
+        return word * 2.0**-32 < p
+
+    def _apply(self, parcel: Parcel, shot: Shot) -> None:
+        """What a transmission changes: the frame, the target, who has lost something."""
+        parcel.shots.append(shot)
+        parcel.attempt += 1
+        if shot.target is None:
+            parcel.missing = [node for node in parcel.dst if node not in shot.got]
+            self._arrive(parcel, shot, shot.got)
+            if not self._reliable:
+                parcel.lost.update(parcel.missing)
+            parcel.missing = [node for node in parcel.missing if self._reliable and self._can_reach(parcel, node)]
+        else:
+            reliable = self._reliable and self._can_reach(parcel, shot.target)
+            self._arrive(parcel, shot, shot.got)
+            if not shot.got and (reliable or parcel.attempt < self._tries):
+                return
+            if not shot.got:
+                parcel.lost.add(shot.target)
+            parcel.missing = [node for node in parcel.missing if node != shot.target]
+        parcel.attempt = 0
+        parcel.target = parcel.missing[0] if parcel.missing else None
+        if parcel.target is None:
+            has = {node for s in parcel.shots if s.frame == parcel.frame for node in s.got}
+            parcel.lost.update(node for node in parcel.dst if node not in has)
+            parcel.frame += 1
+
+    def _arrive(self, parcel: Parcel, shot: Shot, nodes: tuple[NodeId, ...]) -> None:
+        if shot.frame == len(parcel.octets) - 1:
+            at_ns = self._frame_end(parcel, shot)
+            parcel.arrived.update({node: at_ns for node in nodes if node not in parcel.lost})
+
+    def _can_reach(self, parcel: Parcel, node: NodeId) -> bool:
+        is_near = self._reach.is_everyone or bool(self._reach.hears[self._row[parcel.src], self._row[node]])
+        return is_near and node not in self._down
+
+    # --- instants -------------------------------------------------------------------------------------------
+
+    def _frame_end(self, parcel: Parcel, shot: Shot) -> int:
+        return shot.start_ns + FRAME_NS + parcel.octets[shot.frame] * OCTET_NS
+
+    def _tail(self, shot: Shot) -> int:
+        """From the end of a frame to the end of its acknowledgement, or of waiting for it."""
+        if shot.target is None:
+            return 0
+        return TX_ACK_DELAY_NS - SHR_NS + ACK_NS if shot.got else RX_ACK_DELAY_NS + ACK_WAIT_NS
+
+    def _slot_end(self, shot: Shot) -> int:
+        return shot.start_ns + self._slot_ns
+
+    def _end_ns(self, parcel: Parcel) -> int:
+        """When its last slot ends."""
+        return self._slot_end(parcel.shots[-1]) if parcel.shots else max(parcel.start_ns, parcel.submit_ns)
+
+    # --- what is told ------------------------------------------------------------------------------------------
+
+    def _tell(self, parcel: Parcel, node: NodeId, at_ns: int, is_ok: bool) -> None:
+        """End one destination; the first one tells all that was sent by then, a later one what came since."""
+        done = [s for s in parcel.shots if self._frame_end(parcel, s) <= at_ns]
+        fresh = done[parcel.reported :]
+        parcel.reported = len(done)
+        acks = sum(1 for s in fresh if s.target is not None and s.got)
+        octets = sum(parcel.octets[s.frame] for s in fresh)
+        packets = len({s.frame for s in done}) if not parcel.told else 0
+        parcel.told.add(node)
+        start_ns = max(parcel.start_ns, parcel.submit_ns)
+        self._ended.append(
+            Delivery(
+                parcel.transfer, node, at_ns, is_ok, packets, max(len(fresh), packets),
+                octets + acks * ACK_OCTETS, octets * OCTET_NS + acks * ACK_NS, parcel.src, parcel.size_bytes,
+                (at_ns - start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
+            )
+        )  # fmt: skip
+
+    def _give_up(self, parcel: Parcel, node: NodeId, now_ns: int) -> None:
+        parcel.arrived.pop(node, None)
+        self._tell(parcel, node, now_ns, False)
+
+    def _extra_j(self, parcel: Parcel, shots: Sequence[Shot]) -> float:
+        """Of the sender, beyond the state in which it would have spent the time."""
+        idle = self._power_w["sleep" if self._sleeps else "idle"]
+        joules = 0.0
+        for shot in shots:
+            for span in self._spans(parcel, shot):
+                if span.node == parcel.src and span.sign > 0:
+                    joules += (self._power_w[STATES[span.state]] - idle) * (span.end_ns - span.start_ns) / NS_PER_S
+        return joules
+
+    def _spans(self, parcel: Parcel, shot: Shot) -> Iterator[Span]:
+        """What a transmission makes the radios do."""
+        start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
+        yield Span(parcel.src, _IDLE, start_ns - self._lead_ns, start_ns)
+        yield Span(parcel.src, _TX, start_ns, end_ns)
+        window_ns = shot.start_ns + WINDOW_NS
+        cell = shot.start_ns // self._slot_ns % len(self._owners)
+        for node in parcel.dst if shot.target is None else (shot.target,):
+            if node in self._down:
+                continue
+            if cell in self._listens[node]:
+                yield Span(node, _LISTEN, window_ns, window_ns + RX_WAIT_NS, -1)
+            else:
+                yield Span(node, _IDLE, window_ns - self._lead_ns, window_ns)
+            yield Span(node, _LISTEN, window_ns, start_ns)
+            yield Span(node, _RX, start_ns, end_ns)
+        if shot.target is None:
+            return
+        ack_ns = end_ns + TX_ACK_DELAY_NS - SHR_NS
+        yield Span(parcel.src, _LISTEN, end_ns + RX_ACK_DELAY_NS, ack_ns if shot.got else end_ns + RX_ACK_DELAY_NS
+                   + ACK_WAIT_NS)  # fmt: skip
+        if shot.got:
+            yield Span(parcel.src, _RX, ack_ns, ack_ns + ACK_NS)
+            yield Span(shot.target, _TX, ack_ns, ack_ns + ACK_NS)
+
+    def _book(
+        self, state_ns: npt.NDArray[np.int64], sent: npt.NDArray[np.int64], parcel: Parcel, shot: Shot, at_ns: int
+    ) -> None:
+        for span in self._spans(parcel, shot):
+            state_ns[self._row[span.node], span.state] += span.sign * max(min(span.end_ns, at_ns) - span.start_ns, 0)
+        if self._frame_end(parcel, shot) <= at_ns:
+            sent[:, self._row[parcel.src]] += (parcel.octets[shot.frame], 1)
+        if shot.target is not None and shot.got and self._frame_end(parcel, shot) + self._tail(shot) <= at_ns:
+            sent[:, self._row[shot.target]] += (ACK_OCTETS, 1)
+
+    def _show(self, parcel: Parcel, to_ns: int) -> Iterator[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]:
+        """Frames that begin by `to_ns` and were not shown before."""
+        shown = parcel.shown
+        for shot in parcel.shots:
+            start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
+            if start_ns <= to_ns and (shot.number, 0) not in shown:
+                shown.add((shot.number, 0))
+                offset, length = self._framing.part(parcel.size_bytes, shot.frame)
+                to = -1 if shot.target is None else shot.target
+                yield start_ns, parcel.src, to, parcel.transfer, offset, length, shot.attempt, "data"
+            ack_ns = end_ns + TX_ACK_DELAY_NS - SHR_NS
+            if shot.target is not None and shot.got and ack_ns <= to_ns and (shot.number, 1) not in shown:
+                shown.add((shot.number, 1))
+                yield ack_ns, shot.target, parcel.src, parcel.transfer, 0, 0, shot.attempt, "ack"
+
+    # --- nodes that go down ----------------------------------------------------------------------------------------
+
+    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
+        """See `netsim.interfaces.Medium`; what a node sends in the slot that is cut counts for nothing."""
+        self._check(node)
+        if up == (node not in self._down):
+            return
+        self._move(now_ns)
+        if up:
+            del self._down[node]
+            self._since[node] = now_ns
+            return
+        for src, queue in self._queues.items():
+            for parcel in list(queue):
+                if src != node and node not in parcel.dst:
+                    continue
+                self._cut(parcel, now_ns)
+                for lost in parcel.dst if src == node else (node,):
+                    if lost not in parcel.told:
+                        self._give_up(parcel, lost, now_ns)
+                parcel.missing = [n for n in parcel.missing if n != node]
+                if parcel.target == node:
+                    parcel.target, parcel.attempt = (parcel.missing[0] if parcel.missing else None), 0
+                    if parcel.target is None and len(parcel.dst) > 1 and parcel.shots:
+                        parcel.frame += 1
+                if src == node or not self._is_alive(parcel, node):
+                    queue.remove(parcel)
+        self._awake_ns[self._row[node]] += now_ns - self._since[node]
+        self._listen(self._state_ns, node, now_ns)
+        self._down[node] = now_ns
+        for src in self._queues:
+            self._plan(src, now_ns)
+
+    def _is_alive(self, parcel: Parcel, node: NodeId) -> bool:
+        return any(n != node and n not in self._down for n in parcel.dst)
+
+    def _cut(self, parcel: Parcel, now_ns: int) -> None:
+        """Take back what is not over yet."""
+        for shot in parcel.shots[parcel.counted :]:
+            if shot.start_ns < now_ns:
+                self._book(self._state_ns, self._sent, parcel, shot, now_ns)
+        kept = parcel.shots[: parcel.counted]
+        parcel.shots, parcel.frame, parcel.attempt, parcel.target, parcel.missing = [], 0, 0, None, []
+        parcel.lost, parcel.arrived = set(), {}
+        for shot in kept:
+            if parcel.target is None and len(parcel.dst) == 1:
+                parcel.target = parcel.dst[0]
+            self._apply(parcel, shot)
+
+    # --- what it costs and what it did ---------------------------------------------------------------------
+
+    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """See `netsim.interfaces.Medium`; submitted at any instant of a slotframe, without loss."""
+        from channels.costing.models import FunctionCost
+
+        check_quantity(quantity)
+        frame_ns = len(self._owners) * self._slot_ns / max(len(self._cells[src]), 1)
+        power = {state: watt - self._power_w["sleep" if self._sleeps else "idle"] for state, watt in
+                 self._power_w.items()}  # fmt: skip
+
+        def cost(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+            size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
+            frames, octets = self._framing.totals(size)
+            if quantity == "packet":
+                return frames
+            if quantity == "bit":
+                return 8 * (octets + ACK_OCTETS * frames)
+            if quantity == "j":
+                guard_ns = TX_ACK_DELAY_NS - SHR_NS - RX_ACK_DELAY_NS
+                per_frame = power["rx"] * ACK_NS + power["listen"] * guard_ns + power["idle"] * self._lead_ns
+                return (power["tx"] * octets * OCTET_NS + per_frame * frames) / NS_PER_S
+            different, places = np.unique(size, return_inverse=True)
+            last = np.array([self._framing.plan(int(n)).last for n in different])[places].reshape(size.shape)
+            return np.asarray((frames - 0.5) * frame_ns + FRAME_NS + last * OCTET_NS) / NS_PER_S
+
+        return FunctionCost(cost, quantity)
+
+    def max_power_w(self, node: NodeId) -> float:
+        """See `netsim.interfaces.PowerBound`."""
+        return max(self._power_w.values())
+
+    def usage(self, at_ns: int) -> Usage:
+        """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
+        state_ns, sent = self._state_ns.copy(), self._sent.copy()
+        for queue in self._queues.values():
+            for parcel in queue:
+                for shot in parcel.shots[parcel.counted :]:
+                    if shot.start_ns < at_ns:
+                        self._book(state_ns, sent, parcel, shot, at_ns)
+        for node, row in self._row.items():
+            awake_ns = int(self._awake_ns[row])
+            if node not in self._down:
+                awake_ns += at_ns - self._since[node]
+                self._listen(state_ns, node, at_ns)
+            if not self._sleeps:
+                state_ns[row, _LISTEN] = awake_ns - state_ns[row, _TX] - state_ns[row, _RX]
+            state_ns[row, _SLEEP] = at_ns - state_ns[row, :_SLEEP].sum()
+        energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
+        return Usage([(node, "radio") for node in self._nodes], state_ns, energy_j, sent[0], sent[1])
+
+    def _listen(self, state_ns: npt.NDArray[np.int64], node: NodeId, at_ns: int) -> None:
+        """Add what a node that is up listened and woke in other nodes' slots as if nobody sent to it."""
+        if self._sleeps:
+            for state, begin_ns, length_ns in (
+                (_LISTEN, WINDOW_NS, RX_WAIT_NS), (_IDLE, WINDOW_NS - self._lead_ns, self._lead_ns),
+            ):  # fmt: skip
+                before_ns = self._windows_ns(node, self._since[node], begin_ns, length_ns)
+                state_ns[self._row[node], state] += self._windows_ns(node, at_ns, begin_ns, length_ns) - before_ns
+
+    def _windows_ns(self, node: NodeId, at_ns: int, begin_ns: int, length_ns: int) -> int:
+        """How much of such windows, one in each slot in which the node listens, lies before an instant."""
+        cells, length = self._listens[node], len(self._owners)
+        turns, rest_ns = divmod(at_ns, length * self._slot_ns)
+        total_ns = turns * len(cells) * length_ns
+        for cell in cells:
+            total_ns += min(max(rest_ns - cell * self._slot_ns - begin_ns, 0), length_ns)
+        return total_ns
+
+    def _check(self, node: NodeId) -> None:
+        if node not in self._row:
+            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")

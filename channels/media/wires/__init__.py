@@ -1,0 +1,1 @@
+"""Packets on wires: closed forms, shared ports, messages of others."""

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: quickstart test test-slow bench codecs validation mutants lint clean
+.PHONY: quickstart test test-slow bench codecs validation lint clean
 
 quickstart: $(STAMP)
 	$(BIN)/netsim run quickstart -o results/quickstart
@@ -26,13 +26,11 @@ codecs: $(STAMP)
 validation: $(STAMP)
 	$(BIN)/python -m benchmarks.validation
 
-mutants: $(STAMP)
-	$(BIN)/python -m tests.mutants
-
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict netsim algorithms channels
+	$(BIN)/lint-imports --no-cache --no-logo
 
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

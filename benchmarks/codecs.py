@@ -21,13 +21,14 @@ from threadpoolctl import threadpool_limits
 
 from algorithms.coding.codec import Codec
 from algorithms.coding.sparse import SparseCompressor
-from algorithms.compressors import _limits
 from benchmarks import _codecs_picture
 from benchmarks._case import medians_s
 from benchmarks._codecs_picture import Line
 from benchmarks._vectors import vector
-from netsim import _yaml, registry
+from netsim import registry
 from netsim.interfaces import Key
+from netsim.scenario import yaml_lines
+from netsim.tools import codec_limits
 
 DIM, VECTORS, LAYOUT = 256, 200, ((16, 16),)
 LONG, LONG_LAYOUT = 10**6, ((1000, 1000),)
@@ -43,7 +44,7 @@ class Setting:
 
     keys: Mapping[str, Any]
     group: str
-    measured: _limits.Measured | None
+    measured: codec_limits.Measured | None
     problem: str = ""
 
 
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry(name: str) -> Entry:
     """Everything that is measured of one compressor."""
-    found = list(_limits.settings(name))
+    found = list(codec_limits.settings(name))
     settings = tuple(measured(keys, codec) for keys, codec in found)
     keys, codec = found[0] if found else ({}, registry.build("compressor", name))
     return Entry(name, codec.bind(LAYOUT), settings, speed(name, keys))
@@ -100,7 +101,7 @@ def entry(name: str) -> Entry:
 def measured(keys: Mapping[str, Any], codec: Any) -> Setting:
     """Bits and error of one setting."""
     try:
-        return Setting(keys, group(codec), _limits.measure(codec.bind(LAYOUT), DIM, VECTORS))
+        return Setting(keys, group(codec), codec_limits.measure(codec.bind(LAYOUT), DIM, VECTORS))
     except Exception as error:  # whatever a codec does, the others get their page
         return Setting(keys, group(codec), None, f"{type(error).__name__}: {error}")
 
@@ -254,7 +255,7 @@ def summary(e: Entry) -> list[str]:
 def details(e: Entry) -> Iterator[list[str]]:
     """The rows of the second table."""
     for one in e.settings:
-        name = f"`{_yaml.write_line({'name': e.name, **one.keys})}`"
+        name = f"`{yaml_lines.write_line({'name': e.name, **one.keys})}`"
         found = one.measured
         if found is None:
             yield [name, one.problem, *("-",) * 8]
@@ -265,7 +266,7 @@ def details(e: Entry) -> Iterator[list[str]]:
         yield [name, bits(found.payload_bit, found), *errors, *counts[:2], promised, *counts[2:]]
 
 
-def bits(value: float | None, found: _limits.Measured) -> str:
+def bits(value: float | None, found: codec_limits.Measured) -> str:
     """Bits per entry."""
     return "-" if value is None else f"{value / found.dim:.3f}"
 

@@ -11,10 +11,10 @@ import numpy as np
 from benchmarks._case import Case, Rival
 from channels.links import ieee802154
 from netsim import registry
-from netsim.engine import Engine
 from netsim.interfaces import GradientRequest, Node
 from netsim.rng import stream
 from netsim.scenario import parse_text
+from netsim.simulation.engine import Engine
 
 WORK = "contention"
 NOTES = (
@@ -117,7 +117,7 @@ def _case(nodes: int, frames: int, target: float | None, reliable: bool = False,
         return play(channel.open(cell, np.random.default_rng(0)))
 
     def by_process() -> Any:
-        from tests.csma_twin import Twin
+        from tests.support.csma_twin import Twin
 
         real = ieee802154.ContendingNodes
         ieee802154.ContendingNodes = Twin  # type: ignore[misc, assignment]

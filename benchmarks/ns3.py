@@ -31,10 +31,10 @@ import numpy.typing as npt
 
 from benchmarks.validation_check import Check
 from channels.media.lrwpan.csma.ns3_draws import Mrg32k3a
-from netsim import _setup
-from netsim._traffic import Offer, Traffic
 from netsim.interfaces import STATES, Channel, Medium, Node
 from netsim.rng import stream
+from netsim.tools import probe_setup
+from netsim.tools.traffic import Offer, Traffic
 from netsim.units import seconds_to_ns
 
 FALSE_ALARM = 6e-5  # two-sided, for each column
@@ -115,8 +115,8 @@ def rows(path: Path = CSV) -> list[Row]:
 
 
 @functools.cache
-def _setup_of(collisions: str, reliable: bool, *sets: str) -> _setup.Setup:
-    return _setup.load("probe/lrwpan", [f"collisions={collisions}", f"reliable={str(reliable).lower()}", *sets])
+def _setup_of(collisions: str, reliable: bool, *sets: str) -> probe_setup.Setup:
+    return probe_setup.load("probe/lrwpan", [f"collisions={collisions}", f"reliable={str(reliable).lower()}", *sets])
 
 
 def opened(row: Row, seed: int) -> Medium:

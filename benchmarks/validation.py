@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks import ns3, validation_links
 from benchmarks.validation_check import DOCUMENTED, MET, MISSED, Check
-from netsim import _files
+from netsim import files
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 HEAD = ("source", "row", "column", "ours", "theirs", "per_cent", "errors", "off", "limit", "unit", "verdict", "chance")
@@ -63,8 +63,8 @@ def main() -> int:
     found[REPLAYED] = [check for result in results for check in result.replayed]
     found[DRAWN] = [check for result in results for check in result.drawn]
     out.mkdir(parents=True, exist_ok=True)
-    _files.write(out / "validation.csv", to_csv(found))
-    _files.write(out / "validation.md", page(found, results))
+    files.write(out / "validation.csv", to_csv(found))
+    files.write(out / "validation.md", page(found, results))
     say(f"{out / 'validation.md'}, validation.csv")
     missed = [check for checks in found.values() for check in checks if check.verdict == MISSED]
     print(f"{sum(map(len, found.values()))} figures, {len(missed)} missed")

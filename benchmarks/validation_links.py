@@ -19,10 +19,10 @@ import numpy as np
 from benchmarks.validation_check import Check
 from channels.media.flows.tcp import flow_s, mathis_bps
 from channels.media.lrwpan.framing import Framing, RawFraming, SixLowpan, frames_of
-from netsim import _setup, probe
-from netsim._probing import deliveries
-from netsim._traffic import Offer, Traffic
-from netsim.fields import dump
+from netsim.scenario.parsing import dump
+from netsim.tools import probe, probe_setup
+from netsim.tools.probe_command import deliveries
+from netsim.tools.traffic import Offer, Traffic
 from netsim.units import to_number
 
 HERE = Path(__file__).parent
@@ -45,7 +45,7 @@ class End:
 
 def ends(name: str, sets: list[str], traffic: Traffic) -> list[End]:
     """What ``netsim probe NAME -s ... --deliveries FILE`` writes."""
-    setup = _setup.load(name, sets)
+    setup = probe_setup.load(name, sets)
     task = probe.Task(dump(setup.channel), tuple(setup.nodes(traffic.nodes)), traffic, 0, 0)
     out = []
     for row in csv.DictReader(io.StringIO(deliveries(task))):
@@ -239,7 +239,7 @@ def two_frames(pairs: int = 20_000) -> Iterator[Check]:
     """
     for size, cca, delivery, failure, latency_us in TOGETHER:
         offers = tuple(Offer(i * 10**8, src, (2,), size) for i in range(pairs) for src in (0, 1))
-        setup = _setup.load("probe/two_frames", [f"cca={cca}"])
+        setup = probe_setup.load("probe/two_frames", [f"cca={cca}"])
         task = probe.Task(dump(setup.channel), tuple(setup.nodes(2)), Traffic("trace", 2, offers=offers), 11, 0)
         sample = probe.do(task)
         title = f"{size} B, {cca}"
@@ -264,7 +264,7 @@ def park(frames: int = 2_000, replications: int = 4) -> Iterator[Check]:
     probe/slotted`.
     """
     for cca in ("ns3", "any_overlap"):
-        setup = _setup.load("probe/slotted", [f"cca={cca}"])
+        setup = probe_setup.load("probe/slotted", [f"cca={cca}"])
         grid = [Traffic("burst", nodes, 100 * frames) for nodes in PARK]
         for traffic, point in zip(grid, probe.run(setup, grid, replications), strict=True):
             for name, theirs in zip(("cca_busy", "cca2_busy"), PARK[traffic.nodes], strict=True):
@@ -306,7 +306,7 @@ def sixlowpan() -> Iterator[Check]:
         yield Check(title, "frames", end.packets, len(mpdu), 0, "exact")
         yield Check(title, "octets on the air", end.wire_bytes, sum(mpdu) + 17 * len(mpdu), 0, "exact")
         yield Check(title, "each frame as listed", float(as_listed), 1.0, 0, "exact")
-        setup = _setup.load("probe/sixlowpan", sets)
+        setup = probe_setup.load("probe/sixlowpan", sets)
         medium = setup.channel.open(setup.nodes(1), np.random.default_rng(0))
         ours = float(medium.cost("s", 0, 1)(8.0 * size)) + 544e-6
         yield Check(title, "mean time, s", ours, ms / 1e3, 1e-9, "1")

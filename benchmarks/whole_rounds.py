@@ -11,9 +11,9 @@ import numpy as np
 from benchmarks import _resources
 from benchmarks._case import Case, Rival
 from benchmarks._plain_rounds import Outcome, PlainRounds, from_the_end, from_the_start
-from netsim.engine import Engine
 from netsim.rng import stream
 from netsim.scenario import parse_text
+from netsim.simulation.engine import Engine
 from netsim.units import NS_PER_S, seconds_to_ns
 
 WORK = "a whole round"

@@ -144,19 +144,19 @@ def list_components(
     debug: Debug = False,
 ) -> None:
     """List components, of one kind or all, and the bundled scenarios."""
-    from netsim import _catalogue
+    from netsim.tools import catalogue
 
     _load_plugins(plugins)
-    typer.echo(_catalogue.overview(kind))
+    typer.echo(catalogue.overview(kind))
 
 
 @app.command()
 def describe(name: str, plugins: Plugins = None, debug: Debug = False) -> None:
     """Describe a component: what it computes, its keys, examples."""
-    from netsim import _catalogue
+    from netsim.tools import catalogue
 
     _load_plugins(plugins)
-    typer.echo(_catalogue.description(name))
+    typer.echo(catalogue.description(name))
 
 
 @app.command()
@@ -164,10 +164,10 @@ def schema(plugins: Plugins = None, debug: Debug = False) -> None:
     """Print the JSON Schema of scenarios, for editors."""
     import json
 
-    from netsim import _catalogue
+    from netsim.tools import catalogue
 
     _load_plugins(plugins)
-    typer.echo(json.dumps(_catalogue.json_schema(), indent=2))
+    typer.echo(json.dumps(catalogue.json_schema(), indent=2))
 
 
 @app.command()
@@ -199,7 +199,7 @@ def data(
     debug: Debug = False,
 ) -> None:
     """Show where datasets are or belong; download them."""
-    from netsim import data as datasets
+    from netsim.tools import datasets
 
     if fetch and name is None:
         raise ConfigError("data --fetch: the name of a dataset is needed")
@@ -239,11 +239,11 @@ def probe(
 ) -> None:
     """Probe a channel without learning: delivery, latency, makespan, airtime, energy."""
     _load_plugins(plugins)
-    from netsim import _probing
+    from netsim.tools import probe_command
 
-    grid = _probing.Grid(nodes, message_bytes, rate, pattern, trace, messages, duration, to, header)
-    files = _probing.Files(out, plot, pcap, deliveries)
-    text = _probing.command(source, sets or (), grid, files, replications, seed, jobs, plugins or ())
+    grid = probe_command.Grid(nodes, message_bytes, rate, pattern, trace, messages, duration, to, header)
+    files = probe_command.Files(out, plot, pcap, deliveries)
+    text = probe_command.command(source, sets or (), grid, files, replications, seed, jobs, plugins or ())
     typer.echo(text.rstrip("\n"))
 
 
@@ -260,7 +260,7 @@ def fit_cost(
     debug: Debug = False,
 ) -> None:
     """Fit cost models to measured (size, cost) and print the YAML that CAT takes."""
-    from netsim import fit
+    from netsim.tools import fit
 
     typer.echo(fit.command(csv, x, y, where or (), header_bit, entry_bit, out, plot).rstrip("\n"))
 
@@ -283,7 +283,7 @@ def measure(
     debug: Debug = False,
 ) -> None:
     """Time real messages to a host over UDP, TCP and ZMQ, for fit-cost."""
-    from netsim import measure as timing
+    from netsim.tools import measure as timing
 
     def tell(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -125,7 +125,7 @@ def build(kind: str, config: Mapping[str, Any] | str) -> Any:
     >>> build("compressor", {"name": "top_k", "k": 10})
     TopK(k=10, fraction=None, float_bit=32, index='fixed')
     """
-    from netsim.fields import build_component
+    from netsim.scenario.parsing import build_component
 
     return build_component(kind, config)
 

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import NeedsNoFile, sklearn_file, table
+from algorithms.reading.files import sklearn_file, table
 from netsim.interfaces import Data
+from netsim.interfaces.problems import NeedsNoFile
 from netsim.registry import component
 
 

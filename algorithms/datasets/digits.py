@@ -10,10 +10,11 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import NeedsNoFile, sklearn_file, table
+from algorithms.reading.files import sklearn_file, table
 from netsim.errors import DataError
 from netsim.fields import Range
 from netsim.interfaces import Data
+from netsim.interfaces.problems import NeedsNoFile
 from netsim.registry import component
 
 

@@ -13,11 +13,12 @@ from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
 
-from algorithms.reading.files import DataFile, find, require, to_signs
+from algorithms.reading.files import find, require, to_signs
 from algorithms.reading.libsvm_text import Block, parse_block
 from netsim.errors import DataError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Data
+from netsim.interfaces.problems import DataFile
 from netsim.registry import component
 
 _BLOCK_BYTES = 8 << 20

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import DataFile, check_sha256, find, require
+from algorithms.reading.files import check_sha256, find, require
 from netsim.errors import DataError
 from netsim.interfaces import Data
+from netsim.interfaces.problems import DataFile
 from netsim.registry import component
 
 _NOTE = "Reuters-21578, Distribution 1.0, 22 files reut2-000.sgm to reut2-021.sgm, 28 MB, for research"

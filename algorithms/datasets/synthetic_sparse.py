@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.reading.files import NeedsNoFile
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.interfaces import Data
+from netsim.interfaces.problems import NeedsNoFile
 from netsim.registry import component
 
 _BLOCK = 1 << 20  # entries drawn at a time; part of what a seed means

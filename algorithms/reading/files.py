@@ -4,68 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import os
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import DataError
-
-
-@dataclass(frozen=True, slots=True)
-class DataFile:
-    """A file that netsim does not bring along.
-
-    Parameters
-    ----------
-    path
-        Where it is wanted, below the data folder (``data_dir`` of the dataset, or the environment variable
-        NETSIM_DATA), or an absolute path.
-    note
-        What it is, with its size and licence.
-    sha256
-        Of the file, in hexadecimal; '' where any content will do.
-    url
-        What downloads this very file; '' where netsim knows of no place.
-    """
-
-    path: str
-    note: str
-    sha256: str = ""
-    url: str = ""
-
-
-class FileDataset(Protocol):
-    """What ``netsim data`` asks of every dataset."""
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Files of which one is enough, best first; empty where the installation or a seed is enough."""
-
-    def found(self) -> Path | None:
-        """The file or folder that `load` would read; None where it is missing or none is needed."""
-
-
-class NeedsNoFile:
-    """A dataset for which the installation or a seed is enough."""
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """No file."""
-        return ()
-
-    def found(self) -> Path | None:
-        """None: nothing is needed."""
-        return None
-
-
-def data_folder(data_dir: str | None) -> Path | None:
-    """`data_dir`, else the folder that NETSIM_DATA names, else None."""
-    name = data_dir or os.environ.get("NETSIM_DATA")
-    return Path(name).expanduser() if name else None
+from netsim.files import data_folder
+from netsim.interfaces.problems import DataFile
 
 
 def find(files: Sequence[DataFile], data_dir: str | None = None) -> Path | None:

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from netsim import fields, lockstep, registry
-from netsim.engine import Engine, RunResult, simulate
+from netsim import registry
 from netsim.interfaces import HEADER_BYTES, NodeId, Report, StarAlgorithm
-from netsim.record import COUNTERS, DIRECTIONS
-from netsim.scenario import Entry, Scenario, Topology
-from tests.toys import Jitter, ToyProblem, scenario
+from netsim.scenario import Entry, Scenario, Topology, parsing
+from netsim.simulation import lockstep
+from netsim.simulation.engine import Engine, RunResult, simulate
+from netsim.simulation.recorder import COUNTERS, DIRECTIONS
+from tests.support.toys import Jitter, ToyProblem, scenario
 
 ROUNDS = 20
 DIM = 12
@@ -84,10 +85,10 @@ def check_shape(algorithm: Any) -> None:
 
 def check_configuration(algorithm: Any) -> None:
     """Plain data and pickle give the same algorithm; it is frozen and hashable."""
-    plain = fields.dump(algorithm)
+    plain = parsing.dump(algorithm)
     assert json.loads(json.dumps(plain)) == plain
     assert registry.build("algorithm", plain) == algorithm
-    assert fields.dump(registry.build("algorithm", plain)) == plain
+    assert parsing.dump(registry.build("algorithm", plain)) == plain
     assert pickle.loads(pickle.dumps(algorithm)) == algorithm
     hash(algorithm)
     with pytest.raises(dataclasses.FrozenInstanceError):

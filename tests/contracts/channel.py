@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from netsim import fields, registry
+from netsim import registry
 from netsim.interfaces import STATES, Delivery, Medium, Node, NodeId, TransferId, Usage
+from netsim.scenario import parsing
 from netsim.units import NS_PER_S
 
 NODES = tuple(Node(i, i == 4, (float(i), 0.0)) for i in range(5))
@@ -353,7 +354,7 @@ def check_outages(channel: Any) -> None:
 
 def check_configuration(channel: Any) -> None:
     """Plain data and pickle give the same channel."""
-    plain = fields.dump(channel)
+    plain = parsing.dump(channel)
     assert registry.build("channel", plain) == channel
     assert pickle.loads(pickle.dumps(channel)) == channel
     assert isinstance(channel.reliable_delivery, bool)

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 
 from algorithms.coding.codec import draw_key
-from netsim import fields, registry
+from netsim import registry
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key, Payload
+from netsim.scenario import parsing
 
 # Relative rounding of one float on the wire, and the spacing of its denormals.
 ROUNDING = {64: (2.0**-53, 2.0**-1074), 32: (2.0**-24, 2.0**-149), 16: (2.0**-11, 2.0**-24)}
@@ -164,7 +165,7 @@ def classes_of(compressor: Any) -> dict[str, type]:
 
 def check_configuration(compressor: Any) -> None:
     """Configuration and back, `repr` and back, pickle and back; and frozen."""
-    assert registry.build("compressor", fields.dump(compressor)) == compressor
+    assert registry.build("compressor", parsing.dump(compressor)) == compressor
     assert eval(repr(compressor), classes_of(compressor)) == compressor
     if not type(compressor).__module__.startswith("netsim_plugins"):
         assert pickle.loads(pickle.dumps(compressor)) == compressor

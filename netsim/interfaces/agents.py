@@ -1,0 +1,218 @@
+"""Agents: the commands they await, what they know of the world, and who makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+
+from netsim.interfaces.costs import Cost, CostModel, Link
+from netsim.interfaces.messages import Array, Inbox, Indices, Key, NodeId, Payload, Token
+
+T = TypeVar("T")
+
+
+class Command(Generic[T]):
+    """Something an agent awaits; whatever drives the agent answers it.
+
+    Commands are not frozen, as they are made several times a message and a frozen one takes three times as long.
+    """
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Command[Any], T, T]:
+        return (yield self)
+
+
+@dataclass(slots=True, eq=False)
+class Gradient(Command[Array]):
+    """The node's own gradient at `at`, on `batch` (None: the node's next minibatch). Takes compute time."""
+
+    at: Array
+    batch: Indices | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Value(Command[float]):
+    """The node's own loss at `at`, on `batch` (None: all its samples). Takes compute time."""
+
+    at: Array
+    batch: Indices | None = None
+
+
+@dataclass(slots=True)
+class Send(Command[None]):
+    """Hand a payload to the network for one node or several; does not wait for delivery."""
+
+    to: NodeId | tuple[NodeId, ...]
+    payload: Payload
+    round: int
+    kind: str = "update"
+
+
+@dataclass(slots=True)
+class Silent(Command[None]):
+    """Say that nothing comes in this round; what that costs is `network.silence` of the scenario."""
+
+    to: NodeId | tuple[NodeId, ...]
+    round: int
+
+
+@dataclass(slots=True)
+class Receive(Command[Inbox]):
+    """Wait for messages.
+
+    Parameters
+    ----------
+    count
+        How many messages (or notices of silence in `round`) to wait for.
+    kind, round
+        Only messages of this kind and round; None: any.
+    take
+        ``exact``: the first `count` that fit, in (round, src) order; older rounds come as `late`.
+        ``latest``: the newest `count` that fit, one per sender, older ones dropped. ``all``: whatever has
+        arrived, at least one, once the instant is settled.
+    deadline_s
+        Give up after this long; the inbox then says `timed_out`.
+    """
+
+    count: int = 1
+    kind: str | None = None
+    round: int | None = None
+    take: Literal["exact", "latest", "all"] = "exact"
+    deadline_s: float | None = None
+
+
+@dataclass(slots=True)
+class Wait(Command[None]):
+    """Let `duration_s` seconds pass."""
+
+    duration_s: float
+
+
+@dataclass(slots=True)
+class Compute(Command[None]):
+    """Work of `flop` operations, which takes time and energy where the scenario gives a rate."""
+
+    flop: float
+
+
+@dataclass(slots=True)
+class Mark(Command[Token]):
+    """A token that names this instant, for `Report.since`."""
+
+
+@dataclass(slots=True, eq=False)
+class Report(Command[None]):
+    """Tell the recorder; costs nothing and takes no time.
+
+    Parameters
+    ----------
+    round
+        0 is the start, r the state after r rounds.
+    estimate
+        The model to measure, shape (dim,); None adds `metrics` to the row of that round, where several
+        nodes' values of one name are averaged.
+    metrics
+        Further columns, such as ``budget``; a function is asked for its value before the command returns, and only
+        where the row is recorded.
+    since
+        A token of `Mark`; the row gets the seconds from then to now as ``elapsed_s``.
+    """
+
+    round: int
+    estimate: Array | None = None
+    metrics: Mapping[str, float | Callable[[], float]] = field(default_factory=dict)
+    since: Token | None = None
+
+
+class Facts(Protocol):
+    """What every node may know of the problem."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def layout(self) -> Sequence[tuple[int, ...]]: ...
+    @property
+    def start(self) -> Array:
+        """w^0, shape (dim,)."""
+
+    @property
+    def smoothness(self) -> float:
+        """L of the mean objective F."""
+
+    @property
+    def strong_convexity(self) -> float:
+        """mu of F; 0 where there is none."""
+
+    def num_samples(self, node: NodeId) -> int: ...
+    def node_smoothness(self, node: NodeId) -> float:
+        """L_m of one node's objective."""
+
+
+class Context(Protocol):
+    """All an agent knows of the world."""
+
+    @property
+    def node(self) -> NodeId: ...
+    @property
+    def server(self) -> NodeId:
+        """The server's id (the largest); -1 where there is none."""
+
+    @property
+    def workers(self) -> tuple[NodeId, ...]:
+        """The learning nodes, 0 .. M-1."""
+
+    @property
+    def facts(self) -> Facts: ...
+    def rng(self, purpose: str = "compressor") -> np.random.Generator:
+        """The node's own stream of that purpose; the same object at every call."""
+
+    def shared_key(self, round: int, sender: NodeId) -> Key:
+        """What `sender` draws with in its message of that round, for codecs whose receivers repeat the draws."""
+
+    @property
+    def charges_codec(self) -> bool:
+        """Whether encoding and decoding take time and energy: agents then await `Compute` for them."""
+
+    def cost(self, cost: Cost, dst: NodeId) -> CostModel:
+        """The live cost model of `cost` for the link to `dst`; the engine shows it every own transfer."""
+
+    def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
+        """The link to `dst` from this node, or from `src`."""
+
+    def neighbours(self, round: int) -> Mapping[NodeId, float]:
+        """Mixing weights of the neighbours in that round, in increasing id; the own weight is 1 minus their sum."""
+
+
+class Agent(Protocol):
+    """One node's program: a coroutine of commands."""
+
+    def run(self) -> Coroutine[Command[Any], Any, None]: ...
+
+
+@runtime_checkable
+class Algorithm(Protocol):
+    """Frozen hyper-parameters (kind ``algorithm``); fields are YAML keys.
+
+    Either ``server`` and ``worker`` (a star) or ``peer`` (any connected graph) make its agents.
+    """
+
+    tolerates: ClassVar[frozenset[str]]  # of {"late", "loss"}
+
+
+@runtime_checkable
+class StarAlgorithm(Algorithm, Protocol):
+    """An algorithm of a server and workers."""
+
+    def server(self, ctx: Context) -> Agent: ...
+    def worker(self, ctx: Context) -> Agent: ...
+
+
+@runtime_checkable
+class PeerAlgorithm(Algorithm, Protocol):
+    """An algorithm of equals on a graph."""
+
+    def peer(self, ctx: Context) -> Agent: ...

@@ -1,0 +1,136 @@
+"""Channels, media, and what they report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.interfaces.costs import CostModel
+from netsim.interfaces.messages import NodeId, TransferId
+
+STATES = ("tx", "rx", "listen", "idle", "sleep")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as a channel sees it."""
+
+    id: NodeId
+    is_server: bool = False
+    position_m: tuple[float, float] | None = None
+
+
+class Delivery(NamedTuple):
+    """The end of one transfer at one destination.
+
+    Parameters
+    ----------
+    transfer, dst, at_ns
+        Which transfer ended, where, when (the last byte).
+    ok
+        False where it was given up.
+    packets, attempts
+        Packets (MAC frames) of the message, and transmissions with all repeats.
+    wire_bytes, airtime_ns
+        All that it occupied of the medium: headers, padding, gaps, acknowledgements, repeats. Of a broadcast on a
+        shared medium these and the packets count once, at its smallest destination; elsewhere they are 0.
+    src, size_bytes
+        As submitted.
+    service_s, energy_j
+        What the sender's cost models learn from: seconds from submit to last byte without own queueing, and
+        the sender's joules beyond idling.
+    """
+
+    transfer: TransferId
+    dst: NodeId
+    at_ns: int
+    ok: bool
+    packets: int
+    attempts: int
+    wire_bytes: int
+    airtime_ns: int
+    src: NodeId
+    size_bytes: int
+    service_s: float
+    energy_j: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Usage:
+    """What a medium's interfaces did from 0 to the instant asked for.
+
+    Parameters
+    ----------
+    interfaces
+        One (node, name) per row, such as (3, "radio"); a full-duplex port is two interfaces.
+    state_ns
+        int64, shape (rows, 5): nanoseconds in each of `STATES`; every row sums to the instant.
+    energy_j
+        float64, shape (rows, 5): joules in each state.
+    tx_bytes, tx_frames
+        int64, shape (rows,): on the wire so far.
+    """
+
+    interfaces: Sequence[tuple[NodeId, str]]
+    state_ns: npt.NDArray[np.int64]
+    energy_j: npt.NDArray[np.float64]
+    tx_bytes: npt.NDArray[np.int64]
+    tx_frames: npt.NDArray[np.int64]
+
+
+class FrameSink(Protocol):
+    """Something that wants to see every frame, such as a pcap writer."""
+
+    def add(
+        self, start_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, offset: int, length: int, attempt: int,
+        kind: str,
+    ) -> None: ...  # fmt: skip
+
+
+class Medium(Protocol):
+    """A channel's state while it runs: integer nanoseconds, no clock of its own."""
+
+    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
+        """Take a message (header included); `now_ns` is never before the last `advance`."""
+
+    def next_event_ns(self) -> int | None:
+        """A lower bound on the next delivery, never later than it; None: nothing under way. Other calls change it."""
+
+    def advance(self, to_ns: int) -> Sequence[Delivery]:
+        """All deliveries up to and at `to_ns`, by (at_ns, dst, src, transfer); the same however time is cut."""
+
+    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
+        """A node goes down or comes up, at the time of the last `advance`; what needs it ends with ok False."""
+
+    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Expected cost of a lone message of some bits (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""
+
+    def usage(self, at_ns: int) -> Usage:
+        """State times up to `at_ns`, which is not before the last `advance`; after it: if nothing is submitted."""
+
+
+@runtime_checkable
+class PowerBound(Protocol):
+    """What a medium may offer so that a battery need not be looked at all the time."""
+
+    def max_power_w(self, node: NodeId) -> float:
+        """No less than the power of all the node's interfaces together at any time."""
+
+
+class Channel(Protocol):
+    """One link technology; frozen configuration (kind ``channel``)."""
+
+    reliable_delivery: ClassVar[bool]  # False where a transfer can end with ok False
+
+    def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium: ...
+
+
+class PowerProfile(Protocol):
+    """Power of an interface in each state (kind ``energy``)."""
+
+    def power_w(self, state: str) -> float:
+        """Watts in one of `STATES`."""

@@ -1,0 +1,162 @@
+"""Problems, datasets and partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.interfaces.messages import Array, Indices, NodeId
+
+
+class GradientRequest(NamedTuple):
+    """A gradient (or value) of one node's objective: where, and on which of its samples (None: all)."""
+
+    node: NodeId
+    at: Array
+    batch: Indices | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """A minimiser and its value; `error` bounds value - F* from above."""
+
+    at: Array
+    value: float
+    error: float
+
+
+class Problem(Protocol):
+    """A learning problem with its data: F(w) = (1/M) sum_m f_m(w)."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def num_nodes(self) -> int: ...
+    @property
+    def layout(self) -> Sequence[tuple[int, ...]]:
+        """Tensor shapes in order, for codecs that work per tensor."""
+
+    @property
+    def metric_names(self) -> frozenset[str]:
+        """Names that `metrics` returns, and ``loss_gap`` where there is an optimum."""
+
+    def start(self) -> Array:
+        """w^0, shape (dim,)."""
+
+    def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
+        """The node's next minibatch; None where it uses all its samples."""
+
+    def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
+        """One gradient a request; bits do not depend on which requests share a call.
+
+        The sequence may make each one only when it is asked for, so it is asked once.
+        """
+
+    def values(self, requests: Sequence[GradientRequest]) -> Sequence[float]: ...
+    def loss(self, w: Array) -> float: ...
+    def metrics(self, w: Array) -> Mapping[str, float]:
+        """At least ``loss`` and ``grad_norm`` (of F at w); ``accuracy`` where labels allow."""
+
+    def smoothness(self, node: NodeId | None = None) -> float:
+        """L of F (None) or of one node's f_m."""
+
+    def strong_convexity(self) -> float: ...
+    def num_samples(self, node: NodeId) -> int: ...
+    def gradient_flop(self, request: GradientRequest) -> float:
+        """Floating-point operations of one gradient."""
+
+    def optimum(self) -> Optimum | None:
+        """The minimiser to 1e-12 in value; None where there is none."""
+
+
+class ProblemConfig(Protocol):
+    """A frozen problem configuration (kind ``problem``)."""
+
+    @property
+    def nodes(self) -> int: ...
+    def open(self, seed: int) -> Problem:
+        """Load the data and split it; the same for every replication."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """A loaded dataset.
+
+    Parameters
+    ----------
+    features
+        Shape (n, p): a C-contiguous float64 array or a scipy CSR array.
+    labels
+        Shape (n,): -1.0 and 1.0, or whole numbers of classes.
+    name
+        For messages and the page.
+    """
+
+    features: Any
+    labels: npt.NDArray[np.float64]
+    name: str
+    test_features: Any = None
+    test_labels: npt.NDArray[np.float64] | None = None
+
+
+class Dataset(Protocol):
+    """A frozen dataset configuration (kind ``dataset``)."""
+
+    def load(self, rng: np.random.Generator) -> Data: ...
+
+
+class Partition(Protocol):
+    """A frozen rule (kind ``partition``) that deals samples to nodes."""
+
+    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Sorted row indices of each node: disjoint, none empty, together all."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that netsim does not bring along.
+
+    Parameters
+    ----------
+    path
+        Where it is wanted, below the data folder (``data_dir`` of the dataset, or the environment variable
+        NETSIM_DATA), or an absolute path.
+    note
+        What it is, with its size and licence.
+    sha256
+        Of the file, in hexadecimal; '' where any content will do.
+    url
+        What downloads this very file; '' where netsim knows of no place.
+    """
+
+    path: str
+    note: str
+    sha256: str = ""
+    url: str = ""
+
+
+class FileDataset(Protocol):
+    """What ``netsim data`` asks of every dataset."""
+
+    def wants(self) -> tuple[DataFile, ...]:
+        """Files of which one is enough, best first; empty where the installation or a seed is enough."""
+
+    def found(self) -> Path | None:
+        """The file or folder that `load` would read; None where it is missing or none is needed."""
+
+
+class NeedsNoFile:
+    """A dataset for which the installation or a seed is enough."""
+
+    def wants(self) -> tuple[DataFile, ...]:
+        """No file."""
+        return ()
+
+    def found(self) -> Path | None:
+        """None: nothing is needed."""
+        return None

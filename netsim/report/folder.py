@@ -1,0 +1,287 @@
+"""What a run left in its folder; what is missing or damaged becomes a sentence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netsim.errors import DataError
+from netsim.report.columns import TEXTS, Columns, concatenate, groups, read_csv, read_parquet, size, to_number, unique
+from netsim.results.summary import Outcome
+
+_FILES = ("scenario.yaml", "manifest.json", "rounds.parquet", "summary.csv")
+_TABLES: Mapping[str, tuple[str, Callable[[Path], Columns]]] = {
+    "rounds": ("rounds.parquet", read_parquet),
+    "summary": ("summary.csv", read_csv),
+    "efficiency": ("efficiency.parquet", read_parquet),
+    "energy": ("energy.parquet", read_parquet),
+    "bounds": ("bounds.csv", read_csv),
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over replications with its 95 % confidence interval; NaN where there is none."""
+
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether both ends are numbers."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval; 0 where there is none."""
+        return (self.high - self.low) / 2 if self.has_interval else 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of summary.csv.
+
+    Parameters
+    ----------
+    label, algorithm, point, status
+        As there.
+    target, target_value
+        Metric and value; '' and NaN where the scenario has no target.
+    reached, replications
+        In how many of how many replications the target was met; -1 where unknown.
+    numbers
+        Every numeric column.
+    run
+        The run's title where several are on one page: ratios are to that run's first algorithm.
+    """
+
+    label: str
+    algorithm: str
+    point: str
+    status: str
+    target: str
+    target_value: float
+    reached: int
+    replications: int
+    numbers: Mapping[str, float]
+    run: str = ""
+
+    def estimate(self, stem: str) -> Estimate:
+        """Mean and interval of a quantity, such as ``time_s``."""
+        mean, low, high = (self.numbers.get(f"{stem}_{end}", math.nan) for end in ("mean", "low", "high"))
+        return Estimate(mean, low, high)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every replication met the target, as far as the row says."""
+        return self.reached == self.replications if self.replications > 0 else self.reached != 0
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that one page shows.
+
+    Parameters
+    ----------
+    title, folder
+        The run's name, and its folder's.
+    scenario, scenario_text, manifest
+        The two files parsed, and the scenario verbatim.
+    rounds, summary, efficiency, energy, bounds
+        The tables; empty where the file is absent.
+    gaps
+        One sentence for each thing that is missing or damaged.
+    """
+
+    title: str
+    folder: str = ""
+    scenario: Mapping[str, Any] = field(default_factory=dict)
+    scenario_text: str = ""
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    rounds: Columns = field(default_factory=dict)
+    summary: tuple[Row, ...] = ()
+    efficiency: Columns = field(default_factory=dict)
+    energy: Columns = field(default_factory=dict)
+    bounds: Columns = field(default_factory=dict)
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def algorithms(self) -> list[Mapping[str, Any]]:
+        """The scenario's algorithms."""
+        return mappings(self.scenario.get("algorithms"))
+
+    @property
+    def runs(self) -> list[Mapping[str, Any]]:
+        """The manifest's runs."""
+        return mappings(self.manifest.get("runs"))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All labels that have results, in the scenario's order."""
+        found = dict.fromkeys([*(row.label for row in self.summary), *unique(self.rounds, "label")])
+        listed = [label for label in map(label_of, self.algorithms) if label in found]
+        return tuple(dict.fromkeys([*listed, *found]))
+
+    @cached_property
+    def tracks(self) -> dict[tuple[str, str], Columns]:
+        """The rounds by (point, label)."""
+        return groups(self.rounds, "point", "label")
+
+    @cached_property
+    def outcomes(self) -> dict[tuple[str, str, str, float], dict[float, Outcome]]:
+        """What each replication spent, by (point, label, target, its value): filled by those who ask."""
+        return {}
+
+    @property
+    def points(self) -> tuple[str, ...]:
+        """All sweep points, in the order of the files."""
+        return tuple(dict.fromkeys([*(row.point for row in self.summary), *unique(self.rounds, "point")]))
+
+
+def load(folder: Path) -> Results:
+    """Read a run's folder.
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist or holds none of a run's files.
+    """
+    needed = f"{folder}: a folder that netsim run wrote is needed"
+    if not folder.is_dir():
+        raise DataError(f"{needed}. There is no such folder")
+    if not any((folder / name).is_file() for name in _FILES):
+        raise DataError(f"{needed}. It holds none of {', '.join(_FILES)}")
+    gaps: list[str] = []
+    text = _text(folder / "scenario.yaml", gaps)
+    scenario = _mapping(text, "scenario.yaml", gaps)
+    manifest = _mapping(_text(folder / "manifest.json", gaps), "manifest.json", gaps)
+    tables = {key: _table(folder / name, read, gaps) for key, (name, read) in _TABLES.items()}
+    name = folder.resolve().name
+    if manifest.get("complete") is False:
+        gaps.append("The study is not complete: what is not finished is missing here.")
+    return Results(
+        str(scenario.get("name") or name or "run"), name, scenario, text, manifest, tables["rounds"],
+        tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"], tuple(gaps),
+    )  # fmt: skip
+
+
+def merge(runs: Sequence[Results]) -> Results:
+    """Several runs as one, each label with its run's name in front."""
+    parts = [_named(run) for run in runs]
+    return Results(
+        " and ".join(run.title for run in runs),
+        scenario={
+            "algorithms": [a for run in parts for a in run.algorithms],
+            "claims": [c for run in parts for c in mappings(run.scenario.get("claims"))],
+            "stop": runs[0].scenario.get("stop"),
+        },
+        manifest={"runs": [r for run in parts for r in run.runs]},
+        rounds=concatenate([run.rounds for run in parts]),
+        summary=tuple(row for run in parts for row in run.summary),
+        efficiency=concatenate([run.efficiency for run in parts]),
+        energy=concatenate([run.energy for run in parts]),
+        bounds=concatenate([run.bounds for run in parts]),
+        gaps=tuple(f"{run.title}: {gap}" for run in runs for gap in run.gaps),
+    )
+
+
+def label_of(algorithm: Mapping[str, Any]) -> str:
+    """The label of an algorithm of the scenario: its own, else its name."""
+    return str(algorithm.get("label") or algorithm.get("name") or "unnamed")
+
+
+def mappings(value: object) -> list[Mapping[str, Any]]:
+    """Those members of a list that are mappings; nothing where it is no list."""
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """`value` where it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _named(run: Results) -> Results:
+    def name(label: object) -> str:
+        return f"{run.title}: {label}"
+
+    def rename(table: Columns) -> Columns:
+        if "label" not in table:
+            return table
+        return {**table, "label": np.array([name(label) for label in table["label"].tolist()], object)}
+
+    claims = [
+        {key: name(value) if key in ("label", "against") else value for key, value in claim.items()}
+        for claim in mappings(run.scenario.get("claims"))
+    ]
+    algorithms = [{**a, "label": name(label_of(a)), "run": run.title} for a in run.algorithms]
+    return dataclasses.replace(
+        run,
+        scenario={**run.scenario, "algorithms": algorithms, "claims": claims},
+        manifest={**run.manifest, "runs": [{**r, "label": name(r.get("label", ""))} for r in run.runs]},
+        rounds=rename(run.rounds),
+        summary=tuple(dataclasses.replace(row, label=name(row.label), run=run.title) for row in run.summary),
+        efficiency=rename(run.efficiency),
+        energy=rename(run.energy),
+        bounds=rename(run.bounds),
+    )
+
+
+def _text(path: Path, gaps: list[str]) -> str:
+    try:
+        return path.read_text("utf-8", errors="replace")
+    except OSError:
+        gaps.append(f"{path.name} is missing.")
+        return ""
+
+
+def _mapping(text: str, name: str, gaps: list[str]) -> Mapping[str, Any]:
+    import yaml
+
+    try:
+        value = json.loads(text or "{}") if name.endswith(".json") else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        gaps.append(f"{name} cannot be read: {_first_line(error)}.")
+        return {}
+    if value is not None and not isinstance(value, Mapping):
+        gaps.append(f"{name} cannot be read: it is not a mapping.")
+    return mapping(value)
+
+
+def _table(path: Path, read: Callable[[Path], Columns], gaps: list[str]) -> Columns:
+    if not path.is_file():
+        gaps += [f"{path.name} is missing."] if path.name in _FILES else []
+        return {}
+    try:
+        return read(path)
+    except (OSError, ValueError, TypeError) as error:
+        gaps.append(f"{path.name} cannot be read: {_first_line(error)}.")
+        return {}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _rows(columns: Columns) -> Iterator[Row]:
+    for i in range(size(columns)):
+        texts = {name: str(columns[name][i]) if name in columns else "" for name in TEXTS}
+        values = {name: float(v[i]) for name, v in columns.items() if v.dtype != object}
+        reached, _, total = str(columns["reached"][i] if "reached" in columns else "").partition("of")
+        k, n = to_number(reached), to_number(total) if total else values.get("replications", math.nan)
+        yield Row(
+            texts["label"] or "unnamed", texts["algorithm"], texts["point"], texts["status"], texts["target"],
+            values.get("target_value", math.nan), _whole(k), _whole(n), values,
+        )  # fmt: skip
+
+
+def _whole(value: float) -> int:
+    return int(value) if math.isfinite(value) else -1

@@ -1,0 +1,181 @@
+"""Loss against bits, packets, seconds and joules, for each sweep point."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from netsim.report import svg
+from netsim.report.answer import cases
+from netsim.report.axes import Axis, axis, linear_axis, log_axis
+from netsim.report.columns import numbers
+from netsim.report.curves import Band, band
+from netsim.report.focus import FOCUS, OPEN, drawn_points, focus
+from netsim.report.folder import Results
+from netsim.report.html import details, figure, group, line_legend, paragraph
+from netsim.report.quantities import METRICS, Quantity, judged, metric, targets
+from netsim.report.words import count, escape, listing, plain
+
+OTHERS = "the other labels"
+
+
+def section(results: Results) -> str:
+    """The curves of all points; the first few open, the others on demand."""
+    labels, points = list(results.labels), drawn_points(results)
+    if not results.rounds or not points:
+        return paragraph("There are no rounds to draw.", "gap")
+    bright = focus(results)
+    rest = [label for label in labels if label not in bright]
+    chunks = [rest[i : i + FOCUS - 1] for i in range(0, len(rest), FOCUS - 1)]
+    curves = len(points) * 4 * (len(labels) + len(chunks) + 0.3 * len(rest))
+    most = int(min(160, max(24, 35_000 / max(curves, 1))))
+    out = [_how(results)]
+    for i, point in enumerate(points):
+        bands = _bands(results, point, most)
+        main = _panels(results, f"loss-{i}", point, bands, _styled(bright), rest)
+        for j, chunk in enumerate(chunks):
+            more = _panels(results, f"loss-{i}-{j}", point, bands, _styled([bright[0], *chunk]), [])
+            main += details(f"{count(len(chunk), 'more label')}: {'; '.join(chunk)}", more)
+        out.append(main if i < OPEN else details(f"Curves of {point}", main))
+    if len(points) < len(results.points):
+        out.append(paragraph(f"Of {len(results.points)} sweep points {len(points)} are drawn, evenly spaced.", "note"))
+    return "".join([_sweep(results, bright), *out])
+
+
+def _styled(labels: Sequence[str]) -> dict[str, int]:
+    return {label: i for i, label in enumerate(labels)}
+
+
+def _how(results: Results) -> str:
+    several = max((_replications(results, point) for point in results.points), default=1) > 1
+    lines = (
+        "the median over the replications; the band holds all of them, from the least to the largest"
+        if several
+        else "one replication"
+    )
+    return paragraph(
+        f"Each line: {lines}. A value holds until the next report, and a run that has ended keeps its last one.", "note"
+    )
+
+
+def _replications(results: Results, point: str) -> int:
+    sizes = (len(np.unique(numbers(t, "replication"))) for (p, _), t in results.tracks.items() if p == point)
+    return max(sizes, default=0)
+
+
+def _bands(results: Results, point: str, most: int) -> dict[tuple[str, str], Band]:
+    """(label, column) to curve."""
+    wanted = ((label, q.column) for label in results.labels for q in judged(results))
+    y_name, found = metric(results, point), {}
+    for label, column in wanted:
+        curve = band(results.tracks.get((point, label), {}), column, y_name, most)
+        if curve is not None:
+            found[label, column] = curve
+    return found
+
+
+def _panels(
+    results: Results, key: str, point: str, bands: Mapping[tuple[str, str], Band], bright: Mapping[str, int],
+    rest: Sequence[str],
+) -> str:  # fmt: skip
+    """The four drawings of one point."""
+    shown = [label for label in [*bright, *rest] if any(label == name for name, _ in bands)]
+    figures, absent = [], []
+    y = _loss_axis(results, point, [b for (label, _), b in bands.items() if label in shown])
+    for i, quantity in enumerate(judged(results)):
+        curves = {label: bands[label, quantity.column] for label in shown if (label, quantity.column) in bands}
+        x = _cost_axis(curves.values(), quantity)
+        if x is None or y is None:
+            absent.append(quantity.noun)
+            continue
+        lines = [
+            svg.Curve(label, bright.get(label), b.from_first_cost() if x.is_log else b.x, b.median, b.low, b.high)
+            for label, b in curves.items()
+        ]
+        where = f" at {point}" if point else ""
+        title = f"{METRICS[metric(results, point)]} against {quantity.noun}{where}".capitalize()
+        figures.append(
+            figure(
+                svg.lines(
+                    f"{key}-{i}",
+                    title,
+                    lines,
+                    x,
+                    y,
+                    quantity.title,
+                    METRICS[metric(results, point)],
+                    _level(results, point),
+                )
+            )
+        )
+    legend: list[tuple[int | None, str]] = [(bright[label], label) for label in shown if label in bright]
+    legend += [(None, f"{OTHERS} ({len(rest)}), below")] if rest else []
+    note = f"Nothing to draw against {listing(absent)}: none were spent here." if absent else ""
+    return group(point or ("No sweep point" if results.points[1:] else ""), line_legend(legend), figures, escape(note))
+
+
+def _cost_axis(bands: Collection[Band], quantity: Quantity) -> Axis | None:
+    """From a hundredth of the least whole cost: the rounds before that are a flat line."""
+    least = min((float(b.x[-1]) for b in bands), default=0.0)
+    values = [b.x[1:][b.x[1:] >= least / 100] for b in bands]
+    return axis(values, quantity.unit, is_count=not quantity.unit, log_above=20)
+
+
+def _loss_axis(results: Results, point: str, bands: Sequence[Band]) -> Axis | None:
+    """Logarithmic for what goes to zero; at most ten times the start, so that divergence does not flatten the rest."""
+    name = metric(results, point)
+    if not bands:
+        return None
+    start = max(float(b.median[0]) for b in bands)
+    goal = targets(results, point).get(name)
+    values = [np.concatenate([b.median, [goal if goal is not None else b.median[-1]]]) for b in bands]
+    if name == "accuracy":
+        return linear_axis(values, from_zero=False)
+    if start > 0:
+        values = [np.minimum(v, 10 * start) for v in values]
+        floor = max(start * 1e-14, min((float(v[v > 0].min()) for v in values if (v > 0).any()), default=start))
+        values = [np.maximum(v, floor) for v in values] if name != "loss" else values
+    return (log_axis(values) if name in ("loss_gap", "grad_norm") else None) or axis(values) or linear_axis(values)
+
+
+def _level(results: Results, point: str) -> tuple[float, str] | None:
+    goal = targets(results, point).get(metric(results, point))
+    return (goal, f"target {plain(goal)}") if goal is not None else None
+
+
+def _sweep(results: Results, labels: Sequence[str]) -> str:
+    """What each label spends to the target over the sweep, where the points are numbers."""
+    places = {point: _number_in(point) for point in results.points}
+    if len(places) < 3 or any(math.isnan(v) for v in places.values()) or len(set(places.values())) < 3:
+        return ""
+    if len({case.target for case in cases(results)}) != 1 or not cases(results)[0].target:
+        return ""
+    figures = []
+    for i, quantity in enumerate(judged(results)):
+        found = {label: _over_sweep(results, label, quantity, places) for label in labels}
+        found = {label: xy for label, xy in found.items() if xy.size}
+        x = axis([xy[0] for xy in found.values()], log_above=20)
+        y = axis([xy[1] for xy in found.values()], quantity.unit, is_count=not quantity.unit, log_above=5)
+        if x is None or y is None:
+            continue
+        lines = [svg.Curve(label, labels.index(label), xy[0], xy[1], is_step=False) for label, xy in found.items()]
+        name = re.split(r"[=:\s]", next(iter(places)))[0] or "sweep"
+        figures.append(
+            figure(svg.lines(f"sweep-{i}", f"{quantity.noun} to the target", lines, x, y, name, quantity.title))
+        )
+    return group("To the target, over the sweep", line_legend([(i, label) for i, label in enumerate(labels)]), figures)
+
+
+def _over_sweep(results: Results, label: str, quantity: Quantity, places: Mapping[str, float]) -> np.ndarray[Any, Any]:
+    rows = [r for r in results.summary if r.label == label and r.is_complete]
+    pairs = sorted((places[r.point], r.estimate(quantity.stem).mean) for r in rows)
+    return np.array([p for p in pairs if math.isfinite(p[1])], float).T
+
+
+def _number_in(point: str) -> float:
+    found = re.search(r"(?:^|[=:\s])([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)$", point, re.IGNORECASE)
+    return float(found[1]) if found else math.nan

@@ -1,0 +1,125 @@
+"""Where time and energy went."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from netsim.report import svg
+from netsim.report.columns import Columns, groups, numbers
+from netsim.report.curves import last_rows
+from netsim.report.focus import OPEN, drawn_points
+from netsim.report.folder import Results
+from netsim.report.html import details, figure, group, legend, paragraph, table
+from netsim.report.words import escape, plain, si
+from netsim.units import S_PER_DAY
+
+TIME = (("compute", "#f0a81c"), ("uplink", "#1a3cc4"), ("downlink", "#8c97f5"), ("waiting", "#d0d0d0"))
+ENERGY = (
+    ("tx", "#a33b00"),
+    ("rx", "#1a3cc4"),
+    ("listen", "#8c97f5"),
+    ("idle", "#d0d0d0"),
+    ("sleep", "#6f6f6f"),
+    ("compute", "#f0a81c"),
+)
+MAX_ROWS = 40
+
+
+def section(results: Results) -> str:
+    """Bars of each label, per point: its time and its energy, to the end of its runs."""
+    out = []
+    for i, point in enumerate(drawn_points(results)):
+        bars = [
+            _bars(results, point, f"time-{i}", "time", [(n, c, f"time_{n}_s") for n, c in TIME], "s"),
+            _bars(results, point, f"energy-{i}", "energy", [(n, c, f"energy_{n}_j") for n, c in ENERGY], "J"),
+        ]
+        if any(bars):
+            missing = [name for name, html in zip(("time", "energy"), bars, strict=True) if not html]
+            note = f"No {' and no '.join(missing)} was booked here." if missing else ""
+            body = group(point, "", [b for b in bars if b], note) + _by_node(results, point)
+            out.append(body if i < OPEN else details(f"Time and energy of {point}", body))
+    if not out:
+        return ""
+    how = (
+        "Mean over the replications, to the end of each run; a bar is a share of the total at its right. "
+        "The time is a worker's; waiting is neither computing nor sending nor receiving."
+    )
+    return paragraph(how, "note") + "".join(out)
+
+
+def _bars(results: Results, point: str, key: str, what: str, parts: Sequence[tuple[str, str, str]], unit: str) -> str:
+    rows = []
+    for label in results.labels[:MAX_ROWS]:
+        means = last_rows(results.tracks.get((point, label), {}), [column for *_, column in parts])
+        values = tuple(max(v, 0.0) if math.isfinite(v) else 0.0 for v in means.values()) or (0.0,)
+        if sum(values) > 0:
+            rows.append(svg.Bar(label, si(math.fsum(values), unit), values))
+    if not rows:
+        return ""
+    used = [i for i in range(len(parts)) if any(row.parts[i] > 0 for row in rows)]
+    marks = [(svg.box(parts[i][1]), parts[i][0]) for i in used]
+    drawing = svg.bars(key, f"Where the {what} went", rows, [(name, colour) for name, colour, _ in parts])
+    return figure(f"<h4>{what.capitalize()}</h4>{legend(marks)}{drawing}")
+
+
+def _by_node(results: Results, point: str) -> str:
+    """The node that spends the most and the cost of a delivered bit, for each label; lifetimes of batteries.
+
+    A lifetime is a battery's capacity over its node's mean power while it lived, the mean of the replications.
+    """
+    rows = []
+    tables = groups(results.energy, "point", "label")
+    for label in results.labels:
+        here = tables.get((point, label), {})
+        replications = max(len(np.unique(numbers(here, "replication"))), 1)
+        joules = {n: float(np.nansum(numbers(t, "energy_j"))) for (n,), t in groups(here, "node").items()}
+        if not joules or max(joules.values()) <= 0:
+            continue
+        hungriest = max(joules, key=lambda node: joules[node])
+        states = {
+            str(s): float(np.nansum(numbers(t, "energy_j")))
+            for (node, s), t in groups(here, "node", "state").items()
+            if node == hungriest
+        }
+        state = max(states, key=lambda s: states[s])
+        share = states[state] / joules[hungriest]
+        mean = math.fsum(joules.values()) / len(joules)
+        days = _lifetimes(here)
+        first = min(days, key=lambda node: days[node], default=None)
+        rows.append([
+            escape(label), _node(hungriest), si(joules[hungriest] / replications, "J"),
+            f"{share:.0%} {escape(state)}", si(mean / replications, "J"),
+            si(_per_bit(results.tracks.get((point, label), {})), "J"),
+            *([] if first is None else [_node(first), _days(days[first]), _days(max(days.values()))]),
+        ])  # fmt: skip
+    if not rows:
+        return ""
+    header = ["Algorithm", "Node that spends most", "Its energy", "Most of it in", "Mean of all nodes"]
+    header += ["Per delivered bit", "Battery that lasts least", "It lasts", "Longest lasts"]
+    width = max(map(len, rows))
+    header, rows = header[:width], [row + ["-"] * (width - len(row)) for row in rows]
+    caption = f"Energy by node{f': {point}' if point else ''}"
+    return details(caption, table(caption, header, rows))
+
+
+def _per_bit(rounds: Columns) -> float:
+    """All joules over the payload bits that arrived, each at every receiver, at the end; mean of the replications."""
+    ends = [(numbers(t, "energy_j"), numbers(t, "delivered_bytes")) for t in groups(rounds, "replication").values()]
+    ratios = [energy_j[-1] / (8 * data[-1]) for energy_j, data in ends if data.size and data[-1] > 0]
+    return math.fsum(ratios) / len(ratios) if ratios else math.nan
+
+
+def _lifetimes(energy: Columns) -> dict[object, float]:
+    days = {n: numbers(t, "lifetime_days") for (n,), t in groups(energy, "node").items()}
+    return {node: float(np.nanmean(values)) for node, values in days.items() if np.isfinite(values).any()}
+
+
+def _days(days: float) -> str:
+    return f"{days:.3g} days" if days >= 1 else si(days * S_PER_DAY, "s")
+
+
+def _node(node: object) -> str:
+    return plain(node) if isinstance(node, float) else escape(node)

@@ -1,0 +1,172 @@
+"""What must fit together in a scenario, beyond what each part checks by itself.
+
+Each check takes the parts that it names, so that it runs where those are right even if others are not.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from netsim.errors import Fault, nearest_name
+from netsim.scenario.parts import METRICS, Claim, ComputeModel, Entry, Network, Stop
+
+MAX_NAME = 100
+MAX_SENDERS = 1 << 24
+
+
+def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
+    """All faults between parts of a scenario.
+
+    Parameters
+    ----------
+    parts
+        Those fields of a scenario that are right by themselves.
+    """
+    found: list[Fault] = []
+    for check, names in _CHECKS.items():
+        if all(name in parts for name in names):
+            found += check(**{name: parts[name] for name in names})
+    return found
+
+
+def _name(name: str) -> Iterator[Fault]:
+    # It becomes the name of a folder.
+    if not name.strip() or len(name) > MAX_NAME or name[0] == "." or not name.isprintable() or set(name) & set("/\\"):
+        yield Fault(("name",), f"1 to {MAX_NAME} printable characters, no slash and no dot first", repr(name))
+
+
+def _labels(algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    if not algorithms:
+        yield Fault(("algorithms",), "at least one algorithm is needed", "an empty list")
+    first: dict[str, int] = {}
+    for i, entry in enumerate(algorithms):
+        if not entry.label.strip() or not entry.label.isprintable():
+            yield Fault(("algorithms", i, "label"), "a label of printable characters", repr(entry.label))
+        elif entry.label in first:
+            allowed = f"each label once; algorithms[{first[entry.label]}] has this one already"
+            yield Fault(("algorithms", i, "label"), allowed, repr(entry.label))
+        first.setdefault(entry.label, i)
+
+
+def _topology(problem: Any, network: Network) -> Iterator[Fault]:
+    for fault in network.topology.faults(problem.nodes):
+        yield Fault(("network", "topology", *fault.path), fault.allowed, fault.got, fault.nearest)
+
+
+def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    for i, algorithm in _each(algorithms):
+        has_star, has_peers = hasattr(algorithm, "server") and hasattr(algorithm, "worker"), hasattr(algorithm, "peer")
+        if network.topology.is_star and not has_star:
+            allowed = "topology star needs an algorithm of a server and workers"
+            yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one between peers")
+        if not network.topology.is_star and not has_peers:
+            allowed = f"topology {network.topology.name} needs an algorithm between peers"
+            yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one of a server and workers")
+
+
+def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
+    for i, algorithm in _each(algorithms):
+        tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
+        if lossy and "loss" not in tolerates:
+            allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
+            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+        if network.silence == "deadline" and "late" not in tolerates:
+            allowed = "silence: deadline needs an algorithm that tolerates late messages"
+            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+
+
+def _battery(problem: Any, network: Network) -> Iterator[Fault]:
+    battery, path = network.battery, ("network", "battery")
+    if battery is None:
+        return
+    server = problem.nodes if network.topology.is_star else -1
+    nodes = battery.nodes_of(range(problem.nodes), server)
+    last = max(server, problem.nodes - 1)
+    if not nodes:
+        yield Fault((*path, "nodes"), "at least one node", "an empty list")
+    for i, node in enumerate(nodes):
+        if node > last:
+            yield Fault((*path, "nodes", i), f"a node of 0 .. {last}", f"{node}")
+        elif node in nodes[:i]:
+            yield Fault((*path, "nodes", i), "each node once", f"{node}")
+    if isinstance(battery.capacity_j, tuple) and len(battery.capacity_j) != len(nodes):
+        yield Fault((*path, "capacity_j"), f"a capacity for each of {len(nodes)} nodes", f"{len(battery.capacity_j)}")
+
+
+def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
+    """The header has 24 bits for a sender; a channel with something per node says what does not fit (`node_faults`)."""
+    if problem.nodes >= MAX_SENDERS:
+        allowed = f"at most {MAX_SENDERS - 1} nodes and a server, as many as the header's 24 bits can name"
+        yield Fault(("problem", "nodes"), allowed, f"{problem.nodes}")
+    for key, channel in network.channels.items():
+        find: Callable[[int], Sequence[Fault]] = getattr(channel, "node_faults", lambda _: ())
+        for fault in find(problem.nodes):
+            yield Fault(("network", key, *fault.path), fault.allowed, fault.got, fault.nearest)
+
+
+def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
+    times = compute.gradient_s
+    if isinstance(times, tuple) and len(times) != problem.nodes:
+        yield Fault(("compute", "gradient_s"), f"a time for each of {problem.nodes} nodes", f"{len(times)}")
+
+
+def _stop(stop: Stop) -> Iterator[Fault]:
+    if stop.rounds is None and stop.sim_time_s is None and not stop.target:
+        yield Fault(("stop",), "at least one of rounds, sim_time_s and target is needed", "none")
+
+
+def _clock(stop: Stop, compute: ComputeModel, network: Network) -> Iterator[Fault]:
+    links = network.channels.values()
+    instant = all(getattr(link, "name", "") == "ideal" and not getattr(link, "delay_s", 0.0) for link in links)
+    if stop.rounds is None and stop.sim_time_s is not None and instant and not compute.takes_time:
+        allowed = "rounds is needed where neither links nor computing take time"
+        yield Fault(("stop", "sim_time_s"), allowed, f"{stop.sim_time_s:g} s alone")
+
+
+def _target(problem: Any, stop: Stop) -> Iterator[Fault]:
+    known = getattr(problem, "metric_names", None)
+    yield from metric_faults(stop, METRICS if known is None else [m for m in METRICS if m in known])
+
+
+def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
+    """Target metrics that are not among those known."""
+    for metric in stop.target:
+        if metric not in known:
+            allowed = f"no metric of this problem; there are {', '.join(known)}"
+            yield Fault(("stop", "target", metric), allowed, repr(metric), nearest_name(metric, known))
+
+
+def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:
+    labels = [entry.label for entry in algorithms]
+    for i, claim in enumerate(claims):
+        for key in ("label", "against"):
+            label = getattr(claim, key)
+            if label not in labels:
+                allowed = f"no algorithm has this label; there are {', '.join(labels)}"
+                yield Fault(("claims", i, key), allowed, repr(label), nearest_name(label, labels))
+
+
+def _each(algorithms: Sequence[Entry]) -> Iterator[tuple[int, Any]]:
+    return ((i, entry.algorithm) for i, entry in enumerate(algorithms) if entry.algorithm is not None)
+
+
+_CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
+    check: tuple(inspect.signature(check).parameters)
+    for check in (
+        _name,
+        _labels,
+        _topology,
+        _shape,
+        _tolerance,
+        _battery,
+        _nodes,
+        _compute,
+        _stop,
+        _clock,
+        _target,
+        _claims,
+    )
+}

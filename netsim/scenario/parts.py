@@ -1,0 +1,293 @@
+"""The parts of a scenario that are no components: network, compute, stop, record, labelled algorithms, claims."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import numpy as np
+
+from netsim.errors import ConfigError, Fault, nearest_name
+from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Ref
+from netsim.interfaces import Channel
+from netsim.scenario.topology import Topology
+
+DEFAULT_ROUNDS = 1000
+METRICS = ("loss", "loss_gap", "grad_norm", "accuracy")
+_COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
+_WAYS = ("uplink", "downlink", "peer", "total")
+_SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days")
+QUANTITIES = (*_SPENT, *(f"{way}_{counter}" for way in _WAYS for counter in _COUNTERS))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One algorithm of a scenario and the name it has in tables and figures.
+
+    In YAML it is one mapping: ``{name: cat, label: CAT S+Q, variant: sign}``; `label` defaults to the name.
+    """
+
+    label: str
+    algorithm: Any
+
+
+@dataclass(frozen=True)
+class Battery:
+    """What nodes may spend before they die.
+
+    A node whose battery is empty goes down for good: its interfaces stop, its transfers are lost, its agent ends.
+
+    Parameters
+    ----------
+    capacity_j
+        One for all, or a list with one for each of `nodes`.
+    nodes
+        ``workers``: the learning nodes, the server having other power; ``all``; or a list of node ids, the server's
+        being the number of workers.
+    """
+
+    capacity_j: PositiveFloat | tuple[PositiveFloat, ...]
+    nodes: Literal["workers", "all"] | tuple[NonNegativeInt, ...] = "workers"
+
+    def nodes_of(self, workers: Sequence[int], server: int) -> tuple[int, ...]:
+        """Who has a battery; `server` is -1 where there is none."""
+        if isinstance(self.nodes, tuple):
+            return self.nodes
+        return (*workers, server) if self.nodes == "all" and server >= 0 else tuple(workers)
+
+    def capacities(self, workers: Sequence[int], server: int) -> dict[int, float]:
+        """Joules by node."""
+        nodes = self.nodes_of(workers, server)
+        each = self.capacity_j if isinstance(self.capacity_j, tuple) else (self.capacity_j,) * len(nodes)
+        return dict(zip(nodes, each, strict=True))
+
+
+@dataclass(frozen=True)
+class Network:
+    """Who is joined to whom, and by what.
+
+    Parameters
+    ----------
+    topology
+        ``star`` or a graph between peers.
+    uplink, downlink
+        Channels from and to the server; a missing one is ideal.
+    link
+        One channel for all directions, in place of the two; always so between peers.
+    silence
+        What it costs to say that nothing comes: ``free`` a notice without cost or delay, ``flag`` a message of a
+        header alone, ``deadline`` nothing is said and the receiver's deadline passes.
+    battery
+        What nodes may spend; nothing: all have power without end.
+    """
+
+    topology: Topology = field(default_factory=Topology)
+    uplink: Annotated[Channel, Ref("channel")] | None = None
+    downlink: Annotated[Channel, Ref("channel")] | None = None
+    link: Annotated[Channel, Ref("channel")] | None = None
+    silence: Literal["free", "flag", "deadline"] = "flag"
+    battery: Battery | None = None
+
+    def __post_init__(self) -> None:
+        two = [key for key in ("uplink", "downlink") if getattr(self, key) is not None]
+        if self.link is not None and two:
+            allowed = "either link for all directions, or uplink and downlink"
+            raise ConfigError([Fault(("link",), allowed, f"link and {' and '.join(two)}")])
+        if not self.topology.is_star and two:
+            allowed = f"topology {self.topology.name} joins peers by link"
+            raise ConfigError([Fault((key,), allowed, repr(key)) for key in two])
+        if not self.topology.is_star and self.link is None:
+            raise ConfigError(
+                [Fault(("link",), f"topology {self.topology.name} needs a link between peers", "nothing")]
+            )
+
+    @property
+    def channels(self) -> Mapping[str, Channel]:
+        """The channels that the scenario names, by their key."""
+        named = {"uplink": self.uplink, "downlink": self.downlink, "link": self.link}
+        return {key: channel for key, channel in named.items() if channel is not None}
+
+
+_MOMENTS = {"exponential": ("mean_s",), "uniform": ("low_s", "high_s"), "lognormal": ("mean_s", "cv")}
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A random time, drawn anew for each gradient.
+
+    Parameters
+    ----------
+    distribution
+        ``exponential`` of mean `mean_s`; ``uniform`` on [low_s, high_s); ``lognormal`` of mean `mean_s` and
+        coefficient of variation `cv` (standard deviation over mean).
+    mean_s, low_s, high_s, cv
+        Exactly those that the distribution needs.
+
+    Examples
+    --------
+    >>> Distribution("uniform", low_s=0.1, high_s=0.3).expected_s
+    0.2
+    """
+
+    distribution: Literal["exponential", "uniform", "lognormal"]
+    mean_s: PositiveFloat | None = None
+    low_s: NonNegativeFloat | None = None
+    high_s: PositiveFloat | None = None
+    cv: PositiveFloat | None = None
+
+    def __post_init__(self) -> None:
+        needs, faults = _MOMENTS[self.distribution], []
+        for key in ("mean_s", "low_s", "high_s", "cv"):
+            if (getattr(self, key) is not None) != (key in needs):
+                got = "nothing" if key in needs else repr(key)
+                faults.append(Fault((key,), f"the {self.distribution} distribution takes {' and '.join(needs)}", got))
+        if not faults and self.distribution == "uniform" and not _given(self.low_s) < _given(self.high_s):
+            faults.append(Fault(("high_s",), f"a time after low_s, {self.low_s:g} s", f"{self.high_s:g}"))
+        if faults:
+            raise ConfigError(faults)
+
+    @property
+    def expected_s(self) -> float:
+        """The mean, in seconds."""
+        if self.distribution == "uniform":
+            return (_given(self.low_s) + _given(self.high_s)) / 2
+        return _given(self.mean_s)
+
+    def sample(self, rng: np.random.Generator) -> float:
+        """One draw, in seconds."""
+        if self.distribution == "exponential":
+            return float(rng.exponential(_given(self.mean_s)))
+        if self.distribution == "uniform":
+            return float(rng.uniform(_given(self.low_s), _given(self.high_s)))
+        # Mean m and coefficient of variation c: variance of the logarithm ln(1 + c^2), its mean ln m - half of that.
+        variance = math.log1p(_given(self.cv) ** 2)
+        return float(rng.lognormal(math.log(_given(self.mean_s)) - variance / 2, math.sqrt(variance)))
+
+
+@dataclass(frozen=True)
+class ComputeModel:
+    """What computing costs.
+
+    Parameters
+    ----------
+    gradient_s
+        Time of a gradient: one for all nodes, a list with one per node, or a distribution.
+    flop_per_s
+        Speed of a node, in place of `gradient_s`; a gradient then takes what the problem says it takes.
+    power_w
+        Power of a node while it computes, beyond idling.
+    codec_flop
+        Whether encoding and decoding take time and energy too, at `flop_per_s`; `gradient_s` may then be given beside
+        it, for the gradients.
+    """
+
+    gradient_s: NonNegativeFloat | tuple[NonNegativeFloat | Distribution, ...] | Distribution = 0.0
+    flop_per_s: PositiveFloat | None = None
+    power_w: NonNegativeFloat = 0.0
+    codec_flop: bool = False
+
+    def __post_init__(self) -> None:
+        faults = []
+        if self.flop_per_s is not None and self.gradient_s != 0.0 and not self.codec_flop:
+            faults.append(Fault(("flop_per_s",), "either gradient_s or flop_per_s", "both"))
+        if self.codec_flop and self.flop_per_s is None:
+            faults.append(Fault(("codec_flop",), "flop_per_s is needed, the rate of codecs", "true alone"))
+        if faults:
+            raise ConfigError(faults)
+
+    @property
+    def takes_time(self) -> bool:
+        """False where every gradient takes no time at all."""
+        times = self.gradient_s if isinstance(self.gradient_s, tuple) else (self.gradient_s,)
+        return self.flop_per_s is not None or any(time != 0.0 for time in times)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a run ends: at the first of those given.
+
+    Parameters
+    ----------
+    rounds
+        After so many rounds; 1000 where only `target` is given.
+    sim_time_s
+        At this simulated time.
+    target
+        Where every metric has reached its value: ``accuracy`` from below, the others from above.
+    """
+
+    rounds: PositiveInt | None = None
+    sim_time_s: PositiveFloat | None = None
+    target: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        faults = []
+        for metric, value in self.target.items():
+            if metric in ("loss_gap", "grad_norm") and not value > 0:
+                faults.append(Fault(("target", metric), "a number > 0", f"{value:g}"))
+            if metric == "accuracy" and not 0 < value <= 1:
+                faults.append(Fault(("target", metric), "a number > 0 and <= 1", f"{value:g}"))
+        if faults:
+            raise ConfigError(faults)
+        if self.target and self.rounds is None and self.sim_time_s is None:
+            object.__setattr__(self, "rounds", DEFAULT_ROUNDS)
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a run writes down.
+
+    Parameters
+    ----------
+    every
+        A row each so many rounds; the first and the last are always there.
+    messages
+        A row for every message.
+    efficiency
+        CAT's efficiency over T at a few rounds.
+    bounds
+        The algorithms' complexity bounds beside what was measured.
+    pcap
+        A capture file of each run's frames, in the folder ``pcap``.
+    """
+
+    every: PositiveInt = 1
+    messages: bool = False
+    efficiency: bool = True
+    bounds: bool = False
+    pcap: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the source of a scenario says, for the page to print beside what was measured.
+
+    Parameters
+    ----------
+    text
+        The claim in words.
+    label, against
+        Two of the scenario's algorithms.
+    quantity
+        A quantity of the summary, such as ``total_paper_bit``.
+    ratio
+        `quantity` of `against` over that of `label`, as claimed.
+    """
+
+    text: str
+    label: str
+    against: str
+    quantity: str
+    ratio: PositiveFloat
+
+    def __post_init__(self) -> None:
+        if self.quantity not in QUANTITIES:
+            nearest = nearest_name(self.quantity, QUANTITIES)
+            allowed = f"no such quantity; there are {', '.join(QUANTITIES)}"
+            raise ConfigError([Fault(("quantity",), allowed, repr(self.quantity), nearest)])
+
+
+def _given(number: float | None) -> float:
+    return math.nan if number is None else number

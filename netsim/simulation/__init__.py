@@ -1,0 +1,1 @@
+"""One run: agents and media on one clock."""

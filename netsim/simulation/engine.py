@@ -1,0 +1,578 @@
+"""Agents and channels on one clock: the only file that knows simpy.
+
+Time is integer nanoseconds. At each instant every delivery enters its mailbox in (dst, src, transfer) order, woken
+agents run in id order with the server last, what they submit is handed over in that order, and this repeats until
+nothing is runnable; only then is a ``Receive(take="all")`` answered and time goes on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import simpy
+
+from netsim.arrow import table
+from netsim.errors import SimulationError
+from netsim.interfaces import (
+    HEADER_BYTES,
+    STATES,
+    Array,
+    Compute,
+    Delivery,
+    Gradient,
+    GradientRequest,
+    Mark,
+    Message,
+    NodeId,
+    PacketObserver,
+    Payload,
+    Problem,
+    Receive,
+    Report,
+    Send,
+    Silent,
+    Token,
+    Value,
+    Wait,
+)
+from netsim.scenario import Distribution, Entry, Scenario
+from netsim.simulation import capture
+from netsim.simulation.actors import Actor
+from netsim.simulation.batteries import Batteries
+from netsim.simulation.phases import _Phases
+from netsim.simulation.recorder import Recorder, Snapshot, Transfer
+from netsim.simulation.world import World
+from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SILENCE = Payload(b"", 0.0)
+_BLOCKED = object()  # what a handler answers where the agent has to wait
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunResult:
+    """How one run ended and what it left.
+
+    Parameters
+    ----------
+    status
+        ``reached`` its target, ``done`` at a limit or because the agents returned, or ``stalled``.
+    sentence
+        The same in words, with who waits for whom where it stalled.
+    tables
+        ``rounds``, ``energy``, and where asked for ``messages`` and ``efficiency``; pyarrow, without the run's name.
+    sim_time_s, rounds
+        Where it ended.
+    deaths_s
+        When batteries were empty, by node.
+    captures
+        With ``record.pcap`` a capture file by its name; see `netsim.simulation.capture.files`.
+    """
+
+    status: Literal["reached", "done", "stalled"]
+    sentence: str
+    tables: Mapping[str, pa.Table]
+    sim_time_s: float
+    rounds: int
+    deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
+    captures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def simulate(
+    scenario: Scenario,
+    entry: Entry,
+    replication: int,
+    problem: Problem,
+    progress: Callable[[int, float, float], None] | None = None,
+) -> RunResult:
+    """Run one algorithm once.
+
+    Parameters
+    ----------
+    scenario
+        A sweep point's scenario.
+    entry
+        One of its algorithms.
+    replication
+        Which redraw of the random streams.
+    problem
+        Opened from ``scenario.problem``.
+    progress
+        Called with (round, simulated seconds, loss) at each recorded row.
+
+    Raises
+    ------
+    SimulationError
+        If an agent breaks its contract.
+    """
+    return Engine(scenario, entry, replication, problem, progress).run()
+
+
+class Engine:
+    """One run in progress; tests look at its public attributes ``world``, ``actors``, ``recorder``, ``now_ns``."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        entry: Entry,
+        replication: int,
+        problem: Problem,
+        progress: Callable[[int, float, float], None] | None = None,
+    ) -> None:
+        self.world = World(scenario, entry, replication, problem)
+        self.actors = self.world.make_actors()
+        has_curve = scenario.record.efficiency and hasattr(entry.algorithm, "efficiency_curve")
+        reporters = 1 if self.world.is_star else len(self.world.workers)
+        self.recorder = Recorder(
+            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_curve, progress
+        )
+        self.now_ns = 0
+        self.stopped = False
+        self._env = simpy.Environment()
+        self._answers: dict[NodeId, object] = {}
+        self._requests: dict[NodeId, GradientRequest] = {}
+        self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
+        self._transfers: dict[tuple[int, int], _Flight] = {}
+        self._tokens: list[int] = []
+        self._deadlines: dict[NodeId, int] = {}
+        self._deadline_ids = count()
+        self._takes_all: set[NodeId] = set()
+        self._running = set(self._last())
+        self._due_ns: list[float] = [math.inf] * len(self.world.media)
+        self._delivery_ns = math.inf  # the least of them
+        self._changed = set(range(len(self.world.media)))  # media whose next event is to be asked for
+        self._compute_ns = dict.fromkeys(self.world.nodes, 0)
+        self._working: dict[NodeId, tuple[int, int]] = {}
+        self._batteries = self._open_batteries()
+        self._phases = _Phases()
+        self._handlers: dict[type, Callable[[Actor, Any], object]] = {
+            Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
+            Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
+        }  # fmt: skip
+
+    def run(self) -> RunResult:
+        """Run to a stop, to the end of all agents, or to a stall."""
+        limit_s = self.world.scenario.stop.sim_time_s
+        limit_ns = None if limit_s is None else seconds_to_ns(limit_s)
+        self._answers = dict.fromkeys(self.world.nodes)
+        try:
+            self._settle()
+            while not self.stopped:
+                at_ns = self._next_ns()
+                if at_ns is None or not self._running:
+                    break
+                if self._batteries is not None and self._lose_nodes(self._batteries, at_ns, limit_ns):
+                    continue
+                if limit_ns is not None and at_ns > limit_ns:
+                    self.now_ns = limit_ns
+                    break
+                self.now_ns = at_ns
+                self._settle()
+        finally:
+            for actor in self.actors.values():
+                actor.close()
+        return self._result(limit_ns)
+
+    def _last(self) -> tuple[NodeId, ...]:
+        """Those without whom a run is over."""
+        return (self.world.server,) if self.world.is_star else self.world.workers
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def _next_ns(self) -> int | None:
+        if self._changed:
+            self._ask()
+        at_ns = min(self._env.peek(), self._delivery_ns)
+        return None if at_ns == math.inf else max(int(at_ns), self.now_ns)
+
+    def _ask(self) -> None:
+        for i in self._changed:
+            due_ns = self.world.media[i].next_event_ns()
+            self._due_ns[i] = math.inf if due_ns is None else due_ns
+        self._changed.clear()
+        self._delivery_ns = min(self._due_ns)
+
+    def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
+        timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
+        timer.callbacks.append(lambda _: then())
+
+    def _settle(self) -> None:
+        """Let everything happen that belongs to this instant."""
+        while not self.stopped:
+            while self._env.peek() == self.now_ns:
+                self._env.step()
+            if self._changed or self._delivery_ns <= self.now_ns:
+                self._deliver()
+            if not self._answers and self._env.peek() != self.now_ns:
+                if self._takes_all:
+                    self._answer_all()
+                if not self._answers:
+                    return
+            woken, self._answers = self._answers, {}
+            for node in sorted(woken):
+                if not self.actors[node].finished:
+                    self._run(self.actors[node], woken[node])
+                if self.stopped:
+                    return
+
+    # --- batteries ---------------------------------------------------------------------------------
+
+    def _open_batteries(self) -> Batteries | None:
+        world = self.world
+        battery, compute = world.scenario.network.battery, world.scenario.compute
+        if battery is None:
+            return None
+        capacity_j = battery.capacities(world.workers, world.server)
+        return Batteries(capacity_j, world.media, self._computing_ns, compute.power_w)
+
+    def _lose_nodes(self, batteries: Batteries, at_ns: int, limit_ns: int | None) -> bool:
+        """Go to the first instant by `at_ns` at which batteries are empty, if there is one."""
+        death = batteries.first_death(self.now_ns, at_ns if limit_ns is None else min(at_ns, limit_ns))
+        if death is None:
+            return False
+        self.now_ns, nodes = death
+        # What arrives at this very instant has arrived; what is under way is lost.
+        self._deliver()
+        for medium in self.world.media:
+            medium.advance(self.now_ns)
+        for node in nodes:
+            self._die(batteries, self.actors[node])
+        self._settle()
+        return True
+
+    def _die(self, batteries: Batteries, actor: Actor) -> None:
+        node = actor.node
+        busy_ns = self._computing_ns(node, self.now_ns)
+        if node != self.world.server:
+            self._phases.total_ns["compute"] += busy_ns - self._compute_ns[node]
+        self._compute_ns[node] = busy_ns
+        batteries.bury(node, self.now_ns)
+        for medium in self.world.media:
+            medium.set_up(self.now_ns, node, False)
+        self._changed.update(range(len(self.world.media)))
+        actor.close()
+        actor.finished, actor.waiting = True, None
+        self._running.discard(node)
+        for waiting in (self._working, self._requests, self._gradients, self._answers, self._deadlines):
+            waiting.pop(node, None)
+        if not self.world.is_star:
+            self.stopped = self.recorder.leave(node, self.now_ns, self._look) or self.stopped
+
+    # --- deliveries --------------------------------------------------------------------------------
+
+    def _deliver(self) -> None:
+        if self._changed:
+            self._ask()
+        if self._delivery_ns > self.now_ns:
+            return
+        arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
+        for index, due_ns in enumerate(self._due_ns):
+            if due_ns <= self.now_ns:
+                self._changed.add(index)
+                for d in self.world.media[index].advance(self.now_ns):
+                    arrived.append((d.dst, d.src, d.transfer, index, d))
+        if len(arrived) > 1:
+            arrived.sort(key=lambda a: a[:4])
+        for dst, _, handle, index, delivery in arrived:
+            flight = self._transfers[index, handle]
+            self._book(flight.transfer, delivery)
+            flight.destinations -= 1
+            if not flight.destinations:
+                del self._transfers[index, handle]
+            if delivery.ok:
+                src, round, kind, payload, _, is_silence = flight.transfer
+                mailbox = self.actors[dst].mailbox
+                if is_silence:
+                    mailbox.put_silence(src, round)
+                else:
+                    mailbox.put(Message(src, round, kind, payload.data))
+        for node in sorted({a[0] for a in arrived}):
+            self._try_receive(self.actors[node])
+
+    def _book(self, transfer: Transfer, delivery: Delivery) -> None:
+        src, dst = transfer.src, delivery.dst
+        direction, phase = self.world.way(src, dst)
+        self.recorder.book(direction, transfer, delivery)
+        self._phases.end(phase, self.now_ns)
+        models = self.world.contexts[src].live_costs(dst)
+        if models and delivery.ok:
+            facts = {"s": delivery.service_s, "j": delivery.energy_j, "bit": 8.0 * delivery.wire_bytes}
+            facts["packet"] = float(delivery.packets)
+            for model in models:
+                if model.quantity in facts:
+                    size_bit, value = 8.0 * delivery.size_bytes, facts[model.quantity]
+                    if isinstance(model, PacketObserver):
+                        model.observe_packets(size_bit, value, delivery.packets)
+                    else:
+                        model.observe(size_bit, value)
+
+    def _try_receive(self, actor: Actor, timed_out: bool = False) -> None:
+        if actor.waiting is None or (actor.waiting.take == "all" and not timed_out):
+            return
+        inbox = actor.mailbox.take(actor.waiting, timed_out)
+        if inbox is not None:
+            actor.waiting = None
+            self._deadlines.pop(actor.node, None)
+            self._answers[actor.node] = inbox
+
+    def _answer_all(self) -> None:
+        for node in sorted(self._takes_all):
+            actor = self.actors[node]
+            if actor.waiting is not None and actor.waiting.take == "all":
+                inbox = actor.mailbox.take(actor.waiting)
+                if inbox is not None:
+                    actor.waiting = None
+                    self._deadlines.pop(node, None)
+                    self._answers[node] = inbox
+
+    # --- commands ------------------------------------------------------------------------------------
+
+    def _run(self, actor: Actor, answer: object) -> None:
+        """Run one agent until it has to wait."""
+        while True:
+            command = actor.resume(answer)
+            if command is None:
+                self._running.discard(actor.node)
+                return
+            handler = self._handlers.get(type(command))
+            if handler is None:
+                raise SimulationError(f"node {actor.node}: the engine knows no command {type(command).__name__}")
+            answer = handler(actor, command)
+            if answer is _BLOCKED or self.stopped:
+                return
+
+    def _send(self, actor: Actor, send: Send) -> None:
+        transfer = Transfer(actor.node, send.round, send.kind, send.payload, self.now_ns)
+        self._submit(transfer, send.to, HEADER_BYTES + len(send.payload.data))
+
+    def _silent(self, actor: Actor, silent: Silent) -> None:
+        how = self.world.scenario.network.silence
+        if how == "flag":
+            transfer = Transfer(actor.node, silent.round, "silence", SILENCE, self.now_ns, is_silence=True)
+            self._submit(transfer, silent.to, HEADER_BYTES)
+        elif how == "free":
+            for dst in _nodes(silent.to):
+                self.actors[dst].mailbox.put_silence(actor.node, silent.round)
+                self._try_receive(self.actors[dst])
+
+    def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
+        world, nodes = self.world, _nodes(to)
+        if not nodes:
+            return
+        index = world.medium_of(transfer.src)
+        handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
+        self._changed.add(index)
+        self._transfers[index, handle] = _Flight(transfer, len(nodes))
+        if world.captures:
+            data = capture.message(transfer.payload, transfer.kind, transfer.src, transfer.round)
+            world.captures[world.media_names[index]].put(handle, data)
+        for node in nodes:
+            self._phases.begin(world.way(transfer.src, node)[1], self.now_ns)
+
+    def _receive(self, actor: Actor, receive: Receive) -> object:
+        actor.waiting = receive
+        if receive.take == "all":
+            self._takes_all.add(actor.node)
+        self._try_receive(actor)
+        if actor.node in self._answers:
+            return self._answers.pop(actor.node)
+        if receive.deadline_s is not None:
+            deadline = self._deadlines[actor.node] = next(self._deadline_ids)
+            self._after(seconds_to_ns(receive.deadline_s), lambda: self._expire(actor, deadline))
+        return _BLOCKED
+
+    def _expire(self, actor: Actor, deadline: int) -> None:
+        if self._deadlines.get(actor.node) == deadline:
+            # What arrives at this very instant is still in time.
+            self._deliver()
+            if self._deadlines.get(actor.node) == deadline:
+                self._try_receive(actor, timed_out=True)
+
+    def _gradient(self, actor: Actor, command: Gradient) -> object:
+        batch = self.world.contexts[actor.node].next_batch() if command.batch is None else command.batch
+        request = self._requests[actor.node] = GradientRequest(actor.node, command.at, batch)
+        self._work(actor, self._duration_ns(request), lambda: self._gradient_due(actor.node))
+        return _BLOCKED
+
+    def _gradient_due(self, node: NodeId) -> object:
+        if node not in self._gradients:
+            # All that are pending: their inputs are fixed, and one call serves them.
+            pending = sorted(self._requests)
+            gradients = self.world.problem.gradients([self._requests[n] for n in pending])
+            self._gradients |= {n: (gradients, i) for i, n in enumerate(pending)}
+            self._requests.clear()
+        gradients, i = self._gradients.pop(node)
+        return gradients[i]
+
+    def _value(self, actor: Actor, command: Value) -> object:
+        request = GradientRequest(actor.node, command.at, command.batch)
+        # A value is the forward half.
+        duration_ns = self._duration_ns(request, share=0.5)
+        self._work(actor, duration_ns, lambda: self.world.problem.values([request])[0])
+        return _BLOCKED
+
+    def _compute(self, actor: Actor, command: Compute) -> object:
+        rate = self.world.scenario.compute.flop_per_s
+        self._work(actor, seconds_to_ns(command.flop / rate) if rate else 0, lambda: None)
+        return _BLOCKED
+
+    def _wait(self, actor: Actor, command: Wait) -> object:
+        self._after(seconds_to_ns(command.duration_s), lambda: self._answers.update({actor.node: None}))
+        return _BLOCKED
+
+    def _mark(self, actor: Actor, command: Mark) -> Token:
+        self._tokens.append(self.now_ns)
+        return Token(len(self._tokens) - 1)
+
+    def _report(self, actor: Actor, report: Report) -> None:
+        if report.estimate is None and not self.recorder.has_row(report.round):
+            return
+        since_ns = None if report.since is None else self._tokens[report.since.id]
+        self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
+
+    def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
+        def done() -> None:
+            if actor.finished:
+                return
+            del self._working[actor.node]
+            self._compute_ns[actor.node] += duration_ns
+            if actor.node != self.world.server:
+                self._phases.total_ns["compute"] += duration_ns
+            self._answers[actor.node] = result()
+
+        self._working[actor.node] = (self.now_ns, duration_ns)
+        self._after(duration_ns, done)
+
+    def _computing_ns(self, node: NodeId, at_ns: int) -> int:
+        """Time that a node has computed up to `at_ns`, what is under way included."""
+        start_ns, duration_ns = self._working.get(node, (at_ns, 0))
+        return self._compute_ns[node] + min(at_ns - start_ns, duration_ns)
+
+    def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
+        """Of a gradient, or of a share of its operations; a measured time is the same for both."""
+        compute = self.world.scenario.compute
+        if compute.flop_per_s is not None and compute.gradient_s == 0.0:
+            return seconds_to_ns(share * self.world.problem.gradient_flop(request) / compute.flop_per_s)
+        time = compute.gradient_s
+        if isinstance(time, tuple):
+            time = time[request.node]
+        if isinstance(time, Distribution):
+            return seconds_to_ns(time.sample(self.world.contexts[request.node].rng("compute")))
+        return seconds_to_ns(time)
+
+    # --- the end ---------------------------------------------------------------------------------------
+
+    def _look(self) -> Snapshot:
+        now_ns, batteries = self.now_ns, self._batteries
+        usages = [medium.usage(now_ns) for medium in self.world.media]
+        busy_ns = sum(self._compute_ns.values())
+        busy_ns += sum(min(now_ns - start_ns, duration_ns) for start_ns, duration_ns in self._working.values())
+        compute_j = busy_ns / NS_PER_S * self.world.scenario.compute.power_w
+        if batteries is None:
+            return Snapshot(usages, compute_j, self._phases.at(now_ns))
+        usages = batteries.without_dead(usages)
+        lifetime_s = min(batteries.lifetimes_s(usages, now_ns).values(), default=math.nan)
+        alive = len(self.world.nodes) - len(batteries.died_ns)
+        return Snapshot(usages, compute_j, self._phases.at(now_ns), lifetime_s, alive)
+
+    def _result(self, limit_ns: int | None) -> RunResult:
+        recorder, server = self.recorder, self.world.server
+        deaths = {} if self._batteries is None else self._batteries.died_ns
+        at = f"at {self.now_ns / NS_PER_S:.6g} s in round {max(recorder.rounds, 0)}"
+        status: Literal["reached", "done", "stalled"] = "done"
+        if recorder.reached:
+            status, sentence = "reached", f"reached its target {at}"
+        elif self.stopped:
+            sentence = f"ended {at}: all rounds done"
+        elif limit_ns is not None and self.now_ns >= limit_ns:
+            sentence = f"ended {at}: simulated time is up"
+        elif not self._running and not set(self._last()) <= deaths.keys():
+            sentence = f"ended {at}: the agents returned"
+        else:
+            waiting = [a.says(server) for a in self.actors.values() if a.waiting is not None]
+            more = f", and {len(waiting) - 4} more wait" if len(waiting) > 4 else ""
+            who = "; ".join(waiting[-4:]) or "nobody is left"
+            status, sentence = "stalled", f"stalled {at}: {who}{more}"
+        sentence += _obituary(deaths, server)
+        tables = {**recorder.tables(), "energy": self._energy_table()}
+        if recorder.last_estimate is not None:
+            tables["efficiency"] = self._efficiency_table(recorder.last_estimate)
+        deaths_s = {node: at_ns / NS_PER_S for node, at_ns in deaths.items()}
+        for medium in self.world.media if self.world.captures else ():
+            medium.advance(self.now_ns)  # frames since its last delivery
+        rounds, captures = max(recorder.rounds, 0), capture.files(self.world.captures)
+        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures)
+
+    def _energy_table(self) -> pa.Table:
+        rows: list[tuple[int, str, str, float, float]] = []
+        usages = self._look().usages
+        for name, usage in zip(self.world.media_names, usages, strict=True):
+            times_s, energies_j = (usage.state_ns / NS_PER_S).tolist(), usage.energy_j.tolist()
+            for (node, interface), *of_states in zip(usage.interfaces, times_s, energies_j, strict=True):
+                where = f"{name}.{interface}"
+                rows += [(node, where, *row) for row in zip(STATES, *of_states, strict=True)]
+        power_w = self.world.scenario.compute.power_w
+        for node in self.world.nodes:
+            busy_ns = self._computing_ns(node, self.now_ns)
+            rows.append((node, "processor", "compute", busy_ns / NS_PER_S, busy_ns / NS_PER_S * power_w))
+        node_ids, interfaces, states, times_s, energies_j = zip(*rows, strict=True)
+        columns: dict[str, Any] = {
+            "node": np.array(node_ids, np.int64),
+            "interface": interfaces,
+            "state": states,
+            "time_s": np.array(times_s),
+            "energy_j": np.array(energies_j),
+        }
+        if self._batteries is not None:
+            lifetimes_s = self._batteries.lifetimes_s(usages, self.now_ns)
+            columns["lifetime_days"] = np.array([lifetimes_s.get(node, math.nan) / S_PER_DAY for node in node_ids])
+        return table(columns)
+
+    def _efficiency_table(self, last: tuple[int, Array]) -> pa.Table:
+        """Efficiency(T) of node 0 at the first, a middle and the last round."""
+        kept = self.recorder.snapshots
+        middle = min(kept, key=lambda s: abs(s[0] - last[0] / 2))
+        node = self.world.workers[0]
+        rows: list[tuple[int, float, float, bool]] = []
+        for round, estimate in dict((kept[0], middle, last)).items():
+            (gradient,) = self.world.problem.gradients([GradientRequest(node, estimate)])
+            curve = self.world.entry.algorithm.efficiency_curve(self.world.contexts[node], gradient)
+            rows += [(round, *point) for point in curve.points]
+        rounds, budgets, efficiencies, chosen = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return table(
+            {
+                "round": np.array(rounds, np.int64),
+                "budget": np.array(budgets, np.float64),
+                "efficiency": np.array(efficiencies, np.float64),
+                "chosen": np.array(chosen, np.bool_),
+                "quantity": (curve.quantity,) * len(rows),
+            }
+        )
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A transfer and at how many destinations it has not ended yet."""
+
+    transfer: Transfer
+    destinations: int
+
+
+def _obituary(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
+    """Whose batteries were empty when, as the end of a sentence."""
+    said = [
+        f"; {'the server' if node == server else f'node {node}'} had an empty battery at {at_ns / NS_PER_S:.6g} s"
+        for node, at_ns in deaths_ns.items()
+    ]
+    return "".join(said[:4]) + (f"; and {len(said) - 4} more" if len(said) > 4 else "")
+
+
+def _nodes(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+    return to if isinstance(to, tuple) else (to,)

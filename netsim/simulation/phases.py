@@ -1,0 +1,38 @@
+"""Where the learning nodes' time goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netsim.interfaces import (
+    NodeId,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+class _Phases:
+    """Time that learning nodes spend in own uploads and downloads, overlapping transfers counted once."""
+
+    def __init__(self) -> None:
+        self.total_ns = {"compute": 0, "uplink": 0, "downlink": 0}
+        self._open: dict[tuple[str, NodeId], tuple[int, int]] = {}
+
+    def begin(self, phase: tuple[str, NodeId], now_ns: int) -> None:
+        count, since_ns = self._open.get(phase, (0, now_ns))
+        self._open[phase] = (count + 1, since_ns)
+
+    def end(self, phase: tuple[str, NodeId], now_ns: int) -> None:
+        count, since_ns = self._open.pop(phase)
+        if count > 1:
+            self._open[phase] = (count - 1, since_ns)
+        else:
+            self.total_ns[phase[0]] += now_ns - since_ns
+
+    def at(self, now_ns: int) -> dict[str, int]:
+        """Totals with what is under way."""
+        totals = dict(self.total_ns)
+        for (phase, _), (_, since_ns) in self._open.items():
+            totals[phase] += now_ns - since_ns
+        return totals

@@ -1,0 +1,254 @@
+"""The recorder of one run: rows at reports, counters at the end of transfers, the stop rule.
+
+Everything is kept in columns and handed over as pyarrow tables; the study puts the run's name in front.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from netsim.arrow import table
+from netsim.interfaces import STATES, Array, Delivery, NodeId, Payload, Problem, Report, Usage
+from netsim.scenario import Record, Stop
+from netsim.units import NS_PER_S, S_PER_DAY
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DIRECTIONS = ("uplink", "downlink", "peer")
+COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
+PHASES = ("compute", "uplink", "downlink", "waiting")
+MAX_SNAPSHOTS = 16
+
+
+class Transfer(NamedTuple):
+    """A message on its way: what the recorder books when it ends."""
+
+    src: NodeId
+    round: int
+    kind: str
+    payload: Payload
+    sent_ns: int
+    is_silence: bool = False
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """What the engine knows at an instant and a row needs.
+
+    Parameters
+    ----------
+    usages
+        One per medium.
+    compute_j
+        Joules of computation of all nodes.
+    phase_ns
+        Nanoseconds spent computing, in own uploads, in own downloads: summed over the learning nodes.
+    lifetime_s
+        The shortest of all nodes with a battery, at the mean power so far; NaN where there is none.
+    alive
+        Nodes whose battery is not empty or that have none; -1 where there are no batteries.
+    """
+
+    usages: list[Usage]
+    compute_j: float
+    phase_ns: Mapping[str, int]
+    lifetime_s: float = math.nan
+    alive: int = -1
+
+
+@dataclass(eq=False)
+class Recorder:
+    """Collects one run.
+
+    Parameters
+    ----------
+    problem
+        Measures the estimates.
+    stop, record
+        Of the scenario.
+    reporters
+        How many nodes report an estimate each round: 1 (a server) or all peers, whose mean is measured.
+    learners
+        Number of workers or peers, over which times are averaged.
+    keep_estimates
+        Keep up to 16 evenly spaced estimates for curves drawn after the run.
+    """
+
+    problem: Problem
+    stop: Stop
+    record: Record
+    reporters: int
+    learners: int
+    keep_estimates: bool = False
+    progress: Callable[[int, float, float], None] | None = None
+    rounds: int = -1
+    reached: bool = False
+    snapshots: list[tuple[int, Array]] = field(default_factory=list)
+    last_estimate: tuple[int, Array] | None = None
+    counters: dict[str, dict[str, float]] = field(default_factory=dict)
+    uploads: int = 0
+    delivered_bytes: int = 0
+    _columns: dict[str, list[float]] = field(default_factory=dict)
+    _messages: list[tuple[Any, ...]] = field(default_factory=list)
+    _pending: dict[int, dict[NodeId, Array]] = field(default_factory=dict)
+    _metrics: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+    _gone: set[NodeId] = field(default_factory=set)
+    _stride: int = 1
+
+    def __post_init__(self) -> None:
+        self.counters = {d: dict.fromkeys(COUNTERS, 0) for d in DIRECTIONS}
+        optimum = self.problem.optimum() if "loss_gap" in self.problem.metric_names else None
+        self._best = optimum.value if optimum else math.nan
+
+    def book(self, direction: str, transfer: Transfer, delivery: Delivery) -> None:
+        """Count a transfer that ended, delivered or lost.
+
+        A broadcast on a shared medium is one transmission: only the delivery that carries its packets counts.
+        """
+        payload, packets = transfer.payload, delivery.packets
+        if packets:
+            counter = self.counters[direction]
+            counter["paper_bit"] += payload.paper_bit
+            counter["payload_bytes"] += len(payload.data)
+            counter["wire_bytes"] += delivery.wire_bytes
+            counter["packets"] += packets
+            counter["messages"] += 1
+            self.uploads += direction != "downlink" and not transfer.is_silence
+        if delivery.ok:
+            self.delivered_bytes += len(payload.data)
+        if self.record.messages:
+            self._messages.append((
+                transfer.round, transfer.src, delivery.dst, "silence" if transfer.is_silence else transfer.kind,
+                float(payload.paper_bit), float(payload.index_bit), float(payload.value_bit), len(payload.data),
+                delivery.wire_bytes, delivery.packets, delivery.attempts, transfer.sent_ns / NS_PER_S,
+                delivery.at_ns / NS_PER_S, delivery.airtime_ns / NS_PER_S, delivery.ok,
+            ))  # fmt: skip
+
+    def report(
+        self, node: NodeId, report: Report, now_ns: int, since_ns: int | None, look: Callable[[], Snapshot]
+    ) -> bool:
+        """Take one report; True where the run is to stop.
+
+        Parameters
+        ----------
+        node, report
+            Without an estimate its metrics wait for the row of that round.
+        now_ns, since_ns
+            The instant, and the one that the report's token names.
+        look
+            Called only when a row is written.
+        """
+        if self.has_row(report.round):
+            if since_ns is not None:
+                self._add_metric(report.round, "elapsed_s", (now_ns - since_ns) / NS_PER_S)
+            for name, value in report.metrics.items():
+                self._add_metric(report.round, name, value() if callable(value) else value)
+        if report.estimate is None:
+            return False
+        waiting = self._pending.setdefault(report.round, {})
+        waiting[node] = report.estimate
+        return self._complete(report.round, now_ns, look)
+
+    def leave(self, node: NodeId, now_ns: int, look: Callable[[], Snapshot]) -> bool:
+        """A node that reports estimates will not do so again: rows no longer wait for it; True where the run stops."""
+        self._gone.add(node)
+        return any(self._complete(round, now_ns, look) for round in sorted(self._pending))
+
+    def _complete(self, round: int, now_ns: int, look: Callable[[], Snapshot]) -> bool:
+        """Write the row of a round if all who are left have reported it."""
+        waiting = self._pending[round]
+        if len(waiting.keys() - self._gone) < self.reporters - len(self._gone):
+            return False
+        # In id order, whoever came last: the mean's bits must not depend on delays.
+        estimates = [waiting[n] for n in sorted(waiting)]
+        estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
+        del self._pending[round]
+        self.rounds = max(self.rounds, round)
+        if self.has_row(round):
+            row = self._row(round, estimate, now_ns, look())
+            self.reached = bool(self.stop.target) and all(
+                row[m] >= goal if m == "accuracy" else row[m] <= goal for m, goal in self.stop.target.items()
+            )
+        self._metrics.pop(round, None)
+        return self._is_last(round) or self.reached
+
+    def _is_last(self, round: int) -> bool:
+        return self.stop.rounds is not None and round >= self.stop.rounds
+
+    def has_row(self, round: int) -> bool:
+        """Whether a row of that round is recorded."""
+        return round % self.record.every == 0 or self._is_last(round)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """``rounds``, and ``messages`` where they are recorded."""
+        whole = {"round", "uploads", "delivered_bytes", "nodes_alive"}
+        whole |= {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
+        size = len(self._columns.get("round", ()))
+        columns = {
+            name: np.array(values + [math.nan] * (size - len(values)), np.int64 if name in whole else np.float64)
+            for name, values in self._columns.items()
+        }
+        tables = {"rounds": table(columns)}
+        if self.record.messages:
+            fields = zip(*self._messages, strict=True) if self._messages else ((),) * len(MESSAGE_COLUMNS)
+            tables["messages"] = table(
+                {
+                    name: values if kind is str else np.array(values, kind)
+                    for (name, kind), values in zip(MESSAGE_COLUMNS.items(), fields, strict=True)
+                }
+            )
+        return tables
+
+    def _add_metric(self, round: int, name: str, value: float) -> None:
+        self._metrics.setdefault(round, {}).setdefault(name, []).append(float(value))
+
+    def _row(self, round: int, estimate: Array, now_ns: int, seen: Snapshot) -> Mapping[str, float]:
+        measured = self.problem.metrics(estimate)
+        row: dict[str, float] = {"round": round, "sim_time_s": now_ns / NS_PER_S}
+        row |= {"loss": measured["loss"], "loss_gap": measured["loss"] - self._best}
+        row |= {"grad_norm": measured["grad_norm"], "accuracy": measured.get("accuracy", math.nan)}
+        row |= {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
+        row |= {"uploads": self.uploads, "delivered_bytes": self.delivered_bytes}
+        joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
+        row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
+        row |= {"energy_compute_j": seen.compute_j, "energy_j": float(joules.sum()) + seen.compute_j}
+        if seen.alive >= 0:
+            row |= {"lifetime_days": seen.lifetime_s / S_PER_DAY, "nodes_alive": seen.alive}
+        busy_ns = sum(seen.phase_ns.values())
+        # Computing and transfers may overlap where a node does not wait for them.
+        phases = {**seen.phase_ns, "waiting": max(now_ns * self.learners - busy_ns, 0)}
+        row |= {f"time_{phase}_s": phases[phase] / self.learners / NS_PER_S for phase in PHASES}
+        row["budget"] = math.nan
+        extra = self._metrics.get(round, {})
+        row |= {name: sum(values) / len(values) for name, values in extra.items()}
+        for name, value in row.items():
+            column = self._columns.setdefault(name, [])
+            column += [math.nan] * (len(self._columns["round"]) - (name != "round") - len(column))
+            column.append(value)
+        if self.keep_estimates:
+            self._keep(round, estimate)
+        if self.progress is not None:
+            self.progress(round, row["sim_time_s"], row["loss"])
+        return row
+
+    def _keep(self, round: int, estimate: Array) -> None:
+        self.last_estimate = (round, estimate.copy())
+        if round % self._stride == 0:
+            self.snapshots.append(self.last_estimate)
+        if len(self.snapshots) > MAX_SNAPSHOTS:
+            self._stride *= 2
+            self.snapshots = [s for s in self.snapshots if s[0] % self._stride == 0]
+
+
+MESSAGE_COLUMNS: dict[str, type] = {
+    "round": np.int64, "src": np.int64, "dst": np.int64, "kind": str, "paper_bit": np.float64,
+    "index_bit": np.float64, "value_bit": np.float64, "payload_bytes": np.int64, "wire_bytes": np.int64,
+    "packets": np.int64, "attempts": np.int64, "sent_s": np.float64, "delivered_s": np.float64,
+    "airtime_s": np.float64, "ok": np.bool_,
+}  # fmt: skip

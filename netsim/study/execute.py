@@ -1,0 +1,83 @@
+"""One run, done in this process."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from netsim.errors import NetsimError
+from netsim.scenario.parsing import dump
+from netsim.study.store import Record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from netsim.interfaces import Problem
+    from netsim.scenario import Entry, Scenario
+from netsim.study.plan import BATCH_ROWS, MAX_OPENED, Tick
+
+
+def execute(
+    scenario: Scenario, entry: Entry, replication: int, tick: Tick | None = None
+) -> tuple[Record, dict[str, bytes]]:
+    """Do one run.
+
+    Parameters
+    ----------
+    scenario, entry, replication
+        Of the `Run`.
+    tick
+        Called with (round, simulated seconds, loss).
+
+    Returns
+    -------
+    How it ended, and the files to keep: one arrow file per table. None where the run raised an error, which
+    is a record of status ``failed``.
+    """
+    from netsim.simulation import engine
+
+    start_s = time.perf_counter()
+    try:
+        problem = open_problem(scenario)
+        result = engine.simulate(scenario, entry, replication, problem, tick)
+        files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()}
+        files |= result.captures
+    except Exception as error:
+        sentence = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
+        host_s = time.perf_counter() - start_s
+        return Record("failed", " ".join(sentence.split()), host_s=host_s, traceback=traceback.format_exc()), {}
+    host_s = time.perf_counter() - start_s
+    deaths_s = {str(node): at_s for node, at_s in result.deaths_s.items()}
+    record = Record(result.status, result.sentence, result.rounds, result.sim_time_s, host_s, deaths_s=deaths_s)
+    return record, files
+
+
+def open_problem(scenario: Scenario) -> Problem:
+    """The scenario's problem, opened once per process: loading and splitting data costs seconds."""
+    key = json.dumps([dump(scenario.problem), scenario.seed], sort_keys=True)
+    if key not in _opened:
+        while len(_opened) >= MAX_OPENED:
+            del _opened[next(iter(_opened))]
+        _opened[key] = scenario.problem.open(scenario.seed)
+    return _opened[key]
+
+
+def close_problems() -> None:
+    """Give back the memory of what `open_problem` keeps."""
+    _opened.clear()
+
+
+_opened = dict[str, "Problem"]()
+
+
+def _to_bytes(table: pa.Table) -> bytes:
+    import pyarrow as pa
+
+    buffer = io.BytesIO()
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with pa.ipc.new_file(buffer, table.schema, options=options) as writer:
+        writer.write_table(table, max_chunksize=BATCH_ROWS)
+    return buffer.getvalue()

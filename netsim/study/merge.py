@@ -1,0 +1,102 @@
+"""The tables of all runs, one after the other, into one Parquet file each; memory stays bounded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from netsim import files
+from netsim.arrow import column, repeated_text
+from netsim.study.plan import BATCH_ROWS, Run
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FRONT = ("label", "algorithm", "replication", "point")
+
+
+def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str] = ()) -> None:
+    """Write one Parquet file from the arrow files of runs, in their order.
+
+    Each row gets ``label, algorithm, replication, point`` in front. A column that some runs lack is NaN there (or null,
+    where it is no floating-point column); a column that is whole in one run and fractional in another is fractional.
+
+    Parameters
+    ----------
+    path
+        The file to write; appears as a whole or not at all.
+    parts
+        Runs and their arrow files.
+    at_least
+        Columns that are there even where no run has them.
+
+    Raises
+    ------
+    OSError
+        If the file system does not take it.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    front = pa.schema([(name, pa.int64() if name == "replication" else pa.string()) for name in FRONT])
+    schemas = list({schema: None for _, file in parts for schema in [_schema(file)]})
+    schema = pa.unify_schemas([front, *schemas], promote_options="permissive")
+    for name in at_least:
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, pa.float64()))
+    waiting, size = list[pa.RecordBatch](), 0
+    with files.aside(path) as part, part.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
+        # Row groups of many runs: the same ones whatever the order in which runs were done.
+        for batch in _batches(parts, schema):
+            waiting.append(batch)
+            size += batch.num_rows
+            if size >= BATCH_ROWS:
+                writer.write_table(pa.Table.from_batches(waiting, schema))
+                waiting, size = [], 0
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting, schema))
+
+
+def _schema(file: Path) -> pa.Schema:
+    import pyarrow as pa
+
+    with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
+        return reader.schema.remove_metadata()
+
+
+def _batches(parts: Sequence[tuple[Run, Path]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    for run, file in parts:
+        with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
+            for index in range(reader.num_record_batches):
+                yield _completed(run, reader.get_batch(index), schema)
+
+
+def _completed(run: Run, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    rows = batch.num_rows
+    front = {
+        "label": repeated_text(run.label, rows),
+        "algorithm": repeated_text(run.entry.algorithm.name, rows),
+        "replication": column(np.full(rows, run.replication)),
+        "point": repeated_text(run.point, rows),
+    }
+    columns = []
+    for field in schema:
+        if field.name in front:
+            columns.append(front[field.name])
+        elif field.name in batch.schema.names:
+            values = batch.column(field.name)
+            # A cast imports pyarrow.compute, which takes longer than all the rest of a tiny merge.
+            columns.append(values if values.type == field.type else values.cast(field.type))
+        elif pa.types.is_floating(field.type):
+            columns.append(column(np.full(rows, math.nan, field.type.to_pandas_dtype())))
+        else:
+            columns.append(pa.nulls(rows, field.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,159 @@
+"""How a study goes on, on stderr: moving bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from netsim.study.plan import Run
+from netsim.study.store import Record
+from netsim.text import seconds
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+QUIET_S = 10.0
+
+
+def watcher(show: bool, total: int, records: dict[str, Record]) -> Watcher:
+    """What fits where stderr goes.
+
+    Parameters
+    ----------
+    show
+        False: say nothing.
+    total
+        Runs of the study.
+    records
+        Those that are finished already, by their hash.
+    """
+    return (Watcher if not show else Bars if sys.stderr.isatty() else Lines)(total, records)
+
+
+class Watcher:
+    """Collects the records and says nothing; a context manager, called from several threads."""
+
+    def __init__(self, total: int, records: dict[str, Record]) -> None:
+        self.total = total
+        self.records = records
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def start(self, run: Run) -> None:
+        """A run begins."""
+
+    def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
+        """A run has come so far."""
+
+    def finish(self, run: Run, record: Record) -> None:
+        """A run has ended."""
+        with self._lock:
+            self.records[run.hash] = record
+
+
+class Lines(Watcher):
+    """A line per finished run, and one every 10 s while none finishes."""
+
+    def __enter__(self) -> Self:
+        self._running: dict[Run, str] = {}
+        self._said_s = time.monotonic()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_talking, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def start(self, run: Run) -> None:
+        with self._lock:
+            self._running[run] = "starts"
+
+    def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
+        with self._lock:
+            self._running[run] = f"round {round}, simulated {seconds(sim_time_s)}, loss {loss:.4g}"
+
+    def finish(self, run: Run, record: Record) -> None:
+        with self._lock:
+            super().finish(run, record)
+            self._running.pop(run, None)
+            width = len(str(self.total))
+            self._say(f"[{len(self.records):{width}}/{self.total}] {title(run)}: {ending(record)}")
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+        self._said_s = time.monotonic()
+
+    def _keep_talking(self) -> None:
+        while not self._over.wait(QUIET_S / 10):
+            with self._lock:
+                if time.monotonic() - self._said_s >= QUIET_S:
+                    now = "; ".join(f"{title(run)}: {state}" for run, state in self._running.items())
+                    self._say(f"{len(self.records)} of {self.total} runs finished; running: {now or 'nothing yet'}")
+
+
+class Bars(Watcher):
+    """The study's bar and a line per running run; failed and stalled runs stay on the screen."""
+
+    def __enter__(self) -> Self:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._tasks: dict[Run, TaskID] = {}
+        self._bars.start()
+        self._study = self._bars.add_task("study", total=self.total, completed=len(self.records))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bars.stop()
+
+    def start(self, run: Run) -> None:
+        limit = run.scenario.stop.rounds
+        self._tasks[run] = self._bars.add_task(title(run), total=limit)
+
+    def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
+        text = f"{title(run)}: simulated {seconds(sim_time_s)}, loss {loss:.4g}"
+        self._bars.update(self._tasks[run], description=text, completed=round)
+
+    def finish(self, run: Run, record: Record) -> None:
+        super().finish(run, record)
+        self._bars.remove_task(self._tasks.pop(run))
+        self._bars.advance(self._study)
+        if record.status in ("failed", "stalled"):
+            self._bars.console.print(f"{title(run)}: {ending(record)}", markup=False, highlight=False)
+
+
+def title(run: Run) -> str:
+    """``uplink=wan  CAT S  rep 2``."""
+    return "  ".join(part for part in (run.point, run.label, f"rep {run.replication}") if part)
+
+
+def ending(record: Record) -> str:
+    """How a run ended, in words and both times."""
+    times = f"simulated {seconds(record.sim_time_s)}, host {record.host_s:.2f} s"
+    if record.status in ("failed", "stalled"):
+        return f"{record.status}: {record.sentence} ({times})"
+    return f"{record.status} in {record.rounds} rounds, {times}"

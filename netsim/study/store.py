@@ -1,0 +1,97 @@
+"""Finished runs, kept under their hashes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netsim import files as files_module
+
+if TYPE_CHECKING:
+    pass
+from netsim.study.plan import _content
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How a run ended.
+
+    Parameters
+    ----------
+    status
+        ``reached``, ``done``, ``stalled`` or ``failed``.
+    sentence
+        The same in words.
+    rounds, sim_time_s
+        Where it ended.
+    host_s
+        Seconds that it took on this machine.
+    traceback
+        Of a failed run; '' otherwise.
+    deaths_s
+        When batteries were empty, by node.
+    """
+
+    status: str
+    sentence: str
+    rounds: int = 0
+    sim_time_s: float = 0.0
+    host_s: float = 0.0
+    traceback: str = ""
+    deaths_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+class Store:
+    """Finished runs, each a folder named by its hash with its tables and ``run.json``.
+
+    Parameters
+    ----------
+    folder
+        Holds the runs of one study and nothing else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def save(self, hash: str, record: Record, files: Mapping[str, bytes]) -> None:
+        """Keep a run, whole or not at all.
+
+        Raises
+        ------
+        ConfigError
+            If the file system does not take it.
+        """
+        digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        facts = json.dumps({**dataclasses.asdict(record), "files": digests}, indent=1)
+        with files_module.writing(self.folder.parent):
+            files_module.write_folder(self.folder / hash, {**files, "run.json": facts.encode()})
+
+    def load(self, hash: str) -> Record | None:
+        """How a kept run ended; None where it is missing or damaged."""
+        try:
+            facts = json.loads((self.folder / hash / "run.json").read_text())
+            digests = facts.pop("files")
+            if any(_content(self.folder / hash / name) != digest for name, digest in digests.items()):
+                return None
+            return Record(**facts)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+    def tables(self, hash: str) -> dict[str, Path]:
+        """Table name to arrow file."""
+        return {file.stem: file for file in sorted((self.folder / hash).glob("*.arrow"))}
+
+    def captures(self, hash: str) -> list[Path]:
+        """Capture files of a kept run."""
+        return sorted((self.folder / hash).glob("*.pcap"))
+
+    def keep_only(self, hashes: set[str]) -> None:
+        """Remove every other run and what a killed study left half-written."""
+        for path in self.folder.iterdir():
+            if path.name not in hashes:
+                files_module.remove(path)

@@ -1,0 +1,1 @@
+"""The other commands: probe, fit-cost, measure, data, list."""

@@ -1,0 +1,140 @@
+"""What there is: components of every kind, described from their own hints and docstrings."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from typing import Any
+
+from netsim import registry
+from netsim import text as text_module
+from netsim.errors import ConfigError, Fault, NetsimError, UnknownNameError, nearest_name
+from netsim.scenario import parsing, yaml_lines
+
+MEASURED_DIM, MEASURED_VECTORS = 256, 100
+MEASURED_LAYOUT = ((16, 16),)
+MEASURED_HEAD = ("setting", "bits", "D", "D of cQ", "D 4^b", "above", "entropy", "promise", "most", "least")
+_MEASURED = """\
+Bits against error
+  Over {} vectors uniform in the unit ball, d = {}; bits are per entry, norms and counts included.
+  D is E||Q - x||^2 / E||x||^2, cQ the multiple of Q with the least D. No code has D 4^b below 1; above: bits more than
+  that needs. entropy: bits of an ideal coder of the same bytes that takes them one by one. promise: the stated worst
+  case of D (of Q / (1 + w), where unbiased), most: the longest payload, least: that of the best code with that promise.
+  Gradients are no such vectors: where few entries carry the norm, codes that choose their entries lose less.
+"""
+
+
+def overview(kind: str | None = None) -> str:
+    """Names and first lines of all components of one kind, or of all and the bundled scenarios."""
+    lines: list[str] = []
+    for one in registry.PACKAGES if kind is None else (kind,):
+        known = registry.names(one)
+        width = max(map(len, known), default=0)
+        lines += [one, *(f"  {name:<{width}}  {_first_line(one, name)}".rstrip() for name in known), ""]
+    if kind is None:
+        from netsim.scenario import bundled, channels
+
+        lines += ["scenario", *(f"  {name}" for name in bundled()), ""]
+        lines += ["to probe", *(f"  {name}" for name in channels()), ""]
+    return "\n".join(lines[:-1])
+
+
+def description(name: str) -> str:
+    """All components of one name: their text, keys and examples; of a compressor also its bits against its error.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest name.
+    """
+    kinds = [kind for kind in registry.PACKAGES if name in registry.names(kind)]
+    if not kinds:
+        known = sorted({n for kind in registry.PACKAGES for n in registry.names(kind)})
+        allowed = "no component of that name; netsim list shows all"
+        raise UnknownNameError([Fault(("describe",), allowed, repr(name), nearest_name(name, known))])
+    return "\n\n".join(_component(kind, registry.get(kind, name)) for kind in kinds)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of a scenario, with every component under ``$defs``."""
+    from netsim.scenario import Scenario
+
+    top = parsing.dataclass_schema(Scenario)
+    choices = {kind: {name: registry.get(kind, name) for name in registry.names(kind)} for kind in registry.PACKAGES}
+    defs = {kind: _choice(classes, {}) for kind, classes in choices.items()}
+    defs["entry"] = _choice(choices["algorithm"], {"label": {"type": "string"}})
+    top["properties"]["algorithms"]["items"] = {"$ref": "#/$defs/entry"}
+    network = top["properties"]["network"]["properties"]
+    shape = network["topology"]
+    by_edges = {
+        "required": ["edges"],
+        "type": "object",
+        "properties": shape["properties"],
+        "additionalProperties": False,
+    }
+    network["topology"] = {"anyOf": [shape, shape["properties"]["name"], by_edges]}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "netsim scenario", **top, "$defs": defs}
+
+
+def _choice(classes: dict[str, type], more: dict[str, Any]) -> dict[str, Any]:
+    made = [parsing.dataclass_schema(cls) for cls in classes.values()]
+    bare = [one["properties"]["name"]["const"] for one in made if one["required"] == ["name"]]
+    full = [{**one, "properties": {**one["properties"], **more}} for one in made]
+    return {"anyOf": [*([{"enum": bare}] if bare else []), *full]}
+
+
+def _first_line(kind: str, name: str) -> str:
+    try:
+        return (inspect.getdoc(registry.get(kind, name)) or "").partition("\n")[0]
+    except ConfigError as error:
+        return f"({error})"
+
+
+def _component(kind: str, cls: Any) -> str:
+    doc = inspect.getdoc(cls) or ""
+    module = inspect.getdoc(inspect.getmodule(cls)) or ""
+    parts = [f"{kind} {cls.name}", *([module] if module and module != doc else []), doc, _keys(cls)]
+    examples = [yaml_lines.write_line({"name": cls.name, **example}) for example in getattr(cls, "examples", ())]
+    if examples:
+        parts.append("\n".join(["Examples in YAML", *(f"  {text}" for text in examples)]))
+    if kind == "compressor":
+        parts.append(_bits_against_error(cls.name))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _bits_against_error(name: str) -> str:
+    """What the settings of a compressor cost and lose, beside the bounds on all codes."""
+    from netsim.tools import codec_limits
+
+    rows, notes = [], []
+    for keys, codec in codec_limits.settings(name):
+        setting = yaml_lines.write_line(keys)
+        try:
+            found = codec_limits.measure(codec.bind(MEASURED_LAYOUT), MEASURED_DIM, MEASURED_VECTORS)
+        except NetsimError as error:
+            notes.append(f"  {setting}: {error}")
+            continue
+        numbers = (found.error, found.best_error, found.excess)
+        promise = "-" if found.promise is None else text_module.short(found.promise)
+        bits = (found.payload_bit, found.above_bit, found.entropy_bit, found.most_bit, found.least_bit)
+        mean, above, entropy, most, least = ("-" if b is None else f"{b / found.dim:.3f}" for b in bits)
+        rows.append([setting, mean, *map(text_module.short, numbers), above, entropy, promise, most, least])
+    table = text_module.table(MEASURED_HEAD, rows).splitlines() if rows else []
+    return "\n".join([_MEASURED.format(MEASURED_VECTORS, MEASURED_DIM), *(f"  {line}" for line in table), *notes])
+
+
+def _keys(cls: Any) -> str:
+    known = parsing.hints(cls)
+    if not known:
+        return "Keys\n  none"
+    given = {f.name: f for f in dataclasses.fields(cls)}
+    lines = []
+    for name, hint in known.items():
+        default = given[name].default_factory if given[name].default is dataclasses.MISSING else given[name].default
+        if default is dataclasses.MISSING:
+            text = "required"
+        else:
+            value = default() if given[name].default is dataclasses.MISSING else default
+            text = f"default {yaml_lines.write_line(parsing.dump(value))}"
+        lines.append(f"  {name}: {parsing.describe(hint, name)}; {text}")
+    return "\n".join(["Keys", *lines])

@@ -1,0 +1,265 @@
+"""From measured (size, cost) to the cost model that CAT takes: ``netsim fit-cost``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from netsim.errors import ConfigError
+from netsim.interfaces import HEADER_BYTES
+from netsim.tools.measurements import Floats, Points, _size, read
+
+if TYPE_CHECKING:
+    from netsim.tools.cost_families import Fit
+
+
+MIN_ROWS = 3
+UNLIKELY = 1e-3
+SMALL = 0.15
+LOOSE = 0.05  # a relative error of a line that is worth a word
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What `fit_cost` found.
+
+    Parameters
+    ----------
+    points
+        Those that were fitted: of the fewest senders.
+    fits
+        The chosen family first.
+    warnings
+        What a reader should know, a sentence each.
+    cost
+        The configuration of a cost component for a scenario.
+    link
+        The configuration of a channel that behaves so; None where none does.
+    """
+
+    points: Points
+    fits: Sequence[Fit]
+    warnings: Sequence[str]
+    cost: Mapping[str, Any]
+    link: Mapping[str, Any] | None
+    everything: Points
+
+
+def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: float | None = None) -> Result:
+    """Fit all families, choose one, say what does not fit, and write it as a scenario's cost.
+
+    Parameters
+    ----------
+    points
+        Measured.
+    header_bit
+        Bits of a measured message that the papers' P(T) leaves out.
+    entry_bit
+        Bits of a kept coordinate, where sizes are T.
+
+    Raises
+    ------
+    ConfigError
+        If there are too few points.
+    """
+    from netsim.tools.cost_families import compare
+
+    base = points.of(float(points.nodes.min()))
+    _check_enough(base)
+    spread = base.spread()
+    weights = None if spread is None else 1.0 / spread[0] ** 2
+    unit = 1.0 if points.is_count else 8.0
+    fits = compare(base.size, base.cost, weights, unit=unit)
+    warnings = [*_misfit(base, fits, spread), *_contention(points, fits)]
+    if points.blank:
+        warnings.append(f"{points.blank} rows have no {points.names[1]}: nothing arrived there")
+    scale, header = (1.0, header_bit) if not points.is_count else (entry_bit or math.nan, 0.0)
+    return Result(base, fits, warnings, cost_of(fits[0], header, scale), link_of(fits[0], points), points)
+
+
+def _check_enough(points: Points) -> None:
+    sizes = np.unique(points.size).size
+    if points.size.size < MIN_ROWS or sizes < 2:
+        got = f"{points.size.size} row{'s' * (points.size.size != 1)} of {sizes} size{'s' * (sizes != 1)}"
+        raise ConfigError(f"fit-cost: a fit needs at least {MIN_ROWS} rows of at least 2 sizes. Got {got}")
+
+
+def _misfit(points: Points, fits: Sequence[Fit], spread: tuple[Floats, float] | None) -> list[str]:
+    """Whether a line holds for the fitted rows themselves, and by how much not."""
+    line = next((f for f in fits if f.family == "affine"), None)
+    if line is None or points.size.size < 4:
+        return []
+    by = _worst(points, line)
+    if spread is None:
+        is_far = _off(points, line).max() > LOOSE
+        return [f"affine misses the points {by}"] if is_far and fits[0] is not line else []
+    from scipy.stats import f
+
+    errors, freedom = spread
+    degrees = points.size.size - 2
+    square = float((((points.cost - line(points.size)) / errors) ** 2).sum())
+    if float(f.sf(square / degrees, degrees, min(freedom, 1e9))) >= UNLIKELY:
+        return []
+    return [f"affine does not hold: it misses {by}, chi2 = {square:.3g} on {degrees} degrees of freedom"]
+
+
+def _off(points: Points, line: Fit) -> Floats:
+    """Of each row, relative to its cost."""
+    return np.asarray(np.abs(points.cost - line(points.size)) / points.cost)
+
+
+def _worst(points: Points, line: Fit) -> str:
+    """By how much a line misses the row that it misses most."""
+    off = _off(points, line)
+    worst = int(np.argmax(off))
+    return f"by up to {off[worst]:.0%} (at {_size(points, worst)})"
+
+
+def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
+    """What other senders do to the cost."""
+    counts = np.unique(points.nodes)
+    if counts.size == 1:
+        if counts[0] > 1:
+            return [f"all rows are of {counts[0]:g} senders: the cost contains the others' load; probe --nodes "
+                    f"1,{counts[0]:g} says how much"]  # fmt: skip
+        return []
+    out = []
+    for count in counts[1:]:
+        part = points.of(float(count))
+        times = part.cost / np.maximum(fits[0](part.size), 1e-300)
+        low, high = float(times.min()), float(times.max())
+        error = np.nan_to_num(part.error) / part.cost
+        if not (max(abs(np.log(times))) > 0.02 and (np.abs(times - 1) > 4 * error * times).any()):
+            continue
+        what = {"s": "takes", "J": "needs"}[points.unit]
+        said = (
+            f"with {count:g} senders a message {what} {low:.2g} to {high:.2g} times what the {fits[0].family} model "
+            f"of {counts[0]:g} says"
+        )
+        if part.size.size >= MIN_ROWS and np.unique(part.size).size >= 2:
+            from netsim.tools.cost_families import fit
+
+            spread = part.spread()
+            own = fit(part.size, part.cost, "affine", None if spread is None else 1.0 / spread[0] ** 2)
+            if own is not None:
+                said += f", and a line of its own misses {_worst(part, own)}"
+        if part.delivery.min() < 1.0:
+            said += f"; only {part.delivery.min():.0%} to {part.delivery.max():.0%} of the messages arrive"
+        out.append(f"affine does not hold under contention: {said}. The cost depends on the others' load, which no "
+                   "model of the size knows")  # fmt: skip
+    return out
+
+
+# --- into YAML ----------------------------------------------------------------------------------------------
+
+
+def cost_of(one: Fit, header_bit: float, scale: float = 1.0) -> dict[str, Any]:
+    """The component that CAT takes, as a function of the papers' bits P: a measured size is (P + header_bit) / scale.
+
+    Parameters
+    ----------
+    one
+        Fitted in bits, or in T with `scale` bits each.
+    """
+    v = dict(one.values)
+    c_bit = max(v.get("c_bit", 0.0), 0.0) / scale
+    c0 = v["c0"] + c_bit * header_bit
+    if one.family == "packets":
+        payload, inside = v["payload_max"] * scale, header_bit + one.header * scale
+        out: dict[str, Any] = {"name": "packets", "c0": _round(c0), "c_packet": _round(v["c_packet"])}
+        out |= {"c_bit": _round(c_bit), "payload_max_bit": _round(payload), "header_bit": _round(inside)}
+        return {**out, "packing": "stream"}
+    if one.family == "piecewise":
+        bend = max(v["bend"] * scale - header_bit, 1.0)
+        sizes = [0.0, bend, 2 * bend]
+        costs = one((np.array(sizes) + header_bit) / scale)
+        if costs[0] > 0:
+            return {"name": "piecewise", "size_bit": [_round(s) for s in sizes], "cost": [_round(c) for c in costs]}
+    return {"name": "affine", "c0": _round(max(c0, 0.0)), "c_bit": _round(c_bit)}
+
+
+def link_of(one: Fit, points: Points) -> dict[str, Any] | None:
+    """A channel whose lone messages take that long; None for joules, T, and what no channel of ours does."""
+    v = one.values
+    if points.is_count or points.unit != "s" or one.family not in ("affine", "packets"):
+        return None
+    # A little less than nothing, such as a shaper's burst, is no delay.
+    if not v["c_bit"] > 0.0 or -v["c0"] > SMALL * float(points.cost.min()):
+        return None
+    delay_s = _round(max(v["c0"], 0.0))
+    rate = _round(1.0 / v["c_bit"])
+    if one.family == "affine":
+        return {"name": "ethernet_udp", "rate_bps": rate, "delay_s": delay_s, "overhead_bytes": 0,
+                "min_frame_bytes": 0}  # fmt: skip
+    return {"name": "packet", "rate_bps": rate, "delay_s": delay_s, "fixed_size": False,
+            "payload_max_bytes": round(v["payload_max"] / 8),
+            "header_bytes": round(v["c_packet"] / v["c_bit"] / 8)}  # fmt: skip
+
+
+def _round(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+# --- the command -----------------------------------------------------------------------------------------------
+
+
+def command(
+    path: str, x: str, y: str, where: Sequence[str], header_bit: float, entry_bit: float | None, out: str | None,
+    plot: str | None,
+) -> str:  # fmt: skip
+    """Fit, write what was asked for, and what the command prints."""
+    from netsim import files
+    from netsim.scenario import yaml_lines
+    from netsim.tools import plots
+
+    plots.check(plot)
+    points = read(path, x, y, where)
+    if points.is_count and not (entry_bit and entry_bit > 0):
+        raise ConfigError("--entry-bit: the bits of a kept coordinate are needed where sizes are T, such as 32 for "
+                          "a float and ceil(log2 d) for its place")  # fmt: skip
+    result = fit_cost(points, header_bit, entry_bit)
+    scenario = f"cost: {yaml_lines.write_line(dict(result.cost))}\n"
+    if out is not None:
+        files.write(Path(out), scenario)
+    if plot is not None:
+        files.write(Path(plot), plots.fits(f"netsim fit-cost {Path(path).name}", result))
+    return f"{text(result)}\n{scenario}"
+
+
+def text(result: Result) -> str:
+    """Families, the chosen one's numbers, warnings, and a channel that behaves so."""
+    from netsim.scenario import yaml_lines
+    from netsim.text import quantity, table
+
+    points, best = result.points, result.fits[0]
+    least = min(f.aic for f in result.fits)
+    rows = []
+    for one in result.fits:
+        cross = "-" if math.isnan(one.cross) else quantity(one.cross, points.unit)
+        mark = " <-" if one is best else ""
+        rows.append([one.family, f"{one.aic - least:.1f}", quantity(one.rms, points.unit), f"{cross}{mark}"])
+    sizes = np.unique(points.size).size
+    head = f"{points.size.size} rows of {sizes} sizes, {points.names[1]} over {points.names[0]}"
+    nodes = f", {points.nodes[0]:g} senders" if points.nodes[0] > 1 or result.everything.nodes.max() > 1 else ""
+    lines = [head + nodes, "", table(["family", "AIC - least", "rms", "rms at left-out sizes"], rows), ""]
+    lines.append(f"{best.family}, with 95 % confidence intervals:")
+    per = "entry" if points.is_count else "bit"
+    units = {"c0": points.unit, "c_packet": f"{points.unit}/packet", "c_bit": f"{points.unit}/{per}",
+             "c_bend": f"{points.unit}/{per}", "payload_max": per, "bend": per}  # fmt: skip
+    for name, value in best.values.items():
+        low, high = best.intervals.get(name, (value, value))
+        lines.append(f"  {name} = {value:.6g} {units[name]}  ({low:.6g} to {high:.6g})")
+    if not points.is_count and points.unit == "s" and best.values.get("c_bit", 0.0) > 0.0:
+        lines.append(f"  rate = {quantity(1.0 / best.values['c_bit'], 'bit/s')}")
+    lines += [f"warning: {warning}." for warning in result.warnings]
+    if result.link is not None:
+        lines += ["", f"# a link that behaves so: {yaml_lines.write_line(dict(result.link))}"]
+    return "\n".join(lines)

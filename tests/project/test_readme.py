@@ -1,0 +1,71 @@
+"""Every example of the README runs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from netsim import cli
+from netsim.scenario import load
+from tests.support import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+# The commands as they stand there, with less work.
+SHORTER = {
+    "run": ["-s", "stop.rounds=20", "-s", "replications=1"],
+    "probe": ["--replications", "2"],
+    "measure": ["--messages", "2", "--warm-up", "1", "--message-bytes", "64,256,1024", "--protocols", "udp"],
+}
+
+
+def block(after: str) -> str:
+    """The first fenced block after a marker."""
+    found = re.search(re.escape(after) + r"\n```\w+\n(.*?)```", README, re.S)
+    assert found, after
+    return found.group(1)
+
+
+def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-link.yaml").write_text(block("<!-- scenario -->"))
+    (tmp_path / "cell.yaml").write_text(block("<!-- probe -->"))
+    commands = [
+        shlex.split(line, comments=True)
+        for line in re.findall(r"^(netsim .*)$", README, re.M)
+        if not line.startswith("netsim run papers")
+    ]
+    assert len(commands) == 11
+    assert cli.main(["run", "my-link.yaml", "-s", "stop.rounds=3", "-o", "results/quickstart"]) == 0
+    for _, *arguments in commands:
+        short = SHORTER.get(arguments[0], [])
+        if ">" in arguments:
+            arguments = arguments[: arguments.index(">")]
+        assert cli.main([*arguments, *short]) == 0, arguments
+    assert (tmp_path / "results/my-link/report.html").stat().st_size > 10_000
+
+
+def test_the_python_example_prints_what_it_says() -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(block("<!-- python -->"), "README.md", "exec"), {})
+    said = re.search(r"```text\n(.*?)```", README, re.S)
+    assert said
+    assert out.getvalue() == said.group(1)
+
+
+def test_every_link_leads_somewhere() -> None:
+    for text in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+        for target in re.findall(r"\]\(([^)#]+)\)", text):
+            assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_the_quick_start_is_what_the_readme_says() -> None:
+    assert len(load("quickstart").algorithms) == 11
+    assert load("quickstart").replications == 3

@@ -1,1 +1,1 @@
-"""The fast paths against what anybody would write first; ``make bench`` prints the table."""
+"""Speed, codecs and validation: each a folder with a page or a table of its own."""

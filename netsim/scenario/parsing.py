@@ -90,6 +90,7 @@ def describe(hint: Any, key: str = "") -> str:
 
     Examples
     --------
+    >>> from netsim.fields import PositiveFloat
     >>> describe(PositiveFloat, "rate_bps")
     'a number > 0 in bit/s, or a string with a unit'
     """

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import ns3
-from benchmarks.validation_check import Check
-from benchmarks.validation_links import PARK, TOGETHER
+from benchmarks.validation import ns3_lrwpan
+from benchmarks.validation.check import Check
+from benchmarks.validation.links import PARK, TOGETHER
 from channels.links import ieee802154
 from channels.media.lrwpan.backoff import _words, backoffs
 from channels.media.lrwpan.csma import tables
@@ -575,27 +575,27 @@ def test_streams_of_ns3() -> None:
 
 def met(checks: Sequence[Check]) -> None:
     off = [check for check in checks if not check.is_met]
-    assert not off, "\n".join(ns3.table(off))
+    assert not off, "\n".join(ns3_lrwpan.table(off))
 
 
 @pytest.mark.parametrize("name", QUICK)
 def test_agrees_with_ns3(name: str) -> None:
     """Draws of our own, columns with a standard error: Student's quantile at 6e-5 for ns-3's number of runs."""
-    met(ns3.drawn(next(row for row in ns3.rows() if row.name == name))[0])
+    met(ns3_lrwpan.drawn(next(row for row in ns3_lrwpan.rows() if row.name == name))[0])
 
 
 @pytest.mark.parametrize("name", REPEATED)
 def test_repeats_the_runs_of_ns3(name: str) -> None:
     """With ns-3's draws every column, and every standard error, is that of ns-3 3.44 to a unit of its last digit."""
-    met(ns3.replayed(next(row for row in ns3.rows() if row.name == name)))
+    met(ns3_lrwpan.replayed(next(row for row in ns3_lrwpan.rows() if row.name == name)))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ns3.rows(), ids=lambda row: row.name)
-def test_agrees_with_all_of_ns3(row: ns3.Row) -> None:
+@pytest.mark.parametrize("row", ns3_lrwpan.rows(), ids=lambda row: row.name)
+def test_agrees_with_all_of_ns3(row: ns3_lrwpan.Row) -> None:
     """With 20 runs at least, and run by run."""
-    met(ns3.drawn(row, max(row.runs, 20))[0])
-    met(ns3.replayed(row))
+    met(ns3_lrwpan.drawn(row, max(row.runs, 20))[0])
+    met(ns3_lrwpan.replayed(row))
 
 
 @pytest.mark.parametrize("cca", ["ns3", "any_overlap"])

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import _packet_level
-from benchmarks._packet_level import PacketMessage
+from benchmarks.speed import packet_level
+from benchmarks.speed.packet_level import PacketMessage
 from netsim import registry
 from netsim.interfaces import Node
 from netsim.units import serialisation_ns
@@ -25,7 +25,7 @@ def test_a_fifo_transfer() -> None:
     for size in (1, 1473, 10**6, 10**7):
         medium = channel.open([Node(0), Node(1, True)], np.random.default_rng(0))
         medium.submit(0, 0, (1,), size)
-        assert medium.next_event_ns() == _packet_level.fifo_transfer(packets_ns(size, 1e9))
+        assert medium.next_event_ns() == packet_level.fifo_transfer(packets_ns(size, 1e9))
 
 
 @pytest.mark.parametrize("spread", [0, 20_000_000])
@@ -46,4 +46,4 @@ def test_many_senders_into_one_port(spread: int) -> None:
         medium.submit(now, src, (senders,), size)
     got |= {d.transfer: d.at_ns for d in medium.advance(1 << 60)}
     messages = [PacketMessage(now, src, packets_ns(size, rate), packets_ns(size, port)) for now, src, size in calls]
-    assert [got[i] for i in range(len(calls))] == _packet_level.shared_port(messages, 100_000)
+    assert [got[i] for i in range(len(calls))] == packet_level.shared_port(messages, 100_000)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.validation_links import SIXLOWPAN
+from benchmarks.validation.links import SIXLOWPAN
 from channels.media.lrwpan.framing import RawFraming, SixLowpan, frames_of
 from netsim import registry
 from netsim.interfaces import Node

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from benchmarks.__main__ import SECTIONS
+from benchmarks.speed.table import SECTIONS
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.__name__)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import ns3, validation, validation_links
-from benchmarks.validation_check import DOCUMENTED, MET, MISSED, Check
+from benchmarks.validation import links, ns3_lrwpan, page
+from benchmarks.validation.check import DOCUMENTED, MET, MISSED, Check
 from netsim.cli import main
 from netsim.scenario import bundled, channels
 from tests.support import ROOT
@@ -112,7 +112,7 @@ def test_deliveries_of_several_points_are_refused(capsys: pytest.CaptureFixture[
 # --- beside others' figures -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("source", [source for source, _ in validation.LINKS], ids=lambda source: source.__name__)
+@pytest.mark.parametrize("source", [source for source, _ in page.LINKS], ids=lambda source: source.__name__)
 def test_links_agree(source: Callable[..., Iterator[Check]]) -> None:
     """Every row of every table of others, by what ``netsim probe`` gives for its channel files."""
     few = {"two_frames": {"pairs": 3000}, "park": {"frames": 500}}
@@ -125,14 +125,14 @@ def test_documented_exceptions_are_those_that_are_known() -> None:
     """Cubic with 100 kB between 28 % below and 5 % above; the law of Mathis at p = 0.01 at most 35 % above, but where
     the path holds no more than its window; at p = 0.001 up to half below, in 400 transfers that are no steady state.
     """
-    cubic = [check for check in validation_links.tcp() if check.note]
+    cubic = [check for check in links.tcp() if check.note]
     assert len(cubic) == 10
     assert all("cubic" in c.row and c.row.endswith(" 100000 B") and -28 < c.per_cent < 5 for c in cubic)
-    lossy = [check for check in validation_links.tcp_loss() if not check.is_met]
+    lossy = [check for check in links.tcp_loss() if not check.is_met]
     assert len(lossy) == 8
     assert all(c.row.startswith("loss 0.01 ") and c.note for c in lossy)
     assert all(20 < c.per_cent < (46 if " 10Mbps 5ms " in c.row else 35) for c in lossy)
-    long = [check for check in validation_links.tcp_loss_long() if not check.is_met]
+    long = [check for check in links.tcp_loss_long() if not check.is_met]
     assert len(long) == 16
     assert all(c.note and (20 < c.per_cent < 44 or (" 0.001 " in c.row and -49 < c.per_cent < -20)) for c in long)
 
@@ -171,36 +171,38 @@ def test_within_2_percent_is_said_apart_from_chance() -> None:
     assert not dataclasses.replace(check, errors=5.0).is_noise
 
 
-def named(name: str) -> ns3.Row:
-    return next(row for row in ns3.rows() if row.name == name)
+def named(name: str) -> ns3_lrwpan.Row:
+    return next(row for row in ns3_lrwpan.rows() if row.name == name)
 
 
 def test_means_over_messages() -> None:
     """Ratios of sums: 2 messages of 1 s and 6 of 3 s have mean 2.5 s."""
     values = {"msg_latency_s": np.array([1.0, 3.0, np.nan]), "_complete": np.array([2.0, 6.0, 0.0])}
-    assert ns3.mean(values, "msg_latency_s") == 2.5
-    assert ns3.mean({"makespan_s": np.array([1.0, 3.0])}, "makespan_s") == 2.0
-    assert math.isnan(ns3.mean({"msg_latency_s": np.array([np.nan]), "_complete": np.array([0.0])}, "msg_latency_s"))
+    assert ns3_lrwpan.mean(values, "msg_latency_s") == 2.5
+    assert ns3_lrwpan.mean({"makespan_s": np.array([1.0, 3.0])}, "makespan_s") == 2.0
+    assert math.isnan(
+        ns3_lrwpan.mean({"msg_latency_s": np.array([np.nan]), "_complete": np.array([0.0])}, "msg_latency_s")
+    )
 
 
 def test_the_page_and_its_table() -> None:
     """What was missed stands on the page; the counts are those of the table."""
     row = named("burst_reliable strict N=2 100 B")
     wrong = dataclasses.replace(row, runs=10)  # the means of 100 runs beside those of 10
-    results = [ns3.validate(named("burst strict N=1 1000 B")), ns3.validate(wrong)]
-    found = {validation.title_of(source): list(source()) for source, _ in validation.LINKS[:3]}
-    found |= {validation.title_of(source): found["UDP over wires, ns-3"] for source, _ in validation.LINKS[3:]}
-    found[validation.REPLAYED] = [check for result in results for check in result.replayed]
-    found[validation.DRAWN] = [check for result in results for check in result.drawn]
-    text = validation.page(found, results)
-    table = list(csv.DictReader(io.StringIO(validation.to_csv(found))))
+    results = [ns3_lrwpan.validate(named("burst strict N=1 1000 B")), ns3_lrwpan.validate(wrong)]
+    found = {page.title_of(source): list(source()) for source, _ in page.LINKS[:3]}
+    found |= {page.title_of(source): found["UDP over wires, ns-3"] for source, _ in page.LINKS[3:]}
+    found[page.REPLAYED] = [check for result in results for check in result.replayed]
+    found[page.DRAWN] = [check for result in results for check in result.drawn]
+    text = page.page(found, results)
+    table = list(csv.DictReader(io.StringIO(page.to_csv(found))))
     missed = [row for row in table if row["verdict"] == MISSED]
     assert len(missed) > 2
     for line in missed:
         assert f"| {line['row']} | {line['column']} |" in text
-    of = [line for line in table if line["source"] == validation.REPLAYED]
+    of = [line for line in table if line["source"] == page.REPLAYED]
     count = sum(line["verdict"] == MET for line in of)
-    assert f"| {validation.REPLAYED} | {len(of)} | {count} | 0 | {len(of) - count} |" in text
+    assert f"| {page.REPLAYED} | {len(of)} | {count} | 0 | {len(of) - count} |" in text
     assert "| burst strict N=1 1000 B | 100 | 25 of 25 | 200 | 8 of 8 |" in text
 
 
@@ -208,14 +210,14 @@ def test_the_documents_are_of_these_tables() -> None:
     """docs/validation.csv has every row of every table, and docs/validation.md its counts."""
     with (DOCS / "validation.csv").open() as file:
         table = list(csv.DictReader(file))
-    for source, _ in validation.LINKS[:4]:
-        title = validation.title_of(source)
+    for source, _ in page.LINKS[:4]:
+        title = page.title_of(source)
         assert {(r["row"], r["column"]) for r in table if r["source"] == title} == {(c.row, c.column) for c in source()}
     for source, columns in {
-        validation.DRAWN: ns3.WITH_ERROR,
-        validation.REPLAYED: (*ns3.WITH_ERROR, *(f"{c}_se" for c in ns3.WITH_ERROR), *ns3.WITHOUT),
+        page.DRAWN: ns3_lrwpan.WITH_ERROR,
+        page.REPLAYED: (*ns3_lrwpan.WITH_ERROR, *(f"{c}_se" for c in ns3_lrwpan.WITH_ERROR), *ns3_lrwpan.WITHOUT),
     }.items():
-        wanted = {(r.name, c) for r in ns3.rows() for c in columns if c in r.values}
+        wanted = {(r.name, c) for r in ns3_lrwpan.rows() for c in columns if c in r.values}
         assert {(r["row"], r["column"]) for r in table if r["source"] == source} == wanted
     text = (DOCS / "validation.md").read_text()
     for title in {row["source"] for row in table}:

@@ -14,7 +14,7 @@ import pytest
 
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import Codec, PaperBits
-from benchmarks import codecs as page
+from benchmarks.codecs import page
 from netsim import registry
 from netsim.interfaces import Array, Key
 from netsim.tools import catalogue, codec_limits

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._case import Case, Rival
+from benchmarks.speed.case import Case, Rival
 from channels.links import ieee802154
 from netsim import registry
 from netsim.interfaces import GradientRequest, Node
@@ -61,7 +61,7 @@ stop: {rounds: ROUNDS}
 
 
 def _learning(name: str, problem_text: str, nodes: int, rounds: int) -> Case:
-    from benchmarks._contention_alone import Alone, Recorded, counters
+    from benchmarks.speed.contention_alone import Alone, Recorded, counters
 
     text = _LEARNING.replace("PROBLEM", problem_text).replace("NODES", str(nodes)).replace("ROUNDS", str(rounds))
     scenario = parse_text(text)

@@ -1,4 +1,4 @@
-"""The links of ``scenarios/probe`` against what others measured or proved; ns-3's lr-wpan is in `benchmarks.ns3`.
+"""The links of ``scenarios/probe`` against what others measured or proved; ns-3's lr-wpan is in `ns3_lrwpan`.
 
 Every figure of ours comes from ``netsim probe`` on one of these files with some keys set.
 """
@@ -16,7 +16,7 @@ from statistics import mean, stdev
 
 import numpy as np
 
-from benchmarks.validation_check import Check
+from benchmarks.validation.check import Check
 from channels.media.flows.tcp import flow_s, mathis_bps
 from channels.media.lrwpan.framing import Framing, RawFraming, SixLowpan, frames_of
 from netsim.scenario.parsing import dump

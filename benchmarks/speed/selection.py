@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.coding.select import top_k
-from benchmarks._case import Case, Rival
-from benchmarks._vectors import KINDS, Vector, short, vector
+from benchmarks.speed.case import Case, Rival
+from benchmarks.speed.vectors import KINDS, Vector, short, vector
 
 WORK = "top-K selection"
 HAS_TORCH = importlib.util.find_spec("torch") is not None

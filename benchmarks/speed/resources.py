@@ -1,6 +1,6 @@
 """Links packet by packet as SimPy's own documentation would write them: a Resource a link, a process a packet.
 
-The same nanoseconds as in `_packet_level`, which makes the fewest events instead.
+The same nanoseconds as in `packet_level`, which makes the fewest events instead.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import simpy
 
-from benchmarks._packet_level import PacketMessage
+from benchmarks.speed.packet_level import PacketMessage
 
 Process = Generator[Any, Any, None]
 
@@ -22,7 +22,7 @@ def _cross(env: simpy.Environment, link: simpy.Resource, packet_ns: int) -> Proc
 
 
 def shared_port(messages: Sequence[PacketMessage], delay_ns: int) -> list[int]:
-    """When each message's last packet leaves the port; arguments as in `_packet_level.shared_port`."""
+    """When each message's last packet leaves the port; arguments as in `packet_level.shared_port`."""
     env = simpy.Environment()
     port = simpy.Resource(env)
     wires = {message.src: simpy.Resource(env) for message in messages}
@@ -43,7 +43,7 @@ def shared_port(messages: Sequence[PacketMessage], delay_ns: int) -> list[int]:
 
 
 def from_port(port_ns: Sequence[int], wire_ns: Sequence[int], copies: int, delay_ns: int) -> list[int]:
-    """When copies of a message are there; arguments as in `_packet_level.from_port`."""
+    """When copies of a message are there; arguments as in `packet_level.from_port`."""
     env = simpy.Environment()
     port = simpy.Resource(env)
     wires = [simpy.Resource(env) for _ in range(copies)]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import _packet_level
-from benchmarks._case import Case, Rival
-from benchmarks._packet_level import PacketMessage, datagrams_ns
+from benchmarks.speed import packet_level
+from benchmarks.speed.case import Case, Rival
+from benchmarks.speed.packet_level import PacketMessage, datagrams_ns
 from netsim import registry
 from netsim.interfaces import Node
 from netsim.units import seconds_to_ns
@@ -58,7 +58,7 @@ def _case(senders: int, messages: int, size: int, within_s: float, target: float
         return [delivery.at_ns for delivery in sorted(ended, key=lambda delivery: delivery.transfer)]
 
     def by_packet() -> list[int]:
-        return _packet_level.shared_port(packets, seconds_to_ns(_DELAY_S))
+        return packet_level.shared_port(packets, seconds_to_ns(_DELAY_S))
 
     text = f"{size // 10**6} MB" if size >= 10**6 else f"{size // 1000} kB"
     setting = f"{senders} x {messages} x {text}, {len(calls) * len(wire):,} packets"

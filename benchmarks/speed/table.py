@@ -7,7 +7,6 @@ import csv
 import importlib
 import os
 import platform
-import sys
 import time
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +15,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from benchmarks import (
+from benchmarks.speed import (
     bottleneck,
     coding,
     contention,
@@ -28,7 +27,7 @@ from benchmarks import (
     tuning,
     whole_rounds,
 )
-from benchmarks._case import Row, measure
+from benchmarks.speed.case import Row, measure
 
 SECTIONS = (selection, coding, signs, quantizing, tuning, transfer, bottleneck, sharing, contention, whole_rounds)
 HEAD = ("work", "setting", "ours", "against", "theirs", "ratio", "target", "")
@@ -138,7 +137,3 @@ def write(path: Path, rows: list[Row]) -> None:
             target = "" if row.target is None else row.target
             cells = (row.work, row.setting, row.ours_s, row.against, row.theirs_s, row.ratio, target, row.verdict)
             out.writerow(cells)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._case import Case, Rival
+from benchmarks.speed.case import Case, Rival
 from netsim import registry
 from netsim.interfaces import Node
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks import _packet_level
-from benchmarks._packet_level import PacketMessage, datagrams_ns
+from benchmarks.speed import packet_level
+from benchmarks.speed.packet_level import PacketMessage, datagrams_ns
 from netsim.rng import stream
 
 Vector = npt.NDArray[np.float64]
@@ -72,7 +72,7 @@ class PlainRounds:
     delay_ns: int
     gradient_ns: int
     largest: Largest
-    network: ModuleType = _packet_level
+    network: ModuleType = packet_level
 
     def run(self) -> Outcome:
         """All rounds."""

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from algorithms.compressors.qsgd import QSGD
-from benchmarks._case import Case, Rival
-from benchmarks._vectors import KINDS, Vector, short, vector
+from benchmarks.speed.case import Case, Rival
+from benchmarks.speed.vectors import KINDS, Vector, short, vector
 from netsim.interfaces import Key
 
 WORK = "QSGD 4 bit"

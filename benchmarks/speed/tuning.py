@@ -11,8 +11,8 @@ import numpy.typing as npt
 from algorithms.coding.select import top_k
 from algorithms.coding.sizes import CodeSize, lg
 from algorithms.tuners.tune import tune
-from benchmarks._case import Case, Rival
-from benchmarks._vectors import KINDS, Vector, short, vector
+from benchmarks.speed.case import Case, Rival
+from benchmarks.speed.vectors import KINDS, Vector, short, vector
 from netsim import registry
 from netsim.interfaces import CostModel
 

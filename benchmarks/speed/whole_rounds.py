@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import _resources
-from benchmarks._case import Case, Rival
-from benchmarks._plain_rounds import Outcome, PlainRounds, from_the_end, from_the_start
+from benchmarks.speed import resources
+from benchmarks.speed.case import Case, Rival
+from benchmarks.speed.plain_rounds import Outcome, PlainRounds, from_the_end, from_the_start
 from netsim.rng import stream
 from netsim.scenario import parse_text
 from netsim.simulation.engine import Engine
@@ -80,7 +80,7 @@ def cases(small: bool = False) -> Iterator[Case]:
         largest=from_the_start,
     )
     usual = dataclasses.replace(plain, largest=from_the_end)
-    textbook = dataclasses.replace(usual, network=_resources)
+    textbook = dataclasses.replace(usual, network=resources)
     yield Case(
         f"M = {size['workers']}, d = {size['dim']:,}, top 1 %",
         ours,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.indices import read_indices, write_indices
 from algorithms.coding.select import top_k
-from benchmarks._case import Call, Case, Rival
-from benchmarks._vectors import KINDS, short, vector
+from benchmarks.speed.case import Call, Case, Rival
+from benchmarks.speed.vectors import KINDS, short, vector
 from netsim.interfaces import Indices
 
 WORK = "index coding"

@@ -1,6 +1,6 @@
 """Write docs/validation.md and docs/validation.csv: our figures beside those of ns-3, SimGrid and of theory.
 
-``python -m benchmarks.validation [--out FOLDER]``; takes some minutes and says on stderr how far it is.
+``python -m benchmarks.validation.page [--out FOLDER]``; takes some minutes and says on stderr how far it is.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks import ns3, validation_links
-from benchmarks.validation_check import DOCUMENTED, MET, MISSED, Check
+from benchmarks.validation import links, ns3_lrwpan
+from benchmarks.validation.check import DOCUMENTED, MET, MISSED, Check
 from netsim import files
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 HEAD = ("source", "row", "column", "ours", "theirs", "per_cent", "errors", "off", "limit", "unit", "verdict", "chance")
 Say = Callable[[str], None]
 
 
 # Each says in its text whose figures it compares, of which version, and how; those marked have every row on the page.
 LINKS: tuple[tuple[Callable[[], Iterator[Check]], bool], ...] = (
-    (ns3.scattered, False),
-    (validation_links.wired, False),
-    (validation_links.tcp, False),
-    (validation_links.tcp_loss, True),
-    (validation_links.tcp_loss_long, True),
-    (validation_links.simgrid, False),
-    (validation_links.two_frames, True),
-    (validation_links.park, True),
-    (validation_links.tsch, False),
-    (validation_links.sixlowpan, True),
+    (ns3_lrwpan.scattered, False),
+    (links.wired, False),
+    (links.tcp, False),
+    (links.tcp_loss, True),
+    (links.tcp_loss_long, True),
+    (links.simgrid, False),
+    (links.two_frames, True),
+    (links.park, True),
+    (links.tsch, False),
+    (links.sixlowpan, True),
 )
 REPLAYED = "802.15.4 with contention, ns-3's own runs"
 DRAWN = "802.15.4 with contention, draws of our own against ns-3"
@@ -47,7 +47,7 @@ DRAWN = "802.15.4 with contention, draws of our own against ns-3"
 
 def main() -> int:
     """0; a missed limit is no failure of the command, and stands on the page."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.validation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.validation.page", description=__doc__)
     parser.add_argument("--out", type=Path, default=DOCS, help="folder for validation.md and validation.csv")
     out = parser.parse_args().out
     start = time.monotonic()
@@ -71,12 +71,12 @@ def main() -> int:
     return 0
 
 
-def lrwpan(say: Say) -> list[ns3.Result]:
+def lrwpan(say: Say) -> list[ns3_lrwpan.Result]:
     """All rows of ns-3's lr-wpan."""
-    results, rows = [], ns3.rows()
+    results, rows = [], ns3_lrwpan.rows()
     for i, row in enumerate(rows, 1):
         say(f"802.15.4 with contention [{i}/{len(rows)}] {row.name}, {row.runs} and {row.our_runs} runs")
-        results.append(ns3.validate(row))
+        results.append(ns3_lrwpan.validate(row))
     return results
 
 
@@ -96,7 +96,7 @@ def to_csv(found: dict[str, list[Check]]) -> str:
     return out.getvalue()
 
 
-def page(found: dict[str, list[Check]], results: Sequence[ns3.Result]) -> str:
+def page(found: dict[str, list[Check]], results: Sequence[ns3_lrwpan.Result]) -> str:
     """The whole of docs/validation.md."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba"))
     lines = [
@@ -189,7 +189,7 @@ under ns-3's draws all of them agree.
 """
 
 
-def _lrwpan_section(found: dict[str, list[Check]], results: Sequence[ns3.Result]) -> list[str]:
+def _lrwpan_section(found: dict[str, list[Check]], results: Sequence[ns3_lrwpan.Result]) -> list[str]:
     replayed, drawn = found[REPLAYED], found[DRAWN]
     digits = [abs(check.off) for check in replayed if check.unit == "digit"]
     sink = [abs(check.per_cent) for check in replayed if check.unit != "digit"]
@@ -213,7 +213,7 @@ def _lrwpan_section(found: dict[str, list[Check]], results: Sequence[ns3.Result]
     ]
 
 
-def _row_line(result: ns3.Result) -> str:
+def _row_line(result: ns3_lrwpan.Result) -> str:
     row = result.row
     same = sum(check.off == 0 for check in result.replayed if check.unit == "digit")
     worst = max(result.drawn, key=lambda check: abs(check.off))
@@ -226,7 +226,3 @@ def _row_line(result: ns3.Result) -> str:
         f"{worst.column} {worst.errors:+.2f} of {worst.limit:.2f} s.e.",
     )
     return f"| {' | '.join(cells)} |"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Write docs/compressors.md and its picture: ``python -m benchmarks.codecs [--out FOLDER] [NAME ...]``.
+"""Write docs/compressors.md and its picture: ``python -m benchmarks.codecs.page [--out FOLDER] [NAME ...]``.
 
 Everything in it comes from the registry: docstrings, class facts, and what is measured here.
 """
@@ -9,7 +9,6 @@ import argparse
 import inspect
 import math
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from threadpoolctl import threadpool_limits
 
 from algorithms.coding.codec import Codec
 from algorithms.coding.sparse import SparseCompressor
-from benchmarks import _codecs_picture
-from benchmarks._case import medians_s
-from benchmarks._codecs_picture import Line
-from benchmarks._vectors import vector
+from benchmarks.codecs import picture as drawing
+from benchmarks.codecs.picture import Line
+from benchmarks.speed.case import medians_s
+from benchmarks.speed.vectors import vector
 from netsim import registry
 from netsim.interfaces import Key
 from netsim.scenario import yaml_lines
@@ -70,7 +69,7 @@ class Entry:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0; a codec that cannot be measured is named in the table with the reason."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.codecs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.codecs.page", description=__doc__)
     parser.add_argument("names", nargs="*", help="compressors; all without it")
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the page and its picture [docs]")
     arguments = parser.parse_args(argv)
@@ -303,8 +302,4 @@ def picture(entries: Sequence[Entry]) -> str:
         for name in sorted({s.group for s in e.settings}):
             mine = [s.measured for s in e.settings if s.group == name and s.measured is not None]
             lines.append(Line(e.name, name, tuple(sorted((m.payload_bit / m.dim, m.best_error) for m in mine))))
-    return _codecs_picture.draw(lines, DIM)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return drawing.draw(lines, DIM)

@@ -9,8 +9,8 @@ import numpy as np
 
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.signs import read_signs, write_signs
-from benchmarks._case import Case, Rival
-from benchmarks._vectors import KINDS, Vector, short, vector
+from benchmarks.speed.case import Case, Rival
+from benchmarks.speed.vectors import KINDS, Vector, short, vector
 
 WORK = "signs"
 NOTES = (

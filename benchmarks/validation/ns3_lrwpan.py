@@ -1,7 +1,7 @@
 """IEEE 802.15.4 against ns-3: bursts and Poisson traffic of N nodes to one sink, without any learning.
 
-``python -m benchmarks.ns3 [--only "burst strict"]`` prints for every row of ``ns3_lrwpan.csv`` and every column of it
-ours, theirs, the difference and its limit; `benchmarks.validation` makes the page of it.
+``python -m benchmarks.validation.ns3_lrwpan [--only "burst strict"]`` prints for every row of ``ns3_lrwpan.csv`` and
+every column of it ours, theirs, the difference and its limit; `benchmarks.validation.page` makes the page of it.
 
 The rows are those of ns-3 3.44, module lr-wpan: the sink in the middle of a ring of N senders with radius 10 m, default
 path loss (log-distance, exponent 3, 46.68 dB at 1 m), 0 dBm, payloads of 100 bytes with short addresses, all else the
@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.validation_check import Check
+from benchmarks.validation.check import Check
 from channels.media.lrwpan.csma.ns3_draws import Mrg32k3a
 from netsim.interfaces import STATES, Channel, Medium, Node
 from netsim.rng import stream
@@ -336,7 +336,7 @@ def table(checks: Sequence[Check]) -> Iterator[str]:
 
 def main() -> int:
     """1 where a column differs by more than its limit."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.ns3", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.validation.ns3_lrwpan", description=__doc__)
     parser.add_argument("--only", default="", help="rows whose name contains this")
     arguments = parser.parse_args()
     missed = 0

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import _packet_level
-from benchmarks._case import Case, Rival
-from benchmarks._packet_level import datagrams_ns
+from benchmarks.speed import packet_level
+from benchmarks.speed.case import Case, Rival
+from benchmarks.speed.packet_level import datagrams_ns
 from netsim import registry
 from netsim.interfaces import Node
 
@@ -28,12 +28,12 @@ def cases(small: bool = False) -> Iterator[Case]:
     yield Case(
         f"{text}, 1 FIFO link, {len(wire):,} packets",
         _Transfer({"rate_bps": _RATE_BPS}, 0, 1, size),
-        (Rival("SimPy, an event a packet", lambda: _packet_level.fifo_transfer(wire), 1000.0, eq),),
+        (Rival("SimPy, an event a packet", lambda: packet_level.fifo_transfer(wire), 1000.0, eq),),
     )
     yield Case(
         f"{text}, 2 FIFO links, {len(wire):,} packets",
         _Transfer({"rate_bps": _RATE_BPS, "server_rate_bps": _PORT_BPS}, 1, 0, size),
-        (Rival("SimPy, an event a packet", lambda: _packet_level.from_port(port, wire, 1, 0)[0], 1000.0, eq),),
+        (Rival("SimPy, an event a packet", lambda: packet_level.from_port(port, wire, 1, 0)[0], 1000.0, eq),),
     )
 
 

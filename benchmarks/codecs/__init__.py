@@ -1,0 +1,1 @@
+"""Every codec's bits and errors; ``make codecs`` writes docs/compressors.md."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netsim import __version__
+from netsim.imports import helpers, package_files
 from netsim.scenario.parsing import dump
 
 if TYPE_CHECKING:
@@ -83,14 +84,15 @@ def plan(scenario: Scenario, plugins: Sequence[str] = ()) -> list[Run]:
 
 @functools.cache
 def code_digest(plugins: tuple[str, ...] = ()) -> str:
-    """A digest of netsim's own source files, the plugins' and the libraries' versions."""
+    """A digest of netsim's source files, of plugins and modules beside them, and of the libraries' versions."""
     whole = hashlib.sha256(__version__.encode())
     root = Path(__file__).parents[2]
     for folder in (root / "netsim", root / "algorithms", root / "channels"):
         for file in sorted(folder.rglob("*.py")):
             whole.update(f"{folder.name}/{file.relative_to(folder)}".encode() + file.read_bytes())
     for plugin in plugins:
-        whole.update(Path(plugin).read_bytes())
+        for file in (Path(plugin), *(f for module in helpers(plugin).values() for f in package_files(module))):
+            whole.update(file.read_bytes())
     for library in LIBRARIES:
         whole.update(f"{library} {importlib.metadata.version(library)}".encode())
     return whole.hexdigest()

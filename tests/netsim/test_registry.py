@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import importlib.metadata
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from netsim import registry
 from netsim.errors import ConfigError, UnknownNameError
 from netsim.scenario import parsing
+from netsim.study import plan
 
+OURS = {kind: registry._files(kind) for kind in registry.PACKAGES}
 PLUGIN = '''
 """A plugin."""
 from __future__ import annotations
@@ -131,7 +135,11 @@ def test_a_plugin_is_known_by_the_name_of_its_file(plugins: Any) -> None:
         ("raise ValueError('no bird')", "raises", "ValueError: no bird"),
         ("import no_such_thing", "lonely", "ModuleNotFoundError: No module named 'no_such_thing'"),
         (PLUGIN.replace('"channel"', '"chanel"'), "kinds", "kind: no such kind of component; there are "),
-        (PLUGIN, "ideal", "channel 'ideal' exists already; give the file another name"),
+        (
+            PLUGIN,
+            "ideal",
+            "channel 'ideal' exists already; rename the file, or name the class: @component('channel', name=...)",
+        ),
         (PLUGIN + "raise ValueError('late')", "late", "ValueError: late"),
     ],
 )
@@ -155,6 +163,169 @@ def test_two_plugins_cannot_have_one_name(plugins: Any, tmp_path: Path) -> None:
     assert str(path) in str(caught.value)
 
 
+TWO = """
+from dataclasses import dataclass
+from netsim.registry import component
+
+@component("step"{first})
+@dataclass(frozen=True)
+class LongStep:
+    pass
+
+@component("step"{second})
+@dataclass(frozen=True)
+class HTTPStep2:
+    pass
+
+@component("partition")
+@dataclass(frozen=True)
+class Alone:
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "names"),
+    [
+        ("", "", ("long_step", "http_step2")),
+        (', name="mine"', "", ("mine", "strides")),
+        ("", ', name="mine"', ("strides", "mine")),
+        (', name="one"', ', name="two"', ("one", "two")),
+    ],
+)
+def test_several_components_in_one_file(plugins: Any, first: str, second: str, names: tuple[str, str]) -> None:
+    """Alone of its kind a class is named after the file; of several, each after itself, or as it says."""
+    before = set(registry.names("step"))
+    path = plugins(TWO.format(first=first, second=second), "strides")
+    assert set(registry.names("step")) - before == set(names)
+    assert [cast(Any, registry.get("step", name)).__name__ for name in names] == ["LongStep", "HTTPStep2"]
+    assert [parsing.dump(registry.build("step", name)) for name in names] == [{"name": name} for name in names]
+    assert cast(Any, registry.get("partition", "strides")).__name__ == "Alone"
+    assert set(registry.components_of(path)) == {*(("step", name) for name in names), ("partition", "strides")}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        (', name="mine"', ', name="mine"', "LongStep and HTTPStep2 are both the step 'mine'; name one of them: @comp"),
+        ("", ', name="strides"', "LongStep and HTTPStep2 are both the step 'strides'; name one of them: @component("),
+        (', name="constant"', "", "step 'constant' exists already; rename the file, or name the class: @component("),
+        (', name="my step"', "", "@component('step'): a name of letters, digits and _ is needed. Got 'my step'"),
+    ],
+)
+def test_two_components_of_one_name_are_refused(plugins: Any, first: str, second: str, sentence: str) -> None:
+    before = registry.names("step")
+    with pytest.raises(ConfigError) as caught:
+        plugins(TWO.format(first=first, second=second), "strides")
+    assert f"strides.py: {sentence}" in str(caught.value)
+    assert registry.names("step") == before
+    assert registry.get("step", "constant").__module__ == "algorithms.steps.constant"
+
+
+def test_in_our_own_folders_a_file_has_one_component_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    for first, second in (("", ""), (', name="mine"', ', name="other"')):
+        monkeypatch.setattr(registry, "_unnamed", {})
+        with pytest.raises(ConfigError, match=r"^algorithms.steps.strides: a file here has one step, which is named"):
+            exec(TWO.format(first=first, second=second), {"__name__": "algorithms.steps.strides"})
+
+
+# --- modules beside a plugin --------------------------------------------------------------------------------
+
+USER = """
+from dataclasses import dataclass
+from netsim.registry import component
+import {helper}
+
+@component("step")
+@dataclass(frozen=True)
+class Step:
+    def lazily(self):
+        from {helper} import more
+        return more.VALUE
+    def value(self):
+        return {helper}.Thing()
+"""
+
+
+@pytest.fixture
+def beside(plugins: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Writes a plugin of `name` into a folder, with a package beside it that it imports, and loads it."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+
+    def load(folder: str, name: str, helper: str = "feathers_x") -> Path:
+        package = tmp_path / folder / helper
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("from dataclasses import dataclass\n@dataclass\nclass Thing:\n    pass\n")
+        (package / "more.py").write_text(f"VALUE = {folder!r}\n")
+        path = tmp_path / folder / f"{name}.py"
+        path.write_text(USER.format(helper=helper))
+        registry.load_plugin(path)
+        return path
+
+    yield load
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_a_plugin_imports_what_lies_beside_it_in_children_too(beside: Any) -> None:
+    path = beside("nest", "hatchling_x")
+    step: Any = registry.build("step", "hatchling_x")
+    assert step.lazily() == "nest"
+    code = f"""
+import pickle, sys
+from netsim import registry
+registry.load_plugin({str(path)!r})
+step, thing = pickle.loads(sys.stdin.buffer.read())
+print(step.lazily(), type(thing).__module__, type(step).__module__)
+"""
+    wire = pickle.dumps((step, step.value()))
+    root = Path(registry.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], input=wire, capture_output=True, cwd=root, check=True)
+    assert done.stdout.split() == [b"nest", b"feathers_x", b"netsim_plugins.hatchling_x"]
+
+
+def test_modules_of_one_name_beside_two_plugins_do_not_mix(beside: Any, tmp_path: Path) -> None:
+    beside("nest", "hatchling_x")
+    paths = list(sys.path)
+    with pytest.raises(ConfigError) as caught:
+        beside("eyrie", "eaglet_x")
+    first = tmp_path / "nest" / "feathers_x" / "__init__.py"
+    sentence = f"eaglet_x.py: it imports feathers_x, which is {first} and not the file beside it; rename one of the two"
+    assert str(caught.value).endswith(sentence)
+    assert "eaglet_x" not in registry.names("step")
+    assert sys.path == paths
+
+
+def test_a_module_beside_a_plugin_does_not_hide_an_installed_one(beside: Any) -> None:
+    with pytest.raises(ConfigError, match=r"it imports json, which is /.*json/__init__.py and not the file beside it"):
+        beside("nest", "hatchling_x", helper="json")
+
+
+def test_what_lies_beside_a_plugin_decides_the_bytes_of_its_runs(beside: Any) -> None:
+    path = beside("nest", "hatchling_x")
+    before = plan.code_digest.__wrapped__((str(path),))
+    assert plan.code_digest.__wrapped__((str(path),)) == before
+    (path.parent / "unused.py").write_text("VALUE = 1")
+    assert plan.code_digest.__wrapped__((str(path),)) == before
+    (path.parent / "feathers_x" / "more.py").write_text("VALUE = 2")
+    assert plan.code_digest.__wrapped__((str(path),)) != before
+
+
+def test_the_place_of_an_error_is_in_the_plugin_that_called(beside: Any) -> None:
+    """Not where it was raised: the user can look at their own file only, or at a component of ours."""
+    path = beside("nest", "hatchling_x")
+    step: Any = registry.build("step", "hatchling_x")
+    (path.parent / "feathers_x" / "more.py").unlink()
+    sys.modules.pop("feathers_x.more", None)
+    importlib.invalidate_caches()
+    with pytest.raises(ImportError) as caught:
+        step.lazily()
+    assert registry.place(caught.value) == "hatchling_x.py:10"
+    assert registry.place(ValueError("never raised")) == ""
+
+
 @pytest.mark.parametrize("file", ["nowhere.py", ".", "README.md"])
 def test_a_plugin_is_a_python_file(file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -169,13 +340,14 @@ def test_an_installed_package_offers_components_by_entry_points(monkeypatch: pyt
         """Another bird."""
 
     monkeypatch.setattr(registry, "_classes", dict(registry._classes))
-    entry = SimpleNamespace(name="owl", module="owls", load=lambda: Owl)
+    entry = SimpleNamespace(name="owl", value="owls:Owl", load=lambda: Owl)
     found = {"netsim.channel": (entry,)}
     monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: found.get(group, ()))
     registry._entry_points.cache_clear()
     try:
         assert "owl" in registry.names("channel")
         assert registry.get("channel", "owl") is Owl
+        assert cast(Any, Owl).name == "owl", "what parsing.dump writes"
         assert "owl" not in registry.names("cost")
     finally:
         registry._entry_points.cache_clear()
@@ -197,6 +369,18 @@ def test_a_component_whose_import_fails_is_said_to(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "channels.links.ideal", None)
     with pytest.raises(ConfigError, match=r"^x: the channel 'ideal' cannot be imported: "):
         parsing.build_component("channel", "ideal", ("x",))
+
+
+def test_files_of_a_foreign_package_in_our_folders_are_no_components(tmp_path: Path) -> None:
+    """Another package named algorithms may be installed into the same folder, with a folder of that name in it."""
+    root = Path(registry.__file__).parents[1]
+    for package in ("netsim", "algorithms", "channels"):
+        shutil.copytree(root / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "algorithms" / "__init__.py").write_text("FOREIGN = True")
+    (tmp_path / "algorithms" / "compressors" / "foo.py").write_text("raise ImportError('not yours')")
+    code = "import algorithms, sys; from netsim.registry import *; print(algorithms.FOREIGN, *names('compressor'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.split() == ["True", *(n for n in registry.names("compressor") if n in OURS["compressor"])]
 
 
 def test_looking_up_names_imports_no_component() -> None:

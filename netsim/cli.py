@@ -25,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 # typer exports BadParameter alone; its base is every wrong use of the command line.
@@ -81,8 +82,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, OSError):
             what = f"{error.filename}: " if error.filename else ""
             return _fail(f"{what}{error.strerror or error}", BAD_INPUT)
-        kind = "" if isinstance(error, NetsimError) else f"{type(error).__name__}: "
-        return _fail(f"{kind}{error} (--debug shows where)", FAILED)
+        if isinstance(error, NetsimError):
+            return _fail(f"{error} (--debug shows where)", FAILED)
+        from netsim.registry import place
+
+        return _fail(f"{type(error).__name__}: {error} ({place(error)}; --debug shows more)", FAILED)
 
 
 @app.callback(invoke_without_command=True, no_args_is_help=False)
@@ -92,7 +96,10 @@ def _top(
     debug: Debug = False,
 ) -> None:
     if version:
-        typer.echo(f"netsim {__version__}")
+        from netsim.tools.revision import commit
+
+        found = commit()
+        typer.echo(f"netsim {__version__}" + (f" ({found})" if found else ""))
     elif ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
     if version:
@@ -101,6 +108,7 @@ def _top(
 
 @app.command()
 def run(
+    ctx: typer.Context,
     scenario: Source,
     out: Annotated[
         str | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the results [results/NAME].")
@@ -121,6 +129,11 @@ def run(
     results = study.run(study_scenario, folder, jobs, resume, plugins or (), dask, words, show=True)
     typer.echo(results.summary_text().rstrip("\n"))
     typer.echo(f"\n{folder}/report.html")
+    if debug or ctx.find_root().params["debug"]:
+        for one in results.runs:
+            if one["traceback"]:
+                title = "  ".join(filter(None, (one["point"], one["label"], f"rep {one['replication']}")))
+                typer.echo(f"\n{title}\n{one['traceback'].rstrip()}", err=True)
     return DONE if results.ok else FAILED
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from netsim.errors import SimulationError
+from netsim.errors import NetsimError, SimulationError
 from netsim.interfaces import (
     Agent,
     Command,
     NodeId,
     Receive,
 )
+from netsim.registry import place
 from netsim.simulation.mailbox import Mailbox
 
 
@@ -23,19 +24,40 @@ class Actor:
         self.mailbox = Mailbox()
         self.waiting: Receive | None = None
         self.finished = False
+        self.round: int | None = None
         self._coroutine = agent.run()
+        if not hasattr(self._coroutine, "send"):
+            got = type(self._coroutine).__name__
+            raise SimulationError(f"node {node}: run of {type(agent).__name__} must be an async def. It returns {got}")
 
     def resume(self, answer: object) -> Command[Any] | None:
-        """Go on with `answer` until the next command; None where the agent has returned."""
+        """Go on with `answer` until the next command; None where the agent has returned.
+
+        Raises
+        ------
+        SimulationError
+            If the agent raises an error, which is then the cause, or awaits something else than a command.
+        """
         try:
             command = self._coroutine.send(answer)
         except StopIteration:
             self.finished = True
             return None
+        except Exception as error:
+            raise self.failure(error) from error
         if not isinstance(command, Command):
             text = f"node {self.node}: an agent awaits commands of netsim.interfaces. Got {type(command).__name__}"
             raise SimulationError(text)
+        round = getattr(command, "round", None)
+        if round is not None:
+            self.round = round
         return command
+
+    def failure(self, error: Exception) -> SimulationError:
+        """Return what an error of the agent is to the run: node, round of its last command that had one, file, line."""
+        where = f"node {self.node}" + ("" if self.round is None else f", round {self.round}")
+        what = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
+        return SimulationError(f"{where}: {what} ({place(error, type(self.agent).__module__)})")
 
     def close(self) -> None:
         """End the coroutine where it stands."""

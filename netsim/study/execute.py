@@ -9,6 +9,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 from netsim.errors import NetsimError
+from netsim.registry import place
 from netsim.scenario.parsing import dump
 from netsim.study.store import Record
 
@@ -46,7 +47,9 @@ def execute(
         files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()}
         files |= result.captures
     except Exception as error:
-        sentence = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
+        sentence = str(error)
+        if not isinstance(error, NetsimError):
+            sentence = f"{type(error).__name__}: {error} ({place(error)})"
         host_s = time.perf_counter() - start_s
         return Record("failed", " ".join(sentence.split()), host_s=host_s, traceback=traceback.format_exc()), {}
     host_s = time.perf_counter() - start_s

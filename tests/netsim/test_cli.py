@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from netsim import report as pages
 from netsim.cli import main
 from netsim.errors import SimulationError
 from netsim.scenario import bundled, load, parse_text, yaml_lines
+from netsim.tools import revision
 from tests.support import ROOT
 from tests.support.json_schema import valid
 from tests.support.with_parts import parts
@@ -79,15 +81,68 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     first = capsys.readouterr().out
     assert main(["--help"]) == 0
     assert capsys.readouterr().out == first
-    for command in ("run", "validate", "list", "describe", "report", "compare", "schema", "data"):
+    assert main(["-h"]) == 0
+    assert capsys.readouterr().out == first
+    for command in (
+        "run", "validate", "list", "describe", "report", "compare", "schema", "data", "probe", "fit-cost", "measure",
+    ):  # fmt: skip
         assert f"\n  {command} " in first
         assert main([command, "--help"]) == 0
-        assert "Usage: netsim " + command in capsys.readouterr().out
+        text = capsys.readouterr().out
+        assert "Usage: netsim " + command in text
+        assert main([command, "-h"]) == 0
+        assert capsys.readouterr().out == text
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+def git_folder(root: Path, how: str) -> None:
+    """Lays out what git leaves in a checkout at `COMMIT`."""
+    git = root / ".git"
+    git.mkdir()
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    if how == "detached":
+        (git / "HEAD").write_text(f"{COMMIT}\n")
+    elif how == "packed":
+        (git / "packed-refs").write_text(f"# pack-refs\n{'f' * 40} refs/heads/other\n{COMMIT} refs/heads/main\n")
+    elif how != "empty":
+        (git / "refs" / "heads").mkdir(parents=True)
+        (git / "refs" / "heads" / "main").write_text(f"{COMMIT}\n")
+    if how == "worktree":
+        own = git / "worktrees" / "tree"
+        own.mkdir(parents=True)
+        (own / "HEAD").write_text("ref: refs/heads/main\n")
+        (own / "commondir").write_text("../..\n")
+        (root / "tree").mkdir()
+        (root / "tree" / ".git").write_text("gitdir: ../.git/worktrees/tree\n")
+
+
+@pytest.mark.parametrize("how", ["branch", "detached", "packed", "worktree"])
+def test_the_commit_is_read_from_a_checkout(how: str, folder: Path) -> None:
+    git_folder(folder, how)
+    assert revision.commit(folder / "tree" if how == "worktree" else folder) == COMMIT[:12]
+
+
+def test_without_a_checkout_there_is_no_commit(folder: Path) -> None:
+    assert revision.commit(folder) == ""
+    git_folder(folder, "empty")
+    assert revision.commit(folder) == ""
+
+
+@pytest.mark.parametrize(("commit", "text"), [("", ""), ("0123456789ab", " (0123456789ab)")])
+def test_version(commit: str, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(revision, "commit", lambda: commit)
     assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"netsim {__version__}\n"
+    assert capsys.readouterr().out == f"netsim {__version__}{text}\n"
+
+
+def test_python_m_netsim_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "netsim", "list", "nothing"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr.startswith("kind: no such kind of component")
+    help_text = subprocess.run([sys.executable, "-m", "netsim", "-h"], capture_output=True, text=True, cwd=ROOT)
+    assert (help_text.returncode, help_text.stdout.split()[:2]) == (0, ["Usage:", "netsim"])
 
 
 @pytest.mark.parametrize(
@@ -188,7 +243,7 @@ def test_run_hands_its_options_on(ok: bool, code: int, monkeypatch: pytest.Monke
     ("error", "code", "sentence"),
     [
         (SimulationError("node 3 has lost its mind"), 1, "node 3 has lost its mind (--debug shows where)"),
-        (ZeroDivisionError("division by zero"), 1, "ZeroDivisionError: division by zero (--debug shows where)"),
+        (ZeroDivisionError("by zero"), 1, "ZeroDivisionError: by zero (test_cli.py:LINE; --debug shows more)"),
         (OSError(28, "No space left on device", "out/x"), 2, "out/x: No space left on device."),
         (study.Interrupted("out: interrupted"), 130, "out: interrupted."),
         (KeyboardInterrupt(), 130, "interrupted."),
@@ -202,10 +257,78 @@ def test_an_error_is_one_sentence_unless_debug_is_asked_for(
 
     monkeypatch.setattr(study, "run", run)
     assert main(["run", "tiny.yaml"]) == code
-    assert capsys.readouterr().err == sentence + "\n"
+    assert capsys.readouterr().err == sentence.replace("LINE", str(run.__code__.co_firstlineno + 1)) + "\n"
     if code in (1, 2):
         with pytest.raises(type(error)):
             main(["run", "tiny.yaml", "--debug"])
+
+
+BROKEN_AGENT = """
+from dataclasses import dataclass
+from typing import ClassVar
+from netsim.interfaces import Receive, Report, Send, Payload
+from netsim.registry import component
+
+@component("algorithm")
+@dataclass(frozen=True)
+class Third:
+    tolerates: ClassVar[frozenset[str]] = frozenset()
+    examples: ClassVar = ({},)
+    def server(self, ctx):
+        return Server(ctx)
+    def worker(self, ctx):
+        return Worker(ctx)
+
+class Server:
+    def __init__(self, ctx):
+        self.ctx = ctx
+    async def run(self):
+        await Report(0, self.ctx.facts.start)
+        for round in range(9):
+            await Send(self.ctx.workers, Payload(b"", 0.0), round, "model")
+            await Receive(len(self.ctx.workers), "update", round)
+            await Report(round + 1, self.ctx.facts.start)
+
+class Worker:
+    def __init__(self, ctx):
+        self.ctx = ctx
+    async def run(self):
+        while True:
+            (model,) = (await Receive(kind="model")).messages
+            if model.round == 4 and self.ctx.node == 1:
+                {}["temperature"]
+            await Send(self.ctx.server, Payload(b"", 0.0), model.round)
+"""
+
+
+@pytest.mark.parametrize(("words", "is_shown"), [([], False), (["--debug"], True)])
+def test_a_failed_run_says_where_and_debug_shows_its_traceback(
+    words: list[str], is_shown: bool, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "third.py").write_text(BROKEN_AGENT)
+    (folder / "third.yaml").write_text(TINY.replace("[gd]", "[third]"))
+    line = 1 + BROKEN_AGENT.splitlines().index('                {}["temperature"]')
+    sentence = f"failed: node 1, round 3: KeyError: 'temperature' (third.py:{line}) (simulated "
+    for first, last in ((words, []), ([], words)):
+        command = [
+            sys.executable,
+            "-m",
+            "netsim",
+            *first,
+            "run",
+            "third.yaml",
+            "--plugin",
+            "third.py",
+            "-j",
+            "2",
+            *last,
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run([*command, "-s", "stop.rounds=8"], env=environment, capture_output=True, text=True)
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert ("Traceback" in done.stderr) == is_shown
+        assert (f'third.py", line {line}, in run' in done.stderr) == is_shown
 
 
 def test_a_reader_that_leaves_is_no_error() -> None:

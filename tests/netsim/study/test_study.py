@@ -282,7 +282,10 @@ def test_a_stalled_run_keeps_its_rows_and_the_others_go_on(tmp_path: Path, jobs:
 def test_a_run_that_raises_is_failed_in_one_sentence(tmp_path: Path, jobs: int) -> None:
     results = study.run(scenario(BAD.replace("HOW", "raise")), tmp_path / "out", jobs=jobs, plugins=[TROUBLEMAKER])
     assert statuses(results) == ["failed"] * 3 + ["reached"] * 3
-    assert results.runs[0]["sentence"] == "ValueError: round 3 went wrong at troublemaker.py"
+    lines = Path(TROUBLEMAKER).read_text().splitlines()
+    line = next(i for i, text in enumerate(lines, 1) if "raise ValueError" in text)
+    sentence = f"ValueError: round 3 went wrong at troublemaker.py (troublemaker.py:{line})"
+    assert results.runs[0]["sentence"] == sentence
     assert "in simulate" in results.runs[0]["traceback"]
     assert set(results.rounds["label"]) == {"good"}
     row = results.summary_rows[0]

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from netsim.errors import ConfigError, Fault, UnknownNameError, nearest_name
-from netsim.imports import helpers, package_files
+from netsim.imports import OURS, helpers, package_files
 
 C = TypeVar("C", bound=type)
 
@@ -243,11 +243,13 @@ def place(error: BaseException, module: str = "") -> str:
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     plugins, others = set[str]().union(*_plugin_files.values()), set[str]()
     for name in (module, *(cls.__module__ for cls in _classes.values())):
-        is_ours = name.partition(".")[0] in ("algorithms", "channels")
-        (others if is_ours else plugins).add(str(getattr(sys.modules.get(name), "__file__", "")))
-    for files in (plugins, others, {file for file, _ in frames}):
+        top = name.partition(".")[0]
+        if top != "netsim":  # whose drivers and checks wrap agents, and are never to blame
+            files = others if top in OURS else plugins
+            files.add(str(getattr(sys.modules.get(name), "__file__", "")))
+    for chosen in (plugins, others, {file for file, _ in frames}):
         for file, line in reversed(frames):
-            if file in files:
+            if file in chosen:
                 return f"{Path(file).name}:{line}"
     return ""
 

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from netsim import registry
-from tests.contracts import agent as contract
-
-ALGORITHMS = [
-    pytest.param(registry.build("algorithm", {"name": name, **example}), id=f"{name}-{i}")
-    for name in registry.names("algorithm")
-    for i, example in enumerate(cast(Any, registry.get("algorithm", name)).examples)
-]
+from tests.support.contracts import checks, components
 
 
-@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_contract(algorithm: Any, check: Any) -> None:
-    check(algorithm)
+@pytest.mark.parametrize("check", checks("algorithm"))
+@pytest.mark.parametrize("made", components("algorithm"))
+def test_contract(made: Any, check: Any) -> None:
+    check(made)

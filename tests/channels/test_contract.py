@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from netsim import registry
-from tests.contracts import channel as contract
-
-# Not the plugins that other tests load into this process.
-OURS = [name for name in registry.names("channel") if registry.get("channel", name).__module__.startswith("channels.")]
-CHANNELS = [
-    pytest.param(registry.build("channel", {"name": name, **example}), id=f"{name}-{i}")
-    for name in OURS
-    for i, example in enumerate(cast(Any, registry.get("channel", name)).examples)
-]
+from tests.support.contracts import checks, components
 
 
-@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("channel", CHANNELS)
-def test_contract(channel: Any, check: Any) -> None:
-    check(channel)
+@pytest.mark.parametrize("check", checks("channel"))
+@pytest.mark.parametrize("made", components("channel"))
+def test_contract(made: Any, check: Any) -> None:
+    check(made)

@@ -14,8 +14,9 @@ from channels.media.wires import port as port_module
 from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import STATES, Delivery, Medium, Node
+from netsim.testing.channels import assert_equal_usage
+from netsim.testing.scripts import play, script
 from netsim.units import serialisation_ns
-from tests.contracts.channel import assert_equal_usage, play, script
 
 NODES = (*(Node(i) for i in range(4)), Node(4, True))
 TX, RX, IDLE = (STATES.index(state) for state in ("tx", "rx", "idle"))

@@ -24,7 +24,7 @@ from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import Delivery, Node
 from netsim.simulation.engine import Engine
-from tests.contracts.channel import FrameLog
+from netsim.testing.scripts import FrameLog
 from tests.support.csma_twin import Twin
 from tests.support.toys import scenario
 

@@ -31,7 +31,7 @@ from netsim.interfaces import (
 )
 from netsim.scenario import Entry, load, parsing, points
 from netsim.simulation.engine import simulate
-from tests.contracts.channel import open_medium, play, script
+from netsim.testing.scripts import open_medium, play, script
 from tests.support.toys import ToyProblem, scenario
 
 US, MS = 1_000, 1_000_000

@@ -12,7 +12,7 @@ from channels.media.lrwpan.backoff import backoffs
 from netsim import registry, rng
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node
-from tests.contracts.channel import FrameLog
+from netsim.testing.scripts import FrameLog
 
 NODES = (*(Node(i) for i in range(3)), Node(3, True))
 US = 1000

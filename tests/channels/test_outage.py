@@ -13,7 +13,7 @@ import numpy as np
 
 from netsim import registry
 from netsim.interfaces import Delivery, Medium, Node
-from tests.contracts.channel import FrameLog
+from netsim.testing.scripts import FrameLog
 
 NODES = (*(Node(i) for i in range(3)), Node(3, True))
 MS = 1_000_000

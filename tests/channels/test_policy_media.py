@@ -10,7 +10,7 @@ import pytest
 from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import Delivery, Medium, Node
-from tests.contracts.channel import Call, script
+from netsim.testing.scripts import Call, script
 
 US, MS = 1_000, 1_000_000
 TX, RX, LISTEN, IDLE, SLEEP = range(5)

@@ -11,7 +11,7 @@ from benchmarks.validation.links import SIXLOWPAN
 from channels.media.lrwpan.framing import RawFraming, SixLowpan, frames_of
 from netsim import registry
 from netsim.interfaces import Node
-from tests.contracts.channel import FrameLog
+from netsim.testing.scripts import FrameLog
 
 
 @pytest.mark.parametrize(("size", "mpdu", "milliseconds"), SIXLOWPAN)

@@ -17,11 +17,10 @@ from channels.media.background import Arrivals, Background
 from channels.media.flows.fifo_port import FifoPort
 from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, max_min, rate_units, to_ns
 from channels.media.flows.tables import read_table
-from netsim import registry
+from netsim import registry, testing
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node
 from netsim.scenario import parse_text
-from tests.contracts import channel as contract
 
 NODES = (*(Node(i) for i in range(4)), Node(4, True))
 LENA = {"values_bps": [1e6, 5e6, 1e7, 1e8, 1e9], "probabilities": [0.7, 0.2, 0.06, 0.03, 0.01]}
@@ -548,7 +547,8 @@ def test_a_trace_in_time(tmp_path: Path) -> None:
     assert drain(medium)[0].at_ns == 12_000_000
     medium.submit(20_000_000, 0, (4,), 1000)
     assert drain(medium)[0].at_ns == 24_000_000
-    contract.check_all(wan(trace=path, rtt_s=0.01, server_bps=3e6))
+    for check in testing.checks("channel"):
+        check(wan(trace=path, rtt_s=0.01, server_bps=3e6))
 
 
 def test_a_trace_in_the_scenario() -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +17,13 @@ import pytest
 from algorithms import coding, compressors
 from netsim import registry
 from netsim.errors import ConfigError, DecodeError, EncodeError, UnknownNameError
-from tests.contracts import compressor as contract
+from netsim.testing import compressors as contract
+from tests.support.contracts import checks, components
 
-CODECS = [
-    pytest.param(registry.build("compressor", {"name": name, **example}), id=f"{name}-{i}")
-    for name in registry.names("compressor")
-    for i, example in enumerate(cast(Any, registry.get("compressor", name)).examples)
-]
+CODECS = components("compressor")
 
 
-@pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", checks("compressor"))
 @pytest.mark.parametrize("codec", CODECS)
 def test_contract(codec: Any, check: Any) -> None:
     check(codec)

@@ -22,7 +22,7 @@ from netsim.errors import ConfigError, DecodeError, EncodeError
 from netsim.interfaces import Key
 from netsim.registry import build
 from netsim.scenario.parsing import dump
-from tests.contracts import compressor as contract
+from netsim.testing import compressors as contract
 from tests.support import resnet50
 
 KEY = Key(2**63 + 5, 7)

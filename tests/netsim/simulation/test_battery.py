@@ -17,7 +17,7 @@ from netsim.errors import ConfigError
 from netsim.interfaces import Command, Context, Gradient, Node, Payload, Receive, Report, Send, Wait
 from netsim.scenario import Entry, parse_text
 from netsim.simulation.engine import Engine, RunResult, simulate
-from tests.contracts.channel import FrameLog
+from netsim.testing.scripts import FrameLog
 from tests.support.toys import ToyProblem, scenario
 
 MS, S = 1_000_000, 1_000_000_000

@@ -15,9 +15,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from netsim import testing
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Agent, Array, Context, Report
-from tests.contracts import agent, channel, compressor
+from netsim.testing import agents
 from tests.plugins import dgd, pigeon, power_of_two
 from tests.support import PLUGINS, ROOT
 
@@ -26,25 +27,16 @@ FILES = ("manifest.json", "scenario.yaml", "rounds.parquet", "energy.parquet", "
 # --- the contracts --------------------------------------------------------------------------------------
 
 
-def examples(cls: Any) -> list[Any]:
-    return [pytest.param(cls(**example), id=str(example)) for example in cls.examples]
-
-
-@pytest.mark.parametrize("check", compressor.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("made", examples(power_of_two.PowerOfTwo))
-def test_the_compressor_keeps_its_contract(made: Any, check: Any) -> None:
-    check(made)
-
-
-@pytest.mark.parametrize("check", agent.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("made", examples(dgd.Dgd))
-def test_the_agent_keeps_its_contract(made: Any, check: Any) -> None:
-    check(made)
-
-
-@pytest.mark.parametrize("check", channel.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("made", examples(pigeon.Pigeon))
-def test_the_channel_keeps_its_contract(made: Any, check: Any) -> None:
+@pytest.mark.parametrize(
+    ("made", "check"),
+    [
+        pytest.param(cls(**example), check, id=f"{cls.name}-{check.__name__}")
+        for cls in (power_of_two.PowerOfTwo, dgd.Dgd, pigeon.Pigeon)
+        for example in cls.examples
+        for check in testing.checks(cls.kind)
+    ],
+)
+def test_the_plugin_keeps_its_contract(made: Any, check: Any) -> None:
     check(made)
 
 
@@ -140,10 +132,10 @@ class BrokenPeer(dgd.DgdPeer):
 @pytest.mark.parametrize(
     ("how", "check"),
     [
-        ("reports an array that it goes on writing to", agent.check_delays),
-        ("looks at who came first", agent.check_delays),
-        ("draws from a stream of its own", agent.check_lockstep),
-        ("draws from a stream of its own", agent.check_seed),
+        ("reports an array that it goes on writing to", agents.check_delays),
+        ("looks at who came first", agents.check_delays),
+        ("draws from a stream of its own", agents.check_lockstep),
+        ("draws from a stream of its own", agents.check_seed),
     ],
 )
 def test_a_broken_agent_is_noticed(how: str, check: Any) -> None:

@@ -150,6 +150,17 @@ def validate(scenario: Source, sets: Sets = None, plugins: Plugins = None, debug
                f"{_count(sizes[1], 'algorithm')}, {_count(sizes[2], 'replication')})")  # fmt: skip
 
 
+@app.command()
+def check(
+    files: Annotated[list[str], typer.Argument(metavar="FILE [FILE...]", help="With components of your own.")],
+    debug: Debug = False,
+) -> int:
+    """Check that the components in a file keep their contracts; say which input breaks one."""
+    from netsim.tools import check as checking
+
+    return DONE if checking.command(files, typer.echo) else FAILED
+
+
 @app.command("list")
 def list_components(
     kind: Annotated[str | None, typer.Argument(help="problem, dataset, compressor, channel, ...")] = None,

@@ -157,7 +157,7 @@ def build(kind: str, config: Mapping[str, Any] | str) -> Any:
     return build_component(kind, config)
 
 
-def load_plugin(file: str | Path) -> None:
+def load_plugin(file: str | Path, option: str = "--plugin") -> None:
     """Import one Python file whose components become known; see the module's text for their names.
 
     A file that is already loaded stays as it is, so that its components keep their class. Its folder goes to the end
@@ -173,11 +173,11 @@ def load_plugin(file: str | Path) -> None:
     name = f"{_PLUGINS}.{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if not path.is_file() or spec is None or spec.loader is None:
-        raise ConfigError(f"--plugin: a Python file is needed. Got {str(file)!r}")
+        raise ConfigError(f"{option}: a Python file is needed. Got {str(file)!r}")
     if name in sys.modules:
         if sys.modules[name].__file__ == str(path):
             return
-        raise ConfigError(f"--plugin {file}: another plugin file has this name, {sys.modules[name].__file__}")
+        raise ConfigError(f"{option} {file}: another plugin file has this name, {sys.modules[name].__file__}")
     # Its parent must be there too: pickle finds a class by importing both.
     sys.modules.setdefault(_PLUGINS, types.ModuleType(_PLUGINS))
     module = importlib.util.module_from_spec(spec)
@@ -207,10 +207,10 @@ def load_plugin(file: str | Path) -> None:
         if is_new_place:
             sys.path.remove(str(path.parent))
         what = str(error) if isinstance(error, ConfigError) else f"{type(error).__name__}: {error}"
-        raise ConfigError(f"--plugin {file}: {what}") from error
+        raise ConfigError(f"{option} {file}: {what}") from error
 
 
-def components_of(file: str | Path) -> list[tuple[str, str]]:
+def components_of(file: str | Path, option: str = "--plugin") -> list[tuple[str, str]]:
     """Return kind and name of every component in a file, which is loaded as a plugin where it is not one of netsim's.
 
     Raises
@@ -222,7 +222,7 @@ def components_of(file: str | Path) -> list[tuple[str, str]]:
     ours = [kind for kind in PACKAGES if path.stem in _files(kind) and path.parent == _folder(PACKAGES[kind])]
     if ours:
         return [(kind, path.stem) for kind in ours]
-    load_plugin(path)
+    load_plugin(file, option)
     return [key for key, cls in _classes.items() if cls.__module__ == f"{_PLUGINS}.{path.stem}"]
 
 

@@ -60,7 +60,6 @@ class BoundedAgent:
                 answer = yield command
         finally:
             program.close()
-        last = self.whole.reported.get(self.node)
-        known = f"its last report is of round {last}" if last is not None else "it never reported an estimate"
         what = f"{self.who} awaited {self.whole.limit} commands, the last a {type(command).__name__}"
-        raise ContractError(f"{what}, and the run is not over: {known}")
+        known = f"; it reported round {self.whole.reported[self.node]}" if self.node in self.whole.reported else ""
+        raise ContractError(f"{what}, and the run is not over{known}")

@@ -35,12 +35,12 @@ class ContractError(NetsimError, AssertionError):
     sentence
         Which one, and how.
     case
-        The smallest input found that breaks it; '' where there is none to name.
+        The smallest input found on which it breaks; '' where there is none to name.
     """
 
     def __init__(self, sentence: str, case: str = "") -> None:
         self.sentence, self.case = sentence, case
-        super().__init__(f"{sentence}; smallest input: {case}" if case else sentence)
+        super().__init__(f"{sentence}; breaks on {case}" if case else sentence)
 
 
 class NotCheckedError(NetsimError):
@@ -49,8 +49,6 @@ class NotCheckedError(NetsimError):
 
 def checks(kind: str) -> tuple[Check, ...]:
     """Return the checks of a kind of component, the simplest first.
-
-    The first one tells whether the component has the methods that the others call.
 
     Raises
     ------

@@ -134,11 +134,23 @@ def check_calls(problem: Any) -> None:
         w.setflags(write=False)
         requests += [GradientRequest(node, w), GradientRequest(node, w, live.draw_batch(node, rng))]
     alone = [np.array(live.gradients([request])[0]) for request in requests]
+    for request, before in zip(requests, alone, strict=True):
+        on(f"node {request.node}", functools.partial(_check_own, live, request, before))
     for _ in range(6):
         order = rng.permutation(len(requests))
         cuts = np.sort(rng.integers(0, len(requests) + 1, int(rng.integers(0, 5))))
         for part in np.split(order, cuts):
             _check_call(live, requests, alone, part.tolist())
+
+
+def _check_own(live: Problem, request: GradientRequest, before: Array) -> None:
+    answer = np.asarray(live.gradients([request])[0])
+    require(answer.tobytes() == before.tobytes(), "asked twice for one gradient it gives two")
+    if answer.flags.writeable:
+        answer[...] = math.nan  # it belongs to whoever asked
+    again = np.asarray(live.gradients([request])[0])
+    sentence = "writing into a gradient that was handed out changes the next answer; hand out a copy"
+    require(again.tobytes() == before.tobytes(), sentence)
 
 
 def _check_call(
@@ -149,11 +161,6 @@ def _check_call(
     for i, answer in zip(part, answers, strict=True):
         if answer.tobytes() != alone[i].tobytes():
             raise ContractError(_shared(live, requests, alone, i, part), f"node {requests[i].node}")
-        if answer.flags.writeable:
-            answer[...] = math.nan  # it belongs to whoever asked
-    again = np.asarray(live.gradients([requests[part[0]]])[0]) if part else np.zeros(0)
-    same = not part or again.tobytes() == alone[part[0]].tobytes()
-    require(same, "writing into a gradient that was handed out changes the next answer; hand out a copy")
 
 
 def _shared(
@@ -268,7 +275,9 @@ def check_optimum(problem: Any) -> None:
 def check_seed(problem: Any) -> None:
     """Opened twice with one seed it is the same problem; `start` hands out a fresh vector."""
     one, two = opened(problem), opened(problem)
+    start = one.start().copy()
     one.start()[...] = math.nan
+    require(np.array_equal(one.start(), start), "writing into what start gives changes what it gives next")
     for (name, w), (_, other) in zip(models(one), models(two), strict=True):
         same = w.tobytes() == other.tobytes() and one.loss(w) == two.loss(w)
         for node in nodes_of(one):

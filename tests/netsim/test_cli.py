@@ -85,6 +85,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == first
     for command in (
         "run", "validate", "list", "describe", "report", "compare", "schema", "data", "probe", "fit-cost", "measure",
+        "check",
     ):  # fmt: skip
         assert f"\n  {command} " in first
         assert main([command, "--help"]) == 0

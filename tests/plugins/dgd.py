@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar
 
-from algorithms.compressors.identity import Identity
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Agent, Context, Gradient, Receive, Report, Send
-from netsim.registry import component
+from netsim.registry import build, component
 
 
 @component("algorithm")
@@ -43,7 +42,7 @@ class DgdPeer:
     def __init__(self, ctx: Context, algorithm: Dgd) -> None:
         self.ctx = ctx
         self.step_size = algorithm.step_size
-        self.code = Identity(64)
+        self.code = build("compressor", {"name": "identity", "float_bit": 64})
         self.x = ctx.facts.start
 
     async def run(self) -> None:

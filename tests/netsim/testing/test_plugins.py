@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import pytest
 
 from netsim import testing
 from netsim.errors import DecodeError, EncodeError
-from netsim.interfaces import Agent, Array, Context, Report
+from netsim.interfaces import Agent, Array, Context, Report, Send, Silent
 from netsim.testing import agents
 from tests.plugins import dgd, pigeon, power_of_two
 from tests.support import PLUGINS, ROOT
@@ -115,6 +116,11 @@ class BrokenPeer(dgd.DgdPeer):
                 return
             if isinstance(command, Report) and command.estimate is not None:
                 command = Report(command.round, self.spoil(command.estimate))
+                if self.how == "skips round 2" and command.round == 2:
+                    answer = None
+                    continue
+            if isinstance(command, Send) and self.how == "sends nothing":
+                command = Silent(command.to, command.round)
             answer = await command
 
     def spoil(self, estimate: Array) -> Array:
@@ -126,22 +132,51 @@ class BrokenPeer(dgd.DgdPeer):
             return estimate + 1e-9 * (BrokenPeer.turns % 5)
         if self.how == "draws from a stream of its own":
             return estimate + BrokenPeer.noise.normal(size=estimate.size)
+        if self.how == "reports a matrix":
+            return estimate[None]
+        if self.how == "reports float32":
+            return estimate.astype(np.float32)
+        if self.how == "reports NaN":
+            return estimate * np.nan
         return estimate
 
 
 @pytest.mark.parametrize(
-    ("how", "check"),
+    ("how", "check", "sentence"),
     [
-        ("reports an array that it goes on writing to", agents.check_delays),
-        ("looks at who came first", agents.check_delays),
-        ("draws from a stream of its own", agents.check_lockstep),
-        ("draws from a stream of its own", agents.check_seed),
+        ("reports an array that it goes on writing to", agents.check_delays, "goes on writing to an array it reported"),
+        ("looks at who came first", agents.check_delays, "reports another estimate of round"),
+        ("draws from a stream of its own", agents.check_lockstep, "reports another estimate of round"),
+        ("draws from a stream of its own", agents.check_seed, "two runs of one seed differ in column loss of rounds"),
+        (
+            "reports a matrix",
+            agents.check_reports,
+            r"node 0, round 0: an estimate is .* Got shape \(1, 12\); breaks on a",
+        ),
+        ("reports float32", agents.check_reports, "of 12 finite entries. Got float32; breaks on a ring of 5 peers"),
+        ("reports NaN", agents.check_reports, r"of 12 finite entries. Got \[nan nan"),
+        ("skips round 2", agents.check_reports, r"once each, in order. Got \[0, 1, 3\]; breaks on .*, 2 rounds"),
+        ("sends nothing", agents.check_counters, "no node ever sends a payload"),
     ],
 )
-def test_a_broken_agent_is_noticed(how: str, check: Any) -> None:
+def test_a_broken_agent_is_noticed(how: str, check: Any, sentence: str) -> None:
     check(Broken(0.1))
-    with pytest.raises(AssertionError):
+    with pytest.raises(testing.ContractError, match=sentence):
         check(Broken(0.1, how))
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        ({"tolerates": {"late"}}, "tolerates is a frozenset of 'late' and 'loss'. Got {'late'}"),
+        ({"tolerates": frozenset({"pain"})}, "tolerates is a frozenset of 'late' and 'loss'. Got frozenset"),
+        ({"peer": None}, "methods server(ctx) and worker(ctx), or peer(ctx), make the agents. Got none of them"),
+        ({"server": dgd.Dgd.peer}, "make the agents. Got server, peer"),
+    ],
+)
+def test_an_algorithm_of_another_shape_is_noticed(facts: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(testing.ContractError, match=re.escape(sentence)):
+        agents.check_interface(type("Odd", (Broken,), facts)(0.1))
 
 
 # --- the command line --------------------------------------------------------------------------------------

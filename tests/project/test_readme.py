@@ -6,13 +6,14 @@ import contextlib
 import io
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
 
-from netsim import cli
+from netsim import cli, registry
 from netsim.scenario import load
-from tests.support import ROOT
+from tests.support import PLUGINS, ROOT
 
 README = (ROOT / "README.md").read_text()
 
@@ -36,18 +37,22 @@ def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my-link.yaml").write_text(block("<!-- scenario -->"))
     (tmp_path / "cell.yaml").write_text(block("<!-- probe -->"))
+    (tmp_path / "my_codec.py").write_text((PLUGINS / "power_of_two.py").read_text())
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    monkeypatch.setattr(sys, "path", list(sys.path))
     commands = [
         shlex.split(line, comments=True)
         for line in re.findall(r"^(netsim .*)$", README, re.M)
         if not line.startswith("netsim run papers")
     ]
-    assert len(commands) == 11
+    assert len(commands) == 12
     assert cli.main(["run", "my-link.yaml", "-s", "stop.rounds=3", "-o", "results/quickstart"]) == 0
     for _, *arguments in commands:
         short = SHORTER.get(arguments[0], [])
         if ">" in arguments:
             arguments = arguments[: arguments.index(">")]
         assert cli.main([*arguments, *short]) == 0, arguments
+    del sys.modules["netsim_plugins.my_codec"]
     assert (tmp_path / "results/my-link/report.html").stat().st_size > 10_000
 
 

@@ -253,3 +253,17 @@ def test_the_budget_ends_with_the_check() -> None:
     with check.within(60.0):
         pass
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_the_lines_of_contributing_run(tmp_path: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "power_of_two.py").write_text((PLUGINS / "power_of_two.py").read_text())
+    assert python(code, tmp_path).returncode == 0
+    (tmp_path / "power_of_two.py").write_text((PLUGINS / "broken" / "too_long.py").read_text())
+    done = python(code, tmp_path)
+    assert (
+        "ContractError: the payload has 8 bytes; max_size_bytes(1) promises at most 4; breaks on x = [1.0]"
+        in done.stderr
+    )
+    assert "the payload has 8 bytes; max_size_bytes(1) promises at most 4\n" in text

@@ -8,6 +8,7 @@ from netsim.errors import NetsimError, SimulationError
 from netsim.interfaces import (
     Agent,
     Command,
+    Inbox,
     NodeId,
     Receive,
 )
@@ -38,6 +39,8 @@ class Actor:
         SimulationError
             If the agent raises an error, which is then the cause, or awaits something else than a command.
         """
+        if isinstance(answer, Inbox) and answer.messages:
+            self.round = answer.messages[-1].round
         try:
             command = self._coroutine.send(answer)
         except StopIteration:
@@ -54,7 +57,10 @@ class Actor:
         return command
 
     def failure(self, error: Exception) -> SimulationError:
-        """Return what an error of the agent is to the run: node, round of its last command that had one, file, line."""
+        """Return what an error of the agent is to the run: node, round, file and line.
+
+        The round is that of the last command that had one or of the newest message received since.
+        """
         where = f"node {self.node}" + ("" if self.round is None else f", round {self.round}")
         what = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
         return SimulationError(f"{where}: {what} ({place(error, type(self.agent).__module__)})")

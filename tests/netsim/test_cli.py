@@ -309,7 +309,7 @@ def test_a_failed_run_says_where_and_debug_shows_its_traceback(
     (folder / "third.py").write_text(BROKEN_AGENT)
     (folder / "third.yaml").write_text(TINY.replace("[gd]", "[third]"))
     line = 1 + BROKEN_AGENT.splitlines().index('                {}["temperature"]')
-    sentence = f"failed: node 1, round 3: KeyError: 'temperature' (third.py:{line}) (simulated "
+    sentence = f"failed: node 1, round 4: KeyError: 'temperature' (third.py:{line}) (simulated "
     for first, last in ((words, []), ([], words)):
         command = [
             sys.executable,

@@ -280,3 +280,32 @@ def test_the_name_of_a_plugin_is_unknown_without_it(tmp_path: Path) -> None:
     netsim(tmp_path, "validate", "scenario.yaml", code=2)
     said = netsim(tmp_path, "validate", "scenario.yaml", "--plugin", str(PLUGINS / "pigeon.py"))
     assert said == "scenario.yaml: valid; 2 runs (1 point, 1 algorithm, 2 replications)\n"
+
+
+CHANNEL_FAILS = ("pigeon.py", "        landed = [bird", "        self.flying[99999]\n        landed = [bird", BIRDS)
+CODEC_FAILS = (
+    "power_of_two.py",
+    "        codes = np.where(x",
+    "        {}[x.size]\n        codes = np.where(x",
+    POWERS,
+)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "scenario", "sentence"),
+    [
+        (*CODEC_FAILS, "node 0, round 0: KeyError: 6 (power_of_two.py:LINE)"),
+        (*CHANNEL_FAILS, "IndexError: list index out of range (pigeon.py:LINE)"),
+    ],
+)
+def test_a_plugin_that_fails_is_found_by_file_and_line(
+    file: str, old: str, new: str, scenario: str, sentence: str, tmp_path: Path
+) -> None:
+    text = (PLUGINS / file).read_text().replace(old, new)
+    (tmp_path / file).write_text(text)
+    (tmp_path / "scenario.yaml").write_text(scenario)
+    netsim(tmp_path, "run", "scenario.yaml", "-o", "out", "-j", "2", "--plugin", file, code=1)
+    runs = json.loads((tmp_path / "out" / "manifest.json").read_text())["runs"]
+    line = text[: text.index(new)].count("\n") + 1
+    assert {run["sentence"] for run in runs if run["status"] == "failed"} == {sentence.replace("LINE", str(line))}
+    assert all(f'{file}", line {line}' in run["traceback"] for run in runs if run["status"] == "failed")

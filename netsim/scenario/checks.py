@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netsim.errors import Fault, nearest_name
-from netsim.scenario.parts import METRICS, Claim, ComputeModel, Entry, Network, Stop
+from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Stop
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -114,25 +114,32 @@ def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
 
 
 def _stop(stop: Stop) -> Iterator[Fault]:
-    if stop.rounds is None and stop.sim_time_s is None and not stop.target:
-        yield Fault(("stop",), "at least one of rounds, sim_time_s and target is needed", "none")
+    if not stop.limits and not stop.target:
+        allowed = "at least one of rounds, sim_time_s, uploads, gradients, messages and target is needed"
+        yield Fault(("stop",), allowed, "none")
 
 
 def _clock(stop: Stop, compute: ComputeModel, network: Network) -> Iterator[Fault]:
     links = network.channels.values()
     instant = all(getattr(link, "name", "") == "ideal" and not getattr(link, "delay_s", 0.0) for link in links)
-    if stop.rounds is None and stop.sim_time_s is not None and instant and not compute.takes_time:
+    if list(stop.limits) == ["sim_time_s"] and instant and not compute.takes_time:
         allowed = "rounds is needed where neither links nor computing take time"
         yield Fault(("stop", "sim_time_s"), allowed, f"{stop.sim_time_s:g} s alone")
 
 
-def _target(problem: Any, stop: Stop) -> Iterator[Fault]:
-    known = getattr(problem, "metric_names", None)
-    yield from metric_faults(stop, METRICS if known is None else [m for m in METRICS if m in known])
+def _target(problem: Any, network: Network, algorithms: Sequence[Entry], stop: Stop) -> Iterator[Fault]:
+    known = [*getattr(problem, "metric_names", METRICS), *getattr(problem, "joint_metric_names", ())]
+    yield from metric_faults(stop, [*known, *more_metrics(network, algorithms)])
+
+
+def more_metrics(network: Network, algorithms: Sequence[Entry]) -> list[str]:
+    """Metrics beside the problem's: measures of all peers' models, and columns that every algorithm says it reports."""
+    reported = [set(getattr(entry.algorithm, "reports", ())) for entry in algorithms]
+    return [*(() if network.topology.is_star else MEASURES), *sorted(set.intersection(*reported) if reported else ())]
 
 
 def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
-    """Target metrics that are not among those known."""
+    """Find target metrics that are not among those known."""
     for metric in stop.target:
         if metric not in known:
             allowed = f"no metric of this problem; there are {', '.join(known)}"

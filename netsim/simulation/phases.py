@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     pass
 
 
-class _Phases:
+class Phases:
     """Time that learning nodes spend in own uploads and downloads, overlapping transfers counted once."""
 
     def __init__(self) -> None:

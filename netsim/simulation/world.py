@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
 from netsim import registry, rng
+from netsim.errors import SimulationError
 from netsim.interfaces import (
     Array,
+    Batch,
     Cost,
     CostModel,
-    Indices,
-    Key,
+    HasBatches,
+    HasGradients,
+    HasSamples,
+    HasSmoothness,
     Link,
     Medium,
     Node,
@@ -27,6 +32,7 @@ from netsim.scenario import Entry, Scenario
 from netsim.scenario.topology import Mixing, mixing, positions
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture, link_of
+from netsim.simulation.coding import Coder
 
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
@@ -34,25 +40,35 @@ _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 class ProblemFacts:
     """The facts of a problem that agents may read; expensive ones are computed once and kept."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, dtype: str = "float64") -> None:
         self._problem = problem
+        self.dtype = np.dtype(dtype)
         self.dim = problem.dim
         self.layout: Sequence[tuple[int, ...]] = problem.layout
 
     @property
     def start(self) -> Array:
         """w^0, shape (dim,); a fresh copy."""
-        return self._problem.start().copy()
+        return self._problem.start().astype(self.dtype)
 
     @cached_property
     def smoothness(self) -> float:
         """L of F."""
-        return self._problem.smoothness()
+        return self._constants.smoothness()
 
     @cached_property
     def strong_convexity(self) -> float:
         """mu of F."""
-        return self._problem.strong_convexity()
+        return self._constants.strong_convexity()
+
+    @cached_property
+    def rounds_per_epoch(self) -> float:
+        """n_m / minibatch, on the mean over nodes; 1 where there are no minibatches."""
+        problem = self._problem
+        if not isinstance(problem, HasBatches):
+            return 1.0
+        nodes = range(problem.num_nodes)
+        return sum(problem.num_samples(node) / problem.batch_size(node) for node in nodes) / problem.num_nodes
 
     def num_samples(self, node: NodeId) -> int:
         """Samples of one node."""
@@ -60,7 +76,13 @@ class ProblemFacts:
 
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node."""
-        return self._problem.smoothness(node)
+        return self._constants.smoothness(node)
+
+    @property
+    def _constants(self) -> HasSmoothness:
+        if not isinstance(self._problem, HasSmoothness):
+            raise SimulationError("the smoothness of this problem is not known: give step_size as a number or a rule")
+        return self._problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +105,7 @@ class AgentContext:
     world: World
     facts: ProblemFacts
     _streams: dict[str, np.random.Generator] = field(default_factory=dict)
-    _batches: list[Indices | None] = field(default_factory=list)
+    _batches: list[Batch] = field(default_factory=list)
     _costs: dict[tuple[Cost, NodeId], CostModel] = field(default_factory=dict)
     _live: dict[NodeId, list[CostModel]] = field(default_factory=dict)
 
@@ -100,13 +122,6 @@ class AgentContext:
             self._streams[purpose] = self.world.stream(self.node, purpose)
         return self._streams[purpose]
 
-    def shared_key(self, round: int, sender: NodeId) -> Key:
-        return self.world.shared_key(round, sender)
-
-    @cached_property
-    def charges_codec(self) -> bool:
-        return self.world.scenario.compute.codec_flop
-
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
         return _MediumLink(self.world.media[self.world.medium_of(start)], start, dst)
@@ -120,13 +135,19 @@ class AgentContext:
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
         return self.world.mixing.neighbours(self.node)
 
-    def next_batch(self) -> Indices | None:
-        """The node's next minibatch from its stream ``data``, of which some are drawn at a time: that is quicker."""
+    def next_batch(self) -> Batch:
+        """Draw the node's next minibatch from its stream ``data``; some are drawn at a time, which is quicker."""
         if not self._batches:
-            stream, draw = self.rng("data"), self.world.problem.draw_batch
+            stream, draw = self.rng("data"), self.world.learning.draw_batch
             count = min(_BATCHES, self.world.scenario.stop.rounds or _BATCHES)
-            self._batches = [draw(self.node, stream) for _ in range(count)][::-1]
+            self._batches = [Batch(draw(self.node, stream)) for _ in range(count)][::-1]
         return self._batches.pop()
+
+    def samples(self) -> Any:
+        problem = self.world.problem
+        if not isinstance(problem, HasSamples):
+            raise SimulationError(f"{self.world.entry.label} needs a problem that shows nodes their samples")
+        return problem.samples(self.node)
 
     def live_costs(self, dst: NodeId) -> Sequence[CostModel]:
         """The open cost models for one destination, for the engine to feed."""
@@ -159,17 +180,31 @@ class World:
         self.nodes = (*self.workers, self.server) if self.is_star else self.workers
         self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
-        facts = ProblemFacts(problem)
-        self.contexts = {node: AgentContext(node, self, facts) for node in self.nodes}
+        self.facts = ProblemFacts(problem, scenario.dtype)
+        self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
         replication = self.replication if purpose == "channel" else self._learning_replication
         return rng.stream(self.scenario.seed, replication, node, purpose)
 
-    def shared_key(self, round: int, sender: NodeId) -> Key:
-        """The key of one message's draws, the same at both ends."""
-        return rng.shared_key(self.scenario.seed, self._learning_replication, round, sender)
+    def coder(self) -> Coder:
+        """What encodes and decodes for the agents."""
+        seed, replication = self.scenario.seed, self._learning_replication
+        return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, seed, replication))
+
+    @cached_property
+    def learning(self) -> HasGradients:
+        """The problem, where it has gradients.
+
+        Raises
+        ------
+        SimulationError
+            If it has none.
+        """
+        if not isinstance(self.problem, HasGradients):
+            raise SimulationError(f"{self.entry.label} needs a problem with gradients")
+        return self.problem
 
     @property
     def _learning_replication(self) -> int:
@@ -178,10 +213,6 @@ class World:
     def medium_of(self, src: NodeId) -> int:
         """The index of the medium on which `src` sends."""
         return 1 if src == self.server and len(self.media) > 1 else 0
-
-    def direction_of(self, src: NodeId, dst: NodeId) -> str:
-        """``uplink``, ``downlink`` or ``peer``."""
-        return self.way(src, dst)[0]
 
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         """The direction, and whose time in ``uplink`` or ``downlink`` a transfer takes."""

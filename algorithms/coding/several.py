@@ -26,6 +26,7 @@ class Several:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from algorithms.compressors.identity import Identity
     >>> from algorithms.compressors.top_k import TopK
     >>> code = Several((Identity(), TopK(k=1)), (1, None))

@@ -230,11 +230,11 @@ class Context(Protocol):
     def node(self) -> NodeId: ...
     @property
     def server(self) -> NodeId:
-        """The server's id (the largest); -1 where there is none."""
+        """The node above: the server's id, the largest, or the worker's aggregator; -1 where there is none."""
 
     @property
     def workers(self) -> tuple[NodeId, ...]:
-        """The learning nodes, 0 .. M-1."""
+        """The nodes below this one or beside it: 0 .. M-1 but where there are two tiers."""
 
     @property
     def facts(self) -> Facts: ...
@@ -267,7 +267,8 @@ class Agent(Protocol):
 class Algorithm(Protocol):
     """Frozen hyper-parameters (kind ``algorithm``); fields are YAML keys.
 
-    Either ``server`` and ``worker`` (a star) or ``peer`` (any connected graph) make its agents.
+    Either ``server`` and ``worker`` (a star, with ``aggregator`` of two tiers) or ``peer`` (any connected graph) make
+    its agents.
     """
 
     tolerates: ClassVar[frozenset[str]]  # of {"late", "loss"}

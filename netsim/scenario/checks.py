@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netsim.errors import Fault, nearest_name
+from netsim.interfaces import HasSmoothness, Problem
 from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Stop
 
 MAX_NAME = 100
@@ -61,6 +62,9 @@ def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
         if network.topology.is_star and not has_star:
             allowed = "topology star needs an algorithm of a server and workers"
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one between peers")
+        if network.topology.aggregators and not hasattr(algorithm, "aggregator"):
+            allowed = "aggregators need an algorithm of two tiers"
+            yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which has one")
         if not network.topology.is_star and not has_peers:
             allowed = f"topology {network.topology.name} needs an algorithm between peers"
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one of a server and workers")
@@ -144,6 +148,15 @@ def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
         if metric not in known:
             allowed = f"no metric of this problem; there are {', '.join(known)}"
             yield Fault(("stop", "target", metric), allowed, repr(metric), nearest_name(metric, known))
+
+
+def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    """Find algorithms that need what this problem lacks."""
+    if not isinstance(problem, HasSmoothness):
+        for i, algorithm in _each(algorithms):
+            if getattr(algorithm, "step_size", None) == "auto":
+                allowed = "a number or a step rule, as the smoothness of this problem is not known"
+                yield Fault(("algorithms", i, "step_size"), allowed, "auto")
 
 
 def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:

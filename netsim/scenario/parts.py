@@ -77,6 +77,9 @@ class Network:
         Channels from and to the server; a missing one is ideal.
     link
         One channel for all directions, in place of the two; always so between peers.
+    backbone
+        With aggregators in the topology: the channel between them and the server; a missing one is ideal. The others
+        are then between the workers and their aggregator, a medium of its own for each aggregator.
     silence
         What it costs to say that nothing comes: ``free`` a notice without cost or delay, ``flag`` a message of a
         header alone, ``deadline`` nothing is said and the receiver's deadline passes.
@@ -88,6 +91,7 @@ class Network:
     uplink: Annotated[Channel, Ref("channel")] | None = None
     downlink: Annotated[Channel, Ref("channel")] | None = None
     link: Annotated[Channel, Ref("channel")] | None = None
+    backbone: Annotated[Channel, Ref("channel")] | None = None
     silence: Literal["free", "flag", "deadline"] = "flag"
     battery: Battery | None = None
 
@@ -96,6 +100,9 @@ class Network:
         if self.link is not None and two:
             allowed = "either link for all directions, or uplink and downlink"
             raise ConfigError([Fault(("link",), allowed, f"link and {' and '.join(two)}")])
+        if self.backbone is not None and not self.topology.aggregators:
+            allowed = "topology: {name: star, aggregators: ...}, as a backbone joins aggregators and the server"
+            raise ConfigError([Fault(("backbone",), allowed, "no aggregators")])
         if not self.topology.is_star and two:
             allowed = f"topology {self.topology.name} joins peers by link"
             raise ConfigError([Fault((key,), allowed, repr(key)) for key in two])
@@ -107,7 +114,7 @@ class Network:
     @property
     def channels(self) -> Mapping[str, Channel]:
         """The channels that the scenario names, by their key."""
-        named = {"uplink": self.uplink, "downlink": self.downlink, "link": self.link}
+        named = {"uplink": self.uplink, "downlink": self.downlink, "link": self.link, "backbone": self.backbone}
         return {key: channel for key, channel in named.items() if channel is not None}
 
 

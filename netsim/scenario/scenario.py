@@ -18,7 +18,7 @@ from netsim.fields import NonNegativeInt, PositiveInt, Ref
 from netsim.interfaces import Problem, ProblemConfig
 from netsim.scenario import sweep as sweep_module
 from netsim.scenario import yaml_lines
-from netsim.scenario.checks import cross_faults, metric_faults, more_metrics
+from netsim.scenario.checks import cross_faults, metric_faults, more_metrics, problem_faults
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields
 from netsim.scenario.parts import Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
@@ -232,6 +232,7 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
             try:
                 live = opener(point.scenario) if opener else problem.open(seed)
                 known = live.metric_names | getattr(live, "joint_metric_names", frozenset())
+                faults += places.locate(list(problem_faults(live, point.scenario.algorithms)))
             except ConfigError as error:
                 faults += places.locate([dataclasses.replace(f, path=("problem", *f.path)) for f in error.faults])
             except (DataError, OSError) as error:

@@ -79,6 +79,7 @@ class Coder:
     def _frozen(self, value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(self._frozen, value))
-        value = value.astype(self._dtype, copy=False)
+        if value.dtype.kind == "f":
+            value = value.astype(self._dtype, copy=False)
         value.flags.writeable = False
         return value

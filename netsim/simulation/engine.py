@@ -156,7 +156,7 @@ class Engine:
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
         self._working: dict[NodeId, tuple[int, int]] = {}
         self._batteries = self._open_batteries()
-        self._phases = Phases()
+        self._phases = Phases(len(self.world.workers))
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
             Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
@@ -256,7 +256,7 @@ class Engine:
     def _die(self, batteries: Batteries, actor: Actor) -> None:
         node = actor.node
         busy_ns = self._computing_ns(node, self.now_ns)
-        if node != self.world.server:
+        if self.world.is_learner(node):
             self._phases.total_ns["compute"] += busy_ns - self._compute_ns[node]
         self._compute_ns[node] = busy_ns
         batteries.bury(node, self.now_ns)
@@ -372,7 +372,7 @@ class Engine:
         world, nodes = self.world, _nodes(to)
         if not nodes:
             return
-        index = world.medium_of(transfer.src)
+        index = world.medium_of(transfer.src, nodes[0])
         handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
         self._changed.add(index)
         self._transfers[index, handle] = _Flight(transfer, len(nodes))
@@ -471,7 +471,7 @@ class Engine:
                 return
             del self._working[actor.node]
             self._compute_ns[actor.node] += duration_ns
-            if actor.node != self.world.server:
+            if self.world.is_learner(actor.node):
                 self._phases.total_ns["compute"] += duration_ns
             self._answers[actor.node] = result()
 

@@ -24,9 +24,7 @@ from netsim.interfaces import (
     Medium,
     Node,
     NodeId,
-    PeerAlgorithm,
     Problem,
-    StarAlgorithm,
 )
 from netsim.scenario import Entry, Scenario
 from netsim.scenario.topology import Mixing, mixing, positions
@@ -111,11 +109,12 @@ class AgentContext:
 
     @property
     def server(self) -> NodeId:
-        return self.world.server
+        return self.world.parent.get(self.node, self.world.server)
 
     @property
     def workers(self) -> tuple[NodeId, ...]:
-        return self.world.workers
+        world = self.world
+        return world.children.get(self.node) or world.children.get(self.server, world.workers)
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         if purpose not in self._streams:
@@ -124,7 +123,7 @@ class AgentContext:
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
-        return _MediumLink(self.world.media[self.world.medium_of(start)], start, dst)
+        return _MediumLink(self.world.media[self.world.medium_of(start, dst)], start, dst)
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
@@ -176,8 +175,14 @@ class World:
         self.problem = problem
         self.workers: tuple[NodeId, ...] = tuple(range(problem.num_nodes))
         self.is_star = hasattr(entry.algorithm, "server")
-        self.server: NodeId = len(self.workers) if self.is_star else -1
-        self.nodes = (*self.workers, self.server) if self.is_star else self.workers
+        clusters = scenario.network.topology.clusters(len(self.workers)) if self.is_star else ()
+        self.aggregators = tuple(len(self.workers) + i for i in range(len(clusters)))
+        self.server: NodeId = len(self.workers) + len(clusters) if self.is_star else -1
+        self.nodes = (*self.workers, *self.aggregators, *((self.server,) if self.is_star else ()))
+        self.children = dict(zip(self.aggregators, clusters, strict=True))
+        if self.is_star:
+            self.children[self.server] = self.aggregators or self.workers
+        self.parent = {node: above for above, below in self.children.items() for node in below}
         self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
         self.facts = ProblemFacts(problem, scenario.dtype)
@@ -210,15 +215,25 @@ class World:
     def _learning_replication(self) -> int:
         return 0 if self.scenario.vary == "channel" else self.replication
 
-    def medium_of(self, src: NodeId) -> int:
-        """The index of the medium on which `src` sends."""
-        return 1 if src == self.server and len(self.media) > 1 else 0
+    def medium_of(self, src: NodeId, dst: NodeId) -> int:
+        """The index of the medium on which `src` sends to `dst`."""
+        if not self.aggregators:
+            return 1 if src == self.server and len(self.media) > 1 else 0
+        if self.server in (src, dst):
+            return len(self.media) - 1
+        above = max(src, dst)
+        channels = (len(self.media) - 1) // len(self.aggregators)
+        return (above - len(self.workers)) * channels + (src == above and channels > 1)
 
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         """The direction, and whose time in ``uplink`` or ``downlink`` a transfer takes."""
-        if dst == self.server:
+        if self.parent.get(src) == dst:
             return "uplink", ("uplink", src)
-        return ("downlink", ("downlink", dst)) if src == self.server else ("peer", ("uplink", src))
+        return ("downlink", ("downlink", dst)) if self.parent.get(dst) == src else ("peer", ("uplink", src))
+
+    def is_learner(self, node: NodeId) -> bool:
+        """Whether a node is a worker or a peer."""
+        return 0 <= node < len(self.workers)
 
     @cached_property
     def mixing(self) -> Mixing:
@@ -227,26 +242,32 @@ class World:
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """The agents, started but not yet run, in id order."""
+        algorithm: Any = self.entry.algorithm
+        make = algorithm.worker if self.is_star else algorithm.peer
+        agents = {node: make(self.contexts[node]) for node in self.workers}
+        agents |= {node: algorithm.aggregator(self.contexts[node]) for node in self.aggregators}
         if self.is_star:
-            star: StarAlgorithm = self.entry.algorithm
-            agents = {n: star.worker(self.contexts[n]) for n in self.workers}
-            agents[self.server] = star.server(self.contexts[self.server])
-        else:
-            peers: PeerAlgorithm = self.entry.algorithm
-            agents = {n: peers.peer(self.contexts[n]) for n in self.workers}
+            agents[self.server] = algorithm.server(self.contexts[self.server])
         return {node: Actor(node, agent) for node, agent in agents.items()}
 
     def _open_media(self) -> tuple[tuple[str, ...], tuple[Medium, ...]]:
         network = self.scenario.network
         places = positions(network.topology, len(self.nodes), self.stream(-1, "topology"))
-        nodes = [Node(n, n == self.server, places[i] if places else None) for i, n in enumerate(self.nodes)]
-        if network.link is not None:
-            named = {"link": network.link}
-        else:
-            ideal = registry.build("channel", "ideal")
-            named = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
-        streams = {name: self.stream(i, "channel") for i, name in enumerate(named)}
-        for name, channel in named.items() if self.scenario.record.pcap else ():
-            self.captures[name] = Capture(link_of(channel))
-        media = (channel.open(nodes, streams[n], frames=self.captures.get(n)) for n, channel in named.items())
+        ideal = registry.build("channel", "ideal")
+        pair = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
+        lower = {"link": network.link} if network.link is not None else pair
+        named: dict[str, tuple[Any, NodeId, tuple[NodeId, ...]]] = {}
+        for i, (above, below) in enumerate(self.children.items()):
+            if above == self.server and self.aggregators:
+                named["backbone"] = (network.backbone or ideal, above, (*below, above))
+            else:
+                part = f".{i}" if self.aggregators else ""
+                named |= {f"{key}{part}": (channel, above, (*below, above)) for key, channel in lower.items()}
+        named = named or {"link": (network.link, -1, self.nodes)}
+        media = list[Medium]()
+        for i, (name, (channel, above, members)) in enumerate(named.items()):
+            nodes = [Node(n, n == above, places[self.nodes.index(n)] if places else None) for n in members]
+            if self.scenario.record.pcap:
+                self.captures[name] = Capture(link_of(channel))
+            media.append(channel.open(nodes, self.stream(i, "channel"), frames=self.captures.get(name)))
         return tuple(named), tuple(media)

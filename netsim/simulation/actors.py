@@ -34,6 +34,8 @@ class Actor:
     def resume(self, answer: object) -> Command[Any] | None:
         """Go on with `answer` until the next command; None where the agent has returned.
 
+        An answer that is an error is raised where the agent awaits it.
+
         Raises
         ------
         SimulationError
@@ -42,7 +44,10 @@ class Actor:
         if isinstance(answer, Inbox) and answer.messages:
             self.round = answer.messages[-1].round
         try:
-            command = self._coroutine.send(answer)
+            if isinstance(answer, Exception):
+                command = self._coroutine.throw(answer)
+            else:
+                command = self._coroutine.send(answer)
         except StopIteration:
             self.finished = True
             return None

@@ -212,7 +212,9 @@ def _check_counters(algorithm: Any, base: Scenario) -> None:
         return inner(now_ns, src, dst, size_bytes)
 
     medium.submit = watch  # type: ignore[method-assign]
-    tables = engine.run().tables
+    result = engine.run()
+    require(result.status == "done", f"the run does not end by itself: {result.sentence}")
+    tables = result.tables
     rows, messages = tables["rounds"].to_pydict(), tables["messages"].to_pydict()
     ended = Counter(zip(messages["src"], messages["dst"], messages["payload_bytes"], strict=True))
     require(ended <= sent, f"messages ended that were never sent, as (src, dst, payload bytes): {ended - sent}")
@@ -226,7 +228,7 @@ def _check_direction(
     engine: Engine, direction: str, rows: Mapping[str, list[float]], messages: Mapping[str, list[Any]]
 ) -> None:
     ways = enumerate(zip(messages["src"], messages["dst"], strict=True))
-    mine = [i for i, (src, dst) in ways if engine.world.direction_of(src, dst) == direction]
+    mine = [i for i, (src, dst) in ways if engine.world.way(src, dst)[0] == direction]
     for counter in COUNTERS:
         counts = rows[f"{direction}_{counter}"]
         total = sum(messages[counter][i] for i in mine) if counter != "messages" else len(mine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable, Coroutine, Generator
 from typing import Any
@@ -48,16 +49,19 @@ class BoundedAgent:
 
     @types.coroutine
     def _counted(self, program: Any) -> Generator[Any, Any, None]:
-        answer, command = None, None
+        go_on, command = functools.partial(program.send, None), None
         try:
             for _ in range(self.whole.limit):
                 try:
-                    command = program.send(answer)
+                    command = go_on()
                 except StopIteration:
                     return
                 if isinstance(command, Report) and command.estimate is not None:
                     self.whole.reported[self.node] = command.round
-                answer = yield command
+                try:
+                    go_on = functools.partial(program.send, (yield command))
+                except Exception as error:
+                    go_on = functools.partial(program.throw, error)
         finally:
             program.close()
         what = f"{self.who} awaited {self.whole.limit} commands, the last a {type(command).__name__}"

@@ -29,7 +29,7 @@ from netsim.testing.contract import (
 
 METHODS = (
     "encode", "encode_keyed", "decode", "add_to", "bind", "max_size_bytes", "variance_bound", "contraction",
-    "encode_flop", "decode_flop",
+    "encode_flop", "decode_flop", "decode_flop_of",
 )  # fmt: skip
 # Relative rounding of one float on the wire, and the spacing of its denormals.
 ROUNDING = {64: (2.0**-53, 2.0**-1074), 32: (2.0**-24, 2.0**-149), 16: (2.0**-11, 2.0**-24)}
@@ -106,7 +106,7 @@ def encode_or_refuse(compressor: Any, x: Array) -> Payload | None:
 def check_interface(compressor: Any) -> None:
     """It has every method and fact of a compressor."""
     require_methods(compressor, *METHODS)
-    for fact in ("is_unbiased", "shares_randomness"):
+    for fact in ("is_unbiased", "draws", "shares_randomness"):
         require(isinstance(getattr(compressor, fact, None), bool), f"{fact} must be True or False")
 
 
@@ -205,7 +205,7 @@ def _refusal(compressor: Any, x: Any, words: tuple[str, ...]) -> None:
 
 
 def check_key(compressor: Any) -> None:
-    """A code that shares its randomness asks for the key; all others decode without, to the same."""
+    """A code that shares its randomness asks for the key; others decode without; one that draws none encodes alike."""
     for x in (np.ones(1), np.random.default_rng(28).standard_normal(50)):
         on(show(x), functools.partial(_key, compressor, x))
 
@@ -218,13 +218,19 @@ def _key(compressor: Any, x: Array) -> None:
     else:
         same = np.array_equal(compressor.decode(data, x.size), compressor.decode(data, x.size, key_of(1)))
         require(same, "decode uses the key; shares_randomness must be True")
+    if not compressor.draws:
+        same = compressor.encode_keyed(x, key_of(2)).data == data
+        require(same, "another key gives another payload; draws must be True")
 
 
 def check_work(compressor: Any) -> None:
-    """Operations are stated, and grow with the vector."""
+    """Operations are stated, and grow with the vector; those of decoding one payload, too, are a number."""
     for name in ("encode_flop", "decode_flop"):
         small, large = getattr(compressor, name)(10), getattr(compressor, name)(1000)
         require(0 <= small <= large < math.inf, f"{name} must grow with d. Got {small} at 10 and {large} at 1000")
+    for x in (np.zeros(10), np.random.default_rng(29).standard_normal(10)):
+        work = compressor.decode_flop_of(compressor.encode_keyed(x, key_of(1)).data, x.size)
+        require(0 <= work < math.inf, f"decode_flop_of is a number >= 0. Got {work}")
 
 
 def classes_of(compressor: Any) -> dict[str, type]:

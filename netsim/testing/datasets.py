@@ -13,7 +13,7 @@ SEEDS = (0, 1)
 
 
 def check_interface(dataset: Any) -> None:
-    """It loads, and says which files it wants and has found; `netsim.interfaces.problems.NeedsNoFile` wants none."""
+    """It loads, and says which files it wants and has found; `netsim.interfaces.NeedsNoFile` wants none."""
     require_methods(dataset, "load", "wants", "found")
     files = dataset.wants()
     text = [name for file in files for name in (file.path, file.note, file.sha256, file.url)]

@@ -10,23 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from netsim.interfaces import Array, GradientRequest, Indices, NodeId, Problem
+from netsim.interfaces import Array, GradientRequest, Indices, NodeId
 from netsim.testing.contract import Check, ContractError, check_configuration, on, require, require_methods
 from netsim.testing.datasets import require_files
 
 SEED = 1
 NODES = 8  # checked of more
-METHODS = (
-    "start", "draw_batch", "gradients", "values", "loss", "metrics", "smoothness", "strong_convexity", "num_samples",
-    "gradient_flop", "optimum",
-)  # fmt: skip
+METHODS = ("start", "metrics", "num_samples")
+# What a problem may offer, all of a group or nothing of it: see `HasGradients` and its neighbours.
+GRADIENTS = ("draw_batch", "gradients", "values", "gradient_flop")
+CONSTANTS = ("smoothness", "strong_convexity")
 SLOPE = 1e-6  # share of the gradient's length that a difference of values may be off
 WIDTHS = (1e-3, 1e-4, 1e-5, 1e-6)
 ROUNDING = 1e-9  # share of a sum over all samples that its order may change
 
 
-def opened(problem: Any, seed: int = SEED) -> Problem:
-    """Return the live problem of a seed.
+def opened(problem: Any, seed: int = SEED) -> Any:
+    """Return the live problem of a seed, which may offer more than `netsim.interfaces.Problem`.
 
     Raises
     ------
@@ -35,16 +35,20 @@ def opened(problem: Any, seed: int = SEED) -> Problem:
     """
     if hasattr(problem, "dataset"):
         require_files(problem.dataset)
-    live: Problem = problem.open(seed)
-    return live
+    return problem.open(seed)
 
 
-def nodes_of(live: Problem) -> range:
+def has(live: Any, group: Sequence[str]) -> bool:
+    """Whether a live problem offers all methods of a group."""
+    return all(callable(getattr(live, name, None)) for name in group)
+
+
+def nodes_of(live: Any) -> range:
     """Return the nodes that are looked at."""
     return range(min(live.num_nodes, NODES))
 
 
-def models(live: Problem) -> Iterator[tuple[str, Array]]:
+def models(live: Any) -> Iterator[tuple[str, Array]]:
     """Yield models with their names: the start, and random ones near and far."""
     rng = np.random.default_rng(41)
     yield "the start", live.start()
@@ -55,10 +59,15 @@ def models(live: Problem) -> Iterator[tuple[str, Array]]:
 
 
 def check_interface(problem: Any) -> None:
-    """It opens; the live problem has every method, and its sizes fit together."""
+    """It opens; the live problem has the methods of all problems, others in whole groups, and its sizes fit."""
     require_methods(problem, "open")
     live = opened(problem)
     require_methods(live, *METHODS)
+    for group in (GRADIENTS, CONSTANTS):
+        given = [name for name in group if callable(getattr(live, name, None))]
+        require(
+            not given or has(live, group), f"all of {', '.join(group)} are offered, or none. Got {', '.join(given)}"
+        )
     require(live.num_nodes == problem.nodes, f"num_nodes is the configuration's nodes, {problem.nodes}")
     require(isinstance(live.dim, int) and live.dim >= 1, f"dim is a whole number >= 1. Got {live.dim!r}")
     entries = sum(math.prod(shape) for shape in live.layout)
@@ -70,21 +79,22 @@ def check_interface(problem: Any) -> None:
     for node in nodes_of(live):
         samples = live.num_samples(node)
         require(isinstance(samples, int) and samples >= 1, f"num_samples({node}) is at least 1. Got {samples!r}")
-        flop = live.gradient_flop(GradientRequest(node, start))
-        require(0 <= flop < math.inf, f"gradient_flop is a number >= 0. Got {flop} of node {node}")
 
 
 def check_batches(problem: Any) -> None:
     """A minibatch is None or whole numbers from 0 to below the node's samples; equal streams draw equal ones."""
     live = opened(problem)
-    for node in nodes_of(live):
+    for node in nodes_of(live) if has(live, GRADIENTS) else ():
         on(f"node {node}", functools.partial(_check_batches, live, node))
 
 
-def _check_batches(live: Problem, node: NodeId) -> None:
+def _check_batches(live: Any, node: NodeId) -> None:
     samples, first, second = live.num_samples(node), np.random.default_rng(3), np.random.default_rng(3)
     for _ in range(20):
         batch, same = live.draw_batch(node, first), live.draw_batch(node, second)
+        if hasattr(live, "batch_size"):
+            size, drawn = live.batch_size(node), samples if batch is None else batch.size
+            require(size == drawn, f"batch_size({node}) says {size}; a batch has {drawn} samples")
         if batch is None or same is None:
             require(batch is None and same is None, "one stream draws a batch and an equal one none")
             continue
@@ -98,7 +108,7 @@ def _check_batches(live: Problem, node: NodeId) -> None:
 def check_gradients(problem: Any) -> None:
     """Gradients are the slopes of `values`, by differences of fourth order, on all samples and on minibatches."""
     live, rng = opened(problem), np.random.default_rng(42)
-    for name, w in models(live):
+    for name, w in models(live) if has(live, GRADIENTS) else ():
         for node in nodes_of(live):
             for batch in (None, live.draw_batch(node, rng)):
                 along = rng.standard_normal(live.dim)
@@ -106,8 +116,10 @@ def check_gradients(problem: Any) -> None:
                 on(case, functools.partial(_check_slope, live, node, w, batch, along / np.linalg.norm(along)))
 
 
-def _check_slope(live: Problem, node: NodeId, w: Array, batch: Indices | None, along: Array) -> None:
+def _check_slope(live: Any, node: NodeId, w: Array, batch: Indices | None, along: Array) -> None:
     gradient = _gradient(live, node, w, batch)
+    flop = live.gradient_flop(GradientRequest(node, w, batch))
+    require(0 <= flop < math.inf, f"gradient_flop is a number >= 0. Got {flop}")
     got = f"{gradient.dtype} of shape {gradient.shape}" if isinstance(gradient, np.ndarray) else repr(gradient)
     good = isinstance(gradient, np.ndarray) and gradient.shape == (live.dim,) and gradient.dtype.kind == "f"
     require(good, f"a gradient is a vector of floats, shape ({live.dim},). Got {got}")
@@ -129,6 +141,8 @@ def _check_slope(live: Problem, node: NodeId, w: Array, batch: Indices | None, a
 def check_calls(problem: Any) -> None:
     """A gradient's bits do not depend on which requests share a call; inputs and earlier answers are left alone."""
     live, rng = opened(problem), np.random.default_rng(43)
+    if not has(live, GRADIENTS):
+        return
     requests = []
     for (_, w), node in itertools.product(models(live), nodes_of(live)):
         w.setflags(write=False)
@@ -143,7 +157,7 @@ def check_calls(problem: Any) -> None:
             _check_call(live, requests, alone, part.tolist())
 
 
-def _check_own(live: Problem, request: GradientRequest, before: Array) -> None:
+def _check_own(live: Any, request: GradientRequest, before: Array) -> None:
     answer = np.asarray(live.gradients([request])[0])
     require(answer.tobytes() == before.tobytes(), "asked twice for one gradient it gives two")
     if answer.flags.writeable:
@@ -153,9 +167,7 @@ def _check_own(live: Problem, request: GradientRequest, before: Array) -> None:
     require(again.tobytes() == before.tobytes(), sentence)
 
 
-def _check_call(
-    live: Problem, requests: Sequence[GradientRequest], alone: Sequence[Array], part: Sequence[int]
-) -> None:
+def _check_call(live: Any, requests: Sequence[GradientRequest], alone: Sequence[Array], part: Sequence[int]) -> None:
     answers = [np.asarray(gradient) for gradient in live.gradients([requests[i] for i in part])]
     require(len(answers) == len(part), f"{len(part)} requests have {len(answers)} answers")
     for i, answer in zip(part, answers, strict=True):
@@ -163,9 +175,7 @@ def _check_call(
             raise ContractError(_shared(live, requests, alone, i, part), f"node {requests[i].node}")
 
 
-def _shared(
-    live: Problem, requests: Sequence[GradientRequest], alone: Sequence[Array], i: int, part: Sequence[int]
-) -> str:
+def _shared(live: Any, requests: Sequence[GradientRequest], alone: Sequence[Array], i: int, part: Sequence[int]) -> str:
     """Which other request changes the answer to one, the two alone if that is enough."""
     for other in part:
         for pair in ((i, other), (other, i)):
@@ -182,16 +192,16 @@ def _shared(
 def check_values(problem: Any) -> None:
     """The loss is the mean of the nodes' values, and all samples as a batch are all samples."""
     live = opened(problem)
-    for name, w in models(live):
+    for name, w in models(live) if has(live, GRADIENTS) else ():
         on(f"at {name}", functools.partial(_check_values, live, w))
 
 
-def _check_values(live: Problem, w: Array) -> None:
+def _check_values(live: Any, w: Array) -> None:
     values = [float(value) for value in live.values([GradientRequest(m, w) for m in range(live.num_nodes)])]
     require(len(values) == live.num_nodes, f"{live.num_nodes} requests have {len(values)} values")
-    loss, mean = live.loss(w), math.fsum(values) / live.num_nodes
+    loss, mean = _loss(live, w), math.fsum(values) / live.num_nodes
     scale = max(map(abs, values))
-    require(_near(loss, mean, scale), f"loss is {loss!r}; the mean of the nodes' values is {mean!r}")
+    require(_near(loss, mean, scale), f"the metric loss is {loss!r}; the mean of the nodes' values is {mean!r}")
     for node in nodes_of(live):
         everything = np.arange(live.num_samples(node))
         by_batch = _value(live, node, w, everything)
@@ -204,33 +214,40 @@ def _check_values(live: Problem, w: Array) -> None:
 
 
 def check_metrics(problem: Any) -> None:
-    """Metrics have the names promised; ``loss`` and ``grad_norm`` are those of F, ``accuracy`` is a share."""
+    """Metrics have the names promised; ``grad_norm`` is that of F, ``accuracy`` is a share."""
     live = opened(problem)
     for name, w in models(live):
         on(f"at {name}", functools.partial(_check_metrics, live, w))
 
 
-def _check_metrics(live: Problem, w: Array) -> None:
+def _check_metrics(live: Any, w: Array) -> None:
     metrics, promised = live.metrics(w), set(live.metric_names) - {"loss_gap"}
-    require({"loss", "grad_norm"} <= promised, f"metric_names hold loss and grad_norm. Got {sorted(live.metric_names)}")
+    needed = {"loss", "grad_norm"} if has(live, GRADIENTS) else {"loss"}
+    text = f"metric_names hold {' and '.join(sorted(needed))}. Got {sorted(live.metric_names)}"
+    require(needed <= promised, text)
     require(set(metrics) == promised, f"metrics are {sorted(metrics)}; metric_names promise {sorted(promised)}")
-    loss, norm = live.loss(w), float(np.linalg.norm(_mean_gradient(live, w)))
-    require(_near(metrics["loss"], loss, abs(loss)), f"the metric loss is {metrics['loss']!r}, and loss(w) {loss!r}")
-    largest = max(float(np.linalg.norm(_gradient(live, m, w, None))) for m in range(live.num_nodes))
-    text = f"the metric grad_norm is {metrics['grad_norm']!r}; the mean of the nodes' gradients has the norm {norm!r}"
-    require(_near(metrics["grad_norm"], norm, 1e3 * largest), text)
+    if has(live, GRADIENTS):
+        norm = float(np.linalg.norm(_mean_gradient(live, w)))
+        largest = max(float(np.linalg.norm(_gradient(live, m, w, None))) for m in range(live.num_nodes))
+        text = f"the metric grad_norm is {metrics['grad_norm']!r}; the nodes' mean gradient has the norm {norm!r}"
+        require(_near(metrics["grad_norm"], norm, 1e3 * largest), text)
     accuracy = metrics.get("accuracy", 0.0)
     require(0 <= accuracy <= 1, f"accuracy is a share of 1. Got {accuracy!r}")
+    if hasattr(live, "joint_metrics"):
+        joint, names = live.joint_metrics(dict.fromkeys(range(live.num_nodes), w)), live.joint_metric_names
+        text = f"joint_metrics are {sorted(joint)}; joint_metric_names promise {sorted(names)}"
+        require(set(joint) == set(names), text)
 
 
 def check_constants(problem: Any) -> None:
     """No two models have gradients further apart than L times their distance, of F and each f_m, nor nearer than mu."""
     live = opened(problem)
-    for (name, v), (other, w) in itertools.combinations(models(live), 2):
+    known = list(models(live)) if has(live, (*CONSTANTS, *GRADIENTS)) else []
+    for (name, v), (other, w) in itertools.combinations(known, 2):
         on(f"between {name} and {other}", functools.partial(_check_constants, live, v, w))
 
 
-def _check_constants(live: Problem, v: Array, w: Array) -> None:
+def _check_constants(live: Any, v: Array, w: Array) -> None:
     distance = float(np.linalg.norm(v - w))
     whole = _mean_gradient(live, v) - _mean_gradient(live, w)
     parts = {m: _gradient(live, m, v, None) - _gradient(live, m, w, None) for m in nodes_of(live)}
@@ -253,23 +270,25 @@ def _check_constants(live: Problem, v: Array, w: Array) -> None:
 def check_optimum(problem: Any) -> None:
     """Where there is an optimum, no model is below it, its value is the loss there, and ``loss_gap`` is a metric."""
     live = opened(problem)
-    best = live.optimum()
+    best = live.optimum() if hasattr(live, "optimum") else None
     has_gap = "loss_gap" in live.metric_names
     require(has_gap == (best is not None), "metric_names hold loss_gap where there is an optimum, and only there")
     if best is None:
         return
-    loss = live.loss(best.at)
+    loss = _loss(live, best.at)
     text = f"the optimum's value is {best.value!r}, and the loss there {loss!r}"
     require(_near(best.value, loss, abs(loss) + best.error), text)
     require(0 <= best.error < math.inf, f"the optimum's error is a number >= 0. Got {best.error}")
     lowest = best.value - best.error
     for name, w in models(live):
-        loss = live.loss(w)
+        loss = _loss(live, w)
         require(
             loss >= lowest - ROUNDING * abs(lowest), f"the loss at {name}, {loss!r}, is below the optimum's {lowest!r}"
         )
     near = best.at + 1e-3 * np.random.default_rng(44).standard_normal(live.dim)
-    require(live.loss(near) >= lowest - ROUNDING * abs(lowest), f"the loss beside the optimum is below its {lowest!r}")
+    require(
+        _loss(live, near) >= lowest - ROUNDING * abs(lowest), f"the loss beside the optimum is below its {lowest!r}"
+    )
 
 
 def check_seed(problem: Any) -> None:
@@ -279,23 +298,28 @@ def check_seed(problem: Any) -> None:
     one.start()[...] = math.nan
     require(np.array_equal(one.start(), start), "writing into what start gives changes what it gives next")
     for (name, w), (_, other) in zip(models(one), models(two), strict=True):
-        same = w.tobytes() == other.tobytes() and one.loss(w) == two.loss(w)
-        for node in nodes_of(one):
+        same = w.tobytes() == other.tobytes() and one.metrics(w) == two.metrics(w)
+        for node in nodes_of(one) if has(one, GRADIENTS) else ():
             same &= _gradient(one, node, w, None).tobytes() == _gradient(two, node, w, None).tobytes()
         require(same, f"opened twice with seed {SEED} it gives other numbers at {name}")
 
 
-def _gradient(live: Problem, node: NodeId, w: Array, batch: Indices | None) -> Array:
+def _loss(live: Any, w: Array) -> float:
+    return float(live.metrics(w)["loss"])
+
+
+def _gradient(live: Any, node: NodeId, w: Array, batch: Indices | None) -> Array:
+    gradient: Array
     (gradient,) = live.gradients([GradientRequest(node, w, batch)])
     return gradient
 
 
-def _value(live: Problem, node: NodeId, w: Array, batch: Indices | None) -> float:
+def _value(live: Any, node: NodeId, w: Array, batch: Indices | None) -> float:
     (value,) = live.values([GradientRequest(node, w, batch)])
     return float(value)
 
 
-def _mean_gradient(live: Problem, w: Array) -> Array:
+def _mean_gradient(live: Any, w: Array) -> Array:
     gradients = live.gradients([GradientRequest(m, w) for m in range(live.num_nodes)])
     mean: Array = functools.reduce(np.add, gradients) / live.num_nodes
     return mean

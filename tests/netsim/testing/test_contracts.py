@@ -92,6 +92,10 @@ def _double_of_batches(ask: Any, requests: Any) -> list[Any]:
     return [answer * (1 if r.batch is None else 2) for answer, r in zip(ask(requests), requests, strict=True)]
 
 
+def _moved_loss(live: Any, w: Any) -> dict[str, float]:
+    return {**live.metrics(w), "loss": live.metrics(w)["loss"] + 1e-6}
+
+
 def _tenth(which: str) -> Any:
     return lambda live, m=None: live.smoothness(m) * (0.1 if (m is None) == (which == "whole") else 1)
 
@@ -102,13 +106,18 @@ NOISE = np.random.default_rng(0)
 @pytest.mark.parametrize(
     ("check", "name", "changes", "sentence"),
     [
-        ("interface", "quadratic", {"values": 5}, "Spoiled has no method values"),
+        ("interface", "quadratic", {"metrics": 5}, "Spoiled has no method metrics"),
+        (
+            "interface", "quadratic", {"values": 5},
+            "all of draw_batch, gradients, values, gradient_flop are offered, or none. Got draw_batch, gradients,",
+        ),
+        ("batches", "logistic_regression", {"batch_size": lambda live, m: 9}, "batch_size(0) says 9; a batch has 8"),
         ("interface", "quadratic", {"num_nodes": 7}, "num_nodes is the configuration's nodes, 4"),
         ("interface", "quadratic", {"layout": ((4, 4),)}, "the tensors of layout have dim = 20 entries in all. Got 16"),
         ("interface", "quadratic", {"start": lambda live: np.full(20, np.nan)}, "start is a finite vector of floats"),
         ("interface", "quadratic", {"start": lambda live: np.zeros((20, 1))}, "Got float64 of shape (20, 1)"),
         ("interface", "quadratic", {"num_samples": lambda live, m: 0}, "num_samples(0) is at least 1. Got 0"),
-        ("interface", "quadratic", {"gradient_flop": lambda live, r: -1.0}, "gradient_flop is a number >= 0. Got -1.0"),
+        ("gradients", "quadratic", {"gradient_flop": lambda live, r: -1.0}, "gradient_flop is a number >= 0. Got -1.0"),
         (
             "batches", "logistic_regression", {"draw_batch": lambda live, m, rng: rng.integers(0, 1000, 8)},
             "a batch names samples 0 to",
@@ -140,7 +149,7 @@ NOISE = np.random.default_rng(0)
             "calls", "quadratic", {"gradients": lambda live, rs: live.gradients(rs)[:1]},
             "requests have 1 answers",
         ),
-        ("values", "quadratic", {"loss": lambda live, w: live.loss(w) + 1e-6}, "; the mean of the nodes' values is "),
+        ("values", "quadratic", {"metrics": _moved_loss}, "; the mean of the nodes' values is "),
         (
             "values", "logistic_regression",
             {"values": lambda live, rs: _double_of_batches(live.values, rs)},
@@ -157,15 +166,16 @@ NOISE = np.random.default_rng(0)
         ),
         (
             "metrics", "quadratic", {"metric_names": frozenset({"loss"})},
-            "metric_names hold loss and grad_norm. Got ['loss']",
+            "metric_names hold grad_norm and loss. Got ['loss']",
         ),
         (
-            "metrics", "quadratic", {"metrics": lambda live, w: {**live.metrics(w), "loss": 0.5}},
-            "the metric loss is 0.5, and loss(w) ",
+            "metrics", "quadratic",
+            {"joint_metrics": lambda live, models: {"spread": 0.0}, "joint_metric_names": frozenset({"violation"})},
+            "joint_metrics are ['spread']; joint_metric_names promise ['violation']",
         ),
         (
             "metrics", "quadratic", {"metrics": lambda live, w: {**live.metrics(w), "grad_norm": 0.5}},
-            "the metric grad_norm is 0.5; the mean of the nodes' gradients has the norm ",
+            "the metric grad_norm is 0.5; the nodes' mean gradient has the norm ",
         ),
         (
             "metrics", "logistic_regression", {"metrics": lambda live, w: {**live.metrics(w), "accuracy": 1.5}},
@@ -193,7 +203,7 @@ NOISE = np.random.default_rng(0)
             "the optimum's value is -9.0, and the loss there ",
         ),
         (
-            "seed", "quadratic", {"loss": lambda live, w: live.loss(w) + NOISE.random()},
+            "seed", "quadratic", {"metrics": lambda live, w: {"loss": NOISE.random()}},
             "opened twice with seed 1 it gives other numbers at the start",
         ),
     ],
@@ -204,6 +214,18 @@ def test_a_problem_that_breaks_a_promise(check: str, name: str, changes: Any, se
     (one,) = [c for c in testing.checks("problem") if testing.title(c) == check]
     one(whole)
     assert sentence in breaks("problem", check, broken).sentence
+
+
+def test_a_problem_may_offer_less() -> None:
+    """One that is only measured, without gradients, constants and optimum."""
+    live = PROBLEMS["quadratic"]
+    least = SimpleNamespace(
+        dim=20, num_nodes=4, layout=live.layout, start=live.start, num_samples=live.num_samples,
+        metric_names=frozenset({"loss"}), metrics=lambda w: {"loss": live.metrics(w)["loss"]},
+    )  # fmt: skip
+    for check in testing.checks("problem"):
+        if testing.title(check) != "configuration":
+            check(Opens(lambda: least, 4))
 
 
 def test_start_must_be_fresh() -> None:
@@ -306,6 +328,10 @@ def _accepts(self: Any, x: Any) -> None:
     return None
 
 
+def _keyed(self: Any, x: Any, key: Any) -> Payload:
+    return power_of_two.PowerOfTwo.encode_keyed(self, x * (2 if key == compressor_checks.key_of(2) else 1), key)
+
+
 def _lenient(self: Any, data: bytes, dim: int, key: Any = None) -> Any:
     return power_of_two.PowerOfTwo.decode(self, data[: self.max_size_bytes(dim)], dim, key)
 
@@ -354,6 +380,8 @@ def _adds_first(self: Any, data: bytes, acc: Any, scale: float = 1.0, key: Any =
         ),
         ("refusals", {"check": _accepts}, "an entry that is not finite must be refused with Enc", "nan at 0"),
         ("key", {"shares_randomness": True}, "shares_randomness says that decoding without a key is", "x = [1.0]"),
+        ("key", {"draws": False, "encode_keyed": _keyed}, "another key gives another pay", "x = [1.0]"),
+        ("work", {"decode_flop_of": lambda self, data, d: -1.0}, "decode_flop_of is a number >= 0. Got -1.0", ""),
         ("work", {"encode_flop": lambda self, d: -d}, "encode_flop must grow with d. Got -10 at 10 and -1000 at", ""),
         ("contraction", {"contraction": lambda self, d: 1.5}, "contraction(1) lies in (0, 1]. Got 1.5", "x = [1.0]"),
         ("contraction", {"contraction": lambda self, d: 0.9}, "whose ||Q - x||^2 is 0.111111 ||x||^2; p", "x = [-1.5]"),

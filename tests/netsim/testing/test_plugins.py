@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,7 +19,7 @@ import pytest
 
 from netsim import testing
 from netsim.errors import DecodeError, EncodeError
-from netsim.interfaces import Agent, Array, Context, Report, Send, Silent
+from netsim.interfaces import Agent, Array, Context, Payload, Receive, Report, Send, Silent
 from netsim.testing import agents
 from tests.plugins import dgd, pigeon, power_of_two
 from tests.support import PLUGINS, ROOT
@@ -104,7 +105,6 @@ class BrokenPeer(dgd.DgdPeer):
     def __init__(self, ctx: Context, algorithm: Broken) -> None:
         super().__init__(ctx, algorithm)
         self.how = algorithm.how
-        self.shared = np.zeros(ctx.facts.dim)
 
     async def run(self) -> None:
         program = super().run()
@@ -119,15 +119,10 @@ class BrokenPeer(dgd.DgdPeer):
                 if self.how == "skips round 2" and command.round == 2:
                     answer = None
                     continue
-            if isinstance(command, Send) and self.how == "sends nothing":
-                command = Silent(command.to, command.round)
             answer = await command
 
     def spoil(self, estimate: Array) -> Array:
         BrokenPeer.turns += 1
-        if self.how == "reports an array that it goes on writing to":
-            self.shared[:] = estimate
-            return self.shared
         if self.how == "looks at who came first":
             return estimate + 1e-9 * (BrokenPeer.turns % 5)
         if self.how == "draws from a stream of its own":
@@ -144,7 +139,6 @@ class BrokenPeer(dgd.DgdPeer):
 @pytest.mark.parametrize(
     ("how", "check", "sentence"),
     [
-        ("reports an array that it goes on writing to", agents.check_delays, "goes on writing to an array it reported"),
         ("looks at who came first", agents.check_delays, "reports another estimate of round"),
         ("draws from a stream of its own", agents.check_lockstep, "reports another estimate of round"),
         ("draws from a stream of its own", agents.check_seed, "two runs of one seed differ in column loss of rounds"),
@@ -156,13 +150,52 @@ class BrokenPeer(dgd.DgdPeer):
         ("reports float32", agents.check_reports, "of 12 finite entries. Got float32; breaks on a ring of 5 peers"),
         ("reports NaN", agents.check_reports, r"of 12 finite entries. Got \[nan nan"),
         ("skips round 2", agents.check_reports, r"once each, in order. Got \[0, 1, 3\]; breaks on .*, 2 rounds"),
-        ("sends nothing", agents.check_counters, "no node ever sends a payload"),
     ],
 )
 def test_a_broken_agent_is_noticed(how: str, check: Any, sentence: str) -> None:
     check(Broken(0.1))
     with pytest.raises(testing.ContractError, match=sentence):
         check(Broken(0.1, how))
+
+
+@dataclass(frozen=True)
+class Mute:
+    """A server that moves by itself, and workers that say nothing but that they are silent."""
+
+    tolerates: ClassVar[frozenset[str]] = frozenset()
+
+    def server(self, ctx: Context) -> Agent:
+        return Scripted(self.lead(ctx))
+
+    def worker(self, ctx: Context) -> Agent:
+        return Scripted(self.follow(ctx))
+
+    async def lead(self, ctx: Context) -> None:
+        for round in count():
+            await Report(round, ctx.facts.start + round)
+            await Send(ctx.workers, Payload(b"", 0.0), round, "model")
+            await Receive(len(ctx.workers), "update", round)
+
+    async def follow(self, ctx: Context) -> None:
+        for round in count():
+            await Receive(1, "model", round)
+            await Silent(ctx.server, round)
+
+
+@dataclass
+class Scripted:
+    """An agent of one coroutine."""
+
+    program: Any
+
+    def run(self) -> Any:
+        return self.program
+
+
+def test_an_algorithm_without_messages_is_noticed() -> None:
+    agents.check_lockstep(Mute())
+    with pytest.raises(testing.ContractError, match=r"^no node ever sends a payload; breaks on a star of 3 workers"):
+        agents.check_counters(Mute())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar
 
-from netsim.interfaces import Agent, Context, Gradient, Receive, Send
+from netsim.interfaces import Agent, Context, Decode, Encode, Gradient, Receive, Send, Sum
 from netsim.registry import build, component
 
 
@@ -36,10 +36,10 @@ class Server:
     async def run(self) -> None:
         code, workers = build("compressor", {"name": "identity", "float_bit": 64}), self.ctx.workers
         for round in count():
-            await Send(workers, code.encode(self.w, self.ctx.rng()), round, "model")
+            sent = await Encode(code, self.w, round)
+            await Send(workers, sent.payload, round, "model")
             inbox = await Receive(len(workers), "update", round)
-            for message in inbox.messages:
-                self.w = self.w - 0.1 / len(workers) * code.decode(message.data, self.w.size)
+            self.w = self.w - 0.1 / len(workers) * await Sum(code, inbox.messages)
 
 
 class Worker:
@@ -52,5 +52,5 @@ class Worker:
         code = build("compressor", {"name": "identity", "float_bit": 64})
         for round in count():
             (model,) = (await Receive(1, "model", round)).messages
-            g = await Gradient(at=code.decode(model.data, self.ctx.facts.dim))
-            await Send(self.ctx.server, code.encode(g, self.ctx.rng()), round, "update")
+            g = await Gradient(at=await Decode(code, model))
+            await Send(self.ctx.server, (await Encode(code, g, round)).payload, round, "update")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar
 
-from netsim.interfaces import Agent, Context, Gradient, Receive, Report, Send
+from algorithms.roles.parts import collect
+from netsim.interfaces import Agent, Context, Encode, Gradient, Report, Send
 from netsim.registry import build, component
 
 
@@ -36,11 +37,11 @@ class Peer:
         await Report(0, self.x)
         for round in count():
             weights = self.ctx.neighbours(round)
-            await Send(tuple(weights), code.encode(self.x, self.ctx.rng()), round, "model")
+            sent = await Encode(code, self.x, round)
+            await Send(tuple(weights), sent.payload, round, "model")
             g = await Gradient(at=self.x)
-            inbox = await Receive(len(weights), "model", round)
             mixed = (1.0 - sum(weights.values())) * self.x
-            for message in inbox.messages:
-                mixed = mixed + weights[message.src] * code.decode(message.data, self.x.size)
+            for node, x in (await collect(code, len(weights), "model", round)).items():
+                mixed = mixed + weights[node] * x
             self.x = mixed - self.step_sizes[round] * g
             await Report(round + 1, self.x)

@@ -1,0 +1,1 @@
+"""What runs came to: the summary and the bounds."""

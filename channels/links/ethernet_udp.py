@@ -11,11 +11,12 @@ import numpy as np
 from channels.energy.ethernet import Ethernet
 from channels.media.background import Background
 from channels.media.wires.crossed import CrossedWires
+from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
-from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns, serialisation_ns
 
@@ -140,6 +141,10 @@ class EthernetUdp:
             load = f"{background.load_bps:g} bit/s, {background.rate_hz:g} Hz of {background.mean_bytes:g} B"
             return [Fault(("background", "rate_hz"), f"a load below the port's rate, {rate_bps:g} bit/s", load)]
         return []
+
+    def frames(self) -> FrameMaker:
+        """Return a maker of UDP datagrams in Ethernet."""
+        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng` but the key of others' messages."""

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.fields import NonNegativeFloat
-from netsim.interfaces import FrameSink, Medium, Node
+from netsim.interfaces import FrameMaker, FrameSink, Medium, Node
 from netsim.registry import component
 from netsim.units import seconds_to_ns
 
@@ -49,6 +50,10 @@ class Ideal:
     reliable_delivery: ClassVar[bool] = True
 
     delay_s: NonNegativeFloat = 0.0
+
+    def frames(self) -> FrameMaker:
+        """Return a maker of UDP datagrams in Ethernet."""
+        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng`."""

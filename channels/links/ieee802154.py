@@ -12,6 +12,7 @@ import numpy as np
 from channels.energy.cc2420 import Cc2420
 from channels.media.lrwpan.csma.nodes import ContendingNodes, Rules
 from channels.media.lrwpan.csma.ns3_draws import ns3_draws
+from channels.media.lrwpan.frames import LowpanFrames, RawFrames
 from channels.media.lrwpan.framing import RawFraming, SixLowpan
 from channels.media.lrwpan.paced import PacedNodes, Renamed
 from channels.media.lrwpan.reach import Reach, by_path_loss, everyone, within
@@ -23,7 +24,7 @@ from channels.media.radio_books import RadioPolicy
 from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range, Ref
-from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.rng import replication_of
 from netsim.units import NS_PER_S, seconds_to_ns
@@ -269,11 +270,6 @@ class Ieee802154:
         return []
 
     @property
-    def frame_format(self) -> str:
-        """What frames look like in a capture."""
-        return "ieee802154" if self.framing == "raw" else "sixlowpan"
-
-    @property
     def contends(self) -> bool:
         """Whether frames meet others on the air, and may be sent in vain or once too often."""
         return self.mac in ("csma_ca", "slotted") or self.per > 0 or self.path_loss != "none"
@@ -289,6 +285,10 @@ class Ieee802154:
             return []
         allowed = f"at most {SHORT_ADDRESSES - 1} nodes and a server, as many as there are short addresses"
         return [Fault((), allowed, f"{nodes} nodes")]
+
+    def frames(self) -> FrameMaker:
+        """Return a maker of frames with their check sequence, with the headers of 6LoWPAN where `framing` has them."""
+        return RawFrames() if self.framing == "raw" else LowpanFrames()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0, keyed by one 64-bit draw from `rng`.

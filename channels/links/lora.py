@@ -12,10 +12,11 @@ import numpy as np
 from channels.energy.sx1276 import Sx1276
 from channels.media.aloha import Air
 from channels.media.radio_books import RadioPolicy
+from channels.media.wires.frames import Datagrams
 from channels.policies.sleep_when_idle import SleepWhenIdle
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeInt, Range, Ref
-from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import NS_PER_S
 
@@ -121,6 +122,10 @@ class Lora:
         bits = 8 * frame_bytes - 4 * sf + 28 + 16 * self.crc - 20 * self.implicit_header
         payload = 8 + max(-(-bits // (4 * (sf - 2 * low_rate))) * (self.coding_rate + 4), 0)
         return int((payload + self.preamble_symbols + Fraction(17, 4)) * symbol_s * NS_PER_S + Fraction(1, 2))
+
+    def frames(self) -> FrameMaker:
+        """Return a maker of UDP datagrams in Ethernet."""
+        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng`."""

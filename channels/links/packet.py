@@ -9,11 +9,12 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from channels.energy.ethernet import Ethernet
+from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
-from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns, serialisation_ns
 
@@ -78,6 +79,10 @@ class Packet:
             raise ConfigError(
                 [Fault(("rate_bps",), "a rate at which a packet takes a nanosecond", f"{self.rate_bps:g}")]
             )
+
+    def frames(self) -> FrameMaker:
+        """Return a maker of UDP datagrams in Ethernet."""
+        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng`."""

@@ -11,10 +11,11 @@ import numpy as np
 from channels.energy.ethernet import Ethernet
 from channels.media.radio_books import RadioPolicy
 from channels.media.turns import Rounds
+from channels.media.wires.frames import Datagrams
 from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range, Ref
-from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns, serialisation_ns
 
@@ -127,6 +128,10 @@ class Tdma:
         while size > 0 and serialisation_ns(size, self.rate_bps) > room_ns:
             size -= 1
         return size - self.overhead_bytes
+
+    def frames(self) -> FrameMaker:
+        """Return a maker of UDP datagrams in Ethernet."""
+        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng`."""

@@ -25,9 +25,10 @@ from channels.media.flows.tcp import (
     OVERHEAD_BYTES,
     SEGMENT_BYTES,
 )
+from channels.media.wires.frames import Datagrams
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
-from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns
 
@@ -302,6 +303,10 @@ class Wan:
             missing = [node for node in range(nodes) if str(node) not in self._steps]
             faults += [Fault(("trace",), f"steps for each of {nodes} nodes", f"none for {n}") for n in missing[:1]]
         return faults
+
+    def frames(self) -> FrameMaker:
+        """Return a maker of UDP datagrams in Ethernet."""
+        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; rates, regions and slow nodes are drawn from `rng`.

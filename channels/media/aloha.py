@@ -14,10 +14,12 @@ from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from netsim.errors import SimulationError
 from netsim.interfaces import (
+    BROADCAST,
     STATES,
     CostModel,
     CostStructure,
     Delivery,
+    Frame,
     FrameSink,
     Node,
     NodeId,
@@ -28,7 +30,6 @@ from netsim.interfaces import (
 from netsim.units import NS_PER_S
 
 _TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
-_EVERYONE = -1
 _SETTLE_EVERY = 256
 
 
@@ -165,7 +166,7 @@ class Air:
         if self._lead_ns:
             self._wake(message, rows[1:])
         if self._frames is not None:
-            dst = message.dst[0] if len(message.dst) == 1 else _EVERYONE
+            dst = message.dst[0] if len(message.dst) == 1 else BROADCAST
             for i, start_ns in enumerate(message.start_ns):
                 offset, length = i * self._payload_bytes, message.length[i]
                 entry = (start_ns, message.serial, offset, message.transfer, message.src, dst, length)
@@ -205,7 +206,7 @@ class Air:
         self._now_ns = max(self._now_ns, to_ns)
         while self._coming and self._coming[0][0] <= to_ns and self._frames is not None:
             start_ns, _, offset, transfer, src, dst, length = heapq.heappop(self._coming)
-            self._frames.add(start_ns, src, dst, transfer, offset, length, 1, "data")
+            self._frames.add(Frame(start_ns, src, dst, transfer, offset, length, 1, "data"))
         while self._due and self._due[0][0] <= to_ns:
             at_ns, serial = heapq.heappop(self._due)
             if serial not in self._open:

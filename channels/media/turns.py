@@ -15,10 +15,12 @@ from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from netsim.errors import SimulationError
 from netsim.interfaces import (
+    BROADCAST,
     STATES,
     CostModel,
     CostStructure,
     Delivery,
+    Frame,
     FrameSink,
     Node,
     NodeId,
@@ -29,7 +31,6 @@ from netsim.interfaces import (
 from netsim.units import NS_PER_S, serialisation_ns
 
 _TX, _RX, _IDLE, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "idle", "sleep"))
-_EVERYONE = -1
 _SETTLE_EVERY = 256
 
 
@@ -348,9 +349,9 @@ class Rounds:
         return rises
 
     def _show(self, message: _Message, start_ns: int, offset: int, length: int) -> None:
-        dst = message.dst[0] if len(message.all_dst) == 1 else _EVERYONE
+        dst = message.dst[0] if len(message.all_dst) == 1 else BROADCAST
         if self._frames is not None:
-            self._frames.add(start_ns, message.src, dst, message.transfer, offset, length, 1, "data")
+            self._frames.add(Frame(start_ns, message.src, dst, message.transfer, offset, length, 1, "data"))
 
     def _complete(self, slot: _Slot) -> None:
         message, self._slot = slot.message, None

@@ -22,7 +22,21 @@ from netsim.interfaces.agents import (
     Wait,
 )
 from netsim.interfaces.costs import Cost, CostModel, CostStructure, Link, PacketObserver
-from netsim.interfaces.links import STATES, Channel, Delivery, FrameSink, Medium, Node, PowerBound, PowerProfile, Usage
+from netsim.interfaces.links import (
+    BROADCAST,
+    STATES,
+    Channel,
+    Delivery,
+    Frame,
+    FrameMaker,
+    FrameSink,
+    Medium,
+    Node,
+    PowerBound,
+    PowerProfile,
+    ShowsFrames,
+    Usage,
+)
 from netsim.interfaces.messages import (
     HEADER_BYTES,
     Array,
@@ -38,6 +52,7 @@ from netsim.interfaces.messages import (
 from netsim.interfaces.problems import Data, Dataset, GradientRequest, Optimum, Partition, Problem, ProblemConfig
 
 __all__ = [
+    "BROADCAST",
     "HEADER_BYTES",
     "STATES",
     "Agent",
@@ -54,6 +69,8 @@ __all__ = [
     "Dataset",
     "Delivery",
     "Facts",
+    "Frame",
+    "FrameMaker",
     "FrameSink",
     "Gradient",
     "GradientRequest",
@@ -78,6 +95,7 @@ __all__ = [
     "Receive",
     "Report",
     "Send",
+    "ShowsFrames",
     "Silent",
     "StarAlgorithm",
     "Token",

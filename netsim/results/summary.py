@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netsim.text import quantity, seconds, short, table
 from netsim.simulation.recorder import COUNTERS, DIRECTIONS
+from netsim.text import quantity, seconds, short, table
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]

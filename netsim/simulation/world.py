@@ -21,12 +21,13 @@ from netsim.interfaces import (
     NodeId,
     PeerAlgorithm,
     Problem,
+    ShowsFrames,
     StarAlgorithm,
 )
 from netsim.scenario import Entry, Scenario
 from netsim.scenario.topology import Mixing, mixing, positions
 from netsim.simulation.actors import Actor
-from netsim.simulation.capture import Capture, link_of
+from netsim.simulation.capture import Capture
 
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
@@ -215,7 +216,7 @@ class World:
             ideal = registry.build("channel", "ideal")
             named = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
         streams = {name: self.stream(i, "channel") for i, name in enumerate(named)}
-        for name, channel in named.items() if self.scenario.record.pcap else ():
-            self.captures[name] = Capture(link_of(channel))
+        if self.scenario.record.pcap:
+            self.captures = {n: Capture(channel) for n, channel in named.items() if isinstance(channel, ShowsFrames)}
         media = (channel.open(nodes, streams[n], frames=self.captures.get(n)) for n, channel in named.items())
         return tuple(named), tuple(media)

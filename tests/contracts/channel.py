@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from netsim import registry
-from netsim.interfaces import STATES, Delivery, Medium, Node, NodeId, TransferId, Usage
+from netsim.interfaces import STATES, Delivery, Frame, Medium, Node, NodeId, TransferId, Usage
 from netsim.scenario import parsing
 from netsim.units import NS_PER_S
 
@@ -36,13 +36,10 @@ class Call:
 class FrameLog:
     """Every frame that a medium shows, in order."""
 
-    frames: list[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
 
-    def add(
-        self, start_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, offset: int, length: int, attempt: int,
-        kind: str,
-    ) -> None:  # fmt: skip
-        self.frames.append((start_ns, src, dst, transfer, offset, length, attempt, kind))
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
 
 
 @dataclass
@@ -52,7 +49,7 @@ class Trace:
     calls: dict[TransferId, Call]
     deliveries: list[Delivery]
     usages: dict[int, Usage]
-    frames: list[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]
+    frames: list[Frame]
 
 
 def open_medium(channel: Any, frames: FrameLog | None = None, seed: int = 3) -> Medium:

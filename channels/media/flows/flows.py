@@ -24,6 +24,7 @@ from netsim.interfaces import (
     CostModel,
     CostStructure,
     Delivery,
+    Frame,
     FrameSink,
     Node,
     NodeId,
@@ -491,9 +492,8 @@ class Flows:
             message, offset = self._messages[serial], frame * length
             size = min(length, message.size_bytes - offset)
             if self._frames is not None:
-                self._frames.add(
-                    to_ns(start_fs), message.src, message.dst, message.transfer, offset, size, 1, "data"
-                )  # fmt: skip
+                ends = message.src, message.dst
+                self._frames.add(Frame(to_ns(start_fs), *ends, message.transfer, offset, size, 1, "data"))
 
     # --- nodes that go down ------------------------------------------------------------------------------
 

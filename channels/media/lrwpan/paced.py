@@ -13,7 +13,7 @@ import numpy.typing as npt
 from channels.media.lrwpan.csma.nodes import ContendingNodes
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from netsim.errors import SimulationError
-from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, NodeId, PowerProfile, TransferId, Usage
+from netsim.interfaces import STATES, CostModel, Delivery, Frame, FrameSink, NodeId, PowerProfile, TransferId, Usage
 from netsim.units import NS_PER_S
 
 _LISTEN, _IDLE, _SLEEP = (STATES.index(state) for state in ("listen", "idle", "sleep"))
@@ -40,13 +40,10 @@ class Renamed:
         self.frames: FrameSink | None = frames
         self.names: dict[TransferId, TransferId] = {}
 
-    def add(
-        self, start_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, offset: int, length: int, attempt: int,
-        kind: str,
-    ) -> None:  # fmt: skip
+    def add(self, frame: Frame) -> None:
         """See `netsim.interfaces.FrameSink`."""
         if self.frames is not None:
-            self.frames.add(start_ns, src, dst, self.names[transfer], offset, length, attempt, kind)
+            self.frames.add(frame._replace(transfer=self.names[frame.transfer]))
 
 
 class PacedNodes:

@@ -125,7 +125,7 @@ class SingleCell:
         """Go on with the message that has the medium; whether it ended by `to_ns`."""
         if self._frames is not None:
             for frame in message.frames_until(to_ns):
-                self._frames.add(*frame)
+                self._frames.add(frame)
         if not message.is_delivered and message.start_ns + message.deliver_ns <= to_ns:
             message.is_delivered = True
             self._deliver(message)

@@ -17,7 +17,19 @@ from channels.media.lrwpan.reach import Reach
 from channels.media.lrwpan.timing import ACK_NS, ACK_OCTETS, OCTET_NS
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from netsim.errors import SimulationError
-from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from netsim.interfaces import (
+    BROADCAST,
+    STATES,
+    CostModel,
+    Delivery,
+    Frame,
+    FrameSink,
+    Node,
+    NodeId,
+    PowerProfile,
+    TransferId,
+    Usage,
+)
 from netsim.units import NS_PER_S
 
 SHR_NS = 160_000  # preamble and start-of-frame delimiter
@@ -199,7 +211,7 @@ class SlottedCell:
 
     def _move(self, to_ns: int) -> None:
         self._clock_ns = max(self._clock_ns, to_ns)
-        shown: list[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]] = []
+        shown = list[Frame]()
         for src, queue in self._queues.items():
             while queue:
                 parcel = queue[0]
@@ -223,7 +235,7 @@ class SlottedCell:
                 queue.pop(0)
         for frame in sorted(shown):
             assert self._frames is not None
-            self._frames.add(*frame)
+            self._frames.add(frame)
 
     def _plan(self, src: NodeId, now_ns: int) -> None:
         """Give the queue's messages the slots from `now_ns` on; what has begun stays."""
@@ -389,7 +401,7 @@ class SlottedCell:
         if shot.target is not None and shot.got and self._frame_end(parcel, shot) + self._tail(shot) <= at_ns:
             sent[:, self._row[shot.target]] += (ACK_OCTETS, 1)
 
-    def _show(self, parcel: Parcel, to_ns: int) -> Iterator[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]:
+    def _show(self, parcel: Parcel, to_ns: int) -> Iterator[Frame]:
         """Frames that begin by `to_ns` and were not shown before."""
         shown = parcel.shown
         for shot in parcel.shots:
@@ -397,12 +409,12 @@ class SlottedCell:
             if start_ns <= to_ns and (shot.number, 0) not in shown:
                 shown.add((shot.number, 0))
                 offset, length = self._framing.part(parcel.size_bytes, shot.frame)
-                to = -1 if shot.target is None else shot.target
-                yield start_ns, parcel.src, to, parcel.transfer, offset, length, shot.attempt, "data"
+                to = BROADCAST if shot.target is None else shot.target
+                yield Frame(start_ns, parcel.src, to, parcel.transfer, offset, length, shot.attempt, "data")
             ack_ns = end_ns + TX_ACK_DELAY_NS - SHR_NS
             if shot.target is not None and shot.got and ack_ns <= to_ns and (shot.number, 1) not in shown:
                 shown.add((shot.number, 1))
-                yield ack_ns, shot.target, parcel.src, parcel.transfer, 0, 0, shot.attempt, "ack"
+                yield Frame(ack_ns, shot.target, parcel.src, parcel.transfer, 0, 0, shot.attempt, "ack")
 
     # --- nodes that go down ----------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from netsim.interfaces import (
     STATES,
     CostModel,
     Delivery,
+    Frame,
     FrameSink,
     Node,
     NodeId,
@@ -359,4 +360,4 @@ class Wires:
     def _emit_frames(self, to_ns: int) -> None:
         while self._frames is not None and self._coming and self._coming[0][0] <= to_ns:
             start_ns, src, dst, transfer, _, offset, length = heapq.heappop(self._coming)
-            self._frames.add(start_ns, src, dst, transfer, offset, length, 1, "data")
+            self._frames.add(Frame(start_ns, src, dst, transfer, offset, length, 1, "data"))

@@ -18,7 +18,19 @@ from channels.media.lrwpan.framing import Framing, Plan
 from channels.media.lrwpan.reach import Reach
 from channels.media.lrwpan.reception import equal_interferers
 from netsim.errors import SimulationError
-from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from netsim.interfaces import (
+    BROADCAST,
+    STATES,
+    CostModel,
+    Delivery,
+    Frame,
+    FrameSink,
+    Node,
+    NodeId,
+    PowerProfile,
+    TransferId,
+    Usage,
+)
 from netsim.units import NS_PER_S
 
 _FIRST_BUDGET, _LAST_BUDGET = 256, 1 << 16
@@ -366,10 +378,10 @@ class ContendingNodes:
 
     def _show(self, start_ns: int, src: int, dst: int, transfer: int, frame: int, attempt: int, is_ack: int) -> None:
         assert self._frames is not None
-        to = self._nodes[dst] if dst >= 0 else -1
+        to = self._nodes[dst] if dst >= 0 else BROADCAST
         offset, length = (0, 0) if is_ack else self._framing.part(self._sizes[transfer], frame)
         kind = "ack" if is_ack else "data"
-        self._frames.add(start_ns, self._nodes[src], to, transfer, offset, length, attempt, kind)
+        self._frames.add(Frame(start_ns, self._nodes[src], to, transfer, offset, length, attempt, kind))
 
     def _make_plan(self, size_bytes: int) -> Plan:
         if len(self._plans) == _MOST_KINDS:

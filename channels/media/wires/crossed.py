@@ -137,17 +137,9 @@ class CrossedWires(Wires):
     """
 
     def __init__(
-        self,
-        nodes: Sequence[Node],
-        framing: Framing,
-        rate_bps: float,
-        delay_ns: int,
-        power: PowerProfile,
-        server_rate_bps: float | None,
-        frames: FrameSink | None,
-        background: Background,
-        key: int,
-    ) -> None:
+        self, nodes: Sequence[Node], framing: Framing, rate_bps: float, delay_ns: int, power: PowerProfile,
+        server_rate_bps: float | None, frames: FrameSink | None, background: Background, key: int,
+    ) -> None:  # fmt: skip
         self._background, self._key = background, key
         self._link_bps, self._queue_bps = rate_bps, server_rate_bps or rate_bps
         self._lines: dict[tuple[NodeId, NodeId], _Line] = {}
@@ -164,7 +156,7 @@ class CrossedWires(Wires):
     def _line(self, src: NodeId, dst: NodeId) -> _Line:
         """Of a wire, or of the server's port out (`dst` is `src`)."""
         if (src, dst) not in self._lines:
-            number = _OUT if src == dst else self._row[src] // 2 * len(self._nodes) + self._row[dst] // 2
+            number = _OUT if src == dst else self._row[src] // 2 * len(self._row) + self._row[dst] // 2
             self._lines[src, dst] = _Line(self._arrivals(number), self._queue_bps)
         return self._lines[src, dst]
 
@@ -194,16 +186,16 @@ class CrossedWires(Wires):
         self._own_free_ns[out] = self._port_free_ns
         return start_ns
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `channels.media.wires.wires.Wires.set_up`; of others' messages that goes as well."""
-        if node in self._row and not up and self._background.at == "nodes":
-            for other in self._nodes:
+    def _fall(self, now_ns: int, node: NodeId) -> None:
+        """Drop what others have on the node's wires as well."""
+        if self._background.at == "nodes":
+            for other in self._row:
                 for wire in ((node, other), (other, node)) if other != node else ():
                     self._free_ns[wire] = self._line(*wire).free_ns(self._free_ns.get(wire, 0), now_ns)
-        elif node == self._server and not up:
+        elif node == self._server:
             self._port_free_ns = self._line(node, node).free_ns(self._port_free_ns, now_ns)
-        super().set_up(now_ns, node, up)
-        for link, free_ns in self._own_free_ns.items() if not up else ():
+        super()._fall(now_ns, node)
+        for link, free_ns in self._own_free_ns.items():
             if node in link:
                 self._own_free_ns[link] = min(free_ns, now_ns)
 

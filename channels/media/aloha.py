@@ -177,7 +177,7 @@ class Air(Roster):
         return min([heap[0][0] for heap in (self._ends, self._due) if heap], default=None)
 
     def _run(self, to_ns: int) -> None:
-        self._show(to_ns)
+        self._show_coming(to_ns)
         while self._ends and self._ends[0][0] <= to_ns:
             at_ns, serial = heapq.heappop(self._ends)
             if serial not in self._open:
@@ -219,7 +219,7 @@ class Air(Roster):
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
-    def _fall(self, now_ns: int, node: NodeId) -> None:
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
         """End messages whose sender or last receiver this is, and cut their frames.
 
         What a sender has waiting for others keeps its times.

@@ -76,8 +76,8 @@ class BusyLog:
         # A `PacketTrain`, or its values as a tuple; it does not begin before the last `settle`.
         self.add = self._new.append
 
-    def copy(self) -> BusyLog:
-        """Another one that goes on from here."""
+    def __deepcopy__(self, memo: object) -> BusyLog:
+        """Return another one that goes on from here."""
         other = BusyLog(self._rows)
         other._new.extend(self._new)
         other._kept, other._limit, other._settled = self._kept, self._limit, self._settled
@@ -124,9 +124,8 @@ class BusyLog:
 
     def _store(self, table: Int64s) -> None:
         self._kept = table
-        self._limit = max(
-            _SETTLE_AT, 2 * len(table)
-        )  # twice, so that a look at all trains is paid for by as many new ones
+        # Twice, so that a look at all trains is paid for by as many new ones.
+        self._limit = max(_SETTLE_AT, 2 * len(table))
 
     def _count(self, table: Int64s, at_ns: int) -> Totals:
         table = table[table[:, 1] <= at_ns]

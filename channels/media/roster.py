@@ -60,10 +60,10 @@ class Roster(ABC):
         """Let everything up to and at `to_ns` happen; `_end` what ends."""
 
     @abstractmethod
-    def _fall(self, now_ns: int, node: NodeId) -> None:
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
         """End what a node that goes down sends and receives; it is in `_down` already."""
 
-    def _rise(self, now_ns: int, node: NodeId, since_ns: int) -> None:
+    def _come_up(self, now_ns: int, node: NodeId, since_ns: int) -> None:
         """Let a node come up that was down since `since_ns`."""
         row = self._row[node]
         self._slept_ns[row : row + self._each] += now_ns - since_ns
@@ -108,10 +108,10 @@ class Roster(ABC):
             return
         self._run(now_ns)
         if up:
-            self._rise(now_ns, node, self._down.pop(node))
+            self._come_up(now_ns, node, self._down.pop(node))
         else:
             self._down[node] = now_ns
-            self._fall(now_ns, node)
+            self._go_down(now_ns, node)
 
     def max_power_w(self, node: NodeId) -> float:
         """See `netsim.interfaces.PowerBound`."""
@@ -132,7 +132,7 @@ class Roster(ABC):
         """Return the time of the next delivery that is known."""
         return self._due[0][0] if self._due else None
 
-    def _show(self, to_ns: int) -> None:
+    def _show_coming(self, to_ns: int) -> None:
         """Give the sink the coming frames that begin by `to_ns`."""
         while self._coming and self._coming[0].start_ns <= to_ns:
             frame = heapq.heappop(self._coming)

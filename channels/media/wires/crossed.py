@@ -186,7 +186,7 @@ class CrossedWires(Wires):
         self._own_free_ns[out] = self._port_free_ns
         return start_ns
 
-    def _fall(self, now_ns: int, node: NodeId) -> None:
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
         """Drop what others have on the node's wires as well."""
         if self._background.at == "nodes":
             for other in self._row:
@@ -194,7 +194,7 @@ class CrossedWires(Wires):
                     self._free_ns[wire] = self._line(*wire).free_ns(self._free_ns.get(wire, 0), now_ns)
         elif node == self._server:
             self._port_free_ns = self._line(node, node).free_ns(self._port_free_ns, now_ns)
-        super()._fall(now_ns, node)
+        super()._go_down(now_ns, node)
         for link, free_ns in self._own_free_ns.items():
             if node in link:
                 self._own_free_ns[link] = min(free_ns, now_ns)

@@ -208,7 +208,7 @@ class Wires(Roster):
             for at_ns, serial in self._port.advance(to_ns):
                 self._leave_port(at_ns, self._to_port.pop(serial))
         if self._coming:
-            self._show(to_ns)
+            self._show_coming(to_ns)
 
     def _leave_port(self, at_ns: int, copy: _Copy) -> None:
         # Waiting at the port behind own earlier packets is own queueing; they left before this one's first began.
@@ -234,7 +234,7 @@ class Wires(Roster):
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
-    def _fall(self, now_ns: int, node: NodeId) -> None:
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
         """Drop what waits on the node's wires, and cut the packet on them.
 
         Packets that have reached the server's port still pass it, and the server still sends what it has for the node.

@@ -12,8 +12,9 @@ import numpy as np
 
 from channels.energy.ethernet import Ethernet
 from channels.media.background import Background
-from channels.media.flows.flows import Flows, Transport
+from channels.media.flows.flows import Flows
 from channels.media.flows.links import Links, Regions, Rtt
+from channels.media.flows.path import Transport
 from channels.media.flows.rates import LinkRate, Outages, Probability, RateBps, RateChoice, Step, Stragglers
 from channels.media.flows.tables import read_trace
 from channels.media.flows.tcp import (

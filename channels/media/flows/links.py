@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from channels.media.background import Arrivals, Background
-from channels.media.flows.flows import Path
+from channels.media.flows.path import Path
 from channels.media.flows.rates import LinkRate, RateChoice, UpDown
 from channels.media.flows.sharing import Resource
 from channels.media.flows.tables import LONGEST_RTT_S, Table, read_table

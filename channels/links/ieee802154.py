@@ -18,8 +18,8 @@ from channels.media.lrwpan.paced import PacedNodes, Renamed
 from channels.media.lrwpan.reach import Reach, by_path_loss, everyone, within
 from channels.media.lrwpan.reception import LOWEST_SINR
 from channels.media.lrwpan.single import SingleCell
-from channels.media.lrwpan.timing import MAX_PAYLOAD
-from channels.media.lrwpan.tsch import SHORTEST_SLOT_NS, WINDOW_NS, SlottedCell
+from channels.media.lrwpan.timing import MAX_PAYLOAD, SHORTEST_SLOT_NS, WINDOW_NS
+from channels.media.lrwpan.tsch import SlottedCell
 from channels.media.radio_books import RadioPolicy
 from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault

@@ -15,7 +15,7 @@ from benchmarks.validation import ns3_lrwpan
 from benchmarks.validation.check import Check
 from benchmarks.validation.links import PARK, TOGETHER
 from channels.links import ieee802154
-from channels.media.lrwpan.backoff import _words, backoffs
+from channels.media.lrwpan.backoff import backoffs, words
 from channels.media.lrwpan.csma import tables
 from channels.media.lrwpan.csma.nodes import ContendingNodes
 from channels.media.lrwpan.csma.ns3_draws import Mrg32k3a, ns3_draws
@@ -414,7 +414,7 @@ def by_hand(
     key = int(np.random.default_rng(seed).integers(1 << 64, dtype=np.uint64)) ^ 0x9E3779B97F4A7C15
 
     def is_right(number: int, node: int, is_ack: bool, p: float) -> bool:
-        return bool(_words(key, transfer, number << 32 | node << 1 | is_ack)[0] * 2.0**-32 < p)
+        return bool(words(key, transfer, number << 32 | node << 1 | is_ack)[0] * 2.0**-32 < p)
 
     queue, sent, there, last, lost = deque(range(frames)), list[tuple[int, int]](), set[int](), 0, 0
     while queue:

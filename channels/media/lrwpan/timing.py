@@ -21,6 +21,16 @@ TURNAROUND_NS = 192_000
 LIFS_NS, SIFS_NS = 640_000, 192_000
 MAX_SIFS_MPDU = 18
 
+# Slots of TSCH.
+SHR_NS = 160_000  # preamble and start-of-frame delimiter
+TX_OFFSET_NS = 2_120_000  # from the slot's start to the end of the delimiter
+RX_WAIT_NS = 2_200_000
+TX_ACK_DELAY_NS = 1_000_000  # from the end of the frame to the end of the acknowledgement's delimiter
+RX_ACK_DELAY_NS, ACK_WAIT_NS = 800_000, 400_000
+FRAME_NS = TX_OFFSET_NS - SHR_NS  # from the slot's start to the frame's
+WINDOW_NS = FRAME_NS - RX_WAIT_NS // 2
+SHORTEST_SLOT_NS = TX_OFFSET_NS + 128 * OCTET_NS + TX_ACK_DELAY_NS + ACK_NS
+
 
 def frame_ns(payload_bytes: Int64s) -> Int64s:
     """On the air, from the first preamble symbol to the last of the check sequence."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from channels.media.lrwpan.contention_cost import contention_cost
+from channels.media.lrwpan.cost import contention_cost
 from channels.media.lrwpan.csma import tables as t
 from channels.media.lrwpan.csma.ns3_draws import Ns3Draws
 from channels.media.lrwpan.framing import Framing, Plan

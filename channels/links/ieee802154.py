@@ -323,7 +323,7 @@ class Ieee802154:
             return ContendingNodes(nodes, framing, rules, reach, self.radio, key, frames)
         sink = None if frames is None else Renamed(frames)
         inner = ContendingNodes(nodes, framing, rules, reach, self.radio, key, sink)
-        return PacedNodes(inner, policy, self.radio, sink)
+        return PacedNodes(nodes, inner, policy, self.radio, sink)
 
     def _reach(self, nodes: Sequence[Node]) -> Reach:
         if self.range_m is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from netsim.interfaces import CostStructure
 
 Float64s = npt.NDArray[np.float64]
+Int64s = npt.NDArray[np.int64]
 Basis = Literal["count", "paper", "message"]
 
 
@@ -93,6 +94,29 @@ class FunctionCost:
 
     def observe(self, message_bit: float, value: float) -> None:
         """Nothing: the model is fixed."""
+
+
+def stream_cost(
+    quantity: str, constants: Mapping[str, tuple[float, float, float]], payload_max_bytes: float
+) -> StructuredCost:
+    """Return the cost of a message that fills packets as one stream of bits.
+
+    Parameters
+    ----------
+    quantity
+        A key of `constants`.
+    constants
+        (c0, c_packet, c_bit) of each quantity.
+    payload_max_bytes
+        Of a packet.
+    """
+    structure = CostStructure(*constants[quantity], 8.0 * payload_max_bytes, packing="stream")
+    return StructuredCost(structure, "message", quantity)
+
+
+def byte_cost(quantity: str, cost: Callable[[Int64s], npt.ArrayLike]) -> FunctionCost:
+    """Return the cost of a message by its whole bytes, at least one."""
+    return FunctionCost(lambda message_bit: cost(np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)), quantity)
 
 
 def ceil_div(x: npt.ArrayLike, divisor: float) -> Float64s:

@@ -16,7 +16,7 @@ from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
-from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns, serialisation_ns
 
@@ -108,6 +108,7 @@ class EthernetUdp:
         {"rate_bps": 1e7, "server_rate_bps": 1.3e7, "background": {"rate_hz": 700, "mean_bytes": 1500}},
         {"rate_bps": 5e6, "background": {"rate_hz": 200, "mean_bytes": "1.5 kB", "sizes": "fixed", "at": "nodes"}},
     )
+    frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
     rate_bps: Annotated[float, Range(gt=0, le=1e12)]
@@ -141,10 +142,6 @@ class EthernetUdp:
             load = f"{background.load_bps:g} bit/s, {background.rate_hz:g} Hz of {background.mean_bytes:g} B"
             return [Fault(("background", "rate_hz"), f"a load below the port's rate, {rate_bps:g} bit/s", load)]
         return []
-
-    def frames(self) -> FrameMaker:
-        """Return a maker of UDP datagrams in Ethernet."""
-        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng` but the key of others' messages."""

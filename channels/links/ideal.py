@@ -12,7 +12,7 @@ from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.fields import NonNegativeFloat
-from netsim.interfaces import FrameMaker, FrameSink, Medium, Node
+from netsim.interfaces import FrameSink, Medium, Node
 from netsim.registry import component
 from netsim.units import seconds_to_ns
 
@@ -47,13 +47,10 @@ class Ideal:
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"delay_s": 0.002})
+    frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
     delay_s: NonNegativeFloat = 0.0
-
-    def frames(self) -> FrameMaker:
-        """Return a maker of UDP datagrams in Ethernet."""
-        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng`."""

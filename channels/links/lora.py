@@ -16,7 +16,7 @@ from channels.media.wires.frames import Datagrams
 from channels.policies.sleep_when_idle import SleepWhenIdle
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeInt, Range, Ref
-from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import NS_PER_S
 
@@ -88,6 +88,7 @@ class Lora:
         {"radio_policy": {"name": "sleep_when_idle", "wake_s": 5e-3, "wake_j": 1e-4}, "duty_cycle": 0.5},
         {"radio_policy": "always_on", "collisions": True},
     )  # fmt: skip
+    frames: ClassVar[type[Datagrams]] = Datagrams
 
     spreading_factor: Annotated[int, Range(ge=7, le=12)] = 7
     bandwidth_hz: Annotated[float, Range(ge=7.8e3, le=1.6e6)] = 125e3
@@ -122,10 +123,6 @@ class Lora:
         bits = 8 * frame_bytes - 4 * sf + 28 + 16 * self.crc - 20 * self.implicit_header
         payload = 8 + max(-(-bits // (4 * (sf - 2 * low_rate))) * (self.coding_rate + 4), 0)
         return int((payload + self.preamble_symbols + Fraction(17, 4)) * symbol_s * NS_PER_S + Fraction(1, 2))
-
-    def frames(self) -> FrameMaker:
-        """Return a maker of UDP datagrams in Ethernet."""
-        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng`."""

@@ -14,7 +14,7 @@ from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
-from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns, serialisation_ns
 
@@ -65,6 +65,7 @@ class Packet:
         {"rate_bps": 250e3},
         {"rate_bps": 3e6, "fixed_size": False, "payload_max_bytes": 100, "header_bytes": 20, "delay_s": 0.001},
     )
+    frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
     rate_bps: Annotated[float, Range(gt=0, le=1e12)]
@@ -79,10 +80,6 @@ class Packet:
             raise ConfigError(
                 [Fault(("rate_bps",), "a rate at which a packet takes a nanosecond", f"{self.rate_bps:g}")]
             )
-
-    def frames(self) -> FrameMaker:
-        """Return a maker of UDP datagrams in Ethernet."""
-        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng`."""

@@ -15,7 +15,7 @@ from channels.media.wires.frames import Datagrams
 from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range, Ref
-from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns, serialisation_ns
 
@@ -93,6 +93,7 @@ class Tdma:
         {"rate_bps": 1e6, "slot_s": 0.004, "guard_s": 2e-4, "poll_s": 1e-4, "power": "cc2420",
          "radio_policy": {"name": "sleep_when_idle", "wake_s": 1e-3}},
     )  # fmt: skip
+    frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
     rate_bps: Annotated[float, Range(gt=0, le=1e12)]
@@ -128,10 +129,6 @@ class Tdma:
         while size > 0 and serialisation_ns(size, self.rate_bps) > room_ns:
             size -= 1
         return size - self.overhead_bytes
-
-    def frames(self) -> FrameMaker:
-        """Return a maker of UDP datagrams in Ethernet."""
-        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; draws nothing from `rng`."""

@@ -29,7 +29,7 @@ from channels.media.flows.tcp import (
 from channels.media.wires.frames import Datagrams
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
-from netsim.interfaces import FrameMaker, FrameSink, Medium, Node, PowerProfile
+from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns
 
@@ -167,6 +167,7 @@ class Wan:
         {"rate_bps": 20e6, "server_bps": 5e6, "transport": "plain", "sharing": "fifo", "queue_bytes": 20_000,
          "background": {"rate_hz": 300, "mean_bytes": 1500}},
     )  # fmt: skip
+    frames: ClassVar[type[Datagrams]] = Datagrams
 
     preset: Literal["kista_lund", "wan_270ms", "cluster_2us"] | None = None
     rate_bps: RateBps | tuple[RateBps, ...] | RateChoice | None = None
@@ -304,10 +305,6 @@ class Wan:
             missing = [node for node in range(nodes) if str(node) not in self._steps]
             faults += [Fault(("trace",), f"steps for each of {nodes} nodes", f"none for {n}") for n in missing[:1]]
         return faults
-
-    def frames(self) -> FrameMaker:
-        """Return a maker of UDP datagrams in Ethernet."""
-        return Datagrams()
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """A medium at time 0; rates, regions and slow nodes are drawn from `rng`.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from channels.costing.quantities import check_quantity
+from channels.costing.models import Int64s, byte_cost, stream_cost
 from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from channels.media.roster import Roster
@@ -17,7 +17,6 @@ from netsim.interfaces import (
     BROADCAST,
     STATES,
     CostModel,
-    CostStructure,
     Delivery,
     Frame,
     FrameSink,
@@ -255,29 +254,23 @@ class Air(Roster):
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; exact for a sender whose duty cycle is not exhausted."""
-        from channels.costing.models import FunctionCost, StructuredCost
-
-        check_quantity(quantity)
-        limit_bit, overhead_bit = 8.0 * self._payload_bytes, 8.0 * self._overhead_bytes
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost, exact for a sender whose duty cycle is not exhausted."""
         if quantity in ("bit", "packet"):
-            c_packet, c_bit = (overhead_bit, 1.0) if quantity == "bit" else (1.0, 0.0)
-            structure = CostStructure(0.0, c_packet, c_bit, limit_bit, packing="stream")
-            return StructuredCost(structure, "message", quantity)
+            constants = {"bit": (0.0, 8.0 * self._overhead_bytes, 1.0), "packet": (0.0, 1.0, 0.0)}
+            return stream_cost(quantity, constants, self._payload_bytes)
         airtime_ns = np.array(self._airtime_ns, np.float64)
         stride_ns, scale = (self._pause_ns[-1], 1.0) if quantity == "s" else (self._airtime_ns[-1], self._extra_w)
         wakes = self._lead_ns if self._rest[self._row[src]] == _SLEEP else 0
         lead = wakes * self._wake_w, (self._again_ns if wakes else 0) * self._wake_w
         first, other = (float(self._lead_ns), 0.0) if quantity == "s" else lead
 
-        def lone(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
+        def lone(size: Int64s) -> npt.ArrayLike:
             more = (size - 1) // self._payload_bytes
             last_ns = airtime_ns[size - more * self._payload_bytes + self._overhead_bytes]
-            return np.asarray(((more * stride_ns + last_ns) * scale + first + more * other) / NS_PER_S, np.float64)
+            return np.asarray(((more * stride_ns + last_ns) * scale + first + more * other) / NS_PER_S)
 
-        return FunctionCost(lone, quantity)
+        return byte_cost(quantity, lone)
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`."""

@@ -11,8 +11,20 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from channels.costing.quantities import check_quantity
 from netsim.errors import SimulationError
-from netsim.interfaces import STATES, Delivery, Frame, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from netsim.interfaces import (
+    STATES,
+    CostModel,
+    Delivery,
+    Frame,
+    FrameSink,
+    Node,
+    NodeId,
+    PowerProfile,
+    TransferId,
+    Usage,
+)
 from netsim.units import NS_PER_S
 
 _IDLE, _SLEEP = STATES.index("idle"), STATES.index("sleep")
@@ -63,6 +75,10 @@ class Roster(ABC):
     def _go_down(self, now_ns: int, node: NodeId) -> None:
         """End what a node that goes down sends and receives; it is in `_down` already."""
 
+    @abstractmethod
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost of a lone message; `quantity` is one of `channels.costing.quantities.QUANTITIES`."""
+
     def _come_up(self, now_ns: int, node: NodeId, since_ns: int) -> None:
         """Let a node come up that was down since `since_ns`."""
         row = self._row[node]
@@ -112,6 +128,11 @@ class Roster(ABC):
         else:
             self._down[node] = now_ns
             self._go_down(now_ns, node)
+
+    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """See `netsim.interfaces.Medium`."""
+        check_quantity(quantity)
+        return self._cost(quantity, src, dst)
 
     def max_power_w(self, node: NodeId) -> float:
         """See `netsim.interfaces.PowerBound`."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from channels.costing.quantities import check_quantity
+from channels.costing.models import stream_cost
 from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from channels.media.roster import Roster
@@ -16,7 +16,6 @@ from netsim.interfaces import (
     BROADCAST,
     STATES,
     CostModel,
-    CostStructure,
     Delivery,
     Frame,
     FrameSink,
@@ -418,11 +417,8 @@ class Rounds(Roster):
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; the mean over the instant of a round at which a lone message comes."""
-        from channels.costing.models import StructuredCost
-
-        check_quantity(quantity)
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the mean over the instant of a round at which a lone message comes."""
         limit_bit, overhead_bit = 8.0 * self._slot_bytes, 8.0 * self._overhead_bytes
         others = len(self._row) - 1
         # Turns that wait for the next one's begin on average: half of a round in which nobody sends.
@@ -433,7 +429,7 @@ class Rounds(Roster):
         first_j = lead_ns / NS_PER_S * self._waking_w
         gap_ns = cycle_ns - self._full_ns
         other_j = first_j if gap_ns >= lead_ns else gap_ns / NS_PER_S * self._staying_w
-        c0, c_packet, c_bit = {
+        constants = {
             "packet": (0.0, 1.0, 0.0),
             "bit": (0.0, overhead_bit, 1.0),
             # All but the last slot last a cycle, the last one its bytes.
@@ -447,8 +443,8 @@ class Rounds(Roster):
                 overhead_bit * per_bit * self._extra_w + (other_j if lead_ns else 0.0),
                 per_bit * self._extra_w,
             ),
-        }[quantity]
-        return StructuredCost(CostStructure(c0, c_packet, c_bit, limit_bit, packing="stream"), "message", quantity)
+        }
+        return stream_cost(quantity, constants, self._slot_bytes)
 
     def max_power_w(self, node: NodeId) -> float:
         """See `netsim.interfaces.PowerBound`."""

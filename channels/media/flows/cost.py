@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import numpy.typing as npt
 
-from channels.costing.quantities import check_quantity
+from channels.costing.models import Int64s, byte_cost, stream_cost
 from channels.media.flows.path import Path, Transport
 from channels.media.flows.sharing import FS_PER_NS
 from channels.media.flows.tcp import transfer_s
-from netsim.interfaces import CostModel, CostStructure
+from netsim.interfaces import CostModel
 from netsim.units import NS_PER_S
 
 
@@ -27,13 +26,10 @@ def flow_cost(quantity: str, transport: Transport, path: Path, back: Path, jitte
     extra_w
         Watts of the sender's interface while it sends, beyond idling.
     """
-    from channels.costing.models import FunctionCost, StructuredCost
-
-    check_quantity(quantity)
-    limit_bit, overhead_bit = 8.0 * transport.segment_bytes, 8.0 * transport.overhead_bytes
+    overhead_bit = 8.0 * transport.overhead_bytes
 
     def structured(c0: float, c_packet: float, c_bit: float) -> CostModel:
-        return StructuredCost(CostStructure(c0, c_packet, c_bit, limit_bit, packing="stream"), "message", quantity)
+        return stream_cost(quantity, {quantity: (c0, c_packet, c_bit)}, transport.segment_bytes)
 
     if quantity == "packet":
         return structured(0.0, 1.0, 0.0)
@@ -49,8 +45,7 @@ def flow_cost(quantity: str, transport: Transport, path: Path, back: Path, jitte
     elif quantity == "s" or transport.loss:
         back_s = transport.one_way_fs(back) / (FS_PER_NS * NS_PER_S)
 
-        def lone(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            size_bytes = np.maximum(np.ceil(message_bit / 8), 1.0)
+        def lone(size_bytes: Int64s) -> npt.ArrayLike:
             total_s, sending_s = transfer_s(
                 size_bytes, rate_bps, one_way_s, growth=transport.growth, loss=transport.loss,
                 handshake=transport.handshake, reverse_bps=back.rate_bps, reverse_one_way_s=back_s,
@@ -58,5 +53,5 @@ def flow_cost(quantity: str, transport: Transport, path: Path, back: Path, jitte
             )  # fmt: skip
             return total_s + wait_s if quantity == "s" else sending_s * extra_w
 
-        return FunctionCost(lone, quantity)
+        return byte_cost(quantity, lone)
     return structured(0.0, overhead_bit / rate_bps * extra_w, extra_w / rate_bps)

@@ -441,8 +441,8 @@ class Flows(Roster):
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; exact to a nanosecond where rates do not change in time."""
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost, exact to a nanosecond where rates do not change in time."""
         path, back = self._path(src, dst), self._path(dst, src)
         return flow_cost(quantity, self._transport, path, back, self._jitter_ns, self._extra_w)
 

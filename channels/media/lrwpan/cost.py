@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from channels.costing.quantities import check_quantity
+from channels.costing.models import Int64s, byte_cost, stream_cost
 from channels.media.lrwpan.framing import Framing, RawFraming
 from channels.media.lrwpan.timing import (
     ACK_NS,
@@ -26,7 +25,7 @@ from channels.media.lrwpan.timing import (
     TX_ACK_DELAY_NS,
     spacing_ns,
 )
-from netsim.interfaces import CostModel, CostStructure
+from netsim.interfaces import CostModel
 from netsim.units import NS_PER_S
 
 
@@ -53,15 +52,12 @@ def cell_cost(
     lead_s, lead_j
         What a message waits and spends before its first backoff.
     """
-    from channels.costing.models import StructuredCost
-
-    check_quantity(quantity)
     spacing = float(spacing_ns(np.array(payload_bytes)))
     # Mean nanoseconds of listening before and after an acknowledged frame.
     listen = BACKOFF_NS * (BACKOFFS - 1) / 2 + CCA_NS + 2 * TURNAROUND_NS
     tx, rx, wait = (power_w[state] - idle_w for state in ("tx", "rx", "listen"))
     overhead, per_bit = OVERHEAD_OCTETS * OCTET_NS, OCTET_NS / 8
-    c0, c_packet, c_bit = {
+    constants = {
         "bit": (0.0, 8.0 * (OVERHEAD_OCTETS + ACK_OCTETS), 1.0),
         "packet": (0.0, 1.0, 0.0),
         "s": (
@@ -74,9 +70,8 @@ def cell_cost(
             (tx * overhead + rx * ACK_NS + wait * (listen + spacing)) / NS_PER_S,
             tx * per_bit / NS_PER_S,
         ),
-    }[quantity]
-    structure = CostStructure(c0, c_packet, c_bit, 8.0 * payload_bytes, packing="stream")
-    return StructuredCost(structure, "message", quantity)
+    }
+    return stream_cost(quantity, constants, payload_bytes)
 
 
 def contention_cost(
@@ -104,9 +99,6 @@ def contention_cost(
     -------
     Constants where there are any: raw fragments, acknowledged, not slotted.
     """
-    from channels.costing.models import FunctionCost
-
-    check_quantity(quantity)
     if isinstance(framing, RawFraming) and acknowledge and not slotted and periods == (BACKOFFS - 1) / 2:
         return cell_cost(quantity, framing.payload_bytes, power_w, idle_w)
     ack_ns = ACK_NS if acknowledge else 0
@@ -119,8 +111,7 @@ def contention_cost(
         end_ns = full_ns + (_up(full_ns + TURNAROUND_NS) - full_ns + ack_ns if acknowledge else 0)
         tail_ns = _up(end_ns + spacing_ns) - full_ns - spacing_ns
 
-    def cost(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-        size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
+    def cost(size: Int64s) -> npt.ArrayLike:
         frames, octets = framing.totals(size)
         acks = frames if acknowledge else 0 * frames
         if quantity == "packet":
@@ -137,7 +128,7 @@ def contention_cost(
         spent = power_w["tx"] * air_ns + power_w["rx"] * acks * ACK_NS + power_w["listen"] * listen_ns
         return np.asarray((spent - idle_w * end_ns) / NS_PER_S)
 
-    return FunctionCost(cost, quantity)
+    return byte_cost(quantity, cost)
 
 
 def slot_cost(
@@ -154,13 +145,9 @@ def slot_cost(
     cycle_ns
         From one of the sender's slots to the next on the mean.
     """
-    from channels.costing.models import FunctionCost
-
-    check_quantity(quantity)
     power = {state: watts - idle_w for state, watts in power_w.items()}
 
-    def cost(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-        size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
+    def cost(size: Int64s) -> npt.ArrayLike:
         frames, octets = framing.totals(size)
         if quantity == "packet":
             return frames
@@ -174,7 +161,7 @@ def slot_cost(
         last = np.array([framing.plan(int(n)).last for n in different])[places].reshape(size.shape)
         return np.asarray((frames - 0.5) * cycle_ns + FRAME_NS + last * OCTET_NS) / NS_PER_S
 
-    return FunctionCost(cost, quantity)
+    return byte_cost(quantity, cost)
 
 
 def _up(at_ns: int) -> int:

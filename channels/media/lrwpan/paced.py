@@ -10,6 +10,7 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
+from channels.costing.models import FunctionCost, StructuredCost
 from channels.media.lrwpan.csma.nodes import ContendingNodes
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from channels.media.roster import Roster
@@ -205,10 +206,8 @@ class PacedNodes(Roster):
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; without contention and loss, submitted at any instant of a period."""
-        from channels.costing.models import FunctionCost, StructuredCost
-
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost: without contention and loss, submitted at any instant of a period."""
         lone, lead_s = self._inner.cost(quantity, src, dst), self._policy.lead_ns / NS_PER_S
         more = {"s": lead_s + self._policy.mean_wait_s, "j": lead_s * (self._wake_w - self._base_w)}.get(quantity, 0.0)
         if lone.structure is not None:

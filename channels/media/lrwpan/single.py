@@ -178,8 +178,8 @@ class SingleCell(Roster):
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; the expectation over backoffs, the same for all pairs."""
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost: the expectation over backoffs, the same for all pairs."""
         base_w, policy = self._power_w[self._policy.base_state], self._policy
         lead_s = policy.lead_ns / NS_PER_S
         wait_s = lead_s + policy.mean_wait_s

@@ -390,7 +390,7 @@ class SlottedCell(Roster):
 
     def _go_down(self, now_ns: int, node: NodeId) -> None:
         """End messages from and for the node; what it sends in the slot that is cut counts for nothing."""
-        del self._down[node]  # what it did before counts as that of a node that is up
+        del self._down[node]  # it is up in the slot that is cut, and down in all that are planned below
         for src, queue in self._queues.items():
             for parcel in list(queue):
                 if src != node and node not in parcel.dst:
@@ -429,8 +429,8 @@ class SlottedCell(Roster):
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; submitted at any instant of a slotframe, without loss."""
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost: submitted at any instant of a slotframe, without loss."""
         cycle_ns = len(self._owners) * self._slot_ns / max(len(self._cells[src]), 1)
         base_w = self._power_w["sleep" if self._sleeps else "idle"]
         return slot_cost(quantity, self._framing, self._power_w, base_w, self._lead_ns, cycle_ns)

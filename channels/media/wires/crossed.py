@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Self
 
-import numpy as np
 import numpy.typing as npt
 
+from channels.costing.models import Int64s, byte_cost
 from channels.media.background import Arrivals, Background
 from channels.media.wires.cost import wire_cost
 from channels.media.wires.framing import Framing, Train, tandem_ns
@@ -201,25 +201,22 @@ class CrossedWires(Wires):
 
     # --- what it costs ---------------------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; in seconds behind the mean that waits, else exact."""
-        from channels.costing.models import FunctionCost
-
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost; in seconds behind the mean that waits, else exact."""
         background, framing, rate_bps, port_bps = self._background, self._framing, self._link_bps, self._queue_bps
         if quantity != "s" or (background.at == "server" and self._server not in (src, dst)):
-            return super().cost(quantity, src, dst)
+            return super()._cost(quantity, src, dst)
         delay_ns = self._delay_ns + round(background.mean_wait_s(port_bps) * NS_PER_S)
         if dst != self._server:
             rates = (port_bps, rate_bps) if src == self._server else (rate_bps,)
             return wire_cost(quantity, framing, rates, delay_ns, self._extra_w)
 
-        def towards_server(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            size_bytes = np.maximum(np.ceil(np.asarray(message_bit) / 8), 1).astype(np.int64)
+        def towards_server(size_bytes: Int64s) -> npt.ArrayLike:
             full_ns, packets, last_ns = framing.hop_ns(size_bytes, rate_bps)
             at_port_ns, _, last_at_port_ns = framing.hop_ns(size_bytes, port_bps)
             # While a packet is on the wire the load of that time comes to the port.
             at_port_ns += round(full_ns * background.load_bps / port_bps)
             total_ns = tandem_ns(packets, (full_ns, last_ns), (at_port_ns, last_at_port_ns))
-            return np.asarray((total_ns + delay_ns) / NS_PER_S)
+            return (total_ns + delay_ns) / NS_PER_S
 
-        return FunctionCost(towards_server, "s")
+        return byte_cost("s", towards_server)

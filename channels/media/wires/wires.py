@@ -266,8 +266,8 @@ class Wires(Roster):
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; exact."""
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the exact cost."""
         rates: tuple[float | None, ...] = (self._rate_bps,)
         if self._server in (src, dst):
             rates = (self._port_bps, self._rate_bps) if src == self._server else (self._rate_bps, self._port_bps)

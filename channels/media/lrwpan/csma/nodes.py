@@ -380,8 +380,8 @@ class ContendingNodes(Roster):
 
     # --- what it costs and what it did -----------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; without contention and loss, the same for all pairs."""
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost: without contention and loss, the same for all pairs."""
         idle_w = self._power_w["sleep" if self._rules.sleeps else "idle"]
         return contention_cost(
             quantity, self._framing, self._power_w, idle_w, self._rules.acknowledge, self._rules.slotted,

@@ -17,15 +17,7 @@ from channels.media.flows.links import Links, Regions, Rtt
 from channels.media.flows.path import Transport
 from channels.media.flows.rates import LinkRate, Outages, Probability, RateBps, RateChoice, Step, Stragglers
 from channels.media.flows.tables import read_trace
-from channels.media.flows.tcp import (
-    BANDWIDTH_FACTOR,
-    GAMMA_BIT,
-    GROWTH,
-    LATENCY_FACTOR,
-    MAX_LOSS,
-    OVERHEAD_BYTES,
-    SEGMENT_BYTES,
-)
+from channels.media.flows.tcp import GROWTH, MAX_LOSS, OVERHEAD_BYTES, SEGMENT_BYTES
 from channels.media.wires.frames import Datagrams
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
@@ -58,10 +50,7 @@ class Wan:
     that one began. Alone this is the closed form of `channels.media.flows.tcp.transfer_s`. Under `loss` p this lasts
     for the (1 - (1 - p)^n) (1 - p) / p + 1 segments that go up to the first loss on the mean, and what is left then
     goes at a window of sqrt(3 / (2 b p)) segments, b = 2, per round trip: the mean rate by Mathis, without its spread.
-    ``plain`` sends M bytes at the rate; there a message of which a segment is lost is lost. ``cm02`` and ``lv08`` are
-    SimGrid's flow models for comparison: rates over 1.05 (lv08: times 0.97 / 1.05), latency RTT / 2 (times 13.01), no
-    more than 4 MiB per RTT, and shares of a bottleneck in inverse proportion to RTT / 2 (plus 20537 bytes over each
-    link's rate).
+    ``plain`` sends M bytes at the rate; there a message of which a segment is lost is lost.
 
     Parameters
     ----------
@@ -124,15 +113,16 @@ class Wan:
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, against means of 400 transfers
     of 5 MB by ns-3, the goodput is 25 to 36 % below at p = 0.001 where the path does not limit it (the window comes
     down from far above its mean; of 50 MB 3 to 5 % below) and 14 to 25 % above at 0.01, 43 % where the window meets the
-    path's capacity. Max-min fairness, CM02 and LV08 against SimGrid 4.1 to a nanosecond, for one and five clients of 1
-    Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s. Others' messages: the mean wait of M/M/1 and M/D/1 (``fifo``) and
-    the mean time of M/G/1 with processor sharing (``max_min``).
+    path's capacity. Max-min fairness against SimGrid 4.1 to a nanosecond, for one and five clients of 1 Mbit/s to 1
+    Gbit/s and a server link of 1 Gbit/s (and with values for its flow models CM02 and LV08, which are no keys). Others'
+    messages: the mean wait of M/M/1 and M/D/1 (``fifo``) and the mean time of M/G/1 with processor sharing
+    (``max_min``).
 
     References
     ----------
     N. Cardwell, S. Savage, T. Anderson, "Modeling TCP latency", INFOCOM 2000. M. Mathis, J. Semke, J. Mahdavi, T. Ott,
-    "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. P. Velho, A. Legrand,
-    "Accuracy study and improvement of network simulation in the SimGrid framework", SIMUTools 2009. RFC 6928, 5681.
+    "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. RFC 6928,
+    5681.
 
     Examples
     --------
@@ -160,7 +150,6 @@ class Wan:
         {"trace": str(File(__file__).with_name("wan_trace_example.csv")), "rtt_s": 0.02, "server_bps": 30e6,
          "outages": {"mean_up_s": 0.1, "mean_down_s": 0.02}, "power": {"name": "ethernet", "idle_w": 0.05}},
         {"rate_bps": 3e6, "server_bps": 7e6, "transport": "plain", "sharing": "fifo", "queue_bytes": 4000},
-        {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "transport": "lv08"},
         {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "background": {"rate_hz": 100, "mean_bytes": "12 kB"}},
         {"rate_bps": 4e6, "transport": "plain", "rtt_s": 0.01, "stragglers": {"probability": 0.3, "factor": 2},
          "background": {"rate_hz": 20, "mean_bytes": "5 kB", "sizes": "fixed", "at": "nodes"}},
@@ -178,7 +167,7 @@ class Wan:
     trace: str | tuple[Step, ...] | None = None
     jitter_s: NonNegativeFloat = 0.0
     loss: Probability = 0.0
-    transport: Literal["tcp", "plain", "cm02", "lv08"] | None = None
+    transport: Literal["tcp", "plain"] | None = None
     congestion: Literal["newreno", "cubic"] | None = None
     handshake: bool | None = None
     sharing: Literal["max_min", "fifo"] = "max_min"
@@ -242,8 +231,6 @@ class Wan:
         if self.loss > MAX_LOSS and self.transport == "tcp":
             allowed = f"with transport tcp at most {MAX_LOSS:g}, up to where the formula for its rate holds"
             out.append(Fault(("loss",), allowed, f"{self.loss:g}"))
-        elif self.loss and self.transport in ("cm02", "lv08"):
-            out.append(Fault(("loss",), f"transport {self.transport} knows no loss", f"{self.loss:g}"))
         elif self.loss >= 1:
             out.append(Fault(("loss",), "a probability below 1", f"{self.loss:g}"))
         if self.queue_bytes is not None and self.sharing != "fifo":
@@ -261,8 +248,6 @@ class Wan:
         return out
 
     def _background_faults(self, background: Background) -> list[Fault]:
-        if self.transport in ("cm02", "lv08"):
-            return [Fault(("background",), f"a share with transport {self.transport}, not messages", "messages")]
         if background.at == "server":
             allowed, rates = "for at: server server_bps is needed", [self.server_bps] if self.server_bps else []
         elif self.sharing == "fifo":
@@ -318,18 +303,20 @@ class Wan:
         if faults:
             raise ConfigError(faults)
         key = int(rng.integers(1 << 64, dtype=np.uint64))
-        links = Links(self, nodes, key, rng)
-        fixed = self.transport in ("cm02", "lv08")
+        is_tcp, is_fifo = self.transport == "tcp", self.sharing == "fifo"
         transport = Transport(
             SEGMENT_BYTES,
-            OVERHEAD_BYTES if self.transport == "tcp" else 0,
-            GROWTH[self.congestion or "newreno"] if self.transport == "tcp" else 0.0,
-            self.transport == "tcp" and bool(self.handshake),
+            OVERHEAD_BYTES if is_tcp else 0,
+            GROWTH[self.congestion or "newreno"] if is_tcp else 0.0,
+            is_tcp and bool(self.handshake),
             self.loss,
-            LATENCY_FACTOR[str(self.transport)] if fixed else 1.0,
-            BANDWIDTH_FACTOR[str(self.transport)] * GAMMA_BIT if fixed else None,
         )
+        links = Links(
+            nodes, key, rng, transport, rate_bps=self.rate_bps, down_bps=self.down_bps, server_bps=self.server_bps,
+            rtt_s=self.rtt_s, table=self.table, steps=self._steps, background=self.background,
+            stragglers=self.stragglers, outages=self.outages, is_fifo=is_fifo,
+        )  # fmt: skip
         return Flows(
-            nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key,
-            self.sharing == "fifo", self.queue_bytes, frames, links.others(key),
+            nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key, is_fifo,
+            self.queue_bytes, frames, links.others(key),
         )  # fmt: skip

@@ -47,10 +47,13 @@ class Transport:
         Whether a connection is made for each message.
     loss
         Of a segment: slows `growth` > 0 down, and loses the whole message otherwise.
-    latency_factor
-        Multiplies the propagation of a message.
+    latency_factor, rate_factor
+        Multiply the propagation of a message and the rates of links; other flow models have them.
     gamma_bit
         The largest window of a flow, in bits per round trip; None: without end.
+    weight_bytes
+        Flows share a bottleneck in inverse proportion to their latency and this many bytes over each link's rate; None:
+        equally.
     """
 
     segment_bytes: int
@@ -59,7 +62,9 @@ class Transport:
     handshake: bool = False
     loss: float = 0.0
     latency_factor: float = 1.0
+    rate_factor: float = 1.0
     gamma_bit: float | None = None
+    weight_bytes: float | None = None
 
     def one_way_fs(self, path: Path) -> int:
         """Return the femtoseconds of propagation."""

@@ -76,7 +76,7 @@ def everyone() -> Reach:
 
 def within(nodes: Sequence[Node], range_m: float) -> Reach:
     """Whoever is at most `range_m` away hears and senses a sender, all equally loud."""
-    distance = distances_m(_places(nodes, "range_m"))
+    distance = distances_m(_places(nodes))
     near = distance <= range_m
     return Reach(False, np.ones(near.shape) * near, near, _delay_ns(distance))
 
@@ -91,7 +91,7 @@ def by_path_loss(
     cca_threshold_dbm: float,
 ) -> Reach:
     """Whoever gets at least `sensitivity_dbm` hears a sender, at least `cca_threshold_dbm` of all together notices."""
-    places = _places(nodes, "path_loss")
+    places = _places(nodes)
     power = received_mw(places, tx_power_dbm, reference_loss_db, exponent)
     sensitivity, threshold, noise = (10 ** (dbm / 10) for dbm in (sensitivity_dbm, cca_threshold_dbm, noise_dbm))
     return Reach(False, power, power >= sensitivity, _delay_ns(distances_m(places)), threshold, noise)
@@ -101,9 +101,9 @@ def _delay_ns(distance_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return np.asarray(distance_m / LIGHT_M_PER_NS + 0.5).astype(np.int64)
 
 
-def _places(nodes: Sequence[Node], key: str) -> list[tuple[float, float]]:
+def _places(nodes: Sequence[Node]) -> list[tuple[float, float]]:
     found = [node.position_m for node in nodes if node.position_m is not None]
     if len(found) < len(nodes):
         where = "a position of every node is needed, such as network.topology.positions_m"
-        raise ConfigError([Fault((key,), where, f"{len(nodes) - len(found)} nodes without")])
+        raise ConfigError([Fault(("path_loss",), where, f"{len(nodes) - len(found)} nodes without")])
     return found

@@ -424,10 +424,10 @@ def test_fragments_are_as_long_as_they_were_simulated_and_come_together() -> Non
     assert (cast.src, cast.data) == (2, pattern(300))
 
 
-@pytest.mark.parametrize("mac", ["{mac: csma_ca, per: 0.1, ", "{mac: tsch, server_cells: 1, "])
+@pytest.mark.parametrize("mac", ["{mac: csma_ca, per: 0.1, ", "{mac: {name: tsch, server_cells: 1}, "])
 def test_a_low_power_run_decodes_to_what_was_sent(mac: str) -> None:
     """Uploads in one frame, models in two, repeated where frames are lost."""
-    found = captured("{link: " + mac.replace("{", "{name: ieee802154, ", 1) + "framing: sixlowpan}}")
+    found = captured("{link: {name: ieee802154, " + mac.removeprefix("{") + "framing: sixlowpan}}")
     ((_, (link, frames)),) = found.items()
     assert link == 195
     whole = datagrams(frames)

@@ -1,4 +1,4 @@
-"""Contending IEEE 802.15.4 nodes: the medium of ``mac: csma_ca`` and ``mac: slotted``."""
+"""Contending IEEE 802.15.4 nodes: the medium of the MACs ``csma_ca`` and ``slotted``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from channels.media.lrwpan.cost import contention_cost
 from channels.media.lrwpan.csma import tables as t
-from channels.media.lrwpan.csma.ns3_draws import Ns3Draws
 from channels.media.lrwpan.framing import Framing, Plan
 from channels.media.lrwpan.reach import Reach
 from channels.media.lrwpan.reception import equal_interferers
@@ -58,7 +57,7 @@ _COLUMNS = np.array([*_COUNTERS.values()])
 
 @dataclass(frozen=True)
 class Rules:
-    """What contending nodes do; see `channels.links.ieee802154` for each."""
+    """What contending nodes do; see `channels.macs.csma_ca` and `channels.links.ieee802154` for each."""
 
     slotted: bool = False
     strict: bool = True
@@ -71,6 +70,22 @@ class Rules:
     max_be: int = 5
     max_backoffs: int = 4
     max_retries: int = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """Random streams in place of the draws under a key: the validation gives those of ns-3.
+
+    Parameters
+    ----------
+    states
+        Of MRG32k3a, int64, (2 nodes, 6): for the backoffs of each node, then for its receptions.
+    first_numbers
+        Sequence number of each node's first frame, int64, 0 .. 255.
+    """
+
+    states: Int64s
+    first_numbers: Int64s
 
 
 class _Tables:
@@ -151,7 +166,7 @@ class _Tables:
 
 
 class ContendingNodes(Roster):
-    """Nodes that contend for one channel with CSMA/CA; see `channels.links.ieee802154` for the rules.
+    """Nodes that contend for one channel with CSMA/CA; see `channels.macs.csma_ca` for the rules.
 
     Each node has the interface ``radio``; several destinations are one broadcast.
 
@@ -172,7 +187,7 @@ class ContendingNodes(Roster):
     frames
         Gets every frame when it begins.
     draws
-        Those of ns-3, in place of those under `key`.
+        Streams in place of the draws under `key`, with which receivers and hidden senders do what ns-3's do.
 
     Notes
     -----
@@ -182,7 +197,7 @@ class ContendingNodes(Roster):
 
     def __init__(
         self, nodes: Sequence[Node], framing: Framing, rules: Rules, reach: Reach, radio: PowerProfile, key: int,
-        frames: FrameSink | None = None, draws: Ns3Draws | None = None,
+        frames: FrameSink | None = None, draws: Streams | None = None,
     ) -> None:  # fmt: skip
         from channels.media.lrwpan.csma import senders_kernel as nb
 

@@ -47,7 +47,7 @@ class StructuredCost:
     quantity: str = "bit"
 
     def __call__(self, size: npt.ArrayLike) -> Float64s:
-        """The cost at these sizes in the unit of `basis`, elementwise, float64."""
+        """Return the cost at these sizes in the unit of `basis`, elementwise, float64."""
         x = np.asarray(size, dtype=np.float64)
         s = self.structure
         out = s.c0 + s.c_bit * x
@@ -56,12 +56,12 @@ class StructuredCost:
         return np.asarray(out, dtype=np.float64)
 
     def observe(self, message_bit: float, value: float) -> None:
-        """Nothing: the model is fixed."""
+        """Do nothing: the model is fixed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCost:
-    """A cost that only calls can tell, such as one with a smallest frame.
+    """A cost without constants, such as one with a smallest frame.
 
     Parameters
     ----------
@@ -89,11 +89,11 @@ class FunctionCost:
         return None
 
     def __call__(self, size: npt.ArrayLike) -> Float64s:
-        """The cost at these sizes, elementwise, float64."""
+        """Return the cost at these sizes, elementwise, float64."""
         return np.asarray(self.function(np.asarray(size, dtype=np.float64)), dtype=np.float64)
 
     def observe(self, message_bit: float, value: float) -> None:
-        """Nothing: the model is fixed."""
+        """Do nothing: the model is fixed."""
 
 
 def stream_cost(

@@ -144,7 +144,7 @@ class EthernetUdp:
         return []
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng` but the key of others' messages."""
+        """Return a medium at time 0; draws nothing from `rng` but the key of others' messages."""
         delay_ns = seconds_to_ns(self.delay_s)
         link = (nodes, self._framing(), self.rate_bps, delay_ns, self.power, self.server_rate_bps, frames)
         if self.background is None:

@@ -53,5 +53,5 @@ class Ideal:
     delay_s: NonNegativeFloat = 0.0
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0; draws nothing from `rng`."""
         return Wires(nodes, Framing(None), None, seconds_to_ns(self.delay_s), frames=frames)

@@ -117,7 +117,7 @@ class Lora:
         return not self.collisions
 
     def airtime_ns(self, frame_bytes: int) -> int:
-        """Nanoseconds of a frame with this PL, half up."""
+        """Return the nanoseconds of a frame with this PL, half up."""
         sf, symbol_s = self.spreading_factor, 2**self.spreading_factor / Fraction(self.bandwidth_hz)
         low_rate = symbol_s >= Fraction(16, 1000)
         bits = 8 * frame_bytes - 4 * sf + 28 + 16 * self.crc - 20 * self.implicit_header
@@ -125,7 +125,7 @@ class Lora:
         return int((payload + self.preamble_symbols + Fraction(17, 4)) * symbol_s * NS_PER_S + Fraction(1, 2))
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0; draws nothing from `rng`."""
         full = self.payload_bytes + self.overhead_bytes
         airtime_ns = [self.airtime_ns(size) for size in range(full + 1)]
         pause_ns = [max(airtime, int(airtime / self.duty_cycle + 0.5)) for airtime in airtime_ns]

@@ -82,7 +82,7 @@ class Packet:
             )
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0; draws nothing from `rng`."""
         return Wires(nodes, self._framing(), self.rate_bps, seconds_to_ns(self.delay_s), self.power, frames=frames)
 
     def _framing(self) -> Framing:

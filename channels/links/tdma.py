@@ -123,7 +123,7 @@ class Tdma:
 
     @property
     def slot_bytes(self) -> int:
-        """What a slot holds of a message: the most that is on the medium before the guard, to the nanosecond."""
+        """Bytes of a message in a slot: as many as end before the guard begins, to the nanosecond."""
         room_ns = seconds_to_ns(self.slot_s) - seconds_to_ns(self.guard_s)
         size = int(room_ns * 1e-9 * self.rate_bps / 8) + 1
         while size > 0 and serialisation_ns(size, self.rate_bps) > room_ns:
@@ -131,7 +131,7 @@ class Tdma:
         return size - self.overhead_bytes
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0; draws nothing from `rng`."""
         slot_ns = seconds_to_ns(self.slot_s)
         poll_ns = slot_ns if self.poll_s is None else seconds_to_ns(self.poll_s)
         return Rounds(

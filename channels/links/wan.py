@@ -262,7 +262,7 @@ class Wan:
         return []
 
     def _slowest_bps(self) -> list[float]:
-        """Rates that a node's link may have for long, slow nodes and outages counted."""
+        """Return the rates that a node's link may have for long, slow nodes and outages counted."""
         rates = list[float]()
         for given in (self.rate_bps, self.down_bps):
             if isinstance(given, RateChoice):
@@ -277,7 +277,7 @@ class Wan:
         return [rate * scale for rate in rates]
 
     def node_faults(self, nodes: int) -> list[Fault]:
-        """What does not fit that many nodes, the server not counted."""
+        """Return what does not fit that many nodes, the server not counted."""
         lists: dict[tuple[str, ...], Any] = {(key,): getattr(self, key) for key in ("rate_bps", "down_bps", "rtt_s")}
         if self.table is not None and self.table.regions:
             lists["table", "regions"] = self.table.regions
@@ -292,7 +292,7 @@ class Wan:
         return faults
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; rates, regions and slow nodes are drawn from `rng`.
+        """Return a medium at time 0; rates, regions and slow nodes are drawn from `rng`.
 
         Raises
         ------

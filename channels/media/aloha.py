@@ -154,7 +154,7 @@ class Air(Roster):
                 heapq.heappush(self._coming, frame)
 
     def _wake(self, message: _Message, rows: Sequence[tuple[int, int]]) -> None:
-        """Whoever takes part wakes before each frame; a server listens anyway."""
+        """Wake the sender and the receivers before each frame; a server listens anyway."""
         start_ns, end_ns = message.start_ns, message.end_ns
         spans = [(start_ns[0] - self._lead_ns, end_ns[0] - start_ns[0] + self._lead_ns, 1)]
         if len(start_ns) > 1:
@@ -187,7 +187,7 @@ class Air(Roster):
                 self._end_at(message, node, at_ns, is_ok, len(message.start_ns), is_counted=node == min(there))
 
     def _collides(self, message: _Message) -> bool:
-        """Whether a frame of anybody else was on the air at the same time as one of these."""
+        """Return whether a frame of another sender was on the air at the same time as one of these."""
         for start_ns, end_ns in zip(message.start_ns, message.end_ns, strict=True):
             for node, spans in self._on_air.items():
                 if node != message.src and any(a < end_ns and b > start_ns for a, b in _near(spans, start_ns, end_ns)):
@@ -198,7 +198,7 @@ class Air(Roster):
         self, message: _Message, node: NodeId, at_ns: int, is_ok: bool, frames: int, is_counted: bool,
         part_ns: int = 0,
     ) -> None:  # fmt: skip
-        """One destination's end, after so many whole frames and `part_ns` of the next."""
+        """End one destination after so many whole frames and `part_ns` of the next."""
         sent_ns = sum(message.end_ns[:frames]) - sum(message.start_ns[:frames]) + part_ns
         wire_bytes = sum(message.length[:frames]) + frames * self._overhead_bytes
         extra_j = sent_ns / NS_PER_S * self._extra_w + self._woken_ns(message, at_ns) / NS_PER_S * self._wake_w
@@ -209,7 +209,7 @@ class Air(Roster):
         self._end(Delivery(message.transfer, node, at_ns, is_ok, *counts, *ends, service_s, extra_j))
 
     def _woken_ns(self, message: _Message, at_ns: int) -> int:
-        """How long its sender woke for a message."""
+        """Return how long the sender of a message woke for it."""
         leads_ns = [self._lead_ns, *[self._again_ns] * (len(message.start_ns) - 1)]
         if not self._lead_ns or self._rest[self._row[message.src]] != _SLEEP:
             return 0
@@ -283,7 +283,7 @@ class Air(Roster):
 
 
 def _near(spans: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> Sequence[tuple[int, int]]:
-    """Those of a sender's frames, in order of time, that can reach into a span: the last to begin in it, and before."""
+    """Return the frames of a sender that can reach into a span: the last one that begins before its end."""
     low, high = 0, len(spans)
     while low < high:
         middle = (low + high) // 2

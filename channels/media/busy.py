@@ -84,7 +84,7 @@ class BusyLog:
         return other
 
     def totals(self, at_ns: int) -> Totals:
-        """Exact totals up to `at_ns`, which is not before the last `settle`."""
+        """Return exact totals up to `at_ns`, which is not before the last `settle`."""
         counted = self._count(self._table(), at_ns)
         return Totals(*(a + b for a, b in zip(self._settled, counted, strict=True)))
 
@@ -145,7 +145,7 @@ def _end(table: Int64s) -> Int64s:
 
 
 def _progress(table: Int64s, at_ns: int) -> tuple[Int64s, Int64s]:
-    """Whole packets, and nanoseconds of the packet in progress, of each train at `at_ns`."""
+    """Return whole packets, and nanoseconds of the packet in progress, of each train at `at_ns`."""
     start, stride, width, count = table[:, 1:5].T
     whole = np.clip((at_ns - start - width) // stride + 1, 0, count)
     part_ns = np.where(whole < count, np.clip(at_ns - start - whole * stride, 0, width), 0)
@@ -153,7 +153,7 @@ def _progress(table: Int64s, at_ns: int) -> tuple[Int64s, Int64s]:
 
 
 def _overlapping(table: Int64s, at_ns: int) -> list[int]:
-    """Rows where the hulls of two trains overlap before `at_ns`."""
+    """Return the rows where the hulls of two trains overlap before `at_ns`."""
     order = np.lexsort((table[:, 1], table[:, 0]))
     row, start = table[order, 0], table[order, 1]
     hull_end = np.minimum(_end(table)[order], at_ns)
@@ -162,7 +162,7 @@ def _overlapping(table: Int64s, at_ns: int) -> list[int]:
 
 
 def _union_ns(table: Int64s, at_ns: int) -> int:
-    """Length of the union of all packets of one row before `at_ns`."""
+    """Return the length of the union of all packets of one row before `at_ns`."""
     solid = (table[:, 2] == table[:, 3]) | (table[:, 4] == 1)
     gapped = table[~solid]
     which = np.repeat(np.arange(len(gapped)), gapped[:, 4])

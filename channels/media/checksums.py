@@ -6,7 +6,7 @@ import struct
 
 
 def internet_checksum(data: bytes) -> int:
-    """RFC 1071: the complement of the ones' complement sum of 16-bit words.
+    """Return the checksum of RFC 1071: the complement of the ones' complement sum of 16-bit words.
 
     Examples
     --------

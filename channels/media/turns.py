@@ -58,7 +58,7 @@ class _Slot(NamedTuple):
 
 
 class _Rise(NamedTuple):
-    """What a radio does before a slot: it wakes, or stays awake since its last one."""
+    """A radio before a slot: it wakes, or stays awake since its last slot."""
 
     start_ns: int
     waking_ns: int
@@ -70,7 +70,7 @@ class _Rise(NamedTuple):
         return self.start_ns - self.waking_ns - self.staying_ns
 
     def until(self, at_ns: int) -> tuple[int, int]:
-        """Waking and staying up to an instant."""
+        """Return the nanoseconds of waking and of staying awake up to an instant."""
         awake_ns = max(at_ns - self.begin_ns, 0)
         return min(awake_ns, self.waking_ns), min(awake_ns, self.staying_ns)
 
@@ -142,12 +142,12 @@ class Rounds(Roster):
             self._log.settle(self._ran_ns)
 
     def _skip_idle(self, ready_ns: int) -> None:
-        """Nobody has anything before `ready_ns`: turns that begin before are passed over."""
+        """Pass over the turns before `ready_ns`, at which the first message may be sent."""
         if self._turn_at_ns < ready_ns:
             self._turn, self._turn_at_ns = self._passed_over(self._turn, self._turn_at_ns, ready_ns)
 
     def _passed_over(self, turn: int, at_ns: int, ready_ns: int) -> tuple[int, int]:
-        """The first turn from `ready_ns` on, and when it begins, if it is `turn` at `at_ns` before that."""
+        """Return the first turn from `ready_ns` on, and when it begins; at the earlier `at_ns` it is `turn`."""
         if not self._poll_ns:
             return turn, ready_ns
         passed = -((at_ns - ready_ns) // self._poll_ns)
@@ -166,7 +166,7 @@ class Rounds(Roster):
         return min(times, default=None)
 
     def _first_end_ns(self) -> int:
-        """Until the first message is complete everybody keeps his place, and all slots before its last are full."""
+        """Return when the first message ends; until then nodes keep their places, and slots before its last are full."""
         heads = [queue[0] if queue else None for queue in self._queues]
         turn, reach_ns, best_ns = self._turn, self._turn_at_ns, -1
         ahead: dict[_Message, int] = {}
@@ -201,7 +201,7 @@ class Rounds(Roster):
         return best_ns
 
     def _run(self, to_ns: int) -> None:
-        """Turns that begin before `to_ns`: at its own instant a message may still come."""
+        """Take the turns that begin before `to_ns`: at `to_ns` itself a message may still come."""
         self._ran_ns = max(self._ran_ns, to_ns)
         while True:
             if self._slot is not None:
@@ -248,7 +248,7 @@ class Rounds(Roster):
                 self._log.add((row, start_ns, stride_ns, width_ns, slots, 0, message.serial + i))
 
     def _run_cycles(self, to_ns: int) -> bool:
-        """Whole rounds in which every message has more than a slot to send; False where there is none by then."""
+        """Take whole rounds in which every message has more than a slot to send; return False where there is none."""
         heads = [queue[0] if queue else None for queue in self._queues]
         if self._lead_ns and any(head is not None and head.ready_ns > self._turn_at_ns for head in heads):
             return False
@@ -280,7 +280,7 @@ class Rounds(Roster):
         return True
 
     def _rise(self, message: _Message, start_ns: int, end_ns: int, times: int = 1) -> None:
-        """All who take part in a slot are awake when it begins; `times` slots that have the same before them."""
+        """Wake the nodes that take part in a slot before it begins; `times` slots that have the same before them."""
         for node in (message.src, *message.dst):
             place = self._row[node]
             gap_ns, self._used_ns[place] = start_ns - self._used_ns[place], end_ns
@@ -295,7 +295,7 @@ class Rounds(Roster):
                 self._rises.setdefault(place, _Rise(start_ns, waking_ns, staying_ns, is_sender))
 
     def _rise_cycles(self, heads: Sequence[_Message | None], cycle_ns: int, cycles: int) -> None:
-        """The first of whole rounds; and the second, which all others equal."""
+        """Wake nodes for whole rounds: for the first one, and for the second, which all others equal."""
         at_ns = self._turn_at_ns
         for times in (1, cycles - 1) if cycles > 1 else (1,):
             for i in range(len(heads)):
@@ -308,7 +308,7 @@ class Rounds(Roster):
             self._used_ns[place] += (cycles - 2) * cycle_ns
 
     def _rising(self, at_ns: int) -> dict[int, _Rise]:
-        """What each radio does before the slots that begin from `at_ns` on and for which it may be awake already."""
+        """Return what each radio does before the slots from `at_ns` on for which it may be awake already."""
         if not (self._lead_ns and self._waiting):
             return {}
         ahead = self._copy()

@@ -179,11 +179,11 @@ class Flows(Roster):
             self._next_burst(message, at_fs)
 
     def _rate_now(self, path: Path, at_fs: int) -> int:
-        """Of the path alone; what it has at best while one of its links stands still."""
+        """Return the rate of the path alone; its highest rate while one of its links stands still."""
         return min(self._link(resource).at(at_fs)[0] for resource in path.resources) or path.peak
 
     def _work(self, message: _Message, first: int, last: int) -> int:
-        """Of the segments first .. last - 1."""
+        """Return the work of the segments first .. last - 1."""
         segment, overhead = self._transport.segment_bytes, self._transport.overhead_bytes
         end_bytes = min(message.size_bytes, last * segment) + last * overhead
         return (end_bytes - first * (segment + overhead)) * _WORK_PER_BYTE
@@ -191,7 +191,7 @@ class Flows(Roster):
     # --- windows ---------------------------------------------------------------------------------------
 
     def _window(self, message: _Message, sent: int, window: float) -> tuple[int, int | None]:
-        """How many segments are sent after the next burst, and the cap on its rate.
+        """Return how many segments are sent after the next burst, and the cap on its rate.
 
         A window that fills the path even alone lets all go that is left of slow start, and then loss caps the rate.
         """
@@ -213,7 +213,7 @@ class Flows(Roster):
         self._burst(message, at_fs, self._work(message, before, message.sent), cap)
 
     def _lone_fs(self, message: _Message) -> int:
-        """When the last bit would leave if the path were free and at its best; others can only make it later."""
+        """Return when the last bit leaves if the path is free and at its best; other messages can only delay it."""
         at_fs, sent, window, peak = message.waits_fs, 0, message.window, message.path.peak
         while True:
             after, cap = self._window(message, sent, window)
@@ -250,7 +250,7 @@ class Flows(Roster):
         return ports[node]
 
     def _arrival(self, at_fs: int, port: int, resource: Resource) -> None:
-        """A message of somebody else comes to a resource."""
+        """Let a message of others come to a resource."""
         arrivals = self._others[resource]
         size_bytes, carried = arrivals.size_bytes, self._carried[resource]
         carried[0] += 1
@@ -264,7 +264,7 @@ class Flows(Roster):
         heapq.heapreplace(self._arriving, (arrivals.at_ns * FS_PER_NS, port, resource))
 
     def _drained(self, message: _Message, at_fs: int) -> None:
-        """A burst has left its sender."""
+        """End a burst that has left its sender."""
         self._stop_sending(message, at_fs)
         if message.sent < message.segments:
             self._release(self._row[message.dst] + 1, at_fs)
@@ -298,7 +298,7 @@ class Flows(Roster):
             del self._lanes[key]
 
     def _fire(self, message: _Message, at_fs: int) -> None:
-        """A message's timer: a round trip is over, or its last bit leaves the port."""
+        """Go on with a message whose timer ends: a round trip is over, or its last bit leaves the port."""
         if message.sent == message.segments:
             self._arrive(message, at_fs)
         elif message.begun_fs < 0:
@@ -354,7 +354,7 @@ class Flows(Roster):
         return min(due_ns, self._bound_ns)
 
     def _inside_fs(self) -> int | None:
-        """The next thing that happens to a flow, or an arrival."""
+        """Return when a flow changes next, or a message of others comes."""
         timers = self._timers
         while timers and (timers[0][1] not in self._messages or self._messages[timers[0][1]].timer != timers[0][2]):
             heapq.heappop(timers)
@@ -447,7 +447,7 @@ class Flows(Roster):
         return flow_cost(quantity, self._transport, path, back, self._jitter_ns, self._extra_w)
 
     def carried(self) -> Mapping[Resource, tuple[int, int]]:
-        """Messages and bytes of others that came to each link so far; no node's usage has them."""
+        """Return messages and bytes of others that came to each link so far; no node's usage has them."""
         return {resource: (messages, size_bytes) for resource, (messages, size_bytes) in self._carried.items()}
 
     def usage(self, at_ns: int) -> Usage:

@@ -59,7 +59,7 @@ class Regions:
         object.__setattr__(self, "_table", table)
 
     def place(self, nodes: Sequence[NodeId], server: NodeId | None, rng: np.random.Generator) -> dict[NodeId, str]:
-        """Every node's region."""
+        """Return every node's region."""
         known = self._table.regions
         places: dict[NodeId, str] = {}
         if server is not None:
@@ -77,7 +77,7 @@ class Regions:
         return (a, b) in self._table.rtt_s and (b, a) in self._table.rtt_s
 
     def pair(self, src: str, dst: str) -> tuple[float, float | None]:
-        """Round trip and rate from one region to another; where only the way back was measured, its."""
+        """Return round trip and rate from one region to another, or of the way back where it alone was measured."""
         for pair in ((src, dst), (dst, src)):
             if pair in self._table.rtt_s:
                 return self._table.rtt_s[pair], self._table.rate_bps.get(pair)

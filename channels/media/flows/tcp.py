@@ -19,7 +19,7 @@ _ACKED = 2  # segments per acknowledgement, b of the square-root law
 
 
 def mathis_window(loss: float) -> float:
-    """Mean congestion window in segments, sqrt(3 / (2 b p)) with b = 2; without end where nothing is lost.
+    """Return the mean congestion window in segments, sqrt(3 / (2 b p)) with b = 2; without end where nothing is lost.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def mathis_window(loss: float) -> float:
 
 
 def mathis_bps(rtt_s: float, loss: float, segment_bytes: int = SEGMENT_BYTES) -> float:
-    """Goodput of a long transfer under random loss: MSS / RTT * sqrt(3 / (2 b p)), for p up to 0.01.
+    """Return the goodput of a long transfer under random loss: MSS / RTT * sqrt(3 / (2 b p)), for p up to 0.01.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def mathis_bps(rtt_s: float, loss: float, segment_bytes: int = SEGMENT_BYTES) ->
 
 
 def slow_start_segments(segments: npt.ArrayLike, loss: float) -> Float64s:
-    """Of n segments, those that go in the first slow start on the mean: (1 - (1 - p)^n) (1 - p) / p + 1, rounded down.
+    """Return the segments of n in the first slow start on the mean: (1 - (1 - p)^n) (1 - p) / p + 1, rounded down.
 
     Cardwell, Savage and Anderson, equation 5: up to the first that is lost.
 
@@ -70,7 +70,7 @@ def transfer_s(
     segment_bytes: int = SEGMENT_BYTES,
     overhead_bytes: int = OVERHEAD_BYTES,
 ) -> tuple[Float64s, Float64s]:
-    """Seconds from the first SYN to the last byte at the receiver, of transfers that have the path for themselves.
+    """Return the seconds from the first SYN to the last byte of transfers that have the path for themselves.
 
     A transfer is n = ceil(B / MSS) segments of tx seconds each. In a round, RTT = there and back + tx, a window of
     floor(w) segments leaves without a gap; w is 10 at first and grows by `growth` every round. Once floor(w) tx >= RTT

@@ -14,7 +14,7 @@ _FEW_BLOCKS = 16
 
 
 def backoffs(key: int, transfer: int, frames: int) -> npt.NDArray[np.int64]:
-    """Backoff periods of a transfer's frames, uniform on {0..7}: the low bits of Philox words.
+    """Return the backoff periods of a transfer's frames, uniform on {0..7}: the low bits of Philox words.
 
     Frame f takes word f mod 4 of the counter (transfer, f div 4).
 

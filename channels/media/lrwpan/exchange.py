@@ -23,7 +23,7 @@ from netsim.interfaces import BROADCAST, Frame, NodeId, TransferId
 
 
 class Progress(NamedTuple):
-    """What a message did in some time: data and acknowledgements on the air, and what ended of them."""
+    """A message up to an instant: data and acknowledgements on the air, and frames and acknowledgements that ended."""
 
     data_ns: int
     ack_ns: int
@@ -87,7 +87,7 @@ class Exchange:
         self.whole = Progress(octets * OCTET_NS, acks * ACK_NS, self._frames, octets, acks)
 
     def progress(self, elapsed_ns: int) -> Progress:
-        """What has happened `elapsed_ns` after the start; nothing before it."""
+        """Return the progress `elapsed_ns` after the start; none before it."""
         if elapsed_ns >= self.end_ns:
             return self.whole
         data = elapsed_ns - self._begin_ns - self._wait_ns

@@ -80,7 +80,7 @@ class LowpanFrames(RawFrames):
         return super().__call__(frame, head + part, whole)
 
     def _tag_of(self, frame: Frame, number: int) -> int:
-        """The number of a datagram at its sender."""
+        """Return the number of a datagram at its sender."""
         key = (frame.transfer, number, frame.dst)
         if key not in self._tags:
             self._tags[key] = self._tag.get(frame.src, 0)
@@ -89,7 +89,7 @@ class LowpanFrames(RawFrames):
 
 
 def _compressed(src: NodeId, dst: NodeId, data: bytes) -> bytes:
-    """LOWPAN_IPHC (hop limit 64, both addresses from the short ones), and UDP with both ports in 4 bits each."""
+    """Return LOWPAN_IPHC (hop limit 64, both addresses from the short ones) and UDP with both ports in 4 bits each."""
     length = 8 + len(data)
     target = 0xFFFF if dst == BROADCAST else dst
     addresses = b"".join(b"\xfe\x80" + b"\0" * 9 + b"\xff\xfe\0" + struct.pack(">H", n) for n in (src, target))
@@ -100,7 +100,7 @@ def _compressed(src: NodeId, dst: NodeId, data: bytes) -> bytes:
 
 
 def check_sequence(data: bytes) -> int:
-    """The 16-bit check sequence of IEEE 802.15.4: x^16 + x^12 + x^5 + 1, bits reversed, from 0.
+    """Return the 16-bit check sequence of IEEE 802.15.4: x^16 + x^12 + x^5 + 1, bits reversed, from 0.
 
     Examples
     --------

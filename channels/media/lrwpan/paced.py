@@ -46,7 +46,7 @@ class _Waiting:
 
 
 class Renamed:
-    """A frame sink behind which transfers have the numbers that they were submitted under."""
+    """A frame sink that gives transfers of the inner medium the numbers under which they were submitted."""
 
     def __init__(self, frames: FrameSink) -> None:
         self.frames: FrameSink | None = frames

@@ -56,11 +56,11 @@ class Reach:
 
     @cached_property
     def table(self) -> npt.NDArray[np.float64]:
-        """Power, who hears, nanoseconds, `clear`: what the kernel wants to know of every link."""
+        """Power, who hears, nanoseconds, `clear` of every link, for the kernel."""
         return np.array([self.power_mw, self.hears, self.delay_ns, self.clear()], np.float64)
 
     def clear(self) -> npt.NDArray[np.float64]:
-        """Logarithm of the probability that a bit is right without any other frame on the air."""
+        """Return the logarithm of the probability that a bit is right without any other frame on the air."""
         if not self.is_noisy:
             return np.zeros(self.power_mw.shape)
         ratio = self.power_mw / self.noise_mw
@@ -69,13 +69,13 @@ class Reach:
 
 @cache
 def everyone() -> Reach:
-    """All hear all."""
+    """Return that all hear all."""
     yes = np.ones((1, 1), np.bool_)
     return Reach(True, np.ones((1, 1)), yes, np.zeros((1, 1), np.int64))
 
 
 def within(nodes: Sequence[Node], range_m: float) -> Reach:
-    """Whoever is at most `range_m` away hears and senses a sender, all equally loud."""
+    """Return that nodes at most `range_m` away hear and sense a sender, all equally loud."""
     distance = distances_m(_places(nodes))
     near = distance <= range_m
     return Reach(False, np.ones(near.shape) * near, near, _delay_ns(distance))
@@ -90,7 +90,7 @@ def by_path_loss(
     sensitivity_dbm: float,
     cca_threshold_dbm: float,
 ) -> Reach:
-    """Whoever gets at least `sensitivity_dbm` hears a sender, at least `cca_threshold_dbm` of all together notices."""
+    """Return who hears a sender, with `sensitivity_dbm` or more, and which powers together an assessment notices."""
     places = _places(nodes)
     power = received_mw(places, tx_power_dbm, reference_loss_db, exponent)
     sensitivity, threshold, noise = (10 ** (dbm / 10) for dbm in (sensitivity_dbm, cca_threshold_dbm, noise_dbm))

@@ -93,7 +93,7 @@ class SingleCell(Roster):
                 return
 
     def _serve(self, message: Exchange, to_ns: int) -> bool:
-        """Go on with the message that has the medium; whether it ended by `to_ns`."""
+        """Go on with the message that has the medium; return whether it ended by `to_ns`."""
         if self._frames is not None:
             for frame in message.frames_until(to_ns):
                 self._frames.add(frame)
@@ -137,7 +137,7 @@ class SingleCell(Roster):
         ))  # fmt: skip
 
     def _own_queueing_ns(self, message: Exchange) -> int:
-        """How long the message waited while its own sender's earlier ones had the medium."""
+        """Return how long the message waited while earlier ones of its sender had the medium."""
         earlier = [(a, b) for a, b in self._own.get(message.src, ()) if b > message.submit_ns]
         self._own[message.src] = earlier
         return sum(b - max(a, message.submit_ns) for a, b in earlier)
@@ -204,7 +204,7 @@ class SingleCell(Roster):
         return Usage(self._interfaces, state_ns, books.energy_j(state_ns), tx_bytes, tx_frames)
 
     def _from_now(self) -> Iterator[tuple[Exchange, int]]:
-        """Messages that have the medium from now on, and when."""
+        """Yield the messages that have the medium from now on, and when."""
         free_ns = self._free_ns
         if self._served is not None:
             yield self._served, self._served.start_ns

@@ -71,7 +71,7 @@ class Shot(NamedTuple):
 
 @dataclass(eq=False)
 class Parcel:
-    """One message, and what has become of it."""
+    """One message, its transmissions so far and the planned ones."""
 
     transfer: TransferId
     src: NodeId
@@ -220,7 +220,7 @@ class SlottedCell(Roster):
             free_ns = self._end_ns(parcel)
 
     def _next_cell(self, src: NodeId, from_ns: int) -> int:
-        """The start of the node's first slot not before."""
+        """Return the start of the node's first slot from `from_ns` on."""
         length = len(self._owners)
         first = -(-from_ns // self._slot_ns)
         return min(first + (cell - first) % length for cell in self._cells[src]) * self._slot_ns
@@ -249,7 +249,7 @@ class SlottedCell(Roster):
         return word * 2.0**-32 < p
 
     def _apply(self, parcel: Parcel, shot: Shot) -> None:
-        """What a transmission changes: the frame, the target, who has lost something."""
+        """Apply what a transmission changes: the frame, the target, the nodes that lost a frame."""
         parcel.shots.append(shot)
         parcel.attempt += 1
         if shot.target is None:
@@ -288,7 +288,7 @@ class SlottedCell(Roster):
         return shot.start_ns + FRAME_NS + parcel.octets[shot.frame] * OCTET_NS
 
     def _tail(self, shot: Shot) -> int:
-        """From the end of a frame to the end of its acknowledgement, or of waiting for it."""
+        """Return the time from the end of a frame to the end of its acknowledgement, or of waiting for it."""
         if shot.target is None:
             return 0
         return TX_ACK_DELAY_NS - SHR_NS + ACK_NS if shot.got else RX_ACK_DELAY_NS + ACK_WAIT_NS
@@ -297,7 +297,7 @@ class SlottedCell(Roster):
         return shot.start_ns + self._slot_ns
 
     def _end_ns(self, parcel: Parcel) -> int:
-        """When its last slot ends."""
+        """Return when the message's last slot ends."""
         return self._slot_end(parcel.shots[-1]) if parcel.shots else max(parcel.start_ns, parcel.submit_ns)
 
     # --- what is told ------------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ class SlottedCell(Roster):
         self._tell(parcel, node, now_ns, False)
 
     def _extra_j(self, parcel: Parcel, shots: Sequence[Shot]) -> float:
-        """Of the sender, beyond the state in which it would have spent the time."""
+        """Return the sender's joules beyond those of the state in which it would have spent the time."""
         idle = self._power_w["sleep" if self._sleeps else "idle"]
         joules = 0.0
         for shot in shots:
@@ -333,7 +333,7 @@ class SlottedCell(Roster):
         return joules
 
     def _spans(self, parcel: Parcel, shot: Shot) -> Iterator[Span]:
-        """What a transmission makes the radios do."""
+        """Yield what the radios do for a transmission."""
         start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
         yield Span(parcel.src, _IDLE, start_ns - self._lead_ns, start_ns)
         yield Span(parcel.src, _TX, start_ns, end_ns)
@@ -368,7 +368,7 @@ class SlottedCell(Roster):
             sent[:, self._row[shot.target]] += (ACK_OCTETS, 1)
 
     def _frames_until(self, parcel: Parcel, to_ns: int) -> Iterator[Frame]:
-        """Frames that begin by `to_ns` and were not shown before."""
+        """Yield the frames that begin by `to_ns` and were not shown before."""
         shown = parcel.shown
         for shot in parcel.shots:
             start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
@@ -458,7 +458,7 @@ class SlottedCell(Roster):
                 state_ns[self._row[node], state] += self._windows_ns(node, at_ns, begin_ns, length_ns) - before_ns
 
     def _windows_ns(self, node: NodeId, at_ns: int, begin_ns: int, length_ns: int) -> int:
-        """How much of such windows, one in each slot in which the node listens, lies before an instant."""
+        """Return how much of such windows, one in each slot in which the node listens, lies before an instant."""
         cells, length = self._listens[node], len(self._owners)
         turns, rest_ns = divmod(at_ns, length * self._slot_ns)
         total_ns = turns * len(cells) * length_ns

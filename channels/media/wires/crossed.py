@@ -25,7 +25,7 @@ _OUT, _IN = 0, 1
 
 
 class CrossedQueue(PortQueue):
-    """A port's queue into which messages of others come, each as one packet; it tells of the nodes' own alone.
+    """A port's queue into which messages of others come, each as one packet; `run` returns the nodes' own alone.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class CrossedQueue(PortQueue):
                 return out
 
     def _fetch(self, limit_ns: int) -> int:
-        """Let a batch of others in; up to when all are."""
+        """Let a batch of others' messages in; return the time up to which all of them are in."""
         arrivals, coming = self._arrivals, self._coming
         while arrivals.at_ns <= limit_ns and (len(coming) < _BATCH or arrivals.at_ns == coming[-1][0]):
             service_ns = serialisation_ns(arrivals.size_bytes, self._rate_bps)
@@ -82,22 +82,22 @@ class CrossedQueue(PortQueue):
         self.push(Stream(at_ns, _NOBODY, serial, 1, 0, service_ns))
 
     def busy_ns(self, at_ns: int) -> int:
-        """How long the port was sending the nodes' own up to `at_ns`, up to which it was run."""
+        """Return how long the port was sending the nodes' own up to `at_ns`, up to which it was run."""
         return super().busy_ns(at_ns) - self._others_ns + self._left_ns(at_ns)
 
     def _left_ns(self, at_ns: int) -> int:
-        """Of others' service, what those who have come need after `at_ns`."""
+        """Return the service after `at_ns` of others' messages that have come."""
         return sum(min(service_ns, max(0, leaves_ns - at_ns)) for leaves_ns, service_ns in self._leaving)
 
     def copy(self) -> Self:
-        """An independent copy."""
+        """Return an independent copy."""
         new = super().copy()
         new._arrivals = deepcopy(self._arrivals)
         new._coming, new._leaving = self._coming.copy(), self._leaving.copy()
         return new
 
     def cut(self, now_ns: int) -> None:
-        """Forget all who have come; the port is free from `now_ns` on, and later others come."""
+        """Forget all messages that have come; the port is free from `now_ns` on, and later messages of others come."""
         self._others_ns -= self._left_ns(now_ns)
         self._leaving.clear()
         super().cut(now_ns)
@@ -112,7 +112,7 @@ class _Line:
         self._arrivals, self._rate_bps = arrivals, rate_bps
 
     def free_ns(self, free_ns: int, now_ns: int) -> int:
-        """When the link is free of all that has come by `now_ns`, if it was of what had come before at `free_ns`."""
+        """Return when the link has served every message up to `now_ns`; `free_ns` is the answer of the last call."""
         arrivals = self._arrivals
         while arrivals.at_ns <= now_ns:
             free_ns = max(free_ns, arrivals.at_ns) + serialisation_ns(arrivals.size_bytes, self._rate_bps)
@@ -154,7 +154,7 @@ class CrossedWires(Wires):
         return CrossedQueue(stride_ns, service_ns, self._arrivals(_IN), self._queue_bps)
 
     def _line(self, src: NodeId, dst: NodeId) -> _Line:
-        """Of a wire, or of the server's port out (`dst` is `src`)."""
+        """Return the line of a wire, or of the server's port out (`dst` is `src`)."""
         if (src, dst) not in self._lines:
             number = _OUT if src == dst else self._row[src] // 2 * len(self._row) + self._row[dst] // 2
             self._lines[src, dst] = _Line(self._arrivals(number), self._queue_bps)

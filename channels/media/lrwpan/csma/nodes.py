@@ -89,7 +89,7 @@ class Streams:
 
 
 class _Tables:
-    """All that changes, over one buffer: what a copy needs as a whole, then the frames on the air, then the wheel.
+    """All that changes, in one buffer: the tables that a copy needs whole, then the frames on the air, then the wheel.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ class _Tables:
         )  # fmt: skip
 
     def start(self, names: Sequence[NodeId], sleeps: bool) -> None:
-        """Nothing has happened yet."""
+        """Set the tables to a time at which nothing has happened yet."""
         self.g[t.FREE_MSG] = self.g[t.FREE_BLOCK] = -1
         self.wheel[: self.buckets] = -1
         self.timer[t.AT] = t.FOREVER
@@ -140,13 +140,13 @@ class _Tables:
         radio[t.RX_FROM] = t.FOREVER if sleeps else 0
 
     def copy(self) -> _Tables:
-        """Another one that goes on by itself."""
+        """Return another one that goes on by itself."""
         new = _Tables(self.nodes, self.frames, self.buckets, self.messages, self.blocks, self.words, self.streams)
         new.buffer[:], new.kept[:] = self.buffer, self.kept
         return new
 
     def grown(self, messages: int, blocks: int, words: int) -> _Tables:
-        """The same with room for more."""
+        """Return the same tables with room for more."""
         new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks, words, self.streams)
         many, n = self.messages, self.nodes
         for a, b in zip(new.all[:6], self.all[:6], strict=True):
@@ -253,7 +253,7 @@ class ContendingNodes(Roster):
             self._bind()
 
     def _bind(self) -> None:
-        """Hold what every call of the kernel takes."""
+        """Hold the arguments of every call of the kernel."""
         tables, outs = self._tables, (self._out, self._out_real)
         self._scalars = tables.scalars
         g, node, radio, timer, wheel, _, msg, dst, _, mrg = tables.all
@@ -364,7 +364,7 @@ class ContendingNodes(Roster):
         return self._plans.setdefault(size_bytes, self._framing.plan(size_bytes))
 
     def _look_up(self, src: NodeId, dst: tuple[NodeId, ...]) -> tuple[int, Int64s]:
-        """The sender's row, and of each destination in order its row and whether it hears the sender."""
+        """Return the sender's row, and of each destination in order its row and whether it hears the sender."""
         if len(self._ends) == _MOST_KINDS:
             self._ends.clear()
         row, reach = self._row[src], self._reach
@@ -373,7 +373,7 @@ class ContendingNodes(Roster):
         return self._ends.setdefault((src, dst), (row, np.array(targets, np.int64)))
 
     def _grow(self, several: bool) -> None:
-        """Twice the messages, or twice the blocks of destinations."""
+        """Make room for twice the messages, or twice the blocks of destinations."""
         old, scalars = self._tables, self._scalars
         is_full = scalars[t.FREE_MSG] < 0 and scalars[t.MSGS] == old.messages
         has_none = several and scalars[t.FREE_BLOCK] < 0 and scalars[t.BLOCKS] == old.blocks
@@ -419,7 +419,7 @@ class ContendingNodes(Roster):
         return usage
 
     def copy(self) -> ContendingNodes:
-        """Another one that goes on by itself and shows no frames."""
+        """Return another one that goes on by itself and shows no frames."""
         other = copy(self)
         other._tables, other._frames, other._log = self._tables.copy(), None, np.zeros_like(self._log[:0])
         other._make_room(len(self._out))
@@ -429,7 +429,7 @@ class ContendingNodes(Roster):
         return other
 
     def counters(self) -> Mapping[str, Int64s]:
-        """What each node's MAC counted up to the last `advance`, by name; for probes and tests.
+        """Return what each node's MAC counted up to the last `advance`, by name; for probes and tests.
 
         ``frames`` that it is through with, ``delivered`` of them (at a destination), ``acked``, ``no_ack``, ``caf``
         (channel access failures), ``dup`` (frames that arrived again), ``tx`` (transmissions), ``cca`` and ``busy``,

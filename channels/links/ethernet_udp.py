@@ -98,8 +98,6 @@ class EthernetUdp:
     83696
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 1e9},
         {"rate_bps": 10e6, "accounting": "cat", "delay_s": 0.0025},

@@ -78,8 +78,6 @@ class Lora:
     2793472000
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"spreading_factor": 12, "duty_cycle": 0.1, "payload_bytes": 40},

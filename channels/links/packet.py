@@ -59,8 +59,6 @@ class Packet:
     array([4608., 4608., 9216.])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 250e3},
         {"rate_bps": 3e6, "fixed_size": False, "payload_max_bytes": 100, "header_bytes": 20, "delay_s": 0.001},

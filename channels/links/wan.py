@@ -136,8 +136,6 @@ class Wan:
     58000000
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 10e6, "rtt_s": 0.05},
         {"preset": "kista_lund", "server_bps": 1.5e9},

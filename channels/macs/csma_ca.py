@@ -70,8 +70,6 @@ class CsmaCa:
     IEEE 802.15.4-2006, clauses 6.4 (constants), 7.5 (channel access, acknowledgement, spacing) and E.4 (error rate).
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"min_be": 2, "max_be": 4, "max_retries": 1})
     contends: ClassVar[bool] = True
     always_delivers: ClassVar[bool] = False

@@ -37,8 +37,6 @@ class Single:
     IEEE 802.15.4-2006, clauses 6.4 (constants) and 7.5 (channel access, acknowledgement, spacing).
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     contends: ClassVar[bool] = False
     always_delivers: ClassVar[bool] = True

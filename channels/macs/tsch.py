@@ -49,8 +49,6 @@ class Tsch:
     IEEE 802.15.4-2015, 6.5.4 (slots).
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"slot_s": "15 ms", "server_cells": 2})
     contends: ClassVar[bool] = False
     always_delivers: ClassVar[bool] = False

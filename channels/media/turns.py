@@ -166,7 +166,7 @@ class Rounds(Roster):
         return min(times, default=None)
 
     def _first_end_ns(self) -> int:
-        """Return when the first message ends; until then nodes keep their places, and slots before its last are full."""
+        """Return when the first message ends; until then nodes keep their places, and all slots before are full."""
         heads = [queue[0] if queue else None for queue in self._queues]
         turn, reach_ns, best_ns = self._turn, self._turn_at_ns, -1
         ahead: dict[_Message, int] = {}

@@ -31,8 +31,6 @@ class Disc:
     [True, True, False]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"range_m": 30.0},)
     reaches_all: ClassVar[bool] = False
     is_noisy: ClassVar[bool] = False

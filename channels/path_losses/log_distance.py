@@ -46,8 +46,6 @@ class LogDistance:
     '2.15e-08 mW'
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"exponent": 2.5, "tx_power_dbm": -5})
     reaches_all: ClassVar[bool] = False
     is_noisy: ClassVar[bool] = True

@@ -22,8 +22,6 @@ class Everyone:
     True
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     reaches_all: ClassVar[bool] = True
     is_noisy: ClassVar[bool] = False

@@ -56,18 +56,16 @@ class Air(Roster):
 
     Parameters
     ----------
-    nodes
-        All that may send or receive; the server listens while others sleep.
+    nodes, radio, frames
+        See `channels.media.roster.Roster`.
+    policy
+        What a radio does between frames; that of the server listens.
     payload_bytes
         Of a message in a frame.
     airtime_ns, pause_ns
         Of a frame by its size, headers included: how long it lasts, and when its sender's next one may begin.
     collides
         Whether frames that overlap are lost.
-    radio, policy
-        Power of every node's radio, and what it does between frames.
-    frames
-        Gets every frame when it begins.
     """
 
     def __init__(

@@ -82,8 +82,8 @@ class Rounds(Roster):
 
     Parameters
     ----------
-    nodes
-        All that may send or receive; their turns are in order of their ids.
+    nodes, power, frames
+        See `channels.media.roster.Roster`; turns are in order of the nodes' ids, and a frame is a slot.
     rate_bps
         While a node sends.
     slot_ns, guard_ns, poll_ns
@@ -92,12 +92,8 @@ class Rounds(Roster):
         Whether every slot lasts `slot_ns`, however little is sent in it.
     slot_bytes, overhead_bytes
         Of a message in a slot, and beside it.
-    power
-        Of every node's interface.
     policy
         Whether an interface sleeps while no bytes are from or for it, else it is idle; and what waking takes.
-    frames
-        Gets every slot when it begins.
     """
 
     def __init__(

@@ -70,8 +70,8 @@ class Flows(Roster):
 
     Parameters
     ----------
-    nodes
-        All that may send or receive.
+    nodes, power, frames
+        See `channels.media.roster.Roster`; a frame is a segment.
     path
         From one node to another.
     link
@@ -80,14 +80,10 @@ class Flows(Roster):
         Segments and windows.
     jitter_ns
         A message comes up to that much later.
-    power
-        Of the two interfaces of each node.
     key
         64-bit key of the draws.
     is_fifo, queue_bytes
         Whether ports serve first come, first served, and what may wait at one; None: without end.
-    frames
-        Gets every segment when it begins.
     others
         Messages of others that arrive at a resource.
     """

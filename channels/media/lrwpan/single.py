@@ -24,18 +24,14 @@ class SingleCell(Roster):
 
     Parameters
     ----------
-    nodes
-        All that may send or receive.
+    nodes, radio, frames
+        See `channels.media.roster.Roster`.
     payload_bytes
         Of the message in a frame.
-    radio
-        Power of every node's radio.
     policy
         What a radio does while its node takes no part in the message that is served, and when a message may begin.
     key
         64-bit key of the backoff draws.
-    frames
-        Gets every frame when it begins.
     """
 
     def __init__(

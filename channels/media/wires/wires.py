@@ -56,20 +56,16 @@ class Wires(Roster):
 
     Parameters
     ----------
-    nodes
-        All that may send or receive.
+    nodes, power, frames
+        See `channels.media.roster.Roster`; a frame is a packet.
     framing
         How messages become packets.
     rate_bps
         Of every wire; None: packets take no time.
     delay_ns
         Propagation, on every wire.
-    power
-        Of the two interfaces of each node; None: no energy.
     server_rate_bps
         Of the server's one port in each direction; None: it has a wire of its own to every node.
-    frames
-        Gets every packet when it begins.
     """
 
     def __init__(

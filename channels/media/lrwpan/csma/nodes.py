@@ -172,20 +172,16 @@ class ContendingNodes(Roster):
 
     Parameters
     ----------
-    nodes
-        All that may send or receive.
+    nodes, radio, frames
+        See `channels.media.roster.Roster`.
     framing
         How messages become frames.
     rules
         What the nodes do.
     reach
         Who hears whom, and how loud.
-    radio
-        Power of every node's radio.
     key
         64-bit key of all draws.
-    frames
-        Gets every frame when it begins.
     draws
         Streams in place of the draws under `key`, with which receivers and hidden senders do what ns-3's do.
 

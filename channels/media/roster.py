@@ -98,11 +98,13 @@ class Roster(ABC):
         """
         if size_bytes < 1:
             raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        for node in (src, *dst):
-            if node not in self._row:
+        rows, transfer = self._row, self._transfers
+        if src not in rows:
+            self._refuse(src)
+        for node in dst:
+            if node not in rows:
                 self._refuse(node)
-        transfer = self._transfers
-        self._transfers += 1
+        self._transfers = transfer + 1
         self._take(now_ns, transfer, src, dst, size_bytes)
         return transfer
 

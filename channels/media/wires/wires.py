@@ -193,7 +193,7 @@ class Wires(Roster):
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`: exact where no shared port is in use, else what holds if nothing comes."""
-        due_ns = self._next_due_ns()
+        due_ns: int | None = self._due[0][0] if self._due else None
         port_ns = self._port.next_ns() if self._to_port and self._port is not None else None
         if due_ns is None or port_ns is None:
             return port_ns if due_ns is None else due_ns

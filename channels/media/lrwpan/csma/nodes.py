@@ -265,7 +265,7 @@ class ContendingNodes(Roster):
         self._forget(now_ns)
         if self._frames is not None:
             self._sizes[transfer] = size_bytes
-        if lost := self._lost(src, dst):
+        if self._down and (lost := self._lost(src, dst)):
             for node in lost:
                 self._end(Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0))
             if len(lost) == len(dst):

@@ -1,4 +1,4 @@
-"""Distributed compressed gradient descent: any compressor on the way up, no memory on either side."""
+"""Distributed gradient descent with compressed gradients, by any compressor."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from algorithms.coding.codec import Codec
-from algorithms.coding.memory import encode
-from algorithms.compressors.identity import Identity
-from algorithms.roles.star import FloatBit, KeyedServer, StepSize, codec_work, receive_model, step_rule
+from algorithms.roles.star import Star
 from netsim.fields import Ref
-from netsim.interfaces import Agent, Context, Gradient, Send
+from netsim.interfaces import Context
 from netsim.registry import component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Dcgd:
+class Dcgd(Star):
     """x^{k+1} = x^k - (gamma_k / M) sum_m Q(g_m), with nothing kept of what Q left out.
 
     With an unbiased Q of E||Q(g) - g||^2 <= w ||g||^2 the expected step is that of gradient descent and
@@ -55,10 +53,7 @@ class Dcgd:
     """
 
     compressor: Annotated[Codec, Ref("compressor")]
-    step_size: StepSize = "auto"
-    model_bit: FloatBit = 32
 
-    tolerates: ClassVar[frozenset[str]] = frozenset()
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"compressor": {"name": "stochastic_sparsification", "budget": 3}},
         {"compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},
@@ -66,40 +61,12 @@ class Dcgd:
         {"compressor": {"name": "error_feedback", "part": {"name": "top_k", "k": 3}}, "step_size": 0.1},
     )
 
-    def server(self, ctx: Context) -> Agent:
-        step = step_rule(self.step_size, self.smoothness(ctx) if self.step_size == "auto" else 1.0)
-        return KeyedServer(ctx, self.compressor.bind(ctx.facts.layout), step, Identity(self.model_bit))
+    def codec(self, ctx: Context) -> Codec:
+        """Return Q for the problem's tensors."""
+        return self.compressor.bind(ctx.facts.layout)
 
-    def worker(self, ctx: Context) -> Agent:
-        return DcgdWorker(ctx, self)
-
-    def smoothness(self, ctx: Context) -> float:
-        """What ``auto`` divides by: (1 + 2 w / M) max_m L_m."""
-        workers, codec = ctx.workers, self.compressor.bind(ctx.facts.layout)
+    def auto_step(self, ctx: Context) -> float:
+        """Return 1 / ((1 + 2 w / M) max_m L_m)."""
+        workers, codec = ctx.workers, self.codec(ctx)
         w = (codec.variance_bound(ctx.facts.dim) or 0.0) if codec.is_unbiased else 0.0
-        return (1.0 + 2.0 * w / len(workers)) * max(ctx.facts.node_smoothness(m) for m in workers)
-
-
-class DcgdWorker:
-    """Sends Q of its gradient.
-
-    Attributes
-    ----------
-    memory : the compressor's, None where it has none.
-    """
-
-    def __init__(self, ctx: Context, algorithm: Dcgd) -> None:
-        self.ctx = ctx
-        self.codec = algorithm.compressor.bind(ctx.facts.layout)
-        self.model = Identity(algorithm.model_bit)
-        self.memory: Any = None
-
-    async def run(self) -> None:
-        dim = self.ctx.facts.dim
-        while True:
-            round, x = await receive_model(self.model, dim)
-            await codec_work(self.ctx, self.model.decode_flop, dim)
-            g = await Gradient(at=x)
-            await codec_work(self.ctx, self.codec.encode_flop, dim)
-            upload, self.memory = encode(self.codec, self.memory, g, self.ctx.shared_key(round, self.ctx.node))
-            await Send(self.ctx.server, upload, round)
+        return 1.0 / ((1.0 + 2.0 * w / len(workers)) * max(ctx.facts.node_smoothness(m) for m in workers))

@@ -9,17 +9,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from algorithms.coding.sizes import CodeSize
-from algorithms.compressors.identity import Identity
-from algorithms.roles.budget_code import Variant, VariantServer, budget_code
-from algorithms.roles.star import FloatBit, StepSize, codec_work, receive_model
+from algorithms.roles.budget_code import Budgeted, BudgetWorker
 from netsim.fields import PositiveInt
-from netsim.interfaces import Agent, Context, CostModel, Gradient, Report, Send
+from netsim.interfaces import Agent, Array, Context, CostModel
 from netsim.registry import component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class FixedBudget:
+class FixedBudget(Budgeted):
     """x^{k+1} = x^k - (gamma_k / M) sum_m Q_T(g_m) with the same T in every round.
 
     Parameters
@@ -39,56 +37,42 @@ class FixedBudget:
     AAAI 2021, sparsified gradient descent.
     """
 
-    variant: Variant
     budget: PositiveInt | Literal["one_packet"]
-    step_size: StepSize = "auto"
-    float_bit: FloatBit = 32
-    model_bit: FloatBit = 32
 
-    tolerates: ClassVar[frozenset[str]] = frozenset()
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"variant": "sparsify", "budget": 3},
         {"variant": "sign", "budget": "one_packet"},
         {"variant": "stochastic", "budget": 2, "step_size": {"name": "inverse_round", "a": 1.0}},
     )
 
-    def server(self, ctx: Context) -> Agent:
-        code = budget_code(self.variant, self.float_bit, self.step_size)
-        return VariantServer(ctx, code, self.step_size, Identity(self.model_bit))
-
     def worker(self, ctx: Context) -> Agent:
+        """Return a worker with that budget on its link."""
         return FixedBudgetWorker(ctx, self)
 
 
-class FixedBudgetWorker:
-    """Sends Q_T of its gradient."""
+class FixedBudgetWorker(BudgetWorker):
+    """Sends Q_T of its gradient.
+
+    Attributes
+    ----------
+    budget : T.
+    """
 
     def __init__(self, ctx: Context, algorithm: FixedBudget) -> None:
-        self.ctx = ctx
-        self.algorithm = algorithm
-        self.code = budget_code(algorithm.variant, algorithm.float_bit, algorithm.step_size)
-        self.model = Identity(algorithm.model_bit)
+        super().__init__(ctx, algorithm)
         dim = ctx.facts.dim
         if isinstance(algorithm.budget, int):
             self.budget = min(algorithm.budget, dim)
         else:
-            self.budget = one_packet_budget(self.code.size(dim), ctx.link(ctx.server).cost("packet"), dim)
+            self.budget = one_packet_budget(algorithm.size(dim), ctx.link(ctx.server).cost("packet"), dim)
 
-    async def run(self) -> None:
-        dim = self.ctx.facts.dim
-        while True:
-            round, x = await receive_model(self.model, dim)
-            await codec_work(self.ctx, self.model.decode_flop, dim)
-            g = await Gradient(at=x)
-            upload, budget, gain = self.code.encode(g, float(self.budget), self.ctx.rng())
-            await Report(round + 1, metrics={"budget": budget, "progress": gain})
-            del g, gain  # the next worker's gradient takes their memory, which is in cache
-            await codec_work(self.ctx, self.code.encode_flop, dim, budget)
-            await Send(self.ctx.server, upload, round)
+    async def upload(self, round: int, g: Array) -> None:
+        """Send Q_T(g)."""
+        await self.send_at(round, g, float(self.budget))
 
 
 def one_packet_budget(size: CodeSize, packets: CostModel, dim: int) -> int:
-    """The largest T of 1 .. dim whose message is one packet; 1 where none is.
+    """Return the largest T of 1 .. dim whose message is one packet; 1 where none is.
 
     Parameters
     ----------

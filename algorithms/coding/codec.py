@@ -54,6 +54,7 @@ class Codec(ABC):
     kind: ClassVar[str]
     name: ClassVar[str]
     is_unbiased: ClassVar[bool] = False
+    draws: ClassVar[bool] = True  # False: `write` takes no random number
     shares_randomness: ClassVar[bool] = False  # True: `read` needs the key that the sender drew with
     is_outermost: ClassVar[bool] = False  # True: no other codec can hold it, as none would keep its memory
 
@@ -162,6 +163,14 @@ class Codec(ABC):
     def decode_flop(self, dim: int) -> float:
         """Floating-point operations of `decode`; here one per coordinate."""
         return dim
+
+    def decode_flop_at(self, src: BitReader, dim: int) -> float:
+        """Floating-point operations of `read` for what stands next on the bit stream."""
+        return self.decode_flop(dim)
+
+    def decode_flop_of(self, data: bytes, dim: int) -> float:
+        """Floating-point operations of decoding this very payload."""
+        return self.decode_flop_at(BitReader(data), dim)
 
     def rounded(self, values: Array, float_bit: FloatBit, indices: Indices | None = None, what: str = "entry") -> Array:
         """`values` in the float type that goes on the wire.

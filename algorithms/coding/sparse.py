@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits, draw_key, sealed
+from algorithms.coding.codec import Codec, PaperBits, sealed
 from algorithms.coding.indices import IndexCode, most_index_bit, read_count, read_indices, write_count, write_indices
 from algorithms.coding.levels import read_scales
 from algorithms.coding.sizes import CodeSize, lg
@@ -82,6 +82,8 @@ class SparseCompressor(Codec):
 class SupportCode(SparseCompressor):
     """A code that first chooses coordinates and then writes what stands there."""
 
+    draws: ClassVar[bool] = False
+
     @abstractmethod
     def support(self, x: Array) -> Indices:
         """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
@@ -97,14 +99,42 @@ class SupportCode(SparseCompressor):
         """Append the entries of the support."""
         return self.write_support(x, self.support(x), out)
 
-    def encode_kept(
-        self, x: Array, rng: np.random.Generator, support: Indices | None = None
-    ) -> tuple[Payload, Indices]:
-        """What `encode` makes of `x`, and the coordinates that it names, which are looked for unless they are given."""
-        vector = self.vector(x)
-        draw_key(rng)
-        support, out = self.support(vector) if support is None else support, BitWriter()
-        return sealed(out, self.write_support(vector, support, out)), support
+    def decode_flop_at(self, src: BitReader, dim: int) -> float:
+        """One multiplication for each entry that the payload holds."""
+        return read_count(src, dim)
+
+    def on(self, support: Indices) -> OnSupport:
+        """This code for a vector whose coordinates to keep are known already."""
+        return OnSupport(self, support)
+
+
+class OnSupport:
+    """A support code that is told which coordinates to keep, so that nobody looks for them twice.
+
+    Parameters
+    ----------
+    code
+        What writes and reads the entries.
+    support
+        Ascending coordinates; what `code.support` would find.
+    """
+
+    draws = shares_randomness = False
+
+    def __init__(self, code: SupportCode, support: Indices) -> None:
+        self._code, self._support = code, support
+        self.decode, self.add_to, self.read = code.decode, code.add_to, code.read
+        self.vector, self.check = code.vector, code.check
+        self.encode_flop, self.decode_flop_of = code.encode_flop, code.decode_flop_of
+
+    def encode_keyed(self, x: Array, key: Key) -> Payload:
+        """Encode the entries of `x` at the support."""
+        out = BitWriter()
+        return sealed(out, self.write(self.vector(x), key, out))
+
+    def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
+        """Append the entries of the support."""
+        return self._code.write_support(x, self._support, out)
 
 
 class ValueCode(SupportCode):

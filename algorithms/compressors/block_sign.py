@@ -50,6 +50,7 @@ class BlockSign(Codec):
     block: PositiveInt = 256
     float_bit: FloatBit = 32
 
+    draws: ClassVar[bool] = False
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"block": 8, "float_bit": 16},

@@ -84,6 +84,11 @@ class ErrorFeedback(Wrapper):
         """Where Q does."""
         return self.part.shares_randomness
 
+    @property
+    def draws(self) -> bool:  # type: ignore[override]  # depends on a key
+        """Where Q does."""
+        return self.part.draws
+
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
         """Q for those tensors."""
         return dataclasses.replace(self, part=self.part.bind(layout))

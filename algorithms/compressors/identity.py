@@ -45,6 +45,7 @@ class Identity(Codec):
     float_bit: FloatBit = 32
     format: Literal["ieee", "bfloat16"] = "ieee"
 
+    draws: ClassVar[bool] = False
     is_unbiased: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},

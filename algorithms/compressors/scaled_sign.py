@@ -45,6 +45,7 @@ class ScaledSign(Codec):
 
     float_bit: FloatBit = 32
 
+    draws: ClassVar[bool] = False
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"float_bit": 16})
 
     def check(self, x: Array) -> None:

@@ -37,6 +37,7 @@ class Sign(Codec):
     """
 
     maps_zero_to_zero: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:

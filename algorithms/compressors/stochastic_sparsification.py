@@ -239,6 +239,10 @@ class StochasticSparsification(SparseCompressor):
         """All of them."""
         return dim
 
+    def decode_flop_at(self, src: BitReader, dim: int) -> float:
+        """One multiplication for each entry that the payload holds; all of them with ``hybrid``."""
+        return read_count(src, dim) if self.wire == "plain" else dim
+
     def encode_flop(self, dim: int) -> float:
         """Eight for each entry: magnitude, unit, sum, comparison, probability, draw, comparison, value."""
         return 8 * dim

@@ -146,6 +146,10 @@ class LogisticProblem:
         """Sorted positions among the node's samples, without replacement; None for all."""
         return draw(self._batch_sizes[node], self.num_samples(node), rng)
 
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch, n_m for full batches."""
+        return self._batch_sizes[node] or self.num_samples(node)
+
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
         """One gradient a request, shape (dim,), float64; each is put together when it is asked for.

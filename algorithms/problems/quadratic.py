@@ -112,6 +112,10 @@ class QuadraticProblem:
         """None: there are no minibatches."""
         return None
 
+    def batch_size(self, node: NodeId) -> int:
+        """Return the number of the node's samples: there are no minibatches."""
+        return self.num_samples(node)
+
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> list[Array]:
         """A_m w - b_m of each request; as A_m (w - x_m) it is exact where w - x_m is."""

@@ -1,161 +1,163 @@
-"""The three compressions that CAT tunes, as one codec with a budget per message."""
+"""The three compressions that CAT tunes, with a budget for each message, and the step that goes with them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
-from typing import Literal, NamedTuple, TypeAlias
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader
-from algorithms.coding.indices import read_count
+from algorithms.coding.codec import Codec
 from algorithms.coding.sizes import CodeSize
-from algorithms.compressors.identity import Identity
 from algorithms.compressors.sign_top_k import SignTopK
 from algorithms.compressors.stochastic_sparsification import StochasticSparsification
 from algorithms.compressors.top_k import TopK
-from algorithms.roles.star import AveragingServer, FloatBit, StepSize, step_rule
+from algorithms.roles.parts import FloatBit
+from algorithms.roles.star import Server, Star, Updates, Worker
 from algorithms.tuners.tune import progress
-from netsim.interfaces import Array, Context, Indices, Payload
+from netsim.interfaces import Agent, Array, Context, CostModel, Encoded, Indices, Report
 
 Variant: TypeAlias = Literal["sparsify", "sign", "stochastic"]
 Code: TypeAlias = TopK | SignTopK | StochasticSparsification
 
-GAIN_BIT = 32
+NOTE_BIT = 32
 
 
-class Encoded(NamedTuple):
-    """A payload, the T that it carries (for SS in expectation), and its progress: alpha, beta or omega.
-
-    Progress that nobody has computed yet is a function that does, and keeps the vector for it.
-    """
-
-    payload: Payload
-    budget: float
-    gain: float | Callable[[], float]
-
-
-@dataclass(frozen=True)
-class BudgetCode:
-    """Q_T for a T that changes from message to message.
+@dataclass(frozen=True, kw_only=True)
+class Budgeted(Star):
+    """Keys of an algorithm that sends Q_T of its gradients for a T that may change from message to message.
 
     Parameters
     ----------
     variant
         ``sparsify`` (S), ``sign`` (S+Q, projection-scaled) or ``stochastic`` (SS).
-    float_bit
-        Bits of a value on the wire.
-    with_gain
-        SS only: omega(T) follows as one float, which the server's step needs.
+    step_size
+        ``auto`` is 1/L, for SS omega/L (see `BudgetServer`); a number; or a step rule.
+    float_bit, model_bit
+        Bits of a float in the upload and in the broadcast.
     """
 
     variant: Variant
     float_bit: FloatBit = 32
-    with_gain: bool = False
 
-    def at(self, budget: float) -> Code:
-        """The compressor of this budget."""
+    def at(self, budget: float, kept: Indices | None = None) -> Any:
+        """Return Q_T, for S and S+Q at the T coordinates where the caller knows them."""
         if self.variant == "stochastic":
-            return StochasticSparsification(budget=float(budget), float_bit=self.float_bit)
-        return _keeping(self.variant, max(int(budget), 1), self.float_bit)
+            return StochasticSparsification(budget=max(budget, 1e-9), float_bit=self.float_bit)
+        code = _keeping(self.variant, max(int(budget), 1), self.float_bit)
+        return code if kept is None else code.on(kept)
+
+    def codec(self, ctx: Context) -> Codec:
+        """Return what decodes the message of any T."""
+        code: Code = self.at(1)
+        return code
+
+    def upload_notes(self) -> int:
+        """SS with the automatic step sends omega(T) as well, which the server's step needs."""
+        return int(self.sends_omega)
+
+    @property
+    def sends_omega(self) -> bool:
+        """Whether omega(T) goes with every upload."""
+        return self.variant == "stochastic" and self.step_size == "auto"
 
     def size(self, dim: int) -> CodeSize:
-        """Bits of a message as a function of T."""
+        """Bits of an upload as a function of T."""
         size = self.at(1).size(dim)
-        extra = GAIN_BIT if self.with_gain else 0
-        return CodeSize(size.paper0_bit + extra, size.entry_bit, size.count_bit)
+        return CodeSize(size.paper0_bit + NOTE_BIT * self.upload_notes(), size.entry_bit, size.count_bit)
 
-    def encode_flop(self, dim: int, budget: float) -> float:
-        """Operations of encoding one vector; those of tuning the budget are not the codec's."""
-        return self.at(max(budget, 1e-9)).encode_flop(dim)
-
-    def decode_flop(self, dim: int) -> float:
-        """Operations of decoding a payload of all coordinates."""
-        return self.at(dim).decode_flop(dim)
-
-    def entries(self, data: bytes, dim: int) -> int:
-        """How many coordinates a payload carries, which is how many operations decoding it takes."""
-        return read_count(BitReader(data), dim)
-
-    def encode(
-        self,
-        g: Array,
-        budget: float,
-        rng: np.random.Generator,
-        gain: float | None = None,
-        kept: Indices | None = None,
-    ) -> Encoded:
-        """Q_T(g).
-
-        Parameters
-        ----------
-        g
-            Shape (d,).
-        budget
-            T; more than there are nonzeros means all of them.
-        rng
-            The sender's stream.
-        gain, kept
-            The progress, and for S the T coordinates, where the caller knows them.
-        """
-        if self.variant == "stochastic":
-            if gain is None:
-                budget = min(budget, float(np.count_nonzero(g)))
-                gain = float(progress(g, self.variant, np.array([budget]))[0]) if budget else 0.0
-            payload = self.at(max(budget, 1e-9)).encode(g, rng)
-        else:
-            payload, kept = _keeping(self.variant, max(int(budget), 1), self.float_bit).encode_kept(g, rng, kept)
-            return Encoded(payload, float(kept.size), partial(self._progress, g, kept) if gain is None else gain)
-        if not self.with_gain:
-            return Encoded(payload, budget, gain)
-        data, value_bit = payload.data + np.float32(gain).tobytes(), payload.value_bit + GAIN_BIT
-        return Encoded(Payload(data, payload.paper_bit + GAIN_BIT, payload.index_bit, value_bit), budget, gain)
-
-    def _progress(self, g: Array, indices: Indices) -> float:
-        """alpha or beta of what is kept, in O(T) beside ||g||."""
-        if not indices.size:
-            return 0.0
-        kept = np.abs(g[indices])
-        part = float(kept.sum()) ** 2 / kept.size if self.variant == "sign" else float(np.dot(kept, kept))
-        return part / float(np.dot(g, g))
-
-    def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None:
-        """acc += scale * decoded."""
-        self.at(1).add_to(data[: -GAIN_BIT // 8] if self.with_gain else data, acc, scale)
-
-    def gain(self, data: bytes) -> float:
-        """omega(T) of a payload that carries it."""
-        return float(np.frombuffer(data[-GAIN_BIT // 8 :], np.float32)[0])
+    def server(self, ctx: Context) -> Agent:
+        """Return a server whose step knows omega."""
+        return BudgetServer(ctx, self)
 
 
-@lru_cache(maxsize=256)
-def _keeping(variant: Literal["sparsify", "sign"], k: int, float_bit: FloatBit) -> TopK | SignTopK:
-    return TopK(k=k, float_bit=float_bit) if variant == "sparsify" else SignTopK(k=k, float_bit=float_bit)
-
-
-class VariantServer(AveragingServer):
+class BudgetServer(Server):
     """The averaging server with CAT's step: 1/L for S and S+Q, omega/L for SS.
 
     For SS the step minimises the bound of the descent lemma with M workers of like gradients,
     gamma = 1 / (L (1 + (1/M^2) sum_m (1/omega_m - 1))), which for one worker is omega/L.
     """
 
-    def __init__(self, ctx: Context, code: BudgetCode, step_size: StepSize, model: Identity) -> None:
-        super().__init__(ctx, code, step_rule(step_size, ctx.facts.smoothness), model)
-        self.code = code
+    def __init__(self, ctx: Context, algorithm: Budgeted) -> None:
+        super().__init__(ctx, algorithm)
+        self.sends_omega = algorithm.sends_omega
 
-    def decode_flop(self, updates: Sequence[bytes]) -> float:
-        return sum(self.code.entries(update, self.ctx.facts.dim) for update in updates)
+    async def step(self, round: int, updates: Updates) -> None:
+        """Step along the mean upload."""
+        gamma = self.gamma(round)
+        if self.sends_omega:
+            omegas = [float(notes[0]) for notes in (await updates.notes()).values()]
+            gamma /= 1.0 + sum(1.0 / omega - 1.0 for omega in omegas if omega) / len(omegas) ** 2
+        self.x = self.x - gamma * await updates.mean()
 
-    def step_size(self, round: int, updates: Sequence[bytes]) -> float:
-        if not self.code.with_gain:
-            return self.step(round)
-        excess = sum(1.0 / self.code.gain(data) - 1.0 for data in updates) / len(updates) ** 2
-        return self.step(round) / (1.0 + excess)
+
+class BudgetWorker(Worker):
+    """Sends Q_T of its gradient, and reports T and its progress."""
+
+    def __init__(self, ctx: Context, algorithm: Budgeted) -> None:
+        super().__init__(ctx, algorithm)
+        self.algorithm = algorithm
+
+    async def send_at(
+        self,
+        round: int,
+        g: Array,
+        budget: float,
+        known: float | None = None,
+        kept: Indices | None = None,
+        *notes: float,
+    ) -> None:
+        """Send Q_T(g).
+
+        Parameters
+        ----------
+        round, g
+            The model's round and the gradient at it.
+        budget
+            T; more than there are nonzeros means all of them.
+        known, kept
+            The progress, and for S and S+Q the T coordinates, where the caller knows them.
+        notes
+            Floats before the upload's own.
+        """
+        algorithm, variant = self.algorithm, self.algorithm.variant
+        if variant == "stochastic":
+            budget = min(budget, float(np.count_nonzero(g)))
+            if known is None:
+                known = float(progress(g, variant, np.array([budget]))[0]) if budget else 0.0
+        omega = (known or 0.0,) if algorithm.sends_omega else ()
+        sent = await self.send(round, algorithm.at(budget, kept), g, (*omega, *notes))
+        metrics: dict[str, Any] = {"budget": budget, "progress": known}
+        if variant != "stochastic":
+            metrics["budget"] = lambda: float(np.count_nonzero(vector_of(sent)))
+            if known is None:
+                metrics["progress"] = lambda: _progress(variant, g, vector_of(sent))
+        await Report(round + 1, metrics=metrics)
 
 
-def budget_code(variant: Variant, float_bit: FloatBit, step_size: StepSize) -> BudgetCode:
-    """The code of an algorithm: SS with the automatic step carries omega."""
-    return BudgetCode(variant, float_bit, with_gain=variant == "stochastic" and step_size == "auto")
+def vector_of(sent: Encoded) -> Array:
+    """Return the decoded vector of an upload, without its notes."""
+    value: Any = sent.value[-1] if isinstance(sent.value, tuple) else sent.value
+    return np.asarray(value)
+
+
+def budget_cost(budget: float, size: CodeSize, cost: CostModel) -> float:
+    """Return the cost of one upload of `budget` entries."""
+    t = np.array([budget])
+    of_basis = {"count": t, "paper": size.paper_bit(t), "message": size.message_bit(t)}
+    return float(cost(of_basis[cost.basis])[0])
+
+
+def _progress(variant: Variant, g: Array, sent: Array) -> float:
+    """alpha or beta of the coordinates that were sent, in O(T) beside ||g||."""
+    kept = np.abs(g[np.flatnonzero(sent)])
+    if not kept.size:
+        return 0.0
+    part = float(kept.sum()) ** 2 / kept.size if variant == "sign" else float(np.dot(kept, kept))
+    return part / float(np.dot(g, g))
+
+
+@lru_cache(maxsize=256)
+def _keeping(variant: Literal["sparsify", "sign"], k: int, float_bit: FloatBit) -> TopK | SignTopK:
+    return TopK(k=k, float_bit=float_bit) if variant == "sparsify" else SignTopK(k=k, float_bit=float_bit)

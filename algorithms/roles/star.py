@@ -1,162 +1,220 @@
-"""The server that most algorithms of a star share: broadcast, wait for everyone, step along the mean."""
+"""A server and its workers: broadcast, gradient, upload, step. An algorithm overrides what its paper adds."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
-from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 
 from algorithms.coding.codec import Codec
+from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
-from netsim.fields import PositiveFloat, Ref
-from netsim.interfaces import Array, Compute, Context, Key, Message, Payload, Receive, Report, Send
+from algorithms.roles.parts import FloatBit, StepSize, step_rule
+from netsim.interfaces import (
+    Agent,
+    Array,
+    Code,
+    Context,
+    Decode,
+    Encode,
+    Encoded,
+    Gradient,
+    Message,
+    NodeId,
+    Receive,
+    Report,
+    Send,
+    Sum,
+)
 
 
-class Step(Protocol):
-    """A frozen step rule (kind ``step``)."""
-
-    def at(self, round: int) -> float:
-        """The step of round k = 0, 1, ..."""
-
-
-StepSize: TypeAlias = Literal["auto"] | PositiveFloat | Annotated[Step, Ref("step")]
-FloatBit: TypeAlias = Literal[32, 64]
-P = ParamSpec("P")
-
-
-class Adder(Protocol):
-    """What the server needs of a codec."""
-
-    def add_to(self, data: bytes, acc: Array, scale: float = 1.0) -> None: ...
-    def decode_flop(self, dim: int) -> float: ...
-
-
-def step_rule(step_size: StepSize, smoothness: float) -> Callable[[int], float]:
-    """The step of each round: a rule's, a number, or 1/L for ``auto``."""
-    if step_size == "auto":
-        return lambda _: 1.0 / smoothness
-    if isinstance(step_size, float):
-        return lambda _: step_size
-    return step_size.at
-
-
-class AveragingServer:
-    """x^{k+1} = x^k - gamma_k (1/M) sum_m Q_m, where Q_m is what worker m's payload decodes to.
+@dataclass(frozen=True, kw_only=True)
+class Star:
+    """Keys of every algorithm of a server and workers, and the agents that it starts from.
 
     Parameters
     ----------
-    ctx
-        The server's context.
-    codec
-        Of the workers' payloads.
-    step
-        The step of each round.
-    model
-        Codec of the broadcast. The server keeps what it decodes to, so that both ends hold the same model.
+    step_size
+        ``auto``, which is 1/L unless the algorithm says otherwise; a number; or a step rule such as
+        ``{name: inverse_round, a: 1}``.
+    model_bit
+        Bits of a float in the broadcast.
+    """
+
+    step_size: StepSize = "auto"
+    model_bit: FloatBit = 32
+
+    tolerates: ClassVar[frozenset[str]] = frozenset()
+
+    def codec(self, ctx: Context) -> Codec:
+        """Return the codec of the uploads."""
+        raise NotImplementedError
+
+    def auto_step(self, ctx: Context) -> float:
+        """Return the step size that ``auto`` stands for."""
+        return 1.0 / ctx.facts.smoothness
+
+    def upload_notes(self) -> int:
+        """Return how many floats of 32 bits travel with every upload."""
+        return 0
+
+    def model_notes(self) -> int:
+        """Return how many floats of 32 bits travel with every model."""
+        return 0
+
+    def server(self, ctx: Context) -> Agent:
+        """Return the server's agent."""
+        return Server(ctx, self)
+
+    def worker(self, ctx: Context) -> Agent:
+        """Return one worker's agent."""
+        return Worker(ctx, self)
+
+
+class Updates:
+    """What a server heard in one round.
 
     Attributes
     ----------
-    x : the model, shape (dim,).
+    messages : by sender in increasing id; None for a worker that was silent.
     """
 
-    def __init__(self, ctx: Context, codec: Adder, step: Callable[[int], float], model: Identity) -> None:
+    def __init__(self, codec: Code, messages: Mapping[NodeId, Message | None]) -> None:
+        self.messages = messages
+        self._codec = codec
+        self._sent = [message for message in messages.values() if message is not None]
+
+    def __len__(self) -> int:
+        return len(self._sent)
+
+    async def sum(self, weights: Sequence[float] | None = None) -> Array:
+        """Add up the decoded uploads, with a weight each where there are weights."""
+        return await Sum(self._codec, self._sent, weights)
+
+    async def mean(self) -> Array:
+        """Return the mean of the decoded uploads."""
+        return (await self.sum()) / len(self)
+
+    async def vectors(self) -> dict[NodeId, Any]:
+        """Return the decoded upload, with its notes where it has some, of every worker; None for a silent one."""
+        return {node: None if m is None else await Decode(self._codec, m) for node, m in self.messages.items()}
+
+    async def notes(self) -> dict[NodeId, Array]:
+        """Return the notes of every upload."""
+        assert isinstance(self._codec, Several)
+        return {m.src: await Decode(self._codec.part(0), m) for m in self._sent}
+
+
+class Server:
+    """Broadcasts its model, waits for all workers, and steps.
+
+    Parameters
+    ----------
+    ctx, algorithm
+        The server's context and the algorithm's keys.
+
+    Attributes
+    ----------
+    x : the model as the workers decode it, shape (dim,).
+    notes : floats that travel with the model.
+    """
+
+    def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
-        self.codec = codec
-        self.step = step
-        self.model = model
-        self.x = ctx.facts.start
-        self.broadcast = self.publish()
+        self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
+        self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
+        self.gamma = step_of(algorithm, ctx)
+        self.notes: Sequence[float] = (0.0,) * algorithm.model_notes()
+        self._float = np.dtype(f"f{algorithm.model_bit // 8}")
+        self.x = self.rounded(ctx.facts.start)
 
     async def run(self) -> None:
+        """Run the rounds."""
         await Report(0, self.x)
-        dim, workers = self.ctx.facts.dim, len(self.ctx.workers)
         for round in count():
-            await codec_work(self.ctx, self.model.encode_flop, dim)
-            await Send(self.ctx.workers, self.broadcast, round, "model")
-            updates = self.open((await Receive(workers, "update", round)).messages)
-            await codec_work(self.ctx, self.decode_flop, updates)
-            self.x = self.x - self.step_size(round, updates) * self.mean(updates)
-            self.broadcast = self.publish()
+            await self.broadcast(round)
+            await self.step(round, await self.collect(round))
+            self.x = self.rounded(self.x)
             await Report(round + 1, self.x)
 
-    def publish(self) -> Payload:
-        """The payload of the model; the model becomes what it decodes to."""
-        payload = self.model.encode(self.x, self.ctx.rng())
-        self.x = self.model.decode(payload.data, self.ctx.facts.dim)
-        return payload
+    async def step(self, round: int, updates: Updates) -> None:
+        """Change the model by what the workers sent."""
+        self.x = self.x - self.gamma(round) * await updates.mean()
 
-    def open(self, updates: Sequence[Message]) -> Sequence[bytes]:
-        """The payloads, in increasing id; subclasses may take off what they carry beside the code."""
-        return [update.data for update in updates]
+    async def broadcast(self, round: int, kind: str = "model") -> None:
+        """Send the model and the notes to all workers."""
+        x = (np.array(self.notes), self.x) if self.notes else self.x
+        sent = await Encode(self.model, x, round)
+        await Send(self.ctx.workers, sent.payload, round, kind)
 
-    def mean(self, updates: Sequence[bytes]) -> Array:
-        """(1/M) sum of the decoded updates, added in increasing id."""
-        total = np.zeros(self.ctx.facts.dim)
-        for update in updates:
-            self.codec.add_to(update, total)
-        return total / len(updates)
+    async def collect(self, round: int) -> Updates:
+        """Wait until every worker has sent its upload, or said that it stays silent."""
+        inbox = await Receive(len(self.ctx.workers), "update", round)
+        heard: dict[NodeId, Message | None] = dict.fromkeys(inbox.silent)
+        heard |= {message.src: message for message in inbox.messages}
+        return Updates(self.codec, {node: heard[node] for node in sorted(heard)})
 
-    def decode_flop(self, updates: Sequence[bytes]) -> float:
-        """Operations of decoding them; subclasses may look at what came."""
-        return len(updates) * self.codec.decode_flop(self.ctx.facts.dim)
-
-    def step_size(self, round: int, updates: Sequence[bytes]) -> float:
-        """gamma_k; subclasses may read it off the updates."""
-        return self.step(round)
+    def rounded(self, x: Array) -> Array:
+        """Round a model to the floats of the broadcast, so that both ends hold the same one."""
+        return x.astype(self._float, copy=False).astype(self.ctx.facts.dtype, copy=False)
 
 
-class KeyedServer(AveragingServer):
-    """The same for any compressor: where its ends share randomness, the server repeats the sender's draws.
+class Worker:
+    """Takes the gradient at every model it gets, and uploads what the algorithm makes of it.
+
+    Parameters
+    ----------
+    ctx, algorithm
+        The worker's context and the algorithm's keys.
 
     Attributes
     ----------
-    keys : of the messages at hand, in increasing id; None each where the compressor shares no randomness.
+    notes : the floats that came with the last model.
+    memory : the codec's memory, None where it keeps none.
     """
 
-    codec: Codec
+    def __init__(self, ctx: Context, algorithm: Star) -> None:
+        self.ctx = ctx
+        self.codec = algorithm.codec(ctx)
+        self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
+        self.notes: Array = np.zeros(algorithm.model_notes())
+        self.memory: Any = None
 
-    def __init__(self, ctx: Context, codec: Codec, step: Callable[[int], float], model: Identity) -> None:
-        super().__init__(ctx, codec, step, model)
-        self.keys: list[Key | None] = []
+    async def run(self) -> None:
+        """Run the rounds."""
+        while True:
+            round, x = await self.next_model()
+            await self.upload(round, await Gradient(at=x))
 
-    def open(self, updates: Sequence[Message]) -> Sequence[bytes]:
-        shared = self.codec.shares_randomness
-        self.keys = [self.ctx.shared_key(m.round, m.src) if shared else None for m in updates]
-        return super().open(updates)
+    async def upload(self, round: int, g: Array) -> None:
+        """Send the compressed gradient."""
+        self.memory = (await self.send(round, self.codec, g, memory=self.memory)).memory
 
-    def mean(self, updates: Sequence[bytes]) -> Array:
-        total = np.zeros(self.ctx.facts.dim)
-        for update, key in zip(updates, self.keys, strict=True):
-            self.codec.add_to(update, total, key=key)
-        return total / len(updates)
+    async def next_model(self) -> tuple[int, Array]:
+        """Wait for the next model; return its round and the model, and keep its notes."""
+        (message,) = (await Receive(kind="model")).messages
+        value = await Decode(self.model, message)
+        if isinstance(value, tuple):
+            self.notes, value = value
+        return message.round, value
 
-
-class _Nothing:
-    """What takes neither time nor turn."""
-
-    def __await__(self) -> Generator[Any, Any, None]:
-        yield from ()
-
-
-_NOTHING = _Nothing()
-
-
-def codec_work(ctx: Context, flop: Callable[P, float], *args: P.args, **keys: P.kwargs) -> Awaitable[None]:
-    """Time and energy of flop(*args) operations of encoding or decoding; where they are not charged, nothing at all."""
-    return Compute(flop(*args, **keys)) if ctx.charges_codec else _NOTHING
-
-
-async def receive_model(model: Identity, dim: int) -> tuple[int, Array]:
-    """The round and the model of the next broadcast; read-only, as all receivers of one broadcast share it."""
-    (message,) = (await Receive(kind="model")).messages
-    return message.round, _decoded(model, message.data, dim)
+    async def send(self, round: int, codec: Code, x: Any, notes: Sequence[float] = (), memory: Any = None) -> Encoded:
+        """Encode `x` and its notes and send them to the server."""
+        if notes:
+            codec, x = noted(codec, len(notes)), (np.array(notes), x)
+        sent = await Encode(codec, x, round, memory)
+        await Send(self.ctx.server, sent.payload, round)
+        return sent
 
 
-@lru_cache(maxsize=1)
-def _decoded(model: Identity, data: bytes, dim: int) -> Array:
-    x = model.decode(data, dim)
-    x.flags.writeable = False
-    return x
+def noted(codec: Any, notes: int) -> Any:
+    """Return the codec of a vector with that many floats of 32 bits before it."""
+    return Several((Identity(), codec), (notes, None)) if notes else codec
+
+
+def step_of(algorithm: Star, ctx: Context) -> Callable[[int], float]:
+    """Return the step size of each round."""
+    return step_rule(algorithm.step_size, ctx, lambda: algorithm.auto_step(ctx))

@@ -23,8 +23,9 @@ class Constant:
 
     value: PositiveFloat
 
+    per: ClassVar[str] = "round"
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"value": 0.1},)
 
-    def at(self, round: int) -> float:
-        """The step of round k = 0, 1, ..."""
+    def at(self, count: float) -> float:
+        """Return the step."""
         return self.value

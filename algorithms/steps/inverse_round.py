@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from netsim.fields import PositiveFloat
 from netsim.registry import component
@@ -13,12 +13,16 @@ from netsim.registry import component
 @component("step")
 @dataclass(frozen=True)
 class InverseRound:
-    """gamma_k = a / (k + 1).
+    """gamma_k = a / (k + offset).
 
     Parameters
     ----------
     a
-        The step of round 0.
+        The step of round 0 times `offset`.
+    offset
+        How slowly it falls at first; 1 gives a / (k + 1).
+    per
+        Whether k counts rounds or epochs, which then may be fractions.
 
     References
     ----------
@@ -32,9 +36,11 @@ class InverseRound:
     """
 
     a: PositiveFloat
+    offset: PositiveFloat = 1.0
+    per: Literal["round", "epoch"] = "round"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"a": 1.0},)
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"a": 1.0}, {"a": 2.0, "offset": 100, "per": "epoch"})
 
-    def at(self, round: int) -> float:
-        """The step of round k = 0, 1, ..."""
-        return self.a / (round + 1)
+    def at(self, count: float) -> float:
+        """Return the step after `count` rounds or epochs."""
+        return self.a / (count + self.offset)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_c
 import numpy as np
 
 from netsim.interfaces.costs import Cost, CostModel, Link
-from netsim.interfaces.messages import Array, Inbox, Indices, Key, NodeId, Payload, Token
+from netsim.interfaces.messages import Array, Batch, Code, Encoded, Inbox, Message, NodeId, Payload, Token
 
 T = TypeVar("T")
 
@@ -28,18 +28,80 @@ class Command(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class Gradient(Command[Array]):
-    """The node's own gradient at `at`, on `batch` (None: the node's next minibatch). Takes compute time."""
+    """Compute the node's own gradient at `at`, on `batch` (None: its next minibatch). Takes compute time."""
 
     at: Array
-    batch: Indices | None = None
+    batch: Batch | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Value(Command[float]):
-    """The node's own loss at `at`, on `batch` (None: all its samples). Takes compute time."""
+    """Compute the node's own loss at `at`, on `batch` (None: its next minibatch). Takes compute time."""
 
     at: Array
-    batch: Indices | None = None
+    batch: Batch | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Encode(Command[Encoded]):
+    """Encode a vector for a message of this round; takes time where the scenario charges the work of codecs.
+
+    Parameters
+    ----------
+    codec
+        Such as `algorithms.coding.codec.Codec`.
+    x
+        The vector, or the vectors of a codec for several (`algorithms.coding.several.Several`).
+    round
+        Of the message; draws depend on seed, replication, round, sender and `part` alone.
+    memory
+        The memory that the codec returned with the sender's last vector; None before the first one.
+    part
+        Tells apart what one node encodes in one round with draws of its own.
+    """
+
+    codec: Code
+    x: Any
+    round: int
+    memory: Any = None
+    part: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Decode(Command[Any]):
+    """Decode a message; the vector is read-only, as all receivers of one broadcast share it.
+
+    Parameters
+    ----------
+    codec, message
+        The sender's codec, and the message as it came.
+    dim
+        Length of the vector; None: the problem's dimension.
+    part
+        As in the sender's `Encode`.
+    """
+
+    codec: Code
+    message: Message
+    dim: int | None = None
+    part: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Sum(Command[Array]):
+    """Add up what messages decode to, in the order given and in O(T) each where the code is sparse.
+
+    Parameters
+    ----------
+    codec, messages
+        One codec for all messages.
+    weights
+        A factor for each message; None: 1.
+    """
+
+    codec: Code
+    messages: Sequence[Message]
+    weights: Sequence[float] | None = None
 
 
 @dataclass(slots=True)
@@ -54,10 +116,11 @@ class Send(Command[None]):
 
 @dataclass(slots=True)
 class Silent(Command[None]):
-    """Say that nothing comes in this round; what that costs is `network.silence` of the scenario."""
+    """Say that no message of this kind comes in this round; `network.silence` of the scenario says what that costs."""
 
     to: NodeId | tuple[NodeId, ...]
     round: int
+    kind: str = "update"
 
 
 @dataclass(slots=True)
@@ -67,7 +130,7 @@ class Receive(Command[Inbox]):
     Parameters
     ----------
     count
-        How many messages (or notices of silence in `round`) to wait for.
+        How many messages (or notices of silence of that round and kind) to wait for.
     kind, round
         Only messages of this kind and round; None: any.
     take
@@ -136,16 +199,24 @@ class Facts(Protocol):
     @property
     def layout(self) -> Sequence[tuple[int, ...]]: ...
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the agents' vectors, float64 or float32; `start`, gradients and decoded vectors have it."""
+
+    @property
     def start(self) -> Array:
         """w^0, shape (dim,)."""
 
     @property
     def smoothness(self) -> float:
-        """L of the mean objective F."""
+        """L of the mean objective F; a `SimulationError` where the problem does not know it."""
 
     @property
     def strong_convexity(self) -> float:
         """mu of F; 0 where there is none."""
+
+    @property
+    def rounds_per_epoch(self) -> float:
+        """Minibatches in which a node sees as many samples as it has, on the mean over nodes."""
 
     def num_samples(self, node: NodeId) -> int: ...
     def node_smoothness(self, node: NodeId) -> float:
@@ -159,29 +230,28 @@ class Context(Protocol):
     def node(self) -> NodeId: ...
     @property
     def server(self) -> NodeId:
-        """The server's id (the largest); -1 where there is none."""
+        """The node above: the server's id, the largest, or the worker's aggregator; -1 where there is none."""
 
     @property
     def workers(self) -> tuple[NodeId, ...]:
-        """The learning nodes, 0 .. M-1."""
+        """The nodes below this one or beside it: 0 .. M-1 but where there are two tiers."""
 
     @property
     def facts(self) -> Facts: ...
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """The node's own stream of that purpose; the same object at every call."""
 
-    def shared_key(self, round: int, sender: NodeId) -> Key:
-        """What `sender` draws with in its message of that round, for codecs whose receivers repeat the draws."""
-
-    @property
-    def charges_codec(self) -> bool:
-        """Whether encoding and decoding take time and energy: agents then await `Compute` for them."""
+    def next_batch(self) -> Batch:
+        """Draw the node's next minibatch, for several evaluations on the same samples."""
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         """The live cost model of `cost` for the link to `dst`; the engine shows it every own transfer."""
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         """The link to `dst` from this node, or from `src`."""
+
+    def samples(self) -> Any:
+        """The node's own samples, read-only, as the problem keeps them; a `SimulationError` where it shows none."""
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
         """Mixing weights of the neighbours in that round, in increasing id; the own weight is 1 minus their sum."""
@@ -197,7 +267,8 @@ class Agent(Protocol):
 class Algorithm(Protocol):
     """Frozen hyper-parameters (kind ``algorithm``); fields are YAML keys.
 
-    Either ``server`` and ``worker`` (a star) or ``peer`` (any connected graph) make its agents.
+    Either ``server`` and ``worker`` (a star, with ``aggregator`` of two tiers) or ``peer`` (any connected graph) make
+    its agents.
     """
 
     tolerates: ClassVar[frozenset[str]]  # of {"late", "loss"}
@@ -216,3 +287,27 @@ class PeerAlgorithm(Algorithm, Protocol):
     """An algorithm of equals on a graph."""
 
     def peer(self, ctx: Context) -> Agent: ...
+
+
+@runtime_checkable
+class AfterRun(Protocol):
+    """An algorithm that makes tables of its own from the models kept during a run."""
+
+    def tables(
+        self, ctx: Context, gradient: Callable[[Array], Array], models: Sequence[tuple[int, Array]]
+    ) -> Mapping[str, Mapping[str, Any]]:
+        """Make tables for the run's folder.
+
+        Parameters
+        ----------
+        ctx
+            Of node 0.
+        gradient
+            The full gradient of node 0 at a model.
+        models
+            Round and model at the first, a middle and the last recorded round.
+
+        Returns
+        -------
+        Columns by table: arrays, or sequences of texts.
+        """

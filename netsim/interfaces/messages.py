@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,51 @@ class Payload:
     value_bit: float = 0.0
 
 
+class Code(Protocol):
+    """What a driver of agents asks of a codec; `algorithms.coding.codec.Codec` is the contract of a compressor."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether encoding draws random numbers."""
+
+    @property
+    def shares_randomness(self) -> bool:
+        """Whether decoding needs the key that the sender drew with."""
+
+    def encode_keyed(self, x: Any, key: Key) -> Payload: ...
+    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Any: ...
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None: ...
+    def encode_flop(self, dim: int) -> float: ...
+    def decode_flop_of(self, data: bytes, dim: int) -> float: ...
+
+
+class Encoded:
+    """What one vector became.
+
+    Parameters
+    ----------
+    payload
+        To be sent.
+    value
+        The vector that every receiver decodes the payload to; a function of no argument is called when it is first
+        asked for.
+    memory
+        The sender's, for its next vector; None where the codec keeps none.
+    """
+
+    __slots__ = ("_value", "memory", "payload")
+
+    def __init__(self, payload: Payload, value: Any, memory: Any = None) -> None:
+        self.payload, self.memory, self._value = payload, memory, value
+
+    @property
+    def value(self) -> Any:
+        """The decoded vector, read-only."""
+        if callable(self._value):
+            self._value = self._value()
+        return self._value
+
+
 class Message(NamedTuple):
     """One message as its receiver sees it: who, which round, what kind, which bytes."""
 
@@ -55,7 +100,7 @@ class Inbox(NamedTuple):
     late
         Messages of older rounds that were waiting (``take="exact"`` with a round).
     silent
-        Nodes that said they stay silent in the round asked for; they count as heard.
+        Nodes that said they stay silent in the round and kind asked for; they count as heard.
     timed_out
         True where the deadline passed first; `messages` then holds what had come.
     """
@@ -64,6 +109,15 @@ class Inbox(NamedTuple):
     late: tuple[Message, ...] = ()
     silent: frozenset[NodeId] = frozenset()
     timed_out: bool = False
+
+
+class Batch(NamedTuple):
+    """Samples of one node: their positions, or all of them where `rows` is None."""
+
+    rows: Indices | None
+
+
+ALL = Batch(None)
 
 
 class Token(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +31,12 @@ class Optimum:
 
 
 class Problem(Protocol):
-    """A learning problem with its data: F(w) = (1/M) sum_m f_m(w)."""
+    """A learning problem with its data: F(w) = (1/M) sum_m f_m(w).
+
+    This is all that every problem has. One that can offer more has the methods of `HasGradients`, `HasBatches`,
+    `HasSmoothness`, `HasOptimum`, `HasSamples` or `HasJointMetrics`, too; an algorithm or a scenario that needs what a
+    problem lacks is refused with a sentence.
+    """
 
     @property
     def dim(self) -> int: ...
@@ -48,8 +53,18 @@ class Problem(Protocol):
     def start(self) -> Array:
         """w^0, shape (dim,)."""
 
+    def metrics(self, w: Array) -> Mapping[str, float]:
+        """At least ``loss``; ``grad_norm`` (of F at w) where there are gradients, ``accuracy`` where labels allow."""
+
+    def num_samples(self, node: NodeId) -> int: ...
+
+
+@runtime_checkable
+class HasGradients(Protocol):
+    """A problem that agents may ask for gradients and values on minibatches."""
+
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
-        """The node's next minibatch; None where it uses all its samples."""
+        """Draw the node's next minibatch; None where it uses all its samples."""
 
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
         """One gradient a request; bits do not depend on which requests share a call.
@@ -57,21 +72,63 @@ class Problem(Protocol):
         The sequence may make each one only when it is asked for, so it is asked once.
         """
 
-    def values(self, requests: Sequence[GradientRequest]) -> Sequence[float]: ...
-    def loss(self, w: Array) -> float: ...
-    def metrics(self, w: Array) -> Mapping[str, float]:
-        """At least ``loss`` and ``grad_norm`` (of F at w); ``accuracy`` where labels allow."""
+    def values(self, requests: Sequence[GradientRequest]) -> Sequence[float]:
+        """f_m(w) of each request, on its samples."""
+
+    def gradient_flop(self, request: GradientRequest) -> float:
+        """Floating-point operations of one gradient."""
+
+
+@runtime_checkable
+class HasBatches(Protocol):
+    """A problem that says how long an epoch is."""
+
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch of the node."""
+
+
+@runtime_checkable
+class HasSmoothness(Protocol):
+    """A problem whose constants are known: ``step_size: auto`` needs it."""
 
     def smoothness(self, node: NodeId | None = None) -> float:
         """L of F (None) or of one node's f_m."""
 
-    def strong_convexity(self) -> float: ...
-    def num_samples(self, node: NodeId) -> int: ...
-    def gradient_flop(self, request: GradientRequest) -> float:
-        """Floating-point operations of one gradient."""
+    def strong_convexity(self) -> float:
+        """mu of F; 0 where there is none."""
+
+
+@runtime_checkable
+class HasOptimum(Protocol):
+    """A problem whose minimum can be computed: the target ``loss_gap`` needs it."""
 
     def optimum(self) -> Optimum | None:
         """The minimiser to 1e-12 in value; None where there is none."""
+
+
+@runtime_checkable
+class KnownProblem(Problem, HasSmoothness, HasOptimum, Protocol):
+    """A problem whose constants and minimum are known."""
+
+
+@runtime_checkable
+class HasSamples(Protocol):
+    """A problem that shows a node its own samples, for algorithms that are about samples."""
+
+    def samples(self, node: NodeId) -> Any:
+        """The node's samples, read-only, as the problem keeps them."""
+
+
+@runtime_checkable
+class HasJointMetrics(Protocol):
+    """A problem with measures of all nodes' models together, such as the violation of constraints between them."""
+
+    @property
+    def joint_metric_names(self) -> frozenset[str]:
+        """Names that `joint_metrics` returns."""
+
+    def joint_metrics(self, models: Mapping[NodeId, Array]) -> Mapping[str, float]:
+        """Measures of the models of all nodes, in increasing id."""
 
 
 class ProblemConfig(Protocol):
@@ -138,16 +195,6 @@ class DataFile:
     note: str
     sha256: str = ""
     url: str = ""
-
-
-class FileDataset(Protocol):
-    """What ``netsim data`` asks of every dataset."""
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Files of which one is enough, best first; empty where the installation or a seed is enough."""
-
-    def found(self) -> Path | None:
-        """The file or folder that `load` would read; None where it is missing or none is needed."""
 
 
 class NeedsNoFile:

@@ -20,7 +20,7 @@ import numpy as np
 
 from netsim import files
 from netsim.arrow import numbers
-from netsim.interfaces import Problem
+from netsim.interfaces import KnownProblem
 from netsim.scenario import Scenario, points
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Bound:
     lower_bound_bit: float
 
 
-def full_gradient_rounds(problem: Problem, gap: float, distance: float, eps: float) -> Mapping[str, float]:
+def full_gradient_rounds(problem: KnownProblem, gap: float, distance: float, eps: float) -> Mapping[str, float]:
     """A_eps of each regime for gradient descent at the step 1/L.
 
     Parameters
@@ -100,7 +100,7 @@ def full_gradient_rounds(problem: Problem, gap: float, distance: float, eps: flo
     return rounds
 
 
-def bounds_of_run(run: Mapping[str, np.ndarray], problem: Problem, eps: float) -> list[Bound]:
+def bounds_of_run(run: Mapping[str, np.ndarray], problem: KnownProblem, eps: float) -> list[Bound]:
     """The bounds of one run with one worker.
 
     Parameters
@@ -189,7 +189,7 @@ def write(folder: Path, scenario: Scenario, rounds: pa.Table) -> Path | None:
         for key in dict.fromkeys(k for k in keys if k[1] == point.name):
             mask = np.array([k == key for k in keys])
             run = {c: values[mask] for c, values in table.items()} | dict(zip(names, key, strict=True))
-            rows += bounds_of_run(run, problem, eps)
+            rows += bounds_of_run(run, problem, eps) if isinstance(problem, KnownProblem) else []
     if not rows:
         return None
     lines = [[f.name for f in fields(Bound)], *(list(asdict(row).values()) for row in rows)]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netsim.errors import Fault, nearest_name
-from netsim.interfaces import ShowsFrames
-from netsim.scenario.parts import METRICS, Claim, ComputeModel, Entry, Network, Record, Stop
+from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
+from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Record, Stop
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -62,6 +62,9 @@ def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
         if network.topology.is_star and not has_star:
             allowed = "topology star needs an algorithm of a server and workers"
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one between peers")
+        if network.topology.aggregators and not hasattr(algorithm, "aggregator"):
+            allowed = "aggregators need an algorithm of two tiers"
+            yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which has one")
         if not network.topology.is_star and not has_peers:
             allowed = f"topology {network.topology.name} needs an algorithm between peers"
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one of a server and workers")
@@ -124,29 +127,45 @@ def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
 
 
 def _stop(stop: Stop) -> Iterator[Fault]:
-    if stop.rounds is None and stop.sim_time_s is None and not stop.target:
-        yield Fault(("stop",), "at least one of rounds, sim_time_s and target is needed", "none")
+    if not stop.limits and not stop.target:
+        allowed = "at least one of rounds, sim_time_s, uploads, gradients, messages and target is needed"
+        yield Fault(("stop",), allowed, "none")
 
 
 def _clock(stop: Stop, compute: ComputeModel, network: Network) -> Iterator[Fault]:
     links = network.channels.values()
     instant = all(getattr(link, "name", "") == "ideal" and not getattr(link, "delay_s", 0.0) for link in links)
-    if stop.rounds is None and stop.sim_time_s is not None and instant and not compute.takes_time:
+    if list(stop.limits) == ["sim_time_s"] and instant and not compute.takes_time:
         allowed = "rounds is needed where neither links nor computing take time"
         yield Fault(("stop", "sim_time_s"), allowed, f"{stop.sim_time_s:g} s alone")
 
 
-def _target(problem: Any, stop: Stop) -> Iterator[Fault]:
-    known = getattr(problem, "metric_names", None)
-    yield from metric_faults(stop, METRICS if known is None else [m for m in METRICS if m in known])
+def _target(problem: Any, network: Network, algorithms: Sequence[Entry], stop: Stop) -> Iterator[Fault]:
+    known = [*getattr(problem, "metric_names", METRICS), *getattr(problem, "joint_metric_names", ())]
+    yield from metric_faults(stop, [*known, *more_metrics(network, algorithms)])
+
+
+def more_metrics(network: Network, algorithms: Sequence[Entry]) -> list[str]:
+    """Metrics beside the problem's: measures of all peers' models, and columns that every algorithm says it reports."""
+    reported = [set(getattr(entry.algorithm, "reports", ())) for entry in algorithms]
+    return [*(() if network.topology.is_star else MEASURES), *sorted(set.intersection(*reported) if reported else ())]
 
 
 def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
-    """Target metrics that are not among those known."""
+    """Find target metrics that are not among those known."""
     for metric in stop.target:
         if metric not in known:
             allowed = f"no metric of this problem; there are {', '.join(known)}"
             yield Fault(("stop", "target", metric), allowed, repr(metric), nearest_name(metric, known))
+
+
+def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    """Find algorithms that need what this problem lacks."""
+    if not isinstance(problem, HasSmoothness):
+        for i, algorithm in _each(algorithms):
+            if getattr(algorithm, "step_size", None) == "auto":
+                allowed = "a number or a step rule, as the smoothness of this problem is not known"
+                yield Fault(("algorithms", i, "step_size"), allowed, "auto")
 
 
 def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:

@@ -16,6 +16,7 @@ from netsim.scenario.topology import Topology
 
 DEFAULT_ROUNDS = 1000
 METRICS = ("loss", "loss_gap", "grad_norm", "accuracy")
+MEASURES = ("consensus_distance", "worst_loss", "local_loss")  # of all peers' models, beside the mean model's metrics
 _COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
 _WAYS = ("uplink", "downlink", "peer", "total")
 _SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days")
@@ -76,6 +77,9 @@ class Network:
         Channels from and to the server; a missing one is ideal.
     link
         One channel for all directions, in place of the two; always so between peers.
+    backbone
+        With aggregators in the topology: the channel between them and the server; a missing one is ideal. The others
+        are then between the workers and their aggregator, a medium of its own for each aggregator.
     silence
         What it costs to say that nothing comes: ``free`` a notice without cost or delay, ``flag`` a message of a
         header alone, ``deadline`` nothing is said and the receiver's deadline passes.
@@ -87,6 +91,7 @@ class Network:
     uplink: Annotated[Channel, Ref("channel")] | None = None
     downlink: Annotated[Channel, Ref("channel")] | None = None
     link: Annotated[Channel, Ref("channel")] | None = None
+    backbone: Annotated[Channel, Ref("channel")] | None = None
     silence: Literal["free", "flag", "deadline"] = "flag"
     battery: Battery | None = None
 
@@ -95,6 +100,9 @@ class Network:
         if self.link is not None and two:
             allowed = "either link for all directions, or uplink and downlink"
             raise ConfigError([Fault(("link",), allowed, f"link and {' and '.join(two)}")])
+        if self.backbone is not None and not self.topology.aggregators:
+            allowed = "topology: {name: star, aggregators: ...}, as a backbone joins aggregators and the server"
+            raise ConfigError([Fault(("backbone",), allowed, "no aggregators")])
         if not self.topology.is_star and two:
             allowed = f"topology {self.topology.name} joins peers by link"
             raise ConfigError([Fault((key,), allowed, repr(key)) for key in two])
@@ -106,7 +114,7 @@ class Network:
     @property
     def channels(self) -> Mapping[str, Channel]:
         """The channels that the scenario names, by their key."""
-        named = {"uplink": self.uplink, "downlink": self.downlink, "link": self.link}
+        named = {"uplink": self.uplink, "downlink": self.downlink, "link": self.link, "backbone": self.backbone}
         return {key: channel for key, channel in named.items() if channel is not None}
 
 
@@ -211,28 +219,40 @@ class Stop:
     Parameters
     ----------
     rounds
-        After so many rounds; 1000 where only `target` is given.
+        After so many rounds (commits, where the server is asynchronous); 1000 where only `target` is given.
     sim_time_s
         At this simulated time.
+    uploads, gradients, messages
+        At the first report by which so many have been made: messages of workers or peers, gradients, messages in all
+        directions.
     target
-        Where every metric has reached its value: ``accuracy`` from below, the others from above.
+        Where every metric has reached its value: those of accuracy from below, the others from above.
     """
 
     rounds: PositiveInt | None = None
     sim_time_s: PositiveFloat | None = None
     target: Mapping[str, float] = field(default_factory=dict)
+    uploads: PositiveInt | None = None
+    gradients: PositiveInt | None = None
+    messages: PositiveInt | None = None
 
     def __post_init__(self) -> None:
         faults = []
         for metric, value in self.target.items():
-            if metric in ("loss_gap", "grad_norm") and not value > 0:
+            if metric in ("loss_gap", "grad_norm", "consensus_distance") and not value > 0:
                 faults.append(Fault(("target", metric), "a number > 0", f"{value:g}"))
-            if metric == "accuracy" and not 0 < value <= 1:
+            if rises(metric) and not 0 < value <= 1:
                 faults.append(Fault(("target", metric), "a number > 0 and <= 1", f"{value:g}"))
         if faults:
             raise ConfigError(faults)
-        if self.target and self.rounds is None and self.sim_time_s is None:
+        if self.target and not self.limits:
             object.__setattr__(self, "rounds", DEFAULT_ROUNDS)
+
+    @property
+    def limits(self) -> Mapping[str, float]:
+        """The limits that are given, by key."""
+        keys = ("rounds", "sim_time_s", "uploads", "gradients", "messages")
+        return {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
 
 
 @dataclass(frozen=True)
@@ -243,10 +263,13 @@ class Record:
     ----------
     every
         A row each so many rounds; the first and the last are always there.
+    measures
+        Measures of all peers' models that cost a pass over the data each: ``worst_loss``, the largest F(x_i), and
+        ``local_loss``, the mean of f_i(x_i). One that is a target is always measured.
     messages
         A row for every message.
     efficiency
-        CAT's efficiency over T at a few rounds.
+        The algorithms' own tables, such as CAT's efficiency over T, at a few rounds.
     bounds
         The algorithms' complexity bounds beside what was measured.
     pcap
@@ -258,6 +281,7 @@ class Record:
     efficiency: bool = True
     bounds: bool = False
     pcap: bool = False
+    measures: tuple[Literal["worst_loss", "local_loss"], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -291,3 +315,8 @@ class Claim:
 
 def _given(number: float | None) -> float:
     return math.nan if number is None else number
+
+
+def rises(metric: str) -> bool:
+    """Whether a metric is better the larger it is; all others are better the smaller they are."""
+    return metric.endswith("accuracy")

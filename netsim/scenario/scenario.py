@@ -18,7 +18,7 @@ from netsim.fields import NonNegativeInt, PositiveInt, Ref
 from netsim.interfaces import Problem, ProblemConfig
 from netsim.scenario import sweep as sweep_module
 from netsim.scenario import yaml_lines
-from netsim.scenario.checks import cross_faults, metric_faults
+from netsim.scenario.checks import cross_faults, metric_faults, more_metrics, problem_faults
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields
 from netsim.scenario.parts import Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
@@ -87,6 +87,8 @@ class Scenario:
         Of every random stream.
     replications
         Runs of each algorithm, each with its own streams.
+    dtype
+        Of the agents' vectors: models, gradients, memories.
     network, compute, stop, record
         See there.
     sweep
@@ -111,6 +113,7 @@ class Scenario:
     finding: str = ""
     seed: NonNegativeInt = 0
     replications: PositiveInt = 1
+    dtype: Literal["float64", "float32"] = "float64"
     network: Network = field(default_factory=Network)
     compute: ComputeModel = field(default_factory=ComputeModel)
     stop: Stop = field(default_factory=Stop)
@@ -227,7 +230,9 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
         known = next((names for p, s, names in opened if s == seed and p == problem), None)
         if known is None:
             try:
-                known = (opener(point.scenario) if opener else problem.open(seed)).metric_names
+                live = opener(point.scenario) if opener else problem.open(seed)
+                known = live.metric_names | getattr(live, "joint_metric_names", frozenset())
+                faults += places.locate(list(problem_faults(live, point.scenario.algorithms)))
             except ConfigError as error:
                 faults += places.locate([dataclasses.replace(f, path=("problem", *f.path)) for f in error.faults])
             except (DataError, OSError) as error:
@@ -235,7 +240,8 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
                 faults += places.locate([Fault(path, " ".join(str(error).split()).rstrip("."))])
             opened.append((problem, seed, known or frozenset()))
         if known:
-            faults += places.locate(list(metric_faults(point.scenario.stop, sorted(known))))
+            more = more_metrics(point.scenario.network, point.scenario.algorithms)
+            faults += places.locate(list(metric_faults(point.scenario.stop, [*sorted(known), *more])))
     if faults:
         raise ConfigError(list(dict.fromkeys(faults)))
 
@@ -330,7 +336,7 @@ def _topology(config: object) -> object:
 
 
 def _plain(scenario: Scenario) -> dict[str, Any]:
-    first = ("name", "question", "source", "finding", "seed", "replications", "problem", "network", "compute")
+    first = ("name", "question", "source", "finding", "seed", "replications", "problem", "dtype", "network", "compute")
     plain = dump(scenario)
     plain["algorithms"] = [
         {"name": config.pop("name"), "label": entry.label, **config}

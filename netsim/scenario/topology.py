@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ MAX_DRAWS = 1000
 
 # The keys that a topology takes beside `positions_m`, and those of them that it needs.
 _TAKES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "star": ((), ()),
+    "star": (("aggregators",), ()),
     "ring": ((), ()),
     "torus": (("rows",), ()),
     "grid": (("rows",), ()),
@@ -55,6 +56,9 @@ class Topology:
         Reach and side of the square, for ``geometric``.
     edges
         Pairs of peers, for ``edges``.
+    aggregators
+        Of a star with two tiers: workers are dealt in order to so many aggregators, which stand between them and the
+        server. Their ids follow those of the workers; the server's comes last.
     positions_m
         One (x, y) per node, the server last, for channels that ask; a ``geometric`` topology draws them itself.
 
@@ -70,12 +74,15 @@ class Topology:
     radius_m: PositiveFloat | None = None
     side_m: PositiveFloat | None = None
     edges: tuple[tuple[NonNegativeInt, NonNegativeInt], ...] = ()
+    aggregators: PositiveInt | None = None
     positions_m: tuple[Place, ...] = ()
 
     def __post_init__(self) -> None:
         takes, needs = _TAKES[self.name]
         given = [
-            k for k in ("rows", "probability", "radius_m", "side_m", "edges") if getattr(self, k) not in (None, ())
+            k
+            for k in ("rows", "probability", "radius_m", "side_m", "edges", "aggregators")
+            if getattr(self, k) not in (None, ())
         ]
         faults = [
             Fault((k,), f"no key of topology {self.name}; it takes {', '.join((*takes, 'positions_m'))}", repr(k))
@@ -93,12 +100,21 @@ class Topology:
         """True where there is a server."""
         return self.name == "star"
 
+    def clusters(self, num_nodes: int) -> tuple[tuple[NodeId, ...], ...]:
+        """The workers of each aggregator, sizes differing by one at most; empty where there are none."""
+        parts = self.aggregators or 0
+        edges = [i * num_nodes // parts for i in range(parts + 1)] if parts else [0]
+        return tuple(tuple(range(a, b)) for a, b in pairwise(edges))
+
     def faults(self, num_nodes: int) -> list[Fault]:
         """What keeps this topology from joining `num_nodes` workers or peers; paths are relative to it."""
         found = []
         if self.name in ("torus", "grid") and self.rows and num_nodes % self.rows:
             found.append(Fault(("rows",), f"a divisor of the {num_nodes} nodes is needed", str(self.rows)))
-        places = num_nodes + self.is_star
+        if self.aggregators and self.aggregators > num_nodes:
+            allowed = f"at most {num_nodes}, so that each has a worker"
+            found.append(Fault(("aggregators",), allowed, str(self.aggregators)))
+        places = num_nodes + self.is_star + (self.aggregators or 0)
         if self.positions_m and len(self.positions_m) != places:
             found.append(Fault(("positions_m",), f"a position for each of {places} nodes", str(len(self.positions_m))))
         if self.name == "edges":

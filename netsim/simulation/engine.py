@@ -21,9 +21,12 @@ from netsim.errors import SimulationError
 from netsim.interfaces import (
     HEADER_BYTES,
     STATES,
+    AfterRun,
     Array,
     Compute,
+    Decode,
     Delivery,
+    Encode,
     Gradient,
     GradientRequest,
     Mark,
@@ -36,6 +39,7 @@ from netsim.interfaces import (
     Report,
     Send,
     Silent,
+    Sum,
     Token,
     Value,
     Wait,
@@ -44,7 +48,7 @@ from netsim.scenario import Distribution, Entry, Scenario
 from netsim.simulation import capture
 from netsim.simulation.actors import Actor
 from netsim.simulation.batteries import Batteries
-from netsim.simulation.phases import _Phases
+from netsim.simulation.phases import Phases
 from netsim.simulation.recorder import Recorder, Snapshot, Transfer
 from netsim.simulation.world import World
 from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
@@ -67,7 +71,7 @@ class RunResult:
     sentence
         The same in words, with who waits for whom where it stalled.
     tables
-        ``rounds``, ``energy``, and where asked for ``messages`` and ``efficiency``; pyarrow, without the run's name.
+        ``rounds``, ``energy``, where asked for ``messages``, and the algorithm's own; pyarrow, without the run's name.
     sim_time_s, rounds
         Where it ended.
     deaths_s
@@ -128,13 +132,14 @@ class Engine:
     ) -> None:
         self.world = World(scenario, entry, replication, problem)
         self.actors = self.world.make_actors()
-        has_curve = scenario.record.efficiency and hasattr(entry.algorithm, "efficiency_curve")
+        has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
         reporters = 1 if self.world.is_star else len(self.world.workers)
         self.recorder = Recorder(
-            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_curve, progress
+            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_tables, progress
         )
         self.now_ns = 0
         self.stopped = False
+        self._coder = self.world.coder()
         self._env = simpy.Environment()
         self._answers: dict[NodeId, object] = {}
         self._requests: dict[NodeId, GradientRequest] = {}
@@ -151,10 +156,11 @@ class Engine:
         self._compute_ns = dict.fromkeys(self.world.nodes, 0)
         self._working: dict[NodeId, tuple[int, int]] = {}
         self._batteries = self._open_batteries()
-        self._phases = _Phases()
+        self._phases = Phases(len(self.world.workers))
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
             Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
+            Encode: self._encode, Decode: self._decode, Sum: self._sum,
         }  # fmt: skip
 
     def run(self) -> RunResult:
@@ -250,7 +256,7 @@ class Engine:
     def _die(self, batteries: Batteries, actor: Actor) -> None:
         node = actor.node
         busy_ns = self._computing_ns(node, self.now_ns)
-        if node != self.world.server:
+        if self.world.is_learner(node):
             self._phases.total_ns["compute"] += busy_ns - self._compute_ns[node]
         self._compute_ns[node] = busy_ns
         batteries.bury(node, self.now_ns)
@@ -290,7 +296,7 @@ class Engine:
                 src, round, kind, payload, _, is_silence = flight.transfer
                 mailbox = self.actors[dst].mailbox
                 if is_silence:
-                    mailbox.put_silence(src, round)
+                    mailbox.put_silence(src, round, kind)
                 else:
                     mailbox.put(Message(src, round, kind, payload.data))
         for node in sorted({a[0] for a in arrived}):
@@ -355,23 +361,24 @@ class Engine:
     def _silent(self, actor: Actor, silent: Silent) -> None:
         how = self.world.scenario.network.silence
         if how == "flag":
-            transfer = Transfer(actor.node, silent.round, "silence", SILENCE, self.now_ns, is_silence=True)
+            transfer = Transfer(actor.node, silent.round, silent.kind, SILENCE, self.now_ns, is_silence=True)
             self._submit(transfer, silent.to, HEADER_BYTES)
         elif how == "free":
             for dst in _nodes(silent.to):
-                self.actors[dst].mailbox.put_silence(actor.node, silent.round)
+                self.actors[dst].mailbox.put_silence(actor.node, silent.round, silent.kind)
                 self._try_receive(self.actors[dst])
 
     def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
         world, nodes = self.world, _nodes(to)
         if not nodes:
             return
-        index = world.medium_of(transfer.src)
+        index = world.medium_of(transfer.src, nodes[0])
         handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
         self._changed.add(index)
         self._transfers[index, handle] = _Flight(transfer, len(nodes))
         if world.captures:
-            data = capture.message(transfer.payload, transfer.kind, transfer.src, transfer.round)
+            kind = "silence" if transfer.is_silence else transfer.kind
+            data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
             world.captures[world.media_names[index]].put(handle, data)
         for node in nodes:
             self._phases.begin(world.way(transfer.src, node)[1], self.now_ns)
@@ -396,8 +403,8 @@ class Engine:
                 self._try_receive(actor, timed_out=True)
 
     def _gradient(self, actor: Actor, command: Gradient) -> object:
-        batch = self.world.contexts[actor.node].next_batch() if command.batch is None else command.batch
-        request = self._requests[actor.node] = GradientRequest(actor.node, command.at, batch)
+        request = self._requests[actor.node] = self._request(actor.node, command)
+        self.recorder.gradients += 1
         self._work(actor, self._duration_ns(request), lambda: self._gradient_due(actor.node))
         return _BLOCKED
 
@@ -405,17 +412,38 @@ class Engine:
         if node not in self._gradients:
             # All that are pending: their inputs are fixed, and one call serves them.
             pending = sorted(self._requests)
-            gradients = self.world.problem.gradients([self._requests[n] for n in pending])
+            gradients = self.world.learning.gradients([self._requests[n] for n in pending])
             self._gradients |= {n: (gradients, i) for i, n in enumerate(pending)}
             self._requests.clear()
         gradients, i = self._gradients.pop(node)
-        return gradients[i]
+        return gradients[i].astype(self.world.facts.dtype, copy=False)
+
+    def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
+        batch = self.world.contexts[node].next_batch() if command.batch is None else command.batch
+        return GradientRequest(node, command.at, batch.rows)
 
     def _value(self, actor: Actor, command: Value) -> object:
-        request = GradientRequest(actor.node, command.at, command.batch)
+        request = self._request(actor.node, command)
         # A value is the forward half.
         duration_ns = self._duration_ns(request, share=0.5)
-        self._work(actor, duration_ns, lambda: self.world.problem.values([request])[0])
+        self._work(actor, duration_ns, lambda: self.world.learning.values([request])[0])
+        return _BLOCKED
+
+    def _encode(self, actor: Actor, command: Encode) -> object:
+        return self._charged(actor, command, self._coder.encode(actor.node, command))
+
+    def _decode(self, actor: Actor, command: Decode) -> object:
+        return self._charged(actor, command, self._coder.decode(command))
+
+    def _sum(self, actor: Actor, command: Sum) -> object:
+        return self._charged(actor, command, self._coder.sum(command))
+
+    def _charged(self, actor: Actor, command: Encode | Decode | Sum, answer: object) -> object:
+        """Answer at once, or after the time that the work of the codec takes."""
+        compute = self.world.scenario.compute
+        if not compute.codec_flop or compute.flop_per_s is None:
+            return answer
+        self._work(actor, seconds_to_ns(self._coder.flop(command) / compute.flop_per_s), lambda: answer)
         return _BLOCKED
 
     def _compute(self, actor: Actor, command: Compute) -> object:
@@ -443,7 +471,7 @@ class Engine:
                 return
             del self._working[actor.node]
             self._compute_ns[actor.node] += duration_ns
-            if actor.node != self.world.server:
+            if self.world.is_learner(actor.node):
                 self._phases.total_ns["compute"] += duration_ns
             self._answers[actor.node] = result()
 
@@ -459,7 +487,7 @@ class Engine:
         """Of a gradient, or of a share of its operations; a measured time is the same for both."""
         compute = self.world.scenario.compute
         if compute.flop_per_s is not None and compute.gradient_s == 0.0:
-            return seconds_to_ns(share * self.world.problem.gradient_flop(request) / compute.flop_per_s)
+            return seconds_to_ns(share * self.world.learning.gradient_flop(request) / compute.flop_per_s)
         time = compute.gradient_s
         if isinstance(time, tuple):
             time = time[request.node]
@@ -503,7 +531,7 @@ class Engine:
         sentence += _obituary(deaths, server)
         tables = {**recorder.tables(), "energy": self._energy_table()}
         if recorder.last_estimate is not None:
-            tables["efficiency"] = self._efficiency_table(recorder.last_estimate)
+            tables |= self._own_tables(recorder.last_estimate)
         deaths_s = {node: at_ns / NS_PER_S for node, at_ns in deaths.items()}
         for medium in self.world.media if self.world.captures else ():
             medium.advance(self.now_ns)  # frames since its last delivery
@@ -535,26 +563,18 @@ class Engine:
             columns["lifetime_days"] = np.array([lifetimes_s.get(node, math.nan) / S_PER_DAY for node in node_ids])
         return table(columns)
 
-    def _efficiency_table(self, last: tuple[int, Array]) -> pa.Table:
-        """Efficiency(T) of node 0 at the first, a middle and the last round."""
+    def _own_tables(self, last: tuple[int, Array]) -> dict[str, pa.Table]:
+        """The tables that the algorithm makes of the first, a middle and the last model."""
         kept = self.recorder.snapshots
         middle = min(kept, key=lambda s: abs(s[0] - last[0] / 2))
+        models = sorted(dict((kept[0], middle, last)).items())
         node = self.world.workers[0]
-        rows: list[tuple[int, float, float, bool]] = []
-        for round, estimate in dict((kept[0], middle, last)).items():
-            (gradient,) = self.world.problem.gradients([GradientRequest(node, estimate)])
-            curve = self.world.entry.algorithm.efficiency_curve(self.world.contexts[node], gradient)
-            rows += [(round, *point) for point in curve.points]
-        rounds, budgets, efficiencies, chosen = zip(*rows, strict=True) if rows else ((), (), (), ())
-        return table(
-            {
-                "round": np.array(rounds, np.int64),
-                "budget": np.array(budgets, np.float64),
-                "efficiency": np.array(efficiencies, np.float64),
-                "chosen": np.array(chosen, np.bool_),
-                "quantity": (curve.quantity,) * len(rows),
-            }
-        )
+
+        def gradient(at: Array) -> Array:
+            return self.world.learning.gradients([GradientRequest(node, at)])[0]
+
+        made = self.world.entry.algorithm.tables(self.world.contexts[node], gradient, models)
+        return {name: table(columns) for name, columns in made.items()}
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ from netsim.errors import SimulationError
 from netsim.interfaces import (
     Array,
     Compute,
+    Decode,
+    Encode,
     Gradient,
     GradientRequest,
     Mark,
@@ -23,12 +25,14 @@ from netsim.interfaces import (
     Report,
     Send,
     Silent,
+    Sum,
     Token,
     Value,
     Wait,
 )
 from netsim.scenario import Entry, Scenario
 from netsim.simulation.actors import Actor
+from netsim.simulation.coding import Coder
 from netsim.simulation.world import World
 
 
@@ -67,7 +71,7 @@ def run(scenario: Scenario, entry: Entry, problem: Problem, rounds: int, replica
         If the agents wait for each other, or one asks for something that needs a clock.
     """
     world = World(scenario, entry, replication, problem)
-    actors = world.make_actors()
+    actors, coder = world.make_actors(), world.coder()
     reporters = {world.server} if world.is_star else set(world.workers)
     trace = Trace()
     answers: dict[NodeId, object] = dict.fromkeys(world.nodes)
@@ -76,7 +80,7 @@ def run(scenario: Scenario, entry: Entry, problem: Problem, rounds: int, replica
         ready = deque(sorted(answers))
         while ready:
             node = ready.popleft()
-            command = _advance(world, actors, actors[node], answers.pop(node), trace, reporters, rounds)
+            command = _advance(world, coder, actors, actors[node], answers.pop(node), trace, reporters, rounds)
             if isinstance(command, Gradient):
                 gradients[node] = command
             for other in sorted(actors):
@@ -96,12 +100,14 @@ def run(scenario: Scenario, entry: Entry, problem: Problem, rounds: int, replica
             _close(actors)
             raise SimulationError(f"{entry.label}: nothing can go on: {waiting or 'every agent has returned'}")
         requests = [_request(world, node, gradients[node]) for node in sorted(gradients)]
-        answers |= zip(sorted(gradients), world.problem.gradients(requests), strict=True)
+        dtype, found = world.facts.dtype, world.learning.gradients(requests)
+        answers |= {node: g.astype(dtype, copy=False) for node, g in zip(sorted(gradients), found, strict=True)}
         gradients.clear()
 
 
 def _advance(
     world: World,
+    coder: Coder,
     actors: dict[NodeId, Actor],
     actor: Actor,
     answer: object,
@@ -126,15 +132,21 @@ def _advance(
                 actors[dst].mailbox.put(Message(actor.node, command.round, command.kind, command.payload.data))
         elif isinstance(command, Silent):
             for dst in command.to if isinstance(command.to, tuple) else (command.to,):
-                actors[dst].mailbox.put_silence(actor.node, command.round)
+                actors[dst].mailbox.put_silence(actor.node, command.round, command.kind)
         elif isinstance(command, Report):
             if command.estimate is not None:
                 trace.reports.append((actor.node, command.round, command.estimate.copy()))
                 if command.round >= rounds:
                     reporters.discard(actor.node)
                     return None
+        elif isinstance(command, Encode):
+            answer = coder.encode(actor.node, command)
+        elif isinstance(command, Decode):
+            answer = coder.decode(command)
+        elif isinstance(command, Sum):
+            answer = coder.sum(command)
         elif isinstance(command, Value):
-            (answer,) = world.problem.values([GradientRequest(actor.node, command.at, command.batch)])
+            (answer,) = world.learning.values([_request(world, actor.node, command)])
         elif isinstance(command, Mark):
             answer = Token(0)
         elif not isinstance(command, Wait | Compute):
@@ -156,9 +168,9 @@ def _take(actor: Actor) -> object:
     return actor.mailbox.take(wanted) if wanted is not None else None
 
 
-def _request(world: World, node: NodeId, command: Gradient) -> GradientRequest:
+def _request(world: World, node: NodeId, command: Gradient | Value) -> GradientRequest:
     batch = world.contexts[node].next_batch() if command.batch is None else command.batch
-    return GradientRequest(node, command.at, batch)
+    return GradientRequest(node, command.at, batch.rows)
 
 
 def _close(actors: dict[NodeId, Actor]) -> None:

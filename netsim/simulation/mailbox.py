@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from netsim.interfaces import Inbox, Message, NodeId, Receive
 
+_NOBODY = frozenset[NodeId]()
+
 
 class Mailbox:
     """Messages and notices of silence that wait at one node.
 
-    Public attributes: ``messages`` in order of arrival, ``silent`` by round.
+    Public attributes: ``messages`` in order of arrival, ``silent`` by round and kind.
     """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
-        self.silent: dict[int, set[NodeId]] = {}
+        self.silent: dict[tuple[int, str], set[NodeId]] = {}
 
     def put(self, message: Message) -> None:
         """A message arrives."""
         self.messages.append(message)
 
-    def put_silence(self, src: NodeId, round: int) -> None:
-        """A notice arrives that `src` sends nothing in `round`."""
-        self.silent.setdefault(round, set()).add(src)
+    def put_silence(self, src: NodeId, round: int, kind: str) -> None:
+        """Take a notice that `src` sends no message of this kind in `round`."""
+        self.silent.setdefault((round, kind), set()).add(src)
+
+    def silent_nodes(self, wanted: Receive) -> frozenset[NodeId]:
+        """Nodes that said they are silent in the round and kind wanted; none where no round is wanted."""
+        if not self.silent or wanted.round is None:
+            return _NOBODY
+        if wanted.kind is not None:
+            return frozenset(self.silent.get((wanted.round, wanted.kind), ()))
+        return frozenset(node for (round, _), nodes in self.silent.items() if round == wanted.round for node in nodes)
 
     def has(self, wanted: Receive) -> bool:
         """True where `take` would answer."""
         need = 1 if wanted.take == "all" else wanted.count
-        silent = self.silent.get(wanted.round, ()) if self.silent and wanted.round is not None else ()
+        silent = self.silent_nodes(wanted)
         # Waiting for many, most looks are too early: counting all is cheaper than sorting out.
         if len(self.messages) + len(silent) < need:
             return False
@@ -52,7 +62,7 @@ class Mailbox:
         if not timed_out and not self.has(wanted):
             return None
         fits = [m for m in self.messages if self.fits(m, wanted)]
-        silent = frozenset(self.silent.get(wanted.round, ())) if wanted.round is not None else frozenset[NodeId]()
+        silent = self.silent_nodes(wanted)
         if wanted.take == "latest":
             fits = list({m.src: m for m in sorted(fits, key=lambda m: m.round)}.values())
         fits.sort(key=lambda m: (m.round, m.src))
@@ -65,8 +75,12 @@ class Mailbox:
             fits = fits[-wanted.count :] if wanted.take == "latest" else fits
             gone = {id(m) for m in self.messages if self.fits(m, wanted)}
         self.messages = [m for m in self.messages if id(m) not in gone]
-        if wanted.round is not None:
-            self.silent = {r: nodes for r, nodes in self.silent.items() if r > wanted.round}
+        if wanted.round is not None and self.silent:
+            self.silent = {
+                (round, kind): nodes
+                for (round, kind), nodes in self.silent.items()
+                if round > wanted.round or (round == wanted.round and wanted.kind not in (None, kind))
+            }
         return Inbox(tuple(fits), tuple(late), silent, timed_out)
 
     @staticmethod

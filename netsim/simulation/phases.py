@@ -12,18 +12,23 @@ if TYPE_CHECKING:
     pass
 
 
-class _Phases:
+class Phases:
     """Time that learning nodes spend in own uploads and downloads, overlapping transfers counted once."""
 
-    def __init__(self) -> None:
+    def __init__(self, learners: int) -> None:
+        self._learners = learners
         self.total_ns = {"compute": 0, "uplink": 0, "downlink": 0}
         self._open: dict[tuple[str, NodeId], tuple[int, int]] = {}
 
     def begin(self, phase: tuple[str, NodeId], now_ns: int) -> None:
+        if phase[1] >= self._learners:
+            return
         count, since_ns = self._open.get(phase, (0, now_ns))
         self._open[phase] = (count + 1, since_ns)
 
     def end(self, phase: tuple[str, NodeId], now_ns: int) -> None:
+        if phase[1] >= self._learners:
+            return
         count, since_ns = self._open.pop(phase)
         if count > 1:
             self._open[phase] = (count - 1, since_ns)

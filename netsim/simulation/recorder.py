@@ -13,8 +13,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from netsim.arrow import table
-from netsim.interfaces import STATES, Array, Delivery, NodeId, Payload, Problem, Report, Usage
+from netsim.interfaces import (
+    STATES,
+    Array,
+    Delivery,
+    GradientRequest,
+    HasGradients,
+    HasJointMetrics,
+    HasOptimum,
+    NodeId,
+    Payload,
+    Problem,
+    Report,
+    Usage,
+)
 from netsim.scenario import Record, Stop
+from netsim.scenario.parts import rises
 from netsim.units import NS_PER_S, S_PER_DAY
 
 if TYPE_CHECKING:
@@ -93,6 +107,7 @@ class Recorder:
     last_estimate: tuple[int, Array] | None = None
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
     uploads: int = 0
+    gradients: int = 0
     delivered_bytes: int = 0
     _columns: dict[str, list[float]] = field(default_factory=dict)
     _messages: list[tuple[Any, ...]] = field(default_factory=list)
@@ -103,8 +118,9 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.counters = {d: dict.fromkeys(COUNTERS, 0) for d in DIRECTIONS}
-        optimum = self.problem.optimum() if "loss_gap" in self.problem.metric_names else None
+        optimum = self.problem.optimum() if isinstance(self.problem, HasOptimum) else None
         self._best = optimum.value if optimum else math.nan
+        self._measures = {*self.record.measures, *self.stop.target}
 
     def book(self, direction: str, transfer: Transfer, delivery: Delivery) -> None:
         """Count a transfer that ended, delivered or lost.
@@ -152,7 +168,8 @@ class Recorder:
         if report.estimate is None:
             return False
         waiting = self._pending.setdefault(report.round, {})
-        waiting[node] = report.estimate
+        # An agent may change its model in place while the row waits for the others.
+        waiting[node] = report.estimate if self.reporters == 1 else report.estimate.copy()
         return self._complete(report.round, now_ns, look)
 
     def leave(self, node: NodeId, now_ns: int, look: Callable[[], Snapshot]) -> bool:
@@ -166,19 +183,23 @@ class Recorder:
         if len(waiting.keys() - self._gone) < self.reporters - len(self._gone):
             return False
         # In id order, whoever came last: the mean's bits must not depend on delays.
-        estimates = [waiting[n] for n in sorted(waiting)]
-        estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
+        models = {node: waiting[node] for node in sorted(waiting)}
         del self._pending[round]
         self.rounds = max(self.rounds, round)
         if self.has_row(round):
-            row = self._row(round, estimate, now_ns, look())
+            row = self._row(round, models, now_ns, look())
             self.reached = bool(self.stop.target) and all(
-                row[m] >= goal if m == "accuracy" else row[m] <= goal for m, goal in self.stop.target.items()
+                row.get(m, math.nan) >= goal if rises(m) else row.get(m, math.nan) <= goal
+                for m, goal in self.stop.target.items()
             )
         self._metrics.pop(round, None)
         return self._is_last(round) or self.reached
 
     def _is_last(self, round: int) -> bool:
+        messages = sum(counter["messages"] for counter in self.counters.values())
+        spent = (self.stop.uploads, self.uploads), (self.stop.gradients, self.gradients), (self.stop.messages, messages)
+        if any(limit is not None and count >= limit for limit, count in spent):
+            return True
         return self.stop.rounds is not None and round >= self.stop.rounds
 
     def has_row(self, round: int) -> bool:
@@ -187,7 +208,7 @@ class Recorder:
 
     def tables(self) -> dict[str, pa.Table]:
         """``rounds``, and ``messages`` where they are recorded."""
-        whole = {"round", "uploads", "delivered_bytes", "nodes_alive"}
+        whole = {"round", "uploads", "gradients", "delivered_bytes", "nodes_alive"}
         whole |= {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
         size = len(self._columns.get("round", ()))
         columns = {
@@ -208,13 +229,30 @@ class Recorder:
     def _add_metric(self, round: int, name: str, value: float) -> None:
         self._metrics.setdefault(round, {}).setdefault(name, []).append(float(value))
 
-    def _row(self, round: int, estimate: Array, now_ns: int, seen: Snapshot) -> Mapping[str, float]:
-        measured = self.problem.metrics(estimate)
+    def _measure(self, models: Mapping[NodeId, Array], mean: Array) -> dict[str, float]:
+        """Measure the mean model, and where there are several how they differ."""
+        measured = {"grad_norm": math.nan, "accuracy": math.nan, **self.problem.metrics(mean)}
+        measured["loss_gap"] = measured["loss"] - self._best
+        if self.reporters > 1:
+            squares = sum(float(np.dot(x - mean, x - mean)) for x in models.values())
+            measured["consensus_distance"] = math.sqrt(squares / len(models))
+            if "worst_loss" in self._measures:
+                measured["worst_loss"] = max(self.problem.metrics(x)["loss"] for x in models.values())
+            if "local_loss" in self._measures and isinstance(self.problem, HasGradients):
+                values = self.problem.values([GradientRequest(node, x) for node, x in models.items()])
+                measured["local_loss"] = sum(values) / len(values)
+        if isinstance(self.problem, HasJointMetrics):
+            measured |= self.problem.joint_metrics(models)
+        return measured
+
+    def _row(self, round: int, models: Mapping[NodeId, Array], now_ns: int, seen: Snapshot) -> Mapping[str, float]:
+        estimates = list(models.values())
+        estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
+        measured = self._measure(models, estimate)
         row: dict[str, float] = {"round": round, "sim_time_s": now_ns / NS_PER_S}
-        row |= {"loss": measured["loss"], "loss_gap": measured["loss"] - self._best}
-        row |= {"grad_norm": measured["grad_norm"], "accuracy": measured.get("accuracy", math.nan)}
+        row |= {name: measured.pop(name) for name in ("loss", "loss_gap", "grad_norm", "accuracy")}
         row |= {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
-        row |= {"uploads": self.uploads, "delivered_bytes": self.delivered_bytes}
+        row |= {"uploads": self.uploads, "gradients": self.gradients, "delivered_bytes": self.delivered_bytes}
         joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
         row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
         row |= {"energy_compute_j": seen.compute_j, "energy_j": float(joules.sum()) + seen.compute_j}
@@ -224,6 +262,7 @@ class Recorder:
         # Computing and transfers may overlap where a node does not wait for them.
         phases = {**seen.phase_ns, "waiting": max(now_ns * self.learners - busy_ns, 0)}
         row |= {f"time_{phase}_s": phases[phase] / self.learners / NS_PER_S for phase in PHASES}
+        row |= measured
         row["budget"] = math.nan
         extra = self._metrics.get(round, {})
         row |= {name: sum(values) / len(values) for name, values in extra.items()}

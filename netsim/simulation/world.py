@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
 from netsim import registry, rng
+from netsim.errors import SimulationError
 from netsim.interfaces import (
     Array,
+    Batch,
     Cost,
     CostModel,
-    Indices,
-    Key,
+    HasBatches,
+    HasGradients,
+    HasSamples,
+    HasSmoothness,
     Link,
     Medium,
     Node,
     NodeId,
-    PeerAlgorithm,
     Problem,
     ShowsFrames,
-    StarAlgorithm,
 )
 from netsim.scenario import Entry, Scenario
 from netsim.scenario.topology import Mixing, mixing, positions
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
+from netsim.simulation.coding import Coder
 
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
@@ -35,25 +39,35 @@ _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 class ProblemFacts:
     """The facts of a problem that agents may read; expensive ones are computed once and kept."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, dtype: str = "float64") -> None:
         self._problem = problem
+        self.dtype = np.dtype(dtype)
         self.dim = problem.dim
         self.layout: Sequence[tuple[int, ...]] = problem.layout
 
     @property
     def start(self) -> Array:
         """w^0, shape (dim,); a fresh copy."""
-        return self._problem.start().copy()
+        return self._problem.start().astype(self.dtype)
 
     @cached_property
     def smoothness(self) -> float:
         """L of F."""
-        return self._problem.smoothness()
+        return self._constants.smoothness()
 
     @cached_property
     def strong_convexity(self) -> float:
         """mu of F."""
-        return self._problem.strong_convexity()
+        return self._constants.strong_convexity()
+
+    @cached_property
+    def rounds_per_epoch(self) -> float:
+        """n_m / minibatch, on the mean over nodes; 1 where there are no minibatches."""
+        problem = self._problem
+        if not isinstance(problem, HasBatches):
+            return 1.0
+        nodes = range(problem.num_nodes)
+        return sum(problem.num_samples(node) / problem.batch_size(node) for node in nodes) / problem.num_nodes
 
     def num_samples(self, node: NodeId) -> int:
         """Samples of one node."""
@@ -61,7 +75,13 @@ class ProblemFacts:
 
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node."""
-        return self._problem.smoothness(node)
+        return self._constants.smoothness(node)
+
+    @property
+    def _constants(self) -> HasSmoothness:
+        if not isinstance(self._problem, HasSmoothness):
+            raise SimulationError("the smoothness of this problem is not known: give step_size as a number or a rule")
+        return self._problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +104,27 @@ class AgentContext:
     world: World
     facts: ProblemFacts
     _streams: dict[str, np.random.Generator] = field(default_factory=dict)
-    _batches: list[Indices | None] = field(default_factory=list)
+    _batches: list[Batch] = field(default_factory=list)
     _costs: dict[tuple[Cost, NodeId], CostModel] = field(default_factory=dict)
     _live: dict[NodeId, list[CostModel]] = field(default_factory=dict)
 
     @property
     def server(self) -> NodeId:
-        return self.world.server
+        return self.world.parent.get(self.node, self.world.server)
 
     @property
     def workers(self) -> tuple[NodeId, ...]:
-        return self.world.workers
+        world = self.world
+        return world.children.get(self.node) or world.children.get(self.server, world.workers)
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)
         return self._streams[purpose]
 
-    def shared_key(self, round: int, sender: NodeId) -> Key:
-        return self.world.shared_key(round, sender)
-
-    @cached_property
-    def charges_codec(self) -> bool:
-        return self.world.scenario.compute.codec_flop
-
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
-        return _MediumLink(self.world.media[self.world.medium_of(start)], start, dst)
+        return _MediumLink(self.world.media[self.world.medium_of(start, dst)], start, dst)
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
@@ -121,13 +135,19 @@ class AgentContext:
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
         return self.world.mixing.neighbours(self.node)
 
-    def next_batch(self) -> Indices | None:
-        """The node's next minibatch from its stream ``data``, of which some are drawn at a time: that is quicker."""
+    def next_batch(self) -> Batch:
+        """Draw the node's next minibatch from its stream ``data``; some are drawn at a time, which is quicker."""
         if not self._batches:
-            stream, draw = self.rng("data"), self.world.problem.draw_batch
+            stream, draw = self.rng("data"), self.world.learning.draw_batch
             count = min(_BATCHES, self.world.scenario.stop.rounds or _BATCHES)
-            self._batches = [draw(self.node, stream) for _ in range(count)][::-1]
+            self._batches = [Batch(draw(self.node, stream)) for _ in range(count)][::-1]
         return self._batches.pop()
+
+    def samples(self) -> Any:
+        problem = self.world.problem
+        if not isinstance(problem, HasSamples):
+            raise SimulationError(f"{self.world.entry.label} needs a problem that shows nodes their samples")
+        return problem.samples(self.node)
 
     def live_costs(self, dst: NodeId) -> Sequence[CostModel]:
         """The open cost models for one destination, for the engine to feed."""
@@ -156,39 +176,65 @@ class World:
         self.problem = problem
         self.workers: tuple[NodeId, ...] = tuple(range(problem.num_nodes))
         self.is_star = hasattr(entry.algorithm, "server")
-        self.server: NodeId = len(self.workers) if self.is_star else -1
-        self.nodes = (*self.workers, self.server) if self.is_star else self.workers
+        clusters = scenario.network.topology.clusters(len(self.workers)) if self.is_star else ()
+        self.aggregators = tuple(len(self.workers) + i for i in range(len(clusters)))
+        self.server: NodeId = len(self.workers) + len(clusters) if self.is_star else -1
+        self.nodes = (*self.workers, *self.aggregators, *((self.server,) if self.is_star else ()))
+        self.children = dict(zip(self.aggregators, clusters, strict=True))
+        if self.is_star:
+            self.children[self.server] = self.aggregators or self.workers
+        self.parent = {node: above for above, below in self.children.items() for node in below}
         self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
-        facts = ProblemFacts(problem)
-        self.contexts = {node: AgentContext(node, self, facts) for node in self.nodes}
+        self.facts = ProblemFacts(problem, scenario.dtype)
+        self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
         replication = self.replication if purpose == "channel" else self._learning_replication
         return rng.stream(self.scenario.seed, replication, node, purpose)
 
-    def shared_key(self, round: int, sender: NodeId) -> Key:
-        """The key of one message's draws, the same at both ends."""
-        return rng.shared_key(self.scenario.seed, self._learning_replication, round, sender)
+    def coder(self) -> Coder:
+        """What encodes and decodes for the agents."""
+        seed, replication = self.scenario.seed, self._learning_replication
+        return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, seed, replication))
+
+    @cached_property
+    def learning(self) -> HasGradients:
+        """The problem, where it has gradients.
+
+        Raises
+        ------
+        SimulationError
+            If it has none.
+        """
+        if not isinstance(self.problem, HasGradients):
+            raise SimulationError(f"{self.entry.label} needs a problem with gradients")
+        return self.problem
 
     @property
     def _learning_replication(self) -> int:
         return 0 if self.scenario.vary == "channel" else self.replication
 
-    def medium_of(self, src: NodeId) -> int:
-        """The index of the medium on which `src` sends."""
-        return 1 if src == self.server and len(self.media) > 1 else 0
-
-    def direction_of(self, src: NodeId, dst: NodeId) -> str:
-        """``uplink``, ``downlink`` or ``peer``."""
-        return self.way(src, dst)[0]
+    def medium_of(self, src: NodeId, dst: NodeId) -> int:
+        """The index of the medium on which `src` sends to `dst`."""
+        if not self.aggregators:
+            return 1 if src == self.server and len(self.media) > 1 else 0
+        if self.server in (src, dst):
+            return len(self.media) - 1
+        above = max(src, dst)
+        channels = (len(self.media) - 1) // len(self.aggregators)
+        return (above - len(self.workers)) * channels + (src == above and channels > 1)
 
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         """The direction, and whose time in ``uplink`` or ``downlink`` a transfer takes."""
-        if dst == self.server:
+        if self.parent.get(src) == dst:
             return "uplink", ("uplink", src)
-        return ("downlink", ("downlink", dst)) if src == self.server else ("peer", ("uplink", src))
+        return ("downlink", ("downlink", dst)) if self.parent.get(dst) == src else ("peer", ("uplink", src))
+
+    def is_learner(self, node: NodeId) -> bool:
+        """Whether a node is a worker or a peer."""
+        return 0 <= node < len(self.workers)
 
     @cached_property
     def mixing(self) -> Mixing:
@@ -197,26 +243,32 @@ class World:
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """The agents, started but not yet run, in id order."""
+        algorithm: Any = self.entry.algorithm
+        make = algorithm.worker if self.is_star else algorithm.peer
+        agents = {node: make(self.contexts[node]) for node in self.workers}
+        agents |= {node: algorithm.aggregator(self.contexts[node]) for node in self.aggregators}
         if self.is_star:
-            star: StarAlgorithm = self.entry.algorithm
-            agents = {n: star.worker(self.contexts[n]) for n in self.workers}
-            agents[self.server] = star.server(self.contexts[self.server])
-        else:
-            peers: PeerAlgorithm = self.entry.algorithm
-            agents = {n: peers.peer(self.contexts[n]) for n in self.workers}
+            agents[self.server] = algorithm.server(self.contexts[self.server])
         return {node: Actor(node, agent) for node, agent in agents.items()}
 
     def _open_media(self) -> tuple[tuple[str, ...], tuple[Medium, ...]]:
         network = self.scenario.network
         places = positions(network.topology, len(self.nodes), self.stream(-1, "topology"))
-        nodes = [Node(n, n == self.server, places[i] if places else None) for i, n in enumerate(self.nodes)]
-        if network.link is not None:
-            named = {"link": network.link}
-        else:
-            ideal = registry.build("channel", "ideal")
-            named = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
-        streams = {name: self.stream(i, "channel") for i, name in enumerate(named)}
-        if self.scenario.record.pcap:
-            self.captures = {n: Capture(channel) for n, channel in named.items() if isinstance(channel, ShowsFrames)}
-        media = (channel.open(nodes, streams[n], frames=self.captures.get(n)) for n, channel in named.items())
+        ideal = registry.build("channel", "ideal")
+        pair = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
+        lower = {"link": network.link} if network.link is not None else pair
+        named: dict[str, tuple[Any, NodeId, tuple[NodeId, ...]]] = {}
+        for i, (above, below) in enumerate(self.children.items()):
+            if above == self.server and self.aggregators:
+                named["backbone"] = (network.backbone or ideal, above, (*below, above))
+            else:
+                part = f".{i}" if self.aggregators else ""
+                named |= {f"{key}{part}": (channel, above, (*below, above)) for key, channel in lower.items()}
+        named = named or {"link": (network.link, -1, self.nodes)}
+        media = list[Medium]()
+        for i, (name, (channel, above, members)) in enumerate(named.items()):
+            nodes = [Node(n, n == above, places[self.nodes.index(n)] if places else None) for n in members]
+            if self.scenario.record.pcap and isinstance(channel, ShowsFrames):
+                self.captures[name] = Capture(channel)
+            media.append(channel.open(nodes, self.stream(i, "channel"), frames=self.captures.get(name)))
         return tuple(named), tuple(media)

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes there
 RUNS = "runs"
 PCAP = "pcap"
-TABLES = ("rounds", "messages", "energy", "efficiency")
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = (*(f"{name}.parquet" for name in TABLES), "summary.csv", "bounds.csv", "report.html", PCAP)
+MERGED = ("summary.csv", "bounds.csv", "report.html", PCAP)
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 
 
@@ -150,7 +149,8 @@ def _locked(folder: Path) -> Iterator[None]:
 def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], resume: bool, facts: Mapping[str, Any]) -> Store:
     """Take away what is to be written anew, and say what is being done."""
     half_written = [path.name for path in folder.glob(f"{files_module.ASIDE}*")]
-    for name in (*half_written, *MERGED, *(() if resume else (RUNS,))):
+    merged = {f"{path.stem}.parquet" for path in (folder / RUNS).glob("*/*.arrow")}
+    for name in (*half_written, "rounds.parquet", *merged, *MERGED, *(() if resume else (RUNS,))):
         files_module.remove(folder / name)
     (folder / RUNS).mkdir(exist_ok=True)
     files_module.write(folder / "scenario.yaml", scenarios.dump_yaml(scenario))
@@ -193,7 +193,7 @@ def _do(
 def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str, Record]) -> None:
     """Write the merged tables and the summary."""
     tables = {run.hash: store.tables(run.hash) for run in runs}
-    for name in TABLES:
+    for name in sorted({"rounds"}.union(*tables.values())):
         parts = [(run, tables[run.hash][name]) for run in runs if name in tables[run.hash]]
         if parts or name == "rounds":
             merge(folder / f"{name}.parquet", parts, COLUMNS if name == "rounds" else ())

@@ -13,7 +13,8 @@ import pytest
 
 from algorithms.compressors.alistarh import Alistarh
 from algorithms.compressors.identity import Identity
-from algorithms.roles.budget_code import BudgetCode
+from algorithms.compressors.stochastic_sparsification import StochasticSparsification
+from algorithms.roles.star import noted
 from netsim.interfaces import (
     HEADER_BYTES,
     Context,
@@ -52,11 +53,11 @@ from tests.support.toys import ToyProblem, scenario
 def test_server_and_workers_hold_the_same_model(algorithm: dict[str, Any]) -> None:
     """O12: the server's estimate of a round is, bit for bit, what that round's broadcast decodes to.
 
-    The broadcast has 12 floats of 32 bits, 48 bytes; a shared budget comes behind them.
+    The broadcast has 12 floats of 32 bits, 48 bytes; a shared budget comes before them.
     """
     base = scenario(algorithm)
     trace = lockstep.run(base, base.algorithms[0], ToyProblem(), rounds=10)
-    models = {m.round: Identity(32).decode(m.payload.data[:48], 12) for m in trace.messages if m.kind == "model"}
+    models = {m.round: Identity(32).decode(m.payload.data[-48:], 12) for m in trace.messages if m.kind == "model"}
     for _, round, estimate in trace.reports[:10]:
         assert estimate.tobytes() == models[round].tobytes()
 
@@ -73,7 +74,7 @@ def test_stochastic_step_of_many_workers(nodes: int) -> None:
     base = scenario(algorithm, nodes=nodes)
     trace = lockstep.run(base, base.algorithms[0], problem, rounds=4)
     xs = [estimate for _, _, estimate in trace.reports]
-    code = BudgetCode("stochastic", 64, with_gain=True)
+    code = noted(StochasticSparsification(budget=3.0, float_bit=64), 1)
     for round in range(4):
         uploads = [m.payload.data for m in trace.messages if m.kind == "update" and m.round == round]
         q = np.zeros(12)

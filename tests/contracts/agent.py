@@ -162,7 +162,7 @@ def check_counters(algorithm: Any) -> None:
         mine = [
             i
             for i, (src, dst) in enumerate(zip(messages["src"], messages["dst"], strict=True))
-            if engine.world.direction_of(src, dst) == direction
+            if engine.world.way(src, dst)[0] == direction
         ]
         last = {counter: rows[f"{direction}_{counter}"][-1] for counter in COUNTERS}
         assert last["messages"] == len(mine)

@@ -8,8 +8,9 @@ from itertools import count
 from typing import Any, ClassVar
 
 from algorithms.compressors.identity import Identity
+from algorithms.roles.parts import collect
 from netsim.fields import PositiveFloat
-from netsim.interfaces import Agent, Context, Gradient, Receive, Report, Send
+from netsim.interfaces import Agent, Context, Encode, Gradient, Report, Send
 from netsim.registry import component
 
 
@@ -50,11 +51,11 @@ class DgdPeer:
         await Report(0, self.x)
         for round in count():
             weights = self.ctx.neighbours(round)
-            await Send(tuple(weights), self.code.encode(self.x, self.ctx.rng()), round, "model")
+            sent = await Encode(self.code, self.x, round)
+            await Send(tuple(weights), sent.payload, round, "model")
             g = await Gradient(at=self.x)
-            inbox = await Receive(len(weights), "model", round)
             mixed = (1.0 - sum(weights.values())) * self.x
-            for message in inbox.messages:
-                mixed = mixed + weights[message.src] * self.code.decode(message.data, self.x.size)
+            for node, x in (await collect(self.code, len(weights), "model", round)).items():
+                mixed = mixed + weights[node] * x
             self.x = mixed - self.step_size * g
             await Report(round + 1, self.x)

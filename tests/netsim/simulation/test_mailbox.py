@@ -43,8 +43,8 @@ def test_older_rounds_come_as_late() -> None:
 
 def test_silence_counts_as_heard_in_its_round_only() -> None:
     b = box((0, 4, "update"))
-    b.put_silence(1, 4)
-    b.put_silence(2, 5)
+    b.put_silence(1, 4, "update")
+    b.put_silence(2, 5, "update")
     assert b.take(Receive(3, "update", 4)) is None
     inbox = b.take(Receive(2, "update", 4))
     assert inbox is not None
@@ -53,9 +53,19 @@ def test_silence_counts_as_heard_in_its_round_only() -> None:
     assert b.take(Receive(1, "update", 5)).silent == {2}  # type: ignore[union-attr]
 
 
+def test_silence_in_one_exchange_of_a_round_is_none_in_the_other() -> None:
+    b = Mailbox()
+    b.put_silence(1, 4, "vote")
+    assert b.take(Receive(1, "values", 4)) is None
+    b.put_silence(1, 4, "values")
+    assert b.take(Receive(1, "vote", 4)).silent == {1}  # type: ignore[union-attr]
+    assert b.take(Receive(1, "values", 4)).silent == {1}  # type: ignore[union-attr]
+    assert b.take(Receive(1, "vote", 4)) is None
+
+
 def test_one_message_waits_where_silence_is_the_answer() -> None:
     b = box((0, 0, "update"))
-    b.put_silence(1, 0)
+    b.put_silence(1, 0, "update")
     inbox = b.take(Receive(1, "update", 0))
     assert inbox is not None
     assert (inbox.messages, inbox.silent, len(b.messages)) == ((), {1}, 1)
@@ -63,8 +73,8 @@ def test_one_message_waits_where_silence_is_the_answer() -> None:
 
 def test_all_silent_is_an_answer_without_messages() -> None:
     b = Mailbox()
-    b.put_silence(0, 0)
-    b.put_silence(1, 0)
+    b.put_silence(0, 0, "update")
+    b.put_silence(1, 0, "update")
     inbox = b.take(Receive(2, "update", 0))
     assert inbox is not None
     assert inbox.messages == ()

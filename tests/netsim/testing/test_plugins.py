@@ -111,7 +111,6 @@ class BrokenPeer(dgd.DgdPeer):
     def __init__(self, ctx: Context, algorithm: Broken) -> None:
         super().__init__(ctx, algorithm)
         self.how = algorithm.how
-        self.shared = np.zeros(ctx.facts.dim)
 
     async def run(self) -> None:
         program = super().run()
@@ -127,9 +126,6 @@ class BrokenPeer(dgd.DgdPeer):
 
     def spoil(self, estimate: Array) -> Array:
         BrokenPeer.turns += 1
-        if self.how == "reports an array that it goes on writing to":
-            self.shared[:] = estimate
-            return self.shared
         if self.how == "looks at who came first":
             return estimate + 1e-9 * (BrokenPeer.turns % 5)
         if self.how == "draws from a stream of its own":
@@ -140,7 +136,6 @@ class BrokenPeer(dgd.DgdPeer):
 @pytest.mark.parametrize(
     ("how", "check"),
     [
-        ("reports an array that it goes on writing to", agent.check_delays),
         ("looks at who came first", agent.check_delays),
         ("draws from a stream of its own", agent.check_lockstep),
         ("draws from a stream of its own", agent.check_seed),

@@ -1,0 +1,85 @@
+"""Encoding and decoding on behalf of agents: keys, decoded values, and what the work of codecs costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from netsim.interfaces import Array, Code, Decode, Encode, Encoded, Key, Message, NodeId, Sum
+
+_NO_DRAWS = Key(0, 0)
+_PARTS = 1 << 24  # rounds are 24 bits in the header
+
+
+class Coder:
+    """Encodes and decodes for all agents of one run.
+
+    Parameters
+    ----------
+    dim, dtype
+        Of the problem's vectors.
+    shared_key
+        The key of one message's draws by round and sender.
+    """
+
+    def __init__(self, dim: int, dtype: np.dtype[Any], shared_key: Callable[[int, NodeId], Key]) -> None:
+        self._dim, self._dtype, self._shared_key = dim, dtype, shared_key
+        self._last: tuple[Code, bytes, Any] | None = None
+
+    def encode(self, node: NodeId, command: Encode) -> Encoded:
+        """Encode a vector; its decoded value is computed when it is first asked for."""
+        codec = command.codec
+        key = self._key(command.round, node, command.part) if codec.draws else _NO_DRAWS
+        step = getattr(codec, "step", None)
+        if step is not None:
+            payload, value, memory = step(command.memory, command.x, key)
+            return Encoded(payload, self._frozen(value), memory)
+        payload = codec.encode_keyed(command.x, key)
+        dim = command.x.size if isinstance(command.x, np.ndarray) else self._dim
+        return Encoded(payload, lambda: self._value(codec, payload.data, dim, key))
+
+    def decode(self, command: Decode) -> Any:
+        """Decode one message."""
+        codec, message = command.codec, command.message
+        key = self._key(message.round, message.src, command.part) if codec.shares_randomness else None
+        return self._value(codec, message.data, self._dim if command.dim is None else command.dim, key)
+
+    def sum(self, command: Sum) -> Array:
+        """Add up decoded messages."""
+        codec, total = command.codec, np.zeros(self._dim, self._dtype)
+        for i, message in enumerate(command.messages):
+            weight = 1.0 if command.weights is None else command.weights[i]
+            codec.add_to(message.data, total, weight, self._shared(codec, message))
+        return total
+
+    def flop(self, command: Encode | Decode | Sum) -> float:
+        """Operations that a command takes its node."""
+        if isinstance(command, Encode):
+            x = command.x
+            return command.codec.encode_flop(x.size if isinstance(x, np.ndarray) else self._dim)
+        work = command.codec.decode_flop_of
+        if isinstance(command, Decode):
+            return work(command.message.data, self._dim if command.dim is None else command.dim)
+        return sum(work(message.data, self._dim) for message in command.messages)
+
+    def _shared(self, codec: Code, message: Message) -> Key | None:
+        return self._key(message.round, message.src, 0) if codec.shares_randomness else None
+
+    def _key(self, round: int, sender: NodeId, part: int) -> Key:
+        return self._shared_key(round + part * _PARTS, sender)
+
+    def _value(self, codec: Code, data: bytes, dim: int, key: Key | None) -> Any:
+        # All receivers of one broadcast get the same bytes, mostly one after the other.
+        if self._last is None or self._last[1] is not data or self._last[0] != codec:
+            self._last = codec, data, self._frozen(codec.decode(data, dim, key))
+        return self._last[2]
+
+    def _frozen(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(self._frozen, value))
+        if value.dtype.kind == "f":
+            value = value.astype(self._dtype, copy=False)
+        value.flags.writeable = False
+        return value

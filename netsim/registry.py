@@ -37,6 +37,8 @@ PACKAGES = {
     "channel": "channels.links",
     "energy": "channels.energy",
     "radio_policy": "channels.policies",
+    "mac": "channels.macs",
+    "path_loss": "channels.path_losses",
     "cost": "channels.costs",
 }
 

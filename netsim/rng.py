@@ -38,19 +38,6 @@ def stream(seed: int, replication: int, node: int, purpose: str) -> np.random.Ge
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-def replication_of(rng: np.random.Generator) -> int:
-    """The replication that a `stream` is of; 0 for any other generator.
-
-    Examples
-    --------
-    >>> replication_of(stream(7, 12, -1, "channel")), replication_of(np.random.default_rng(7))
-    (12, 0)
-    """
-    sequence = rng.bit_generator.seed_seq
-    key = sequence.spawn_key if isinstance(sequence, np.random.SeedSequence) else ()
-    return key[0] if key else 0
-
-
 def shared_key(seed: int, replication: int, round: int, sender: int) -> Key:
     """The key of one message's draws, which sender and receivers compute alike: nothing of it is sent.
 

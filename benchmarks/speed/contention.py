@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.speed.case import Case, Rival
-from channels.links import ieee802154
+from channels.macs import csma_ca
 from netsim import registry
 from netsim.interfaces import GradientRequest, Node
 from netsim.rng import stream
@@ -119,12 +119,12 @@ def _case(nodes: int, frames: int, target: float | None, reliable: bool = False,
     def by_process() -> Any:
         from tests.support.csma_twin import Twin
 
-        real = ieee802154.ContendingNodes
-        ieee802154.ContendingNodes = Twin  # type: ignore[misc, assignment]
+        real = csma_ca.ContendingNodes
+        csma_ca.ContendingNodes = Twin  # type: ignore[misc, assignment]
         try:
             return play(channel.open(cell, np.random.default_rng(0)))
         finally:
-            ieee802154.ContendingNodes = real  # type: ignore[misc]
+            csma_ca.ContendingNodes = real  # type: ignore[misc]
 
     name = f"{nodes} x {frames}, {collisions}{', requeued' if reliable else ''}"
     return Case(name, ours, (Rival("SimPy, a process a node", by_process, target, eq),))

@@ -8,9 +8,9 @@ path loss (log-distance, exponent 3, 46.68 dB at 1 m), 0 dBm, payloads of 100 by
 module's defaults. ``strict``: its error model was replaced by one that loses a frame below 14.8 dB. Runs are 1, 2, ...
 under seed 1.
 
-`replayed` repeats those very runs (`ns3_run` of `ieee802154`): every column must be theirs. `drawn` draws
-anew: a column with a standard error must agree within Student's quantile at 6e-5 for ns-3's number of runs, times the
-standard error of both.
+`replayed` repeats those very runs with ns-3's draws (`benchmarks.validation.ns3_draws`): every column must be
+theirs. `drawn` draws anew: a column with a standard error must agree within Student's quantile at 6e-5 for ns-3's
+number of runs, times the standard error of both.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.validation.check import Check
-from channels.media.lrwpan.csma.ns3_draws import Mrg32k3a
-from netsim.interfaces import STATES, Channel, Medium, Node
-from netsim.rng import stream
+from benchmarks.validation.ns3_draws import Mrg32k3a, open_as_ns3
+from netsim.interfaces import STATES, Medium
 from netsim.tools import probe_setup
 from netsim.tools.traffic import Offer, Traffic
 from netsim.units import seconds_to_ns
@@ -128,9 +127,8 @@ def opened(row: Row, seed: int) -> Medium:
 
 def reopened(row: Row, run: int) -> Medium:
     """One that draws what ns-3 drew in one of the row's runs."""
-    setup = _setup_of(row.collisions, row.kind == "burst_reliable", *_run(1))
-    medium: Medium = setup.channel.open(setup.nodes(row.nodes), stream(0, run - 1, 0, "channel"))
-    return medium
+    setup = _setup_of(row.collisions, row.kind == "burst_reliable")
+    return open_as_ns3(setup.channel, setup.nodes(row.nodes), run, first_stream=_FIRST_STREAM)
 
 
 def arrivals(row: Row, run: int) -> list[Offer]:
@@ -280,8 +278,7 @@ def scattered() -> Iterator[Check]:
     """802.15.4 scattered over squares, ns-3.
 
     One run of ns-3 3.44 each (lr-wpan as above, the sink in the middle, random places in squares of 20, 50, 80 and
-    120 m, so that many do not hear each other), repeated with its draws: every figure to the ninth decimal. `netsim
-    probe probe/lrwpan -s ns3_run=1 -s ns3_first_stream=6 -s positions=[[3,4],[-20,0],[0,0]]`.
+    120 m, so that many do not hear each other), repeated with its draws: every figure to the ninth decimal.
     """
     with SCATTERED.open() as file:
         for line in csv.DictReader(file):
@@ -289,20 +286,13 @@ def scattered() -> Iterator[Check]:
             run, size = int(line["run"]), int(line["msg_bytes"])
             row = Row(line["kind"], line["collision"], int(line["n"]), size, 0.0, 1, values)
             places = ", ".join(f"[{place.replace(':', ', ')}]" for place in line["places_m"].split())
-            setup = _setup_of(row.collisions, row.kind == "burst_reliable", *_run(run), f"positions=[{places}]")
-            opens = functools.partial(_open, setup.channel, setup.nodes(row.nodes))
+            setup = _setup_of(row.collisions, row.kind == "burst_reliable", f"positions=[{places}]")
+            nodes = setup.nodes(row.nodes)
+            opens = functools.partial(open_as_ns3, setup.channel, nodes, run, first_stream=_FIRST_STREAM)
             ours = one_run(row, opens, traffic(row).schedule(0, 0))
             name = f"{row.name} {line['side_m']} m run {run}"
             for column, theirs in values.items():
                 yield Check(name, column, ours[column], theirs, 1, "digit", digits=9)
-
-
-def _open(channel: Channel, nodes: Sequence[Node], replication: int = 0) -> Medium:
-    return channel.open(nodes, stream(0, replication, 0, "channel"))
-
-
-def _run(first: int) -> tuple[str, str]:
-    return f"ns3_run={first}", f"ns3_first_stream={_FIRST_STREAM}"
 
 
 def _together(runs: Iterable[Mapping[str, float]]) -> dict[str, Floats]:

@@ -173,8 +173,8 @@ of 100 bytes with short addresses. `burst`: all start together; `burst_reliable`
 behind its message's other frames until it is acknowledged; `poisson`: messages per second of each node, for 100 s.
 `strict`: its error model replaced, frames below 14.8 dB are lost; `capture`: its default. `netsim probe probe/lrwpan`.
 
-**Its own runs again**: `-s ns3_run=1 -s ns3_first_stream=6` draws what ns-3 drew, replication by replication (seed 1,
-runs 1, 2, ...). Of {replayed} figures (every column, and every standard error) **{same} are the same to the last digit
+**Its own runs again**: given ns-3's draws (`benchmarks/validation/ns3_draws.py`) it repeats ns-3's runs (seed 1, runs
+1, 2, ...). Of {replayed} figures (every column, and every standard error) **{same} are the same to the last digit
 of the table, and {digit} off by one in it**, as means of rounded nanoseconds may be; {sums} is off by {sum} in the
 ninth decimal of {sum_s:.0f} s (limit: 1e-10, of sums of as many floats). {sink} are the time in which the sink
 receives: ns-3's is known only up to the sink's last change of state, so it need not agree, and does within

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from netsim.interfaces import CostStructure
 
 Float64s = npt.NDArray[np.float64]
+Int64s = npt.NDArray[np.int64]
 Basis = Literal["count", "paper", "message"]
 
 
@@ -46,7 +47,7 @@ class StructuredCost:
     quantity: str = "bit"
 
     def __call__(self, size: npt.ArrayLike) -> Float64s:
-        """The cost at these sizes in the unit of `basis`, elementwise, float64."""
+        """Return the cost at these sizes in the unit of `basis`, elementwise, float64."""
         x = np.asarray(size, dtype=np.float64)
         s = self.structure
         out = s.c0 + s.c_bit * x
@@ -55,12 +56,12 @@ class StructuredCost:
         return np.asarray(out, dtype=np.float64)
 
     def observe(self, message_bit: float, value: float) -> None:
-        """Nothing: the model is fixed."""
+        """Do nothing: the model is fixed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionCost:
-    """A cost that only calls can tell, such as one with a smallest frame.
+    """A cost without constants, such as one with a smallest frame.
 
     Parameters
     ----------
@@ -88,11 +89,34 @@ class FunctionCost:
         return None
 
     def __call__(self, size: npt.ArrayLike) -> Float64s:
-        """The cost at these sizes, elementwise, float64."""
+        """Return the cost at these sizes, elementwise, float64."""
         return np.asarray(self.function(np.asarray(size, dtype=np.float64)), dtype=np.float64)
 
     def observe(self, message_bit: float, value: float) -> None:
-        """Nothing: the model is fixed."""
+        """Do nothing: the model is fixed."""
+
+
+def stream_cost(
+    quantity: str, constants: Mapping[str, tuple[float, float, float]], payload_max_bytes: float
+) -> StructuredCost:
+    """Return the cost of a message that fills packets as one stream of bits.
+
+    Parameters
+    ----------
+    quantity
+        A key of `constants`.
+    constants
+        (c0, c_packet, c_bit) of each quantity.
+    payload_max_bytes
+        Of a packet.
+    """
+    structure = CostStructure(*constants[quantity], 8.0 * payload_max_bytes, packing="stream")
+    return StructuredCost(structure, "message", quantity)
+
+
+def byte_cost(quantity: str, cost: Callable[[Int64s], npt.ArrayLike]) -> FunctionCost:
+    """Return the cost of a message by its whole bytes, at least one."""
+    return FunctionCost(lambda message_bit: cost(np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)), quantity)
 
 
 def ceil_div(x: npt.ArrayLike, divisor: float) -> Float64s:

@@ -36,8 +36,6 @@ class Affine:
     array([ 480., 4512.])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"c0": 432}, {"c0": 2.5e-3, "c_bit": 1e-9})
 
     c0: NonNegativeFloat

@@ -27,8 +27,6 @@ class Bit:
     array(4080.)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def open(self, link: Link | None) -> CostModel:

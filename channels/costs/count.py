@@ -22,8 +22,6 @@ class Count:
     array([ 1., 85.])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def open(self, link: Link | None) -> CostModel:

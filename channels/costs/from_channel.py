@@ -26,8 +26,6 @@ class FromChannel:
     FromChannel(quantity='s')
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = tuple({"quantity": q} for q in ("bit", "packet", "s", "j"))
 
     quantity: Literal["bit", "packet", "s", "j"] = "bit"

@@ -77,8 +77,6 @@ class Learned:
     array([0.009])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"quantity": "j", "window": 32, "prior_bit": 0})
 
     quantity: Literal["bit", "packet", "s", "j"] = "s"

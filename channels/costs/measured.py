@@ -47,8 +47,6 @@ class Measured:
     array([0.002507, 0.003301])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"path": str(Path(__file__).with_name("measured_example.csv"))},
     )

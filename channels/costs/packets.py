@@ -48,8 +48,6 @@ class Packets:
     array([5120., 5120., 9728.])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"c0": 512, "c_packet": 4608, "payload_max_bit": "512 B"},
         {"c_packet": 432, "c_bit": 1, "payload_max_bit": "1472 B", "header_bit": 64, "packing": "stream"},

@@ -38,8 +38,6 @@ class Piecewise:
     array([1.5, 4. , 8. ])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"size_bit": [0, 4096, 8192], "cost": [0.01, 0.02, 0.05]},
         {"size_bit": [100, 200], "cost": [7, 7]},

@@ -25,8 +25,6 @@ class Cc2538(RadioProfile):
     60.0
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     voltage_v: PositiveFloat = 3.0

@@ -41,8 +41,6 @@ class Ethernet:
     (0.25, 0.0)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"active_w": 0.25, "idle_w": 0.05, "sleep_w": 0.01},

@@ -26,8 +26,6 @@ class Sx1276(RadioProfile):
     95.7
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     voltage_v: PositiveFloat = 3.3

@@ -30,8 +30,6 @@ class Wifi(RadioProfile):
     0.819
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"voltage_v": 3.3})
 
     voltage_v: PositiveFloat = 3.0

@@ -11,6 +11,7 @@ import numpy as np
 from channels.energy.ethernet import Ethernet
 from channels.media.background import Background
 from channels.media.wires.crossed import CrossedWires
+from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.errors import ConfigError, Fault
@@ -97,8 +98,6 @@ class EthernetUdp:
     83696
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 1e9},
         {"rate_bps": 10e6, "accounting": "cat", "delay_s": 0.0025},
@@ -107,6 +106,7 @@ class EthernetUdp:
         {"rate_bps": 1e7, "server_rate_bps": 1.3e7, "background": {"rate_hz": 700, "mean_bytes": 1500}},
         {"rate_bps": 5e6, "background": {"rate_hz": 200, "mean_bytes": "1.5 kB", "sizes": "fixed", "at": "nodes"}},
     )
+    frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
     rate_bps: Annotated[float, Range(gt=0, le=1e12)]
@@ -142,7 +142,7 @@ class EthernetUdp:
         return []
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng` but the key of others' messages."""
+        """Return a medium at time 0; draws nothing from `rng` but the key of others' messages."""
         delay_ns = seconds_to_ns(self.delay_s)
         link = (nodes, self._framing(), self.rate_bps, delay_ns, self.power, self.server_rate_bps, frames)
         if self.background is None:

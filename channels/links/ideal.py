@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.fields import NonNegativeFloat
@@ -43,13 +44,12 @@ class Ideal:
     [(1000000, 500)]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"delay_s": 0.002})
+    frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
     delay_s: NonNegativeFloat = 0.0
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0; draws nothing from `rng`."""
         return Wires(nodes, Framing(None), None, seconds_to_ns(self.delay_s), frames=frames)

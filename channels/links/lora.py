@@ -12,6 +12,7 @@ import numpy as np
 from channels.energy.sx1276 import Sx1276
 from channels.media.aloha import Air
 from channels.media.radio_books import RadioPolicy
+from channels.media.wires.frames import Datagrams
 from channels.policies.sleep_when_idle import SleepWhenIdle
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeInt, Range, Ref
@@ -77,8 +78,6 @@ class Lora:
     2793472000
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"spreading_factor": 12, "duty_cycle": 0.1, "payload_bytes": 40},
@@ -87,6 +86,7 @@ class Lora:
         {"radio_policy": {"name": "sleep_when_idle", "wake_s": 5e-3, "wake_j": 1e-4}, "duty_cycle": 0.5},
         {"radio_policy": "always_on", "collisions": True},
     )  # fmt: skip
+    frames: ClassVar[type[Datagrams]] = Datagrams
 
     spreading_factor: Annotated[int, Range(ge=7, le=12)] = 7
     bandwidth_hz: Annotated[float, Range(ge=7.8e3, le=1.6e6)] = 125e3
@@ -115,7 +115,7 @@ class Lora:
         return not self.collisions
 
     def airtime_ns(self, frame_bytes: int) -> int:
-        """Nanoseconds of a frame with this PL, half up."""
+        """Return the nanoseconds of a frame with this PL, half up."""
         sf, symbol_s = self.spreading_factor, 2**self.spreading_factor / Fraction(self.bandwidth_hz)
         low_rate = symbol_s >= Fraction(16, 1000)
         bits = 8 * frame_bytes - 4 * sf + 28 + 16 * self.crc - 20 * self.implicit_header
@@ -123,7 +123,7 @@ class Lora:
         return int((payload + self.preamble_symbols + Fraction(17, 4)) * symbol_s * NS_PER_S + Fraction(1, 2))
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0; draws nothing from `rng`."""
         full = self.payload_bytes + self.overhead_bytes
         airtime_ns = [self.airtime_ns(size) for size in range(full + 1)]
         pause_ns = [max(airtime, int(airtime / self.duty_cycle + 0.5)) for airtime in airtime_ns]

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from channels.energy.ethernet import Ethernet
+from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
 from netsim.errors import ConfigError, Fault
@@ -58,12 +59,11 @@ class Packet:
     array([4608., 4608., 9216.])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 250e3},
         {"rate_bps": 3e6, "fixed_size": False, "payload_max_bytes": 100, "header_bytes": 20, "delay_s": 0.001},
     )
+    frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
     rate_bps: Annotated[float, Range(gt=0, le=1e12)]
@@ -80,7 +80,7 @@ class Packet:
             )
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0; draws nothing from `rng`."""
         return Wires(nodes, self._framing(), self.rate_bps, seconds_to_ns(self.delay_s), self.power, frames=frames)
 
     def _framing(self) -> Framing:

@@ -11,6 +11,7 @@ import numpy as np
 from channels.energy.ethernet import Ethernet
 from channels.media.radio_books import RadioPolicy
 from channels.media.turns import Rounds
+from channels.media.wires.frames import Datagrams
 from channels.policies.always_on import AlwaysOn
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, Range, Ref
@@ -79,8 +80,6 @@ class Tdma:
     (25200000, 3.0)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 1e6},
         {"rate_bps": 250e3, "slot_s": 0.01, "guard_s": 0.001, "overhead_bytes": 17, "poll_s": None},
@@ -92,6 +91,7 @@ class Tdma:
         {"rate_bps": 1e6, "slot_s": 0.004, "guard_s": 2e-4, "poll_s": 1e-4, "power": "cc2420",
          "radio_policy": {"name": "sleep_when_idle", "wake_s": 1e-3}},
     )  # fmt: skip
+    frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
     rate_bps: Annotated[float, Range(gt=0, le=1e12)]
@@ -121,7 +121,7 @@ class Tdma:
 
     @property
     def slot_bytes(self) -> int:
-        """What a slot holds of a message: the most that is on the medium before the guard, to the nanosecond."""
+        """Bytes of a message in a slot: as many as end before the guard begins, to the nanosecond."""
         room_ns = seconds_to_ns(self.slot_s) - seconds_to_ns(self.guard_s)
         size = int(room_ns * 1e-9 * self.rate_bps / 8) + 1
         while size > 0 and serialisation_ns(size, self.rate_bps) > room_ns:
@@ -129,7 +129,7 @@ class Tdma:
         return size - self.overhead_bytes
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0; draws nothing from `rng`."""
         slot_ns = seconds_to_ns(self.slot_s)
         poll_ns = slot_ns if self.poll_s is None else seconds_to_ns(self.poll_s)
         return Rounds(

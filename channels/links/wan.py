@@ -12,19 +12,13 @@ import numpy as np
 
 from channels.energy.ethernet import Ethernet
 from channels.media.background import Background
-from channels.media.flows.flows import Flows, Transport
+from channels.media.flows.flows import Flows
 from channels.media.flows.links import Links, Regions, Rtt
+from channels.media.flows.path import Transport
 from channels.media.flows.rates import LinkRate, Outages, Probability, RateBps, RateChoice, Step, Stragglers
 from channels.media.flows.tables import read_trace
-from channels.media.flows.tcp import (
-    BANDWIDTH_FACTOR,
-    GAMMA_BIT,
-    GROWTH,
-    LATENCY_FACTOR,
-    MAX_LOSS,
-    OVERHEAD_BYTES,
-    SEGMENT_BYTES,
-)
+from channels.media.flows.tcp import GROWTH, MAX_LOSS, OVERHEAD_BYTES, SEGMENT_BYTES
+from channels.media.wires.frames import Datagrams
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
@@ -56,10 +50,7 @@ class Wan:
     that one began. Alone this is the closed form of `channels.media.flows.tcp.transfer_s`. Under `loss` p this lasts
     for the (1 - (1 - p)^n) (1 - p) / p + 1 segments that go up to the first loss on the mean, and what is left then
     goes at a window of sqrt(3 / (2 b p)) segments, b = 2, per round trip: the mean rate by Mathis, without its spread.
-    ``plain`` sends M bytes at the rate; there a message of which a segment is lost is lost. ``cm02`` and ``lv08`` are
-    SimGrid's flow models for comparison: rates over 1.05 (lv08: times 0.97 / 1.05), latency RTT / 2 (times 13.01), no
-    more than 4 MiB per RTT, and shares of a bottleneck in inverse proportion to RTT / 2 (plus 20537 bytes over each
-    link's rate).
+    ``plain`` sends M bytes at the rate; there a message of which a segment is lost is lost.
 
     Parameters
     ----------
@@ -122,15 +113,16 @@ class Wan:
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, against means of 400 transfers
     of 5 MB by ns-3, the goodput is 25 to 36 % below at p = 0.001 where the path does not limit it (the window comes
     down from far above its mean; of 50 MB 3 to 5 % below) and 14 to 25 % above at 0.01, 43 % where the window meets the
-    path's capacity. Max-min fairness, CM02 and LV08 against SimGrid 4.1 to a nanosecond, for one and five clients of 1
-    Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s. Others' messages: the mean wait of M/M/1 and M/D/1 (``fifo``) and
-    the mean time of M/G/1 with processor sharing (``max_min``).
+    path's capacity. Max-min fairness against SimGrid 4.1 to a nanosecond, for one and five clients of 1 Mbit/s to 1
+    Gbit/s and a server link of 1 Gbit/s (and with values for its flow models CM02 and LV08, which are no keys). Others'
+    messages: the mean wait of M/M/1 and M/D/1 (``fifo``) and the mean time of M/G/1 with processor sharing
+    (``max_min``).
 
     References
     ----------
     N. Cardwell, S. Savage, T. Anderson, "Modeling TCP latency", INFOCOM 2000. M. Mathis, J. Semke, J. Mahdavi, T. Ott,
-    "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. P. Velho, A. Legrand,
-    "Accuracy study and improvement of network simulation in the SimGrid framework", SIMUTools 2009. RFC 6928, 5681.
+    "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. RFC 6928,
+    5681.
 
     Examples
     --------
@@ -144,8 +136,6 @@ class Wan:
     58000000
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 10e6, "rtt_s": 0.05},
         {"preset": "kista_lund", "server_bps": 1.5e9},
@@ -158,13 +148,13 @@ class Wan:
         {"trace": str(File(__file__).with_name("wan_trace_example.csv")), "rtt_s": 0.02, "server_bps": 30e6,
          "outages": {"mean_up_s": 0.1, "mean_down_s": 0.02}, "power": {"name": "ethernet", "idle_w": 0.05}},
         {"rate_bps": 3e6, "server_bps": 7e6, "transport": "plain", "sharing": "fifo", "queue_bytes": 4000},
-        {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "transport": "lv08"},
         {"rate_bps": 10e6, "rtt_s": 0.02, "server_bps": 15e6, "background": {"rate_hz": 100, "mean_bytes": "12 kB"}},
         {"rate_bps": 4e6, "transport": "plain", "rtt_s": 0.01, "stragglers": {"probability": 0.3, "factor": 2},
          "background": {"rate_hz": 20, "mean_bytes": "5 kB", "sizes": "fixed", "at": "nodes"}},
         {"rate_bps": 20e6, "server_bps": 5e6, "transport": "plain", "sharing": "fifo", "queue_bytes": 20_000,
          "background": {"rate_hz": 300, "mean_bytes": 1500}},
     )  # fmt: skip
+    frames: ClassVar[type[Datagrams]] = Datagrams
 
     preset: Literal["kista_lund", "wan_270ms", "cluster_2us"] | None = None
     rate_bps: RateBps | tuple[RateBps, ...] | RateChoice | None = None
@@ -175,7 +165,7 @@ class Wan:
     trace: str | tuple[Step, ...] | None = None
     jitter_s: NonNegativeFloat = 0.0
     loss: Probability = 0.0
-    transport: Literal["tcp", "plain", "cm02", "lv08"] | None = None
+    transport: Literal["tcp", "plain"] | None = None
     congestion: Literal["newreno", "cubic"] | None = None
     handshake: bool | None = None
     sharing: Literal["max_min", "fifo"] = "max_min"
@@ -239,8 +229,6 @@ class Wan:
         if self.loss > MAX_LOSS and self.transport == "tcp":
             allowed = f"with transport tcp at most {MAX_LOSS:g}, up to where the formula for its rate holds"
             out.append(Fault(("loss",), allowed, f"{self.loss:g}"))
-        elif self.loss and self.transport in ("cm02", "lv08"):
-            out.append(Fault(("loss",), f"transport {self.transport} knows no loss", f"{self.loss:g}"))
         elif self.loss >= 1:
             out.append(Fault(("loss",), "a probability below 1", f"{self.loss:g}"))
         if self.queue_bytes is not None and self.sharing != "fifo":
@@ -258,8 +246,6 @@ class Wan:
         return out
 
     def _background_faults(self, background: Background) -> list[Fault]:
-        if self.transport in ("cm02", "lv08"):
-            return [Fault(("background",), f"a share with transport {self.transport}, not messages", "messages")]
         if background.at == "server":
             allowed, rates = "for at: server server_bps is needed", [self.server_bps] if self.server_bps else []
         elif self.sharing == "fifo":
@@ -274,7 +260,7 @@ class Wan:
         return []
 
     def _slowest_bps(self) -> list[float]:
-        """Rates that a node's link may have for long, slow nodes and outages counted."""
+        """Return the rates that a node's link may have for long, slow nodes and outages counted."""
         rates = list[float]()
         for given in (self.rate_bps, self.down_bps):
             if isinstance(given, RateChoice):
@@ -289,7 +275,7 @@ class Wan:
         return [rate * scale for rate in rates]
 
     def node_faults(self, nodes: int) -> list[Fault]:
-        """What does not fit that many nodes, the server not counted."""
+        """Return what does not fit that many nodes, the server not counted."""
         lists: dict[tuple[str, ...], Any] = {(key,): getattr(self, key) for key in ("rate_bps", "down_bps", "rtt_s")}
         if self.table is not None and self.table.regions:
             lists["table", "regions"] = self.table.regions
@@ -304,7 +290,7 @@ class Wan:
         return faults
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0; rates, regions and slow nodes are drawn from `rng`.
+        """Return a medium at time 0; rates, regions and slow nodes are drawn from `rng`.
 
         Raises
         ------
@@ -315,18 +301,20 @@ class Wan:
         if faults:
             raise ConfigError(faults)
         key = int(rng.integers(1 << 64, dtype=np.uint64))
-        links = Links(self, nodes, key, rng)
-        fixed = self.transport in ("cm02", "lv08")
+        is_tcp, is_fifo = self.transport == "tcp", self.sharing == "fifo"
         transport = Transport(
             SEGMENT_BYTES,
-            OVERHEAD_BYTES if self.transport == "tcp" else 0,
-            GROWTH[self.congestion or "newreno"] if self.transport == "tcp" else 0.0,
-            self.transport == "tcp" and bool(self.handshake),
+            OVERHEAD_BYTES if is_tcp else 0,
+            GROWTH[self.congestion or "newreno"] if is_tcp else 0.0,
+            is_tcp and bool(self.handshake),
             self.loss,
-            LATENCY_FACTOR[str(self.transport)] if fixed else 1.0,
-            BANDWIDTH_FACTOR[str(self.transport)] * GAMMA_BIT if fixed else None,
         )
+        links = Links(
+            nodes, key, rng, transport, rate_bps=self.rate_bps, down_bps=self.down_bps, server_bps=self.server_bps,
+            rtt_s=self.rtt_s, table=self.table, steps=self._steps, background=self.background,
+            stragglers=self.stragglers, outages=self.outages, is_fifo=is_fifo,
+        )  # fmt: skip
         return Flows(
-            nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key,
-            self.sharing == "fifo", self.queue_bytes, frames, links.others(key),
+            nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key, is_fifo,
+            self.queue_bytes, frames, links.others(key),
         )  # fmt: skip

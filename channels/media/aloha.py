@@ -9,15 +9,16 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from channels.costing.quantities import check_quantity
+from channels.costing.models import Int64s, byte_cost, stream_cost
 from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
-from netsim.errors import SimulationError
+from channels.media.roster import Roster
 from netsim.interfaces import (
+    BROADCAST,
     STATES,
     CostModel,
-    CostStructure,
     Delivery,
+    Frame,
     FrameSink,
     Node,
     NodeId,
@@ -28,7 +29,6 @@ from netsim.interfaces import (
 from netsim.units import NS_PER_S
 
 _TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
-_EVERYONE = -1
 _SETTLE_EVERY = 256
 
 
@@ -49,35 +49,34 @@ class _Message(NamedTuple):
     length: list[int]
 
 
-class Air:
+class Air(Roster):
     """See `channels.links.lora` for the rules: all times of a message are known when it is submitted.
+
+    Each node has the interface ``radio``; several destinations are one transmission.
 
     Parameters
     ----------
-    nodes
-        All that may send or receive; the server listens while others sleep.
+    nodes, radio, frames
+        See `channels.media.roster.Roster`.
+    policy
+        What a radio does between frames; that of the server listens.
     payload_bytes
         Of a message in a frame.
     airtime_ns, pause_ns
         Of a frame by its size, headers included: how long it lasts, and when its sender's next one may begin.
     collides
         Whether frames that overlap are lost.
-    radio, policy
-        Power of every node's radio, and what it does between frames.
-    frames
-        Gets every frame when it begins.
     """
 
     def __init__(
         self, nodes: Sequence[Node], payload_bytes: int, airtime_ns: Sequence[int], pause_ns: Sequence[int],
         collides: bool, radio: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,
     ) -> None:  # fmt: skip
+        super().__init__(nodes, ("radio",), radio, frames)
         self._payload_bytes, self._overhead_bytes = payload_bytes, len(airtime_ns) - 1 - payload_bytes
-        self._airtime_ns, self._pause_ns, self._does_collide, self._frames = airtime_ns, pause_ns, collides, frames
-        self._place = {node.id: i for i, node in enumerate(nodes)}
-        self._interfaces = [(node.id, "radio") for node in nodes]
-        self._rest = [_LISTEN if node.is_server or not policy.sleeps else _SLEEP for node in nodes]
-        self._power_w = {state: radio.power_w(state) for state in STATES}
+        self._airtime_ns, self._pause_ns, self._does_collide = airtime_ns, pause_ns, collides
+        rest = [_LISTEN if node.is_server or not policy.sleeps else _SLEEP for node in nodes]
+        self._rest = np.array(rest, np.int64)
         base_w = self._power_w[policy.base_state]
         self._extra_w = self._power_w["tx"] - base_w
         if policy.sleeps:
@@ -87,39 +86,21 @@ class Air:
         self._again_ns = min(policy.lead_ns, pause_ns[-1] - airtime_ns[-1])
         self._wake_w = self._power_w["idle"] - base_w
         # Of each node: time sending, time sending or receiving, and that with waking.
-        self._log = BusyLog(3 * len(self._place))
-        self._free_ns = dict.fromkeys(self._place, 0)
-        self._on_air: dict[NodeId, list[tuple[int, int]]] = {node: [] for node in self._place}
+        self._log = BusyLog(3 * len(nodes))
+        self._free_ns = dict.fromkeys(self._row, 0)
+        self._on_air: dict[NodeId, list[tuple[int, int]]] = {node: [] for node in self._row}
         self._open: dict[int, tuple[_Message, list[NodeId]]] = {}
-        self._due: list[tuple[int, int]] = []
-        self._ended: list[tuple[int, NodeId, NodeId, TransferId, Delivery]] = []
-        self._coming: list[tuple[int, int, int, TransferId, NodeId, NodeId, int]] = []
-        self._now_ns = self._transfers = self._serials = 0
-        self._down: dict[NodeId, int] = {}
-        self._slept_ns = dict.fromkeys(self._place, 0)
+        self._ends: list[tuple[int, int]] = []
+        self._serials = 0
 
     # --- messages ------------------------------------------------------------------------------------
 
-    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`; several destinations are one transmission.
-
-        Raises
-        ------
-        SimulationError
-            If a node is not of this medium.
-        ValueError
-            If the message has no byte.
-        """
-        if size_bytes < 1:
-            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        for node in (src, *dst):
-            if node not in self._place:
-                raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._place))}")
+    def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         self._run(now_ns)
-        transfer, serial = self._transfers, self._serials
-        self._transfers += 1
+        serial = self._serials
         self._serials += 1 + len(dst)
-        there = [node for node in dst if src not in self._down and node not in self._down]
+        lost = self._lost(src, dst)
+        there = [node for node in dst if node not in lost]
         first_ns = max(now_ns + self._lead_ns, self._free_ns[src])
         more, full, stride_ns = (size_bytes - 1) // self._payload_bytes, len(self._airtime_ns) - 1, self._pause_ns[-1]
         last = size_bytes - more * self._payload_bytes
@@ -128,18 +109,17 @@ class Air:
         ends = [start + self._airtime_ns[full] for start in starts[:-1]]
         ends.append(starts[-1] + self._airtime_ns[last + self._overhead_bytes])
         message = _Message(transfer, serial, src, dst, size_bytes, first_ns, starts, ends, lengths)
-        for node in (node for node in dst if node not in there):
-            self._end(message, node, now_ns, False, 0, is_counted=False)
+        for node in lost:
+            self._end_at(message, node, now_ns, False, 0, is_counted=False)
         if there:
             self._free_ns[src] = starts[-1] + self._pause_ns[last + self._overhead_bytes]
             self._open[serial] = (message, there)
-            heapq.heappush(self._due, (ends[-1], serial))
+            heapq.heappush(self._ends, (ends[-1], serial))
             if self._does_collide:
                 self._on_air[src] += zip(starts, ends, strict=True)
             self._record(message, there)
         if not transfer % _SETTLE_EVERY:
             self._forget()
-        return transfer
 
     def _forget(self) -> None:
         """Drop what can no longer be asked for."""
@@ -149,10 +129,10 @@ class Air:
             self._on_air[node] = [span for span in spans if span[1] > oldest_ns]
 
     def _record(self, message: _Message, there: Sequence[NodeId]) -> None:
-        rows = [(3 * self._place[message.src], message.serial), (3 * self._place[message.src] + 1, message.serial)]
+        rows = [(3 * self._row[message.src], message.serial), (3 * self._row[message.src] + 1, message.serial)]
         for i, node in enumerate(message.dst, 1):
             if node in there:
-                rows.append((3 * self._place[node] + 1, message.serial + i))
+                rows.append((3 * self._row[node] + 1, message.serial + i))
         more, start_ns = len(message.length) - 1, message.start_ns[-1]
         width_ns = message.end_ns[-1] - start_ns
         full, last = len(self._airtime_ns) - 1, message.length[-1] + self._overhead_bytes
@@ -165,14 +145,14 @@ class Air:
         if self._lead_ns:
             self._wake(message, rows[1:])
         if self._frames is not None:
-            dst = message.dst[0] if len(message.dst) == 1 else _EVERYONE
+            dst = message.dst[0] if len(message.dst) == 1 else BROADCAST
             for i, start_ns in enumerate(message.start_ns):
                 offset, length = i * self._payload_bytes, message.length[i]
-                entry = (start_ns, message.serial, offset, message.transfer, message.src, dst, length)
-                heapq.heappush(self._coming, entry)
+                frame = Frame(start_ns, message.src, dst, message.transfer, offset, length, 1, "data")
+                heapq.heappush(self._coming, frame)
 
     def _wake(self, message: _Message, rows: Sequence[tuple[int, int]]) -> None:
-        """Whoever takes part wakes before each frame; a server listens anyway."""
+        """Wake the sender and the receivers before each frame; a server listens anyway."""
         start_ns, end_ns = message.start_ns, message.end_ns
         spans = [(start_ns[0] - self._lead_ns, end_ns[0] - start_ns[0] + self._lead_ns, 1)]
         if len(start_ns) > 1:
@@ -189,81 +169,58 @@ class Air:
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`; exact."""
-        while self._due and self._due[0][1] not in self._open:
-            heapq.heappop(self._due)
-        return min([heap[0][0] for heap in (self._due, self._ended) if heap], default=None)
-
-    def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
-        self._run(to_ns)
-        out = list[Delivery]()
-        while self._ended and self._ended[0][0] <= to_ns:
-            out.append(heapq.heappop(self._ended)[4])
-        return out
+        while self._ends and self._ends[0][1] not in self._open:
+            heapq.heappop(self._ends)
+        return min([heap[0][0] for heap in (self._ends, self._due) if heap], default=None)
 
     def _run(self, to_ns: int) -> None:
-        self._now_ns = max(self._now_ns, to_ns)
-        while self._coming and self._coming[0][0] <= to_ns and self._frames is not None:
-            start_ns, _, offset, transfer, src, dst, length = heapq.heappop(self._coming)
-            self._frames.add(start_ns, src, dst, transfer, offset, length, 1, "data")
-        while self._due and self._due[0][0] <= to_ns:
-            at_ns, serial = heapq.heappop(self._due)
+        self._show_coming(to_ns)
+        while self._ends and self._ends[0][0] <= to_ns:
+            at_ns, serial = heapq.heappop(self._ends)
             if serial not in self._open:
                 continue
             message, there = self._open.pop(serial)
             is_ok = not (self._does_collide and self._collides(message))
-            for node in sorted(there):
-                self._end(message, node, at_ns, is_ok, len(message.start_ns), is_counted=node == min(there))
+            for node in there:
+                self._end_at(message, node, at_ns, is_ok, len(message.start_ns), is_counted=node == min(there))
 
     def _collides(self, message: _Message) -> bool:
-        """Whether a frame of anybody else was on the air at the same time as one of these."""
+        """Return whether a frame of another sender was on the air at the same time as one of these."""
         for start_ns, end_ns in zip(message.start_ns, message.end_ns, strict=True):
             for node, spans in self._on_air.items():
                 if node != message.src and any(a < end_ns and b > start_ns for a, b in _near(spans, start_ns, end_ns)):
                     return True
         return False
 
-    def _end(
+    def _end_at(
         self, message: _Message, node: NodeId, at_ns: int, is_ok: bool, frames: int, is_counted: bool,
         part_ns: int = 0,
     ) -> None:  # fmt: skip
-        """One destination's end, after so many whole frames and `part_ns` of the next."""
+        """End one destination after so many whole frames and `part_ns` of the next."""
         sent_ns = sum(message.end_ns[:frames]) - sum(message.start_ns[:frames]) + part_ns
         wire_bytes = sum(message.length[:frames]) + frames * self._overhead_bytes
         extra_j = sent_ns / NS_PER_S * self._extra_w + self._woken_ns(message, at_ns) / NS_PER_S * self._wake_w
         begun_ns = message.first_ns - self._lead_ns
         service_s = (at_ns - begun_ns) / NS_PER_S if frames == len(message.start_ns) else 0.0
         counts = (frames, frames, wire_bytes, sent_ns) if is_counted else (0, 0, 0, 0)
-        delivery = Delivery(
-            message.transfer, node, at_ns, is_ok, *counts, message.src, message.size_bytes, service_s, extra_j
-        )
-        heapq.heappush(self._ended, (at_ns, node, message.src, message.transfer, delivery))
+        ends = message.src, message.size_bytes
+        self._end(Delivery(message.transfer, node, at_ns, is_ok, *counts, *ends, service_s, extra_j))
 
     def _woken_ns(self, message: _Message, at_ns: int) -> int:
-        """How long its sender woke for a message."""
+        """Return how long the sender of a message woke for it."""
         leads_ns = [self._lead_ns, *[self._again_ns] * (len(message.start_ns) - 1)]
-        if not self._lead_ns or self._rest[self._place[message.src]] != _SLEEP:
+        if not self._lead_ns or self._rest[self._row[message.src]] != _SLEEP:
             return 0
         starts = zip(message.start_ns, leads_ns, strict=True)
         return sum(min(max(at_ns - start_ns + lead_ns, 0), lead_ns) for start_ns, lead_ns in starts)
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `netsim.interfaces.Medium`.
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
+        """End messages whose sender or last receiver this is, and cut their frames.
 
-        A message whose sender or last receiver goes down ends there, and its frame is cut; what a sender has waiting
-        for others keeps its times.
+        What a sender has waiting for others keeps its times.
         """
-        if node not in self._place:
-            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._place))}")
-        if up == (node not in self._down):
-            return
-        self._run(now_ns)
-        if up:
-            self._slept_ns[node] += now_ns - self._down.pop(node)
-            return
-        self._down[node] = now_ns
         waiting_ns = list[int]()
         for serial, (message, there) in list(self._open.items()):
             lost = list(there) if node == message.src else [n for n in there if n == node]
@@ -279,14 +236,14 @@ class Air:
             frames = sum(end_ns <= now_ns for end_ns in message.end_ns)
             part_ns = max(0, now_ns - message.start_ns[frames])
             for n in lost:
-                self._end(message, n, now_ns, False, frames, not there and n == max(lost), part_ns)
+                self._end_at(message, n, now_ns, False, frames, not there and n == max(lost), part_ns)
         # The first frame that was not sent leaves its place to the next one.
         self._free_ns[node] = min([self._free_ns[node], *waiting_ns])
 
     def _retract(self, message: _Message, now_ns: int) -> None:
         """Take what has not been sent of a message off the air."""
         del self._open[message.serial]
-        self._coming = [entry for entry in self._coming if entry[1] != message.serial]
+        self._coming = [frame for frame in self._coming if frame.transfer != message.transfer]
         heapq.heapify(self._coming)
         first, last = message.start_ns[0], message.start_ns[-1]
         spans = self._on_air[message.src]
@@ -295,51 +252,36 @@ class Air:
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; exact for a sender whose duty cycle is not exhausted."""
-        from channels.costing.models import FunctionCost, StructuredCost
-
-        check_quantity(quantity)
-        limit_bit, overhead_bit = 8.0 * self._payload_bytes, 8.0 * self._overhead_bytes
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost, exact for a sender whose duty cycle is not exhausted."""
         if quantity in ("bit", "packet"):
-            c_packet, c_bit = (overhead_bit, 1.0) if quantity == "bit" else (1.0, 0.0)
-            structure = CostStructure(0.0, c_packet, c_bit, limit_bit, packing="stream")
-            return StructuredCost(structure, "message", quantity)
+            constants = {"bit": (0.0, 8.0 * self._overhead_bytes, 1.0), "packet": (0.0, 1.0, 0.0)}
+            return stream_cost(quantity, constants, self._payload_bytes)
         airtime_ns = np.array(self._airtime_ns, np.float64)
         stride_ns, scale = (self._pause_ns[-1], 1.0) if quantity == "s" else (self._airtime_ns[-1], self._extra_w)
-        wakes = self._lead_ns if self._rest[self._place[src]] == _SLEEP else 0
+        wakes = self._lead_ns if self._rest[self._row[src]] == _SLEEP else 0
         lead = wakes * self._wake_w, (self._again_ns if wakes else 0) * self._wake_w
         first, other = (float(self._lead_ns), 0.0) if quantity == "s" else lead
 
-        def lone(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
+        def lone(size: Int64s) -> npt.ArrayLike:
             more = (size - 1) // self._payload_bytes
             last_ns = airtime_ns[size - more * self._payload_bytes + self._overhead_bytes]
-            return np.asarray(((more * stride_ns + last_ns) * scale + first + more * other) / NS_PER_S, np.float64)
+            return np.asarray(((more * stride_ns + last_ns) * scale + first + more * other) / NS_PER_S)
 
-        return FunctionCost(lone, quantity)
-
-    def max_power_w(self, node: NodeId) -> float:
-        """See `netsim.interfaces.PowerBound`."""
-        return max(self._power_w.values())
+        return byte_cost(quantity, lone)
 
     def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
+        """See `netsim.interfaces.Medium`."""
         totals = self._log.totals(at_ns)
         state_ns = np.zeros((len(self._interfaces), len(STATES)), np.int64)
         sending_ns, using_ns, awake_ns = totals.busy_ns.reshape(-1, 3).T
         state_ns[:, _TX], state_ns[:, _RX] = sending_ns, using_ns - sending_ns
         state_ns[:, _IDLE] = np.maximum(awake_ns, using_ns) - using_ns
-        for node, place in self._place.items():
-            slept_ns = self._slept_ns[node] + (at_ns - self._down[node] if node in self._down else 0)
-            state_ns[place, _SLEEP] = slept_ns
-            state_ns[place, self._rest[place]] += at_ns - state_ns[place].sum()
-        energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
-        return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes[0::3], totals.frames[0::3])
+        return self._usage(at_ns, state_ns, totals.frame_bytes[0::3], totals.frames[0::3], self._rest)
 
 
 def _near(spans: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> Sequence[tuple[int, int]]:
-    """Those of a sender's frames, in order of time, that can reach into a span: the last to begin in it, and before."""
+    """Return the frames of a sender that can reach into a span: the last one that begins before its end."""
     low, high = 0, len(spans)
     while low < high:
         middle = (low + high) // 2

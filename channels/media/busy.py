@@ -76,15 +76,15 @@ class BusyLog:
         # A `PacketTrain`, or its values as a tuple; it does not begin before the last `settle`.
         self.add = self._new.append
 
-    def copy(self) -> BusyLog:
-        """Another one that goes on from here."""
+    def __deepcopy__(self, memo: object) -> BusyLog:
+        """Return another one that goes on from here."""
         other = BusyLog(self._rows)
         other._new.extend(self._new)
         other._kept, other._limit, other._settled = self._kept, self._limit, self._settled
         return other
 
     def totals(self, at_ns: int) -> Totals:
-        """Exact totals up to `at_ns`, which is not before the last `settle`."""
+        """Return exact totals up to `at_ns`, which is not before the last `settle`."""
         counted = self._count(self._table(), at_ns)
         return Totals(*(a + b for a, b in zip(self._settled, counted, strict=True)))
 
@@ -124,9 +124,8 @@ class BusyLog:
 
     def _store(self, table: Int64s) -> None:
         self._kept = table
-        self._limit = max(
-            _SETTLE_AT, 2 * len(table)
-        )  # twice, so that a look at all trains is paid for by as many new ones
+        # Twice, so that a look at all trains is paid for by as many new ones.
+        self._limit = max(_SETTLE_AT, 2 * len(table))
 
     def _count(self, table: Int64s, at_ns: int) -> Totals:
         table = table[table[:, 1] <= at_ns]
@@ -146,7 +145,7 @@ def _end(table: Int64s) -> Int64s:
 
 
 def _progress(table: Int64s, at_ns: int) -> tuple[Int64s, Int64s]:
-    """Whole packets, and nanoseconds of the packet in progress, of each train at `at_ns`."""
+    """Return whole packets, and nanoseconds of the packet in progress, of each train at `at_ns`."""
     start, stride, width, count = table[:, 1:5].T
     whole = np.clip((at_ns - start - width) // stride + 1, 0, count)
     part_ns = np.where(whole < count, np.clip(at_ns - start - whole * stride, 0, width), 0)
@@ -154,7 +153,7 @@ def _progress(table: Int64s, at_ns: int) -> tuple[Int64s, Int64s]:
 
 
 def _overlapping(table: Int64s, at_ns: int) -> list[int]:
-    """Rows where the hulls of two trains overlap before `at_ns`."""
+    """Return the rows where the hulls of two trains overlap before `at_ns`."""
     order = np.lexsort((table[:, 1], table[:, 0]))
     row, start = table[order, 0], table[order, 1]
     hull_end = np.minimum(_end(table)[order], at_ns)
@@ -163,7 +162,7 @@ def _overlapping(table: Int64s, at_ns: int) -> list[int]:
 
 
 def _union_ns(table: Int64s, at_ns: int) -> int:
-    """Length of the union of all packets of one row before `at_ns`."""
+    """Return the length of the union of all packets of one row before `at_ns`."""
     solid = (table[:, 2] == table[:, 3]) | (table[:, 4] == 1)
     gapped = table[~solid]
     which = np.repeat(np.arange(len(gapped)), gapped[:, 4])

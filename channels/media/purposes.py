@@ -2,5 +2,4 @@
 
 from __future__ import annotations
 
-# Upper words of the counters of draws, so that no two purposes share one.
 NODE, JITTER, LOSS, OUTAGE, BACKGROUND = (purpose << 56 for purpose in range(1, 6))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
 
-from channels.costing.quantities import check_quantity
+from channels.costing.models import stream_cost
 from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
-from netsim.errors import SimulationError
+from channels.media.roster import Roster
 from netsim.interfaces import (
+    BROADCAST,
     STATES,
     CostModel,
-    CostStructure,
     Delivery,
+    Frame,
     FrameSink,
     Node,
     NodeId,
@@ -29,7 +28,6 @@ from netsim.interfaces import (
 from netsim.units import NS_PER_S, serialisation_ns
 
 _TX, _RX, _IDLE, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "idle", "sleep"))
-_EVERYONE = -1
 _SETTLE_EVERY = 256
 
 
@@ -60,7 +58,7 @@ class _Slot(NamedTuple):
 
 
 class _Rise(NamedTuple):
-    """What a radio does before a slot: it wakes, or stays awake since its last one."""
+    """A radio before a slot: it wakes, or stays awake since its last slot."""
 
     start_ns: int
     waking_ns: int
@@ -72,18 +70,20 @@ class _Rise(NamedTuple):
         return self.start_ns - self.waking_ns - self.staying_ns
 
     def until(self, at_ns: int) -> tuple[int, int]:
-        """Waking and staying up to an instant."""
+        """Return the nanoseconds of waking and of staying awake up to an instant."""
         awake_ns = max(at_ns - self.begin_ns, 0)
         return min(awake_ns, self.waking_ns), min(awake_ns, self.staying_ns)
 
 
-class Rounds:
+class Rounds(Roster):
     """See `channels.links.tdma` for the rules.
+
+    Each node has the interface ``port``; several destinations are one transmission.
 
     Parameters
     ----------
-    nodes
-        All that may send or receive; their turns are in order of their ids.
+    nodes, power, frames
+        See `channels.media.roster.Roster`; turns are in order of the nodes' ids, and a frame is a slot.
     rate_bps
         While a node sends.
     slot_ns, guard_ns, poll_ns
@@ -92,95 +92,68 @@ class Rounds:
         Whether every slot lasts `slot_ns`, however little is sent in it.
     slot_bytes, overhead_bytes
         Of a message in a slot, and beside it.
-    power
-        Of every node's interface.
     policy
         Whether an interface sleeps while no bytes are from or for it, else it is idle; and what waking takes.
-    frames
-        Gets every slot when it begins.
     """
 
     def __init__(
         self, nodes: Sequence[Node], rate_bps: float, slot_ns: int, guard_ns: int, poll_ns: int, is_fixed: bool,
         slot_bytes: int, overhead_bytes: int, power: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,
     ) -> None:  # fmt: skip
-        self._order = sorted(node.id for node in nodes)
-        self._place = {node: i for i, node in enumerate(self._order)}
-        self._interfaces = [(node, "port") for node in self._order]
+        super().__init__(sorted(nodes, key=lambda node: node.id), ("port",), power, frames)
         self._rate_bps, self._guard_ns, self._poll_ns, self._is_fixed = rate_bps, guard_ns, poll_ns, is_fixed
-        self._slot_bytes, self._overhead_bytes, self._power, self._frames = slot_bytes, overhead_bytes, power, frames
+        self._slot_bytes, self._overhead_bytes = slot_bytes, overhead_bytes
         self._full_ns = serialisation_ns(slot_bytes + overhead_bytes, rate_bps)
         self._turn_ns = slot_ns if is_fixed else self._full_ns + guard_ns
         sleeps, self._lead_ns = policy.sleeps, policy.lead_ns
         self._rest = _SLEEP if sleeps else _IDLE
-        self._power_w = [power.power_w(state) for state in STATES]
-        self._wake_w, base_w = wake_power_w(policy, power), self._power_w[self._rest]
-        self._extra_w = self._power_w[_TX] - base_w
+        self._wake_w, base_w = wake_power_w(policy, power), self._power_w[STATES[self._rest]]
+        self._extra_w = self._power_w["tx"] - base_w
         # Beyond resting, of a radio that wakes and of one that stays awake.
-        self._waking_w, self._staying_w = self._wake_w - base_w, self._power_w[_IDLE] - base_w
-        self._log = BusyLog(2 * len(self._order))
-        self._queues: list[deque[_Message]] = [deque() for _ in self._order]
-        self._waiting = self._transfers = self._serials = 0
+        self._waking_w, self._staying_w = self._wake_w - base_w, self._power_w["idle"] - base_w
+        self._log = BusyLog(2 * len(self._row))
+        self._queues: list[deque[_Message]] = [deque() for _ in nodes]
+        self._waiting = self._serials = self._ran_ns = 0
         self._turn, self._turn_at_ns = 0, 0
         self._slot: _Slot | None = None
-        self._ended: list[tuple[int, NodeId, NodeId, TransferId, int, Delivery]] = []
-        self._now_ns = 0
-        self._down: dict[NodeId, int] = {}
-        self._slept_ns = np.zeros(len(self._order), np.int64)
         # Of each radio: the end of its last slot, how long it woke and stayed awake, and (in a copy) its next slot.
-        self._used_ns = [-self._lead_ns] * len(self._order)
-        self._woke_ns, self._stayed_ns = np.zeros((2, len(self._order)), np.int64)
+        self._used_ns = [-self._lead_ns] * len(self._row)
+        self._woke_ns, self._stayed_ns = np.zeros((2, len(self._row)), np.int64)
         self._rises: dict[int, _Rise] | None = None
 
     # --- messages ------------------------------------------------------------------------------------
 
-    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`; several destinations are one transmission.
-
-        Raises
-        ------
-        SimulationError
-            If a node is not of this medium.
-        ValueError
-            If the message has no byte.
-        """
-        if size_bytes < 1:
-            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        for node in (src, *dst):
-            if node not in self._place:
-                raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._order))}")
+    def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         self._run(now_ns)
-        message = _Message(self._transfers, self._serials, src, dst, size_bytes, now_ns, now_ns + self._lead_ns)
-        self._transfers += 1
+        message = _Message(transfer, self._serials, src, dst, size_bytes, now_ns, now_ns + self._lead_ns)
         self._serials += 1 + len(dst)
-        for node in [node for node in dst if src in self._down or node in self._down]:
+        for node in self._lost(src, dst):
             self._give_up(message, node, now_ns)
         if message.dst:
             if not self._waiting:
                 self._skip_idle(message.ready_ns)
-            self._queues[self._place[src]].append(message)
+            self._queues[self._row[src]].append(message)
             self._waiting += 1
-        if not message.transfer % _SETTLE_EVERY:
-            self._log.settle(self._now_ns)
-        return message.transfer
+        if not transfer % _SETTLE_EVERY:
+            self._log.settle(self._ran_ns)
 
     def _skip_idle(self, ready_ns: int) -> None:
-        """Nobody has anything before `ready_ns`: turns that begin before are passed over."""
+        """Pass over the turns before `ready_ns`, at which the first message may be sent."""
         if self._turn_at_ns < ready_ns:
             self._turn, self._turn_at_ns = self._passed_over(self._turn, self._turn_at_ns, ready_ns)
 
     def _passed_over(self, turn: int, at_ns: int, ready_ns: int) -> tuple[int, int]:
-        """The first turn from `ready_ns` on, and when it begins, if it is `turn` at `at_ns` before that."""
+        """Return the first turn from `ready_ns` on, and when it begins; at the earlier `at_ns` it is `turn`."""
         if not self._poll_ns:
             return turn, ready_ns
         passed = -((at_ns - ready_ns) // self._poll_ns)
-        return (turn + passed) % len(self._order), at_ns + passed * self._poll_ns
+        return (turn + passed) % len(self._row), at_ns + passed * self._poll_ns
 
     # --- time ------------------------------------------------------------------------------------------
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`; exact if nothing comes."""
-        times = [self._ended[0][0]] if self._ended else []
+        times = [self._due[0][0]] if self._due else []
         slot = self._slot
         if slot is not None and slot.message.sent_bytes == slot.message.size_bytes:
             times.append(slot.end_ns)
@@ -189,7 +162,7 @@ class Rounds:
         return min(times, default=None)
 
     def _first_end_ns(self) -> int:
-        """Until the first message is complete everybody keeps his place, and all slots before its last are full."""
+        """Return when the first message ends; until then nodes keep their places, and all slots before are full."""
         heads = [queue[0] if queue else None for queue in self._queues]
         turn, reach_ns, best_ns = self._turn, self._turn_at_ns, -1
         ahead: dict[_Message, int] = {}
@@ -223,17 +196,9 @@ class Rounds:
             reach_ns += self._turn_ns
         return best_ns
 
-    def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
-        self._run(to_ns)
-        out = list[Delivery]()
-        while self._ended and self._ended[0][0] <= to_ns:
-            out.append(heapq.heappop(self._ended)[5])
-        return out
-
     def _run(self, to_ns: int) -> None:
-        """Turns that begin before `to_ns`: at its own instant a message may still come."""
-        self._now_ns = max(self._now_ns, to_ns)
+        """Take the turns that begin before `to_ns`: at `to_ns` itself a message may still come."""
+        self._ran_ns = max(self._ran_ns, to_ns)
         while True:
             if self._slot is not None:
                 if self._slot.end_ns > to_ns:
@@ -252,7 +217,7 @@ class Rounds:
                 self._begin(queue[0])
             else:
                 self._turn_at_ns += self._poll_ns
-            self._turn = (self._turn + 1) % len(self._order)
+            self._turn = (self._turn + 1) % len(self._row)
 
     def _begin(self, message: _Message) -> None:
         start_ns = self._turn_at_ns
@@ -263,7 +228,7 @@ class Rounds:
         if self._lead_ns:
             self._rise(message, start_ns, start_ns + width_ns)
         if self._frames is not None:
-            self._show(message, start_ns, message.sent_bytes, length)
+            self._show_slot(message, start_ns, message.sent_bytes, length)
         message.sent_bytes += length
         self._turn_at_ns += self._turn_ns if self._is_fixed else width_ns + self._guard_ns
         self._slot = _Slot(message, start_ns, start_ns + width_ns, length)
@@ -271,15 +236,15 @@ class Rounds:
     def _record(
         self, message: _Message, start_ns: int, stride_ns: int, width_ns: int, slots: int, wire_bytes: int
     ) -> None:
-        row = 2 * self._place[message.src]
+        row = 2 * self._row[message.src]
         self._log.add((row, start_ns, stride_ns, width_ns, slots, wire_bytes, message.serial))
         for i, node in enumerate(message.all_dst, 1):
             if node in message.dst:
-                row = 2 * self._place[node] + 1
+                row = 2 * self._row[node] + 1
                 self._log.add((row, start_ns, stride_ns, width_ns, slots, 0, message.serial + i))
 
     def _run_cycles(self, to_ns: int) -> bool:
-        """Whole rounds in which every message has more than a slot to send; False where there is none by then."""
+        """Take whole rounds in which every message has more than a slot to send; return False where there is none."""
         heads = [queue[0] if queue else None for queue in self._queues]
         if self._lead_ns and any(head is not None and head.ready_ns > self._turn_at_ns for head in heads):
             return False
@@ -302,7 +267,7 @@ class Rounds:
             self._record(head, at_ns, cycle_ns, self._full_ns, cycles, wire_bytes)
             for cycle in range(cycles if self._frames is not None else 0):
                 offset = head.sent_bytes + cycle * self._slot_bytes
-                self._show(head, at_ns + cycle * cycle_ns, offset, self._slot_bytes)
+                self._show_slot(head, at_ns + cycle * cycle_ns, offset, self._slot_bytes)
             head.sent_bytes += cycles * self._slot_bytes
             head.slots += cycles
             head.airtime_ns += cycles * self._full_ns
@@ -311,9 +276,9 @@ class Rounds:
         return True
 
     def _rise(self, message: _Message, start_ns: int, end_ns: int, times: int = 1) -> None:
-        """All who take part in a slot are awake when it begins; `times` slots that have the same before them."""
+        """Wake the nodes that take part in a slot before it begins; `times` slots that have the same before them."""
         for node in (message.src, *message.dst):
-            place = self._place[node]
+            place = self._row[node]
             gap_ns, self._used_ns[place] = start_ns - self._used_ns[place], end_ns
             waking_ns, staying_ns = (self._lead_ns, 0) if gap_ns >= self._lead_ns else (0, gap_ns)
             self._woke_ns[place] += times * waking_ns
@@ -326,7 +291,7 @@ class Rounds:
                 self._rises.setdefault(place, _Rise(start_ns, waking_ns, staying_ns, is_sender))
 
     def _rise_cycles(self, heads: Sequence[_Message | None], cycle_ns: int, cycles: int) -> None:
-        """The first of whole rounds; and the second, which all others equal."""
+        """Wake nodes for whole rounds: for the first one, and for the second, which all others equal."""
         at_ns = self._turn_at_ns
         for times in (1, cycles - 1) if cycles > 1 else (1,):
             for i in range(len(heads)):
@@ -334,12 +299,12 @@ class Rounds:
                 if head is not None:
                     self._rise(head, at_ns, at_ns + self._full_ns, times)
                 at_ns += self._poll_ns if head is None else self._turn_ns
-        users = {self._place[node] for head in heads if head is not None for node in (head.src, *head.dst)}
+        users = {self._row[node] for head in heads if head is not None for node in (head.src, *head.dst)}
         for place in users if cycles > 2 else ():
             self._used_ns[place] += (cycles - 2) * cycle_ns
 
     def _rising(self, at_ns: int) -> dict[int, _Rise]:
-        """What each radio does before the slots that begin from `at_ns` on and for which it may be awake already."""
+        """Return what each radio does before the slots from `at_ns` on for which it may be awake already."""
         if not (self._lead_ns and self._waiting):
             return {}
         ahead = self._copy()
@@ -347,10 +312,10 @@ class Rounds:
         ahead._run(at_ns + self._lead_ns)
         return rises
 
-    def _show(self, message: _Message, start_ns: int, offset: int, length: int) -> None:
-        dst = message.dst[0] if len(message.all_dst) == 1 else _EVERYONE
+    def _show_slot(self, message: _Message, start_ns: int, offset: int, length: int) -> None:
+        dst = message.dst[0] if len(message.all_dst) == 1 else BROADCAST
         if self._frames is not None:
-            self._frames.add(start_ns, message.src, dst, message.transfer, offset, length, 1, "data")
+            self._frames.add(Frame(start_ns, message.src, dst, message.transfer, offset, length, 1, "data"))
 
     def _complete(self, slot: _Slot) -> None:
         message, self._slot = slot.message, None
@@ -361,28 +326,27 @@ class Rounds:
         first = min(message.dst)
         service_s = (slot.end_ns - message.first_ns) / NS_PER_S
         for node in message.dst:
-            self._end(message, node, slot.end_ns, True, node == first, service_s)
+            self._end_at(message, node, slot.end_ns, True, node == first, service_s)
         self._drop(message, slot.end_ns)
 
     def _drop(self, message: _Message, at_ns: int) -> None:
         """Take a message out of its queue; the next one's service begins."""
-        queue = self._queues[self._place[message.src]]
+        queue = self._queues[self._row[message.src]]
         is_head = queue[0] is message
         queue.remove(message)
         self._waiting -= 1
         if queue and is_head:
             queue[0].first_ns = max(queue[0].first_ns, at_ns)
 
-    def _end(
+    def _end_at(
         self, message: _Message, node: NodeId, at_ns: int, is_ok: bool, is_counted: bool, service_s: float = 0.0
     ) -> None:
         slots, airtime_ns = (message.slots, message.airtime_ns) if is_counted else (0, 0)
         sent_bytes = min(message.slots * self._slot_bytes, message.size_bytes) + message.slots * self._overhead_bytes
-        delivery = Delivery(
+        self._end(Delivery(
             message.transfer, node, at_ns, is_ok, slots, slots, sent_bytes if is_counted else 0, airtime_ns,
             message.src, message.size_bytes, service_s, self._extra_j(message),
-        )  # fmt: skip
-        heapq.heappush(self._ended, (at_ns, node, message.src, message.transfer, 0, delivery))
+        ))  # fmt: skip
 
     def _extra_j(self, message: _Message) -> float:
         sending_j = message.airtime_ns / NS_PER_S * self._extra_w
@@ -393,26 +357,16 @@ class Rounds:
     def _give_up(self, message: _Message, node: NodeId, now_ns: int) -> None:
         """End one destination of a message; what was sent counts at the last one to end so."""
         message.dst = tuple(n for n in message.dst if n != node)
-        self._end(message, node, now_ns, False, not message.dst)
+        self._end_at(message, node, now_ns, False, not message.dst)
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `netsim.interfaces.Medium`.
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
+        """End messages whose sender or last destination this is; a slot that they have is cut.
 
-        A message whose sender or last destination goes down ends there; a slot that it has is cut, and where turns
-        are not fixed the next one begins at once. Where a slot would now come before its nodes can be awake, everybody
-        sleeps, and no slot begins before all can have woken anew.
+        Where turns are not fixed the next one begins at once. Where a slot would now come before its nodes can be
+        awake, everybody sleeps, and no slot begins before all can have woken anew.
         """
-        if node not in self._place:
-            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._order))}")
-        if up == (node not in self._down):
-            return
-        self._run(now_ns)
-        if up:
-            self._slept_ns[self._place[node]] += now_ns - self._down.pop(node)
-            return
-        self._down[node] = now_ns
         heads, before = [queue[0] if queue else None for queue in self._queues], self._rising(now_ns)
         over, used = list[tuple[_Message, tuple[NodeId, ...]]](), {node}
         for message in [message for queue in self._queues for message in queue]:
@@ -433,7 +387,7 @@ class Rounds:
                 self._drop(message, now_ns)
             else:
                 self._give_up(message, node, now_ns)
-        for place in map(self._place.__getitem__, used):
+        for place in map(self._row.__getitem__, used):
             self._used_ns[place] = min(self._used_ns[place], now_ns)
         self._plan_anew(now_ns, before, heads)
         for message, lost in over:
@@ -441,7 +395,7 @@ class Rounds:
                 self._give_up(message, n, now_ns)
 
     def _plan_anew(self, now_ns: int, before: Mapping[int, _Rise], heads: Sequence[_Message | None]) -> None:
-        """Who is awake for a slot that does not come has been so in vain."""
+        """Charge radios that woke for a slot that is now cancelled for having been awake."""
         after = self._rising(now_ns)
         kept = {place for place, rise in after.items() if place in before and before[place].begin_ns == rise.begin_ns}
         if any(rise.begin_ns < now_ns and place not in kept for place, rise in after.items()):
@@ -459,13 +413,10 @@ class Rounds:
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; the mean over the instant of a round at which a lone message comes."""
-        from channels.costing.models import StructuredCost
-
-        check_quantity(quantity)
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the mean over the instant of a round at which a lone message comes."""
         limit_bit, overhead_bit = 8.0 * self._slot_bytes, 8.0 * self._overhead_bytes
-        others = len(self._order) - 1
+        others = len(self._row) - 1
         # Turns that wait for the next one's begin on average: half of a round in which nobody sends.
         wait_ns = (others + 1) * self._poll_ns / 2
         cycle_ns = self._turn_ns + others * self._poll_ns
@@ -474,7 +425,7 @@ class Rounds:
         first_j = lead_ns / NS_PER_S * self._waking_w
         gap_ns = cycle_ns - self._full_ns
         other_j = first_j if gap_ns >= lead_ns else gap_ns / NS_PER_S * self._staying_w
-        c0, c_packet, c_bit = {
+        constants = {
             "packet": (0.0, 1.0, 0.0),
             "bit": (0.0, overhead_bit, 1.0),
             # All but the last slot last a cycle, the last one its bytes.
@@ -488,40 +439,28 @@ class Rounds:
                 overhead_bit * per_bit * self._extra_w + (other_j if lead_ns else 0.0),
                 per_bit * self._extra_w,
             ),
-        }[quantity]
-        return StructuredCost(CostStructure(c0, c_packet, c_bit, limit_bit, packing="stream"), "message", quantity)
+        }
+        return stream_cost(quantity, constants, self._slot_bytes)
 
     def max_power_w(self, node: NodeId) -> float:
         """See `netsim.interfaces.PowerBound`."""
-        return max(self._wake_w, *(self._power_w[state] for state in (_TX, _RX, _IDLE, _SLEEP)))
+        return max(super().max_power_w(node), self._wake_w)
 
     def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`; each node has the interface ``port``."""
-        if at_ns > self._now_ns:
+        """See `netsim.interfaces.Medium`."""
+        if at_ns > self._ran_ns:
             ahead = self._copy()
             ahead._run(at_ns)
             return ahead.usage(at_ns)
         totals = self._log.totals(at_ns)
-        slept_ns = self._slept_ns.copy()
-        for node, since_ns in self._down.items():
-            slept_ns[self._place[node]] += at_ns - since_ns
-        state_ns = np.zeros((len(self._order), len(STATES)), np.int64)
-        state_ns[:, _TX], state_ns[:, _RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
-        state_ns[:, _SLEEP] = slept_ns
         woke_ns, stayed_ns = self._woke_ns.copy(), self._stayed_ns.copy()
         for place, rise in self._rising(at_ns).items():
             waking_ns, staying_ns = rise.until(at_ns)
             woke_ns[place] += waking_ns
             stayed_ns[place] += staying_ns
+        state_ns = np.zeros((len(self._row), len(STATES)), np.int64)
+        state_ns[:, _TX], state_ns[:, _RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
         state_ns[:, _IDLE] = woke_ns + stayed_ns
-        state_ns[:, self._rest] += at_ns - state_ns.sum(axis=1)
-        energy_j = state_ns / NS_PER_S * np.array(self._power_w)
-        energy_j[:, _IDLE] += woke_ns / NS_PER_S * (self._wake_w - self._power_w[_IDLE])
-        return Usage(self._interfaces, state_ns, energy_j, totals.frame_bytes[0::2], totals.frames[0::2])
-
-    def _copy(self) -> Rounds:
-        """Another one that goes on by itself and shows no frames."""
-        frames, log = self._frames, self._log
-        self._frames = None
-        ahead, self._frames = deepcopy(self, {id(log): log.copy()}), frames
-        return ahead
+        usage = self._usage(at_ns, state_ns, totals.frame_bytes[0::2], totals.frames[0::2], self._rest)
+        usage.energy_j[:, _IDLE] += woke_ns / NS_PER_S * (self._wake_w - self._power_w["idle"])
+        return usage

@@ -23,8 +23,6 @@ class AlwaysOn:
     (100, 0)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     sleeps: ClassVar[bool] = False
     base_state: ClassVar[Literal["idle", "sleep"]] = "idle"

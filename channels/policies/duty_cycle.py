@@ -54,8 +54,6 @@ class DutyCycle(Waking):
     ((20000000, 0), 0.0405)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"period_s": "100 ms", "on_s": "10 ms"},
         {"period_s": 0.05, "on_s": 0.005, "wake_s": 0.001, "wake_j": 3e-5},

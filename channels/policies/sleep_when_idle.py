@@ -36,8 +36,6 @@ class SleepWhenIdle(Waking):
     1000000
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"wake_s": "1 ms", "wake_j": "30 uJ"})
     sleeps: ClassVar[bool] = True
     base_state: ClassVar[Literal["idle", "sleep"]] = "sleep"

@@ -26,7 +26,21 @@ from netsim.interfaces.agents import (
     Wait,
 )
 from netsim.interfaces.costs import Cost, CostModel, CostStructure, Link, PacketObserver
-from netsim.interfaces.links import STATES, Channel, Delivery, FrameSink, Medium, Node, PowerBound, PowerProfile, Usage
+from netsim.interfaces.links import (
+    BROADCAST,
+    STATES,
+    Channel,
+    Delivery,
+    Frame,
+    FrameMaker,
+    FrameSink,
+    Medium,
+    Node,
+    PowerBound,
+    PowerProfile,
+    ShowsFrames,
+    Usage,
+)
 from netsim.interfaces.messages import (
     ALL,
     HEADER_BYTES,
@@ -64,6 +78,7 @@ from netsim.interfaces.problems import (
 
 __all__ = [
     "ALL",
+    "BROADCAST",
     "HEADER_BYTES",
     "STATES",
     "AfterRun",
@@ -87,6 +102,8 @@ __all__ = [
     "Encode",
     "Encoded",
     "Facts",
+    "Frame",
+    "FrameMaker",
     "FrameSink",
     "Gradient",
     "GradientRequest",
@@ -119,6 +136,7 @@ __all__ = [
     "Receive",
     "Report",
     "Send",
+    "ShowsFrames",
     "Silent",
     "StarAlgorithm",
     "Sum",

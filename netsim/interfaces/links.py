@@ -13,6 +13,7 @@ from netsim.interfaces.costs import CostModel
 from netsim.interfaces.messages import NodeId, TransferId
 
 STATES = ("tx", "rx", "listen", "idle", "sleep")
+BROADCAST = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,69 @@ class Usage:
     tx_frames: npt.NDArray[np.int64]
 
 
-class FrameSink(Protocol):
-    """Something that wants to see every frame, such as a pcap writer."""
+class Frame(NamedTuple):
+    """One frame (packet, segment, slot) that a medium sends.
 
-    def add(
-        self, start_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, offset: int, length: int, attempt: int,
-        kind: str,
-    ) -> None: ...  # fmt: skip
+    Parameters
+    ----------
+    start_ns
+        When its first bit is sent.
+    src, dst
+        Sender and destination; `BROADCAST`: to all.
+    transfer
+        The transfer of whose message it carries a part.
+    offset, length
+        The part: `length` bytes from byte `offset` on; no bytes in an acknowledgement.
+    attempt
+        1 for the first transmission, 2 for the first repeat.
+    kind
+        ``data`` or ``ack``; a channel may have more.
+    """
+
+    start_ns: int
+    src: NodeId
+    dst: NodeId
+    transfer: TransferId
+    offset: int
+    length: int
+    attempt: int
+    kind: str
+
+
+class FrameSink(Protocol):
+    """Gets every frame of a medium when it begins; frames of one instant in any order."""
+
+    def add(self, frame: Frame) -> None: ...
+
+
+class FrameMaker(Protocol):
+    """Makes the bytes of a capture's frames, in order of time; it may count them.
+
+    Attributes
+    ----------
+    link_type
+        Of libpcap, https://www.tcpdump.org/linktypes.html.
+    """
+
+    @property
+    def link_type(self) -> int: ...
+
+    def __call__(self, frame: Frame, part: bytes, whole: bytes) -> list[bytes]:
+        """Return the bytes of one frame or of several; `part` is its part of the message, `whole` all of the message.
+
+        Raises
+        ------
+        SimulationError
+            For a node that no address holds.
+        """
+
+
+@runtime_checkable
+class ShowsFrames(Protocol):
+    """What a channel may offer so that its frames can be captured."""
+
+    def frames(self) -> FrameMaker:
+        """Return a new maker, for one capture."""
 
 
 class Medium(Protocol):

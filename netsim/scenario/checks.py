@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netsim.errors import Fault, nearest_name
-from netsim.interfaces import HasSmoothness, Problem
-from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Stop
+from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
+from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Record, Stop
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -111,6 +111,15 @@ def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
             yield Fault(("network", key, *fault.path), fault.allowed, fault.got, fault.nearest)
 
 
+def _captures(network: Network, record: Record) -> Iterator[Fault]:
+    for key, channel in network.channels.items() if record.pcap else ():
+        if not isinstance(channel, ShowsFrames):
+            allowed = (
+                f"false, as the channel of network.{key} does not say how its frames look: it has no method `frames`"
+            )
+            yield Fault(("record", "pcap"), allowed, "True")
+
+
 def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
     times = compute.gradient_s
     if isinstance(times, tuple) and len(times) != problem.nodes:
@@ -183,6 +192,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _tolerance,
         _battery,
         _nodes,
+        _captures,
         _compute,
         _stop,
         _clock,

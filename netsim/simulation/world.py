@@ -25,11 +25,12 @@ from netsim.interfaces import (
     Node,
     NodeId,
     Problem,
+    ShowsFrames,
 )
 from netsim.scenario import Entry, Scenario
 from netsim.scenario.topology import Mixing, mixing, positions
 from netsim.simulation.actors import Actor
-from netsim.simulation.capture import Capture, link_of
+from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
@@ -267,7 +268,7 @@ class World:
         media = list[Medium]()
         for i, (name, (channel, above, members)) in enumerate(named.items()):
             nodes = [Node(n, n == above, places[self.nodes.index(n)] if places else None) for n in members]
-            if self.scenario.record.pcap:
-                self.captures[name] = Capture(link_of(channel))
+            if self.scenario.record.pcap and isinstance(channel, ShowsFrames):
+                self.captures[name] = Capture(channel)
             media.append(channel.open(nodes, self.stream(i, "channel"), frames=self.captures.get(name)))
         return tuple(named), tuple(media)

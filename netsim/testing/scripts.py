@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from netsim.interfaces import Delivery, Medium, Node, NodeId, TransferId, Usage
+from netsim.interfaces import Delivery, Frame, Medium, Node, NodeId, TransferId, Usage
 from netsim.testing.contract import ContractError, require
 from netsim.units import NS_PER_S
 
@@ -36,14 +36,11 @@ class Call:
 class FrameLog:
     """Every frame that a medium shows, in order."""
 
-    frames: list[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
 
-    def add(
-        self, start_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, offset: int, length: int, attempt: int,
-        kind: str,
-    ) -> None:  # fmt: skip
+    def add(self, frame: Frame) -> None:
         """Keep one frame."""
-        self.frames.append((start_ns, src, dst, transfer, offset, length, attempt, kind))
+        self.frames.append(frame)
 
 
 @dataclass
@@ -53,7 +50,7 @@ class Trace:
     calls: dict[TransferId, Call]
     deliveries: list[Delivery]
     usages: dict[int, Usage]
-    frames: list[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]
+    frames: list[Frame]
 
 
 def show(calls: Sequence[Call]) -> str:

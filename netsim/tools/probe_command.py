@@ -14,9 +14,9 @@ from typing import Any, Self, cast
 
 from netsim import files as files_module
 from netsim.errors import ConfigError
-from netsim.interfaces import HEADER_BYTES, Delivery, Medium, Node, NodeId, Payload, TransferId
+from netsim.interfaces import HEADER_BYTES, Delivery, Medium, Node, NodeId, Payload, ShowsFrames, TransferId
 from netsim.scenario.parsing import dump
-from netsim.simulation.capture import Capture, Tapped, link_of, message
+from netsim.simulation.capture import Capture, Tapped, message
 from netsim.text import quantity, seconds, table
 from netsim.tools import plots, probe_setup
 from netsim.tools.probe import Point, Task, do, run, to_csv
@@ -117,6 +117,8 @@ def command(
         if path is not None and len(points) > 1:
             allowed = "one value each for --nodes, --message-bytes and --rate"
             raise ConfigError(f"{option}: {allowed}. Got {len(points)} points")
+    if files.pcap is not None and not isinstance(setup.channel, ShowsFrames):
+        raise ConfigError(f"--pcap: {setup.name} does not say how its frames look: it has no method `frames`")
     places = [tuple(setup.nodes(traffic.nodes)) for traffic in points]
     with Teller(len(points)) as tell:
         found = run(setup, points, replications, seed, jobs, plugins, tell)
@@ -227,7 +229,7 @@ def _capture(
     path: str, setup: probe_setup.Setup, traffic: Traffic, nodes: tuple[Node, ...], seed: int, header: bool
 ) -> str:
     """Replication 0 once more, with its frames written down; the same events, as frames change nothing."""
-    capture = Capture(link_of(setup.channel))
+    capture = Capture(cast(ShowsFrames, setup.channel))
 
     def content(transfer: int, src: int, size_bytes: int) -> bytes:
         if header:

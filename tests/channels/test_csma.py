@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,28 +11,26 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.validation import ns3_draws as draws_module
 from benchmarks.validation import ns3_lrwpan
 from benchmarks.validation.check import Check
 from benchmarks.validation.links import PARK, TOGETHER
-from channels.links import ieee802154
-from channels.media.lrwpan.backoff import _words, backoffs
+from benchmarks.validation.ns3_draws import Mrg32k3a, ns3_draws, open_as_ns3
+from channels.macs import csma_ca
+from channels.media.lrwpan.backoff import backoffs, words
 from channels.media.lrwpan.csma import tables
 from channels.media.lrwpan.csma.nodes import ContendingNodes
-from channels.media.lrwpan.csma.ns3_draws import Mrg32k3a, ns3_draws
 from channels.media.lrwpan.reception import bit_error, log_success
-from netsim import registry
 from netsim.errors import ConfigError
-from netsim.interfaces import Delivery, Node
+from netsim.interfaces import Delivery, Medium, Node
 from netsim.simulation.engine import Engine
+from netsim.testing import channels as contract
 from netsim.testing.scripts import FrameLog
 from tests.support.csma_twin import Twin
+from tests.support.lrwpan import cell
 from tests.support.toys import scenario
 
 US = 1000
-
-
-def cell(**keys: Any) -> Any:
-    return registry.build("channel", {"name": "ieee802154", "mac": "csma_ca", **keys})
 
 
 def star(nodes: int) -> list[Node]:
@@ -42,7 +40,7 @@ def star(nodes: int) -> list[Node]:
 def twin_of(channel: Any, nodes: Sequence[Node], seed: int, monkeypatch: pytest.MonkeyPatch) -> Twin:
     """The slow medium of a channel."""
     with monkeypatch.context() as patch:
-        patch.setattr(ieee802154, "ContendingNodes", Twin)
+        patch.setattr(csma_ca, "ContendingNodes", Twin)
         medium: Twin = channel.open(nodes, np.random.default_rng(seed))
     return medium
 
@@ -102,9 +100,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sleep": {"radio_policy": "sleep_when_idle", "reliable": False},
     "slotted": {"mac": "slotted"},
     "slotted, capture": {"mac": "slotted", "collisions": "capture", "reliable": False},
-    "hidden": {"range_m": 45.0},
-    "hidden, capture": {"range_m": 45.0, "collisions": "capture"},
-    "path loss": {"path_loss": "log_distance", "path_loss_exponent": 3.2},
+    "hidden": {"path_loss": "disc", "range_m": 45.0},
+    "hidden, capture": {"path_loss": "disc", "range_m": 45.0, "collisions": "capture"},
+    "path loss": {"path_loss": "log_distance", "exponent": 3.2},
     "path loss, capture": {"path_loss": "log_distance", "collisions": "capture", "tx_power_dbm": 2},
     "weak": {"path_loss": "log_distance", "collisions": "capture", "reliable": False, "tx_power_dbm": -7},
 }
@@ -245,7 +243,7 @@ def test_hidden_senders_collide_as_computed_by_hand(senders: int) -> None:
     angles = [2 * np.pi * i / senders for i in range(senders)]
     nodes = [Node(i, False, (30 * float(np.cos(a)), 30 * float(np.sin(a)))) for i, a in enumerate(angles)]
     nodes.append(Node(senders, True, (0.0, 0.0)))
-    channel = cell(range_m=40.0, reliable=False, acknowledge=False)
+    channel = cell(path_loss="disc", range_m=40.0, reliable=False, acknowledge=False)
     rng, seen = np.random.default_rng(0), set[tuple[bool, ...]]()
     for seed in range(200):
         medium = channel.open(nodes, np.random.default_rng(seed))
@@ -264,14 +262,16 @@ def test_hidden_senders_begin_afresh_with_every_message(monkeypatch: pytest.Monk
     nodes = [Node(0, False, (-40.0, 0.0)), Node(1, False, (40.0, 0.0)), Node(2, True, (0.0, 0.0))]
     calls = [(at, n, (2,), 100) for at in (0, 2 * 10**9) for n in (0, 1)]
     for seed in range(4):
-        slow = twin_of(cell(range_m=45.0), nodes, seed, monkeypatch)
-        assert play(cell(range_m=45.0).open(nodes, np.random.default_rng(seed)), calls) == play(slow, calls)
+        slow = twin_of(cell(path_loss="disc", range_m=45.0), nodes, seed, monkeypatch)
+        assert play(cell(path_loss="disc", range_m=45.0).open(nodes, np.random.default_rng(seed)), calls) == play(
+            slow, calls
+        )
 
 
 def test_acknowledgements_among_hidden_senders() -> None:
     """The sink is deaf while it acknowledges; and a sender that hears an acknowledgement defers to it."""
     nodes = [Node(0, False, (-30.0, 0.0)), Node(1, False, (30.0, 0.0)), Node(2, True, (0.0, 0.0))]
-    channel = cell(range_m=40.0, reliable=False, max_retries=0, max_backoffs=0)
+    channel = cell(path_loss="disc", range_m=40.0, reliable=False, max_retries=0, max_backoffs=0)
     seen = set[str]()
     for seed in range(200):
         key_start = frame_start(seed, 0, 0)
@@ -306,7 +306,7 @@ def test_two_hear_each_other_and_the_third_is_hidden() -> None:
         Node(2, False, (30.0, 0.0)),
         Node(3, True, (0.0, 0.0)),
     ]
-    channel = cell(range_m=40.0, reliable=False, max_retries=0, max_backoffs=0)
+    channel = cell(path_loss="disc", range_m=40.0, reliable=False, max_retries=0, max_backoffs=0)
     for seed in range(30):
         medium = channel.open(nodes, np.random.default_rng(seed))
         medium.submit(0, 0, (3,), 100)
@@ -370,7 +370,7 @@ def test_reliable_broadcast_over_a_mesh(collisions: str) -> None:
     """Ten nodes on a square of 100 m that hear each other within 45 m, all at once: all in range get everything."""
     rng = np.random.default_rng(12)
     nodes = [Node(i, False, (float(x), float(y))) for i, (x, y) in enumerate(rng.uniform(0, 100, (10, 2)))]
-    channel = cell(range_m=45.0, collisions=collisions)
+    channel = cell(path_loss="disc", range_m=45.0, collisions=collisions)
     medium = channel.open(nodes, np.random.default_rng(3))
     expected = set()
     for a in nodes:
@@ -414,7 +414,7 @@ def by_hand(
     key = int(np.random.default_rng(seed).integers(1 << 64, dtype=np.uint64)) ^ 0x9E3779B97F4A7C15
 
     def is_right(number: int, node: int, is_ack: bool, p: float) -> bool:
-        return bool(_words(key, transfer, number << 32 | node << 1 | is_ack)[0] * 2.0**-32 < p)
+        return bool(words(key, transfer, number << 32 | node << 1 | is_ack)[0] * 2.0**-32 < p)
 
     queue, sent, there, last, lost = deque(range(frames)), list[tuple[int, int]](), set[int](), 0, 0
     while queue:
@@ -514,13 +514,13 @@ def test_acknowledgements_of_ns3_name_no_node(
     taken by both. Where their numbers differ, never.
     """
     monkeypatch.setattr(
-        ieee802154, "ns3_draws", lambda *a: replace(ns3_draws(*a), first_numbers=np.array(numbers, np.int64))
+        draws_module, "ns3_draws", lambda *a: replace(ns3_draws(*a), first_numbers=np.array(numbers, np.int64))
     )
+    channel = cell(path_loss="log_distance", collisions="capture", reliable=False)
     nodes = [Node(0, False, (10.0, 0.0)), Node(1, False, (-10.0, 0.0)), Node(2, True, (0.0, 0.0))]
     taken = 0
     for run in range(1, 101):
-        channel = cell(path_loss="log_distance", collisions="capture", reliable=False, ns3_run=run)
-        medium = channel.open(nodes, np.random.default_rng(0))
+        medium: Any = open_as_ns3(channel, nodes, run)
         medium.submit(0, 0, (2,), 200)
         # Where node 0's next backoffs may end, too: its acknowledgement and 640 us later, twice 33 ns beyond the grid.
         medium.advance(5_888_066)
@@ -536,14 +536,14 @@ def test_acknowledgements_of_ns3_name_no_node(
 def test_draws_of_ns3_with_outages_however_time_is_cut() -> None:
     """Deliveries, counters, and where every stream stands."""
     nodes = [Node(i, i == 6, place) for i, place in enumerate(PLACES)]
-    channel = cell(path_loss="log_distance", collisions="capture", reliable=False, ns3_run=4)
+    channel = cell(path_loss="log_distance", collisions="capture", reliable=False)
     for seed in range(12):
         rng = np.random.default_rng(seed)
         calls = traffic(6, 60, seed, 3_000, peers=True)
         outages = sorted((int(rng.integers(calls[-1][0])), int(rng.integers(7))) for _ in range(40))
         ends = []
         for is_cut in (False, True):
-            medium = channel.open(nodes, np.random.default_rng(0), frames=FrameLog() if is_cut else None)
+            medium = open_as_ns3(channel, nodes, 4, frames=FrameLog() if is_cut else None)
             down, told = set[int](), list[Delivery]()
             for at, what in sorted([*((c[0], c) for c in calls), *outages], key=lambda event: event[0]):
                 if is_cut:
@@ -565,6 +565,26 @@ def test_draws_of_ns3_with_outages_however_time_is_cut() -> None:
             counts = {name: c.tolist() for name, c in medium.counters().items()}
             ends.append((told, counts, medium._tables.mrg.tolist()))
         assert ends[0] == ends[1]
+
+
+class AsNs3:
+    """What opens cells with the draws of one of ns-3's runs."""
+
+    def __init__(self, collisions: str) -> None:
+        self.link = cell(path_loss="log_distance", collisions=collisions)
+        self.contends, self.reliable_delivery = True, False
+
+    def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameLog | None = None) -> Medium:
+        return open_as_ns3(self.link, nodes, 3 + int(rng.integers(100)), frames=frames)
+
+
+LEFT_OUT = (contract.check_configuration, contract.check_interface)  # it is no component
+
+
+@pytest.mark.parametrize("collisions", ["strict", "capture"])
+@pytest.mark.parametrize("check", [c for c in contract.CHECKS if c not in LEFT_OUT], ids=lambda check: check.__name__)
+def test_contract_with_the_draws_of_ns3(collisions: str, check: Callable[[Any], None]) -> None:
+    check(AsNs3(collisions))
 
 
 def test_streams_of_ns3() -> None:
@@ -681,7 +701,7 @@ def test_a_learning_scenario_equals_the_oracle(
         return result, counters, carrier.usage(engine.now_ns)
 
     runs = [learn(), learn(is_cut=True)]
-    monkeypatch.setattr(ieee802154, "ContendingNodes", Twin)
+    monkeypatch.setattr(csma_ca, "ContendingNodes", Twin)
     slow, expected, theirs = learn()
     for fast, counters, used in runs:
         assert counters == expected
@@ -698,9 +718,15 @@ def test_a_learning_scenario_equals_the_oracle(
         ({"payload_bytes": 117}, "payload_bytes: a whole number >= 1 and <= 116"),
         ({"per": 1.0}, "per: a number >= 0 and < 1"),
         ({"collisions": "some"}, "collisions: one of strict, capture"),
-        ({"min_be": 6}, "min_be: at most max_be"),
-        ({"acknowledge": False}, "acknowledge: true where reliable"),
-        ({"range_m": 10.0, "path_loss": "log_distance"}, "range_m: nothing with path_loss"),
+        ({"min_be": 6}, "mac.min_be: at most max_be"),
+        ({"acknowledge": False}, "mac.acknowledge: true where reliable"),
+        ({"path_loss": "disc"}, "path_loss.range_m: a value is needed, a number > 0 in m"),
+        ({"ns3_run": 1}, "ns3_run: no key of ieee802154"),
+        (
+            {"mac": "single", "path_loss": "log_distance"},
+            "path_loss: only with contention or slots; mac single has no loss "
+            "and no framing of its own. Got log_distance.",
+        ),
         ({"mac": "single", "per": 0.1}, "per: only with contention or slots"),
         ({"mac": "single", "framing": "sixlowpan"}, "framing: only with contention or slots"),
     ],
@@ -712,5 +738,5 @@ def test_refusals(keys: dict[str, Any], sentence: str) -> None:
 
 
 def test_positions_are_needed_where_they_matter() -> None:
-    with pytest.raises(ConfigError, match=r"range_m: a position of every node is needed.*2 nodes without"):
-        cell(range_m=5.0).open([Node(0), Node(1, True)], np.random.default_rng(0))
+    with pytest.raises(ConfigError, match=r"path_loss: a position of every node is needed.*2 nodes without"):
+        cell(path_loss="disc", range_m=5.0).open([Node(0), Node(1, True)], np.random.default_rng(0))

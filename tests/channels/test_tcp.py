@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channels.media.flows.tcp import GROWTH, flow_s, mathis_bps, mathis_window, slow_start_segments, transfer_s
+from benchmarks.validation.simgrid import flow_s
+from channels.media.flows.tcp import GROWTH, mathis_bps, mathis_window, slow_start_segments, transfer_s
 from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import Node

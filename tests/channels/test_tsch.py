@@ -10,13 +10,14 @@ import pytest
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node
+from tests.support.lrwpan import cell
 
 US = 1000
 TX, RX, LISTEN, IDLE, SLEEP = range(5)
 
 
 def opened(nodes: int, seed: int = 0, **keys: Any) -> Medium:
-    channel: Any = registry.build("channel", {"name": "ieee802154", "mac": "tsch", **keys})
+    channel = cell(mac="tsch", **keys)
     medium: Medium = channel.open([Node(i, i == nodes) for i in range(nodes + 1)], np.random.default_rng(seed))
     return medium
 
@@ -92,7 +93,7 @@ def test_loss_takes_more_slots() -> None:
 
 def test_without_reliability_a_frame_is_given_up() -> None:
     """One retry, loss 0.5: a quarter of the lone frames is lost, within 4 standard errors."""
-    medium = opened(1, per=0.5, reliable=False, slot_retries=1)
+    medium = opened(1, per=0.5, reliable=False, max_retries=1)
     ok = []
     for i in range(1000):
         medium.submit(i * 10**9, 0, (1,), 10)

@@ -10,7 +10,7 @@ import numpy as np
 
 from channels.costing.models import FunctionCost
 from netsim.fields import PositiveFloat
-from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Medium, Node, NodeId, TransferId, Usage
+from netsim.interfaces import STATES, CostModel, Delivery, Frame, FrameSink, Medium, Node, NodeId, TransferId, Usage
 from netsim.registry import component
 from netsim.units import NS_PER_S, seconds_to_ns
 
@@ -73,7 +73,7 @@ class Coop:
             self.tx_bytes[src] += birds * size_bytes
             self.tx_frames[src] += birds
             if self.frames is not None and leaves:
-                self.frames.add(now_ns, src, to, transfer, 0, size_bytes, 1, "bird")
+                self.frames.add(Frame(now_ns, src, to, transfer, 0, size_bytes, 1, "bird"))
         return transfer
 
     def next_event_ns(self) -> int | None:

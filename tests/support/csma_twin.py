@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import simpy
 
-from channels.media.lrwpan.backoff import _words as philox_words
+from channels.media.lrwpan.backoff import words as philox_words
 from channels.media.lrwpan.csma.nodes import Rules
 from channels.media.lrwpan.framing import Framing, frames_of
 from channels.media.lrwpan.reach import Reach

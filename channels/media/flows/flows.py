@@ -5,25 +5,23 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from channels.costing.quantities import check_quantity
 from channels.media.background import Arrivals
+from channels.media.flows.cost import flow_cost
 from channels.media.flows.fifo_port import FifoPort
+from channels.media.flows.path import Path, Transport
 from channels.media.flows.rates import LinkRate
 from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, Resource, rate_units, to_ns
-from channels.media.flows.tcp import FIRST_WINDOW, mathis_window, slow_start_segments, transfer_s
+from channels.media.flows.tcp import FIRST_WINDOW, mathis_window, slow_start_segments
 from channels.media.purposes import JITTER, LOSS
-from netsim.errors import SimulationError
+from channels.media.roster import Roster
 from netsim.interfaces import (
     STATES,
     CostModel,
-    CostStructure,
     Delivery,
+    Frame,
     FrameSink,
     Node,
     NodeId,
@@ -34,63 +32,8 @@ from netsim.interfaces import (
 from netsim.rng import uniforms
 from netsim.units import NS_PER_S
 
-_TX, _RX, _IDLE, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "idle", "sleep"))
+_TX, _RX = STATES.index("tx"), STATES.index("rx")
 _WORK_PER_BYTE = 8 * BIT_WORK
-
-
-@dataclass(frozen=True)
-class Path:
-    """How messages go from one node to another.
-
-    Parameters
-    ----------
-    resources
-        What they share with others.
-    rate_bps, peak
-        Mean rate alone (bit/s), and the highest one (nanobits per second).
-    one_way_ns
-        Propagation.
-    weight
-        At a bottleneck that it shares.
-    wait_s
-        Mean time behind others' messages in a queue.
-    """
-
-    resources: tuple[Resource, ...]
-    rate_bps: float
-    peak: int
-    one_way_ns: int
-    weight: int = 1
-    wait_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Transport:
-    """How a message becomes segments, and when they may leave.
-
-    Parameters
-    ----------
-    segment_bytes, overhead_bytes
-        Of the message in a segment, and beside it.
-    growth
-        Of a window per round; 0: all segments may leave at once.
-    handshake
-        Whether a connection is made for each message.
-    loss
-        Of a segment: slows `growth` > 0 down, and loses the whole message otherwise.
-    latency_factor
-        Multiplies the propagation of a message.
-    gamma_bit
-        The largest window of a flow, in bits per round trip; None: without end.
-    """
-
-    segment_bytes: int
-    overhead_bytes: int
-    growth: float = 0.0
-    handshake: bool = False
-    loss: float = 0.0
-    latency_factor: float = 1.0
-    gamma_bit: float | None = None
 
 
 class _Message:
@@ -120,13 +63,15 @@ class _Message:
         self.damaged = False
 
 
-class Flows:
+class Flows(Roster):
     """See `channels.links.wan` for the rules.
+
+    Each node has the interfaces ``out`` and ``in``; a message has one copy per destination, in the order given.
 
     Parameters
     ----------
-    nodes
-        All that may send or receive.
+    nodes, power, frames
+        See `channels.media.roster.Roster`; a frame is a segment.
     path
         From one node to another.
     link
@@ -135,39 +80,26 @@ class Flows:
         Segments and windows.
     jitter_ns
         A message comes up to that much later.
-    power
-        Of the two interfaces of each node.
     key
         64-bit key of the draws.
     is_fifo, queue_bytes
         Whether ports serve first come, first served, and what may wait at one; None: without end.
-    frames
-        Gets every segment when it begins.
     others
         Messages of others that arrive at a resource.
     """
 
     def __init__(
-        self,
-        nodes: Sequence[Node],
-        path: Callable[[NodeId, NodeId], Path],
-        link: Callable[[Resource], LinkRate],
-        transport: Transport,
-        jitter_ns: int,
-        power: PowerProfile,
-        key: int,
-        is_fifo: bool = False,
-        queue_bytes: int | None = None,
-        frames: FrameSink | None = None,
+        self, nodes: Sequence[Node], path: Callable[[NodeId, NodeId], Path], link: Callable[[Resource], LinkRate],
+        transport: Transport, jitter_ns: int, power: PowerProfile, key: int, is_fifo: bool = False,
+        queue_bytes: int | None = None, frames: FrameSink | None = None,
         others: Mapping[Resource, Arrivals] | None = None,
-    ) -> None:
-        self._row = {node.id: 2 * i for i, node in enumerate(nodes)}
-        self._interfaces = [(node, name) for node in self._row for name in ("out", "in")]
+    ) -> None:  # fmt: skip
+        super().__init__(nodes, ("out", "in"), power, frames)
         self._path, self._link, self._transport, self._key = path, link, transport, key
-        self._jitter_ns, self._power, self._frames = jitter_ns, power, frames
+        self._jitter_ns = jitter_ns
         self._full_bytes = transport.segment_bytes + transport.overhead_bytes
         self._most = mathis_window(transport.loss) if transport.growth else float("inf")
-        self._extra_w = power.power_w("tx") - power.power_w("idle")
+        self._extra_w = self._power_w["tx"] - self._power_w["idle"]
         self._room = None if queue_bytes is None else queue_bytes * _WORK_PER_BYTE
         self._ports: dict[NodeId, FifoPort] | None = {} if is_fifo else None
         self._fluid = Fluid(lambda resource, at_fs: link(resource).at(at_fs))
@@ -176,44 +108,27 @@ class Flows:
         self._arriving = [(a.at_ns * FS_PER_NS, i, resource) for i, (resource, a) in enumerate(self._others.items())]
         heapq.heapify(self._arriving)
         self._carried = {resource: [0, 0] for resource in self._others}
-        self._transfers = self._serials = self._strangers = 0
+        self._serials = self._strangers = 0
         self._ran_ns = -1
         self._messages: dict[int, _Message] = {}
         self._lanes: dict[object, deque[_Message]] = {}
         self._timers: list[tuple[int, int, int]] = []
         self._bounds: list[tuple[int, int]] = []
-        self._due: list[tuple[int, NodeId, NodeId, TransferId, int, Delivery]] = []
         # The bound that was told, which holds until it is reached or a message comes or goes.
         self._bound_ns: int | None = None
-        self._down: dict[NodeId, int] = {}
         rows = len(self._interfaces)
         # Of each interface: flows that it has, since when, and nanoseconds so far with at least one.
         self._active, self._since_ns, self._busy_ns = [0] * rows, [0] * rows, [0] * rows
         self._tx_bytes, self._tx_frames = np.zeros((2, rows), np.int64)
-        self._slept_ns = dict.fromkeys(self._row, 0)
 
     # --- messages in ---------------------------------------------------------------------------------
 
-    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`; one copy per destination, in the order given.
-
-        Raises
-        ------
-        SimulationError
-            If a node is not of this medium, or nothing is known of the path.
-        ValueError
-            If the message has no byte.
-        """
-        if size_bytes < 1:
-            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
+    def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         if now_ns > self._ran_ns:
             self._run(now_ns)
-        transfer, self._bound_ns = self._transfers, None
-        self._transfers += 1
+        self._bound_ns = None
         segments = -(-size_bytes // self._transport.segment_bytes)
         for node in dst:
-            if node not in self._row or src not in self._row:
-                raise SimulationError(f"no node {node} or {src}; there are {', '.join(map(str, self._row))}")
             path = self._path(src, node)
             message = _Message(transfer, self._serials, src, node, size_bytes, now_ns, segments, path)
             self._serials += 1
@@ -225,10 +140,9 @@ class Flows:
             lane.append(message)
             if len(lane) == 1:
                 self._start(message, now_ns * FS_PER_NS)
-        return transfer
 
     def _lane(self, message: _Message) -> object:
-        """Messages of one connection, or on one FIFO link, go one after the other."""
+        """Return the key of messages that go one after the other: of one connection, or on one FIFO link."""
         return (message.src, message.dst) if self._ports is None else message.src
 
     def _start(self, message: _Message, at_fs: int) -> None:
@@ -245,7 +159,7 @@ class Flows:
             return
         back = self._path(message.dst, message.src)
         rate = self._rate_now(path, at_fs)
-        there_and_back_fs = self._one_way_fs(path) + self._one_way_fs(back)
+        there_and_back_fs = transport.one_way_fs(path) + transport.one_way_fs(back)
         message.trip_fs = there_and_back_fs - -self._full_bytes * _WORK_PER_BYTE // rate
         if self._most < float("inf"):
             message.slow = int(slow_start_segments(message.segments, transport.loss))
@@ -261,14 +175,11 @@ class Flows:
             self._next_burst(message, at_fs)
 
     def _rate_now(self, path: Path, at_fs: int) -> int:
-        """Of the path alone; what it has at best while one of its links stands still."""
+        """Return the rate of the path alone; its highest rate while one of its links stands still."""
         return min(self._link(resource).at(at_fs)[0] for resource in path.resources) or path.peak
 
-    def _one_way_fs(self, path: Path) -> int:
-        return int(path.one_way_ns * FS_PER_NS * self._transport.latency_factor + 0.5)
-
     def _work(self, message: _Message, first: int, last: int) -> int:
-        """Of the segments first .. last - 1."""
+        """Return the work of the segments first .. last - 1."""
         segment, overhead = self._transport.segment_bytes, self._transport.overhead_bytes
         end_bytes = min(message.size_bytes, last * segment) + last * overhead
         return (end_bytes - first * (segment + overhead)) * _WORK_PER_BYTE
@@ -276,7 +187,7 @@ class Flows:
     # --- windows ---------------------------------------------------------------------------------------
 
     def _window(self, message: _Message, sent: int, window: float) -> tuple[int, int | None]:
-        """How many segments are sent after the next burst, and the cap on its rate.
+        """Return how many segments are sent after the next burst, and the cap on its rate.
 
         A window that fills the path even alone lets all go that is left of slow start, and then loss caps the rate.
         """
@@ -298,7 +209,7 @@ class Flows:
         self._burst(message, at_fs, self._work(message, before, message.sent), cap)
 
     def _lone_fs(self, message: _Message) -> int:
-        """When the last bit would leave if the path were free and at its best; others can only make it later."""
+        """Return when the last bit leaves if the path is free and at its best; other messages can only delay it."""
         at_fs, sent, window, peak = message.waits_fs, 0, message.window, message.path.peak
         while True:
             after, cap = self._window(message, sent, window)
@@ -312,7 +223,7 @@ class Flows:
         heapq.heappush(self._timers, (at_fs, message.serial, message.timer))
 
     def _bound(self, message: _Message, leaves_fs: int) -> None:
-        heapq.heappush(self._bounds, (to_ns(leaves_fs + self._one_way_fs(message.path)), message.serial))
+        heapq.heappush(self._bounds, (to_ns(leaves_fs + self._transport.one_way_fs(message.path)), message.serial))
 
     # --- bursts ------------------------------------------------------------------------------------------
 
@@ -335,7 +246,7 @@ class Flows:
         return ports[node]
 
     def _arrival(self, at_fs: int, port: int, resource: Resource) -> None:
-        """A message of somebody else comes to a resource."""
+        """Let a message of others come to a resource."""
         arrivals = self._others[resource]
         size_bytes, carried = arrivals.size_bytes, self._carried[resource]
         carried[0] += 1
@@ -349,7 +260,7 @@ class Flows:
         heapq.heapreplace(self._arriving, (arrivals.at_ns * FS_PER_NS, port, resource))
 
     def _drained(self, message: _Message, at_fs: int) -> None:
-        """A burst has left its sender."""
+        """End a burst that has left its sender."""
         self._stop_sending(message, at_fs)
         if message.sent < message.segments:
             self._release(self._row[message.dst] + 1, at_fs)
@@ -383,7 +294,7 @@ class Flows:
             del self._lanes[key]
 
     def _fire(self, message: _Message, at_fs: int) -> None:
-        """A message's timer: a round trip is over, or its last bit leaves the port."""
+        """Go on with a message whose timer ends: a round trip is over, or its last bit leaves the port."""
         if message.sent == message.segments:
             self._arrive(message, at_fs)
         elif message.begun_fs < 0:
@@ -392,26 +303,25 @@ class Flows:
     def _arrive(self, message: _Message, at_fs: int) -> None:
         self._release(self._row[message.dst] + 1, at_fs)
         del self._messages[message.serial]
-        at_ns, counter = to_ns(at_fs + self._one_way_fs(message.path)), message.transfer
+        at_ns, counter = to_ns(at_fs + self._transport.one_way_fs(message.path)), message.transfer
         if self._jitter_ns:
             at_ns += int(self._uniform(JITTER + counter, message.dst) * (self._jitter_ns + 1))
         is_ok, loss = not message.damaged, self._transport.loss
         if loss and not self._transport.growth and is_ok:
             is_ok = self._uniform(LOSS + counter, message.dst) < (1.0 - loss) ** message.segments
         wire_bytes = self._work(message, 0, message.segments) // _WORK_PER_BYTE
-        self._end(message, at_ns, is_ok, message.segments, wire_bytes, (at_ns - to_ns(message.start_fs)) / NS_PER_S)
+        self._end_at(message, at_ns, is_ok, message.segments, wire_bytes, (at_ns - to_ns(message.start_fs)) / NS_PER_S)
 
     def _uniform(self, counter: int, node: NodeId) -> float:
         return float(uniforms(self._key, counter, np.array([node], np.uint64))[0])
 
-    def _end(
+    def _end_at(
         self, message: _Message, at_ns: int, is_ok: bool, packets: int, wire_bytes: int, service_s: float = 0.0
     ) -> None:
-        delivery = Delivery(
+        self._end(Delivery(
             message.transfer, message.dst, at_ns, is_ok, packets, packets, wire_bytes, message.sending_ns, message.src,
             message.size_bytes, service_s, message.sending_ns / NS_PER_S * self._extra_w,
-        )  # fmt: skip
-        heapq.heappush(self._due, (at_ns, message.dst, message.src, message.transfer, message.serial, delivery))
+        ))  # fmt: skip
 
     def _occupy(self, row: int, at_fs: int) -> None:
         if not self._active[row]:
@@ -430,7 +340,7 @@ class Flows:
 
         No message is there before it would be alone, and none before the next flow ends or the next link changes.
         """
-        due_ns = self._due[0][0] if self._due else None
+        due_ns = self._next_due_ns()
         if self._bound_ns is None and self._messages and (inside_fs := self._inside_fs()) is not None:
             while self._bounds and self._bounds[0][1] not in self._messages:
                 heapq.heappop(self._bounds)
@@ -439,16 +349,8 @@ class Flows:
             return due_ns if self._bound_ns is None else self._bound_ns
         return min(due_ns, self._bound_ns)
 
-    def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
-        self._run(to_ns)
-        out, due = list[Delivery](), self._due
-        while due and due[0][0] <= to_ns:
-            out.append(heapq.heappop(due)[5])
-        return out
-
     def _inside_fs(self) -> int | None:
-        """The next thing that happens to a flow, or an arrival."""
+        """Return when a flow changes next, or a message of others comes."""
         timers = self._timers
         while timers and (timers[0][1] not in self._messages or self._messages[timers[0][1]].timer != timers[0][2]):
             heapq.heappop(timers)
@@ -462,7 +364,7 @@ class Flows:
         limit_fs = now_ns * FS_PER_NS + (FS_PER_NS + 1) // 2 - 1
         while (at_fs := self._inside_fs()) is not None and at_fs <= limit_fs:
             if self._frames is not None:
-                self._show(at_fs)
+                self._show_segments(at_fs)
             if self._fluid.next_fs() == at_fs:
                 serial = self._fluid.step()
                 if serial is not None and serial >= 0:
@@ -472,11 +374,11 @@ class Flows:
             else:
                 self._arrival(*self._arriving[0])
         if self._frames is not None:
-            self._show(limit_fs)
+            self._show_segments(limit_fs)
         if self._bound_ns is not None and self._bound_ns <= now_ns:
             self._bound_ns = None
 
-    def _show(self, to_fs: int) -> None:
+    def _show_segments(self, to_fs: int) -> None:
         """Give the sink all segments that begin by then."""
         seen, length = list[tuple[int, int, int]](), self._transport.segment_bytes
         for message in self._messages.values():
@@ -491,30 +393,17 @@ class Flows:
             message, offset = self._messages[serial], frame * length
             size = min(length, message.size_bytes - offset)
             if self._frames is not None:
-                self._frames.add(
-                    to_ns(start_fs), message.src, message.dst, message.transfer, offset, size, 1, "data"
-                )  # fmt: skip
+                ends = message.src, message.dst
+                self._frames.add(Frame(to_ns(start_fs), *ends, message.transfer, offset, size, 1, "data"))
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `netsim.interfaces.Medium`.
-
-        What its connections carry ends there, and what is on the way to it or from it as well.
-        """
-        if node not in self._row:
-            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
-        self._run(now_ns)
-        if up == (node not in self._down):
-            return
-        if up:
-            self._slept_ns[node] += now_ns - self._down.pop(node)
-            return
-        self._down[node], self._bound_ns = now_ns, None
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
+        """End what the node's connections carry, and what is on the way to it or from it as well."""
+        self._bound_ns = None
         for entry in [e for e in self._due if node in e[1:3] and e[0] > now_ns]:
             self._due.remove(entry)
-            ended = entry[5]._replace(at_ns=now_ns, ok=False, service_s=0.0)
-            self._due.append((now_ns, *entry[1:5], ended))
+            self._due.append((now_ns, *entry[1:4], entry[4]._replace(at_ns=now_ns, ok=False, service_s=0.0)))
         heapq.heapify(self._due)
         lost = [message for message in self._messages.values() if node in (message.src, message.dst)]
         for message in lost:
@@ -544,71 +433,27 @@ class Flows:
         if not is_booked:
             self._tx_bytes[row] += wire_bytes
             self._tx_frames[row] += done
-        self._end(message, now_ns, False, done, wire_bytes)
+        self._end_at(message, now_ns, False, done, wire_bytes)
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; exact to a nanosecond where rates do not change in time."""
-        from channels.costing.models import FunctionCost, StructuredCost
-
-        check_quantity(quantity)
-        transport, path = self._transport, self._path(src, dst)
-        limit_bit, overhead_bit = 8.0 * transport.segment_bytes, 8.0 * transport.overhead_bytes
-
-        def structured(c0: float, c_packet: float, c_bit: float) -> CostModel:
-            return StructuredCost(CostStructure(c0, c_packet, c_bit, limit_bit, packing="stream"), "message", quantity)
-
-        if quantity == "packet":
-            return structured(0.0, 1.0, 0.0)
-        if quantity == "bit":
-            return structured(0.0, overhead_bit, 1.0)
-        one_way_s = self._one_way_fs(path) / (FS_PER_NS * NS_PER_S)
-        wait_s, rate_bps = self._jitter_ns / NS_PER_S / 2 + path.wait_s, path.rate_bps
-        if not transport.growth:
-            if transport.gamma_bit is not None and path.one_way_ns:
-                rate_bps = min(rate_bps, transport.gamma_bit * NS_PER_S / (2 * path.one_way_ns))
-            if quantity == "s":
-                return structured(one_way_s + wait_s, overhead_bit / rate_bps, 1.0 / rate_bps)
-        elif quantity == "s" or self._most < float("inf"):
-            back = self._path(dst, src)
-            back_s = self._one_way_fs(back) / (FS_PER_NS * NS_PER_S)
-
-            def lone(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-                size_bytes = np.maximum(np.ceil(message_bit / 8), 1.0)
-                total_s, sending_s = transfer_s(
-                    size_bytes, rate_bps, one_way_s, growth=transport.growth, loss=transport.loss,
-                    handshake=transport.handshake, reverse_bps=back.rate_bps, reverse_one_way_s=back_s,
-                    segment_bytes=transport.segment_bytes, overhead_bytes=transport.overhead_bytes,
-                )  # fmt: skip
-                return total_s + wait_s if quantity == "s" else sending_s * self._extra_w
-
-            return FunctionCost(lone, quantity)
-        return structured(0.0, overhead_bit / rate_bps * self._extra_w, self._extra_w / rate_bps)
-
-    def max_power_w(self, node: NodeId) -> float:
-        """See `netsim.interfaces.PowerBound`."""
-        rest_w = max(self._power.power_w("idle"), self._power.power_w("sleep"))
-        return max(rest_w, self._power.power_w("tx")) + max(rest_w, self._power.power_w("rx"))
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost, exact to a nanosecond where rates do not change in time."""
+        path, back = self._path(src, dst), self._path(dst, src)
+        return flow_cost(quantity, self._transport, path, back, self._jitter_ns, self._extra_w)
 
     def carried(self) -> Mapping[Resource, tuple[int, int]]:
-        """Messages and bytes of others that came to each link so far; no node's usage has them."""
+        """Return messages and bytes of others that came to each link so far; no node's usage has them."""
         return {resource: (messages, size_bytes) for resource, (messages, size_bytes) in self._carried.items()}
 
     def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`; each node has the interfaces ``out`` and ``in``."""
+        """See `netsim.interfaces.Medium`."""
         if at_ns > self._ran_ns:
-            frames, self._frames = self._frames, None
-            ahead, self._frames = deepcopy(self), frames
+            ahead = self._copy()
             ahead._run(at_ns)
             return ahead.usage(at_ns)
         state_ns = np.zeros((len(self._interfaces), len(STATES)), np.int64)
         for row, busy_ns in enumerate(self._busy_ns):
             now_ns = max(0, at_ns - self._since_ns[row]) if self._active[row] else 0
             state_ns[row, _RX if row % 2 else _TX] = busy_ns + now_ns
-        for node, slept_ns in self._slept_ns.items():
-            row = self._row[node]
-            state_ns[row : row + 2, _SLEEP] = slept_ns + (at_ns - self._down[node] if node in self._down else 0)
-        state_ns[:, _IDLE] = at_ns - state_ns.sum(axis=1)
-        energy_j = state_ns / NS_PER_S * np.array([self._power.power_w(state) for state in STATES])
-        return Usage(self._interfaces, state_ns, energy_j, self._tx_bytes.copy(), self._tx_frames.copy())
+        return self._usage(at_ns, state_ns, self._tx_bytes.copy(), self._tx_frames.copy())

@@ -1,4 +1,4 @@
-"""How long one TCP transfer takes: slow start in closed form, the square-root law under loss, and two flow models."""
+"""How long one TCP transfer takes: slow start in closed form, and the square-root law under loss."""
 
 from __future__ import annotations
 
@@ -17,17 +17,9 @@ GROWTH = {"newreno": 1.5, "cubic": 2.0}
 MAX_LOSS = 0.01
 _ACKED = 2  # segments per acknowledgement, b of the square-root law
 
-# SimGrid's fitted constants: factors of latency and bandwidth, traffic of acknowledgements, the largest window in bits.
-LATENCY_FACTOR = {"cm02": 1.0, "lv08": 13.01}
-BANDWIDTH_FACTOR = {"cm02": 1.0, "lv08": 0.97}
-CROSS_TRAFFIC = 1.05
-# Flows at a bottleneck share it in inverse proportion to latency + this many bytes over each link's rate.
-WEIGHT_BYTES = {"cm02": 0.0, "lv08": 20537.0}
-GAMMA_BIT = 8.0 * 4194304
-
 
 def mathis_window(loss: float) -> float:
-    """Mean congestion window in segments, sqrt(3 / (2 b p)) with b = 2; without end where nothing is lost.
+    """Return the mean congestion window in segments, sqrt(3 / (2 b p)) with b = 2; without end where nothing is lost.
 
     Examples
     --------
@@ -38,7 +30,7 @@ def mathis_window(loss: float) -> float:
 
 
 def mathis_bps(rtt_s: float, loss: float, segment_bytes: int = SEGMENT_BYTES) -> float:
-    """Goodput of a long transfer under random loss: MSS / RTT * sqrt(3 / (2 b p)), for p up to 0.01.
+    """Return the goodput of a long transfer under random loss: MSS / RTT * sqrt(3 / (2 b p)), for p up to 0.01.
 
     Examples
     --------
@@ -49,7 +41,7 @@ def mathis_bps(rtt_s: float, loss: float, segment_bytes: int = SEGMENT_BYTES) ->
 
 
 def slow_start_segments(segments: npt.ArrayLike, loss: float) -> Float64s:
-    """Of n segments, those that go in the first slow start on the mean: (1 - (1 - p)^n) (1 - p) / p + 1, rounded down.
+    """Return the segments of n in the first slow start on the mean: (1 - (1 - p)^n) (1 - p) / p + 1, rounded down.
 
     Cardwell, Savage and Anderson, equation 5: up to the first that is lost.
 
@@ -78,7 +70,7 @@ def transfer_s(
     segment_bytes: int = SEGMENT_BYTES,
     overhead_bytes: int = OVERHEAD_BYTES,
 ) -> tuple[Float64s, Float64s]:
-    """Seconds from the first SYN to the last byte at the receiver, of transfers that have the path for themselves.
+    """Return the seconds from the first SYN to the last byte of transfers that have the path for themselves.
 
     A transfer is n = ceil(B / MSS) segments of tx seconds each. In a round, RTT = there and back + tx, a window of
     floor(w) segments leaves without a gap; w is 10 at first and grows by `growth` every round. Once floor(w) tx >= RTT
@@ -131,37 +123,3 @@ def transfer_s(
         if not np.isnan(out).any():
             return out, (n - 1) * full_s + last_s + late_s
         sent, now_s, window = sent + count, now_s + rtt_s, window * growth
-
-
-def flow_s(
-    size_bytes: npt.ArrayLike,
-    rate_bps: float,
-    latency_s: float,
-    model: str = "cm02",
-    *,
-    cross_traffic: bool = True,
-    gamma: bool = True,
-) -> Float64s:
-    """Seconds of a lone transfer in SimGrid's flow models CM02 and LV08.
-
-    f_l lat + 8 B / min(f_b C / 1.05, f_b gamma / (2 lat)), with f_l = f_b = 1 in CM02 and 13.01 and 0.97 in LV08, and
-    gamma the largest window, 4 MiB.
-
-    Parameters
-    ----------
-    size_bytes
-        Of the messages; no headers are added.
-    cross_traffic
-        Whether acknowledgements take 5 % of the rate.
-    gamma
-        Whether the window has a limit.
-
-    Examples
-    --------
-    >>> flow_s(1_000_000, 1e6, 0.01, "lv08").round(6), flow_s(1_000_000, 1e6, 0.01, cross_traffic=False).round(6)
-    (np.float64(8.789894), np.float64(8.01))
-    """
-    rate = BANDWIDTH_FACTOR[model] * rate_bps / (CROSS_TRAFFIC if cross_traffic else 1.0)
-    if gamma and latency_s > 0:
-        rate = min(rate, BANDWIDTH_FACTOR[model] * GAMMA_BIT / (2 * latency_s))
-    return np.asarray(LATENCY_FACTOR[model] * latency_s + 8.0 * np.asarray(size_bytes, np.float64) / rate)

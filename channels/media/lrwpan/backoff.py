@@ -14,7 +14,7 @@ _FEW_BLOCKS = 16
 
 
 def backoffs(key: int, transfer: int, frames: int) -> npt.NDArray[np.int64]:
-    """Backoff periods of a transfer's frames, uniform on {0..7}: the low bits of Philox words.
+    """Return the backoff periods of a transfer's frames, uniform on {0..7}: the low bits of Philox words.
 
     Frame f takes word f mod 4 of the counter (transfer, f div 4).
 
@@ -34,14 +34,14 @@ def backoffs(key: int, transfer: int, frames: int) -> npt.NDArray[np.int64]:
     """
     blocks = -(-frames // _WORDS)
     if blocks > _FEW_BLOCKS:
-        words = philox(key, transfer, np.arange(blocks, dtype=np.uint64)).ravel()[:frames]
-        return (words & np.uint32(BACKOFFS - 1)).astype(np.int64)
-    drawn = [word for block in range(blocks) for word in _words(key, transfer, block)]
+        many = philox(key, transfer, np.arange(blocks, dtype=np.uint64)).ravel()[:frames]
+        return (many & np.uint32(BACKOFFS - 1)).astype(np.int64)
+    drawn = [word for block in range(blocks) for word in words(key, transfer, block)]
     return np.array(drawn[:frames], np.int64) & (BACKOFFS - 1)
 
 
-def _words(key: int, high: int, low: int) -> tuple[int, int, int, int]:
-    """`netsim.rng.philox` for one counter; numpy would take a tenth of a millisecond."""
+def words(key: int, high: int, low: int) -> tuple[int, int, int, int]:
+    """Return what `netsim.rng.philox` gives for one counter; numpy would take a tenth of a millisecond."""
     c0, c1, c2, c3 = low & _MASK, low >> 32, high & _MASK, high >> 32
     k0, k1 = key & _MASK, key >> 32
     for _ in range(10):

@@ -1,36 +1,39 @@
-"""What a lone message costs in an IEEE 802.15.4 cell, in expectation over its backoffs."""
+"""What a lone message costs in an IEEE 802.15.4 cell on the mean: one at a time, contending, in slots."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
-from channels.costing.quantities import check_quantity
+from channels.costing.models import Int64s, byte_cost, stream_cost
+from channels.media.lrwpan.framing import Framing, RawFraming
 from channels.media.lrwpan.timing import (
     ACK_NS,
     ACK_OCTETS,
     BACKOFF_NS,
     BACKOFFS,
     CCA_NS,
+    FRAME_NS,
+    LIFS_NS,
     OCTET_NS,
     OVERHEAD_OCTETS,
+    RX_ACK_DELAY_NS,
+    SHR_NS,
     TURNAROUND_NS,
+    TX_ACK_DELAY_NS,
     spacing_ns,
 )
-from netsim.interfaces import CostModel, CostStructure
+from netsim.interfaces import CostModel
 from netsim.units import NS_PER_S
 
 
 def cell_cost(
-    quantity: str,
-    payload_bytes: int,
-    power_w: Mapping[str, float],
-    idle_w: float,
-    lead_s: float = 0.0,
+    quantity: str, payload_bytes: int, power_w: Mapping[str, float], idle_w: float, lead_s: float = 0.0,
     lead_j: float = 0.0,
-) -> CostModel:
-    """The cost of a message of x bits in k = ceil(x / (8 payload_bytes)) acknowledged frames; exact constants.
+) -> CostModel:  # fmt: skip
+    """Return the cost of a message of x bits in k = ceil(x / (8 payload_bytes)) acknowledged frames; exact constants.
 
     With n_i the frames' payloads, S the spacing behind a full frame (640, or 192 up to 18 octets of MPDU) and all times
     in us: from submit to the last byte it takes sum_i (2528 + 32 n_i) + (k - 1) S - 544, of which the sender sends
@@ -49,15 +52,12 @@ def cell_cost(
     lead_s, lead_j
         What a message waits and spends before its first backoff.
     """
-    from channels.costing.models import StructuredCost
-
-    check_quantity(quantity)
     spacing = float(spacing_ns(np.array(payload_bytes)))
     # Mean nanoseconds of listening before and after an acknowledged frame.
     listen = BACKOFF_NS * (BACKOFFS - 1) / 2 + CCA_NS + 2 * TURNAROUND_NS
     tx, rx, wait = (power_w[state] - idle_w for state in ("tx", "rx", "listen"))
     overhead, per_bit = OVERHEAD_OCTETS * OCTET_NS, OCTET_NS / 8
-    c0, c_packet, c_bit = {
+    constants = {
         "bit": (0.0, 8.0 * (OVERHEAD_OCTETS + ACK_OCTETS), 1.0),
         "packet": (0.0, 1.0, 0.0),
         "s": (
@@ -70,6 +70,99 @@ def cell_cost(
             (tx * overhead + rx * ACK_NS + wait * (listen + spacing)) / NS_PER_S,
             tx * per_bit / NS_PER_S,
         ),
-    }[quantity]
-    structure = CostStructure(c0, c_packet, c_bit, 8.0 * payload_bytes, packing="stream")
-    return StructuredCost(structure, "message", quantity)
+    }
+    return stream_cost(quantity, constants, payload_bytes)
+
+
+def contention_cost(
+    quantity: str, framing: Framing, power_w: Mapping[str, float], idle_w: float, acknowledge: bool, slotted: bool,
+    periods: float,
+) -> CostModel:  # fmt: skip
+    """Return the cost of a message of some bits that meets no other and is not lost.
+
+    Parameters
+    ----------
+    quantity
+        ``bit`` on the air, ``packet``, ``s`` to the last byte, ``j`` of the sender beyond `idle_w`.
+    framing
+        How messages become frames.
+    power_w
+        Watts by state.
+    idle_w
+        Watts of the state that a message's joules are counted from.
+    acknowledge, slotted
+        Whether frames are acknowledged, whether everything begins at the boundary of a slot.
+    periods
+        Mean of the backoff periods before a frame.
+
+    Returns
+    -------
+    Constants where there are any: raw fragments, acknowledged, not slotted.
+    """
+    if isinstance(framing, RawFraming) and acknowledge and not slotted and periods == (BACKOFFS - 1) / 2:
+        return cell_cost(quantity, framing.payload_bytes, power_w, idle_w)
+    ack_ns = ACK_NS if acknowledge else 0
+    access_ns = BACKOFF_NS * periods + (2 * BACKOFF_NS if slotted else CCA_NS + TURNAROUND_NS)
+    tail_ns = TURNAROUND_NS + ACK_NS if acknowledge else 0
+    full_ns = int(framing.cycle[0]) * OCTET_NS
+    spacing_ns = LIFS_NS if int(framing.cycle[0]) > 24 else TURNAROUND_NS
+    if slotted:
+        # From a frame's start, which is a boundary, to the boundary from which the next one's backoff counts.
+        end_ns = full_ns + (_up(full_ns + TURNAROUND_NS) - full_ns + ack_ns if acknowledge else 0)
+        tail_ns = _up(end_ns + spacing_ns) - full_ns - spacing_ns
+
+    def cost(size: Int64s) -> npt.ArrayLike:
+        frames, octets = framing.totals(size)
+        acks = frames if acknowledge else 0 * frames
+        if quantity == "packet":
+            return frames
+        if quantity == "bit":
+            return 8 * (octets + ACK_OCTETS * acks)
+        lead_ns = BACKOFF_NS / 2 if slotted else 0.0
+        air_ns = octets * OCTET_NS
+        time_ns = lead_ns + frames * access_ns + air_ns + (frames - 1) * (tail_ns + spacing_ns)
+        if quantity == "s":
+            return time_ns / NS_PER_S
+        end_ns = time_ns + (TURNAROUND_NS + ACK_NS if acknowledge else 0)
+        listen_ns = end_ns - air_ns - acks * ACK_NS
+        spent = power_w["tx"] * air_ns + power_w["rx"] * acks * ACK_NS + power_w["listen"] * listen_ns
+        return np.asarray((spent - idle_w * end_ns) / NS_PER_S)
+
+    return byte_cost(quantity, cost)
+
+
+def slot_cost(
+    quantity: str, framing: Framing, power_w: Mapping[str, float], idle_w: float, lead_ns: int, cycle_ns: float
+) -> CostModel:
+    """Return the cost of a message of some bits that is submitted at any instant of a slotframe and is not lost.
+
+    Parameters
+    ----------
+    quantity, framing, power_w, idle_w
+        See `contention_cost`.
+    lead_ns
+        What waking a radio takes, once in every slot.
+    cycle_ns
+        From one of the sender's slots to the next on the mean.
+    """
+    power = {state: watts - idle_w for state, watts in power_w.items()}
+
+    def cost(size: Int64s) -> npt.ArrayLike:
+        frames, octets = framing.totals(size)
+        if quantity == "packet":
+            return frames
+        if quantity == "bit":
+            return 8 * (octets + ACK_OCTETS * frames)
+        if quantity == "j":
+            guard_ns = TX_ACK_DELAY_NS - SHR_NS - RX_ACK_DELAY_NS
+            per_frame = power["rx"] * ACK_NS + power["listen"] * guard_ns + power["idle"] * lead_ns
+            return (power["tx"] * octets * OCTET_NS + per_frame * frames) / NS_PER_S
+        different, places = np.unique(size, return_inverse=True)
+        last = np.array([framing.plan(int(n)).last for n in different])[places].reshape(size.shape)
+        return np.asarray((frames - 0.5) * cycle_ns + FRAME_NS + last * OCTET_NS) / NS_PER_S
+
+    return byte_cost(quantity, cost)
+
+
+def _up(at_ns: int) -> int:
+    return -(-at_ns // BACKOFF_NS) * BACKOFF_NS

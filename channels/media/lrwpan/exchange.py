@@ -19,13 +19,11 @@ from channels.media.lrwpan.timing import (
     frame_ns,
     spacing_ns,
 )
-from netsim.interfaces import NodeId, TransferId
-
-_EVERYONE = -1
+from netsim.interfaces import BROADCAST, Frame, NodeId, TransferId
 
 
 class Progress(NamedTuple):
-    """What a message did in some time: data and acknowledgements on the air, and what ended of them."""
+    """A message up to an instant: data and acknowledgements on the air, and frames and acknowledgements that ended."""
 
     data_ns: int
     ack_ns: int
@@ -89,7 +87,7 @@ class Exchange:
         self.whole = Progress(octets * OCTET_NS, acks * ACK_NS, self._frames, octets, acks)
 
     def progress(self, elapsed_ns: int) -> Progress:
-        """What has happened `elapsed_ns` after the start; nothing before it."""
+        """Return the progress `elapsed_ns` after the start; none before it."""
         if elapsed_ns >= self.end_ns:
             return self.whole
         data = elapsed_ns - self._begin_ns - self._wait_ns
@@ -103,8 +101,8 @@ class Exchange:
             int(acked.sum()),
         )
 
-    def frames_until(self, to_ns: int) -> Iterator[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]:
-        """What `FrameSink.add` takes of every frame that begins by `to_ns` and was not given before."""
+    def frames_until(self, to_ns: int) -> Iterator[Frame]:
+        """Yield every frame that begins by `to_ns` and was not given before."""
         offset = int(self._payload[0])
         while self._announced < 2 * self._frames:
             frame, is_ack = divmod(self._announced, 2)
@@ -115,8 +113,8 @@ class Exchange:
                 return
             self._announced += 1
             if not is_ack:
-                dst = self.dst[0] if self._ack_ns else _EVERYONE
+                dst = self.dst[0] if self._ack_ns else BROADCAST
                 length = int(self._payload[frame])
-                yield start_ns, self.src, dst, self.transfer, frame * offset, length, 1, "data"
+                yield Frame(start_ns, self.src, dst, self.transfer, frame * offset, length, 1, "data")
             elif self._ack_ns:
-                yield start_ns, self.dst[0], self.src, self.transfer, 0, 0, 1, "ack"
+                yield Frame(start_ns, self.dst[0], self.src, self.transfer, 0, 0, 1, "ack")

@@ -10,10 +10,22 @@ from copy import copy
 import numpy as np
 import numpy.typing as npt
 
+from channels.costing.models import FunctionCost, StructuredCost
 from channels.media.lrwpan.csma.nodes import ContendingNodes
 from channels.media.radio_books import RadioPolicy, wake_power_w
-from netsim.errors import SimulationError
-from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, NodeId, PowerProfile, TransferId, Usage
+from channels.media.roster import Roster
+from netsim.interfaces import (
+    STATES,
+    CostModel,
+    Delivery,
+    Frame,
+    FrameSink,
+    Node,
+    NodeId,
+    PowerProfile,
+    TransferId,
+    Usage,
+)
 from netsim.units import NS_PER_S
 
 _LISTEN, _IDLE, _SLEEP = (STATES.index(state) for state in ("listen", "idle", "sleep"))
@@ -34,28 +46,27 @@ class _Waiting:
 
 
 class Renamed:
-    """A frame sink behind which transfers have the numbers that they were submitted under."""
+    """A frame sink that gives transfers of the inner medium the numbers under which they were submitted."""
 
     def __init__(self, frames: FrameSink) -> None:
         self.frames: FrameSink | None = frames
         self.names: dict[TransferId, TransferId] = {}
 
-    def add(
-        self, start_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, offset: int, length: int, attempt: int,
-        kind: str,
-    ) -> None:  # fmt: skip
+    def add(self, frame: Frame) -> None:
         """See `netsim.interfaces.FrameSink`."""
         if self.frames is not None:
-            self.frames.add(start_ns, src, dst, self.names[transfer], offset, length, attempt, kind)
+            self.frames.add(frame._replace(transfer=self.names[frame.transfer]))
 
 
-class PacedNodes:
+class PacedNodes(Roster):
     """Lets messages into `csma.nodes.ContendingNodes` when a policy says so, and keeps the radios' books.
 
     Parameters
     ----------
+    nodes
+        All that may send or receive.
     inner
-        Nodes whose radios sleep while they take part in nothing; nothing was submitted yet.
+        The same ones, whose radios sleep while they take part in nothing; nothing was submitted yet.
     policy, radio
         Of every node.
     sink
@@ -68,19 +79,17 @@ class PacedNodes:
     """
 
     def __init__(
-        self, inner: ContendingNodes, policy: RadioPolicy, radio: PowerProfile, sink: Renamed | None = None
-    ) -> None:
+        self, nodes: Sequence[Node], inner: ContendingNodes, policy: RadioPolicy, radio: PowerProfile,
+        sink: Renamed | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(nodes, ("radio",), radio, None)
         self._inner, self._policy, self._sink = inner, policy, sink
-        power_w, self._wake_w = np.array([radio.power_w(state) for state in STATES]), wake_power_w(policy, radio)
-        self._base_w = float(power_w[_SLEEP])
-        self._power_w = power_w
-        self._power_w[_IDLE] = self._wake_w
-        self._row = {node: i for i, (node, _) in enumerate(inner.usage(0).interfaces)}
+        self._wake_w = self._power_w["idle"] = wake_power_w(policy, radio)
+        self._base_w = self._power_w["sleep"]
         self._waiting = deque[_Waiting]()
         self._under_way: dict[TransferId, _Waiting] = {}
         self._left: dict[TransferId, int] = {}
-        self._ended: list[Delivery] = []
-        self._transfers = self._at_ns = 0
+        self._at_ns = 0
         self._is_up = np.ones(len(self._row), np.bool_)
         # Of each radio: awake in `inner` (None: nobody looked), and listening and waking outside of it.
         self._awake_ns: Int64s | None = None
@@ -88,34 +97,14 @@ class PacedNodes:
 
     # --- messages ------------------------------------------------------------------------------------
 
-    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`; several destinations are one broadcast.
-
-        Raises
-        ------
-        SimulationError
-            If a node is not of this medium.
-        ValueError
-            If the message has no byte.
-        """
-        if size_bytes < 1:
-            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        for node in (src, *dst):
-            self._check(node)
-        self._go_to(now_ns)
+    def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
+        self._run(now_ns)
         begin_ns = self._policy.next_start_ns(now_ns) + self._policy.lead_ns
-        message = _Waiting(self._transfers, src, dst, size_bytes, now_ns, begin_ns)
-        self._transfers += 1
+        message = _Waiting(transfer, src, dst, size_bytes, now_ns, begin_ns)
         self._waiting.append(message)
-        for node in dst:
-            if not (self._is_up[self._row[src]] and self._is_up[self._row[node]]):
-                self._give_up(message, node, now_ns)
-        self._go_to(now_ns)
-        return message.transfer
-
-    def _check(self, node: NodeId) -> None:
-        if node not in self._row:
-            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
+        for node in self._lost(src, dst):
+            self._give_up(message, node, now_ns)
+        self._run(now_ns)
 
     def _hand_over(self, message: _Waiting) -> None:
         transfer = self._inner.submit(message.begin_ns, message.src, message.dst, message.size_bytes)
@@ -127,11 +116,8 @@ class PacedNodes:
         """End one destination of a message that has not begun."""
         waking_ns = now_ns - message.begin_ns + self._policy.lead_ns
         energy_j = max(waking_ns, 0) / NS_PER_S * (self._wake_w - self._base_w)
-        self._ended.append(
-            Delivery(
-                message.transfer, node, now_ns, False, 0, 0, 0, 0, message.src, message.size_bytes, 0.0, energy_j
-            )
-        )  # fmt: skip
+        ends = message.src, message.size_bytes
+        self._end(Delivery(message.transfer, node, now_ns, False, 0, 0, 0, 0, *ends, 0.0, energy_j))
         message.dst = tuple(n for n in message.dst if n != node)
         if not message.dst:
             self._waiting.remove(message)
@@ -140,20 +126,13 @@ class PacedNodes:
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`."""
-        times = [delivery.at_ns for delivery in self._ended]
+        times = [self._due[0][0]] if self._due else []
         if self._waiting:
             times.append(self._waiting[0].begin_ns)
         inner_ns = self._inner.next_event_ns()
         return min(times if inner_ns is None else [*times, inner_ns], default=None)
 
-    def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
-        self._go_to(to_ns)
-        due = sorted((d for d in self._ended if d.at_ns <= to_ns), key=lambda d: (d.at_ns, d.dst, d.src, d.transfer))
-        self._ended = [d for d in self._ended if d.at_ns > to_ns]
-        return due
-
-    def _go_to(self, to_ns: int) -> None:
+    def _run(self, to_ns: int) -> None:
         """Let everything up to and at `to_ns` happen."""
         inner, policy = self._inner, self._policy
         while True:
@@ -161,13 +140,13 @@ class PacedNodes:
                 self._hand_over(self._waiting.popleft())
             if self._at_ns >= to_ns:
                 # A node that goes down ends messages at that very instant.
-                self._ended += [self._told(delivery) for delivery in inner.advance(self._at_ns)]
+                self._go_on(self._at_ns)
                 return
             start_ns, end_ns = self._at_ns, min([to_ns, *(message.begin_ns for message in self._waiting)])
             change_ns = policy.next_change_ns(start_ns)
             if change_ns is None and not self._waiting:
                 # Outside of `inner` everybody sleeps.
-                self._ended += [self._told(delivery) for delivery in inner.advance(end_ns)]
+                self._go_on(end_ns)
                 self._awake_ns, self._at_ns = None, end_ns
                 continue
             was_awake_ns = self._awake_at(start_ns) if self._awake_ns is None else self._awake_ns
@@ -178,7 +157,7 @@ class PacedNodes:
             )
             if change_ns is not None and not is_quiet:
                 end_ns = min(end_ns, change_ns)
-            self._ended += [self._told(delivery) for delivery in inner.advance(end_ns)]
+            self._go_on(end_ns)
             awake_ns = self._awake_at(end_ns)
             rest_ns = (end_ns - start_ns - (awake_ns - was_awake_ns)) * self._is_up
             self._awake_ns, self._at_ns = awake_ns, end_ns
@@ -193,11 +172,15 @@ class PacedNodes:
                 for row in waking:
                     self._wake_ns[row] += rest_ns[row]
 
+    def _go_on(self, to_ns: int) -> None:
+        for delivery in self._inner.advance(to_ns):
+            self._end(self._told(delivery))
+
     def _awake_at(self, at_ns: int) -> Int64s:
         return np.asarray(at_ns - self._inner.usage(at_ns).state_ns[:, _SLEEP])
 
     def _told(self, delivery: Delivery) -> Delivery:
-        """A delivery of `inner` as its sender sees it."""
+        """Return a delivery of `inner` as its sender sees it."""
         message = self._under_way[delivery.transfer]
         self._left[delivery.transfer] -= 1
         if not self._left[delivery.transfer]:
@@ -210,22 +193,21 @@ class PacedNodes:
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `netsim.interfaces.Medium`."""
-        self._check(node)
-        self._go_to(now_ns)
-        self._inner.set_up(now_ns, node, up)
-        self._is_up[self._row[node]] = up
-        for message in list(self._waiting) if not up else ():
-            for lost in message.dst if node == message.src else [n for n in message.dst if n == node]:
+    def _come_up(self, now_ns: int, node: NodeId, since_ns: int) -> None:
+        self._inner.set_up(now_ns, node, True)
+        self._is_up[self._row[node]] = True
+
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
+        self._inner.set_up(now_ns, node, False)
+        self._is_up[self._row[node]] = False
+        for message in list(self._waiting):
+            for lost in self._lost(message.src, message.dst):
                 self._give_up(message, lost, now_ns)
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; without contention and loss, submitted at any instant of a period."""
-        from channels.costing.models import FunctionCost, StructuredCost
-
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost: without contention and loss, submitted at any instant of a period."""
         lone, lead_s = self._inner.cost(quantity, src, dst), self._policy.lead_ns / NS_PER_S
         more = {"s": lead_s + self._policy.mean_wait_s, "j": lead_s * (self._wake_w - self._base_w)}.get(quantity, 0.0)
         if lone.structure is not None:
@@ -233,33 +215,26 @@ class PacedNodes:
             return StructuredCost(structure, "message", quantity)
         return FunctionCost(lambda message_bit: lone(message_bit) + more, quantity)
 
-    def max_power_w(self, node: NodeId) -> float:
-        """See `netsim.interfaces.PowerBound`."""
-        return max(self._inner.max_power_w(node), self._wake_w)
-
     def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
+        """See `netsim.interfaces.Medium`."""
         if at_ns > self._at_ns:
-            return self._copy().at(at_ns)
-        return self.at(at_ns)
-
-    def at(self, at_ns: int) -> Usage:
-        """The usage once everything up to `at_ns` has happened."""
-        self._go_to(at_ns)
+            ahead = self._copy()
+            ahead._run(at_ns)
+            return ahead.usage(at_ns)
         usage = self._inner.usage(at_ns)
         state_ns = usage.state_ns.copy()
         state_ns[:, _LISTEN] += self._listen_ns
         state_ns[:, _IDLE] += self._wake_ns
         state_ns[:, _SLEEP] -= self._listen_ns + self._wake_ns
-        return dataclasses.replace(usage, state_ns=state_ns, energy_j=state_ns / NS_PER_S * self._power_w)
+        return dataclasses.replace(usage, state_ns=state_ns, energy_j=state_ns / NS_PER_S * [*self._power_w.values()])
 
     def _copy(self) -> PacedNodes:
-        """Another one that goes on by itself, shows no frames and tells no delivery."""
+        """Return another one that goes on by itself, shows no frames and tells no delivery."""
         other = copy(self)
         other._inner, other._sink = self._inner.copy(), None
         other._waiting = deque(dataclasses.replace(message) for message in self._waiting)
         other._under_way, other._left = self._under_way.copy(), self._left.copy()
-        other._ended, other._listen_ns, other._wake_ns = [], self._listen_ns.copy(), self._wake_ns.copy()
+        other._due, other._listen_ns, other._wake_ns = [], self._listen_ns.copy(), self._wake_ns.copy()
         return other
 
     def counters(self) -> Mapping[str, Int64s]:

@@ -56,11 +56,11 @@ class Reach:
 
     @cached_property
     def table(self) -> npt.NDArray[np.float64]:
-        """Power, who hears, nanoseconds, `clear`: what the kernel wants to know of every link."""
+        """Power, who hears, nanoseconds, `clear` of every link, for the kernel."""
         return np.array([self.power_mw, self.hears, self.delay_ns, self.clear()], np.float64)
 
     def clear(self) -> npt.NDArray[np.float64]:
-        """Logarithm of the probability that a bit is right without any other frame on the air."""
+        """Return the logarithm of the probability that a bit is right without any other frame on the air."""
         if not self.is_noisy:
             return np.zeros(self.power_mw.shape)
         ratio = self.power_mw / self.noise_mw
@@ -69,14 +69,14 @@ class Reach:
 
 @cache
 def everyone() -> Reach:
-    """All hear all."""
+    """Return that all hear all."""
     yes = np.ones((1, 1), np.bool_)
     return Reach(True, np.ones((1, 1)), yes, np.zeros((1, 1), np.int64))
 
 
 def within(nodes: Sequence[Node], range_m: float) -> Reach:
-    """Whoever is at most `range_m` away hears and senses a sender, all equally loud."""
-    distance = distances_m(_places(nodes, "range_m"))
+    """Return that nodes at most `range_m` away hear and sense a sender, all equally loud."""
+    distance = distances_m(_places(nodes))
     near = distance <= range_m
     return Reach(False, np.ones(near.shape) * near, near, _delay_ns(distance))
 
@@ -90,8 +90,8 @@ def by_path_loss(
     sensitivity_dbm: float,
     cca_threshold_dbm: float,
 ) -> Reach:
-    """Whoever gets at least `sensitivity_dbm` hears a sender, at least `cca_threshold_dbm` of all together notices."""
-    places = _places(nodes, "path_loss")
+    """Return who hears a sender, with `sensitivity_dbm` or more, and which powers together an assessment notices."""
+    places = _places(nodes)
     power = received_mw(places, tx_power_dbm, reference_loss_db, exponent)
     sensitivity, threshold, noise = (10 ** (dbm / 10) for dbm in (sensitivity_dbm, cca_threshold_dbm, noise_dbm))
     return Reach(False, power, power >= sensitivity, _delay_ns(distances_m(places)), threshold, noise)
@@ -101,9 +101,9 @@ def _delay_ns(distance_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return np.asarray(distance_m / LIGHT_M_PER_NS + 0.5).astype(np.int64)
 
 
-def _places(nodes: Sequence[Node], key: str) -> list[tuple[float, float]]:
+def _places(nodes: Sequence[Node]) -> list[tuple[float, float]]:
     found = [node.position_m for node in nodes if node.position_m is not None]
     if len(found) < len(nodes):
         where = "a position of every node is needed, such as network.topology.positions_m"
-        raise ConfigError([Fault((key,), where, f"{len(nodes) - len(found)} nodes without")])
+        raise ConfigError([Fault(("path_loss",), where, f"{len(nodes) - len(found)} nodes without")])
     return found

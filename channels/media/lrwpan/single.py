@@ -12,88 +12,59 @@ from channels.media.lrwpan.cost import cell_cost
 from channels.media.lrwpan.exchange import Exchange, Progress
 from channels.media.lrwpan.timing import ACK_OCTETS
 from channels.media.radio_books import RadioBooks, RadioPolicy, wake_power_w
-from netsim.errors import SimulationError
-from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from channels.media.roster import Roster
+from netsim.interfaces import CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
 from netsim.units import NS_PER_S
 
 
-class SingleCell:
+class SingleCell(Roster):
     """All nodes share one half-duplex medium; see `channels.links.ieee802154` for the rules.
+
+    Each node has the interface ``radio``; several destinations are one broadcast.
 
     Parameters
     ----------
-    nodes
-        All that may send or receive.
+    nodes, radio, frames
+        See `channels.media.roster.Roster`.
     payload_bytes
         Of the message in a frame.
-    radio
-        Power of every node's radio.
     policy
         What a radio does while its node takes no part in the message that is served, and when a message may begin.
     key
         64-bit key of the backoff draws.
-    frames
-        Gets every frame when it begins.
     """
 
     def __init__(
-        self,
-        nodes: Sequence[Node],
-        payload_bytes: int,
-        radio: PowerProfile,
-        policy: RadioPolicy,
-        key: int,
+        self, nodes: Sequence[Node], payload_bytes: int, radio: PowerProfile, policy: RadioPolicy, key: int,
         frames: FrameSink | None = None,
-    ) -> None:
-        self._nodes = tuple(node.id for node in nodes)
-        self._row = {node: i for i, node in enumerate(self._nodes)}
-        self._interfaces = [(node, "radio") for node in self._nodes]
-        self._payload_bytes, self._policy, self._key, self._frames = payload_bytes, policy, key, frames
-        self._power_w = {state: radio.power_w(state) for state in STATES}
+    ) -> None:  # fmt: skip
+        super().__init__(nodes, ("radio",), radio, frames)
+        self._payload_bytes, self._policy, self._key = payload_bytes, policy, key
         self._wake_w = wake_power_w(policy, radio)
-        self._books = RadioBooks(len(self._nodes), policy, radio)
-        self._transfers = self._free_ns = 0
+        self._books = RadioBooks(len(nodes), policy, radio)
+        self._free_ns = 0
         self._queue: list[tuple[int, NodeId, TransferId, Exchange]] = []
         self._served: Exchange | None = None
-        self._ended: list[Delivery] = []
         self._own: dict[NodeId, list[tuple[int, int]]] = {}
-        self._down: dict[NodeId, int] = {}
         # Of each node: bytes and frames sent.
-        self._sent = [[0, 0] for _ in self._nodes]
+        self._sent = [[0, 0] for _ in nodes]
 
     # --- messages ------------------------------------------------------------------------------------
 
-    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`; several destinations are one broadcast.
-
-        Raises
-        ------
-        SimulationError
-            If a node is not of this medium.
-        ValueError
-            If the message has no byte.
-        """
-        if size_bytes < 1:
-            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        for node in (src, *dst):
-            if node not in self._row:
-                raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
-        transfer = self._transfers
-        self._transfers += 1
+    def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         frames = -(-size_bytes // self._payload_bytes)
         message = Exchange(
             transfer, src, dst, size_bytes, self._payload_bytes, now_ns, backoffs(self._key, transfer, frames),
             self._policy.lead_ns,
         )  # fmt: skip
-        for node in [node for node in dst if src in self._down or node in self._down]:
+        for node in self._lost(src, dst):
             self._give_up(message, node, now_ns)
         if message.dst:
             heapq.heappush(self._queue, (now_ns, src, transfer, message))
-        return transfer
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`; exact."""
-        times = [delivery.at_ns for delivery in self._ended]
+        times = [self._due[0][0]] if self._due else []
         served = self._served
         if served is not None and not served.is_delivered:
             times.append(served.start_ns + served.deliver_ns)
@@ -103,29 +74,25 @@ class SingleCell:
             times.append(self._policy.next_start_ns(max(message.submit_ns, free_ns)) + message.deliver_ns)
         return min(times, default=None)
 
-    def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
+    def _run(self, to_ns: int) -> None:
         while True:
             if self._served is None:
                 # At its own instant a message may still be overtaken by one of a smaller sender.
                 if not self._queue:
-                    break
+                    return
                 start_ns = self._policy.next_start_ns(max(self._queue[0][0], self._free_ns))
                 if start_ns >= to_ns:
-                    break
+                    return
                 self._served = heapq.heappop(self._queue)[3]
                 self._served.start_ns = start_ns
             elif not self._serve(self._served, to_ns):
-                break
-        due = sorted((d for d in self._ended if d.at_ns <= to_ns), key=lambda d: (d.at_ns, d.dst, d.src, d.transfer))
-        self._ended = [d for d in self._ended if d.at_ns > to_ns]
-        return due
+                return
 
     def _serve(self, message: Exchange, to_ns: int) -> bool:
-        """Go on with the message that has the medium; whether it ended by `to_ns`."""
+        """Go on with the message that has the medium; return whether it ended by `to_ns`."""
         if self._frames is not None:
             for frame in message.frames_until(to_ns):
-                self._frames.add(*frame)
+                self._frames.add(frame)
         if not message.is_delivered and message.start_ns + message.deliver_ns <= to_ns:
             message.is_delivered = True
             self._deliver(message)
@@ -148,38 +115,28 @@ class SingleCell:
         first = min(message.dst)
         for node in message.dst:
             # A broadcast is one transmission: it counts at its smallest destination.
-            counts = self._counts_of(done, message) if node == first else (0, 0, 0)
-            packets, wire_bytes, airtime_ns = counts
-            self._ended.append(
-                Delivery(
-                    message.transfer, node, at_ns, True, packets, packets, wire_bytes, airtime_ns,
-                    message.src, message.size_bytes, service_s, energy_j,
-                )
-            )  # fmt: skip
+            packets, wire_bytes, airtime_ns = _counts(done) if node == first else (0, 0, 0)
+            self._end(Delivery(
+                message.transfer, node, at_ns, True, packets, packets, wire_bytes, airtime_ns, message.src,
+                message.size_bytes, service_s, energy_j,
+            ))  # fmt: skip
 
     def _give_up(self, message: Exchange, node: NodeId, now_ns: int) -> None:
         """End one destination of a message; what was sent so far counts at the last one to end so."""
         message.dst = tuple(n for n in message.dst if n != node)
         done = message.progress(now_ns - message.start_ns if message.start_ns >= 0 else 0)
-        counts = (0, 0, 0) if message.dst else self._counts_of(done, message)
-        packets, wire_bytes, airtime_ns = counts
+        packets, wire_bytes, airtime_ns = (0, 0, 0) if message.dst else _counts(done)
         energy_j = self._extra_j(done, max(0, now_ns - message.start_ns)) if message.start_ns >= 0 else 0.0
-        self._ended.append(
-            Delivery(
-                message.transfer, node, now_ns, False, packets, packets, wire_bytes, airtime_ns,
-                message.src, message.size_bytes, 0.0, energy_j,
-            )
-        )  # fmt: skip
+        self._end(Delivery(
+            message.transfer, node, now_ns, False, packets, packets, wire_bytes, airtime_ns, message.src,
+            message.size_bytes, 0.0, energy_j,
+        ))  # fmt: skip
 
     def _own_queueing_ns(self, message: Exchange) -> int:
-        """How long the message waited while its own sender's earlier ones had the medium."""
+        """Return how long the message waited while earlier ones of its sender had the medium."""
         earlier = [(a, b) for a, b in self._own.get(message.src, ()) if b > message.submit_ns]
         self._own[message.src] = earlier
         return sum(b - max(a, message.submit_ns) for a, b in earlier)
-
-    def _counts_of(self, done: Progress, message: Exchange) -> tuple[int, int, int]:
-        wire_bytes = done.data_octets + done.acks * ACK_OCTETS
-        return done.frames, wire_bytes, done.data_ns + done.ack_ns
 
     def _extra_j(self, done: Progress, elapsed_ns: int) -> float:
         power, base_w = self._power_w, self._power_w[self._policy.base_state]
@@ -190,23 +147,15 @@ class SingleCell:
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `netsim.interfaces.Medium`.
+    def _come_up(self, now_ns: int, node: NodeId, since_ns: int) -> None:
+        self._books.be_down(self._row[node], since_ns, now_ns)
 
-        A message whose sender or last destination goes down ends there, and the medium is free at once.
-        """
-        if node not in self._row:
-            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
-        if up == (node not in self._down):
-            return
-        if up:
-            self._books.be_down(self._row[node], self._down.pop(node), now_ns)
-            return
-        self._down[node] = now_ns
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
+        """End messages whose sender or last destination this is; the medium is free at once."""
         if self._served is not None:
             self._interrupt(self._served, now_ns, node)
         for *_, message in self._queue:
-            for lost in message.dst if node == message.src else [n for n in message.dst if n == node]:
+            for lost in self._lost(message.src, message.dst):
                 self._give_up(message, lost, now_ns)
         self._queue = [entry for entry in self._queue if entry[3].dst]
         heapq.heapify(self._queue)
@@ -225,8 +174,8 @@ class SingleCell:
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; the expectation over backoffs, the same for all pairs."""
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost: the expectation over backoffs, the same for all pairs."""
         base_w, policy = self._power_w[self._policy.base_state], self._policy
         lead_s = policy.lead_ns / NS_PER_S
         wait_s = lead_s + policy.mean_wait_s
@@ -238,7 +187,7 @@ class SingleCell:
         return self._books.max_power_w
 
     def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
+        """See `netsim.interfaces.Medium`."""
         books, sent = self._books.copy(), [row.copy() for row in self._sent]
         for message, start_ns in self._from_now():
             if start_ns >= at_ns:
@@ -251,7 +200,7 @@ class SingleCell:
         return Usage(self._interfaces, state_ns, books.energy_j(state_ns), tx_bytes, tx_frames)
 
     def _from_now(self) -> Iterator[tuple[Exchange, int]]:
-        """Messages that have the medium from now on, and when."""
+        """Yield the messages that have the medium from now on, and when."""
         free_ns = self._free_ns
         if self._served is not None:
             yield self._served, self._served.start_ns
@@ -262,14 +211,9 @@ class SingleCell:
             free_ns = start_ns + message.free_ns
 
     def _book(
-        self,
-        books: RadioBooks,
-        sent: list[list[int]],
-        message: Exchange,
-        start_ns: int,
-        at_ns: int,
+        self, books: RadioBooks, sent: list[list[int]], message: Exchange, start_ns: int, at_ns: int,
         nodes: tuple[NodeId, ...],
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Add what a message did until `at_ns` to the books of these of its nodes."""
         elapsed_ns = min(at_ns - start_ns, message.end_ns)
         done = message.progress(elapsed_ns)
@@ -282,3 +226,8 @@ class SingleCell:
             books.take_part(row, start_ns, start_ns + elapsed_ns, ours[0], theirs[0], wake_ns)
             sent[row][0] += ours[1]
             sent[row][1] += ours[2]
+
+
+def _counts(done: Progress) -> tuple[int, int, int]:
+    """Return frames, bytes and nanoseconds on the air."""
+    return done.frames, done.data_octets + done.acks * ACK_OCTETS, done.data_ns + done.ack_ns

@@ -21,19 +21,29 @@ TURNAROUND_NS = 192_000
 LIFS_NS, SIFS_NS = 640_000, 192_000
 MAX_SIFS_MPDU = 18
 
+# Slots of TSCH.
+SHR_NS = 160_000  # preamble and start-of-frame delimiter
+TX_OFFSET_NS = 2_120_000  # from the slot's start to the end of the delimiter
+RX_WAIT_NS = 2_200_000
+TX_ACK_DELAY_NS = 1_000_000  # from the end of the frame to the end of the acknowledgement's delimiter
+RX_ACK_DELAY_NS, ACK_WAIT_NS = 800_000, 400_000
+FRAME_NS = TX_OFFSET_NS - SHR_NS  # from the slot's start to the frame's
+WINDOW_NS = FRAME_NS - RX_WAIT_NS // 2
+SHORTEST_SLOT_NS = TX_OFFSET_NS + 128 * OCTET_NS + TX_ACK_DELAY_NS + ACK_NS
+
 
 def frame_ns(payload_bytes: Int64s) -> Int64s:
-    """On the air, from the first preamble symbol to the last of the check sequence."""
+    """Return the time on the air, from the first preamble symbol to the last of the check sequence."""
     return OCTET_NS * (payload_bytes + OVERHEAD_OCTETS)
 
 
 def spacing_ns(payload_bytes: Int64s) -> Int64s:
-    """Interframe spacing behind a frame: short up to 18 octets of MPDU, else long."""
+    """Return the interframe spacing behind a frame: short up to 18 octets of MPDU, else long."""
     return np.where(payload_bytes + MAC_OCTETS <= MAX_SIFS_MPDU, SIFS_NS, LIFS_NS)
 
 
 def fragments(size_bytes: int, payload_bytes: int) -> Int64s:
-    """Payloads of a message's frames: full ones, then the remainder."""
+    """Return the payloads of a message's frames: full ones, then the remainder."""
     frames = -(-size_bytes // payload_bytes)
     out = np.full(frames, payload_bytes, np.int64)
     out[-1] = size_bytes - (frames - 1) * payload_bytes

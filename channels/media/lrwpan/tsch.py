@@ -5,29 +5,44 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from channels.costing.quantities import check_quantity
-from channels.media.lrwpan.backoff import _words
+from channels.media.lrwpan.backoff import words
+from channels.media.lrwpan.cost import slot_cost
 from channels.media.lrwpan.framing import Framing, frames_of
 from channels.media.lrwpan.reach import Reach
-from channels.media.lrwpan.timing import ACK_NS, ACK_OCTETS, OCTET_NS
+from channels.media.lrwpan.timing import (
+    ACK_NS,
+    ACK_OCTETS,
+    ACK_WAIT_NS,
+    FRAME_NS,
+    OCTET_NS,
+    RX_ACK_DELAY_NS,
+    RX_WAIT_NS,
+    SHR_NS,
+    TX_ACK_DELAY_NS,
+    WINDOW_NS,
+)
 from channels.media.radio_books import RadioPolicy, wake_power_w
+from channels.media.roster import Roster
 from netsim.errors import SimulationError
-from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from netsim.interfaces import (
+    BROADCAST,
+    STATES,
+    CostModel,
+    Delivery,
+    Frame,
+    FrameSink,
+    Node,
+    NodeId,
+    PowerProfile,
+    TransferId,
+    Usage,
+)
 from netsim.units import NS_PER_S
-
-SHR_NS = 160_000  # preamble and start-of-frame delimiter
-TX_OFFSET_NS = 2_120_000  # from the slot's start to the end of the delimiter
-RX_WAIT_NS = 2_200_000
-TX_ACK_DELAY_NS = 1_000_000  # from the end of the frame to the end of the acknowledgement's delimiter
-RX_ACK_DELAY_NS, ACK_WAIT_NS = 800_000, 400_000
-FRAME_NS = TX_OFFSET_NS - SHR_NS  # from the slot's start to the frame's
-WINDOW_NS = FRAME_NS - RX_WAIT_NS // 2
-SHORTEST_SLOT_NS = TX_OFFSET_NS + 128 * OCTET_NS + TX_ACK_DELAY_NS + ACK_NS
 
 _TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
 _LOSS_KEY = 0x9E3779B97F4A7C15
@@ -56,7 +71,7 @@ class Shot(NamedTuple):
 
 @dataclass(eq=False)
 class Parcel:
-    """One message, and what has become of it."""
+    """One message, its transmissions so far and the planned ones."""
 
     transfer: TransferId
     src: NodeId
@@ -78,8 +93,10 @@ class Parcel:
     shown: set[tuple[int, int]] = field(default_factory=set)
 
 
-class SlottedCell:
+class SlottedCell(Roster):
     """A cell whose nodes own the slots of a slotframe in turn; see `channels.links.ieee802154` for the rules.
+
+    Each node has the interface ``radio``; several destinations are one broadcast.
 
     Parameters
     ----------
@@ -103,49 +120,32 @@ class SlottedCell:
     """
 
     def __init__(
-        self,
-        nodes: Sequence[Node],
-        server_cells: int,
-        slot_ns: int,
-        framing: Framing,
-        reach: Reach,
-        radio: PowerProfile,
-        key: int,
-        per: float,
-        reliable: bool,
-        retries: int,
-        policy: RadioPolicy,
+        self, nodes: Sequence[Node], server_cells: int, slot_ns: int, framing: Framing, reach: Reach,
+        radio: PowerProfile, key: int, per: float, reliable: bool, retries: int, policy: RadioPolicy,
         frames: FrameSink | None = None,
-    ) -> None:
-        self._nodes = tuple(node.id for node in nodes)
-        self._row = {node: i for i, node in enumerate(self._nodes)}
+    ) -> None:  # fmt: skip
+        super().__init__(nodes, ("radio",), radio, frames)
         self._servers = tuple(node.id for node in nodes if node.is_server)
         owners = [node.id for node in nodes if not node.is_server]
         owners += [self._servers[i % len(self._servers)] for i in range(server_cells)] if self._servers else []
         self._owners, self._slot_ns = tuple(owners), slot_ns
-        self._cells = {node: [i for i, owner in enumerate(owners) if owner == node] for node in self._nodes}
+        self._cells = {node: [i for i, owner in enumerate(owners) if owner == node] for node in self._row}
         self._framing, self._reach, self._key = framing, reach, key
         self._per, self._reliable, self._tries = per, reliable, retries + 1
         self._sleeps, self._lead_ns = policy.sleeps, policy.lead_ns
         self._clear = reach.clear()
-        self._power_w = {state: radio.power_w(state) for state in STATES}
         if self._sleeps:
             self._power_w["idle"] = wake_power_w(policy, radio)  # it is in no other case
-        self._frames = frames
-        self._transfers = self._clock_ns = 0
-        self._queues: dict[NodeId, list[Parcel]] = {node: [] for node in self._nodes}
-        self._free_ns = dict.fromkeys(self._nodes, 0)
-        self._ended: list[Delivery] = []
-        self._down: dict[NodeId, int] = {}
-        self._state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
-        self._sent = np.zeros((2, len(self._nodes)), np.int64)
-        self._awake_ns = np.zeros(len(self._nodes), np.int64)
-        self._since = dict.fromkeys(self._nodes, 0)
-        listens = [
-            [i for i, owner in enumerate(owners) if owner != node and self._hears_slot(node, owner)]
-            for node in self._nodes
-        ]
-        self._listens = dict(zip(self._nodes, listens, strict=True))
+        self._queues: dict[NodeId, list[Parcel]] = {node: [] for node in self._row}
+        self._free_ns = dict.fromkeys(self._row, 0)
+        self._state_ns = np.zeros((len(nodes), len(STATES)), np.int64)
+        self._sent = np.zeros((2, len(nodes)), np.int64)
+        # Since when each node is up.
+        self._since = dict.fromkeys(self._row, 0)
+        self._listens = {
+            node: [i for i, owner in enumerate(owners) if owner != node and self._hears_slot(node, owner)]
+            for node in self._row
+        }
 
     def _hears_slot(self, node: NodeId, owner: NodeId) -> bool:
         return not self._servers or node in self._servers or owner in self._servers
@@ -153,36 +153,24 @@ class SlottedCell:
     # --- messages --------------------------------------------------------------------------------------
 
     def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`; several destinations are one broadcast.
-
-        Raises
-        ------
-        SimulationError
-            If a node is not of this medium, or the sender owns no slot.
-        ValueError
-            If the message has no byte.
-        """
-        if size_bytes < 1:
-            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
-        for node in (src, *dst):
-            self._check(node)
-        if not self._cells[src]:
+        """See `channels.media.roster.Roster.submit`; a SimulationError where the sender owns no slot, too."""
+        if src in self._row and not self._cells[src]:
             raise SimulationError(f"node {src} is a server that owns no slot; server_cells of at least 1 gives it one")
-        self._move(now_ns)
-        transfer = self._transfers
-        self._transfers += 1
+        return super().submit(now_ns, src, dst, size_bytes)
+
+    def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
+        self._run(now_ns)
         targets = tuple(sorted(dst))
         parcel = Parcel(transfer, src, targets, size_bytes, frames_of(self._framing, size_bytes), now_ns)
-        for node in [node for node in targets if src in self._down or node in self._down]:
+        for node in self._lost(src, targets):
             self._give_up(parcel, node, now_ns)
         if len(parcel.told) < len(targets):
             self._queues[src].append(parcel)
             self._plan(src, now_ns)
-        return transfer
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`; exact."""
-        times = [d.at_ns for d in self._ended]
+        times = [self._due[0][0]] if self._due else []
         for queue in self._queues.values():
             for parcel in [p for p in queue if len(p.told) < len(p.dst)][:1]:
                 times += [at for node, at in parcel.arrived.items() if node not in parcel.told]
@@ -190,16 +178,8 @@ class SlottedCell:
                     times.append(self._end_ns(parcel))
         return min(times, default=None)
 
-    def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
-        self._move(to_ns)
-        due = sorted((d for d in self._ended if d.at_ns <= to_ns), key=lambda d: (d.at_ns, d.dst, d.src, d.transfer))
-        self._ended = [d for d in self._ended if d.at_ns > to_ns]
-        return due
-
-    def _move(self, to_ns: int) -> None:
-        self._clock_ns = max(self._clock_ns, to_ns)
-        shown: list[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]] = []
+    def _run(self, to_ns: int) -> None:
+        shown = list[Frame]()
         for src, queue in self._queues.items():
             while queue:
                 parcel = queue[0]
@@ -210,7 +190,7 @@ class SlottedCell:
                     if at_ns <= to_ns and node not in parcel.told:
                         self._tell(parcel, node, at_ns, True)
                 if self._frames is not None:
-                    shown += self._show(parcel, to_ns)
+                    shown += self._frames_until(parcel, to_ns)
                 parcel.counted += len(ready)
                 for shot in ready:
                     self._book(self._state_ns, self._sent, parcel, shot, to_ns)
@@ -221,9 +201,9 @@ class SlottedCell:
                         self._tell(parcel, node, self._end_ns(parcel), False)
                 self._free_ns[src] = self._end_ns(parcel)
                 queue.pop(0)
-        for frame in sorted(shown):
-            assert self._frames is not None
-            self._frames.add(*frame)
+        if self._frames is not None:
+            for frame in sorted(shown):
+                self._frames.add(frame)
 
     def _plan(self, src: NodeId, now_ns: int) -> None:
         """Give the queue's messages the slots from `now_ns` on; what has begun stays."""
@@ -240,7 +220,7 @@ class SlottedCell:
             free_ns = self._end_ns(parcel)
 
     def _next_cell(self, src: NodeId, from_ns: int) -> int:
-        """The start of the node's first slot not before."""
+        """Return the start of the node's first slot from `from_ns` on."""
         length = len(self._owners)
         first = -(-from_ns // self._slot_ns)
         return min(first + (cell - first) % length for cell in self._cells[src]) * self._slot_ns
@@ -265,11 +245,11 @@ class SlottedCell:
             p *= math.exp(8 * parcel.octets[parcel.frame] * float(self._clear[a, b]))
         if p >= 1.0:
             return True
-        word = _words(self._key ^ _LOSS_KEY, parcel.transfer, number << 32 | self._row[node])[0]
+        word = words(self._key ^ _LOSS_KEY, parcel.transfer, number << 32 | self._row[node])[0]
         return word * 2.0**-32 < p
 
     def _apply(self, parcel: Parcel, shot: Shot) -> None:
-        """What a transmission changes: the frame, the target, who has lost something."""
+        """Apply what a transmission changes: the frame, the target, the nodes that lost a frame."""
         parcel.shots.append(shot)
         parcel.attempt += 1
         if shot.target is None:
@@ -308,7 +288,7 @@ class SlottedCell:
         return shot.start_ns + FRAME_NS + parcel.octets[shot.frame] * OCTET_NS
 
     def _tail(self, shot: Shot) -> int:
-        """From the end of a frame to the end of its acknowledgement, or of waiting for it."""
+        """Return the time from the end of a frame to the end of its acknowledgement, or of waiting for it."""
         if shot.target is None:
             return 0
         return TX_ACK_DELAY_NS - SHR_NS + ACK_NS if shot.got else RX_ACK_DELAY_NS + ACK_WAIT_NS
@@ -317,7 +297,7 @@ class SlottedCell:
         return shot.start_ns + self._slot_ns
 
     def _end_ns(self, parcel: Parcel) -> int:
-        """When its last slot ends."""
+        """Return when the message's last slot ends."""
         return self._slot_end(parcel.shots[-1]) if parcel.shots else max(parcel.start_ns, parcel.submit_ns)
 
     # --- what is told ------------------------------------------------------------------------------------------
@@ -332,20 +312,18 @@ class SlottedCell:
         packets = len({s.frame for s in done}) if not parcel.told else 0
         parcel.told.add(node)
         start_ns = max(parcel.start_ns, parcel.submit_ns)
-        self._ended.append(
-            Delivery(
-                parcel.transfer, node, at_ns, is_ok, packets, max(len(fresh), packets),
-                octets + acks * ACK_OCTETS, octets * OCTET_NS + acks * ACK_NS, parcel.src, parcel.size_bytes,
-                (at_ns - start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
-            )
-        )  # fmt: skip
+        self._end(Delivery(
+            parcel.transfer, node, at_ns, is_ok, packets, max(len(fresh), packets), octets + acks * ACK_OCTETS,
+            octets * OCTET_NS + acks * ACK_NS, parcel.src, parcel.size_bytes,
+            (at_ns - start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
+        ))  # fmt: skip
 
     def _give_up(self, parcel: Parcel, node: NodeId, now_ns: int) -> None:
         parcel.arrived.pop(node, None)
         self._tell(parcel, node, now_ns, False)
 
     def _extra_j(self, parcel: Parcel, shots: Sequence[Shot]) -> float:
-        """Of the sender, beyond the state in which it would have spent the time."""
+        """Return the sender's joules beyond those of the state in which it would have spent the time."""
         idle = self._power_w["sleep" if self._sleeps else "idle"]
         joules = 0.0
         for shot in shots:
@@ -355,7 +333,7 @@ class SlottedCell:
         return joules
 
     def _spans(self, parcel: Parcel, shot: Shot) -> Iterator[Span]:
-        """What a transmission makes the radios do."""
+        """Yield what the radios do for a transmission."""
         start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
         yield Span(parcel.src, _IDLE, start_ns - self._lead_ns, start_ns)
         yield Span(parcel.src, _TX, start_ns, end_ns)
@@ -389,33 +367,30 @@ class SlottedCell:
         if shot.target is not None and shot.got and self._frame_end(parcel, shot) + self._tail(shot) <= at_ns:
             sent[:, self._row[shot.target]] += (ACK_OCTETS, 1)
 
-    def _show(self, parcel: Parcel, to_ns: int) -> Iterator[tuple[int, NodeId, NodeId, TransferId, int, int, int, str]]:
-        """Frames that begin by `to_ns` and were not shown before."""
+    def _frames_until(self, parcel: Parcel, to_ns: int) -> Iterator[Frame]:
+        """Yield the frames that begin by `to_ns` and were not shown before."""
         shown = parcel.shown
         for shot in parcel.shots:
             start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
             if start_ns <= to_ns and (shot.number, 0) not in shown:
                 shown.add((shot.number, 0))
                 offset, length = self._framing.part(parcel.size_bytes, shot.frame)
-                to = -1 if shot.target is None else shot.target
-                yield start_ns, parcel.src, to, parcel.transfer, offset, length, shot.attempt, "data"
+                to = BROADCAST if shot.target is None else shot.target
+                yield Frame(start_ns, parcel.src, to, parcel.transfer, offset, length, shot.attempt, "data")
             ack_ns = end_ns + TX_ACK_DELAY_NS - SHR_NS
             if shot.target is not None and shot.got and ack_ns <= to_ns and (shot.number, 1) not in shown:
                 shown.add((shot.number, 1))
-                yield ack_ns, shot.target, parcel.src, parcel.transfer, 0, 0, shot.attempt, "ack"
+                yield Frame(ack_ns, shot.target, parcel.src, parcel.transfer, 0, 0, shot.attempt, "ack")
 
     # --- nodes that go down ----------------------------------------------------------------------------------------
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `netsim.interfaces.Medium`; what a node sends in the slot that is cut counts for nothing."""
-        self._check(node)
-        if up == (node not in self._down):
-            return
-        self._move(now_ns)
-        if up:
-            del self._down[node]
-            self._since[node] = now_ns
-            return
+    def _come_up(self, now_ns: int, node: NodeId, since_ns: int) -> None:
+        super()._come_up(now_ns, node, since_ns)
+        self._since[node] = now_ns
+
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
+        """End messages from and for the node; what it sends in the slot that is cut counts for nothing."""
+        del self._down[node]  # it is up in the slot that is cut, and down in all that are planned below
         for src, queue in self._queues.items():
             for parcel in list(queue):
                 if src != node and node not in parcel.dst:
@@ -431,7 +406,6 @@ class SlottedCell:
                         parcel.frame += 1
                 if src == node or not self._is_alive(parcel, node):
                     queue.remove(parcel)
-        self._awake_ns[self._row[node]] += now_ns - self._since[node]
         self._listen(self._state_ns, node, now_ns)
         self._down[node] = now_ns
         for src in self._queues:
@@ -455,54 +429,24 @@ class SlottedCell:
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; submitted at any instant of a slotframe, without loss."""
-        from channels.costing.models import FunctionCost
-
-        check_quantity(quantity)
-        frame_ns = len(self._owners) * self._slot_ns / max(len(self._cells[src]), 1)
-        power = {state: watt - self._power_w["sleep" if self._sleeps else "idle"] for state, watt in
-                 self._power_w.items()}  # fmt: skip
-
-        def cost(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-            size = np.maximum(np.ceil(message_bit / 8), 1).astype(np.int64)
-            frames, octets = self._framing.totals(size)
-            if quantity == "packet":
-                return frames
-            if quantity == "bit":
-                return 8 * (octets + ACK_OCTETS * frames)
-            if quantity == "j":
-                guard_ns = TX_ACK_DELAY_NS - SHR_NS - RX_ACK_DELAY_NS
-                per_frame = power["rx"] * ACK_NS + power["listen"] * guard_ns + power["idle"] * self._lead_ns
-                return (power["tx"] * octets * OCTET_NS + per_frame * frames) / NS_PER_S
-            different, places = np.unique(size, return_inverse=True)
-            last = np.array([self._framing.plan(int(n)).last for n in different])[places].reshape(size.shape)
-            return np.asarray((frames - 0.5) * frame_ns + FRAME_NS + last * OCTET_NS) / NS_PER_S
-
-        return FunctionCost(cost, quantity)
-
-    def max_power_w(self, node: NodeId) -> float:
-        """See `netsim.interfaces.PowerBound`."""
-        return max(self._power_w.values())
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost: submitted at any instant of a slotframe, without loss."""
+        cycle_ns = len(self._owners) * self._slot_ns / max(len(self._cells[src]), 1)
+        base_w = self._power_w["sleep" if self._sleeps else "idle"]
+        return slot_cost(quantity, self._framing, self._power_w, base_w, self._lead_ns, cycle_ns)
 
     def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
+        """See `netsim.interfaces.Medium`."""
         state_ns, sent = self._state_ns.copy(), self._sent.copy()
         for queue in self._queues.values():
             for parcel in queue:
                 for shot in parcel.shots[parcel.counted :]:
                     if shot.start_ns < at_ns:
                         self._book(state_ns, sent, parcel, shot, at_ns)
-        for node, row in self._row.items():
-            awake_ns = int(self._awake_ns[row])
+        for node in self._row:
             if node not in self._down:
-                awake_ns += at_ns - self._since[node]
                 self._listen(state_ns, node, at_ns)
-            if not self._sleeps:
-                state_ns[row, _LISTEN] = awake_ns - state_ns[row, _TX] - state_ns[row, _RX]
-            state_ns[row, _SLEEP] = at_ns - state_ns[row, :_SLEEP].sum()
-        energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
-        return Usage([(node, "radio") for node in self._nodes], state_ns, energy_j, sent[0], sent[1])
+        return self._usage(at_ns, state_ns, sent[0], sent[1], _SLEEP if self._sleeps else _LISTEN)
 
     def _listen(self, state_ns: npt.NDArray[np.int64], node: NodeId, at_ns: int) -> None:
         """Add what a node that is up listened and woke in other nodes' slots as if nobody sent to it."""
@@ -514,14 +458,10 @@ class SlottedCell:
                 state_ns[self._row[node], state] += self._windows_ns(node, at_ns, begin_ns, length_ns) - before_ns
 
     def _windows_ns(self, node: NodeId, at_ns: int, begin_ns: int, length_ns: int) -> int:
-        """How much of such windows, one in each slot in which the node listens, lies before an instant."""
+        """Return how much of such windows, one in each slot in which the node listens, lies before an instant."""
         cells, length = self._listens[node], len(self._owners)
         turns, rest_ns = divmod(at_ns, length * self._slot_ns)
         total_ns = turns * len(cells) * length_ns
         for cell in cells:
             total_ns += min(max(rest_ns - cell * self._slot_ns - begin_ns, 0), length_ns)
         return total_ns
-
-    def _check(self, node: NodeId) -> None:
-        if node not in self._row:
-            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")

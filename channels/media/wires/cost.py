@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
-
-from channels.costing.quantities import check_quantity
+from channels.costing.models import StructuredCost, byte_cost, stream_cost
 from channels.media.wires.framing import Framing, Int64s, tandem_ns
 from netsim.interfaces import CostModel, CostStructure
 from netsim.units import NS_PER_S
@@ -16,7 +11,7 @@ from netsim.units import NS_PER_S
 def wire_cost(
     quantity: str, framing: Framing, rates_bps: tuple[float | None, ...], delay_ns: int, extra_w: float
 ) -> CostModel:
-    """The cost model of one direction between two nodes.
+    """Return the cost model of one direction between two nodes.
 
     Parameters
     ----------
@@ -36,40 +31,28 @@ def wire_cost(
     Constants where they are exact, else a function: padding of a short last packet, rounding to whole nanoseconds
     and two links in tandem have no constants.
     """
-    from channels.costing.models import FunctionCost, StructuredCost
-
-    check_quantity(quantity)
-    limit = framing.payload_max_bytes
-    limit_bit = None if limit is None else 8.0 * limit
+    limit, first = framing.payload_max_bytes, rates_bps[0]
 
     def structured(c0: float, c_packet: float, c_bit: float) -> CostModel:
-        if limit_bit is None:
-            structure = CostStructure(c0 + c_packet, 0.0, c_bit)
-        else:
-            structure = CostStructure(c0, c_packet, c_bit, limit_bit, packing="stream")
-        return StructuredCost(structure, "message", quantity)
+        if limit is None:
+            return StructuredCost(CostStructure(c0 + c_packet, 0.0, c_bit), "message", quantity)
+        return stream_cost(quantity, {quantity: (c0, c_packet, c_bit)}, limit)
 
-    first = rates_bps[0]
     if quantity == "packet":
         return structured(0.0, 1.0, 0.0)
     if quantity == "bit":
         bit = framing.per_frame()
-        return structured(0.0, *bit) if bit else FunctionCost(_of_bytes(lambda n: 8 * framing.wire_bytes(n)), "bit")
+        return structured(0.0, *bit) if bit else byte_cost("bit", lambda n: 8 * framing.wire_bytes(n))
     if first is None:
         return structured(delay_ns / NS_PER_S if quantity == "s" else 0.0, 0.0, 0.0)
     exact = framing.per_frame(first)
     if quantity == "j":
         if exact:
             return structured(0.0, exact[0] * extra_w, exact[1] * extra_w)
-        return FunctionCost(_of_bytes(lambda n: _wire_ns(framing, n, first) / NS_PER_S * extra_w), "j")
+        return byte_cost("j", lambda n: _wire_ns(framing, n, first) / NS_PER_S * extra_w)
     if exact and len(rates_bps) == 1:
         return structured(delay_ns / NS_PER_S, *exact)
-    return FunctionCost(_of_bytes(lambda n: (_path_ns(framing, n, rates_bps) + delay_ns) / NS_PER_S), "s")
-
-
-def _of_bytes(cost: Callable[[Int64s], npt.ArrayLike]) -> Callable[[npt.NDArray[np.float64]], npt.ArrayLike]:
-    """The same as a function of bits: a message is whole bytes, at least one."""
-    return lambda message_bit: cost(np.maximum(np.ceil(np.asarray(message_bit) / 8), 1).astype(np.int64))
+    return byte_cost("s", lambda n: (_path_ns(framing, n, rates_bps) + delay_ns) / NS_PER_S)
 
 
 def _wire_ns(framing: Framing, size_bytes: Int64s, rate_bps: float) -> Int64s:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Self
 
-import numpy as np
 import numpy.typing as npt
 
+from channels.costing.models import Int64s, byte_cost
 from channels.media.background import Arrivals, Background
 from channels.media.wires.cost import wire_cost
 from channels.media.wires.framing import Framing, Train, tandem_ns
@@ -25,7 +25,7 @@ _OUT, _IN = 0, 1
 
 
 class CrossedQueue(PortQueue):
-    """A port's queue into which messages of others come, each as one packet; it tells of the nodes' own alone.
+    """A port's queue into which messages of others come, each as one packet; `run` returns the nodes' own alone.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class CrossedQueue(PortQueue):
                 return out
 
     def _fetch(self, limit_ns: int) -> int:
-        """Let a batch of others in; up to when all are."""
+        """Let a batch of others' messages in; return the time up to which all of them are in."""
         arrivals, coming = self._arrivals, self._coming
         while arrivals.at_ns <= limit_ns and (len(coming) < _BATCH or arrivals.at_ns == coming[-1][0]):
             service_ns = serialisation_ns(arrivals.size_bytes, self._rate_bps)
@@ -82,22 +82,22 @@ class CrossedQueue(PortQueue):
         self.push(Stream(at_ns, _NOBODY, serial, 1, 0, service_ns))
 
     def busy_ns(self, at_ns: int) -> int:
-        """How long the port was sending the nodes' own up to `at_ns`, up to which it was run."""
+        """Return how long the port was sending the nodes' own up to `at_ns`, up to which it was run."""
         return super().busy_ns(at_ns) - self._others_ns + self._left_ns(at_ns)
 
     def _left_ns(self, at_ns: int) -> int:
-        """Of others' service, what those who have come need after `at_ns`."""
+        """Return the service after `at_ns` of others' messages that have come."""
         return sum(min(service_ns, max(0, leaves_ns - at_ns)) for leaves_ns, service_ns in self._leaving)
 
     def copy(self) -> Self:
-        """An independent copy."""
+        """Return an independent copy."""
         new = super().copy()
         new._arrivals = deepcopy(self._arrivals)
         new._coming, new._leaving = self._coming.copy(), self._leaving.copy()
         return new
 
     def cut(self, now_ns: int) -> None:
-        """Forget all who have come; the port is free from `now_ns` on, and later others come."""
+        """Forget all messages that have come; the port is free from `now_ns` on, and later messages of others come."""
         self._others_ns -= self._left_ns(now_ns)
         self._leaving.clear()
         super().cut(now_ns)
@@ -112,7 +112,7 @@ class _Line:
         self._arrivals, self._rate_bps = arrivals, rate_bps
 
     def free_ns(self, free_ns: int, now_ns: int) -> int:
-        """When the link is free of all that has come by `now_ns`, if it was of what had come before at `free_ns`."""
+        """Return when the link has served every message up to `now_ns`; `free_ns` is the answer of the last call."""
         arrivals = self._arrivals
         while arrivals.at_ns <= now_ns:
             free_ns = max(free_ns, arrivals.at_ns) + serialisation_ns(arrivals.size_bytes, self._rate_bps)
@@ -137,17 +137,9 @@ class CrossedWires(Wires):
     """
 
     def __init__(
-        self,
-        nodes: Sequence[Node],
-        framing: Framing,
-        rate_bps: float,
-        delay_ns: int,
-        power: PowerProfile,
-        server_rate_bps: float | None,
-        frames: FrameSink | None,
-        background: Background,
-        key: int,
-    ) -> None:
+        self, nodes: Sequence[Node], framing: Framing, rate_bps: float, delay_ns: int, power: PowerProfile,
+        server_rate_bps: float | None, frames: FrameSink | None, background: Background, key: int,
+    ) -> None:  # fmt: skip
         self._background, self._key = background, key
         self._link_bps, self._queue_bps = rate_bps, server_rate_bps or rate_bps
         self._lines: dict[tuple[NodeId, NodeId], _Line] = {}
@@ -162,9 +154,9 @@ class CrossedWires(Wires):
         return CrossedQueue(stride_ns, service_ns, self._arrivals(_IN), self._queue_bps)
 
     def _line(self, src: NodeId, dst: NodeId) -> _Line:
-        """Of a wire, or of the server's port out (`dst` is `src`)."""
+        """Return the line of a wire, or of the server's port out (`dst` is `src`)."""
         if (src, dst) not in self._lines:
-            number = _OUT if src == dst else self._row[src] // 2 * len(self._nodes) + self._row[dst] // 2
+            number = _OUT if src == dst else self._row[src] // 2 * len(self._row) + self._row[dst] // 2
             self._lines[src, dst] = _Line(self._arrivals(number), self._queue_bps)
         return self._lines[src, dst]
 
@@ -194,40 +186,37 @@ class CrossedWires(Wires):
         self._own_free_ns[out] = self._port_free_ns
         return start_ns
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `channels.media.wires.wires.Wires.set_up`; of others' messages that goes as well."""
-        if node in self._row and not up and self._background.at == "nodes":
-            for other in self._nodes:
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
+        """Drop what others have on the node's wires as well."""
+        if self._background.at == "nodes":
+            for other in self._row:
                 for wire in ((node, other), (other, node)) if other != node else ():
                     self._free_ns[wire] = self._line(*wire).free_ns(self._free_ns.get(wire, 0), now_ns)
-        elif node == self._server and not up:
+        elif node == self._server:
             self._port_free_ns = self._line(node, node).free_ns(self._port_free_ns, now_ns)
-        super().set_up(now_ns, node, up)
-        for link, free_ns in self._own_free_ns.items() if not up else ():
+        super()._go_down(now_ns, node)
+        for link, free_ns in self._own_free_ns.items():
             if node in link:
                 self._own_free_ns[link] = min(free_ns, now_ns)
 
     # --- what it costs ---------------------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; in seconds behind the mean that waits, else exact."""
-        from channels.costing.models import FunctionCost
-
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost; in seconds behind the mean that waits, else exact."""
         background, framing, rate_bps, port_bps = self._background, self._framing, self._link_bps, self._queue_bps
         if quantity != "s" or (background.at == "server" and self._server not in (src, dst)):
-            return super().cost(quantity, src, dst)
+            return super()._cost(quantity, src, dst)
         delay_ns = self._delay_ns + round(background.mean_wait_s(port_bps) * NS_PER_S)
         if dst != self._server:
             rates = (port_bps, rate_bps) if src == self._server else (rate_bps,)
             return wire_cost(quantity, framing, rates, delay_ns, self._extra_w)
 
-        def towards_server(message_bit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-            size_bytes = np.maximum(np.ceil(np.asarray(message_bit) / 8), 1).astype(np.int64)
+        def towards_server(size_bytes: Int64s) -> npt.ArrayLike:
             full_ns, packets, last_ns = framing.hop_ns(size_bytes, rate_bps)
             at_port_ns, _, last_at_port_ns = framing.hop_ns(size_bytes, port_bps)
             # While a packet is on the wire the load of that time comes to the port.
             at_port_ns += round(full_ns * background.load_bps / port_bps)
             total_ns = tandem_ns(packets, (full_ns, last_ns), (at_port_ns, last_at_port_ns))
-            return np.asarray((total_ns + delay_ns) / NS_PER_S)
+            return (total_ns + delay_ns) / NS_PER_S
 
-        return FunctionCost(towards_server, "s")
+        return byte_cost("s", towards_server)

@@ -140,7 +140,7 @@ class PortQueue:
         return [Done(ended[0][i], ended[1][i] & _SERIAL_MASK) for i in range(found)]
 
     def copy(self) -> Self:
-        """An independent copy."""
+        """Return an independent copy."""
         new = type(self).__new__(type(self))
         new.__dict__.update(self.__dict__)
         is_list = isinstance(self._table, list)

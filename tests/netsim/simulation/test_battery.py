@@ -45,6 +45,10 @@ class _Runs:
         return self.program
 
 
+def cell(**keys: Any) -> dict[str, Any]:
+    return {"name": "ieee802154", **keys}
+
+
 async def idle(ctx: Context) -> None:
     await Wait(100.0)
 
@@ -52,10 +56,6 @@ async def idle(ctx: Context) -> None:
 async def report_and_wait(ctx: Context) -> None:
     await Report(0, ctx.facts.start)
     await Wait(100.0)
-
-
-def cell(**keys: Any) -> dict[str, Any]:
-    return {"name": "ieee802154", **keys}
 
 
 def battery_run(
@@ -219,7 +219,8 @@ def test_computing_drains_while_it_lasts() -> None:
     {"name": "ethernet_udp", "rate_bps": 1e5, "server_rate_bps": 2e5, "power": "wifi"},
     cell(mac="csma_ca"),
     cell(mac="csma_ca", radio_policy={"name": "duty_cycle", "period_s": 0.05, "on_s": 0.01, "wake_s": 1e-3}),
-    cell(mac="tsch", server_cells=1, radio_policy={"name": "sleep_when_idle", "wake_s": 8e-4, "wake_j": 1e-4}),
+    cell(mac={"name": "tsch", "server_cells": 1},
+         radio_policy={"name": "sleep_when_idle", "wake_s": 8e-4, "wake_j": 1e-4}),
 ], ids=["always_on", "sleep_when_idle", "duty_cycle", "packet", "ethernet_udp", "csma_ca", "csma_ca_duty", "tsch"],
 )  # fmt: skip
 def test_the_instant_is_the_first_at_which_the_integral_reaches_the_capacity(link: dict[str, Any]) -> None:

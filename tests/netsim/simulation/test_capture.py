@@ -13,15 +13,21 @@ import pytest
 
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.top_k import TopK
+from channels.media.checksums import internet_checksum
+from channels.media.lrwpan.frames import PAN, RawFrames, check_sequence
 from channels.media.lrwpan.framing import SixLowpan, frames_of
+from channels.media.wires import frames as wire_frames
+from channels.media.wires.frames import Datagrams
 from netsim import registry, study
 from netsim.cli import main
-from netsim.errors import SimulationError
+from netsim.errors import ConfigError, SimulationError
 from netsim.header import Header
-from netsim.interfaces import Node, Payload
+from netsim.interfaces import Frame, FrameMaker, Node, Payload
 from netsim.scenario import parse_text
-from netsim.simulation import capture as pcap_module
+from netsim.simulation.capture import Capture
+from netsim.simulation.capture import message as message_of
 from netsim.tools.probe_command import pattern
+from tests.plugins import pigeon
 
 SCENARIO = """
 name: captured
@@ -39,6 +45,15 @@ needs_tshark = pytest.mark.skipif(TSHARK is None, reason="tshark is not installe
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+class Toy(NamedTuple):
+    """A channel with frames of this kind."""
+
+    maker: type[FrameMaker]
+
+    def frames(self) -> FrameMaker:
+        return self.maker()
 
 
 class Seen(NamedTuple):
@@ -109,7 +124,7 @@ def _low_power(at_ns: int, data: bytes) -> Seen:
         assert len(data) == 5
         return Seen(at_ns, 0, 0, b"", data[2], True)
     _, sequence, pan, dst, src = struct.unpack_from("<HBHHH", data)
-    assert pan == pcap_module.PAN
+    assert pan == PAN
     assert control == (0x8841 if dst == 0xFFFF else 0x8861)
     return Seen(at_ns, src, -1 if dst == 0xFFFF else dst, data[9:-2], sequence, False)
 
@@ -137,7 +152,7 @@ def joined(frames: list[Seen], src: int, dst: int) -> list[bytes]:
     return out
 
 
-class Datagrams:
+class Reassembly:
     """Reassembles 6LoWPAN by the text of RFC 4944 and RFC 6282, for the one kind of headers that is written.
 
     A repeated fragment must be the same; `open` are datagrams of which parts are missing.
@@ -196,7 +211,7 @@ class Datagrams:
 
 def datagrams(frames: list[Seen]) -> list[Seen]:
     """The UDP datagrams of a 6LoWPAN capture, at the time of the frame that completes them."""
-    box = Datagrams()
+    box = Reassembly()
     got = [(f, box.add(f)) for f in frames if not f.is_ack]
     return [f._replace(data=data) for f, data in got if data is not None]
 
@@ -206,18 +221,18 @@ def datagrams(frames: list[Seen]) -> list[Seen]:
 
 def test_checksums_of_the_standards() -> None:
     """RFC 1071, section 3, and the check value of CRC-16/KERMIT."""
-    assert pcap_module.internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xFFFF - 0xDDF2
-    assert pcap_module.internet_checksum(b"\x12") == 0xEDFF
-    assert pcap_module.check_sequence(b"123456789") == 0x2189
+    assert internet_checksum(bytes.fromhex("0001f203f4f5f6f7")) == 0xFFFF - 0xDDF2
+    assert internet_checksum(b"\x12") == 0xEDFF
+    assert check_sequence(b"123456789") == 0x2189
     # IEEE 802.15.4-2006, 7.2.1.9: 0100 0000 0000 0000 0101 0110 is followed by 0010 0111 1001 1110, bit 0 first.
-    assert pcap_module.check_sequence(bytes.fromhex("02006a")) == 0x79E4
+    assert check_sequence(bytes.fromhex("02006a")) == 0x79E4
 
 
 def test_a_datagram_and_its_edges() -> None:
-    capture = pcap_module.Capture()
-    capture.add(5_000_000_001, 0, 1, 0, 0, 1472, 1, "data")
-    capture.add(7, 1, -1, 1, 0, 1, 1, "data")
-    capture.add(9, 1, 0, 2, 0, 1473, 1, "data")
+    capture = Capture(Toy(Datagrams))
+    capture.add(Frame(5_000_000_001, 0, 1, 0, 0, 1472, 1, "data"))
+    capture.add(Frame(7, 1, -1, 1, 0, 1, 1, "data"))
+    capture.add(Frame(9, 1, 0, 2, 0, 1473, 1, "data"))
     for transfer, size in ((0, 1472), (1, 1), (2, 1473)):
         capture.put(transfer, pattern(size))
     link, frames = parse(capture.to_bytes())
@@ -233,7 +248,7 @@ def test_a_zero_udp_checksum_is_sent_as_ones() -> None:
     sums = set()
     for word in range(65536):
         data = word.to_bytes(2, "big")
-        frame = pcap_module._datagram(0, 1, data, 0)
+        frame = wire_frames._datagram(0, 1, data, 0)
         sums.add(frame[40:42])
         if frame[40:42] == b"\xff\xff":
             _ethernet(0, frame)
@@ -243,32 +258,33 @@ def test_a_zero_udp_checksum_is_sent_as_ones() -> None:
 
 def test_sequence_numbers() -> None:
     """New frames count up, repeats keep theirs, an acknowledgement has that of the frame before it."""
-    capture = pcap_module.Capture("ieee802154")
+    capture = Capture(Toy(RawFrames))
     capture.put(0, pattern(30))
     for at, attempt, offset, kind in ((0, 1, 0, "data"), (1, 2, 0, "data"), (2, 1, 0, "ack"), (3, 1, 20, "data"),
                                       (4, 1, 20, "ack")):  # fmt: skip
         src, dst = (4, 0) if kind == "ack" else (0, 4)
-        capture.add(at, src, dst, 0, offset, 0 if kind == "ack" else 20 - offset // 2, attempt, kind)
+        length = 0 if kind == "ack" else 20 - offset // 2
+        capture.add(Frame(at, src, dst, 0, offset, length, attempt, kind))
     link, frames = parse(capture.to_bytes())
     assert link == 195
     assert [(f.sequence, f.is_ack) for f in frames] == [(0, False), (0, False), (0, True), (1, False), (1, True)]
 
 
 @pytest.mark.parametrize(
-    ("link", "frame", "sentence"),
+    ("maker", "frame", "sentence"),
     [
-        ("ethernet", (0, 0, 1, 9, 0, 1, 1, "data"),
+        (Datagrams, (0, 0, 1, 9, 0, 1, 1, "data"),
          "pcap: transfer 9 has no bytes, and a frame wants 1 of them from 0"),
-        ("ethernet", (0, 0, 1, 0, 3, 3, 1, "data"),
+        (Datagrams, (0, 0, 1, 0, 3, 3, 1, "data"),
          "pcap: transfer 0 has 5 bytes, and a frame wants 3 of them from 3"),
-        ("ethernet", (0, 1 << 24, 1, 0, 0, 1, 1, "data"),
+        (Datagrams, (0, 1 << 24, 1, 0, 0, 1, 1, "data"),
          "pcap: an IPv4 address in 10.0.0.0/8 holds nodes 0 to 16777213. Got 16777216"),
-        ("ieee802154", (0, 0xFFFE, 1, 0, 0, 1, 1, "data"), "pcap: a short address holds nodes 0 to 65533. Got 65534"),
+        (RawFrames, (0, 0xFFFE, 1, 0, 0, 1, 1, "data"), "pcap: a short address holds nodes 0 to 65533. Got 65534"),
     ],
 )  # fmt: skip
-def test_sentences(link: Any, frame: Any, sentence: str) -> None:
-    capture = pcap_module.Capture(link)
-    capture.add(*frame)
+def test_sentences(maker: Any, frame: Any, sentence: str) -> None:
+    capture = Capture(Toy(maker))
+    capture.add(Frame(*frame))
     capture.put(0, b"12345")
     with pytest.raises(SimulationError) as error:
         capture.to_bytes()
@@ -276,10 +292,10 @@ def test_sentences(link: Any, frame: Any, sentence: str) -> None:
 
 
 def test_the_header_names_kind_sender_and_round() -> None:
-    data = pcap_module.message(Payload(b"xy", 0.0), "model", 3, 9)
+    data = message_of(Payload(b"xy", 0.0), "model", 3, 9)
     assert data[8:] == b"xy"
     assert Header.unpack(data) == Header(2, 3, 9)
-    assert 32 <= Header.unpack(pcap_module.message(Payload(b"", 0.0), "gossip", 3, 9)).kind < 64
+    assert 32 <= Header.unpack(message_of(Payload(b"", 0.0), "gossip", 3, 9)).kind < 64
 
 
 # --- runs ---------------------------------------------------------------------------------------------------
@@ -344,6 +360,19 @@ def test_without_being_asked_there_is_none() -> None:
     assert not Path("out/pcap").exists()
 
 
+def test_a_channel_that_does_not_say_how_its_frames_look_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert registry.get("channel", "pigeon") is pigeon.Pigeon
+    with pytest.raises(ConfigError) as error:
+        parse_text(SCENARIO.replace("NETWORK", "{uplink: pigeon, downlink: ieee802154}"), "s.yaml")
+    assert str(error.value) == (
+        "s.yaml:7: record.pcap: false, as the channel of network.uplink does not say how its frames look: it has no "
+        "method `frames`. Got True."
+    )
+    assert main(["probe", "pigeon", "--message-bytes", "250", "--pcap", "a.pcap"]) == 2
+    said = "--pcap: pigeon does not say how its frames look: it has no method `frames`"
+    assert said in capsys.readouterr().err
+
+
 def test_a_probe_writes_its_frames() -> None:
     words = ["--message-bytes", "250", "--nodes", "2", "--replications", "2", "-o", "o.csv"]
     assert main(["probe", "ieee802154", *words, "--pcap", "a.pcap"]) == 0
@@ -362,7 +391,7 @@ SIZES = (1, 100, 110, 111, 300, 512, 1232, 1233, 1342, 3000)
 def lowpan(path: str) -> None:
     """A capture of one message of each size to the server, and of a broadcast from it."""
     channel: Any = registry.build("channel", {"name": "ieee802154", "mac": "csma_ca", "framing": "sixlowpan"})
-    capture, now = pcap_module.Capture(pcap_module.link_of(channel)), 0
+    capture, now = Capture(channel), 0
     medium = channel.open([Node(0), Node(1), Node(2, True)], np.random.default_rng(0), frames=capture)
     for src, dst, size in [*((i % 2, (2,), size) for i, size in enumerate(SIZES)), (2, (0, 1), 300)]:
         capture.put(medium.submit(now, src, dst, size), pattern(size))
@@ -395,10 +424,10 @@ def test_fragments_are_as_long_as_they_were_simulated_and_come_together() -> Non
     assert (cast.src, cast.data) == (2, pattern(300))
 
 
-@pytest.mark.parametrize("mac", ["{mac: csma_ca, per: 0.1, ", "{mac: tsch, server_cells: 1, "])
+@pytest.mark.parametrize("mac", ["{mac: csma_ca, per: 0.1, ", "{mac: {name: tsch, server_cells: 1}, "])
 def test_a_low_power_run_decodes_to_what_was_sent(mac: str) -> None:
     """Uploads in one frame, models in two, repeated where frames are lost."""
-    found = captured("{link: " + mac.replace("{", "{name: ieee802154, ", 1) + "framing: sixlowpan}}")
+    found = captured("{link: {name: ieee802154, " + mac.removeprefix("{") + "framing: sixlowpan}}")
     ((_, (link, frames)),) = found.items()
     assert link == 195
     whole = datagrams(frames)

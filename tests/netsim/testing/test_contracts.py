@@ -437,7 +437,7 @@ def _shown(shift_ns: int | None) -> Any:
 
     def submit(coop: Any, *message: Any) -> Any:
         sink = coop.frames
-        shifted = SimpleNamespace(add=lambda start_ns, *rest: sink.add(start_ns + shift_ns, *rest))
+        shifted = SimpleNamespace(add=lambda frame: sink.add(frame._replace(start_ns=frame.start_ns + shift_ns)))
         coop.frames = None if shift_ns is None else shifted
         try:
             return coop.submit(*message)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numba
 
-from channels.media.lrwpan import reception
+from channels.media.lrwpan import reception, timing
 from channels.media.lrwpan.csma import tables
 
-_FILES = (*Path(__file__).parent.glob("*_kernel.py"), Path(tables.__file__), Path(reception.__file__))
+_FILES = (*Path(__file__).parent.glob("*_kernel.py"), *(Path(str(m.__file__)) for m in (tables, timing, reception)))
 
 
 def outer(function: Callable[..., Any]) -> Any:

@@ -1,24 +1,34 @@
-"""Contending IEEE 802.15.4 nodes: the medium of ``mac: csma_ca`` and ``mac: slotted``."""
+"""Contending IEEE 802.15.4 nodes: the medium of the MACs ``csma_ca`` and ``slotted``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from channels.media.lrwpan.contention_cost import contention_cost
+from channels.media.lrwpan.cost import contention_cost
 from channels.media.lrwpan.csma import tables as t
-from channels.media.lrwpan.csma.ns3_draws import Ns3Draws
 from channels.media.lrwpan.framing import Framing, Plan
 from channels.media.lrwpan.reach import Reach
 from channels.media.lrwpan.reception import equal_interferers
-from netsim.errors import SimulationError
-from netsim.interfaces import STATES, CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from channels.media.roster import Roster
+from netsim.interfaces import (
+    BROADCAST,
+    STATES,
+    CostModel,
+    Delivery,
+    Frame,
+    FrameSink,
+    Node,
+    NodeId,
+    PowerProfile,
+    TransferId,
+    Usage,
+)
 from netsim.units import NS_PER_S
 
 _FIRST_BUDGET, _LAST_BUDGET = 256, 1 << 16
@@ -43,12 +53,11 @@ _COUNTERS = {
     "sojourn_ns": t.SOJOURN, "last_end_ns": t.LAST_END,
 }  # fmt: skip
 _COLUMNS = np.array([*_COUNTERS.values()])
-_in_order = itemgetter(*(Delivery._fields.index(name) for name in ("at_ns", "dst", "src", "transfer")))
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What contending nodes do; see `channels.links.ieee802154` for each."""
+    """What contending nodes do; see `channels.macs.csma_ca` and `channels.links.ieee802154` for each."""
 
     slotted: bool = False
     strict: bool = True
@@ -63,8 +72,24 @@ class Rules:
     max_retries: int = 3
 
 
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """Random streams in place of the draws under a key: the validation gives those of ns-3.
+
+    Parameters
+    ----------
+    states
+        Of MRG32k3a, int64, (2 nodes, 6): for the backoffs of each node, then for its receptions.
+    first_numbers
+        Sequence number of each node's first frame, int64, 0 .. 255.
+    """
+
+    states: Int64s
+    first_numbers: Int64s
+
+
 class _Tables:
-    """All that changes, over one buffer: what a copy needs as a whole, then the frames on the air, then the wheel.
+    """All that changes, in one buffer: the tables that a copy needs whole, then the frames on the air, then the wheel.
 
     Parameters
     ----------
@@ -104,7 +129,7 @@ class _Tables:
         )  # fmt: skip
 
     def start(self, names: Sequence[NodeId], sleeps: bool) -> None:
-        """Nothing has happened yet."""
+        """Set the tables to a time at which nothing has happened yet."""
         self.g[t.FREE_MSG] = self.g[t.FREE_BLOCK] = -1
         self.wheel[: self.buckets] = -1
         self.timer[t.AT] = t.FOREVER
@@ -115,13 +140,13 @@ class _Tables:
         radio[t.RX_FROM] = t.FOREVER if sleeps else 0
 
     def copy(self) -> _Tables:
-        """Another one that goes on by itself."""
+        """Return another one that goes on by itself."""
         new = _Tables(self.nodes, self.frames, self.buckets, self.messages, self.blocks, self.words, self.streams)
         new.buffer[:], new.kept[:] = self.buffer, self.kept
         return new
 
     def grown(self, messages: int, blocks: int, words: int) -> _Tables:
-        """The same with room for more."""
+        """Return the same tables with room for more."""
         new = _Tables(self.nodes, self.frames, self.buckets, messages, blocks, words, self.streams)
         many, n = self.messages, self.nodes
         for a, b in zip(new.all[:6], self.all[:6], strict=True):
@@ -140,27 +165,25 @@ class _Tables:
         return new
 
 
-class ContendingNodes:
-    """Nodes that contend for one channel with CSMA/CA; see `channels.links.ieee802154` for the rules.
+class ContendingNodes(Roster):
+    """Nodes that contend for one channel with CSMA/CA; see `channels.macs.csma_ca` for the rules.
+
+    Each node has the interface ``radio``; several destinations are one broadcast.
 
     Parameters
     ----------
-    nodes
-        All that may send or receive.
+    nodes, radio, frames
+        See `channels.media.roster.Roster`.
     framing
         How messages become frames.
     rules
         What the nodes do.
     reach
         Who hears whom, and how loud.
-    radio
-        Power of every node's radio.
     key
         64-bit key of all draws.
-    frames
-        Gets every frame when it begins.
     draws
-        Those of ns-3, in place of those under `key`.
+        Streams in place of the draws under `key`, with which receivers and hidden senders do what ns-3's do.
 
     Notes
     -----
@@ -169,23 +192,15 @@ class ContendingNodes:
     """
 
     def __init__(
-        self,
-        nodes: Sequence[Node],
-        framing: Framing,
-        rules: Rules,
-        reach: Reach,
-        radio: PowerProfile,
-        key: int,
-        frames: FrameSink | None = None,
-        draws: Ns3Draws | None = None,
-    ) -> None:
+        self, nodes: Sequence[Node], framing: Framing, rules: Rules, reach: Reach, radio: PowerProfile, key: int,
+        frames: FrameSink | None = None, draws: Streams | None = None,
+    ) -> None:  # fmt: skip
         from channels.media.lrwpan.csma import senders_kernel as nb
 
+        super().__init__(nodes, ("radio",), radio, frames)
         self._nb: Any = nb
-        self._nodes = tuple(node.id for node in nodes)
-        self._row = {node: i for i, node in enumerate(self._nodes)}
-        self._framing, self._rules, self._reach, self._frames = framing, rules, reach, frames
-        self._power_w = {state: radio.power_w(state) for state in STATES}
+        self._nodes = tuple(self._row)
+        self._framing, self._rules, self._reach = framing, rules, reach
         n = len(self._nodes)
         # Longer than any delay: the longest backoff and a frame.
         buckets = 1 << max(8, (((1 << rules.max_be) * t.UNIT) >> t.BUCKET_BITS).bit_length() + 1)
@@ -215,11 +230,7 @@ class ContendingNodes:
         self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, t.LOG_SIZE), np.int64)
         self._make_room(64)
         self._bind()
-        self._transfers = 0
-        self._clock_ns = 0
-        self._ended: list[Delivery] = []
         self._sizes: dict[TransferId, int] = {}
-        self._down: set[NodeId] = set()
         self._bound_ns: int | None = None  # what `next_event_ns` said; None: not known
         self._is_exact = self._is_ahead = False
         self._budget = _FIRST_BUDGET
@@ -238,7 +249,7 @@ class ContendingNodes:
             self._bind()
 
     def _bind(self) -> None:
-        """Hold what every call of the kernel takes."""
+        """Hold the arguments of every call of the kernel."""
         tables, outs = self._tables, (self._out, self._out_real)
         self._scalars = tables.scalars
         g, node, radio, timer, wheel, _, msg, dst, _, mrg = tables.all
@@ -249,31 +260,16 @@ class ContendingNodes:
 
     # --- messages ----------------------------------------------------------------------------------------
 
-    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`; several destinations are one broadcast.
-
-        Raises
-        ------
-        SimulationError
-            If a node is not of this medium.
-        ValueError
-            If the message has no byte.
-        """
-        if size_bytes < 1:
-            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
+    def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         row, targets = self._ends.get((src, dst)) or self._look_up(src, dst)
         self._forget(now_ns)
-        transfer = self._transfers
-        self._transfers += 1
         if self._frames is not None:
             self._sizes[transfer] = size_bytes
-        if self._down:
-            lost = [node for node in sorted(dst) if src in self._down or node in self._down]
-            self._ended += [
-                Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0) for node in lost
-            ]
+        if self._down and (lost := self._lost(src, dst)):
+            for node in lost:
+                self._end(Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0))
             if len(lost) == len(dst):
-                return transfer
+                return
             row, targets = self._look_up(src, tuple(node for node in dst if node not in lost))
         plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
         if self._rules.reliable and len(targets) == 1:
@@ -283,11 +279,10 @@ class ContendingNodes:
         if self._scalars[t.PENDING] > len(self._out):
             self._make_room(2 * len(self._out) + len(targets))
             self._bind()
-        return transfer
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`."""
-        first = min(delivery.at_ns for delivery in self._ended) if self._ended else None
+        first = self._next_due_ns()
         if not self._scalars[t.PENDING] and not self._is_ahead:
             return first
         bound = self._bound_ns
@@ -295,8 +290,7 @@ class ContendingNodes:
             bound = self._look_ahead()
         return bound if first is None or bound < first else first
 
-    def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
+    def _run(self, to_ns: int) -> None:
         bound = self._bound_ns
         if bound is None:
             if self._scalars[t.NOW] < to_ns:
@@ -308,21 +302,9 @@ class ContendingNodes:
             self._go_to(to_ns)
         elif self._frames is not None:
             self._go_to(to_ns)
-        if to_ns > self._clock_ns:
-            self._clock_ns = to_ns
-        ended = self._ended
-        if not ended:
-            return []
-        if len(ended) > 1:
-            ended.sort(key=_in_order)
-        if ended[-1].at_ns <= to_ns:
-            self._ended = []
-            return ended
-        self._ended = [d for d in ended if d.at_ns > to_ns]
-        return [d for d in ended if d.at_ns <= to_ns]
 
     def _look_ahead(self) -> int:
-        """When the first delivery is, or an instant before which there is none."""
+        """Return the time of the first delivery, or an instant before which there is none."""
         now_ns: int = self._nb.run(*self._for_run, _NO_LOG, t.FOREVER, self._budget)
         self._is_ahead, self._is_exact = True, self._scalars[t.OUTS] > 0
         bound: int = self._scalars[t.FIRST] if self._is_exact else now_ns + 1
@@ -330,7 +312,7 @@ class ContendingNodes:
         return bound
 
     def _forget(self, now_ns: int) -> None:
-        """Let everything up to now happen; what was to come after it need not hold any more."""
+        """Advance to now and discard the look-ahead: a new message may change it."""
         if self._bound_ns is not None:
             self._bound_ns, self._budget = None, _FIRST_BUDGET
         if self._is_ahead or self._scalars[t.NOW] < now_ns:
@@ -357,19 +339,20 @@ class ContendingNodes:
         """Take the deliveries and the frames that the kernel found."""
         scalars = self._scalars
         if many := scalars[t.OUTS]:
-            self._ended += map(Delivery._make, self._records[:many].tolist())
+            for record in self._records[:many].tolist():
+                self._end(Delivery._make(record))
             scalars[t.OUTS] = 0
-        if many := scalars[t.LOGS]:
-            for start_ns, src, dst, transfer, frame, attempt, is_ack, _ in self._log[:many].tolist():
-                self._show(start_ns, src, dst, transfer, frame, attempt, is_ack)
+        if (many := scalars[t.LOGS]) and self._frames is not None:
+            for row in self._log[:many].tolist():
+                self._frames.add(self._frame(*row))
             scalars[t.LOGS] = 0
 
-    def _show(self, start_ns: int, src: int, dst: int, transfer: int, frame: int, attempt: int, is_ack: int) -> None:
-        assert self._frames is not None
-        to = self._nodes[dst] if dst >= 0 else -1
-        offset, length = (0, 0) if is_ack else self._framing.part(self._sizes[transfer], frame)
-        kind = "ack" if is_ack else "data"
-        self._frames.add(start_ns, self._nodes[src], to, transfer, offset, length, attempt, kind)
+    def _frame(
+        self, start_ns: int, src: int, dst: int, transfer: int, number: int, attempt: int, is_ack: int, _: int
+    ) -> Frame:
+        offset, length = (0, 0) if is_ack else self._framing.part(self._sizes[transfer], number)
+        to = self._nodes[dst] if dst >= 0 else BROADCAST
+        return Frame(start_ns, self._nodes[src], to, transfer, offset, length, attempt, "ack" if is_ack else "data")
 
     def _make_plan(self, size_bytes: int) -> Plan:
         if len(self._plans) == _MOST_KINDS:
@@ -377,9 +360,7 @@ class ContendingNodes:
         return self._plans.setdefault(size_bytes, self._framing.plan(size_bytes))
 
     def _look_up(self, src: NodeId, dst: tuple[NodeId, ...]) -> tuple[int, Int64s]:
-        """The sender's row, and of each destination in order its row and whether it hears the sender."""
-        for node in (src, *dst):
-            self._check(node)
+        """Return the sender's row, and of each destination in order its row and whether it hears the sender."""
         if len(self._ends) == _MOST_KINDS:
             self._ends.clear()
         row, reach = self._row[src], self._reach
@@ -387,12 +368,8 @@ class ContendingNodes:
         targets = [(other, reach.is_everyone or reach.hears[row, other]) for other in rows]
         return self._ends.setdefault((src, dst), (row, np.array(targets, np.int64)))
 
-    def _check(self, node: NodeId) -> None:
-        if node not in self._row:
-            raise SimulationError(f"no node {node}; there are {', '.join(map(str, self._row))}")
-
     def _grow(self, several: bool) -> None:
-        """Twice the messages, or twice the blocks of destinations."""
+        """Make room for twice the messages, or twice the blocks of destinations."""
         old, scalars = self._tables, self._scalars
         is_full = scalars[t.FREE_MSG] < 0 and scalars[t.MSGS] == old.messages
         has_none = several and scalars[t.FREE_BLOCK] < 0 and scalars[t.BLOCKS] == old.blocks
@@ -402,72 +379,58 @@ class ContendingNodes:
 
     # --- nodes that go down --------------------------------------------------------------------------------
 
-    def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """See `netsim.interfaces.Medium`.
-
-        A message whose sender or last destination goes down ends there, and its frame on the air is cut.
-        """
-        self._check(node)
+    def _come_up(self, now_ns: int, node: NodeId, since_ns: int) -> None:
         self._forget(now_ns)
-        nb, n = self._nb, self._row[node]
-        if up == (node not in self._down):
-            return
-        if up:
-            self._down.remove(node)
-            nb.up(self._tables.node, self._tables.radio, n, now_ns, self._par)
-        else:
-            self._down.add(node)
-            nb.down(*self._for_down, n, now_ns)
-            self._collect()
+        self._nb.up(self._tables.node, self._tables.radio, self._row[node], now_ns, self._par)
+
+    def _go_down(self, now_ns: int, node: NodeId) -> None:
+        """End messages whose sender or last destination this is, and cut their frame on the air."""
+        self._forget(now_ns)
+        self._nb.down(*self._for_down, self._row[node], now_ns)
+        self._collect()
 
     # --- what it costs and what it did -----------------------------------------------------------------------
 
-    def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """See `netsim.interfaces.Medium`; without contention and loss, the same for all pairs."""
+    def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
+        """Return the cost: without contention and loss, the same for all pairs."""
         idle_w = self._power_w["sleep" if self._rules.sleeps else "idle"]
         return contention_cost(
             quantity, self._framing, self._power_w, idle_w, self._rules.acknowledge, self._rules.slotted,
             ((1 << self._rules.min_be) - 1) / 2,
         )  # fmt: skip
 
-    def max_power_w(self, node: NodeId) -> float:
-        """See `netsim.interfaces.PowerBound`."""
-        return max(self._power_w.values())
-
     def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`; each node has the interface ``radio``."""
+        """See `netsim.interfaces.Medium`."""
         tables = self._tables
-        self._go_to(self._clock_ns)
+        self._go_to(self._now_ns)
         if is_later := self._scalars[t.NOW] < at_ns:
             self._nb.run(*self._for_run, _NO_LOG, at_ns, -1)
         state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
         self._nb.used(tables.g, tables.node, tables.radio, tables.ring, at_ns, state_ns)
         energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
-        interfaces = [(name, "radio") for name in self._nodes]
-        usage = Usage(
-            interfaces, state_ns, energy_j, tables.node[:, t.TX_BYTES].copy(), tables.node[:, t.TX_FRAMES].copy()
-        )
+        sent = tables.node[:, t.TX_BYTES].copy(), tables.node[:, t.TX_FRAMES].copy()
+        usage = Usage(self._interfaces, state_ns, energy_j, *sent)
         if is_later:
             self._go_back()
         return usage
 
     def copy(self) -> ContendingNodes:
-        """Another one that goes on by itself and shows no frames."""
+        """Return another one that goes on by itself and shows no frames."""
         other = copy(self)
         other._tables, other._frames, other._log = self._tables.copy(), None, np.zeros_like(self._log[:0])
         other._make_room(len(self._out))
         other._out[:] = self._out
         other._bind()
-        other._ended, other._down = self._ended.copy(), self._down.copy()
+        other._due, other._down = self._due.copy(), self._down.copy()
         return other
 
     def counters(self) -> Mapping[str, Int64s]:
-        """What each node's MAC counted up to the last `advance`, by name; for probes and tests.
+        """Return what each node's MAC counted up to the last `advance`, by name; for probes and tests.
 
         ``frames`` that it is through with, ``delivered`` of them (at a destination), ``acked``, ``no_ack``, ``caf``
         (channel access failures), ``dup`` (frames that arrived again), ``tx`` (transmissions), ``cca`` and ``busy``,
         ``cca2`` and ``busy2`` (the second assessment of slotted access), ``service_ns`` (of acknowledged frames),
         ``sojourn_ns`` (from submission to the end of each frame), ``last_end_ns`` (of the last message).
         """
-        self._go_to(self._clock_ns)
+        self._go_to(self._now_ns)
         return dict(zip(_COUNTERS, self._tables.node.T[_COLUMNS], strict=True))

@@ -5,10 +5,12 @@ All are int64. Kernels take these names as constants when they are compiled.
 
 from __future__ import annotations
 
+from channels.media.lrwpan import timing
+
 FOREVER = 1 << 62
-UNIT, CCA, TURN, OCTET = 320_000, 128_000, 192_000, 32_000
-ACK_OCTETS, ACK_AIR, ACK_WAIT = 11, 352_000, 864_000
-LIFS, SIFS, SIFS_OCTETS = 640_000, 192_000, 24
+UNIT, CCA, TURN, OCTET = timing.BACKOFF_NS, timing.CCA_NS, timing.TURNAROUND_NS, timing.OCTET_NS
+ACK_OCTETS, ACK_AIR, ACK_WAIT = timing.ACK_OCTETS, timing.ACK_NS, 864_000
+LIFS, SIFS, SIFS_OCTETS = timing.LIFS_NS, timing.SIFS_NS, timing.MAX_SIFS_MPDU + timing.PHY_OCTETS
 LONGEST = 4_600_000  # longer than any frame and a clear channel assessment
 MARGIN = 200_000  # longer than any propagation
 FIRST_PAUSE, LAST_PAUSE = 5, 12  # exponents of the pause before a frame is tried once more, among hidden nodes

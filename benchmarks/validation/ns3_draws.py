@@ -1,13 +1,18 @@
-"""The random streams of ns-3: MRG32k3a, by seed, stream and run."""
+"""The random streams of ns-3, MRG32k3a by seed, stream and run; and a contending cell that draws from them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from channels.media.lrwpan.csma.nodes import ContendingNodes, Streams
+from channels.media.lrwpan.reception import LOWEST_SINR
+from netsim.interfaces import FrameSink, Node
 
 _M = (4294967087, 4294944443)
 _A = (((0, 1, 0), (0, 0, 1), (-810728, 1403580, 0)), ((0, 1, 0), (0, 0, 1), (-1370589, 0, 527612)))
@@ -15,7 +20,6 @@ _STREAM, _RUN = 127, 76  # logarithms of how far streams and a stream's runs are
 _DEVICE = 3  # streams of a device of lr-wpan: receptions, backoffs, sequence numbers
 
 Matrix = tuple[tuple[int, ...], ...]
-Int64s = npt.NDArray[np.int64]
 
 
 class Mrg32k3a:
@@ -58,30 +62,40 @@ class Mrg32k3a:
         return (p1 - p2 if p1 > p2 else p1 - p2 + _M[0]) * 2.328306549295727688e-10
 
 
-@dataclass(frozen=True, eq=False)
-class Ns3Draws:
-    """What the devices of a cell draw from.
+def open_as_ns3(
+    link: Any, nodes: Sequence[Node], run: int, seed: int = 1, first_stream: int = 0, frames: FrameSink | None = None
+) -> ContendingNodes:
+    """Return the medium of a link whose every event, counter and nanosecond is that of ns-3.44's lr-wpan module.
 
     Parameters
     ----------
-    states
-        Of MRG32k3a, int64, (2 nodes, 6): for the backoffs of each node, then for its receptions.
-    first_numbers
-        Sequence number of each node's first frame, int64, 0 .. 255.
+    link
+        An ``ieee802154`` with ``mac: csma_ca``, ``path_loss: log_distance``, ``cca: ns3``, ``per: 0`` and radios that
+        are always on. ``collisions: capture`` is ns-3's error model, ``strict`` one that loses what is below 14.8 dB.
+    nodes
+        Devices were created in the order server, then the others.
+    run, seed
+        `RngSeedManager::SetRun` and `SetSeed`.
+    first_stream
+        Random variables that were created before the first device: `RngSeedManager::GetNextStreamIndex()` there.
+    frames
+        Gets every frame when it begins.
     """
+    # A receiver of ns-3 hears what is not 5 dB below the noise.
+    path_loss = replace(link.path_loss, sensitivity_dbm=link.path_loss.noise_dbm + 10 * math.log10(LOWEST_SINR))
+    order = sorted(range(len(nodes)), key=lambda row: not nodes[row].is_server)
+    draws, reach = ns3_draws(order, seed, run, first_stream), path_loss.reach(nodes)
+    return ContendingNodes(nodes, link.fragmentation(), link.mac.rules(link), reach, link.radio, 0, frames, draws)
 
-    states: Int64s
-    first_numbers: Int64s
 
-
-def ns3_draws(order: Sequence[int], seed: int, run: int, first_stream: int) -> Ns3Draws:
-    """Of devices of ns-3's lr-wpan that were created in that order (rows of nodes), the first with `first_stream`."""
+def ns3_draws(order: Sequence[int], seed: int, run: int, first_stream: int) -> Streams:
+    """Return the draws of devices that were created in that order (rows of nodes), the first with `first_stream`."""
     states, numbers = np.empty((2, len(order), 6), np.int64), np.empty(len(order), np.int64)
     for k, row in enumerate(order):
         reception, backoff, number = (Mrg32k3a(seed, first_stream + _DEVICE * k + i, run) for i in range(_DEVICE))
         states[0, row], states[1, row] = backoff.state, reception.state
         numbers[row] = int(256.0 * number.uniform())
-    return Ns3Draws(states.reshape(-1, 6), numbers)
+    return Streams(states.reshape(-1, 6), numbers)
 
 
 @cache

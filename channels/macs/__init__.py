@@ -1,0 +1,1 @@
+"""How the nodes of an IEEE 802.15.4 cell share their channel."""

@@ -1,0 +1,23 @@
+"""Cells of IEEE 802.15.4 from flat keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netsim import registry
+from netsim.scenario.parsing import hints
+
+
+def cell_keys(mac: str = "csma_ca", path_loss: str = "none", **keys: Any) -> dict[str, Any]:
+    """The configuration of a link; keys of its mac and its path loss go into them."""
+    parts = {"mac": mac, "path_loss": path_loss}
+    nested = {
+        kind: {"name": name, **{k: keys.pop(k) for k in hints(registry.get(kind, name)) if k in keys}}
+        for kind, name in parts.items()
+    }
+    return {"name": "ieee802154", **nested, **keys}
+
+
+def cell(**keys: Any) -> Any:
+    """A link; see `cell_keys`."""
+    return registry.build("channel", cell_keys(**keys))

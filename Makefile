@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: quickstart test test-slow bench codecs validation lint clean
+.PHONY: quickstart test test-slow test-nojit test-oldest test-wheel bench codecs validation lint clean
 
 quickstart: $(STAMP)
 	$(BIN)/netsim run quickstart -o results/quickstart
@@ -16,6 +16,22 @@ test: $(STAMP) lint
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+# Kernels as plain Python and codecs in numpy: the same bytes. What takes minutes so is left out.
+test-nojit: $(STAMP)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal tests/algorithms tests/channels tests/netsim \
+		-k "not ns3 and not park and not twenty_nodes"
+
+# The oldest version of every dependency that pyproject.toml allows.
+test-oldest:
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python .ci/oldest.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/python -m pip install -q --disable-pip-version-check -c .venv-oldest/constraints.txt \
+		-e . hypothesis pytest pytest-xdist
+	.venv-oldest/bin/python -m pytest -q -n 2 --dist worksteal
+
+test-wheel:
+	.ci/wheel $(PYTHON)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.speed
@@ -38,5 +54,5 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) results .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest dist results .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.coding.compiled import pays
+from netsim.compiling import pays
 from netsim.errors import DecodeError
 
 if TYPE_CHECKING:

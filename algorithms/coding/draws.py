@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.coding.compiled import pays
+from netsim.compiling import pays
 from netsim.interfaces import Indices, Key
 from netsim.rng import philox
 

@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from algorithms.coding.bits import FLOATS, BitReader, BitWriter, FloatBit
 from algorithms.coding.codec import Codec
-from algorithms.coding.compiled import pays
 from algorithms.coding.draws import Words32, dense_counter, dense_words, words_at
 from algorithms.coding.norms import norms
 from algorithms.coding.sizes import lg
+from netsim.compiling import pays
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import Range
 from netsim.interfaces import Array, Indices, Key

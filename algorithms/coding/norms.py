@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.coding.compiled import pays
+from netsim.compiling import pays
 from netsim.interfaces import Array
 
 COMPILED_FROM = 8192  # entries

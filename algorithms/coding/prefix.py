@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.coding.bits import COMPILED_FROM, BitReader, BitWriter, Words, padded_words, windows
-from algorithms.coding.compiled import pays
+from netsim.compiling import pays
 from netsim.errors import DecodeError
 
 Lengths = npt.NDArray[np.int64]

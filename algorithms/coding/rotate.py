@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from netsim.compiling import IS_ON
 from netsim.interfaces import Array, Key
 from netsim.rng import philox
 
@@ -49,7 +50,7 @@ def rotate_back(y: Array, dim: int, key: Key) -> Array:
 def _flip(y: Array, key: Key) -> None:
     """y_i <- s_i y_i, by the numbers' sign bits."""
     counters = np.arange(-(-y.size // _SIGNS), dtype=np.uint64)
-    if counters.size >= COMPILED_FROM:
+    if IS_ON and counters.size >= COMPILED_FROM:
         from algorithms.coding.kernels import draws
 
         words = np.empty((counters.size, 4), np.uint32)
@@ -71,7 +72,7 @@ def _transform(y: Array) -> Array:
         return y
     exponent = math.frexp(peak)[1]
     _scale(y, -exponent)
-    if y.size >= COMPILED_FROM:
+    if IS_ON and y.size >= COMPILED_FROM:
         from algorithms.coding.kernels import rotate as rotate_kernels
 
         rotate_kernels.walsh_hadamard(y, np.empty((y.size // rotate_kernels.ROW, rotate_kernels.TILE)))

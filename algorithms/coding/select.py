@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.coding.compiled import pays
+from netsim.compiling import IS_ON, pays
 from netsim.interfaces import Array, Indices
 
 COMPILED_FROM = 16384  # entries; below, numpy is quick enough and numba is never imported
@@ -137,6 +137,9 @@ def collect(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
     threshold
         1 or more.
     """
+    if not IS_ON:
+        candidates = _collect(keys, threshold)
+        return candidates if candidates.found.size <= capacity else None
     room = capacity + _kernels().LANES
     found, magnitudes = np.empty(room, np.int64), np.empty(room, keys.dtype)
     count = _kernels().collect(keys, _MASKS[keys.itemsize], keys.dtype.type(threshold - 1), found, magnitudes)

@@ -17,6 +17,7 @@ from algorithms.coding import levels
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit
 from algorithms.coding.codec import Codec
 from algorithms.coding.norms import norm1, norms
+from netsim.compiling import IS_ON
 from netsim.interfaces import Array
 
 COMPILED_FROM = 32_768  # entries; below, numpy is quicker and numba is never imported
@@ -54,7 +55,7 @@ def write_signs(out: BitWriter, x: Array) -> None:
     >>> bin(out.getvalue()[0])
     '0b10001'
     """
-    if x.size < COMPILED_FROM:
+    if not IS_ON or x.size < COMPILED_FROM:
         out.signs(x < 0)
         return
     key, every, negative = _KEYS[x.itemsize]
@@ -87,7 +88,7 @@ def read_signs(src: BitReader, count: int, plus: float, minus: float | None = No
     octets = src.packed(count)
     x: Array = np.empty(count) if into is None else into
     pair = np.array([plus, -plus if minus is None else minus], x.dtype)
-    if count < COMPILED_FROM:
+    if not IS_ON or count < COMPILED_FROM:
         bits = np.unpackbits(octets, count=count, bitorder="little")
         if minus is None:
             np.multiply(1 - 2 * bits.view(np.int8), pair[0], out=x)
@@ -157,7 +158,7 @@ def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
     lanes = -(-_LANES // columns)
     sums = np.zeros((3, lanes * columns))
     with np.errstate(over="ignore"):
-        if x.size >= COMPILED_FROM:
+        if IS_ON and x.size >= COMPILED_FROM:
             _kernels().part_sums(x, sums[0], sums[1], sums[2])
         else:
             _part_sums(x, sums)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from netsim.compiling import IS_ON
 from netsim.interfaces import Indices, Key
 from netsim.rng import philox
 
@@ -80,7 +81,7 @@ def _philox_block(key: Key, counter: int) -> list[int]:
 
 def _distinct(key: Key, dim: int, count: int) -> Indices:
     """The first `count` different draws, ascending."""
-    if count >= COMPILED_FROM:
+    if IS_ON and count >= COMPILED_FROM:
         from algorithms.coding.kernels import subset as subset_kernels
 
         members, seen = np.empty(count, np.int64), np.zeros((dim + 63) >> 6, np.uint64)

@@ -15,6 +15,7 @@ from algorithms.coding.bits import BitReader, BitWriter, FloatBit, Words
 from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.levels import read_scales
 from algorithms.coding.signs import Floats
+from netsim.compiling import IS_ON
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
 from netsim.registry import component
@@ -141,7 +142,7 @@ class Fractional(Codec):
 
     def _codes(self, x: Array, dim: int, ends: Floats, unit: float) -> tuple[Words, Floats]:
         """Sign and level of each entry, and for each level the sum of |x_i| / unit and the number of its entries."""
-        if dim >= COMPILED_FROM:
+        if IS_ON and dim >= COMPILED_FROM:
             codes, found = np.empty(x.size, np.uint64), np.zeros((2, self._levels))
             _kernels().codes(x, ends, unit, found[0], found[1], codes)
             return codes, found

@@ -17,6 +17,7 @@ from algorithms.coding.factors import Factored, Factors, Tensor, as_matrix, scal
 from algorithms.coding.layout import Layout
 from algorithms.coding.memory import Step
 from algorithms.coding.sparse import Floats
+from netsim.compiling import IS_ON
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Key
@@ -210,7 +211,7 @@ def _right(matrix: Floats, q: Floats) -> Floats:
     """(matrix @ q.T).T: for each of its entries the terms added from the first column to the last."""
     out = np.zeros((matrix.shape[0], q.shape[0]))
     columns = np.ascontiguousarray(q.T)
-    if matrix.size >= COMPILED_FROM:
+    if IS_ON and matrix.size >= COMPILED_FROM:
         from algorithms.coding.kernels import products
 
         products.right(matrix, columns, out)
@@ -224,7 +225,7 @@ def _left(matrix: Floats, p: Floats) -> Floats:
     """p @ matrix: for each of its entries the terms added from the first row to the last."""
     out = np.zeros((p.shape[0], matrix.shape[1]))
     rows = np.ascontiguousarray(p.T)
-    if matrix.size >= COMPILED_FROM:
+    if IS_ON and matrix.size >= COMPILED_FROM:
         from algorithms.coding.kernels import products
 
         products.left(matrix, rows, out)

@@ -19,6 +19,7 @@ from algorithms.coding.prefix import read_unary, write_unary
 from algorithms.coding.signs import Floats, rounded_up
 from algorithms.coding.sparse import read_scale
 from algorithms.coding.trits import Trits, read_trits, trits_bit, write_trits
+from netsim.compiling import IS_ON
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
@@ -137,7 +138,7 @@ class SparseDithering(Codec):
         if not scale * self._most_level(dim) < math.inf:
             raise DecodeError(f"payload: a scale must lie within float64 on the grid. Got {scale}.")
         x = np.zeros(dim)
-        if dim >= COMPILED_FROM:
+        if IS_ON and dim >= COMPILED_FROM:
             _kernels().place(trits, np.append(levels, np.uint64(0)), scale, x)
         else:
             places = np.flatnonzero(trits)
@@ -182,7 +183,7 @@ class SparseDithering(Codec):
     def _levels(self, x: Array, step: float, key: Key, first: int, lanes: Floats) -> tuple[Words, Trits]:
         """The k_i > 0 and all trits of a stage that starts at coordinate `first`; adds to the sums of the scale."""
         draws = uniforms(key, np.arange(first, first + x.size)) if self.randomised else None
-        if first + x.size >= COMPILED_FROM:
+        if IS_ON and first + x.size >= COMPILED_FROM:
             levels, trits = np.empty(x.size, np.uint64), np.empty(x.size, np.uint8)
             if draws is not None:
                 count = _kernels().drawn(x, step, draws, levels, trits)

@@ -17,6 +17,7 @@ from algorithms.coding.levels import read_scales
 from algorithms.coding.prefix import golomb_bit, read_golomb, write_golomb
 from algorithms.coding.signs import Floats
 from algorithms.coding.sphere import Cap, cap, points
+from netsim.compiling import IS_ON
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Range
 from netsim.interfaces import Array, Indices, Key
@@ -123,7 +124,7 @@ class Spherical(Codec):
         step = _STAGE // self.block * self.block
         windows = _windows(key.key if self.unbiased else None, self.block)
         for start in range(0, x.size, step):
-            scale, place = self._search(x[start : start + step], windows, x.size >= COMPILED_FROM)
+            scale, place = self._search(x[start : start + step], windows, IS_ON and x.size >= COMPILED_FROM)
             scales.append(self.rounded(scale, self.float_bit, what="scale"))
             places.append(place[scales[-1] > 0])
         out.floats(np.concatenate(scales), self.float_bit)

@@ -11,6 +11,7 @@ import numpy as np
 from algorithms.coding.bits import FloatBit
 from algorithms.coding.indices import IndexCode
 from algorithms.coding.sparse import ValueCode
+from netsim.compiling import IS_ON
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Indices
 from netsim.registry import component
@@ -36,7 +37,7 @@ def reaching(x: Array, v: Array) -> Indices:
     """
     kind, mask = _KEYS[x.itemsize]
     keys, threshold = x.view(kind), v.view(kind)[0]
-    if keys.size < COMPILED_FROM:
+    if not IS_ON or keys.size < COMPILED_FROM:
         return np.flatnonzero((keys & mask) >= threshold)
     from algorithms.coding.kernels import threshold as threshold_kernels
 

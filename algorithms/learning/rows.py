@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.quiet import quiet
+from netsim.compiling import IS_ON
 from netsim.interfaces import Indices
 
 Vector = npt.NDArray[np.float64]
@@ -194,7 +195,7 @@ class SparseRows:
     def _compiled(self, block: Indices) -> ModuleType | None:
         # A call's overhead counts as some entries.
         self._entries_left -= 1000 + block.size * self.values.size // self.num_rows
-        if self._entries_left < 0:
+        if IS_ON and self._entries_left < 0:
             from algorithms.learning import csr_kernel
 
             self._kernels = csr_kernel

@@ -1,45 +1,48 @@
-"""Compiled passes over large vectors; imported only by `_magnitudes`, whose numpy lines are their twins.
+"""Passes over large vectors for `algorithms.tuners.magnitudes`, compiled; the numpy lines there do the same.
 
-Sums run in 128 fixed float64 lanes: they vectorise, and their bits are the same on every machine.
+Sums run in 128 fixed float64 lanes, entry i in lane i mod 128: such loops become vector code, and the bits are the same
+on every machine. Conditions are factors of 0 or 1, since a branch would keep a loop from becoming vector code.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from netsim.compiling import kernel
 
 LANES = 128
 
 
-@numba.njit(cache=True)
+@kernel
 def total(lanes: Any) -> Any:
-    """The lanes added up in order (`lanes.sum()` takes longer to compile than all the rest)."""
+    """Add up the lanes in order; `lanes.sum()` would take longer to compile than all the rest."""
     out = 0.0
     for lane in lanes:
         out += lane
     return out
 
 
-@numba.njit(cache=True)
+@kernel
 def energy(x: Any) -> Any:
-    """sum x_i^2; the same bits as `energy_from` with 0, in half the time."""
+    """Return sum x_i^2: the same bits as `energy_from` with 0, in half the time."""
     lanes = np.zeros(LANES)
     full = x.size - x.size % LANES
     for start in range(0, full, LANES):
         for j in range(LANES):
             v = np.float64(x[start + j])
             lanes[j] += v * v
+    # The last entries go to the first lanes.
     for i in range(full, x.size):
         v = np.float64(x[i])
         lanes[i - full] += v * v
     return total(lanes)
 
 
-@numba.njit(cache=True)
+@kernel
 def energy_from(x: Any, threshold: Any) -> Any:
-    """sum x_i^2 over |x_i| >= threshold."""
+    """Return sum x_i^2 over |x_i| >= threshold."""
     lanes = np.zeros(LANES)
     full = x.size - x.size % LANES
     for start in range(0, full, LANES):
@@ -52,9 +55,9 @@ def energy_from(x: Any, threshold: Any) -> Any:
     return total(lanes)
 
 
-@numba.njit(cache=True)
+@kernel
 def mass_below(x: Any, threshold: Any) -> Any:
-    """sum |x_i| over |x_i| < threshold."""
+    """Return sum |x_i| over |x_i| < threshold."""
     lanes = np.zeros(LANES)
     full = x.size - x.size % LANES
     for start in range(0, full, LANES):
@@ -67,13 +70,18 @@ def mass_below(x: Any, threshold: Any) -> Any:
     return total(lanes)
 
 
-@numba.njit(cache=True)
+@kernel
 def fixed_point(places: Any, pool: Any, c0: float, c1: float) -> tuple[int, float]:
-    """`affine.fixed_point` in place: the first n of both arrays are what it keeps; n and the sum of their squares."""
+    """Run `algorithms.tuners.affine.fixed_point` in place; return how many magnitudes it keeps and their energy.
+
+    The first entries of both arrays are then the kept ones. tau is the cost's price of one more magnitude, so that
+    each step drops those whose square is not above tau; tau then rises, until a step drops none.
+    """
     n = pool.size
     while n > 0:
         kept_energy = energy(pool[:n])
         tau = c1 * kept_energy / (c0 + c1 * n)
+        # Each is moved to the front and counts if it stays: no branch.
         kept = 0
         for i in range(n):
             v = pool[i]

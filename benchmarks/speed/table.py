@@ -40,7 +40,7 @@ def main() -> int:
     parser.add_argument("--csv", type=Path, help="write the rows to this file, too; times in seconds")
     arguments = parser.parse_args()
     start = time.perf_counter()
-    print("\n".join(machine()), "", LINE.format(*HEAD), sep="\n", flush=True)
+    print("\n".join(machine()), "", LINE.format(*HEAD).rstrip(), sep="\n", flush=True)
     load_all_threads()
     with threadpool_limits(limits=1):
         rows = [row for section in SECTIONS for row in show(section)]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import IO, Any, cast
 
+from netsim import compiling
 from netsim.errors import NetsimError, SimulationError
 from netsim.registry import load_plugin
 
@@ -57,7 +58,7 @@ def each(function: str, tasks: Sequence[Any], jobs: int, plugins: Sequence[str] 
     for item in enumerate(tasks):
         left.put(item)
     done = queue.SimpleQueue[tuple[int, Any]]()
-    children = [_Child(function, plugins) for _ in range(processes)]
+    children = [_Child(function, plugins, is_first=not place) for place in range(processes)]
     threads = [threading.Thread(target=child.work, args=(left, done), daemon=True) for child in children]
     for thread in threads:
         thread.start()
@@ -75,8 +76,11 @@ def each(function: str, tasks: Sequence[Any], jobs: int, plugins: Sequence[str] 
 class _Child:
     """A process that answers one task after the other."""
 
-    def __init__(self, function: str, plugins: Sequence[str]) -> None:
-        self._process = subprocess.Popen([sys.executable, "-c", BOOT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, function: str, plugins: Sequence[str], is_first: bool) -> None:
+        command, environment = [sys.executable, "-c", BOOT], dict(os.environ)
+        if not is_first:
+            environment[compiling.QUIET] = "1"  # the first speaks for all where compiled code cannot be kept
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._input, self._output = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         self._say(sys.path)
         self._say((function, tuple(plugins)))

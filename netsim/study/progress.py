@@ -49,6 +49,9 @@ class Watcher:
     def start(self, run: Run) -> None:
         """A run begins."""
 
+    def compiling(self, run: Run, kernel: str) -> None:
+        """A run waits for a kernel that is compiled, which takes seconds but once for all processes."""
+
     def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
         """A run has come so far."""
 
@@ -76,6 +79,10 @@ class Lines(Watcher):
     def start(self, run: Run) -> None:
         with self._lock:
             self._running[run] = "starts"
+
+    def compiling(self, run: Run, kernel: str) -> None:
+        with self._lock:
+            self._running[run] = f"compiling {kernel}"
 
     def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
         with self._lock:
@@ -133,6 +140,9 @@ class Bars(Watcher):
     def start(self, run: Run) -> None:
         limit = run.scenario.stop.rounds
         self._tasks[run] = self._bars.add_task(title(run), total=limit)
+
+    def compiling(self, run: Run, kernel: str) -> None:
+        self._bars.update(self._tasks[run], description=f"{title(run)}: compiling {kernel}")
 
     def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
         text = f"{title(run)}: simulated {seconds(sim_time_s)}, loss {loss:.4g}"

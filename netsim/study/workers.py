@@ -6,6 +6,7 @@ the caller's main module again, so that a study in a script needs no ``if __name
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import queue
@@ -21,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
+from netsim import compiling
 from netsim.errors import ConfigError
 from netsim.registry import load_plugin
 from netsim.study.execute import execute
@@ -69,7 +71,8 @@ def run_here(runs: Sequence[Run], store: Store, watcher: Watcher) -> None:
     for run in runs:
         watcher.start(run)
         tick = _throttled(lambda *state, run=run: watcher.tick(run, *state))
-        record, files = execute(run.scenario, run.entry, run.replication, tick)
+        with compiling.announced(functools.partial(watcher.compiling, run)):
+            record, files = execute(run.scenario, run.entry, run.replication, tick)
         if files:
             store.save(run.hash, record, files)
         watcher.finish(run, record)
@@ -96,7 +99,7 @@ def run_in_children(runs: Sequence[Run], store: Store, watcher: Watcher, jobs: i
                     break
                 run = left.popleft()
                 if child is None:
-                    child = Child(plugins, store.folder)
+                    child = Child(plugins, store.folder, is_first=not children)
                     children.add(child)
             watcher.start(run)
             record = child.do(run, watcher)
@@ -185,10 +188,14 @@ class Child:
         Files that it loads first.
     folder
         Where it keeps finished runs.
+    is_first
+        The first of a study's children speaks for all where compiled code cannot be kept.
     """
 
-    def __init__(self, plugins: Sequence[str], folder: Path) -> None:
+    def __init__(self, plugins: Sequence[str], folder: Path, is_first: bool = True) -> None:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
+        if not is_first:
+            environment[compiling.QUIET] = "1"
         command = [sys.executable, "-c", BOOT]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._input = cast(IO[bytes], self._process.stdin)
@@ -215,7 +222,10 @@ class Child:
                 return cast(Record, answer)
             if what == "unkept":
                 raise ConfigError(answer)
-            watcher.tick(run, *answer)
+            if what == "compiling":
+                watcher.compiling(run, answer)
+            else:
+                watcher.tick(run, *answer)
 
     @property
     def is_dead(self) -> bool:
@@ -269,7 +279,7 @@ def serve() -> None:
         pickle.dump((what, answer), sink)
         sink.flush()
 
-    with one_thread():
+    with one_thread(), compiling.announced(lambda kernel: say("compiling", kernel)):
         while True:
             hash, wire = orders.get()
             record, files = _execute(wire, _throttled(lambda *state: say("tick", state)))

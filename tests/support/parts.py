@@ -37,7 +37,8 @@ class Tiny:
         if self.damage == "config":
             raise ConfigError([Fault(("l2",), "l2 > 0 with these data", f"{self.l2:g}")])
         names = {"loss", "grad_norm"} | ({"loss_gap"} if self.l2 > 0 else set())
-        return SimpleNamespace(metric_names=frozenset(names))
+        constants = {"smoothness": lambda node=None: 1.0, "strong_convexity": lambda: self.l2}
+        return SimpleNamespace(metric_names=frozenset(names), **constants)
 
 
 @component("algorithm")

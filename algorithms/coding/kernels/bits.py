@@ -1,14 +1,18 @@
-"""Compiled twins of the array paths in `_bits`: the same bits from a 64-bit accumulator."""
+"""Packing and unpacking for `algorithms.coding.bits`, compiled: the same bits as its numpy paths.
+
+All three loops fill or read whole 64-bit words, the first bit of the stream in the lowest bit of the first word.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from netsim.compiling import kernel
 
 
-@njit(cache=True)
+@kernel
 def pack(values: Any, width: int, head: int, head_bit: int, out: Any) -> Any:
     """Write `head_bit` bits of `head`, then `width` bits of each value, into the words of `out`.
 
@@ -25,8 +29,10 @@ def pack(values: Any, width: int, head: int, head_bit: int, out: Any) -> Any:
 
     Returns
     -------
-    All values or-ed: it has a bit beyond `width` where one of them has, and then what was written is wrong.
+    All values or-ed. If it has a bit beyond `width`, then one of the values has, and the words are wrong: checking once
+    at the end costs less than checking each value.
     """
+    # `word` gathers bits until 64 are used; then it is stored, and the rest of the value begins the next one.
     word, used, place, seen = np.uint64(head), head_bit, 0, np.uint64(0)
     for i in range(values.size):
         value = values[i]
@@ -37,13 +43,14 @@ def pack(values: Any, width: int, head: int, head_bit: int, out: Any) -> Any:
             out[place] = word
             place += 1
             used -= 64
+            # A shift by 64 is undefined, so that a value that ends with its word leaves 0 by a branch.
             word = value >> np.uint64(width - used) if used > 0 else np.uint64(0)
     if used > 0:
         out[place] = word
     return seen
 
 
-@njit(cache=True)
+@kernel
 def pack_codes(codes: Any, lengths: Any, head: Any, head_bit: int, out: Any) -> None:
     """Write `head_bit` bits of `head`, then each codeword, into the words of `out`.
 
@@ -56,6 +63,7 @@ def pack_codes(codes: Any, lengths: Any, head: Any, head_bit: int, out: Any) -> 
     out
         uint64, shape (ceil((head_bit + sum of lengths) / 64),).
     """
+    # As in `pack`, with a width of its own for each codeword.
     word, used, place = head, head_bit, 0
     for i in range(codes.size):
         code, length = codes[i], lengths[i]
@@ -70,7 +78,7 @@ def pack_codes(codes: Any, lengths: Any, head: Any, head_bit: int, out: Any) -> 
         out[place] = word
 
 
-@njit(cache=True)
+@kernel
 def unpack(words: Any, start_bit: int, width: int, values: Any) -> None:
     """Read `width` bits for each of `values`, from bit `start_bit` of `words` on.
 
@@ -88,6 +96,8 @@ def unpack(words: Any, start_bit: int, width: int, values: Any) -> None:
     mask = np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - width)
     position = start_bit
     for i in range(values.size):
+        # A value lies in one word or across two. The upper part is shifted in two steps: where `shift` is 0, it must
+        # vanish, and one step would have to shift by 64.
         place, shift = position >> 6, np.uint64(position & 63)
         low = words[place] >> shift
         high = words[place + 1] << (np.uint64(63) - shift) << np.uint64(1)

@@ -1,16 +1,21 @@
-"""Compiled twins of the loops in `sparse_dithering`: levels, signs and sums of a block, and back."""
+"""Loops of `algorithms.compressors.sparse_dithering`, compiled: levels, signs and sums of a block, and back.
+
+A trit says whether an entry is kept and with which sign: 0 where its level is 0, 1 for plus, 2 for minus.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from netsim.compiling import kernel
 
 
-@njit(cache=True)
+@kernel
 def _gather(levels: Any) -> int:
-    """Move the levels that are not 0 to the front; how many there are."""
+    """Move the levels that are not 0 to the front and return how many there are."""
+    # Each level is written, and the next one overwrites a 0: a branch would often be guessed wrong.
     count = 0
     for i in range(levels.size):
         level = levels[i]
@@ -19,9 +24,9 @@ def _gather(levels: Any) -> int:
     return count
 
 
-@njit(cache=True)
+@kernel
 def nearest(x: Any, step: float, levels: Any, trits: Any, lanes: Any) -> int:
-    """k_i = floor(|x_i| / step + 1/2), their trits, and sum k_i |x_i| and sum k_i^2 added in lanes i mod 16.
+    """Round to the nearest levels, k_i = floor(|x_i| / step + 1/2), and add up sum k_i |x_i| and sum k_i^2.
 
     Parameters
     ----------
@@ -31,7 +36,7 @@ def nearest(x: Any, step: float, levels: Any, trits: Any, lanes: Any) -> int:
         uint64 and uint8, shape (n,), filled here: the k_i > 0 in order, then anything; a trit is 0 where k_i = 0, else
         1 for plus and 2 for minus.
     lanes
-        float64, shape (2, 16), added to here.
+        float64, shape (2, 16), added to here: entry i adds to lane i mod 16, which fixes the order of the sum.
 
     Returns
     -------
@@ -39,10 +44,12 @@ def nearest(x: Any, step: float, levels: Any, trits: Any, lanes: Any) -> int:
     """
     products, squares = lanes[0], lanes[1]
     whole = x.size - x.size % 16
+    # Levels and trits first, alone: this loop becomes vector code.
     for i in range(x.size):
         level = np.floor(abs(np.float64(x[i])) / step + 0.5)
         levels[i] = np.uint64(np.int64(level))
         trits[i] = np.uint8(level > 0) << np.uint8(x[i] < 0)
+    # Then the sums, 16 lanes at a time, and the last entries in the first lanes.
     for i in range(0, whole, 16):
         for j in range(16):
             level = np.float64(np.int64(levels[i + j]))
@@ -55,9 +62,9 @@ def nearest(x: Any, step: float, levels: Any, trits: Any, lanes: Any) -> int:
     return int(_gather(levels))
 
 
-@njit(cache=True)
+@kernel
 def drawn(x: Any, step: float, draws: Any, levels: Any, trits: Any) -> int:
-    """k_i = floor(y_i), and one more where the draw is below its fraction, y_i = |x_i| / step; and their trits.
+    """Round y_i = |x_i| / step at random: k_i = floor(y_i), and one more where the draw is below y_i's fraction.
 
     Parameters
     ----------
@@ -73,6 +80,7 @@ def drawn(x: Any, step: float, draws: Any, levels: Any, trits: Any) -> int:
     How many k_i > 0 there are.
     """
     for i in range(x.size):
+        # The comparison is added as 0 or 1, without a branch, so that the loop becomes vector code.
         y = abs(np.float64(x[i])) / step
         low = np.floor(y)
         level = low + np.float64(draws[i] < y - low)
@@ -81,9 +89,9 @@ def drawn(x: Any, step: float, draws: Any, levels: Any, trits: Any) -> int:
     return int(_gather(levels))
 
 
-@njit(cache=True)
+@kernel
 def place(trits: Any, levels: Any, scale: float, x: Any) -> None:
-    """x_i = +-scale k where the trit is not 0, the levels in order; 0 elsewhere.
+    """Put the levels back in order: x_i = +-scale k where the trit is not 0, else 0.
 
     Parameters
     ----------
@@ -94,6 +102,7 @@ def place(trits: Any, levels: Any, scale: float, x: Any) -> None:
     x
         float64, shape (d,), filled here.
     """
+    # A level is read for each entry and passed over only behind a trit that is not 0: hence one more level than trits.
     factors = np.array([0.0, scale, -scale])
     j = np.int64(0)
     for i in range(trits.size):

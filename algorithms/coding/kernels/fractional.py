@@ -1,16 +1,17 @@
-"""Compiled twin of the loop in `fractional`."""
+"""The loop of `algorithms.compressors.fractional`, compiled."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from netsim.compiling import kernel
 
 
-@njit(cache=True)
+@kernel
 def codes(x: Any, ends: Any, unit: float, sums: Any, counts: Any, out: Any) -> None:
-    """out[i] = 2 l + (x_i < 0), l the number of ends above |x_i|; adds |x_i| / unit and 1 to level l.
+    """Find each entry's level l, the number of ends above |x_i|, and add |x_i| / unit and 1 to sum and count of l.
 
     Parameters
     ----------
@@ -21,13 +22,13 @@ def codes(x: Any, ends: Any, unit: float, sums: Any, counts: Any, out: Any) -> N
     sums, counts
         float64, shape (L,), added to here.
     out
-        uint64, shape (n,), filled here.
+        uint64, shape (n,), filled here with 2 l + (x_i < 0).
     """
     for i in range(x.size):
         magnitude = abs(np.float64(x[i]))
         level, step = 0, sums.size >> 1
         while step > 0:
-            # Without a branch: which half it is cannot be guessed.
+            # Binary search without a branch: the processor cannot guess which half holds the entry.
             level += step * int(ends[level + step - 1] > magnitude)
             step >>= 1
         sums[level] += magnitude / unit

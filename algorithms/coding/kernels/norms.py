@@ -1,4 +1,8 @@
-"""Sums over long vectors in 16 fixed lanes: nearly as quick as a copy, and the same bits on every processor."""
+"""Sums over long vectors in 16 fixed lanes: nearly as quick as a copy, and the same bits on every processor.
+
+A compiler may not change the order of floating-point additions, so that a plain loop adds one number at a time. Here
+the order is written as 16 sums side by side, which any processor's vectors hold in one way or another.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from netsim.compiling import kernel
 
 LANES = 16
 PLAIN, MAGNITUDE, SQUARE = 0, 1, 2
@@ -18,7 +24,7 @@ _FIRST = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
 
 
 def _adder(kind: int) -> Any:
-    """An instruction that adds 16 terms to 16 sums, written in LLVM's vectors: so the order is what is written."""
+    """Return an instruction of LLVM's vectors that adds 16 terms y, |y| or y^2 (by `kind`) to 16 sums."""
 
     @intrinsic
     def add(typing_context: Any, sums: Any, x: Any, start: Any, offset: Any, factor: Any) -> Any:
@@ -29,6 +35,7 @@ def _adder(kind: int) -> Any:
             blank = ir.Constant(_DOUBLES, ir.Undefined)
             lane0 = (builder.insert_element(blank, scalar, ir.Constant(_I32, 0)) for scalar in scalars)
             offsets, factors = (builder.shuffle_vector(one, blank, _FIRST) for one in lane0)
+            # 16 entries, widened to float64 where they are float32: y = (x - offset) factor.
             place = builder.gep(context.make_array(array)(context, builder, x_of).data, [first])
             source = ir.VectorType(context.get_data_type(array.dtype), LANES)
             loaded = builder.load(builder.bitcast(place, source.as_pointer()))
@@ -38,8 +45,10 @@ def _adder(kind: int) -> Any:
             if kind == SQUARE:
                 y = builder.fmul(y, y)
             elif kind == MAGNITUDE:
+                # |y| clears the sign bit.
                 mask = ir.Constant(_WORDS, [0x7FFFFFFFFFFFFFFF] * LANES)
                 y = builder.bitcast(builder.and_(builder.bitcast(y, _WORDS), mask), _DOUBLES)
+            # The sums are loaded and stored here; the compiler keeps them in registers through a loop.
             target = context.make_array(signature.args[0])(context, builder, sums_of).data
             target = builder.bitcast(target, _DOUBLES.as_pointer())
             old = builder.load(target)
@@ -55,9 +64,9 @@ def _adder(kind: int) -> Any:
 _add, _add_magnitudes, _add_squares = (_adder(kind) for kind in (PLAIN, MAGNITUDE, SQUARE))
 
 
-@njit(cache=True)
+@kernel
 def lane_sums(x: Any, bucket: int, offset: float, factor: float, kind: int, lanes: Any) -> None:
-    """Entry i of its bucket adds y, |y| or y^2 to lane i mod 16, y = (x_i - offset) factor.
+    """Add up each bucket: its entry i adds y, |y| or y^2 to lane i mod 16, y = (x_i - offset) factor.
 
     Parameters
     ----------
@@ -74,6 +83,7 @@ def lane_sums(x: Any, bucket: int, offset: float, factor: float, kind: int, lane
     for b in range(lanes.shape[0]):
         part = x[b * bucket : min((b + 1) * bucket, x.size)]
         sums[:] = 0.0
+        # One loop for each kind: a branch inside would cost more than the addition.
         whole = part.size - part.size % LANES
         if kind == SQUARE and offset == 0 and factor == 1:
             for i in range(0, whole, LANES):  # with these constants half of the operations fall away
@@ -87,6 +97,7 @@ def lane_sums(x: Any, bucket: int, offset: float, factor: float, kind: int, lane
         else:
             for i in range(0, whole, LANES):
                 _add(sums, part, i, offset, factor)
+        # The last entries, fewer than 16, go to the first lanes.
         for j in range(part.size - whole):
             y = (np.float64(part[whole + j]) - offset) * factor
             sums[j] += y * y if kind == SQUARE else (abs(y) if kind == MAGNITUDE else y)

@@ -1,19 +1,25 @@
-"""The Walsh-Hadamard transform compiled, in two passes over memory; the same sums as in `_rotate`, bit for bit."""
+"""The Walsh-Hadamard transform of `algorithms.coding.rotate`, compiled: the same sums, bit for bit.
+
+The transform of 2^k entries has k stages; stage j adds and subtracts entries 2^j apart. Run one after the other, each
+stage would read the whole vector from memory. Here the vector is read twice: once for the stages within rows of 4096
+entries, which fit into the first cache, and once for those between rows.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from netsim.compiling import kernel
 
-ROW = 4096  # entries whose stages run in the first cache
-TILE = 16  # columns of the second pass that are copied together
+ROW = 4096  # entries of a row
+TILE = 16  # columns that the second pass copies together: two cache lines
 
 
-@njit(cache=True)
+@kernel
 def _eights(y: Any, first: int, size: int) -> None:
-    """The first three stages, over groups of eight neighbours."""
+    """Run the first three stages over groups of eight neighbours, which stay in registers."""
     for i in range(first, first + size, 8):
+        # a: sums and differences of neighbours; b: of those two apart; then of those four apart.
         a0, a1, a2, a3 = y[i] + y[i + 1], y[i] - y[i + 1], y[i + 2] + y[i + 3], y[i + 2] - y[i + 3]
         a4, a5, a6, a7 = y[i + 4] + y[i + 5], y[i + 4] - y[i + 5], y[i + 6] + y[i + 7], y[i + 6] - y[i + 7]
         b0, b1, b2, b3 = a0 + a2, a1 + a3, a0 - a2, a1 - a3
@@ -22,9 +28,10 @@ def _eights(y: Any, first: int, size: int) -> None:
         y[i + 4], y[i + 5], y[i + 6], y[i + 7] = b0 - b4, b1 - b5, b2 - b6, b3 - b7
 
 
-@njit(cache=True)
+@kernel
 def _stages(y: Any, first: int, size: int, half: int) -> None:
-    """The stages from `half` on up to `size`, two at a time, over the `size` entries from entry `first` on."""
+    """Run the stages from distance `half` up to `size`, two at a time, over `size` entries from `first` on."""
+    # Two stages in one pass load and store each entry once instead of twice.
     while 4 * half <= size:
         for start in range(first, first + size, 4 * half):
             for i in range(start, start + half):
@@ -32,6 +39,7 @@ def _stages(y: Any, first: int, size: int, half: int) -> None:
                 s, t, u, v = a + b, a - b, c + d, c - d
                 y[i], y[i + half], y[i + 2 * half], y[i + 3 * half] = s + u, t + v, s - u, t - v
         half *= 4
+    # An odd number of stages leaves one.
     if 2 * half <= size:
         for start in range(first, first + size, 2 * half):
             for i in range(start, start + half):
@@ -39,7 +47,7 @@ def _stages(y: Any, first: int, size: int, half: int) -> None:
                 y[i], y[i + half] = a + b, a - b
 
 
-@njit(cache=True)
+@kernel
 def walsh_hadamard(y: Any, scratch: Any) -> None:
     """Transform in place.
 
@@ -50,12 +58,15 @@ def walsh_hadamard(y: Any, scratch: Any) -> None:
     scratch
         float64, shape (y.size / ROW, TILE).
     """
+    # First pass: all stages within a row.
     for first in range(0, y.size, ROW):
         _eights(y, first, ROW)
         _stages(y, first, ROW, 8)
     rows = y.size // ROW
     if rows == 1:
         return
+    # Second pass: stages between rows. Entries of a column lie 32 kB apart and would push each other out of the cache,
+    # so that 16 columns are copied to one place, transformed there and copied back.
     flat = scratch.reshape(-1)
     for column in range(0, ROW, TILE):
         for row in range(rows):

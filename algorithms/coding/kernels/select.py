@@ -1,4 +1,9 @@
-"""The compiled passes of `_select`: one over the vector at about the speed of memory, the others over what it found."""
+"""The passes of `algorithms.coding.select`, compiled: the k largest magnitudes, exactly.
+
+Keys are the bits of floats without their sign: as integers they are in the order of the magnitudes. One pass reads the
+vector, as quickly as memory gives it, and collects what exceeds a threshold from a sample; the others work on the few
+keys that it found.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,16 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from netsim.compiling import kernel
 
 LANES = 64  # keys that are compared at once, whatever the processor's vectors hold
 PARTS = 512
 
 _BATCH = 64  # words of a run between two looks at their bits: four runs are 64 to 128 kB of keys, which stay near
-_AHEAD_BYTES = 2048  # where a pass is, what it will read next is asked for this far on
+_AHEAD_BYTES = 2048  # a pass asks for memory this far ahead of what it reads
 _CACHE_LINE_BYTES = 64
 _VECTOR_BYTES = 32  # of the vectors that `exceeding` is put together from
 
@@ -21,17 +28,19 @@ _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
 
 def _lanes(builder: Any, kind: Any, scalar: Any) -> Any:
-    """A vector of that type that holds the scalar in each lane."""
+    """Return a vector of that type that holds the scalar in each lane."""
     blank = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(blank, scalar, _I32(0))
     return builder.shuffle_vector(first, blank, _places([0] * kind.count))
 
 
 def _places(places: list[int]) -> Any:
+    """Return the lanes that a shuffle takes, as LLVM wants them."""
     return ir.Constant(ir.VectorType(_I32, len(places)), places)
 
 
 def _loaded(builder: Any, vector: Any, place: Any) -> Any:
+    """Load a vector that may begin at any key."""
     loaded = builder.load(builder.bitcast(place, vector.as_pointer()))
     loaded.align = vector.element.width // 8
     return loaded
@@ -39,7 +48,7 @@ def _loaded(builder: Any, vector: Any, place: Any) -> Any:
 
 @intrinsic
 def _reaching(typing_context: Any, keys: Any, start: Any, mask: Any, threshold: Any) -> Any:
-    """A word whose bit j says whether (keys[start + j] & mask) >= threshold; what follows is asked for."""
+    """Compare 64 keys: bit j of the word says whether (keys[start + j] & mask) >= threshold. Fetch what follows."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         array, first, *scalars = arguments
@@ -56,7 +65,7 @@ def _reaching(typing_context: Any, keys: Any, start: Any, mask: Any, threshold: 
 
 @intrinsic
 def _exceeding(typing_context: Any, keys: Any, start: Any, mask: Any, floor: Any) -> Any:
-    """A word whose bit j says whether (keys[start + j] & mask) > floor, for numbers without their top bit.
+    """Compare 64 keys: bit j of the word says whether (keys[start + j] & mask) > floor, all without their top bit.
 
     Left to itself, the compiler exchanges the halves of vectors at each narrowing, which takes longer than to compare.
     Here results are narrowed to 16 bits within the halves, and the bytes taken from these in order.
@@ -69,6 +78,7 @@ def _exceeding(typing_context: Any, keys: Any, start: Any, mask: Any, floor: Any
         count = _VECTOR_BYTES // key_bytes
         vector = ir.VectorType(context.get_data_type(kind.dtype), count)
         masks, bounds = (_lanes(builder, vector, scalar) for scalar in scalars)
+        # Compare vector by vector: a lane is all ones where the key exceeds.
         data = context.make_array(kind)(context, builder, array).data
         parts, orders = [], []
         for lane in range(0, LANES, count):
@@ -76,8 +86,10 @@ def _exceeding(typing_context: Any, keys: Any, start: Any, mask: Any, floor: Any
             masked = builder.and_(_loaded(builder, vector, place), masks)
             parts.append(builder.sext(builder.icmp_signed(">", masked, bounds), vector))
             orders.append(list(range(lane, lane + count)))
+        # Narrow to four vectors of 16 lanes of 16 bits; `orders` says which key each lane is of.
         while len(parts) > LANES // 16:
             parts, orders = _narrowed(builder, parts, orders)
+        # Take one byte of each lane, in the order of the keys; the sign bits of 32 bytes are half of the word.
         octets = ir.VectorType(_I8, 32)
         word = _I64(0)
         for i in range(0, len(parts), 2):
@@ -93,7 +105,7 @@ def _exceeding(typing_context: Any, keys: Any, start: Any, mask: Any, floor: Any
 
 
 def _narrowed(builder: Any, parts: list[Any], orders: list[list[int]]) -> tuple[list[Any], list[list[int]]]:
-    """Half as many vectors of lanes half as wide, each half of one from the same halves of two, and their order."""
+    """Join vectors in pairs into one with lanes half as wide, each half from the same halves of both; and the order."""
     kind = parts[0].type
     count = 2 * kind.count
     narrow = ir.VectorType(ir.IntType(kind.element.width // 2), count)
@@ -109,7 +121,7 @@ def _narrowed(builder: Any, parts: list[Any], orders: list[list[int]]) -> tuple[
 
 
 def _fetch(builder: Any, place: Any, count_bytes: int) -> None:
-    """Ask for what lies ahead of a place; beyond the end of memory that is nothing, not a fault."""
+    """Ask the cache for what lies ahead of a place; beyond the end of memory that does nothing."""
     kinds = [_I8.as_pointer(), _I32, _I32, _I32]
     prefetch = builder.module.declare_intrinsic("llvm.prefetch", kinds[:1], ir.FunctionType(ir.VoidType(), kinds))
     to_read, often, data = _I32(0), _I32(3), _I32(1)
@@ -119,7 +131,7 @@ def _fetch(builder: Any, place: Any, count_bytes: int) -> None:
 
 @intrinsic
 def _lowest_bit(typing_context: Any, word: Any) -> Any:
-    """The place of the lowest 1 in a word; 64 where there is none."""
+    """Return the place of the lowest 1 in a word; 64 if there is none."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
@@ -133,21 +145,22 @@ exceeding: Any = _exceeding
 lowest_bit: Any = _lowest_bit
 
 
-@njit(cache=True)
+@kernel
 def _note(keys: Any, start: int, mask: Any, floor: Any, words: Any, starts: Any, used: Any) -> Any:
-    """Put down a word of 64 comparisons and where they begin; how many words are kept then: only what has a bit is."""
+    """Note a word of 64 comparisons and where they begin, and return how many words are kept."""
+    # A word is written in any case; if it has no bit, the next one overwrites it.
     word = exceeding(keys, start, mask, floor)
     words[used], starts[used] = word, start
     return used + np.uint64(word != 0)
 
 
-@njit(cache=True)
+@kernel
 def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> Any:
     """Collect the places i with (keys[i] & mask) > floor, ascending, and what stands there.
 
-    Words without a bit are dropped without a branch: whether there is one in 64 keys would often be guessed wrong.
-    Four runs of words are read in turn: so more of memory is on its way at once. Indices without a sign are not
-    looked at for counting from the end.
+    Words without a bit are dropped without a branch: the processor would often guess wrong whether one of 64 keys
+    exceeds. Four runs of words are read in turn, so that more of memory is on its way at once. Indices are unsigned:
+    numba checks signed ones for counting from the end.
 
     Parameters
     ----------
@@ -167,6 +180,7 @@ def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> An
     words, starts = np.empty(4 * _BATCH, np.uint64), np.empty(4 * _BATCH, np.uint64)
     ends = np.empty(4, np.uint64)
     whole = keys.size - keys.size % (4 * LANES)
+    # First four runs of up to 64 words of comparisons, then the bits of those words that have any.
     first = 0
     while first < whole:
         run = min(_BATCH * LANES, (whole - first) // (4 * LANES) * LANES)
@@ -180,6 +194,7 @@ def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> An
         for i in range(4):
             for j in range(np.uint64(i * _BATCH), ends[i]):
                 left, start = words[j], starts[j]
+                # One word may add 64 places: that much room is behind `capacity`.
                 if count > room:
                     return -1
                 while left != 0:
@@ -188,6 +203,7 @@ def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> An
                     count += np.uint64(1)
                     left &= left - np.uint64(1)
         first += 4 * run
+    # The last keys, one by one: each is written and counts if it exceeds.
     for place in range(whole, keys.size):
         if count > room:
             return -1
@@ -196,12 +212,12 @@ def collect(keys: Any, mask: Any, floor: Any, found: Any, magnitudes: Any) -> An
     return -1 if count > room else np.int64(count)
 
 
-@njit(cache=True)
+@kernel
 def _ranked(keys: Any, k: int) -> Any:
-    """The k-th largest key, how many of the k largest equal it, and how many of all do.
+    """Return the k-th largest key, how many of the k largest equal it, and how many of all do.
 
-    Looks in which of 512 equal parts of the keys' range it lies, and so on in that part. Ties and repeated keys cost
-    nothing extra.
+    Cut the range of the keys into 512 equal parts, count the keys in each, and go on with those of the part that holds
+    the wanted one. Ties and repeated keys cost nothing extra.
     """
     pool, rank = keys, k
     while True:
@@ -209,16 +225,19 @@ def _ranked(keys: Any, k: int) -> Any:
         for i in range(pool.size):  # with min() and max() it would not become vector code
             low = pool[i] if pool[i] < low else low
             high = pool[i] if pool[i] > high else high
+        # Parts of 2^shift numbers, so that a shift finds a key's part.
         first, shift = np.int64(low), 0
         while (np.int64(high) - first) >> shift >= PARTS:
             shift += 1
         counts = np.zeros(PARTS, np.int64)
         for i in range(pool.size):
             counts[np.uint64((np.int64(pool[i]) - first) >> shift)] += 1
+        # From the top part down, until the rank is reached.
         part = (np.int64(high) - first) >> shift
         while counts[part] < rank:
             rank -= counts[part]
             part -= 1
+        # Parts of one number each: found. Otherwise go on inside the part.
         if shift == 0:
             return first + part, rank, counts[part]
         inside, size = np.empty(counts[part], keys.dtype), np.uint64(0)
@@ -229,9 +248,9 @@ def _ranked(keys: Any, k: int) -> Any:
         pool = inside
 
 
-@njit(cache=True)
+@kernel
 def kth_largest(keys: Any, k: int) -> Any:
-    """The k-th largest key.
+    """Return the k-th largest key.
 
     Parameters
     ----------
@@ -243,9 +262,9 @@ def kth_largest(keys: Any, k: int) -> Any:
     return _ranked(keys, k)[0]
 
 
-@njit(cache=True)
+@kernel
 def sampled(keys: Any, places: Any, mask: Any, rank: int) -> Any:
-    """The magnitude of that rank among the nonzeros at `places`; 1, the smallest there is, where they are too few.
+    """Return the magnitude of that rank among the nonzeros at `places`; 1, the smallest of all, if they are too few.
 
     Parameters
     ----------
@@ -258,6 +277,7 @@ def sampled(keys: Any, places: Any, mask: Any, rank: int) -> Any:
     rank
         1 or more.
     """
+    # A zero is written like any other and does not count, without a branch.
     sample, size = np.empty(places.size, keys.dtype), np.uint64(0)
     for i in range(places.size):
         magnitude = keys[np.uint64(places[i])] & mask
@@ -266,7 +286,7 @@ def sampled(keys: Any, places: Any, mask: Any, rank: int) -> Any:
     return kth_largest(sample[:size], rank) if rank < size else 1
 
 
-@njit(cache=True)
+@kernel
 def choose(found: Any, magnitudes: Any, chosen: Any) -> None:
     """Fill `chosen` with the places of the largest magnitudes, in the order of `found`, ties to the first of them.
 
@@ -277,14 +297,16 @@ def choose(found: Any, magnitudes: Any, chosen: Any) -> None:
     chosen
         int64, shape (k,), k from 1 to as many as were found.
     """
+    # Of those equal to the k-th largest only the first `ties` are chosen: up to which candidate that is.
     kth, ties, equal = _ranked(magnitudes, chosen.size)
-    with_ties = magnitudes.size  # so far ties are among the chosen
+    with_ties = magnitudes.size
     if ties < equal:
         with_ties = 0
         while ties > 0:
             ties -= int(np.int64(magnitudes[with_ties]) == kth)
             with_ties += 1
-    # No branch depends on the data: it would be guessed wrong for every third candidate.
+    # Up to there equal ones are chosen, behind it only greater ones. No branch depends on the data: the processor would
+    # guess wrong for every third candidate.
     size, most, i = np.uint64(0), np.uint64(chosen.size), np.uint64(0)
     while size < most and i < np.uint64(with_ties):
         chosen[size] = found[i]
@@ -296,9 +318,9 @@ def choose(found: Any, magnitudes: Any, chosen: Any) -> None:
         i += np.uint64(1)
 
 
-@njit(cache=True)
+@kernel
 def top_k(keys: Any, places: Any, mask: Any, rank: int, capacity: int, chosen: Any) -> Any:
-    """`sampled`, `collect` and `choose` one after the other.
+    """Run `sampled`, `collect` and `choose` one after the other.
 
     Parameters
     ----------
@@ -314,11 +336,13 @@ def top_k(keys: Any, places: Any, mask: Any, rank: int, capacity: int, chosen: A
     How many are chosen, k or all that are not zero; -1 where the sample misled: the threshold is reached by fewer
     than k or by more than `capacity`.
     """
+    # A threshold of 1 lets all nonzeros through: room for all of them.
     threshold = sampled(keys, places, mask, rank)
     room = LANES + (keys.size if threshold == 1 else capacity)
     found, magnitudes = np.empty(room, np.int64), np.empty(room, keys.dtype)
     magnitudes[0] = threshold - 1  # of the keys' type now
     count = collect(keys, mask, magnitudes[0], found, magnitudes)
+    # Too many or too few: the caller tries again with another rank.
     if count < 0 or (count < chosen.size and threshold > 1):
         return -1
     if count <= chosen.size:

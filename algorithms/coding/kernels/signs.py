@@ -1,4 +1,4 @@
-"""Compiled twins of `_signs`: 64 signs to a word and back at the speed of memory, sums by column."""
+"""Signs for `algorithms.coding.signs`, compiled: 64 to a word and back as quickly as memory allows; sums by lane."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
 from algorithms.coding.kernels.select import LANES, reaching
+from netsim.compiling import kernel
 
 CACHE_LINE_BYTES = 64
 
@@ -18,7 +19,8 @@ _FIRST = ir.Constant(ir.VectorType(_I32, LANES), [0] * LANES)
 
 
 def _spread(context: Any, builder: Any, kind: Any, arguments: Any, *, streamed: bool) -> Any:
-    """keys[start + j] = `minus` where bit j of a word is set, else `plus`: the reverse of `reaching`."""
+    """Build keys[start + j] = `minus` where bit j of a word is set, else `plus`: the reverse of `reaching`."""
+    # 64 lanes of both values, of which the word's bits choose; LLVM cuts them to the processor's vectors.
     bits, array, first, *scalars = arguments
     vector = ir.VectorType(context.get_data_type(kind.dtype), LANES)
     blank = ir.Constant(vector, ir.Undefined)
@@ -28,6 +30,7 @@ def _spread(context: Any, builder: Any, kind: Any, arguments: Any, *, streamed: 
     place = builder.gep(context.make_array(kind)(context, builder, array).data, [first])
     stored = builder.store(chosen, builder.bitcast(place, vector.as_pointer()))
     stored.align = CACHE_LINE_BYTES if streamed else kind.dtype.bitwidth // 8
+    # A store that is marked so goes to memory past the caches.
     if streamed:
         stored.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
     return context.get_dummy_value()
@@ -39,6 +42,8 @@ def _signature(keys: Any) -> Any:
 
 @intrinsic
 def _spread_cached(typing_context: Any, word: Any, keys: Any, start: Any, plus: Any, minus: Any) -> Any:
+    """Store through the caches."""
+
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _spread(context, builder, signature.args[1], arguments, streamed=False)
 
@@ -47,7 +52,7 @@ def _spread_cached(typing_context: Any, word: Any, keys: Any, start: Any, plus: 
 
 @intrinsic
 def _spread_streamed(typing_context: Any, word: Any, keys: Any, start: Any, plus: Any, minus: Any) -> Any:
-    """Past the caches, which then need not read what is overwritten; `start` must be on a cache line."""
+    """Store past the caches, which need not read what is overwritten; `start` must be on a cache line."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return _spread(context, builder, signature.args[1], arguments, streamed=True)
@@ -59,9 +64,9 @@ spread: Any = _spread_cached
 spread_streamed: Any = _spread_streamed
 
 
-@njit(cache=True)
+@kernel
 def pack(keys: Any, every: Any, negative: Any, words: Any) -> None:
-    """Bit j of words[i] says whether keys[64 i + j] are the bits of a number below 0.
+    """Set bit j of words[i] where keys[64 i + j] are the bits of a number below 0.
 
     Parameters
     ----------
@@ -72,6 +77,7 @@ def pack(keys: Any, every: Any, negative: Any, words: Any) -> None:
     words
         uint64, shape (ceil(n / 64),), filled here.
     """
+    # As an unsigned integer a negative number is at least `negative`: -0.0 is below it and counts as positive.
     whole = keys.size // LANES
     for i in range(whole):
         words[i] = reaching(keys, i * LANES, every, negative)
@@ -82,9 +88,9 @@ def pack(keys: Any, every: Any, negative: Any, words: Any) -> None:
         words[whole] = word
 
 
-@njit(cache=True)
+@kernel
 def unpack(words: Any, plus: Any, minus: Any, keys: Any) -> None:
-    """keys[64 i + j] = `minus` where bit j of words[i] is set, else `plus`.
+    """Set keys[64 i + j] to `minus` where bit j of words[i] is set, else to `plus`.
 
     Parameters
     ----------
@@ -99,15 +105,17 @@ def unpack(words: Any, plus: Any, minus: Any, keys: Any) -> None:
         spread(words[i], keys, i * LANES, plus, minus)
 
 
-@njit(cache=True)
+@kernel
 def unpack_streamed(words: Any, plus: Any, minus: Any, keys: Any, skip: int) -> None:
-    """What `unpack` does, for vectors that no cache holds: in half the time there, twice the time elsewhere.
+    """Do what `unpack` does for vectors that no cache holds: in half the time there, in twice the time elsewhere.
 
     Parameters
     ----------
     skip
         keys[skip] is the first on a cache line; 0 to 63.
     """
+    # Whole cache lines begin at `skip`. The keys before it come from the first word; each 64 behind it take the upper
+    # bits of one word and the lower bits of the next.
     low, high = np.uint64(skip), np.uint64(63 - skip)
     last = words.size - 1
     for j in range(skip):
@@ -115,13 +123,14 @@ def unpack_streamed(words: Any, plus: Any, minus: Any, keys: Any, skip: int) -> 
     for i in range(last):
         word = (words[i] >> low) | ((words[i + 1] << high) << np.uint64(1))
         spread_streamed(word, keys, i * LANES + skip, plus, minus)
+    # The rest of the last word.
     for j in range(skip, LANES):
         keys[last * LANES + j] = minus if (words[last] >> np.uint64(j)) & np.uint64(1) else plus
 
 
-@njit(cache=True)
+@kernel
 def part_sums(x: Any, plus: Any, minus: Any, negative: Any) -> None:
-    """Add the entries that are 0 or more, the magnitudes of the others and their number, entry i at i mod p.
+    """Add up entries that are 0 or more, the magnitudes of the others, and their number, entry i in lane i mod p.
 
     Parameters
     ----------
@@ -130,6 +139,7 @@ def part_sums(x: Any, plus: Any, minus: Any, negative: Any) -> None:
     plus, minus, negative
         float64, shape (p,), added to here.
     """
+    # The sign is a factor of 0 or 1: with a branch the loop would not become vector code.
     period = plus.size
     whole = x.size - x.size % period
     for start in range(0, whole, period):
@@ -139,6 +149,7 @@ def part_sums(x: Any, plus: Any, minus: Any, negative: Any) -> None:
             plus[j] += value * (1.0 - below)
             minus[j] -= value * below
             negative[j] += below
+    # The last entries, fewer than p, go to the first lanes.
     for i in range(whole, x.size):
         value = np.float64(x[i])
         below = np.float64(value < 0)

@@ -1,18 +1,19 @@
-"""Compiled twin of the search in `spherical`."""
+"""The search of `algorithms.compressors.spherical`, compiled."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from netsim.compiling import kernel
 
 LANES = 16
 
 
-@njit(cache=True)
+@kernel
 def first_hits(blocks: Any, reach: Any, table: Any, first: int, found: Any) -> int:
-    """For each block without a point so far, the first point z of the table with <z, block> >= reach.
+    """Find for each block that has no point yet the first point z of the table with <z, block> >= reach.
 
     Parameters
     ----------
@@ -25,11 +26,11 @@ def first_hits(blocks: Any, reach: Any, table: Any, first: int, found: Any) -> i
     first
         The place of the first point in its stream.
     found
-        int64, shape (n,), -1 where there is no point yet; places are filled in here.
+        int64, shape (n,), -1 where a block has no point yet; found places in the stream are filled in here.
 
     Returns
     -------
-    How many blocks still have none.
+    How many blocks still have no point.
     """
     products = np.empty(LANES)
     missing = 0
@@ -38,11 +39,13 @@ def first_hits(blocks: Any, reach: Any, table: Any, first: int, found: Any) -> i
             continue
         start = 0
         while start < table.shape[1] and found[b] < 0:
+            # Products with 16 points at once. Each is summed in the order of the block's entries, as in numpy.
             products[:] = 0.0
             for k in range(blocks.shape[1]):
                 entry = blocks[b, k]
                 for j in range(LANES):
                     products[j] += entry * table[k, start + j]
+            # Count hits first, which becomes vector code; look for the place only where there is one.
             hits = 0
             for j in range(LANES):
                 hits += int(products[j] >= reach[b])

@@ -1,11 +1,10 @@
-"""The loop of `channels.media.wires.port_loop` compiled."""
+"""The loop of `channels.media.wires.port_loop`, compiled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import numba
-
 from channels.media.wires import port_loop
+from netsim.compiling import kernel
 
-process: Callable[..., int] = numba.njit(cache=True)(port_loop.process)
+process: Callable[..., int] = kernel(port_loop.process)

@@ -1,6 +1,6 @@
-"""Packets of many senders through one FIFO port: the loop itself, on lists in Python or on arrays once compiled.
+"""Packets of many senders through one FIFO port: one loop that runs on lists in Python and on arrays when compiled.
 
-Written for both: indices and integers only, no call. `channels.media.wires.port` says what the columns are.
+It is written for both: only indices and integers, and no call. That is why the heap is written out three times.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ def process(table: Any, state: Any, stride_ns: int, service_ns: int, limit_ns: i
     r rounds of a ring of n are one step of Lindley's recursion: with a_j the arrivals of the first round and s the
     service, free' = r n s + max(free, max_j (a_j - j s) + max(0, (r - 1)(stride - n s))).
     """
+    # Names for the rows and for the state, which is written back at the end.
     arrival, rank, left, gap, last, heap, ring = table[0], table[1], table[2], table[3], table[4], table[5], table[6]
     free, work, reach, packets = state[0], state[1], state[2], state[3]
     heap_size, head, ring_size = state[4], state[5], state[6]
     capacity, found, steps, wait = len(ring), 0, 0, 0
+    # New messages go into the heap, each up to its place by (arrival, rank).
     for slot in range(state[8], state[9]):
         packets += left[slot]
         i = heap_size
@@ -54,6 +56,7 @@ def process(table: Any, state: Any, stride_ns: int, service_ns: int, limit_ns: i
         heap[i] = slot
     state[8] = state[9]
     while heap_size + ring_size > 0 and steps < budget:
+        # The next packet is that of the ring's head or of the heap's top.
         steps += 1
         in_ring = ring_size > 0
         slot = ring[head] if in_ring else heap[0]
@@ -64,6 +67,8 @@ def process(table: Any, state: Any, stride_ns: int, service_ns: int, limit_ns: i
         now = arrival[slot]
         if now > limit_ns:
             break
+        # Once a round: count whole rounds of the ring that lie before the limit and the heap's next packet, and that
+        # leave every message in the ring a full packet to go. More than one are served in one step (see Notes).
         if in_ring and wait == 0:
             wait = ring_size
             edge = limit_ns
@@ -92,7 +97,7 @@ def process(table: Any, state: Any, stride_ns: int, service_ns: int, limit_ns: i
                 continue
         if wait > 0:
             wait -= 1
-        # One packet: take the slot from where it stands ...
+        # Serve one packet: take its slot out of the ring or off the top of the heap ...
         if in_ring:
             head = (head + 1) % capacity
             ring_size -= 1
@@ -111,13 +116,14 @@ def process(table: Any, state: Any, stride_ns: int, service_ns: int, limit_ns: i
                 heap[i] = a
                 i = child
             heap[i] = moved
+        # ... let the packet pass the port once that is free ...
         spent = service_ns if left[slot] > 1 else last[slot]
         free = max(free, now) + spent
         work += spent
         reach = now
         packets -= 1
         left[slot] -= 1
-        # ... and put it where its next packet belongs.
+        # ... and put the slot where its next packet belongs: a full one at the ring's end, the last one into the heap.
         if left[slot] > 1:
             arrival[slot] = now + stride_ns
             ring[(head + ring_size) % capacity] = slot

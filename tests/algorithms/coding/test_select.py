@@ -113,6 +113,7 @@ def test_kth_largest_equals_a_sort(kind: Any) -> None:
                 assert select.kth_largest(keys, k) == ordered[k - 1]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", [np.uint32, np.uint64])
 def test_collect_reports_overflow(kind: Any) -> None:
     """Exactly as many as fit are returned; one more is -1, in whole blocks and in the rest behind."""
@@ -134,6 +135,7 @@ def test_collect_reports_overflow(kind: Any) -> None:
                 assert (magnitudes[:count] == 7).all()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", [np.uint32, np.uint64])
 def test_collect_finds_each_place(kind: Any) -> None:
     """One key above the floor, at each place of four runs of two words and of the rest, among keys at the floor."""

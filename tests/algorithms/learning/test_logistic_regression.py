@@ -228,6 +228,7 @@ def test_bits_do_not_depend_on_the_copies_at_a_time(monkeypatch):
     assert [g.tobytes() for g in problem.gradients(requests)] == expected
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("l2", [0.0, 0.1])
 def test_compiled_and_numpy_paths_make_the_same_bits(l2):
     data = build("dataset", {"name": "synthetic_sparse", "num_rows": 200, "num_features": 300}).load(
@@ -248,6 +249,7 @@ def test_compiled_and_numpy_paths_make_the_same_bits(l2):
     assert compiled._rows._kernels is csr_kernel
 
 
+@pytest.mark.compiled
 def test_kernels_are_used_when_numpy_has_cost_as_much_as_importing_them():
     """10 million entries at 1000 + 23 * 80 // 23 an operation, two operations a gradient: 4630 gradients."""
     x, y = toy()

@@ -100,7 +100,7 @@ def test_a_minimal_scenario_has_every_default() -> None:
     problem = build("problem", "parts")
     made = Scenario("small", problem, (Entry("gd", build("algorithm", "gd")),), stop=Stop(rounds=5))
     assert parse_text(MINIMAL) == made
-    assert made.network == Network(Topology("star"), None, None, None, "flag")
+    assert made.network == Network(Topology("star"), silence="flag")
     assert made.compute == ComputeModel(0.0, None, 0.0)
     assert made.record == Record(1, False, True, False)
     assert (made.seed, made.replications, made.vary, made.sweep, made.claims) == (0, 1, "all", {}, ())

@@ -1,7 +1,8 @@
-"""What is on the air and who receives it, compiled: the side of the receivers in a contending cell.
+"""Frames on the air and the radios that receive them, compiled: the side of the receivers in a contending cell.
 
-Both data and acknowledgements are entered before they start, so every question (is the channel busy, did the frame
-survive) is asked about intervals and not about the order of events.
+Both data and acknowledgements are entered in the ring before they start, so every question (is the channel busy, did
+the frame survive) is about intervals and not about the order of events. A radio locks onto the first frame that it can
+make out of the noise, and keeps to it until that frame ends.
 """
 
 # mypy: disable-error-code="no-untyped-def, assignment"
@@ -23,15 +24,16 @@ _LOSS_KEY = np.uint64(0x9E3779B97F4A7C15)
 
 @inner
 def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, attempt, ref):
-    """A frame to come; its number."""
+    """Enter a frame that is to come; return its number, which is that of its row modulo the ring's size."""
     mask = ring.shape[0] - 1
-    # Nobody asks any more about a frame that ended before all those began that have not ended.
+    # No question can be about a frame that ended before all those began that are still on the air: its row is free.
     oldest = now - t.CCA
     for j in range(g[t.LOW], g[t.HIGH]):
         if ring[j & mask, t.END] > now - t.MARGIN:
             oldest = min(oldest, ring[j & mask, t.START])
     while g[t.LOW] < g[t.HIGH] and ring[g[t.LOW] & mask, t.END] < oldest - t.MARGIN:
         g[t.LOW] += 1
+    # Without the number of another row the ring would overwrite a frame that is on the air.
     i = g[t.HIGH]
     if i - g[t.LOW] > mask:
         raise RuntimeError("more frames on the air than the ring holds")
@@ -45,7 +47,7 @@ def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, 
 
 @inner
 def loudness(g, ring, n, begun, at, link):
-    """Power of all signals that have arrived at node `n` up to `begun` and go on behind `at`."""
+    """Add up the power of all signals that have arrived at node `n` up to `begun` and go on behind `at`."""
     mask, total = ring.shape[0] - 1, 0.0
     for j in range(g[t.LOW], g[t.HIGH]):
         r = j & mask
@@ -58,13 +60,17 @@ def loudness(g, ring, n, begun, at, link):
 
 @inner
 def is_loud(g, ring, radio, n, now, par, real, link):
-    """Whether node `n` receives at the end of an assessment, or the sum of signals was loud enough within it."""
+    """Return whether an assessment of node `n` that ends at `now` finds the channel busy, by power.
+
+    It does if the node is receiving at the end, or if the sum of all signals was loud enough at some instant within.
+    """
     mask, begun = ring.shape[0] - 1, now - t.CCA
     if radio[t.LOCK_ID, n] >= 0 and radio[t.LOCK_START, n] < now < radio[t.LOCK_END, n]:
         return True
     if radio[t.PREV_END, n] > now:
         return True
-    # What arrives at its very end is not noticed any more.
+    # The sum changes only at the assessment's end (a signal that arrives at that very instant is not noticed), at its
+    # beginning, and where a signal arrives in between.
     if loudness(g, ring, n, now - 1, now, link) >= real[t.F_CCA]:
         return True
     if not par[t.P_NS3] and loudness(g, ring, n, begun, begun, link) >= real[t.F_CCA]:
@@ -84,7 +90,7 @@ def is_loud(g, ring, radio, n, now, par, real, link):
 
 @inner
 def is_busy(g, ring, radio, n, now, par, real, link):
-    """Whether a clear channel assessment of node `n` that ends at `now` finds a frame that is entered already."""
+    """Return whether a clear channel assessment of node `n` that ends at `now` finds the channel busy."""
     if not par[t.P_ALL]:
         return is_loud(g, ring, radio, n, now, par, real, link)
     mask, begun = ring.shape[0] - 1, now - t.CCA
@@ -98,6 +104,7 @@ def is_busy(g, ring, radio, n, now, par, real, link):
             continue
         if start >= now:
             continue
+        # ns-3 looks at the two ends of the assessment, the standard at all of it.
         if par[t.P_NS3]:
             if start >= begun or end >= now:
                 return True
@@ -108,7 +115,7 @@ def is_busy(g, ring, radio, n, now, par, real, link):
 
 @inner
 def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
-    """Frames that start before `limit`: who begins to receive them."""
+    """Let radios lock onto the frames that start before `limit`, frame by frame in order of start."""
     mask, nodes = ring.shape[0] - 1, par[t.P_NODES]
     while True:
         # With propagation an acknowledgement may stand before a frame that starts a little earlier.
@@ -125,19 +132,21 @@ def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
             g[t.SEEN] += 1
         if ring[r, t.DEAD]:
             continue
+        # Their senders' time on the air, and a row in the log where one is kept.
         node[src, t.TX_NS] += end - start
         if log.shape[0] > 0:
             row = g[t.LOGS]
             g[t.LOGS] = row + 1
             log[row, 0], log[row, 1], log[row, 2], log[row, 3] = start, src, ring[r, t.DST], ring[r, t.TRANSFER]
             log[row, 4], log[row, 5], log[row, 6] = ring[r, t.FRAGMENT], ring[r, t.TRY], ring[r, t.IS_ACK]
+        # Where all nodes hear each other equally well, a count of signals decides for all radios at once.
         if par[t.P_ALL]:
             others = 0
             for j in range(g[t.LOW], g[t.HIGH]):
                 q = j & mask
                 if j != i and ring[q, t.MET] and ring[q, t.END] > start and not ring[q, t.DEAD]:
                     others += 1
-            # Four equal signals, and none of them is 5 dB below the other three.
+            # Signals are equal: with three others this one is less than -5 dB above their sum, and no radio locks.
             if others * LOWEST_SINR < 1.0:
                 for n in range(nodes):
                     if radio[t.RX_FROM, n] <= start and radio[t.LOCK_END, n] <= start:
@@ -146,6 +155,7 @@ def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
                         radio[t.LOCK_ID, n] = i
                         radio[t.RX_NS, n] += end - start
             continue
+        # Otherwise each radio that is free when the frame arrives compares its power with noise and all others.
         for n in range(nodes):
             late = start + np.int64(link[t.L_DELAY, src, n])
             if radio[t.RX_FROM, n] > late or not link[t.L_HEARS, src, n]:
@@ -153,6 +163,7 @@ def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
             is_later = radio[t.LOCK_END, n] > late and radio[t.LOCK_START, n] > late
             if radio[t.LOCK_END, n] > late and not is_later:
                 continue
+            # Only signals that arrived before this one count.
             noise = real[t.F_NOISE]
             for j in range(g[t.LOW], g[t.HIGH]):
                 q = j & mask
@@ -164,7 +175,7 @@ def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
                     noise += link[t.L_POWER, other, n]
             if link[t.L_POWER, src, n] > LOWEST_SINR * noise:
                 if is_later:
-                    # What it was to lock onto has the longer way and arrives behind this one.
+                    # The frame that the radio was to lock onto has the longer way and arrives behind this one.
                     q = radio[t.LOCK_ID, n] & mask
                     radio[t.RX_NS, n] -= ring[q, t.END] - ring[q, t.START]
                 else:
@@ -182,11 +193,12 @@ def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
 
 @inner
 def received(g, ring, radio, mrg, i, d, par, real, link):
-    """Whether node `d` has the frame that ends now."""
+    """Return whether node `d` has received the frame that ends now."""
     mask = ring.shape[0] - 1
     r = i & mask
     if (radio[t.LOCK_ID, d] != i and radio[t.PREV_ID, d] != i) or ring[r, t.DEAD]:
         return False
+    # With ns-3's draws `decide` has decided already.
     if mrg.shape[0] > 0:
         return not radio[t.BROKEN if radio[t.LOCK_ID, d] == i else t.PREV_BROKEN, d]
     start, end, src = ring[r, t.START], ring[r, t.END], ring[r, t.SRC]
@@ -194,6 +206,7 @@ def received(g, ring, radio, mrg, i, d, par, real, link):
     if not is_all:
         start += np.int64(link[t.L_DELAY, src, d])
         end += np.int64(link[t.L_DELAY, src, d])
+    # Any other frame at the same time? A strict receiver has lost both then.
     for j in range(g[t.LOW], g[t.HIGH]):
         q = j & mask
         other = ring[q, t.SRC]
@@ -204,6 +217,8 @@ def received(g, ring, radio, mrg, i, d, par, real, link):
             if par[t.P_STRICT]:
                 return False
             is_alone = False
+    # The logarithm of the chance that all bits are right: bits (of 4 us) times that of one bit, stretch by stretch
+    # where interference changes. `now` is where a stretch begins, `then` where a signal next comes or goes.
     if is_alone:
         logp = 0.0 if is_all else link[t.L_CLEAR, src, d] * ((end - start) // 4000)
         if par[t.P_LOSS] == 0 or (logp == 0.0 and real[t.F_PER] == 0.0):
@@ -242,6 +257,7 @@ def received(g, ring, radio, mrg, i, d, par, real, link):
                 right = log_right(link[t.L_POWER, src, d] / (noise + real[t.F_NOISE]))
             logp += ((then - now + 3999) // 4000) * right
             now = then
+    # One draw decides, keyed by transfer, transmission and receiver; losses for other reasons meet data alone.
     p = math.exp(logp)
     if not ring[r, t.IS_ACK]:
         p *= 1.0 - real[t.F_PER]
@@ -254,7 +270,7 @@ def received(g, ring, radio, mrg, i, d, par, real, link):
 
 @inner
 def unlock(radio, n, now):
-    """What the node receives, or is about to, is lost to it."""
+    """Take away the frame that the node receives or is about to, with the time that it would have received on."""
     if radio[t.LOCK_END, n] > now:
         radio[t.RX_NS, n] -= radio[t.LOCK_END, n] - max(now, radio[t.LOCK_START, n])
         radio[t.LOCK_END, n] = now
@@ -264,7 +280,7 @@ def unlock(radio, n, now):
 
 @inner
 def unlock_previous(radio, n, now):
-    """What the node receives is lost to it, where it is to receive another frame next."""
+    """Take away the frame that the node receives while another one is already to follow."""
     if radio[t.PREV_END, n] > now:
         radio[t.RX_NS, n] -= radio[t.PREV_END, n] - now
         radio[t.PREV_END, n] = now
@@ -273,7 +289,7 @@ def unlock_previous(radio, n, now):
 
 @inner
 def deafen(radio, n, now):
-    """The node's radio stops receiving."""
+    """Stop the node's receiver, until it is told from when on it receives again."""
     unlock(radio, n, now)
     unlock_previous(radio, n, now)
     radio[t.RX_FROM, n] = t.FOREVER
@@ -281,7 +297,7 @@ def deafen(radio, n, now):
 
 @inner
 def wake(node, radio, n, now):
-    """The node takes part in one message more."""
+    """Count one message more that the node takes part in, and switch its radio on if that is off."""
     node[n, t.PARTS] += 1
     if not node[n, t.AWAKE] and not node[n, t.DOWN]:
         node[n, t.AWAKE] = 1
@@ -291,7 +307,7 @@ def wake(node, radio, n, now):
 
 @inner
 def rest(node, radio, n, now, par):
-    """Let a radio sleep that takes part in nothing any more."""
+    """Let a radio sleep whose node takes part in no message and owes no acknowledgement."""
     if par[t.P_SLEEPS] and node[n, t.AWAKE] and node[n, t.PARTS] == 0 and node[n, t.DUTY] < 0:
         node[n, t.AWAKE] = 0
         node[n, t.AWAKE_NS] += now - node[n, t.SINCE]
@@ -300,11 +316,13 @@ def rest(node, radio, n, now, par):
 
 @inner
 def cut(node, radio, ring, i, now):
-    """A frame stops; how long it was on the air."""
+    """Stop a frame; return how long it was on the air."""
     r = i & (ring.shape[0] - 1)
     start, end = ring[r, t.START], ring[r, t.END]
     if end <= now:
         return np.int64(0)
+    # A frame that has not begun never does; of another one the sender gets the rest of its time back, and no radio
+    # keeps it.
     ring[r, t.DEAD] = 1
     if start > now:
         ring[r, t.END] = start

@@ -1,4 +1,8 @@
-"""Messages of contending nodes and what has become of them at their destinations, compiled."""
+"""Messages of contending nodes: their rows, their frames in turn, and their deliveries, compiled.
+
+A message has a row in `msg` and a row in `dst` for each destination. A message to one node has the row of `dst` with
+its own number; behind these stand blocks of as many rows as there are nodes, for messages to several.
+"""
 
 # mypy: disable-error-code="no-untyped-def, assignment"
 
@@ -14,7 +18,8 @@ from channels.media.lrwpan.csma.wheel_kernel import lowest_bit
 
 @inner
 def take(g, msg, dst, targets, nodes):
-    """Free rows for a message to `targets`, used before or never; its row, or -1 where there is none."""
+    """Take free rows for a message to `targets`; return its row in `msg`, or -1 if the tables are full."""
+    # Rows that were freed come first, then rows never used.
     m, many = g[t.FREE_MSG], targets.shape[0]
     first = g[t.FREE_BLOCK]
     if first < 0:
@@ -32,6 +37,7 @@ def take(g, msg, dst, targets, nodes):
         g[t.FREE_BLOCK] = dst[first, t.D_LINK]
     else:
         g[t.BLOCKS] += 1
+    # Both kinds of rows begin empty.
     for k in range(many):
         dst[first + k, t.D_NODE], dst[first + k, t.D_REACHED] = targets[k, 0], targets[k, 1]
         dst[first + k, t.D_STATE] = dst[first + k, t.D_COUNT] = 0
@@ -45,7 +51,7 @@ def take(g, msg, dst, targets, nodes):
 
 @inner
 def free(g, msg, dst, m):
-    """Put a message's rows back."""
+    """Put a message's rows in front of the lists of free ones."""
     if msg[m, t.M_DSTS] > 1:
         dst[msg[m, t.M_DST], t.D_LINK] = g[t.FREE_BLOCK]
         g[t.FREE_BLOCK] = msg[m, t.M_DST]
@@ -55,7 +61,8 @@ def free(g, msg, dst, m):
 
 @inner
 def frame_octets(msg, m, cycle):
-    """On the air, of the message's current frame."""
+    """Return the octets on the air of the message's current frame."""
+    # Whole packets, whose frames repeat a cycle, come first; then the frames of the last packet.
     f, whole = msg[m, t.M_FRAGMENT], msg[m, t.M_WHOLE]
     if f < whole:
         return cycle[f % cycle.size if cycle.size > 1 else 0]
@@ -66,13 +73,15 @@ def frame_octets(msg, m, cycle):
 
 @inner
 def emit(g, node, msg, dst, m, row, now, is_ok, par, real, out, out_real):
-    """End a message at one destination; it tells what its sender used since it last told."""
+    """End a message at one destination: write a delivery, with what its sender used since the delivery before."""
     n, o = msg[m, t.M_SRC], g[t.OUTS]
     g[t.OUTS] = o + 1
     g[t.FIRST] = now if o == 0 else min(g[t.FIRST], now)
     g[t.PENDING] -= 1
     dst[row, t.D_STATE] |= t.DONE
     msg[m, t.M_LEFT] -= 1
+    # Frames, octets and airtime: those of the message so far, and its sender's debt, which is what earlier deliveries
+    # counted too much (below 0) or what was sent after the last of them (above). What would be below 0 stays owed.
     out[o, t.O_TRANSFER], out[o, t.O_DST] = msg[m, t.M_TRANSFER], node[dst[row, t.D_NODE], t.NAME]
     out[o, t.O_AT], out[o, t.O_OK] = now, is_ok
     out[o, t.O_PACKETS] = 0 if msg[m, t.M_TOLD] else msg[m, t.M_SENT]
@@ -84,6 +93,7 @@ def emit(g, node, msg, dst, m, row, now, is_ok, par, real, out, out_real):
     node[n, t.DEBT_OCTETS] += msg[m, t.M_OCTETS] - out[o, t.O_OCTETS]
     node[n, t.DEBT_AIR] += msg[m, t.M_AIR] - out[o, t.O_AIR]
     msg[m, t.M_TX] = msg[m, t.M_OCTETS] = msg[m, t.M_AIR] = 0
+    # Time from the first access to the channel; energy above idling: sending, hearing acknowledgements, listening.
     out[o, t.O_SRC], out[o, t.O_SIZE] = node[n, t.NAME], msg[m, t.M_SIZE]
     begun = msg[m, t.M_START]
     out_real[o, t.O_SERVICE_S] = (now - max(msg[m, t.M_SUBMIT], begun)) / 1e9 if is_ok else 0.0
@@ -97,7 +107,7 @@ def emit(g, node, msg, dst, m, row, now, is_ok, par, real, out, out_real):
 
 @inner
 def got(g, node, msg, dst, m, row, now, par, real, out, out_real):
-    """A destination has the current frame: again, or for the first time, and then perhaps the whole message."""
+    """Note that a destination has the current frame; with its last one the message is delivered there."""
     n = msg[m, t.M_SRC]
     if dst[row, t.D_STATE] & t.GOT:
         node[n, t.N_DUP] += 1
@@ -111,8 +121,9 @@ def got(g, node, msg, dst, m, row, now, par, real, out, out_real):
 
 @inner
 def finish(g, node, radio, msg, dst, late, n, now, base, par, real, out, out_real):
-    """The node's message is through; whether there is another."""
+    """End the node's message and begin the next one; return whether there is one."""
     m = node[n, t.HEAD]
+    # Destinations without the whole message get a delivery that failed; their radios may rest.
     for row in range(msg[m, t.M_DST], msg[m, t.M_DST] + msg[m, t.M_DSTS]):
         if not dst[row, t.D_STATE] & t.DONE:
             emit(g, node, msg, dst, m, row, now, 0, par, real, out, out_real)
@@ -122,6 +133,7 @@ def finish(g, node, radio, msg, dst, late, n, now, base, par, real, out, out_rea
     node[n, t.DEBT_TX] += msg[m, t.M_TX]
     node[n, t.DEBT_OCTETS] += msg[m, t.M_OCTETS]
     node[n, t.DEBT_AIR] += msg[m, t.M_AIR]
+    # What was sent since the last delivery is owed to the next one.
     if msg[m, t.M_LATE] > 0:
         late[n] = 0
     node[n, t.HEAD] = msg[m, t.M_NEXT]
@@ -139,7 +151,8 @@ def finish(g, node, radio, msg, dst, late, n, now, base, par, real, out, out_rea
 
 @inner
 def is_wanted(msg, dst, m):
-    """Whether anybody whom the current frame is for can be reached."""
+    """Return whether any node that the current frame is for can be reached."""
+    # A frame that is repeated for one destination is for that one alone.
     first, last = msg[m, t.M_DST], msg[m, t.M_DST] + msg[m, t.M_DSTS]
     if msg[m, t.M_REPAIR] >= 0:
         first = msg[m, t.M_REPAIR]
@@ -152,7 +165,8 @@ def is_wanted(msg, dst, m):
 
 @inner
 def next_late(late, n, first, words):
-    """The first frame that waits from `first` on, and behind the last from the beginning; -1 where none waits."""
+    """Return the first waiting frame from `first` on, then from the beginning; -1 if none waits."""
+    # The rest of the word of `first`, then word after word once around.
     w = first >> 6
     bits = np.uint64(late[n, t.LATE_SIZE * w + t.LATE_WAITS]) >> np.uint64(first & 63)
     if bits != np.uint64(0):
@@ -167,7 +181,7 @@ def next_late(late, n, first, words):
 
 @inner
 def follow(msg, dst, late, m):
-    """The message goes on to its next frame: all in turn, then round and round those that wait; `M_FRAMES`: to none."""
+    """Go on to the next frame: all in turn, then those that wait, round and round; `M_FRAMES`: none is left."""
     n, row, frames, f = msg[m, t.M_SRC], msg[m, t.M_DST], msg[m, t.M_FRAMES], msg[m, t.M_FRAGMENT] + 1
     msg[m, t.M_TRY] = 0
     if f == frames or msg[m, t.M_ROUND]:
@@ -175,6 +189,7 @@ def follow(msg, dst, late, m):
         start, f = f if f < frames else 0, frames
         if msg[m, t.M_LATE] > 0:
             f = next_late(late, n, start, (frames + 63) >> 6)
+            # The frame waits no more: whether it was sent and received before comes back from its bits.
             first, place = t.LATE_SIZE * (f >> 6), f & 63
             is_sent = (late[n, first + t.LATE_SENT] >> place) & 1
             has_got = (late[n, first + t.LATE_GOT] >> place) & 1
@@ -187,7 +202,7 @@ def follow(msg, dst, late, m):
 
 @inner
 def put_behind(msg, dst, late, m):
-    """The current frame of a message to one node waits behind the message's others."""
+    """Let the current frame of a message to one node wait behind the message's others; note its state in bits."""
     n, row, f = msg[m, t.M_SRC], msg[m, t.M_DST], msg[m, t.M_FRAGMENT]
     first, place, state = t.LATE_SIZE * (f >> 6), f & 63, dst[row, t.D_STATE]
     late[n, first + t.LATE_WAITS] |= np.int64(1) << place
@@ -200,8 +215,9 @@ def put_behind(msg, dst, late, m):
 
 @inner
 def is_over(node, msg, dst, late, m, par):
-    """Whether nobody else needs the current frame; the message then stands at its next one."""
+    """Return whether no other destination needs the current frame; if so, go on to the next frame."""
     first, last = msg[m, t.M_DST], msg[m, t.M_DST] + msg[m, t.M_DSTS]
+    # A reliable message to several nodes is sent to all at once, then again to each that has not got it, in turn.
     following = np.int64(-1)
     if msg[m, t.M_DSTS] > 1 and par[t.P_RELIABLE]:
         for row in range(msg[m, t.M_REPAIR] + 1 if msg[m, t.M_REPAIR] >= 0 else first, last):

@@ -1,7 +1,8 @@
-"""When what happens next: a wheel of buckets with a bit for each that is not empty, compiled.
+"""Timers of nodes and acknowledgements: a wheel of buckets with a bit for each that is not empty, compiled.
 
-A bucket holds all whose time falls into it, as a list; none lies farther ahead than the wheel spans. The wheel is one
-int64 array: the first of each bucket's list or -1, then the bits, 64 in a word.
+Each entity has one timer. A bucket holds, as a linked list, the entities whose timer ends within its 65.5 us; no timer
+ends farther ahead than the wheel spans. The wheel is one int64 array: the first entity of each bucket's list or -1,
+then the bits, 64 in a word.
 """
 
 # mypy: disable-error-code="no-untyped-def, assignment"
@@ -13,6 +14,7 @@ import numpy as np
 from channels.media.lrwpan.csma.compiling import inner
 from channels.media.lrwpan.csma.tables import AT, BUCKET_BITS, FOREVER, NEXT
 
+# A de Bruijn sequence: its product with a power of two has that power's own number in the upper six bits.
 _DEBRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _PLACES = np.zeros(64, np.int64)
 for _i in range(64):
@@ -21,19 +23,21 @@ for _i in range(64):
 
 @inner
 def lowest_bit(x):
-    """Index of the lowest bit that is set."""
+    """Return the index of the lowest bit that is set."""
     return _PLACES[((x & (~x + np.uint64(1))) * _DEBRUIJN) >> np.uint64(58)]
 
 
 @inner
 def buckets(wheel):
-    """How many: a power of two."""
+    """Return the number of buckets: a power of two."""
+    # A word of bits stands for 64 buckets.
     return wheel.size // 65 * 64
 
 
 @inner
 def push(wheel, timer, entity, at):
-    """Let something happen to an entity."""
+    """Start an entity's timer, which ends at `at`."""
+    # In front of the bucket's list; the order within a bucket is settled when it is taken out.
     size = buckets(wheel)
     bucket = (at >> BUCKET_BITS) & (size - 1)
     timer[AT, entity], timer[NEXT, entity] = at, wheel[bucket]
@@ -43,9 +47,10 @@ def push(wheel, timer, entity, at):
 
 @inner
 def remove(wheel, timer, entity):
-    """Let it not happen."""
+    """Cancel an entity's timer."""
     size = buckets(wheel)
     bucket = (timer[AT, entity] >> BUCKET_BITS) & (size - 1)
+    # Lists are short: the entity before this one is looked for from the front.
     if wheel[bucket] == entity:
         wheel[bucket] = timer[NEXT, entity]
     else:
@@ -60,7 +65,7 @@ def remove(wheel, timer, entity):
 
 @inner
 def empty(wheel, timer):
-    """Let nothing happen, and leave the times."""
+    """Empty all buckets, and leave the times in `timer`."""
     size = buckets(wheel)
     for entity in range(timer.shape[1]):
         if timer[AT, entity] != FOREVER:
@@ -71,9 +76,10 @@ def empty(wheel, timer):
 
 @inner
 def next_bucket(wheel, now):
-    """The first bucket from that of `now` on where something happens; -1 where nothing does."""
+    """Return the first bucket from that of `now` on that is not empty; -1 if all are."""
     size = buckets(wheel)
     first = (now >> BUCKET_BITS) & (size - 1)
+    # The rest of the first word, then word after word once around, the first one again as the last.
     many = size >> 6
     word = first >> 6
     bits = np.uint64(wheel[size + word]) >> np.uint64(first & 63)

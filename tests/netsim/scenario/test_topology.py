@@ -164,7 +164,8 @@ def test_a_topology_says_why_it_does_not_fit_the_nodes(topology: Topology, nodes
     [
         ({"name": "ring", "rows": 2}, "rows: no key of topology ring; it takes positions_m. Got 'rows'."),
         ({"name": "erdos_renyi"}, "probability: topology erdos_renyi needs it. Got nothing."),
-        ({"name": "star", "edges": ((0, 1),)}, "edges: no key of topology star; it takes aggregators, positions_m. Got 'edges'."),
+        ({"name": "star", "edges": ((0, 1),)},
+         "edges: no key of topology star; it takes aggregators, positions_m. Got 'edges'."),
         ({"name": "geometric", "radius_m": 1.0, "side_m": 1.0, "positions_m": ((0.0, 0.0),)},
          "positions_m: a geometric topology draws its own positions. Got positions."),
     ],

@@ -42,6 +42,7 @@ class EfSgd(Star):
 
     compressor: Annotated[Codec, Ref("compressor")]
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"compressor": {"name": "top_k", "k": 3}, "step_size": 0.1},
         {"compressor": "scaled_sign"},
@@ -49,6 +50,7 @@ class EfSgd(Star):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.compressor.is_outermost:
             got = self.compressor.name
             raise ConfigError([Fault(("compressor",), "the code inside, as the algorithm is the feedback", got)])

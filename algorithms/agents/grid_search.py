@@ -105,8 +105,7 @@ class GridSearchServer(BudgetServer):
     async def one_round(self) -> None:
         """Run one round with the budget in use."""
         await self.broadcast(self.round)
-        await self.step(self.round, await self.collect(self.round))
-        self.x = self.rounded(self.x)
+        await self.take(self.round, (await self.collect(self.round)).messages)
         self.round += 1
         await Report(self.round, self.x, {"budget": self.notes[0]})
 
@@ -131,5 +130,5 @@ class GridSearchWorker(BudgetWorker):
                 sent = await Encode(LOSS, np.array([loss]), message.round)
                 await Send(self.ctx.server, sent.payload, message.round, "loss")
             else:
-                notes, x = await Decode(self.model, message)
-                await self.send_at(message.round, await Gradient(at=x), float(notes[0]))
+                await self.heard.take(message)
+                await self.send_at(message.round, await Gradient(at=self.heard.x), float(self.notes[0]))

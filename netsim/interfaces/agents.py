@@ -91,6 +91,8 @@ class Decode(Command[Any]):
 class Sum(Command[Array]):
     """Add up what messages decode to, in the order given and in O(T) each where the code is sparse.
 
+    The sum is read-only, as nodes that add up the same messages share it.
+
     Parameters
     ----------
     codec, messages
@@ -238,6 +240,10 @@ class Context(Protocol):
 
     @property
     def facts(self) -> Facts: ...
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the network delivers every message."""
+
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """The node's own stream of that purpose; the same object at every call."""
 

@@ -298,7 +298,7 @@ class Engine:
                 if is_silence:
                     mailbox.put_silence(src, round, kind)
                 else:
-                    mailbox.put(Message(src, round, kind, payload.data))
+                    mailbox.put(Message(src, round, kind, payload.data, payload.flags))
         for node in sorted({a[0] for a in arrived}):
             self._try_receive(self.actors[node])
 

@@ -117,6 +117,11 @@ class AgentContext:
         world = self.world
         return world.children.get(self.node) or world.children.get(self.server, world.workers)
 
+    @property
+    def is_reliable(self) -> bool:
+        channels = self.world.scenario.network.channels.values()
+        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
+
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)

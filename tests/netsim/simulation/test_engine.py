@@ -79,7 +79,8 @@ def play(
 
 
 def test_times_are_exact_and_counters_add_up() -> None:
-    base = scenario({"name": "gd", "float_bit": 64}, network=STAR, compute={"gradient_s": 0.25, "power_w": 2.0})
+    algorithm = {"name": "gd", "float_bit": 64, "broadcast": "dense"}
+    base = scenario(algorithm, network=STAR, compute={"gradient_s": 0.25, "power_w": 2.0})
     rows = rounds_of(simulate(base, base.algorithms[0], 0, ToyProblem()))
     # A round: model 0.5 s, gradient 0.25 s, update 0.5 s.
     assert rows["sim_time_s"] == [1.25 * r for r in range(21)]

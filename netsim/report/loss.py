@@ -17,8 +17,9 @@ from netsim.report.curves import Band, band
 from netsim.report.focus import FOCUS, OPEN, drawn_points, focus
 from netsim.report.folder import Results
 from netsim.report.html import details, figure, group, line_legend, paragraph
-from netsim.report.quantities import METRICS, Quantity, judged, metric, targets
+from netsim.report.quantities import judged, metric, named, of, targets
 from netsim.report.words import count, escape, listing, plain
+from netsim.results.glossary import Quantity
 
 OTHERS = "the other labels"
 
@@ -62,6 +63,10 @@ def _how(results: Results) -> str:
     )
 
 
+def _costs(results: Results) -> list[Quantity]:
+    return [quantity for quantity in judged(results) if not quantity.is_gain]
+
+
 def _replications(results: Results, point: str) -> int:
     sizes = (len(np.unique(numbers(t, "replication"))) for (p, _), t in results.tracks.items() if p == point)
     return max(sizes, default=0)
@@ -69,7 +74,7 @@ def _replications(results: Results, point: str) -> int:
 
 def _bands(results: Results, point: str, most: int) -> dict[tuple[str, str], Band]:
     """(label, column) to curve."""
-    wanted = ((label, q.column) for label in results.labels for q in judged(results))
+    wanted = ((label, q.noun) for label in results.labels for q in _costs(results))
     y_name, found = metric(results, point), {}
     for label, column in wanted:
         curve = band(results.tracks.get((point, label), {}), column, y_name, most)
@@ -86,8 +91,8 @@ def _panels(
     shown = [label for label in [*bright, *rest] if any(label == name for name, _ in bands)]
     figures, absent = [], []
     y = _loss_axis(results, point, [b for (label, _), b in bands.items() if label in shown])
-    for i, quantity in enumerate(judged(results)):
-        curves = {label: bands[label, quantity.column] for label in shown if (label, quantity.column) in bands}
+    for i, quantity in enumerate(_costs(results)):
+        curves = {label: bands[label, quantity.noun] for label in shown if (label, quantity.noun) in bands}
         x = _cost_axis(curves.values(), quantity)
         if x is None or y is None:
             absent.append(quantity.noun)
@@ -97,7 +102,7 @@ def _panels(
             for label, b in curves.items()
         ]
         where = f" at {point}" if point else ""
-        title = f"{METRICS[metric(results, point)]} against {quantity.noun}{where}".capitalize()
+        title = f"{named(metric(results, point))} against {quantity.noun}{where}".capitalize()
         figures.append(
             figure(
                 svg.lines(
@@ -107,7 +112,7 @@ def _panels(
                     x,
                     y,
                     quantity.title,
-                    METRICS[metric(results, point)],
+                    named(metric(results, point)),
                     _level(results, point),
                 )
             )
@@ -133,7 +138,7 @@ def _loss_axis(results: Results, point: str, bands: Sequence[Band]) -> Axis | No
     start = max(float(b.median[0]) for b in bands)
     goal = targets(results, point).get(name)
     values = [np.concatenate([b.median, [goal if goal is not None else b.median[-1]]]) for b in bands]
-    if name == "accuracy":
+    if name.endswith("accuracy"):
         return linear_axis(values, from_zero=False)
     if start > 0:
         values = [np.minimum(v, 10 * start) for v in values]
@@ -155,7 +160,7 @@ def _sweep(results: Results, labels: Sequence[str]) -> str:
     if len({case.target for case in cases(results)}) != 1 or not cases(results)[0].target:
         return ""
     figures = []
-    for i, quantity in enumerate(judged(results)):
+    for i, quantity in enumerate(_costs(results)):
         found = {label: _over_sweep(results, label, quantity, places) for label in labels}
         found = {label: xy for label, xy in found.items() if xy.size}
         x = axis([xy[0] for xy in found.values()], log_above=20)
@@ -172,7 +177,7 @@ def _sweep(results: Results, labels: Sequence[str]) -> str:
 
 def _over_sweep(results: Results, label: str, quantity: Quantity, places: Mapping[str, float]) -> np.ndarray[Any, Any]:
     rows = [r for r in results.summary if r.label == label and r.is_complete]
-    pairs = sorted((places[r.point], r.estimate(quantity.stem).mean) for r in rows)
+    pairs = sorted((places[r.point], of(r, quantity).mean) for r in rows)
     return np.array([p for p in pairs if math.isfinite(p[1])], float).T
 
 

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netsim.simulation.recorder import COUNTERS, DIRECTIONS
-from netsim.text import quantity, seconds, short, table
+from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, QUANTITIES
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
-_WAYS = (*DIRECTIONS, "total")
-SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days", *(f"{d}_{c}" for d in _WAYS for c in COUNTERS))
+SPENT = QUANTITIES
 ENDS = ("mean", "low", "high")
 CONFIDENCE = 0.95
 
@@ -85,12 +83,13 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     else:
         first = [rows - 1 if status == "done" else -1]
     at = np.array(first)
-    spent = {"rounds": column("round"), "time_s": column("sim_time_s"), "energy_j": column("energy_j")}
+    spent = {"rounds": column("round"), "time_s": column("sim_time_s")}
+    spent |= {name: _optional(column, name, rows) for name in ENERGIES}
     delivered_bit = 8.0 * _optional(column, "delivered_bytes", rows)
     spent["j_per_bit"] = spent["energy_j"] / np.where(delivered_bit > 0, delivered_bit, math.nan)
     spent["lifetime_days"] = _optional(column, "lifetime_days", rows)
     for counter in COUNTERS:
-        parts = [column(f"{d}_{counter}").astype(np.float64) for d in DIRECTIONS]
+        parts = [_optional(column, f"{d}_{counter}", rows) for d in DIRECTIONS]
         spent |= {f"{d}_{counter}": part for d, part in zip(DIRECTIONS, parts, strict=True)}
         spent[f"total_{counter}"] = np.sum(parts, axis=0)
     reached = at >= 0
@@ -219,7 +218,7 @@ def rows(groups: Sequence[Group]) -> list[Row]:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """The text of ``summary.csv``: numbers at full precision, NaN as an empty cell."""
+    """The text of a table such as ``summary.csv``: numbers at full precision, NaN as an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0] if rows else ())
@@ -237,49 +236,6 @@ def from_csv(text: str) -> list[Row]:
         return cell if name in words else int(cell) if name in counts else float(cell or "nan")
 
     return [{name: value(name, cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
-
-
-def to_text(rows: Sequence[Row]) -> str:
-    """The summary for a terminal: a table per sweep point and target."""
-    blocks = dict[tuple[str, str], list[Row]]()
-    for row in rows:
-        blocks.setdefault((row["point"], row["target"]), []).append(row)
-    return "\n\n".join("\n".join([_title(block[0]), _table(block)]) for block in blocks.values())
-
-
-def _title(row: Row) -> str:
-    sign = ">=" if row["target"] == "accuracy" else "<="
-    goal = f"to {row['target']} {sign} {row['target_value']:g}" if row["target"] else "to the end of the run"
-    return f"{row['point']}: {goal}" if row["point"] else goal
-
-
-def _table(block: Sequence[Row]) -> str:
-    first = block[0]["label"]
-    header = ["", "reached", "rounds", "uplink bits", "uplink packets", "seconds", "joules", f"time / {first}"]
-    lines = [
-        [
-            row["label"],
-            f"{row['reached']} of {row['replications']}" + (f" ({row['status']})" if _is_bad(row) else ""),
-            quantity(row["rounds_mean"], ""),
-            quantity(8 * row["uplink_wire_bytes_mean"], "bit"),
-            quantity(row["uplink_packets_mean"], ""),
-            seconds(row["time_s_mean"]),
-            quantity(row["energy_j_mean"], "J"),
-            _with_bounds(*(row[f"ratio_time_s_{end}"] for end in ENDS)),
-        ]
-        for row in block
-    ]
-    return table(header, lines)
-
-
-def _is_bad(row: Row) -> bool:
-    return row["status"] in ("failed", "stalled")
-
-
-def _with_bounds(mean: float, low: float, high: float) -> str:
-    if math.isnan(mean):
-        return "-"
-    return short(mean) if math.isnan(low) or low == high else f"{short(mean)} ({short(low)} .. {short(high)})"
 
 
 def _spent(group: Group, target: int) -> Numbers:

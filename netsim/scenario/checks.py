@@ -171,7 +171,7 @@ def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fa
 def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:
     labels = [entry.label for entry in algorithms]
     for i, claim in enumerate(claims):
-        for key in ("label", "against"):
+        for key in ("label", "against") if claim.against else ("label",):
             label = getattr(claim, key)
             if label not in labels:
                 allowed = f"no algorithm has this label; there are {', '.join(labels)}"

@@ -135,8 +135,9 @@ class Engine:
         has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
         reporters = 1 if self.world.is_star else len(self.world.workers)
         self.recorder = Recorder(
-            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_tables, progress
-        )
+            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), scenario.network.free_ways,
+            has_tables, progress,
+        )  # fmt: skip
         self.now_ns = 0
         self.stopped = False
         self._coder = self.world.coder()
@@ -493,13 +494,15 @@ class Engine:
         usages = [medium.usage(now_ns) for medium in self.world.media]
         busy_ns = sum(self._compute_ns.values())
         busy_ns += sum(min(now_ns - start_ns, duration_ns) for start_ns, duration_ns in self._working.values())
-        compute_j = busy_ns / NS_PER_S * self.world.scenario.compute.power_w
+        others_ns = sum(self._computing_ns(node, now_ns) for node in self.world.nodes[len(self.world.workers) :])
+        power_w = self.world.scenario.compute.power_w
+        compute_j, others_j = busy_ns / NS_PER_S * power_w, others_ns / NS_PER_S * power_w
         if batteries is None:
-            return Snapshot(usages, compute_j, self._phases.at(now_ns))
+            return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns))
         usages = batteries.without_dead(usages)
         lifetime_s = min(batteries.lifetimes_s(usages, now_ns).values(), default=math.nan)
         alive = len(self.world.nodes) - len(batteries.died_ns)
-        return Snapshot(usages, compute_j, self._phases.at(now_ns), lifetime_s, alive)
+        return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns), lifetime_s, alive)
 
     def _result(self, limit_ns: int | None) -> RunResult:
         recorder, server = self.recorder, self.world.server

@@ -74,8 +74,10 @@ class Results:
         return summaries.from_csv((self.folder / "summary.csv").read_text())
 
     def summary_text(self) -> str:
-        """The summary as a table for a terminal, one per sweep point."""
-        return summaries.to_text(self.summary_rows)
+        """The page's answer and main table as text for a terminal."""
+        from netsim import report
+
+        return report.in_words(self.folder)
 
     def _frame(self, name: str) -> pd.DataFrame:
         import pandas as pd

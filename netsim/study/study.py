@@ -21,6 +21,7 @@ from netsim import scenario as scenarios
 from netsim.arrow import numbers
 from netsim.errors import ConfigError
 from netsim.results import summary as summaries
+from netsim.results.findings import findings
 from netsim.study import workers
 from netsim.study.execute import close_problems, open_problem
 from netsim.study.merge import merge
@@ -36,7 +37,7 @@ MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes t
 RUNS = "runs"
 PCAP = "pcap"
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = ("summary.csv", "bounds.csv", "report.html", PCAP)
+MERGED = ("summary.csv", "findings.csv", "bounds.csv", "report.html", PCAP)
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 
 
@@ -206,6 +207,9 @@ def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str
         algorithm, targets = group[0].entry.algorithm.name, group[0].scenario.stop.target
         groups.append(summaries.Group(point, label, algorithm, targets, outcomes))
     files_module.write(folder / "summary.csv", summaries.to_csv(summaries.rows(groups)))
+    found = findings(runs[0].scenario.claims, groups) if runs else []
+    if found:
+        files_module.write(folder / "findings.csv", summaries.to_csv(found))
 
 
 def _outcome(run: Run, rounds: Path | None, record: Record) -> summaries.Outcome:
@@ -265,6 +269,7 @@ def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
         "scenario": scenario.name,
         "seed": scenario.seed,
         "replications": scenario.replications,
+        "notes": {run.point: notes for run in runs if (notes := run.scenario.network.notes)},
         "content_hash": hashlib.sha256(names.encode()).hexdigest(),
     }
 

@@ -151,7 +151,7 @@ def _answer(results: Results) -> str:
 def _told(results: Results) -> list[str]:
     """An answer for each point and target, and after the last one of a point what its figures need beside them."""
     all_cases, told = answer.cases(results), []
-    for case, after in zip(all_cases, [*all_cases[1:], None], strict=True):
+    for case, after in zip(all_cases, [*all_cases[1:], None], strict=False):
         is_last = after is None or after.point != case.point
         notes = answer.beside(results, case.point) if is_last else []
         note = paragraph(escape(" ".join(notes)), "note") if notes else ""

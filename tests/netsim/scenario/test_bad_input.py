@@ -14,7 +14,7 @@ import pytest
 from netsim import registry
 from netsim.cli import main
 from netsim.scenario import Scenario, bundled, parsing
-from netsim.scenario.parts import QUANTITIES
+from netsim.scenario.parts import CLAIMED
 from tests.support.with_parts import parts
 
 BASE = """\
@@ -78,7 +78,7 @@ def fill(text: str) -> str:
         if what == "hint":
             return parsing.describe(parsing.hints(registry.get(of[0], of[1]))[of[2]], of[2])
         assert what == "quantities"
-        return ", ".join(QUANTITIES)
+        return ", ".join(CLAIMED)
 
     return re.sub(r"<(\w[\w ]*)>", words, text)
 

@@ -96,7 +96,7 @@ def test_the_files_of_a_study_and_their_order(tmp_path: Path) -> None:
         ("seed=1", "A", 3), ("seed=1", "B", 3), ("seed=1", "C", 3),
     ]  # fmt: skip
     assert results.ok
-    assert "seed=2: to loss_gap <= 0.25" in results.summary_text()
+    assert "seed=2: to loss gap F - F* <= 0.25" in results.summary_text()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["complete"]
     assert manifest["command"] == ["netsim", "run"]

@@ -25,10 +25,11 @@ from netsim.interfaces.agents import (
     Value,
     Wait,
 )
-from netsim.interfaces.costs import Cost, CostModel, CostStructure, Link, PacketObserver
+from netsim.interfaces.costs import Answer, Cost, CostModel, CostStructure, Link, PacketObserver
 from netsim.interfaces.links import (
     BROADCAST,
     STATES,
+    Broadcasts,
     Channel,
     Delivery,
     Frame,
@@ -84,8 +85,10 @@ __all__ = [
     "AfterRun",
     "Agent",
     "Algorithm",
+    "Answer",
     "Array",
     "Batch",
+    "Broadcasts",
     "Channel",
     "Code",
     "Command",

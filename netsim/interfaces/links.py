@@ -171,6 +171,13 @@ class Medium(Protocol):
 
 
 @runtime_checkable
+class Broadcasts(Protocol):
+    """What a medium may state: whether a message to several nodes is one transmission, as on air, or one to each."""
+
+    broadcasts: bool
+
+
+@runtime_checkable
 class PowerBound(Protocol):
     """What a medium may offer so that a battery need not be looked at all the time."""
 

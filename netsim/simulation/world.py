@@ -12,8 +12,11 @@ import numpy as np
 from netsim import registry, rng
 from netsim.errors import SimulationError
 from netsim.interfaces import (
+    HEADER_BYTES,
+    Answer,
     Array,
     Batch,
+    Broadcasts,
     Cost,
     CostModel,
     HasBatches,
@@ -88,12 +91,19 @@ class ProblemFacts:
 class _MediumLink:
     """A node's view of its link to one destination."""
 
-    medium: Medium
+    world: World
     src: NodeId
     dst: NodeId
 
+    @property
+    def medium(self) -> Medium:
+        return self.world.media[self.world.medium_of(self.src, self.dst)]
+
     def cost(self, quantity: str) -> CostModel:
         return self.medium.cost(quantity, self.src, self.dst)
+
+    def answer(self) -> Answer | None:
+        return self.world.answer(self.src, self.dst)
 
 
 @dataclass(eq=False)
@@ -129,7 +139,7 @@ class AgentContext:
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
-        return _MediumLink(self.world.media[self.world.medium_of(start, dst)], start, dst)
+        return _MediumLink(self.world, start, dst)
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
@@ -230,6 +240,14 @@ class World:
         above = max(src, dst)
         channels = (len(self.media) - 1) // len(self.aggregators)
         return (above - len(self.workers)) * channels + (src == above and channels > 1)
+
+    def answer(self, src: NodeId, dst: NodeId) -> Answer | None:
+        """The broadcast to all nodes below `dst`, where `src` is one of them."""
+        if self.parent.get(src) != dst:
+            return None
+        link, receivers = _MediumLink(self, dst, src), len(self.children[dst])
+        is_one = isinstance(link.medium, Broadcasts) and link.medium.broadcasts
+        return Answer(link, receivers, 1 if is_one else receivers, 8.0 * HEADER_BYTES + 32.0 * self.facts.dim)
 
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         """The direction, and whose time in ``uplink`` or ``downlink`` a transfer takes."""

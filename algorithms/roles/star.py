@@ -65,6 +65,10 @@ class Star:
         """Return how many floats of 32 bits travel with every model."""
         return 0
 
+    def patience(self, asked: int) -> tuple[int, float | None]:
+        """Return how many answers end a round, and the seconds after which it ends without them."""
+        return asked, None
+
     def server(self, ctx: Context) -> Agent:
         """Return the server's agent."""
         return Server(ctx, self)
@@ -90,13 +94,18 @@ class Updates:
     def __len__(self) -> int:
         return len(self._sent)
 
+    @property
+    def senders(self) -> tuple[NodeId, ...]:
+        """Who sent an upload, in increasing id."""
+        return tuple(message.src for message in self._sent)
+
     async def sum(self, weights: Sequence[float] | None = None) -> Array:
         """Add up the decoded uploads, with a weight each where there are weights."""
         return await Sum(self._codec, self._sent, weights)
 
     async def mean(self) -> Array:
-        """Return the mean of the decoded uploads."""
-        return (await self.sum()) / len(self)
+        """Return the mean of the decoded uploads; zeros where nobody sent one."""
+        return (await self.sum()) / max(len(self), 1)
 
     async def vectors(self) -> dict[NodeId, Any]:
         """Return the decoded upload, with its notes where it has some, of every worker; None for a silent one."""
@@ -120,10 +129,13 @@ class Server:
     ----------
     x : the model as the workers decode it, shape (dim,).
     notes : floats that travel with the model.
+    asked : the workers that take part in the next round; all of them unless the algorithm chooses.
     """
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
+        self.patience = algorithm.patience
+        self.asked: Sequence[NodeId] = ctx.workers
         self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
         self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
         self.gamma = step_of(algorithm, ctx)
@@ -145,14 +157,15 @@ class Server:
         self.x = self.x - self.gamma(round) * await updates.mean()
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
-        """Send the model and the notes to all workers."""
+        """Send the model and the notes to the workers asked."""
         x = (np.array(self.notes), self.x) if self.notes else self.x
         sent = await Encode(self.model, x, round)
-        await Send(self.ctx.workers, sent.payload, round, kind)
+        await Send(tuple(self.asked), sent.payload, round, kind)
 
     async def collect(self, round: int) -> Updates:
-        """Wait until every worker has sent its upload, or said that it stays silent."""
-        inbox = await Receive(len(self.ctx.workers), "update", round)
+        """Wait until the workers asked have sent their uploads, or said that they stay silent, or for long enough."""
+        count, deadline_s = self.patience(len(self.asked))
+        inbox = await Receive(count, "update", round, deadline_s=deadline_s)
         heard: dict[NodeId, Message | None] = dict.fromkeys(inbox.silent)
         heard |= {message.src: message for message in inbox.messages}
         return Updates(self.codec, {node: heard[node] for node in sorted(heard)})
@@ -187,15 +200,19 @@ class Worker:
         """Run the rounds."""
         while True:
             round, x = await self.next_model()
-            await self.upload(round, await Gradient(at=x))
+            await self.upload(round, await self.gradient(round, x))
+
+    async def gradient(self, round: int, x: Array) -> Array:
+        """Return the gradient at a model on the next minibatch."""
+        return await Gradient(at=x)
 
     async def upload(self, round: int, g: Array) -> None:
         """Send the compressed gradient."""
         self.memory = (await self.send(round, self.codec, g, memory=self.memory)).memory
 
     async def next_model(self) -> tuple[int, Array]:
-        """Wait for the next model; return its round and the model, and keep its notes."""
-        (message,) = (await Receive(kind="model")).messages
+        """Wait for the next model, the newest of several; return its round and the model, and keep its notes."""
+        (message,) = (await Receive(kind="model", take="latest")).messages
         value = await Decode(self.model, message)
         if isinstance(value, tuple):
             self.notes, value = value

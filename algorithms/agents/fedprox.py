@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from algorithms.roles.federated import Federated
 from algorithms.roles.local import LocalWorker
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import NonNegativeFloat
-from netsim.interfaces import Agent, Array, Batch, Context
+from netsim.interfaces import Agent, Array, Context
 from netsim.registry import component
 
 
@@ -60,22 +60,12 @@ class Fedprox(Federated, Tolerant):
 
 
 class FedproxClient(LocalWorker):
-    """Takes local steps on f_m plus the proximal term.
-
-    Attributes
-    ----------
-    centre : x^k.
-    """
+    """Takes local steps on f_m plus the proximal term."""
 
     def __init__(self, ctx: Context, algorithm: Fedprox) -> None:
         super().__init__(ctx, algorithm)
-        self.mu, self.centre = algorithm.mu, ctx.facts.start
-
-    async def walk(self, x: Array, batches: Sequence[Batch | None]) -> Array:
-        """Take the local steps from x^k."""
-        self.centre = x
-        return await super().walk(x, batches)
+        self.mu = algorithm.mu
 
     def changed(self, x: Array, g: Array) -> Array:
         """Return the gradient of h_m."""
-        return g + self.mu * (x - self.centre)
+        return g + self.mu * (x - self.x)

@@ -24,25 +24,20 @@ from netsim.registry import component
 class Scaffold(Federated):
     """Local steps y <- y - gamma (g_m(y) - c_m + c), with c_m client m's control variate and c = (1/M) sum_m c_m.
 
-    After its K steps a client takes c_m <- c_m - c + (x - y) / (K gamma), the paper's option II, and sends y - x and
-    the change of c_m; the server takes x <- x + (eta / |S|) sum (y_m - x) and c <- c + (1/M) sum of the changes. With
-    full batches the minimiser is a fixed point however much clients differ, which is not so for `fedavg`.
-
-    Both ends add what the changes decode to, so that c stays the mean of all c_m. A message each way holds two vectors.
+    After its K steps a client takes c_m <- c_m - c + (x - y) / (K gamma), option II, and sends y - x and the change of
+    c_m; the server takes x <- x + (eta / |S|) sum (y_m - x) and c <- c + (1/M) sum of the changes. Both ends add what
+    the changes decode to. With full batches the minimiser is a fixed point however much clients differ.
 
     Parameters
     ----------
     server_step
         eta.
-    local_steps, epochs, participation, weight_decay
+    local_steps, epochs, participation, weight_decay, model_bit
         As in `fedavg`.
     compressor
         Of each of the two vectors; one that keeps a memory is refused.
     step_size
-        gamma: ``auto`` is 1 / max_m L_m; a number; or a step rule, which counts a client's own steps (K gamma is then
-        their sum).
-    model_bit
-        Bits of a float of x and of c in the broadcast.
+        gamma: ``auto`` is 1 / max_m L_m; a number; or a step rule by a client's own steps (K gamma is then their sum).
 
     References
     ----------
@@ -111,12 +106,12 @@ class ScaffoldClient(LocalWorker):
         """Run the rounds."""
         while True:
             (message,) = (await Receive(kind="model")).messages
-            x, self.c = await Decode(self.two, message)
+            self.x, self.c = await Decode(self.two, message)
             batches, first = self.local.batches(self.ctx), self.steps
-            y = await self.walk(x, batches)  # lines 8-11
+            y = await self.walk(batches)  # lines 8-11
             gammas = sum(self.gamma(t) for t in range(first, self.steps))
-            change = (x - y) / gammas - self.c  # line 12, option II
-            sent = await self.send(message.round, self.codec, (y - x, change))  # line 13
+            change = (self.x - y) / gammas - self.c  # line 12, option II
+            sent = await self.send(message.round, self.codec, (y - self.x, change))  # line 13
             self.c_m = self.c_m + sent.value[1]  # line 14
 
     def changed(self, x: Array, g: Array) -> Array:

@@ -21,8 +21,8 @@ IDENTITY = Identity()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Federated(Local):
-    """Keys of federated averaging and its kin.
+class Trained(Local):
+    """Keys of clients that train for some steps or epochs and send what came of it through any compressor.
 
     Parameters
     ----------
@@ -31,15 +31,12 @@ class Federated(Local):
     epochs
         In place of `local_steps`: passes over the client's samples, shuffled and cut into minibatches of the problem's
         size, the last one shorter.
-    participation
-        C: max(floor(C M), 1) clients, drawn uniformly, take part in a round.
     compressor
         Of x - x_H; a memory that it has stays with the client.
     """
 
     local_steps: PositiveInt | None = None
     epochs: PositiveInt | None = None
-    participation: Fraction = 1.0
     compressor: Annotated[Codec, Ref("compressor")] = IDENTITY
 
     def __post_init__(self) -> None:
@@ -57,6 +54,19 @@ class Federated(Local):
         if self.local_steps is not None:
             return (None,) * self.local_steps
         return [batch for _ in range(self.epochs or 1) for batch in epoch(ctx)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Federated(Trained):
+    """Keys of federated averaging and its kin.
+
+    Parameters
+    ----------
+    participation
+        C: max(floor(C M), 1) clients, drawn uniformly, take part in a round.
+    """
+
+    participation: Fraction = 1.0
 
     def num_asked(self, nodes: int) -> int:
         """Return how many clients take part in a round."""

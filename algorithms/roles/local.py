@@ -82,6 +82,7 @@ class LocalWorker(Worker):
 
     Attributes
     ----------
+    x : the model that it walks from, shape (dim,).
     steps : local steps so far.
     """
 
@@ -89,19 +90,19 @@ class LocalWorker(Worker):
         super().__init__(ctx, algorithm)
         self.local, self.gamma = algorithm, step_of(algorithm, ctx)
         self.momentum = algorithm.new_momentum()
-        self.steps = 0
+        self.x, self.steps = ctx.facts.start, 0
 
     async def run(self) -> None:
         """Run the rounds."""
         while True:
-            round, x = await self.next_model()
-            await self.upload(round, x - await self.walk(x, self.local.batches(self.ctx)))
+            round, self.x = await self.next_model()
+            await self.upload(round, self.x - await self.walk(self.local.batches(self.ctx)))
 
-    async def walk(self, x: Array, batches: Sequence[Batch | None]) -> Array:
-        """Take one step on each batch and return where they end."""
+    async def walk(self, batches: Sequence[Batch | None]) -> Array:
+        """Take one step on each batch, from x on, and return where they end."""
         first, self.steps = self.steps, self.steps + len(batches)
         decay = self.local.weight_decay
-        return await local_steps(x, len(batches), self.gamma, first, self.momentum, decay, batches, self.changed)
+        return await local_steps(self.x, len(batches), self.gamma, first, self.momentum, decay, batches, self.changed)
 
     def changed(self, x: Array, g: Array) -> Array:
         """Return the gradient to use at a local model, here the node's own."""

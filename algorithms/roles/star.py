@@ -213,10 +213,15 @@ class Worker:
     async def next_model(self) -> tuple[int, Array]:
         """Wait for the next model, the newest of several; return its round and the model, and keep its notes."""
         (message,) = (await Receive(kind="model", take="latest")).messages
+        return message.round, await self.decoded(message)
+
+    async def decoded(self, message: Message) -> Array:
+        """Decode a model and keep its notes."""
         value = await Decode(self.model, message)
         if isinstance(value, tuple):
             self.notes, value = value
-        return message.round, value
+        model: Array = value
+        return model
 
     async def send(self, round: int, codec: Code, x: Any, notes: Sequence[float] = (), memory: Any = None) -> Encoded:
         """Encode `x` and its notes and send them to the server."""

@@ -47,7 +47,9 @@ class Broadcaster:
                 f"broadcast: {algorithm.broadcast} needs links that deliver every message, as each model builds on the "
                 "one before. The network can lose messages: take broadcast: dense."
             )
-        self.way, self.allowed = algorithm.broadcast, (ctx.is_reliable, ctx.is_reliable and algorithm.relays)
+        # A worker that takes the newest of several models needs no other one.
+        is_sure = ctx.is_reliable and algorithm.patience(len(uploaders)) == (len(uploaders), None)
+        self.way, self.allowed = algorithm.broadcast, (is_sure, is_sure and algorithm.relays)
         self.float_bit, self.notes = algorithm.model_bit, algorithm.model_notes()
         self.uploads, self.uploaders = Uploads(len(uploaders)), tuple(uploaders)
         self.versions: dict[NodeId, Array] = {}

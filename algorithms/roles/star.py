@@ -77,6 +77,10 @@ class Star:
         """Return how many floats of 32 bits travel with every model."""
         return 0
 
+    def patience(self, asked: int) -> tuple[int, float | None]:
+        """Return how many answers end a round, and the seconds after which it ends without them."""
+        return asked, None
+
     def server(self, ctx: Context) -> Agent:
         """Return the server's agent."""
         return Server(ctx, self)
@@ -109,13 +113,18 @@ class Updates:
     def __len__(self) -> int:
         return len(self._sent)
 
+    @property
+    def senders(self) -> tuple[NodeId, ...]:
+        """Who sent an upload, in increasing id."""
+        return tuple(message.src for message in self._sent)
+
     async def sum(self, weights: Sequence[float] | None = None) -> Array:
         """Add up the decoded uploads, with a weight each where there are weights."""
         return await Sum(self._codec, self._sent, weights)
 
     async def mean(self) -> Array:
-        """Return the mean of the decoded uploads."""
-        return (await self.sum()) / len(self)
+        """Return the mean of the decoded uploads; zeros where nobody sent one."""
+        return (await self.sum()) / max(len(self), 1)
 
     async def vectors(self) -> dict[NodeId, Any]:
         """Return the decoded upload, with its notes where it has some, of every worker; None for a silent one."""
@@ -139,10 +148,13 @@ class Server:
     ----------
     x : the model as the workers decode it, shape (dim,).
     notes : floats that travel with the model.
+    asked : the workers that take part in the next round; all of them unless the algorithm chooses.
     """
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
+        self.patience = algorithm.patience
+        self.asked: Sequence[NodeId] = ctx.workers
         self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
         self.gamma = step_of(algorithm, ctx)
         self.notes: Sequence[float] = (0.0,) * algorithm.model_notes()
@@ -178,13 +190,14 @@ class Server:
         self.x = self.x - self.gamma(round) * await updates.mean()
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
-        """Send the model and the notes to all workers."""
+        """Send the model and the notes to the workers asked."""
         is_step = self._made is not None and self._made[0] is self.x and self._made[1] is self.notes
-        await self.down.send(self.ctx.workers, self.x, self.notes, round, kind, self._made_of if is_step else None)
+        await self.down.send(tuple(self.asked), self.x, self.notes, round, kind, self._made_of if is_step else None)
 
     async def collect(self, round: int) -> Updates:
-        """Wait until every worker has sent its upload, or said that it stays silent."""
-        inbox = await Receive(len(self.ctx.workers), "update", round)
+        """Wait until the workers asked have sent their uploads, or said that they stay silent, or for long enough."""
+        count, deadline_s = self.patience(len(self.asked))
+        inbox = await Receive(count, "update", round, deadline_s=deadline_s)
         heard: dict[NodeId, Message | None] = dict.fromkeys(inbox.silent)
         heard |= {message.src: message for message in inbox.messages}
         return Updates(self.codec, {node: heard[node] for node in sorted(heard)})
@@ -222,17 +235,25 @@ class Worker:
         """Run the rounds."""
         while True:
             round, x = await self.next_model()
-            await self.upload(round, await Gradient(at=x))
+            await self.upload(round, await self.gradient(round, x))
+
+    async def gradient(self, round: int, x: Array) -> Array:
+        """Return the gradient at a model on the next minibatch."""
+        return await Gradient(at=x)
 
     async def upload(self, round: int, g: Array) -> None:
         """Send the compressed gradient."""
         self.memory = (await self.send(round, self.codec, g, memory=self.memory)).memory
 
     async def next_model(self) -> tuple[int, Array]:
-        """Wait for the next model; return its round and the model, and keep its notes."""
-        (message,) = (await Receive(kind="model")).messages
+        """Wait for the next model, the newest of several; return its round and the model, and keep its notes."""
+        (message,) = (await Receive(kind="model", take="latest")).messages
+        return message.round, await self.decoded(message)
+
+    async def decoded(self, message: Message) -> Array:
+        """Decode a model and keep its notes."""
         await self.heard.take(message)
-        return message.round, self.heard.x
+        return self.heard.x
 
     async def send(self, round: int, codec: Code, x: Any, notes: Sequence[float] = (), memory: Any = None) -> Encoded:
         """Encode `x` and its notes and send them to the server."""

@@ -16,7 +16,12 @@ from netsim.scenario.topology import Topology
 
 DEFAULT_ROUNDS = 1000
 METRICS = ("loss", "loss_gap", "grad_norm", "accuracy")
-MEASURES = ("consensus_distance", "worst_loss", "local_loss")  # of all peers' models, beside the mean model's metrics
+MEASURES = (
+    "consensus_distance",
+    "worst_loss",
+    "worst_accuracy",
+    "local_loss",
+)  # of all peers' models, beside the mean model's metrics
 _COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
 _WAYS = ("uplink", "downlink", "peer", "total")
 _SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days")
@@ -264,8 +269,9 @@ class Record:
     every
         A row each so many rounds; the first and the last are always there.
     measures
-        Measures of all peers' models that cost a pass over the data each: ``worst_loss``, the largest F(x_i), and
-        ``local_loss``, the mean of f_i(x_i). One that is a target is always measured.
+        Measures of all peers' models that cost a pass over the data each: ``worst_loss``, the largest F(x_i),
+        ``worst_accuracy``, the smallest accuracy of an x_i, and ``local_loss``, the mean of f_i(x_i). One that is a
+        target is always measured.
     messages
         A row for every message.
     efficiency
@@ -281,7 +287,7 @@ class Record:
     efficiency: bool = True
     bounds: bool = False
     pcap: bool = False
-    measures: tuple[Literal["worst_loss", "local_loss"], ...] = ()
+    measures: tuple[Literal["worst_loss", "worst_accuracy", "local_loss"], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -236,8 +236,12 @@ class Recorder:
         if self.reporters > 1:
             squares = sum(float(np.dot(x - mean, x - mean)) for x in models.values())
             measured["consensus_distance"] = math.sqrt(squares / len(models))
-            if "worst_loss" in self._measures:
-                measured["worst_loss"] = max(self.problem.metrics(x)["loss"] for x in models.values())
+            worst = [key for key in ("worst_loss", "worst_accuracy") if key in self._measures]
+            of_nodes = [self.problem.metrics(x) for x in models.values()] if worst else []
+            if "worst_loss" in worst:
+                measured["worst_loss"] = max(metrics["loss"] for metrics in of_nodes)
+            if "worst_accuracy" in worst:
+                measured["worst_accuracy"] = min(metrics.get("accuracy", math.nan) for metrics in of_nodes)
             if "local_loss" in self._measures and isinstance(self.problem, HasGradients):
                 values = self.problem.values([GradientRequest(node, x) for node, x in models.items()])
                 measured["local_loss"] = sum(values) / len(values)

@@ -143,7 +143,7 @@ def weigh(joined: Graph, topology: Topology) -> Mixing:
     nodes, near, heard = range(joined.number_of_nodes()), graphs.hearers(joined), graphs.heard(joined)
     if joined.is_directed():
         most = 1 + max(map(len, heard))
-        return Mixing(tuple({j: 1.0 / most for j in row} for row in heard), near)
+        return Mixing(tuple(dict.fromkeys(row, 1.0 / most) for row in heard), near)
     degree = [len(row) for row in near]
     if isinstance(topology.mixing, tuple):
         rows = _given(topology.mixing, near)

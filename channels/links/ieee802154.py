@@ -145,6 +145,11 @@ class Ieee802154:
         """Whether no transfer can end with ok False."""
         return self.mac.always_delivers or (self.reliable and self.path_loss.reaches_all)
 
+    @property
+    def has_slots(self) -> bool:
+        """Whether the end of a node's slot says that it sent nothing."""
+        return bool(getattr(self.mac, "has_slots", False))
+
     def fragmentation(self) -> Framing:
         """See `channels.media.lrwpan.cell.Cell`."""
         return RawFraming(self.payload_bytes) if self.framing == "raw" else SixLowpan()

@@ -93,6 +93,7 @@ class Tdma:
     )  # fmt: skip
     frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
+    has_slots: ClassVar[bool] = True
 
     rate_bps: Annotated[float, Range(gt=0, le=1e12)]
     slot_s: PositiveFloat = 0.01

@@ -189,6 +189,7 @@ class Channel(Protocol):
     """One link technology; frozen configuration (kind ``channel``)."""
 
     reliable_delivery: ClassVar[bool]  # False where a transfer can end with ok False
+    # It may have `has_slots`, a bool: whether the end of a node's slot says that it sent nothing.
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium: ...
 

@@ -70,9 +70,26 @@ def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one of a server and workers")
 
 
+def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    topology = network.topology
+    if topology.is_star or topology.faults(problem.nodes):
+        return
+    needs = topology.needs(problem.nodes)
+    for i, algorithm in _each(algorithms):
+        lacking = [word for word in needs if word not in getattr(algorithm, "graphs", ())]
+        if lacking and hasattr(algorithm, "peer"):
+            allowed = f"network.topology is {needs[lacking[0]]}, and this algorithm needs one where that is not so"
+            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+
+
 def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
+    without = [key for key, channel in network.channels.items() if not getattr(channel, "has_slots", False)]
     for i, algorithm in _each(algorithms):
+        if getattr(algorithm, "needs_slots", False) and (without or network.silence != "free"):
+            allowed = "silent needs network.silence: free and a link with slots, whose end says that nothing came"
+            got = f"network.{without[0]} without slots" if without else f"network.silence: {network.silence}"
+            yield Fault(("algorithms", i, "no_update"), allowed, got)
         tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
         if lossy and "loss" not in tolerates:
             allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
@@ -163,6 +180,8 @@ def more_metrics(network: Network, algorithms: Sequence[Entry]) -> list[str]:
 
 def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
     """Find target metrics that are not among those known."""
+    if "accuracy" not in known:
+        known = [metric for metric in known if metric != "worst_accuracy"]
     for metric in stop.target:
         if metric not in known:
             allowed = f"no metric of this problem; there are {', '.join(known)}"
@@ -199,6 +218,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _labels,
         _topology,
         _shape,
+        _graphs,
         _tolerance,
         _battery,
         _nodes,

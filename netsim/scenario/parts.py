@@ -16,7 +16,8 @@ from netsim.scenario.topology import Topology
 
 DEFAULT_ROUNDS = 1000
 METRICS = ("loss", "loss_gap", "grad_norm", "accuracy")
-MEASURES = ("consensus_distance", "worst_loss", "local_loss")  # of all peers' models, beside the mean model's metrics
+# Of all peers' models, beside the mean model's metrics.
+MEASURES = ("consensus_distance", "worst_loss", "worst_accuracy", "local_loss")
 DIRECTIONS = ("uplink", "downlink", "peer")
 COUNTERS = (
     "paper_bit", "payload_bytes", "message_bytes", "wire_bytes", "packets", "transmissions", "messages"
@@ -308,8 +309,9 @@ class Record:
     every
         A row each so many rounds; the first and the last are always there.
     measures
-        Measures of all peers' models that cost a pass over the data each: ``worst_loss``, the largest F(x_i), and
-        ``local_loss``, the mean of f_i(x_i). One that is a target is always measured.
+        Measures of all peers' models that cost a pass over the data each: ``worst_loss``, the largest F(x_i),
+        ``worst_accuracy``, the smallest accuracy of an x_i, and ``local_loss``, the mean of f_i(x_i). One that is a
+        target is always measured.
     messages
         A row for every message.
     efficiency
@@ -325,7 +327,7 @@ class Record:
     efficiency: bool = True
     bounds: bool = False
     pcap: bool = False
-    measures: tuple[Literal["worst_loss", "local_loss"], ...] = ()
+    measures: tuple[Literal["worst_loss", "worst_accuracy", "local_loss"], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -330,8 +330,11 @@ def _entries(items: object) -> tuple[Any, list[Fault]]:
 def _topology(config: object) -> object:
     if isinstance(config, str):
         return {"name": config}
-    if isinstance(config, Mapping) and "edges" in config and "name" not in config:
-        return {"name": "edges", **config}
+    if isinstance(config, Mapping) and "name" not in config:
+        if "edges" in config or isinstance(config.get("schedule"), list):
+            return {"name": "edges", **config}
+        if "path" in config:
+            return {"name": "file", **config}
     return config
 
 

@@ -45,7 +45,7 @@ from netsim.interfaces import (
     Wait,
 )
 from netsim.scenario import Distribution, Entry, Scenario
-from netsim.simulation import capture
+from netsim.simulation import capture, graph_tables
 from netsim.simulation.actors import Actor
 from netsim.simulation.batteries import Batteries
 from netsim.simulation.phases import Phases
@@ -71,13 +71,16 @@ class RunResult:
     sentence
         The same in words, with who waits for whom where it stalled.
     tables
-        ``rounds``, ``energy``, where asked for ``messages``, and the algorithm's own; pyarrow, without the run's name.
+        ``rounds``, ``energy``, between peers ``edges`` and ``peers``, where asked for ``messages``, and the algorithm's
+        own; pyarrow, without the run's name.
     sim_time_s, rounds
         Where it ended.
     deaths_s
         When batteries were empty, by node.
     captures
         With ``record.pcap`` a capture file by its name; see `netsim.simulation.capture.files`.
+    graph
+        Between peers: ``edges``, ``spectral_gap`` and ``mixing_norm``.
     """
 
     status: Literal["reached", "done", "stalled"]
@@ -87,6 +90,7 @@ class RunResult:
     rounds: int
     deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
     captures: Mapping[str, bytes] = field(default_factory=dict)
+    graph: Mapping[str, float] = field(default_factory=dict)
 
 
 def simulate(
@@ -530,7 +534,11 @@ class Engine:
         for medium in self.world.media if self.world.captures else ():
             medium.advance(self.now_ns)  # frames since its last delivery
         rounds, captures = max(recorder.rounds, 0), capture.files(self.world.captures)
-        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures)
+        graph = dict[str, float]()
+        if not self.world.is_star:
+            tables |= graph_tables.tables(self.world, recorder)
+            graph = graph_tables.facts(self.world)
+        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures, graph)
 
     def _energy_table(self) -> pa.Table:
         rows: list[tuple[int, str, str, float, float]] = []

@@ -109,6 +109,8 @@ class Recorder:
     reached: bool = False
     snapshots: list[tuple[int, Array]] = field(default_factory=list)
     last_estimate: tuple[int, Array] | None = None
+    last_models: Mapping[NodeId, Array] = field(default_factory=dict)
+    traffic: dict[tuple[NodeId, NodeId], tuple[int, int]] = field(default_factory=dict)
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
     uploads: int = 0
     gradients: int = 0
@@ -146,6 +148,10 @@ class Recorder:
             self.uploads += direction != "downlink" and not transfer.is_silence
         if delivery.ok:
             self.delivered_bytes += len(payload.data)
+            if direction == "peer":
+                way = transfer.src, delivery.dst
+                messages, size = self.traffic.get(way, (0, 0))
+                self.traffic[way] = messages + 1, size + len(payload.data)
         if self.record.messages:
             self._messages.append((
                 transfer.round, transfer.src, delivery.dst, "silence" if transfer.is_silence else transfer.kind,
@@ -244,8 +250,12 @@ class Recorder:
         if self.reporters > 1:
             squares = sum(float(np.dot(x - mean, x - mean)) for x in models.values())
             measured["consensus_distance"] = math.sqrt(squares / len(models))
-            if "worst_loss" in self._measures:
-                measured["worst_loss"] = max(self.problem.metrics(x)["loss"] for x in models.values())
+            worst = [key for key in ("worst_loss", "worst_accuracy") if key in self._measures]
+            of_nodes = [self.problem.metrics(x) for x in models.values()] if worst else []
+            if "worst_loss" in worst:
+                measured["worst_loss"] = max(metrics["loss"] for metrics in of_nodes)
+            if "worst_accuracy" in worst:
+                measured["worst_accuracy"] = min(metrics.get("accuracy", math.nan) for metrics in of_nodes)
             if "local_loss" in self._measures and isinstance(self.problem, HasGradients):
                 values = self.problem.values([GradientRequest(node, x) for node, x in models.items()])
                 measured["local_loss"] = sum(values) / len(values)
@@ -257,6 +267,7 @@ class Recorder:
         estimates = list(models.values())
         estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
         measured = self._measure(models, estimate)
+        self.last_models = models if self.reporters > 1 else {}
         row: dict[str, float] = {"round": round, "sim_time_s": now_ns / NS_PER_S}
         row |= {name: measured.pop(name) for name in ("loss", "loss_gap", "grad_norm", "accuracy")}
         row |= {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}

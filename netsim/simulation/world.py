@@ -29,9 +29,11 @@ from netsim.interfaces import (
     NodeId,
     Problem,
     ShowsFrames,
+    Spectrum,
 )
 from netsim.scenario import Entry, Scenario
-from netsim.scenario.topology import Mixing, mixing, positions
+from netsim.scenario.graphs import positions
+from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
@@ -153,7 +155,14 @@ class AgentContext:
         return self._costs[cost, dst]
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
-        return self.world.mixing.neighbours(self.node)
+        return self.world.peers.mixing(round).neighbours(self.node)
+
+    def hearers(self, round: int) -> tuple[NodeId, ...]:
+        return self.world.peers.mixing(round).hearers[self.node]
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return self.world.peers.spectrum
 
     def next_batch(self) -> Batch:
         """Draw the node's next minibatch from its stream ``data``; some are drawn at a time, which is quicker."""
@@ -265,9 +274,9 @@ class World:
         return 0 <= node < len(self.workers)
 
     @cached_property
-    def mixing(self) -> Mixing:
-        """The peers' mixing weights."""
-        return mixing(self.scenario.network.topology, len(self.workers), self.stream(-1, "topology"))
+    def peers(self) -> Peers:
+        """Who hears whom, round by round."""
+        return Peers(self.scenario.network.topology, len(self.workers), partial(self.stream, -1))
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """The agents, started but not yet run, in id order."""

@@ -160,7 +160,7 @@ def test_synchronous_agents_do_not_feel_speeds_and_delays(algorithm: dict[str, A
 
 def test_peers_equal_lockstep_bitwise_whatever_the_delays() -> None:
     keys = {"network": {"topology": {"name": "ring"}, "link": {"name": "ideal"}}}
-    base = scenario({"name": "dgd", "step_size": 0.1}, nodes=5, **keys)
+    base = scenario({"name": "dgd_like", "step_size": 0.1}, nodes=5, **keys)
     trace = lockstep.run(base, base.algorithms[0], ToyProblem(5), rounds=20)
     means = [np.mean([e for _, r, e in trace.reports if r == round], axis=0) for round in range(21)]
     slow = dataclasses.replace(base, network=dataclasses.replace(base.network, link=Jitter()))

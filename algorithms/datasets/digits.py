@@ -1,4 +1,4 @@
-"""Handwritten digits of 8 x 8 pixels: one digit against the rest."""
+"""Handwritten digits of 8 x 8 pixels: one digit against the rest, or all ten."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Digits(NeedsNoFile):
     Parameters
     ----------
     positive_class
-        The digit of label 1, 0 to 9; all others have label -1.
+        The digit of label 1, 0 to 9; all others have label -1. Nothing (null): ten classes, the digits as labels.
     interactions
         Also the 2080 products of degree 2, squares included.
 
@@ -45,9 +45,13 @@ class Digits(NeedsNoFile):
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"positive_class": 3, "interactions": True})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {},
+        {"positive_class": 3, "interactions": True},
+        {"positive_class": None},
+    )
 
-    positive_class: Annotated[int, Range(ge=0, le=9)] = 0
+    positive_class: Annotated[int, Range(ge=0, le=9)] | None = 0
     interactions: bool = False
 
     def load(self, rng: np.random.Generator) -> Data:
@@ -70,4 +74,6 @@ class Digits(NeedsNoFile):
             columns.insert(0, pixels[:, left] * pixels[:, right])
         features = np.concatenate(columns, axis=1)
         features /= np.sqrt(np.einsum("ij,ij->i", features, features))[:, None]
-        return Data(features, np.where(numbers[:, -1] == self.positive_class, 1.0, -1.0), "digits")
+        digits = numbers[:, -1].copy()
+        labels = digits if self.positive_class is None else np.where(digits == self.positive_class, 1.0, -1.0)
+        return Data(features, labels, "digits")

@@ -16,12 +16,17 @@ from netsim.rng import stream
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shares:
-    """A dataset in the order of its nodes: node m holds the rows edges[m] .. edges[m + 1] - 1."""
+    """A dataset in the order of its nodes: node m holds the rows edges[m] .. edges[m + 1] - 1.
+
+    The test samples belong to no node; both are None where there are none.
+    """
 
     features: Any
     labels: npt.NDArray[np.float64]
     edges: tuple[int, ...]
     name: str
+    test_features: Any = None
+    test_labels: npt.NDArray[np.float64] | None = None
 
     @property
     def num_nodes(self) -> int:
@@ -49,7 +54,13 @@ def deal(dataset: Dataset, partition: Partition, nodes: int, seed: int) -> Share
         With more nodes than samples.
     """
     data = dataset.load(stream(seed, 0, -1, "dataset"))
-    features = _checked(data)
+    features = _checked(data.name, data.features, data.labels)
+    test_features = None
+    if data.test_labels is not None:
+        test_features = _checked(f"{data.name}, test samples", data.test_features, data.test_labels)
+        if test_features.shape[1] != features.shape[1]:
+            allowed = f"test samples of {features.shape[1]} columns are needed, as many as training samples have"
+            raise DataError(f"{data.name}: {allowed}. Got {test_features.shape[1]}.")
     parts = partition.split(data.labels, nodes, stream(seed, 0, -1, "partition"))
     order = _checked_order(parts, nodes, data)
     edges = (0, *np.cumsum([part.size for part in parts]).tolist())
@@ -57,7 +68,7 @@ def deal(dataset: Dataset, partition: Partition, nodes: int, seed: int) -> Share
         features, labels = features[order], data.labels[order]
     else:
         labels = data.labels
-    return Shares(features, labels, edges, data.name)
+    return Shares(features, labels, edges, data.name, test_features, data.test_labels)
 
 
 def batch_sizes(batch: str | float, shares: Shares) -> tuple[int | None, ...]:
@@ -84,13 +95,13 @@ def draw(size: int | None, num_samples: int, rng: np.random.Generator) -> Indice
     return batch
 
 
-def _checked(data: Data) -> Any:
+def _checked(name: str, given: Any, labels: npt.NDArray[np.float64]) -> Any:
     """The features as a C-contiguous float64 array or CSR, all finite."""
-    is_sparse = hasattr(data.features, "tocsr")
-    features: Any = data.features.tocsr() if is_sparse else np.ascontiguousarray(data.features, np.float64)
-    if features.ndim != 2 or features.shape[0] != data.labels.size or 0 in features.shape:
+    is_sparse = hasattr(given, "tocsr")
+    features: Any = given.tocsr() if is_sparse else np.ascontiguousarray(given, np.float64)
+    if features.ndim != 2 or features.shape[0] != labels.size or 0 in features.shape:
         allowed = "features of shape (samples, columns), at least one each, and a label per sample are needed"
-        raise DataError(f"{data.name}: {allowed}. Got shape {features.shape} and {data.labels.size} labels.")
+        raise DataError(f"{name}: {allowed}. Got shape {features.shape} and {labels.size} labels.")
     values: npt.NDArray[np.float64] = features.data if is_sparse else features.reshape(-1)
     with np.errstate(invalid="ignore", over="ignore"):
         suspicious = not np.isfinite(values.sum())
@@ -100,9 +111,7 @@ def _checked(data: Data) -> Any:
             row, column = int(np.searchsorted(features.indptr, at, side="right")) - 1, int(features.indices[at])
         else:
             row, column = divmod(at, features.shape[1])
-        raise DataError(
-            f"{data.name}: row {row}, column {column} (from 0): a finite number is needed. Got {values[at]}."
-        )
+        raise DataError(f"{name}: row {row}, column {column} (from 0): a finite number is needed. Got {values[at]}.")
     return features
 
 

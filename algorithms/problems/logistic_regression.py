@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -13,6 +11,7 @@ import numpy as np
 
 from algorithms.learning.cache import remembered
 from algorithms.learning.deferred import Deferred
+from algorithms.learning.digest import digest_of
 from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
@@ -241,18 +240,10 @@ class LogisticProblem:
             at, error = minimise(Objective(self._rows, self._weights, self._l2))
             return np.concatenate([at, [error]])
 
-        kept = remembered(self._optimum_key(), compute)
+        facts = ("newton 1", self._l2)
+        kept = remembered(digest_of(facts, (*self._rows.buffers(), self._weights)), compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
-
-    def _optimum_key(self) -> str:
-        digest = hashlib.sha256()
-        scipy_version = _version("scipy")
-        digest.update(repr(("newton 1", self._l2, np.__version__, scipy_version, platform.machine())).encode())
-        for buffer in (*self._rows.buffers(), self._weights):
-            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
-            digest.update(buffer.data)
-        return digest.hexdigest()
 
     def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
         """Models and rows of the requests, a part at a time where dense minibatches are copied."""
@@ -350,9 +341,3 @@ def _check_batches(spans: list[Span]) -> None:
             got = f"positions {batch.min()} to {batch.max()}" if batch.size else "an empty one"
             text = f"a batch names some of the node's {n} samples, from 0. Got {got}."
             raise SimulationError(f"logistic_regression: {text}")
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)

@@ -26,6 +26,7 @@ from netsim.interfaces.agents import (
     Wait,
 )
 from netsim.interfaces.costs import Cost, CostModel, CostStructure, Link, PacketObserver
+from netsim.interfaces.inputs import HasContent, ReadsFiles
 from netsim.interfaces.links import (
     BROADCAST,
     STATES,
@@ -108,6 +109,7 @@ __all__ = [
     "Gradient",
     "GradientRequest",
     "HasBatches",
+    "HasContent",
     "HasGradients",
     "HasJointMetrics",
     "HasOptimum",
@@ -133,6 +135,7 @@ __all__ = [
     "PowerProfile",
     "Problem",
     "ProblemConfig",
+    "ReadsFiles",
     "Receive",
     "Report",
     "Send",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,7 +21,6 @@ from netsim.cli import main
 from netsim.errors import ConfigError, DataError
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
-from netsim.registry import component
 from netsim.report import folder as pages
 from netsim.scenario import Scenario, load, parse_text
 from netsim.study import study
@@ -174,10 +173,12 @@ def test_what_components_read() -> None:
 # --- data in memory ------------------------------------------------------------------------------------
 
 
-@component("dataset", name="given_in_memory")
 @dataclass(frozen=True, eq=False)
 class Given(NeedsNoFile):
     """Data that a program made."""
+
+    kind: ClassVar[str] = "dataset"
+    name: ClassVar[str] = "given"
 
     features: Any
     labels: np.ndarray[Any, Any]
@@ -189,32 +190,34 @@ class Given(NeedsNoFile):
 X, Y = np.random.default_rng(0).standard_normal((20, 4)), np.repeat([-1.0, 1.0], 10)
 
 
-@component("dataset", name="global_in_memory")
 @dataclass(frozen=True)
 class Global(NeedsNoFile):
     """Data that lie in the module."""
+
+    kind: ClassVar[str] = "dataset"
+    name: ClassVar[str] = "global"
 
     def load(self, rng: np.random.Generator) -> Data:
         return Data(X.copy(), Y, "global")
 
 
+def with_data(dataset: Any) -> Scenario:
+    base = logistic()
+    problem: Any = base.problem
+    return dataclasses.replace(base, problem=dataclasses.replace(problem, dataset=dataset))
+
+
 @pytest.mark.parametrize("layout", [np.asarray, sp.csr_array])
 def test_arrays_in_a_dataset(layout: Any) -> None:
     features = X.copy()
-
-    def make() -> Scenario:
-        base = logistic()
-        problem: Any = base.problem
-        return dataclasses.replace(base, problem=dataclasses.replace(problem, dataset=Given(layout(features), Y)))
-
-    changed(make, lambda: features.__setitem__((3, 2), 5.0))
+    changed(lambda: with_data(Given(layout(features), Y)), lambda: features.__setitem__((3, 2), 5.0))
     assert "features: <" in Path("out/scenario.yaml").read_text()
 
 
 def test_data_of_a_module() -> None:
     old = X[3, 2]
     try:
-        changed(lambda: logistic("global_in_memory"), lambda: X.__setitem__((3, 2), 5.0))
+        changed(lambda: with_data(Global()), lambda: X.__setitem__((3, 2), 5.0))
     finally:
         X[3, 2] = old
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.cache import remembered
+from algorithms.learning.cache import cache_key, remembered
 from algorithms.learning.digest import digest_of
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
@@ -148,7 +148,8 @@ class OneVersusRestProblem(LinearOutputs):
             return np.concatenate([*at, [errors]])
 
         facts = ("one_versus_rest newton 1", self._l2, self._shape)
-        kept = remembered(digest_of(facts, (*self.rows.buffers(), self._targets, weights)), compute)
+        content = digest_of(facts, (*self.rows.buffers(), self._targets, weights))
+        kept = remembered(cache_key(content), self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.cache import remembered
+from algorithms.learning.cache import cache_key, remembered
 from algorithms.learning.cross_entropy import cross_entropy
 from algorithms.learning.digest import digest_of
 from algorithms.learning.labels import Classes, classes_of
@@ -128,7 +128,7 @@ class SoftmaxProblem(LinearOutputs):
 
         facts = ("softmax newton 1", self._l2, self._shape)
         buffers = (*self.rows.buffers(), self._targets, self._shares.sample_weights())
-        kept = remembered(digest_of(facts, buffers), compute)
+        kept = remembered(cache_key(digest_of(facts, buffers)), self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 

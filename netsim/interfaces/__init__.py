@@ -27,6 +27,7 @@ from netsim.interfaces.agents import (
     Wait,
 )
 from netsim.interfaces.costs import Answer, Cost, CostModel, CostStructure, Link, PacketObserver
+from netsim.interfaces.inputs import HasContent, ReadsFiles
 from netsim.interfaces.links import (
     BROADCAST,
     STATES,
@@ -112,6 +113,7 @@ __all__ = [
     "Gradient",
     "GradientRequest",
     "HasBatches",
+    "HasContent",
     "HasGradients",
     "HasJointMetrics",
     "HasOptimum",
@@ -137,6 +139,7 @@ __all__ = [
     "PowerProfile",
     "Problem",
     "ProblemConfig",
+    "ReadsFiles",
     "Receive",
     "Report",
     "Send",

@@ -162,7 +162,7 @@ class Data:
 
 
 class Dataset(Protocol):
-    """A frozen dataset configuration (kind ``dataset``)."""
+    """A frozen dataset configuration (kind ``dataset``), which names the files that it reads in `ReadsFiles.files`."""
 
     def load(self, rng: np.random.Generator) -> Data: ...
 
@@ -207,3 +207,7 @@ class NeedsNoFile:
     def found(self) -> Path | None:
         """None: nothing is needed."""
         return None
+
+    def files(self) -> Sequence[Path]:
+        """No file but those of the installation."""
+        return ()

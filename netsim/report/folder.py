@@ -26,6 +26,7 @@ from netsim.report.columns import (
     to_number,
     unique,
 )
+from netsim.results.digests import altered
 from netsim.results.glossary import GLOSSARY
 from netsim.results.summary import Outcome
 from netsim.scenario.parts import DIRECTIONS
@@ -181,6 +182,7 @@ def load(folder: Path) -> Results:
     manifest = _mapping(_text(folder / "manifest.json", gaps), "manifest.json", gaps)
     tables = {key: _table(folder / name, read, gaps) for key, (name, read) in _TABLES.items()}
     name = folder.resolve().name
+    gaps += [sentence for sentence in altered(folder, manifest) if sentence not in gaps]
     if manifest.get("complete") is False:
         gaps.append("The study is not complete: what is not finished is missing here.")
     return Results(

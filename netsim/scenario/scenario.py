@@ -130,6 +130,11 @@ class Scenario:
         if faults:
             raise ConfigError(self._places.locate(faults))
 
+    @property
+    def file(self) -> str:
+        """The file that it was read from, as the user named it; '' where there is none."""
+        return self._places.file
+
     def to_yaml(self) -> str:
         """YAML with every default written out; it loads as an equal scenario."""
         return dump_yaml(self)

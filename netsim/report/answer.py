@@ -47,7 +47,7 @@ class Case:
         """Where to, in words."""
         if not self.target:
             return "to the end of the run"
-        sign = "≥" if self.target == "accuracy" else "≤"
+        sign = "≥" if self.target.endswith("accuracy") else "≤"
         value = f" {sign} {plain(self.target_value)}" if math.isfinite(self.target_value) else ""
         return f"to {METRICS.get(self.target, self.target)}{value}"
 

@@ -133,7 +133,7 @@ def _loss_axis(results: Results, point: str, bands: Sequence[Band]) -> Axis | No
     start = max(float(b.median[0]) for b in bands)
     goal = targets(results, point).get(name)
     values = [np.concatenate([b.median, [goal if goal is not None else b.median[-1]]]) for b in bands]
-    if name == "accuracy":
+    if name.endswith("accuracy"):
         return linear_axis(values, from_zero=False)
     if start > 0:
         values = [np.minimum(v, 10 * start) for v in values]

@@ -11,7 +11,15 @@ from netsim.report.columns import numbers
 from netsim.report.folder import Results, Row, mapping
 from netsim.report.words import si
 
-METRICS = {"loss": "loss", "loss_gap": "loss gap F − F*", "grad_norm": "gradient norm", "accuracy": "accuracy"}
+METRICS = {
+    "loss": "loss",
+    "loss_gap": "loss gap F − F*",
+    "grad_norm": "gradient norm",
+    "accuracy": "accuracy",
+    "train_accuracy": "training accuracy",
+    "test_accuracy": "test accuracy",
+    "test_loss": "test loss",
+}
 
 
 @dataclass(frozen=True)

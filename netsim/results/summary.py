@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netsim.scenario.parts import rises
 from netsim.simulation.recorder import COUNTERS, DIRECTIONS
 from netsim.text import quantity, seconds, short, table
 
@@ -68,7 +69,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     status
         Of the run.
     targets
-        Metric to value; the first row that is at or below it counts (``accuracy``: at or above). With
+        Metric to value; the first row that is at or below it counts (accuracies: at or above). With
         ``record.every`` above 1 only every so manieth round has a row: the first *recorded* round counts, so that
         what was spent is overstated by less than that many rounds, for all algorithms alike. Without targets the
         last row counts, if the run was ``done``.
@@ -80,7 +81,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     loss, accuracy = column("loss"), column("accuracy")
     rows = len(loss)
     if targets:
-        hits = [column(m) >= goal if m == "accuracy" else column(m) <= goal for m, goal in targets.items()]
+        hits = [column(m) >= goal if rises(m) else column(m) <= goal for m, goal in targets.items()]
         first = [int(np.argmax(hit)) if hit.any() else -1 for hit in hits]
     else:
         first = [rows - 1 if status == "done" else -1]
@@ -248,7 +249,7 @@ def to_text(rows: Sequence[Row]) -> str:
 
 
 def _title(row: Row) -> str:
-    sign = ">=" if row["target"] == "accuracy" else "<="
+    sign = ">=" if rises(row["target"]) else "<="
     goal = f"to {row['target']} {sign} {row['target_value']:g}" if row["target"] else "to the end of the run"
     return f"{row['point']}: {goal}" if row["point"] else goal
 

@@ -15,7 +15,7 @@ from netsim.interfaces import Channel
 from netsim.scenario.topology import Topology
 
 DEFAULT_ROUNDS = 1000
-METRICS = ("loss", "loss_gap", "grad_norm", "accuracy")
+METRICS = ("loss", "loss_gap", "grad_norm", "accuracy", "train_accuracy", "test_accuracy", "test_loss")
 MEASURES = ("consensus_distance", "worst_loss", "local_loss")  # of all peers' models, beside the mean model's metrics
 _COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
 _WAYS = ("uplink", "downlink", "peer", "total")

@@ -231,7 +231,10 @@ class Recorder:
 
     def _measure(self, models: Mapping[NodeId, Array], mean: Array) -> dict[str, float]:
         """Measure the mean model, and where there are several how they differ."""
-        measured = {"grad_norm": math.nan, "accuracy": math.nan, **self.problem.metrics(mean)}
+        metrics = self.problem.metrics(mean)
+        # The column accuracy is there in every run; it is that of the training samples.
+        accuracy = metrics.get("train_accuracy", math.nan)
+        measured = {"grad_norm": math.nan, "accuracy": accuracy, **metrics}
         measured["loss_gap"] = measured["loss"] - self._best
         if self.reporters > 1:
             squares = sum(float(np.dot(x - mean, x - mean)) for x in models.values())

@@ -648,7 +648,7 @@ def test_configurations_that_are_refused(key, value, sentence):
 
 def test_test_samples_of_logistic_regression():
     """Test samples belong to no node; their loss is the mean without the ridge."""
-    x, y = toy(rows=30)
+    x, y = toy(rows=30, density=1)
 
     @dataclass(frozen=True, eq=False)
     class Cut:

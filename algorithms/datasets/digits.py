@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from algorithms.reading.files import sklearn_file, table
+from algorithms.reading.selection import Selection
 from netsim.errors import DataError
 from netsim.fields import Range
 from netsim.interfaces import Data
@@ -20,7 +21,7 @@ from netsim.registry import component
 
 @component("dataset")
 @dataclass(frozen=True)
-class Digits(NeedsNoFile):
+class Digits(NeedsNoFile, Selection):
     """Optical digits, from scikit-learn's file: n = 1797, d = 65 or, with `interactions`, 2145, dense.
 
     A row holds [the products x_i x_j, i <= j, of all pixel pairs,] the 64 pixels x_i in 0 .. 1 (grey level / 16)
@@ -54,7 +55,7 @@ class Digits(NeedsNoFile):
     positive_class: Annotated[int, Range(ge=0, le=9)] | None = 0
     interactions: bool = False
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def read(self, rng: np.random.Generator) -> Data:
         """Read the file; `rng` is not used.
 
         Raises
@@ -74,6 +75,4 @@ class Digits(NeedsNoFile):
             columns.insert(0, pixels[:, left] * pixels[:, right])
         features = np.concatenate(columns, axis=1)
         features /= np.sqrt(np.einsum("ij,ij->i", features, features))[:, None]
-        digits = numbers[:, -1].copy()
-        labels = digits if self.positive_class is None else np.where(digits == self.positive_class, 1.0, -1.0)
-        return Data(features, labels, "digits")
+        return Data(features, numbers[:, -1].copy(), "digits")

@@ -16,7 +16,7 @@ from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.quiet import quiet
-from algorithms.learning.rows import Span, Vector, make_rows
+from algorithms.learning.rows import Rows, Span, Vector, make_rows
 from algorithms.learning.shares import Shares, batch_sizes, deal, draw
 from algorithms.partitions.iid import Iid
 from netsim.errors import DataError, SimulationError
@@ -125,8 +125,11 @@ class LogisticProblem:
         self.dim = self._rows.dim
         self.layout = ((self.dim,),)
         self._has_optimum = self._loss.is_convex and self._l2 > 0
+        self._test_rows, self._test_positive = _test_rows(shares)
         self.metric_names = frozenset(
-            {"loss", "grad_norm", "accuracy"} | ({"loss_gap"} if self._has_optimum else set())
+            {"loss", "grad_norm", "train_accuracy"}
+            | ({"loss_gap"} if self._has_optimum else set())
+            | ({"test_loss", "test_accuracy"} if self._test_rows else set())
         )
         # Full batches are measured and then asked for at the same model: one pass over the data serves both.
         self._is_kept = not any(self._batch_sizes) and self.num_nodes * self.dim <= _KEPT_MAX
@@ -186,9 +189,10 @@ class LogisticProblem:
 
     @quiet
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """``loss`` and ``grad_norm`` of F, and ``accuracy``, the share of samples with y x'w > 0.
+        """``loss`` and ``grad_norm`` of F; ``train_accuracy``, the share of samples with y x'w > 0.
 
-        Where x'w = 0, class 1 is the guess.
+        Where x'w = 0, class 1 is the guess. With test samples, ``test_accuracy`` and ``test_loss``, the mean of their
+        losses without the ridge.
         """
         point = self._point(w)
         if self._is_kept:
@@ -200,12 +204,17 @@ class LogisticProblem:
             margins = self._all_margins(point)
             everything = self._rows.take(Span(0, self._rows.num_rows))
             gradient = self._rows.combine(everything, self._loss.slope(margins, self._weights), point, self._l2)
-        right = np.count_nonzero(margins > 0) + np.count_nonzero(self._is_positive[margins == 0])
-        return {
+        found = {
             "loss": self._value(point, margins),
             "grad_norm": float(np.sqrt(np.dot(gradient, gradient))),
-            "accuracy": int(right) / self._rows.num_rows,
+            "train_accuracy": _accuracy(margins, self._is_positive),
         }
+        if self._test_rows is not None:
+            margins = np.empty(self._test_rows.num_rows)
+            self._test_rows.dots(self._test_rows.take(Span(0, margins.size)), point, margins)
+            found["test_loss"] = float(self._loss.value(margins).mean())
+            found["test_accuracy"] = _accuracy(margins, self._test_positive)
+        return found
 
     def smoothness(self, node: NodeId | None = None) -> float:
         """L of F or L_m, an upper bound within 6e-10 of the exact one; kept on disk as the optimum is."""
@@ -342,8 +351,23 @@ class LogisticProblem:
         return np.ascontiguousarray(w, np.float64)
 
 
+def _test_rows(shares: Shares) -> tuple[Rows | None, Any]:
+    """Test samples times their labels, and which are of class 1."""
+    if shares.test_labels is None:
+        return None, None
+    return make_rows(shares.test_features, shares.test_labels), shares.test_labels > 0
+
+
+def _accuracy(margins: Vector, is_positive: Any) -> float:
+    right = np.count_nonzero(margins > 0) + np.count_nonzero(is_positive[margins == 0])
+    return int(right) / margins.size
+
+
 def _check_labels(shares: Shares) -> None:
     labels = shares.labels
+    if shares.test_labels is not None and not (np.abs(shares.test_labels) == 1).all():
+        other = shares.test_labels[np.abs(shares.test_labels) != 1][0]
+        raise DataError(f"{shares.name}: test samples of the classes -1 and 1 are needed. Got {other:g}.")
     if not ((np.abs(labels) == 1).all() and (labels == 1).any() and (labels == -1).any()):
         classes = np.unique(labels)
         shown = ", ".join(f"{label:g}" for label in classes[:5]) + (", ..." if classes.size > 5 else "")

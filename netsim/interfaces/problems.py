@@ -54,7 +54,10 @@ class Problem(Protocol):
         """w^0, shape (dim,)."""
 
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """At least ``loss``; ``grad_norm`` (of F at w) where there are gradients, ``accuracy`` where labels allow."""
+        """At least ``loss``; ``grad_norm`` (of F at w) where there are gradients.
+
+        ``train_accuracy`` where there are classes; ``test_loss`` and ``test_accuracy`` where there are test samples.
+        """
 
     def num_samples(self, node: NodeId) -> int: ...
 
@@ -147,11 +150,19 @@ class Data:
     Parameters
     ----------
     features
-        Shape (n, p): a C-contiguous float64 array or a scipy CSR array.
+        Shape (n, p): a C-contiguous float64 (or, of images, float32) array or a scipy CSR array.
     labels
-        Shape (n,): -1.0 and 1.0, or whole numbers of classes.
+        Shape (n,): -1.0 and 1.0, whole numbers of classes, or what is to be predicted where that is a number.
     name
         For messages and the page.
+    test_features, test_labels
+        Samples that no node learns from; both None where there are none.
+    groups
+        Shape (n,): who each sample comes from, as whole numbers from 0; None where nobody knows.
+    shape
+        Of one sample, such as (channels, height, width); () where it is a plain vector.
+    class_names
+        Name of each class, whose labels are then 0, 1, 2, ...
     """
 
     features: Any
@@ -159,6 +170,9 @@ class Data:
     name: str
     test_features: Any = None
     test_labels: npt.NDArray[np.float64] | None = None
+    groups: npt.NDArray[np.int64] | None = None
+    shape: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 class Dataset(Protocol):

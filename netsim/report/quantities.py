@@ -13,7 +13,15 @@ from netsim.results import glossary
 from netsim.results.glossary import Quantity
 from netsim.units import S_PER_DAY
 
-METRICS = {"loss": "loss", "loss_gap": "loss gap F − F*", "grad_norm": "gradient norm", "accuracy": "accuracy"}
+METRICS = {
+    "loss": "loss",
+    "loss_gap": "loss gap F − F*",
+    "grad_norm": "gradient norm",
+    "accuracy": "accuracy",
+    "train_accuracy": "training accuracy",
+    "test_accuracy": "test accuracy",
+    "test_loss": "test loss",
+}
 
 
 def judged(results: Results) -> list[Quantity]:

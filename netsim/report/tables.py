@@ -18,6 +18,7 @@ from netsim.results.glossary import BY_STEM, Quantity
 
 WELL = ("reached", "done", "finished", "ok", "")
 MAX_FAULTS = 40
+_ACCURACIES = {"final_accuracy": "Final training accuracy", "final_test_accuracy": "Final test accuracy"}
 
 
 def summary(results: Results) -> str:
@@ -30,7 +31,11 @@ def summary(results: Results) -> str:
 
 def _summary(results: Results, case: Case, columns: Sequence[Quantity]) -> str:
     best = {q.stem: _least(case, q) for q in columns}
-    has_accuracy = any(math.isfinite(row.numbers.get("final_accuracy", math.nan)) for row in case.rows)
+    accuracies = {
+        name: title
+        for name, title in _ACCURACIES.items()
+        if any(math.isfinite(row.numbers.get(name, math.nan)) for row in case.rows)
+    }
     header = [
         "Algorithm",
         "Reached" if case.target else "Ended",
@@ -42,12 +47,11 @@ def _summary(results: Results, case: Case, columns: Sequence[Quantity]) -> str:
         cells = [escape(row.label), _reached(row)]
         cells += ["<td>free</td>" if q.noun in free else _cell(row, q, case.first(row), best[q.stem]) for q in columns]
         cells.append(_loss(row.numbers.get("final_loss", math.nan)))
-        if has_accuracy:
-            accuracy = row.numbers.get("final_accuracy", math.nan)
-            cells.append(f"{accuracy:.1%}" if math.isfinite(accuracy) else "–")
+        shares = [row.numbers.get(name, math.nan) for name in accuracies]
+        cells += [f"{share:.1%}" if math.isfinite(share) else "–" for share in shares]
         rows.append(cells)
     where = f"{case.point}: {case.goal}" if case.point else case.goal[:1].upper() + case.goal[1:]
-    return table(where, [*header, "Final accuracy"] if has_accuracy else header, rows, "summary")
+    return table(where, [*header, *accuracies.values()], rows, "summary")
 
 
 def _least(case: Case, quantity: Quantity) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, QUANTITIES
+from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, rises
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
@@ -34,8 +34,8 @@ class Outcome:
         Shape (targets,), bool.
     spent
         Shape (targets, len(SPENT)): what the run had spent in that row; NaN where none meets the target.
-    final_loss, final_accuracy
-        Of the last row; NaN where there is none.
+    final_loss, final_accuracy, final_test_accuracy
+        Of the last row; NaN where there is none. `final_accuracy` is that of the training samples.
     """
 
     status: str
@@ -43,6 +43,7 @@ class Outcome:
     spent: Numbers
     final_loss: float = math.nan
     final_accuracy: float = math.nan
+    final_test_accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     status
         Of the run.
     targets
-        Metric to value; the first row that is at or below it counts (``accuracy``: at or above). With
+        Metric to value; the first row that is at or below it counts (accuracies: at or above). With
         ``record.every`` above 1 only every so manieth round has a row: the first *recorded* round counts, so that
         what was spent is overstated by less than that many rounds, for all algorithms alike. Without targets the
         last row counts, if the run was ``done``.
@@ -75,10 +76,10 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     -------
     With one entry per target, or one where there is none.
     """
-    loss, accuracy = column("loss"), column("accuracy")
+    loss = column("loss")
     rows = len(loss)
     if targets:
-        hits = [column(m) >= goal if m == "accuracy" else column(m) <= goal for m, goal in targets.items()]
+        hits = [column(m) >= goal if rises(m) else column(m) <= goal for m, goal in targets.items()]
         first = [int(np.argmax(hit)) if hit.any() else -1 for hit in hits]
     else:
         first = [rows - 1 if status == "done" else -1]
@@ -102,7 +103,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
         reached,
         np.stack([pick(spent[name]) for name in SPENT], axis=1),
         float(loss[-1]) if rows else math.nan,
-        float(accuracy[-1]) if rows else math.nan,
+        *(float(_optional(column, name, rows)[-1]) if rows else math.nan for name in ("accuracy", "test_accuracy")),
     )
 
 
@@ -191,7 +192,7 @@ def rows(groups: Sequence[Group]) -> list[Row]:
     """The rows of ``summary.csv``: for each group in order, one per target.
 
     Columns: ``label, algorithm, point, target, target_value, status, reached, replications, final_loss,
-    final_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the replications that
+    final_accuracy, final_test_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the replications that
     reached it (see `interval`), and as ``ratio_...`` the same against the point's first algorithm (see `ratio`).
     ``status`` is ``failed`` or ``stalled`` where a replication is, else ``reached`` where all reached, else ``done``.
     ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver; ``lifetime_days`` that
@@ -207,8 +208,7 @@ def rows(groups: Sequence[Group]) -> list[Row]:
             row: Row = {"label": group.label, "algorithm": group.algorithm, "point": group.point}
             row |= {"target": metric, "target_value": goal, "status": _status(group, reached, bool(metric))}
             row |= {"reached": sum(reached), "replications": len(reached)}
-            row["final_loss"] = _mean([o.final_loss for o in group.outcomes])
-            row["final_accuracy"] = _mean([o.final_accuracy for o in group.outcomes])
+            row |= {name: _mean([getattr(o, name) for o in group.outcomes]) for name in FINALS}
             for i, name in enumerate(SPENT):
                 row |= _three(name, interval(ours[reached, i]))
             for i, name in enumerate(SPENT):

@@ -15,7 +15,7 @@ from netsim.interfaces import Channel
 from netsim.scenario.topology import Topology
 
 DEFAULT_ROUNDS = 1000
-METRICS = ("loss", "loss_gap", "grad_norm", "accuracy")
+METRICS = ("loss", "loss_gap", "grad_norm", "accuracy", "train_accuracy", "test_accuracy", "test_loss")
 # Of all peers' models, beside the mean model's metrics.
 MEASURES = ("consensus_distance", "worst_loss", "worst_accuracy", "local_loss")
 DIRECTIONS = ("uplink", "downlink", "peer")
@@ -25,7 +25,7 @@ COUNTERS = (
 WAYS = (*DIRECTIONS, "total")
 ENERGIES = ("worker_energy_j", "server_energy_j", "energy_j")
 _SPENT = ("rounds", "time_s", *ENERGIES, "j_per_bit", "lifetime_days")
-FINALS = ("final_loss", "final_accuracy")
+FINALS = ("final_loss", "final_accuracy", "final_test_accuracy")
 QUANTITIES = (*_SPENT, *(f"{way}_{counter}" for way in WAYS for counter in COUNTERS))
 CLAIMED = (*QUANTITIES, *FINALS)
 

@@ -22,6 +22,7 @@ from netsim.scenario.checks import cross_faults, metric_faults, more_metrics, pr
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields
 from netsim.scenario.parts import Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
+from netsim.scenario.paths import in_full
 from netsim.scenario.topology import Topology
 
 __all__ = [
@@ -154,7 +155,8 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     Parameters
     ----------
     source
-        A file, or the name of a bundled scenario.
+        A file, or the name of a bundled scenario. Files that it names are looked for beside it, then in the working
+        folder (see `netsim.scenario.paths`), then by whoever reads them in the data folder.
     overrides
         ``key.path=value`` with the value in YAML, such as ``algorithms[0].budget=10``.
 
@@ -166,11 +168,13 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     path = Path(source)
     if not path.exists() and str(source) in bundled():
         path = _folder() / f"{source}.yaml"
-    return parse_text(_text(path, str(source)), str(path), overrides)
+    return parse_text(_text(path, str(source)), str(path), overrides, path.parent)
 
 
-def parse_text(text: str, file_name: str = "scenario.yaml", overrides: Sequence[str] = ()) -> Scenario:
-    """A scenario from YAML text; `file_name` is for the errors. See `load`."""
+def parse_text(
+    text: str, file_name: str = "scenario.yaml", overrides: Sequence[str] = (), folder: Path | None = None
+) -> Scenario:
+    """A scenario from YAML text; `file_name` is for the errors, files are looked for in `folder` first. See `load`."""
     document = yaml_lines.read(text, file_name)
     data, places = document.data, Places(file_name, document.lines)
     if not isinstance(data, Mapping):
@@ -179,7 +183,7 @@ def parse_text(text: str, file_name: str = "scenario.yaml", overrides: Sequence[
         raise ConfigError(places.locate([Fault((), needed, got)]))
     for override in overrides:
         data, places = _override(data, places, override)
-    return _parse(data, places)
+    return _parse(data if folder is None else in_full(data, folder), places)
 
 
 def points(scenario: Scenario) -> list[Point]:
@@ -237,6 +241,7 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
             try:
                 live = opener(point.scenario) if opener else problem.open(seed)
                 known = live.metric_names | getattr(live, "joint_metric_names", frozenset())
+                known |= {"accuracy"} if "train_accuracy" in known else set()
                 faults += places.locate(list(problem_faults(live, point.scenario.algorithms)))
             except ConfigError as error:
                 faults += places.locate([dataclasses.replace(f, path=("problem", *f.path)) for f in error.faults])

@@ -245,7 +245,10 @@ class Recorder:
 
     def _measure(self, models: Mapping[NodeId, Array], mean: Array) -> dict[str, float]:
         """Measure the mean model, and where there are several how they differ."""
-        measured = {"grad_norm": math.nan, "accuracy": math.nan, **self.problem.metrics(mean)}
+        metrics = self.problem.metrics(mean)
+        # The column accuracy is there in every run; it is that of the training samples.
+        accuracy = metrics.get("train_accuracy", math.nan)
+        measured = {"grad_norm": math.nan, "accuracy": accuracy, **metrics}
         measured["loss_gap"] = measured["loss"] - self._best
         if self.reporters > 1:
             squares = sum(float(np.dot(x - mean, x - mean)) for x in models.values())
@@ -255,7 +258,7 @@ class Recorder:
             if "worst_loss" in worst:
                 measured["worst_loss"] = max(metrics["loss"] for metrics in of_nodes)
             if "worst_accuracy" in worst:
-                measured["worst_accuracy"] = min(metrics.get("accuracy", math.nan) for metrics in of_nodes)
+                measured["worst_accuracy"] = min(_accuracy(metrics) for metrics in of_nodes)
             if "local_loss" in self._measures and isinstance(self.problem, HasGradients):
                 values = self.problem.values([GradientRequest(node, x) for node, x in models.items()])
                 measured["local_loss"] = sum(values) / len(values)
@@ -314,6 +317,11 @@ class Recorder:
         if len(self.snapshots) > MAX_SNAPSHOTS:
             self._stride *= 2
             self.snapshots = [s for s in self.snapshots if s[0] % self._stride == 0]
+
+
+def _accuracy(metrics: Mapping[str, float]) -> float:
+    """Return the accuracy on the test set where there is one, else on the training samples."""
+    return metrics.get("test_accuracy", metrics.get("train_accuracy", metrics.get("accuracy", math.nan)))
 
 
 MESSAGE_COLUMNS: dict[str, type] = {

@@ -214,7 +214,7 @@ def _check_values(live: Any, w: Array) -> None:
 
 
 def check_metrics(problem: Any) -> None:
-    """Metrics have the names promised; ``grad_norm`` is that of F, ``accuracy`` is a share."""
+    """Metrics have the names promised; ``grad_norm`` is that of F, accuracies are shares."""
     live = opened(problem)
     for name, w in models(live):
         on(f"at {name}", functools.partial(_check_metrics, live, w))
@@ -231,8 +231,9 @@ def _check_metrics(live: Any, w: Array) -> None:
         largest = max(float(np.linalg.norm(_gradient(live, m, w, None))) for m in range(live.num_nodes))
         text = f"the metric grad_norm is {metrics['grad_norm']!r}; the nodes' mean gradient has the norm {norm!r}"
         require(_near(metrics["grad_norm"], norm, 1e3 * largest), text)
-    accuracy = metrics.get("accuracy", 0.0)
-    require(0 <= accuracy <= 1, f"accuracy is a share of 1. Got {accuracy!r}")
+    for metric in sorted(metrics):
+        share = metrics[metric] if metric.endswith("accuracy") else 0.0
+        require(0 <= share <= 1, f"{metric} is a share of 1. Got {share!r}")
     if hasattr(live, "joint_metrics"):
         joint, names = live.joint_metrics(dict.fromkeys(range(live.num_nodes), w)), live.joint_metric_names
         text = f"joint_metrics are {sorted(joint)}; joint_metric_names promise {sorted(names)}"

@@ -35,6 +35,7 @@ class BreastCancer(NeedsNoFile):
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    draws: ClassVar[bool] = False
 
     def load(self, rng: np.random.Generator) -> Data:
         """Read the file; `rng` is not used.

@@ -46,6 +46,7 @@ class Digits(NeedsNoFile):
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"positive_class": 3, "interactions": True})
+    draws: ClassVar[bool] = False
 
     positive_class: Annotated[int, Range(ge=0, le=9)] = 0
     interactions: bool = False

@@ -49,6 +49,7 @@ class Libsvm:
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"path": "a9a/a9a.xz", "num_features": 123},)
+    draws: ClassVar[bool] = False
 
     path: str
     num_features: PositiveInt | None = None

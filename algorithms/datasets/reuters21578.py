@@ -63,6 +63,7 @@ class Reuters21578:
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    draws: ClassVar[bool] = False
 
     data_dir: str | None = None
 

@@ -62,6 +62,7 @@ from netsim.interfaces.problems import (
     Data,
     DataFile,
     Dataset,
+    Draws,
     GradientRequest,
     HasBatches,
     HasGradients,
@@ -75,6 +76,7 @@ from netsim.interfaces.problems import (
     Partition,
     Problem,
     ProblemConfig,
+    Redraws,
 )
 
 __all__ = [
@@ -100,6 +102,7 @@ __all__ = [
     "Dataset",
     "Decode",
     "Delivery",
+    "Draws",
     "Encode",
     "Encoded",
     "Facts",
@@ -137,6 +140,7 @@ __all__ = [
     "ProblemConfig",
     "ReadsFiles",
     "Receive",
+    "Redraws",
     "Report",
     "Send",
     "ShowsFrames",

@@ -17,11 +17,11 @@ from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.quiet import quiet
 from algorithms.learning.rows import Rows, Span, Vector, make_rows
-from algorithms.learning.shares import Shares, batch_sizes, deal, draw
+from algorithms.learning.shares import FIRST, Shares, batch_sizes, deal, draw, redraws
 from algorithms.partitions.iid import Iid
 from netsim.errors import DataError, SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, GradientRequest, Indices, NodeId, Optimum, Partition
+from netsim.interfaces import Array, Dataset, Draws, GradientRequest, Indices, NodeId, Optimum, Partition
 from netsim.registry import component
 
 _COPIED_MAX = 1 << 22  # entries of dense minibatches that lie side by side in memory
@@ -95,8 +95,13 @@ class LogisticRegression:
     partition: Annotated[Partition, Ref("partition")] = _IID
     batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
 
-    def open(self, seed: int) -> LogisticProblem:
-        """Load and split the data, from streams of `seed` that no replication changes.
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data and partition, where they are drawn; the start is zero."""
+        return redraws(self.dataset, self.partition, self.nodes)
+
+    def open(self, seed: int, draws: Draws = FIRST) -> LogisticProblem:
+        """Load and split the data.
 
         Raises
         ------
@@ -105,7 +110,7 @@ class LogisticRegression:
         ConfigError
             With more nodes than samples.
         """
-        return LogisticProblem(self, deal(self.dataset, self.partition, self.nodes, seed))
+        return LogisticProblem(self, deal(self.dataset, self.partition, self.nodes, seed, draws))
 
 
 class LogisticProblem:

@@ -17,10 +17,10 @@ from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.newton_cg import Map, Quadratic, minimise
 from algorithms.learning.rows import Span
-from algorithms.learning.shares import Shares, deal
+from algorithms.learning.shares import FIRST, Shares, deal, redraws
 from algorithms.partitions.iid import Iid
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Dataset, Optimum, Partition
+from netsim.interfaces import Dataset, Draws, Optimum, Partition
 from netsim.registry import component
 
 Vector = npt.NDArray[np.float64]
@@ -86,8 +86,13 @@ class SoftmaxRegression:
     partition: Annotated[Partition, Ref("partition")] = _IID
     batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
 
-    def open(self, seed: int) -> SoftmaxProblem:
-        """Load and split the data, from streams of `seed` that no replication changes.
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data and partition, where they are drawn; the start is zero."""
+        return redraws(self.dataset, self.partition, self.nodes)
+
+    def open(self, seed: int, draws: Draws = FIRST) -> SoftmaxProblem:
+        """Load and split the data.
 
         Raises
         ------
@@ -96,7 +101,7 @@ class SoftmaxRegression:
         ConfigError
             With more nodes than samples.
         """
-        shares = deal(self.dataset, self.partition, self.nodes, seed)
+        shares = deal(self.dataset, self.partition, self.nodes, seed, draws)
         return SoftmaxProblem(self, shares, classes_of(shares, "softmax_regression"))
 
 

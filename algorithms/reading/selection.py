@@ -51,6 +51,11 @@ class Selection(ABC):
     normalise: Literal["none", "standard", "range", "unit"] = "none"
     bias: bool = False
 
+    @property
+    def draws(self) -> bool:
+        """Whether anything of the data depends on chance, so that replications can redraw it."""
+        return self.test_fraction > 0 or self.subsample is not None
+
     @abstractmethod
     def read(self, rng: np.random.Generator) -> Data:
         """Read or draw all samples; see `load` for the errors."""

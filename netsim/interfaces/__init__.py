@@ -64,6 +64,7 @@ from netsim.interfaces.problems import (
     Data,
     DataFile,
     Dataset,
+    Draws,
     GradientRequest,
     HasBatches,
     HasGradients,
@@ -77,6 +78,7 @@ from netsim.interfaces.problems import (
     Partition,
     Problem,
     ProblemConfig,
+    Redraws,
 )
 
 __all__ = [
@@ -104,6 +106,7 @@ __all__ = [
     "Dataset",
     "Decode",
     "Delivery",
+    "Draws",
     "Encode",
     "Encoded",
     "Facts",
@@ -141,6 +144,7 @@ __all__ = [
     "ProblemConfig",
     "ReadsFiles",
     "Receive",
+    "Redraws",
     "Report",
     "Send",
     "ShowsFrames",

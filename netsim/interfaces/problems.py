@@ -135,12 +135,43 @@ class HasJointMetrics(Protocol):
 
 
 class ProblemConfig(Protocol):
-    """A frozen problem configuration (kind ``problem``)."""
+    """A frozen problem configuration (kind ``problem``); its problem is the same in every replication."""
 
     @property
     def nodes(self) -> int: ...
     def open(self, seed: int) -> Problem:
-        """Load the data and split it; the same for every replication."""
+        """Load the data and split it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Which replication's streams parts of a problem are drawn from; all of the first one by default.
+
+    Parameters
+    ----------
+    data
+        Synthetic data, and which samples of a dataset are taken.
+    partition
+        Which node has which samples.
+    start
+        w^0.
+    """
+
+    data: int = 0
+    partition: int = 0
+    start: int = 0
+
+
+@runtime_checkable
+class Redraws(Protocol):
+    """A problem configuration that replications can draw anew."""
+
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Names of those `Draws` that change the problem; the others are 0 when it is opened."""
+
+    def open(self, seed: int, draws: Draws = ...) -> Problem:
+        """Load the data and split it, from the streams ``(seed, draws.data, -1, "dataset")`` and the like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,13 +207,16 @@ class Data:
 
 
 class Dataset(Protocol):
-    """A frozen dataset configuration (kind ``dataset``), which names the files that it reads in `ReadsFiles.files`."""
+    """A frozen dataset configuration (kind ``dataset``), which names the files that it reads in `ReadsFiles.files`.
+
+    One with the attribute ``draws = False`` depends on its keys and files alone: replications share what was loaded.
+    """
 
     def load(self, rng: np.random.Generator) -> Data: ...
 
 
 class Partition(Protocol):
-    """A frozen rule (kind ``partition``) that deals samples to nodes."""
+    """A frozen rule (kind ``partition``) that deals samples to nodes, by chance unless it says ``draws = False``."""
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Sorted row indices of each node: disjoint, none empty, together all."""

@@ -40,8 +40,9 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
 
     start_s = time.perf_counter()
     try:
-        problem = open_problem(run.scenario)
-        check_inputs(run, content(problem))
+        problem = open_problem(run.scenario, run.replication)
+        is_first = run.scenario.draws(run.replication) == run.scenario.draws(0)
+        check_inputs(run, content(problem) if is_first else run.data)
         result = engine.simulate(run.scenario, run.entry, run.replication, problem, tick)
         files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()}
         files |= result.captures
@@ -59,18 +60,19 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
     return record, files
 
 
-def problem_key(scenario: Scenario) -> str:
-    """What tells the scenario's problem from others: its configuration, the seed, and its files as they are now."""
-    return digest([scenario.problem, scenario.seed, list(map(file_digest, files_of(scenario.problem)))])
+def problem_key(scenario: Scenario, replication: int = 0) -> str:
+    """What tells a problem from others: configuration, seed, what is drawn anew, and its files as they are now."""
+    draws = scenario.draws(replication)
+    return digest([scenario.problem, scenario.seed, draws, list(map(file_digest, files_of(scenario.problem)))])
 
 
-def open_problem(scenario: Scenario) -> Problem:
-    """The scenario's problem, opened once per process as long as its files stay: loading and splitting data is slow."""
-    key = problem_key(scenario)
+def open_problem(scenario: Scenario, replication: int = 0) -> Problem:
+    """A replication's problem, opened once per process as long as its files stay, as loading is slow."""
+    key = problem_key(scenario, replication)
     if key not in _opened:
         while len(_opened) >= MAX_OPENED:
             del _opened[next(iter(_opened))]
-        _opened[key] = scenario.problem.open(scenario.seed)
+        _opened[key] = scenario.open_problem(replication)
     return _opened[key]
 
 

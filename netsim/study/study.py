@@ -21,6 +21,7 @@ from netsim import files as files_module
 from netsim import scenario as scenarios
 from netsim.arrow import numbers
 from netsim.errors import ConfigError
+from netsim.interfaces import Draws, HasBatches, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
 from netsim.results.findings import findings
@@ -98,16 +99,18 @@ def run(
     _check_folder(folder)
     with workers.one_thread():
         close_problems()  # data in memory may have changed since an earlier study of this process
-        data = dict[str, str]()
+        data, redrawn = dict[str, str](), set[str]()
 
         def opened(point: Scenario) -> Problem:
             problem = open_problem(point)
             data[problem_key(point)] = content(problem)
+            redrawn.update(_redrawn(point, problem))
             return problem
 
         scenarios.check_data(scenario, opened)
         runs = plan(scenario, plugins, lambda point: data[problem_key(point)])
-        facts = {**_facts(scenario, runs), "command": list(command), "plugins": list(plugins), "started": started}
+        facts = {**_facts(scenario, runs), "redrawn": [part for part in scenario.varied if part in redrawn]}
+        facts |= {"command": list(command), "plugins": list(plugins), "started": started}
         with _locked(folder):
             if show and (other := names.other(folder, scenario)):
                 print(f"{folder}: {other}; its tables are replaced, its finished runs stay", file=sys.stderr)
@@ -217,7 +220,7 @@ def _do(
     """Do what is not done yet; how each run ended, by its hash."""
     unique = {run.hash: run for run in reversed(runs)}
     kept = {} if fresh else {hash: record for hash in unique if (record := store.load(hash))}
-    left = [run for run in runs if run.hash not in kept and run is unique[run.hash]]
+    left = _by_problem([run for run in runs if run.hash not in kept and run is unique[run.hash]])
     processes = min(jobs or os.cpu_count() or 1, len(left))
     with watcher(show, len(unique), kept) as seen:
         try:
@@ -233,6 +236,18 @@ def _do(
             done = f"{len(seen.records)} of {len(unique)} runs are finished"
             raise Interrupted(f"{folder}: interrupted; {done}, and the same command goes on from there") from None
     return seen.records
+
+
+def _by_problem(runs: Sequence[Run]) -> list[Run]:
+    """The runs in an order in which those of one problem follow each other, as each is opened once."""
+    known, keys = dict[tuple[int, Draws], str](), list[str]()
+    for run in runs:
+        fact = id(run.scenario), run.scenario.draws(run.replication)
+        if fact not in known:
+            known[fact] = problem_key(run.scenario, run.replication)
+        keys.append(known[fact])
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    return [run for _, run in sorted(zip(keys, runs, strict=True), key=lambda pair: places[pair[0]])]
 
 
 def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str, Record]) -> list[str]:
@@ -300,6 +315,17 @@ def _report(folder: Path) -> None:
 # --- the manifest -----------------------------------------------------------------------------------
 
 
+def _redrawn(scenario: Scenario, problem: Problem) -> Iterator[str]:
+    """What differs between the replications of a point, as far as that is known before they run."""
+    names = scenario.problem.redraws if isinstance(scenario.problem, Redraws) else frozenset[str]()
+    is_whole = not isinstance(problem, HasBatches) or all(
+        problem.batch_size(node) == problem.num_samples(node) for node in range(problem.num_nodes)
+    )
+    for part in scenario.varied if scenario.replications > 1 else ():
+        if part in names or part in ("codec", "channel") or (part == "batch" and not is_whole):
+            yield part
+
+
 def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
     texts = "\n".join(" ".join(map(str, _names(run).values())) for run in runs)
     return {
@@ -317,6 +343,7 @@ def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
         "seed": scenario.seed,
         "replications": scenario.replications,
         "notes": {run.point: notes for run in runs if (notes := run.scenario.network.notes)},
+        "vary": list(scenario.varied),
         "content_hash": hashlib.sha256(texts.encode()).hexdigest(),
     }
 

@@ -51,8 +51,8 @@ class Mlp:
 
     Notes
     -----
-    The start is that of He et al.: normal weights of variance 2/inputs, from the stream ``(seed, draws.start, -1, "start")``,
-    and biases of 0. At a kink the slope of ReLU is 0.
+    The start is that of He et al.: normal weights of variance 2/inputs, from the stream
+    ``(seed, draws.start, -1, "start")``, and biases of 0. At a kink the slope of ReLU is 0.
 
     A gradient's work is 6 operations per weight and sample (less the first layer's 2 for its inputs' slopes), 6 per
     sample and class, 2 per coordinate.

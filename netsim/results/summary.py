@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -49,13 +50,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """The replications of one algorithm at one sweep point, in order of replication, and the point's targets."""
+    """The replications of one algorithm at one sweep point, in their order; the point's targets and swept values."""
 
     point: str
     label: str
     algorithm: str
     targets: Mapping[str, float]
     outcomes: Sequence[Outcome]
+    swept: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str, float]) -> Outcome:
@@ -191,9 +193,9 @@ def ratio(ours: Numbers, first: Numbers) -> tuple[float, float, float]:
 def rows(groups: Sequence[Group]) -> list[Row]:
     """The rows of ``summary.csv``: for each group in order, one per target.
 
-    Columns: ``label, algorithm, point, target, target_value, status, reached, replications, final_loss,
-    final_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the replications that
-    reached it (see `interval`), and as ``ratio_...`` the same against the point's first algorithm (see `ratio`).
+    Columns: ``label, algorithm, point``, every swept key, ``target, target_value, status, reached, replications,
+    final_loss, final_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the replications
+    that reached it (see `interval`), and as ``ratio_...`` the same against the point's first algorithm (see `ratio`).
     ``status`` is ``failed`` or ``stalled`` where a replication is, else ``reached`` where all reached, else ``done``.
     ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver; ``lifetime_days`` that
     of the node whose battery lasts least: its capacity over its mean power while it lived. Final values are means over
@@ -206,6 +208,7 @@ def rows(groups: Sequence[Group]) -> list[Row]:
             ours, base = _spent(group, index), _spent(reference, index)
             reached = [bool(o.reached[index]) for o in group.outcomes]
             row: Row = {"label": group.label, "algorithm": group.algorithm, "point": group.point}
+            row |= group.swept
             row |= {"target": metric, "target_value": goal, "status": _status(group, reached, bool(metric))}
             row |= {"reached": sum(reached), "replications": len(reached)}
             row["final_loss"] = _mean([o.final_loss for o in group.outcomes])
@@ -230,13 +233,15 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 def from_csv(text: str) -> list[Row]:
     """The rows that `to_csv` wrote."""
-    words = {"label", "algorithm", "point", "target", "status"}
-    counts = {"reached", "replications"}
+    lines = list(csv.DictReader(io.StringIO(text)))
+    columns = {name: _read(name, [line[name] for line in lines]) for name in (lines[0] if lines else ())}
+    return [{name: columns[name][i] for name in line} for i, line in enumerate(lines)]
 
-    def value(name: str, cell: str) -> str | int | float:
-        return cell if name in words else int(cell) if name in counts else float(cell or "nan")
 
-    return [{name: value(name, cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
+def swept_keys(rows: Sequence[Row]) -> list[str]:
+    """The swept keys of a study: the columns between ``point`` and ``target``."""
+    names = list(rows[0]) if rows else []
+    return names[names.index("point") + 1 : names.index("target")] if "target" in names else []
 
 
 def to_text(rows: Sequence[Row]) -> str:
@@ -280,6 +285,16 @@ def _with_bounds(mean: float, low: float, high: float) -> str:
     if math.isnan(mean):
         return "-"
     return short(mean) if math.isnan(low) or low == high else f"{short(mean)} ({short(low)} .. {short(high)})"
+
+
+def _read(name: str, cells: Sequence[str]) -> Sequence[str | int | float]:
+    """A column's values: words, counts, and numbers where all cells are numbers or empty."""
+    if name in ("label", "algorithm", "point", "target", "status"):
+        return cells
+    for kind in (int, lambda cell: float(cell or "nan")):
+        with contextlib.suppress(ValueError):
+            return [kind(cell) for cell in cells]
+    return cells
 
 
 def _spent(group: Group, target: int) -> Numbers:

@@ -47,6 +47,8 @@ class Run:
         0, 1, ...
     hash
         Equal for runs that give equal bytes.
+    swept
+        The point's values of the swept keys, as they stand in the tables' columns.
     """
 
     point: str
@@ -54,6 +56,7 @@ class Run:
     entry: Entry
     replication: int
     hash: str
+    swept: Mapping[str, int | float | str] = dataclasses.field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -78,7 +81,7 @@ def plan(scenario: Scenario, plugins: Sequence[str] = ()) -> list[Run]:
             for replication in range(point.scenario.replications):
                 text = json.dumps({**facts, "replication": replication}, sort_keys=True)
                 digest = hashlib.sha256(text.encode()).hexdigest()[:32]
-                runs.append(Run(point.name, point.scenario, entry, replication, digest))
+                runs.append(Run(point.name, point.scenario, entry, replication, digest, point.swept))
     return runs
 
 

@@ -77,6 +77,8 @@ class Row:
         Every numeric column.
     run
         The run's title where several are on one page: ratios are to that run's first algorithm.
+    words
+        Every other column of texts, such as a swept key.
     """
 
     label: str
@@ -89,6 +91,7 @@ class Row:
     replications: int
     numbers: Mapping[str, float]
     run: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def estimate(self, stem: str) -> Estimate:
         """Mean and interval of a quantity, such as ``time_s``."""
@@ -200,6 +203,7 @@ def merge(runs: Sequence[Results]) -> Results:
         scenario={
             "algorithms": [a for run in parts for a in run.algorithms],
             "stop": runs[0].scenario.get("stop"),
+            "sweep": runs[0].scenario.get("sweep") if all(_sweeps_alike(run, runs[0]) for run in runs) else None,
         },
         manifest={"runs": [r for run in parts for r in run.runs]},
         rounds=concatenate([run.rounds for run in parts]),
@@ -210,6 +214,10 @@ def merge(runs: Sequence[Results]) -> Results:
         findings=concatenate([run.findings for run in parts]),
         gaps=tuple(f"{run.title}: {gap}" for run in runs for gap in run.gaps),
     )
+
+
+def _sweeps_alike(one: Results, other: Results) -> bool:
+    return list(mapping(one.scenario.get("sweep"))) == list(mapping(other.scenario.get("sweep")))
 
 
 def label_of(algorithm: Mapping[str, Any]) -> str:
@@ -305,7 +313,8 @@ def _rows(columns: Columns) -> Iterator[Row]:
         k, n = to_number(reached), to_number(total) if total else values.get("replications", math.nan)
         yield Row(
             texts["label"] or "unnamed", texts["algorithm"], texts["point"], texts["status"], texts["target"],
-            values.get("target_value", math.nan), _whole(k), _whole(n), values,
+            values.get("target_value", math.nan), _whole(k), _whole(n), values, "",
+            {name: str(v[i]) for name, v in columns.items() if v.dtype == object and name not in TEXTS},
         )  # fmt: skip
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,14 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """The replications of one algorithm at one sweep point, in order of replication, and the point's targets."""
+    """The replications of one algorithm at one sweep point, in their order; the point's targets and swept values."""
 
     point: str
     label: str
     algorithm: str
     targets: Mapping[str, float]
     outcomes: Sequence[Outcome]
+    swept: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str, float]) -> Outcome:
@@ -191,8 +193,8 @@ def ratio(ours: Numbers, first: Numbers) -> tuple[float, float, float]:
 def rows(groups: Sequence[Group]) -> list[Row]:
     """The rows of ``summary.csv``: for each group in order, one per target.
 
-    Columns: ``label, algorithm, point, target, target_value, status, reached, replications, final_loss,
-    final_accuracy, final_test_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the
+    Columns: ``label, algorithm, point``, every swept key, ``target, target_value, status, reached, replications,
+    final_loss, final_accuracy, final_test_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the
     replications that reached it (see `interval`), and as ``ratio_...`` the same against the point's first algorithm
     (see `ratio`).
     ``status`` is ``failed`` or ``stalled`` where a replication is, else ``reached`` where all reached, else ``done``.
@@ -207,6 +209,7 @@ def rows(groups: Sequence[Group]) -> list[Row]:
             ours, base = _spent(group, index), _spent(reference, index)
             reached = [bool(o.reached[index]) for o in group.outcomes]
             row: Row = {"label": group.label, "algorithm": group.algorithm, "point": group.point}
+            row |= group.swept
             row |= {"target": metric, "target_value": goal, "status": _status(group, reached, bool(metric))}
             row |= {"reached": sum(reached), "replications": len(reached)}
             row |= {name: _mean([getattr(o, name) for o in group.outcomes]) for name in FINALS}
@@ -230,13 +233,25 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 def from_csv(text: str) -> list[Row]:
     """The rows that `to_csv` wrote."""
-    words = {"label", "algorithm", "point", "target", "status"}
-    counts = {"reached", "replications"}
+    lines = list(csv.DictReader(io.StringIO(text)))
+    columns = {name: _read(name, [line[name] for line in lines]) for name in (lines[0] if lines else ())}
+    return [{name: columns[name][i] for name in line} for i, line in enumerate(lines)]
 
-    def value(name: str, cell: str) -> str | int | float:
-        return cell if name in words else int(cell) if name in counts else float(cell or "nan")
 
-    return [{name: value(name, cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
+def swept_keys(rows: Sequence[Row]) -> list[str]:
+    """The swept keys of a study: the columns between ``point`` and ``target``."""
+    names = list(rows[0]) if rows else []
+    return names[names.index("point") + 1 : names.index("target")] if "target" in names else []
+
+
+def _read(name: str, cells: Sequence[str]) -> Sequence[str | int | float]:
+    """A column's values: words, counts, and numbers where all cells are numbers or empty."""
+    if name in ("label", "algorithm", "point", "target", "status"):
+        return cells
+    for kind in (int, lambda cell: float(cell or "nan")):
+        with contextlib.suppress(ValueError):
+            return [kind(cell) for cell in cells]
+    return cells
 
 
 def _spent(group: Group, target: int) -> Numbers:

@@ -265,7 +265,7 @@ def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str
     for (point, label), group in same.items():
         outcomes = [_outcome(run, tables[run.hash].get("rounds"), records[run.hash]) for run in group]
         algorithm, targets = group[0].entry.algorithm.name, group[0].scenario.stop.target
-        groups.append(summaries.Group(point, label, algorithm, targets, outcomes))
+        groups.append(summaries.Group(point, label, algorithm, targets, outcomes, group[0].swept))
     files_module.write(folder / "summary.csv", summaries.to_csv(summaries.rows(groups)))
     found = findings(runs[0].scenario.claims, groups) if runs else []
     if found:

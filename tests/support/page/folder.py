@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -44,8 +45,16 @@ def make(
     folder: Path, points: Sequence[str] = POINTS, kinds: Sequence[tuple[Any, ...]] = tuple(KINDS),
     replications: int = 3, rounds: int = 400, target: dict[str, float] | None = None, **changes: Any,
 ) -> Path:  # fmt: skip
-    """Write a whole results folder; `changes` replace keys of the scenario."""
+    """Write a whole results folder; `changes` replace keys of the scenario, and a `sweep` among them the points."""
     folder.mkdir(parents=True, exist_ok=True)
+    sweep: dict[str, list[Any]] = changes.get("sweep", {})
+    swept: list[dict[str, Any]] = [
+        dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())
+    ]
+    if sweep:
+        points = [", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in at.items()) for at in swept]
+    else:
+        swept = [{} for _ in points]
     target = {"loss_gap": 1e-2} if target is None else target
     scenario = {
         "name": "quickstart",
@@ -75,13 +84,14 @@ def make(
                 size = len(columns["round"])
                 names = {"label": label, "algorithm": algorithm, "point": point}
                 texts = {k: np.full(size, v, object) for k, v in names.items()}
-                parts.append({**texts, "replication": np.full(size, replication), **columns})
+                at = {key: np.full(size, value) for key, value in swept[i].items()}
+                parts.append({**texts, **at, "replication": np.full(size, replication), **columns})
                 met = columns["loss_gap"][-1] <= target.get("loss_gap", -1)
                 status = "reached" if met else "done"
                 outcomes.append(summary.outcome(columns.__getitem__, status, target))
                 run = {"label": label, "point": point, "replication": replication, "status": status}
                 runs.append({**run, "sentence": "", "sim_time_s": float(columns["sim_time_s"][-1]), "host_s": 0.2})
-            groups.append(summary.Group(point, label, algorithm, target, outcomes))
+            groups.append(summary.Group(point, label, algorithm, target, outcomes, swept[i]))
     pq.write_table(pa.table({n: np.concatenate([p[n] for p in parts]) for n in parts[0]}), folder / "rounds.parquet")
     (folder / "summary.csv").write_text(summary.to_csv(summary.rows(groups)), "utf-8")
     found = findings([Claim(**claim) for claim in scenario["claims"]], groups)

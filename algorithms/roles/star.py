@@ -120,10 +120,12 @@ class Server:
     ----------
     x : the model as the workers decode it, shape (dim,).
     notes : floats that travel with the model.
+    asked : the workers that take part in the next round; all of them unless the algorithm chooses.
     """
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
+        self.asked: Sequence[NodeId] = ctx.workers
         self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
         self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
         self.gamma = step_of(algorithm, ctx)
@@ -145,14 +147,14 @@ class Server:
         self.x = self.x - self.gamma(round) * await updates.mean()
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
-        """Send the model and the notes to all workers."""
+        """Send the model and the notes to the workers asked."""
         x = (np.array(self.notes), self.x) if self.notes else self.x
         sent = await Encode(self.model, x, round)
-        await Send(self.ctx.workers, sent.payload, round, kind)
+        await Send(tuple(self.asked), sent.payload, round, kind)
 
     async def collect(self, round: int) -> Updates:
-        """Wait until every worker has sent its upload, or said that it stays silent."""
-        inbox = await Receive(len(self.ctx.workers), "update", round)
+        """Wait until every worker asked has sent its upload, or said that it stays silent."""
+        inbox = await Receive(len(self.asked), "update", round)
         heard: dict[NodeId, Message | None] = dict.fromkeys(inbox.silent)
         heard |= {message.src: message for message in inbox.messages}
         return Updates(self.codec, {node: heard[node] for node in sorted(heard)})
@@ -187,7 +189,11 @@ class Worker:
         """Run the rounds."""
         while True:
             round, x = await self.next_model()
-            await self.upload(round, await Gradient(at=x))
+            await self.upload(round, await self.gradient(round, x))
+
+    async def gradient(self, round: int, x: Array) -> Array:
+        """Return the gradient at a model on the next minibatch."""
+        return await Gradient(at=x)
 
     async def upload(self, round: int, g: Array) -> None:
         """Send the compressed gradient."""

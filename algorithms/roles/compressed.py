@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from algorithms.coding.codec import Codec
 from algorithms.roles.star import Star
 from netsim.errors import ConfigError, Fault, SimulationError
-from netsim.fields import Fraction, Ref
+from netsim.fields import Range, Ref
 from netsim.interfaces import Context
 
 
@@ -67,7 +67,7 @@ class Learning(Unbiased):
         a; ``auto`` is 1 / (1 + w).
     """
 
-    memory_rate: Literal["auto"] | Fraction = "auto"
+    memory_rate: Literal["auto"] | Annotated[float, Range(ge=0, le=1)] = "auto"
 
     def rate(self, ctx: Context) -> float:
         """Return a."""

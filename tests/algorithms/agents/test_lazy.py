@@ -132,6 +132,17 @@ def test_laq_by_hand() -> None:
     assert bits == {64 + 2 * 12}
 
 
+def test_laqs_condition_is_not_strict() -> None:
+    """At the minimiser of all nothing moves and every innovation is 0, which is not below a limit of 0."""
+
+    class Solved(ToyProblem):
+        def start(self) -> Array:
+            return self.centres[0].copy()
+
+    assert uploaders(trace({"name": "laq", **EXACT}, Solved(2, isotropic=True), 4), 4) == [{0, 1}] * 4
+    assert uploaders(trace({"name": "lag", **EXACT}, Solved(2, isotropic=True), 4), 4) == [{0, 1}] + [set()] * 3
+
+
 class Noisy(LoggedProblem):
     """Minibatches also tilt the curvature, so that differences of gradients have noise."""
 

@@ -61,11 +61,12 @@ def by_hand(problem: ToyProblem, alpha: float, rounds: int, **keys: Any) -> tupl
     [
         {"beta": 40.0},
         {"beta": 3.0, "times": 3},
+        {"beta": 0.5, "times": 2},
         {"beta": 0.02, "scale": "literal", "reference": "q"},
         {"beta": 4.0, "scale": "alpha2beta2", "gradient_reference": "window", "gamma": 0.4},
         {"beta": 5.0, "gradient_reference": "previous", "force_first": False},
     ],
-    ids=lambda keys: ",".join(keys),
+    ids=str,
 )
 def test_it_is_its_recursion(drift: Any, keys: dict[str, Any]) -> None:
     problem, alpha = ToyProblem(4, seed=1), 0.05
@@ -189,6 +190,11 @@ class Linear(ToyProblem):
 def test_a_constant_gradient_is_uploaded_once(drift: str) -> None:
     seen = trace({**EXACT, "drift": drift, "step_size": 0.1}, Linear(1), ROUNDS)
     assert uploaders(seen, ROUNDS) == [{0}] + [set()] * (ROUNDS - 1)
+
+
+def test_without_a_limit_all_upload_even_what_is_known() -> None:
+    """beta = 0 and 0 >= 0: the condition of line 8 is not strict."""
+    assert uploaders(trace({**EXACT, "beta": 0.0, "step_size": 0.1}, Linear(2), 5), 5) == [{0, 1}] * 5
 
 
 @pytest.mark.parametrize(("scale", "is_invariant"), [("alpha2", True), ("alpha2beta2", True), ("literal", False)])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from algorithms.roles.compressed import Compressed
-from algorithms.roles.sampling import Sampling, sample_size
+from algorithms.roles.parts import sampled, share
 from algorithms.roles.shared_state import StateServer, StateWorker
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction
@@ -64,7 +64,7 @@ class Ef21(Compressed):
         if delta is None:
             allowed = "a contraction, such as top_k or to_contraction, or step_size as a number"
             raise ConfigError([Fault(("compressor",), allowed, self.compressor.name)])
-        root = math.sqrt(1.0 - delta * sample_size(self.participation, len(workers)) / len(workers))
+        root = math.sqrt(1.0 - delta * share(self.participation, len(workers)) / len(workers))
         smoothness = math.sqrt(float(np.mean([facts.node_smoothness(m) ** 2 for m in workers])))
         return 1.0 / (facts.smoothness + smoothness * root / (1.0 - root))
 
@@ -82,9 +82,9 @@ class Ef21Server(StateServer):
 
     def __init__(self, ctx: Context, algorithm: Ef21) -> None:
         super().__init__(ctx, algorithm)
-        self.sampling = Sampling(ctx, algorithm.participation)
+        self.participation = algorithm.participation
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
         """Draw the round's workers and send them the model."""
-        self.asked = self.sampling.draw()
+        self.asked = sampled(self.ctx, self.participation)
         await super().broadcast(round, kind)

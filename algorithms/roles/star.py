@@ -65,6 +65,10 @@ class Star:
         """Return how many floats of 32 bits travel with every model."""
         return 0
 
+    def patience(self, asked: int) -> tuple[int, float | None]:
+        """Return how many answers end a round, and the seconds after which it ends without them."""
+        return asked, None
+
     def server(self, ctx: Context) -> Agent:
         """Return the server's agent."""
         return Server(ctx, self)
@@ -90,13 +94,18 @@ class Updates:
     def __len__(self) -> int:
         return len(self._sent)
 
+    @property
+    def senders(self) -> tuple[NodeId, ...]:
+        """Who sent an upload, in increasing id."""
+        return tuple(message.src for message in self._sent)
+
     async def sum(self, weights: Sequence[float] | None = None) -> Array:
         """Add up the decoded uploads, with a weight each where there are weights."""
         return await Sum(self._codec, self._sent, weights)
 
     async def mean(self) -> Array:
-        """Return the mean of the decoded uploads."""
-        return (await self.sum()) / len(self)
+        """Return the mean of the decoded uploads; zeros where nobody sent one."""
+        return (await self.sum()) / max(len(self), 1)
 
     async def vectors(self) -> dict[NodeId, Any]:
         """Return the decoded upload, with its notes where it has some, of every worker; None for a silent one."""
@@ -125,6 +134,7 @@ class Server:
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
+        self.patience = algorithm.patience
         self.asked: Sequence[NodeId] = ctx.workers
         self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
         self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
@@ -153,8 +163,9 @@ class Server:
         await Send(tuple(self.asked), sent.payload, round, kind)
 
     async def collect(self, round: int) -> Updates:
-        """Wait until every worker asked has sent its upload, or said that it stays silent."""
-        inbox = await Receive(len(self.asked), "update", round)
+        """Wait until the workers asked have sent their uploads, or said that they stay silent, or for long enough."""
+        count, deadline_s = self.patience(len(self.asked))
+        inbox = await Receive(count, "update", round, deadline_s=deadline_s)
         heard: dict[NodeId, Message | None] = dict.fromkeys(inbox.silent)
         heard |= {message.src: message for message in inbox.messages}
         return Updates(self.codec, {node: heard[node] for node in sorted(heard)})
@@ -200,12 +211,17 @@ class Worker:
         self.memory = (await self.send(round, self.codec, g, memory=self.memory)).memory
 
     async def next_model(self) -> tuple[int, Array]:
-        """Wait for the next model; return its round and the model, and keep its notes."""
-        (message,) = (await Receive(kind="model")).messages
+        """Wait for the next model, the newest of several; return its round and the model, and keep its notes."""
+        (message,) = (await Receive(kind="model", take="latest")).messages
+        return message.round, await self.decoded(message)
+
+    async def decoded(self, message: Message) -> Array:
+        """Decode a model and keep its notes."""
         value = await Decode(self.model, message)
         if isinstance(value, tuple):
             self.notes, value = value
-        return message.round, value
+        model: Array = value
+        return model
 
     async def send(self, round: int, codec: Code, x: Any, notes: Sequence[float] = (), memory: Any = None) -> Encoded:
         """Encode `x` and its notes and send them to the server."""

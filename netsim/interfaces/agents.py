@@ -219,6 +219,9 @@ class Facts(Protocol):
         """Minibatches in which a node sees as many samples as it has, on the mean over nodes."""
 
     def num_samples(self, node: NodeId) -> int: ...
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node's objective."""
 

@@ -106,9 +106,19 @@ def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
         allowed = f"at most {MAX_SENDERS - 1} nodes and a server, as many as the header's 24 bits can name"
         yield Fault(("problem", "nodes"), allowed, f"{problem.nodes}")
     for key, channel in network.channels.items():
-        find: Callable[[int], Sequence[Fault]] = getattr(channel, "node_faults", lambda _: ())
-        for fault in find(problem.nodes):
-            yield Fault(("network", key, *fault.path), fault.allowed, fault.got, fault.nearest)
+        yield from _own_faults(channel, problem.nodes, ("network", key))
+
+
+def _workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    """An algorithm, too, says what does not fit the number of workers (`node_faults`), or of aggregators."""
+    for i, algorithm in _each(algorithms):
+        yield from _own_faults(algorithm, network.topology.aggregators or problem.nodes, ("algorithms", i))
+
+
+def _own_faults(component: Any, nodes: int, where: tuple[str | int, ...]) -> Iterator[Fault]:
+    find: Callable[[int], Sequence[Fault]] = getattr(component, "node_faults", lambda _: ())
+    for fault in find(nodes):
+        yield Fault((*where, *fault.path), fault.allowed, fault.got, fault.nearest)
 
 
 def _captures(network: Network, record: Record) -> Iterator[Fault]:
@@ -192,6 +202,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _tolerance,
         _battery,
         _nodes,
+        _workers,
         _captures,
         _compute,
         _stop,

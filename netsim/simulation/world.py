@@ -73,6 +73,11 @@ class ProblemFacts:
         """Samples of one node."""
         return self._problem.num_samples(node)
 
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+        problem = self._problem
+        return problem.batch_size(node) if isinstance(problem, HasBatches) else problem.num_samples(node)
+
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node."""
         return self._constants.smoothness(node)

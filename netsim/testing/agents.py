@@ -12,7 +12,7 @@ import numpy as np
 from netsim import registry
 from netsim.errors import SimulationError
 from netsim.interfaces import HEADER_BYTES, NodeId, Report
-from netsim.scenario import ComputeModel, Distribution, Record, Scenario
+from netsim.scenario import ComputeModel, Distribution, Network, Record, Scenario
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
 from netsim.simulation.recorder import COUNTERS, DIRECTIONS
@@ -76,6 +76,12 @@ def in_the_engine(base: Scenario, replication: int = 0) -> tuple[Estimates, RunR
     return seen, result
 
 
+def is_timing_free(algorithm: Any, network: Network) -> bool:
+    """Return whether no delay changes what an algorithm computes: it says so, or tolerates no late message."""
+    says = getattr(algorithm, "timing_free", None)
+    return bool(says(network)) if says is not None else "late" not in algorithm.tolerates
+
+
 def check_interface(algorithm: Any) -> None:
     """It makes a server and workers, or peers, and says what it tolerates of late and lost messages."""
     star = [name for name in ("server", "worker") if callable(getattr(algorithm, name, None))]
@@ -119,7 +125,7 @@ def _reports(algorithm: Any, rounds: Sequence[int]) -> None:
 
 def check_lockstep(algorithm: Any) -> None:
     """On ideal links and with equal compute times every node reports, in every round, what it does in lockstep."""
-    base = contract_world(algorithm)
+    base = contract_world(algorithm, compute=ComputeModel(gradient_s=1.0))
     on(place_of(algorithm, ROUNDS), lambda: _check_lockstep(algorithm, base))
 
 
@@ -135,9 +141,9 @@ def check_delays(algorithm: Any) -> None:
 
     Lockstep prices messages on the same links, for algorithms that ask what a message costs.
     """
-    if "late" in algorithm.tolerates:
-        return
     base = contract_world(algorithm, Jitter(), compute=SLOW)
+    if not is_timing_free(algorithm, base.network):
+        return
     for replication in range(3):
         case = f"{place_of(algorithm, ROUNDS)}, random delays, replication {replication}"
         on(case, lambda replication=replication: _check_delays(algorithm, base, replication))  # type: ignore[misc]

@@ -33,6 +33,7 @@ from netsim.registry import get, names
 from netsim.scenario import Entry, Network, Scenario
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
+from netsim.testing.agents import is_timing_free
 from tests.support.toys import Jitter, ToyProblem, scenario
 
 FLIGHT = {"name": "pigeon", "flight_s": 0.5}
@@ -135,7 +136,7 @@ def _watched(base: Scenario, problem: ToyProblem, replication: int = 0) -> list[
 
 @pytest.mark.parametrize("algorithm", _star_algorithms(), ids=str)
 def test_engine_on_ideal_links_equals_lockstep_bitwise(algorithm: dict[str, Any]) -> None:
-    base = scenario(algorithm)
+    base = scenario(algorithm, compute={"gradient_s": 1.0})
     trace = lockstep.run(base, base.algorithms[0], ToyProblem(batch=8), rounds=20)
     engine = _watched(base, ToyProblem(batch=8))
     assert len(engine) == 21
@@ -145,6 +146,8 @@ def test_engine_on_ideal_links_equals_lockstep_bitwise(algorithm: dict[str, Any]
 @pytest.mark.parametrize("algorithm", _star_algorithms(), ids=str)
 def test_synchronous_agents_do_not_feel_speeds_and_delays(algorithm: dict[str, Any]) -> None:
     base = scenario(algorithm)
+    if not is_timing_free(base.algorithms[0].algorithm, base.network):
+        pytest.skip("what it computes depends on delays")
     trace = lockstep.run(base, base.algorithms[0], ToyProblem(batch=8), rounds=20)
     times = {"distribution": "exponential", "mean_s": 0.2}
     slow = scenario(algorithm, compute={"gradient_s": times})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def test_adiana_by_hand() -> None:
 
 
 def test_adiana_is_faster_than_diana_where_the_problem_is_badly_conditioned() -> None:
-    """L / mu = 1e4 and w = 2.4e-4: 600 rounds are 6 sqrt(L / mu) and 0.06 L / mu, so that DIANA's x barely moves there."""
+    """L / mu = 1e4, w = 2.4e-4: 600 rounds are 6 sqrt(L / mu) and 0.06 L / mu; DIANA barely moves in the flat direction."""
 
     def bad() -> ToyProblem:
         problem = ToyProblem(3, 4, seed=3)
@@ -171,8 +172,8 @@ def test_ef21s_lemmas_hold_at_every_step(k: int) -> None:
     watch({"name": "ef21", "compressor": top, "model_bit": 64}, problem, 60, look)
     gamma, smooth = steps[0], problem.smoothness()
     assert gamma == pytest.approx(1 / (smooth + np.sqrt(lt2 * b / theta)))
-    squares, errors = [], []
-    for (x, _), (after, h) in zip(states, states[1:], strict=False):  # h of the state after x was made at x
+    squares, errors, moves = [], [], []
+    for (x, _), (after, h) in itertools.pairwise(states):  # h of the state after x was made at x
         g = gradients(problem, x)
         errors.append(np.mean(np.sum((h - g) ** 2, axis=1)))
         full = problem.full_gradient(x)
@@ -181,8 +182,8 @@ def test_ef21s_lemmas_hold_at_every_step(k: int) -> None:
         descent = problem.loss(x) - gamma / 2 * squares[-1] - (1 / (2 * gamma) - smooth / 2) * moved
         assert problem.loss(after) <= descent + gamma / 2 * errors[-1] + 1e-13
         if len(errors) > 1:
-            assert errors[-1] <= (1 - theta) * errors[-2] + b * lt2 * before + 1e-12
-        before = moved
+            assert errors[-1] <= (1 - theta) * errors[-2] + b * lt2 * moves[-1] + 1e-12
+        moves.append(moved)
     start = gap(problem, states[0][0])
     assert np.mean(squares) <= 2 * start / (gamma * len(squares)) + errors[0] / (theta * len(squares))
 
@@ -298,5 +299,5 @@ def test_what_theory_lacks_is_said() -> None:
         def strong_convexity(self) -> float:
             return 0.0
 
-    with pytest.raises(SimulationError, match="strongly convex problem is needed.*Got mu = 0"):
+    with pytest.raises(SimulationError, match=r"strongly convex problem is needed.*Got mu = 0"):
         iterates({"name": "adiana", "compressor": RAND_4}, Flat(3), 1)

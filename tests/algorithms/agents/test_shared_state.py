@@ -132,7 +132,7 @@ def test_adiana_by_hand() -> None:
 
 
 def test_adiana_is_faster_than_diana_where_the_problem_is_badly_conditioned() -> None:
-    """L / mu = 1e4, w = 2.4e-4: 600 rounds are 6 sqrt(L / mu) and 0.06 L / mu; DIANA barely moves in the flat direction."""
+    """L / mu = 1e4, w = 2.4e-4: 600 rounds are 6 sqrt(L / mu) and 0.06 L / mu; DIANA barely moves where F is flat."""
 
     def bad() -> ToyProblem:
         problem = ToyProblem(3, 4, seed=3)

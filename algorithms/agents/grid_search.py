@@ -83,7 +83,6 @@ class GridSearchServer(BudgetServer):
         size = algorithm.size(dim)
         self.cost_of = {t: sum(budget_cost(float(t), size, cost) for cost in costs) for t in self.grid}
         self.merits: dict[int, float] = {}
-        self.plain = Identity(algorithm.model_bit)
         self.round = 0
 
     async def run(self) -> None:
@@ -111,7 +110,7 @@ class GridSearchServer(BudgetServer):
 
     async def loss(self) -> float:
         """Ask every worker for its loss and return F at the model."""
-        sent = await Encode(self.plain, self.x, self.round)
+        sent = await Encode(self.model, self.x, self.round)
         await Send(self.ctx.workers, sent.payload, self.round, "ask")
         inbox = await Receive(len(self.ctx.workers), "loss", self.round)
         return float(np.mean([(await Decode(LOSS, message, dim=1))[0] for message in inbox.messages]))
@@ -122,11 +121,10 @@ class GridSearchWorker(BudgetWorker):
 
     async def run(self) -> None:
         """Answer the server."""
-        plain = Identity(self.algorithm.model_bit)
         while True:
             (message,) = (await Receive()).messages
             if message.kind == "ask":
-                loss = await Value(at=await Decode(plain, message), batch=ALL)
+                loss = await Value(at=await Decode(self.model, message), batch=ALL)
                 sent = await Encode(LOSS, np.array([loss]), message.round)
                 await Send(self.ctx.server, sent.payload, message.round, "loss")
             else:

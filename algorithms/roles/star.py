@@ -147,6 +147,7 @@ class Server:
     Attributes
     ----------
     x : the model as the workers decode it, shape (dim,).
+    model : the codec of a dense model.
     notes : floats that travel with the model.
     asked : the workers that take part in the next round; all of them unless the algorithm chooses.
     """
@@ -158,6 +159,7 @@ class Server:
         self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
         self.gamma = step_of(algorithm, ctx)
         self.notes: Sequence[float] = (0.0,) * algorithm.model_notes()
+        self.model = Identity(algorithm.model_bit)
         self.down = Broadcaster(ctx, algorithm, ctx.workers)
         self._float = np.dtype(f"f{algorithm.model_bit // 8}")
         self._made_of: tuple[Array, Mapping[NodeId, Message | None]] | None = None
@@ -218,11 +220,13 @@ class Worker:
     Attributes
     ----------
     memory : the codec's memory, None where it keeps none.
+    model : the codec of a dense model.
     """
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
         self.codec = algorithm.codec(ctx)
+        self.model = Identity(algorithm.model_bit)
         self.heard = Listener(ctx, algorithm)
         self.memory: Any = None
 

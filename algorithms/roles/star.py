@@ -11,6 +11,7 @@ import numpy as np
 
 from algorithms.coding.codec import Codec
 from algorithms.coding.several import Several
+from algorithms.compressors.identity import Identity
 from algorithms.roles.broadcast import Broadcast, Broadcaster, Listener, noted
 from algorithms.roles.parts import FloatBit, StepSize, step_rule
 from netsim.errors import ConfigError, Fault, SimulationError

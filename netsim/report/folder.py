@@ -24,6 +24,7 @@ _TABLES: Mapping[str, tuple[str, Callable[[Path], Columns]]] = {
     "efficiency": ("efficiency.parquet", read_parquet),
     "energy": ("energy.parquet", read_parquet),
     "bounds": ("bounds.csv", read_csv),
+    "nodes": ("nodes.csv", read_csv),
 }
 
 
@@ -96,7 +97,7 @@ class Results:
         The run's name, and its folder's.
     scenario, scenario_text, manifest
         The two files parsed, and the scenario verbatim.
-    rounds, summary, efficiency, energy, bounds
+    rounds, summary, efficiency, energy, bounds, nodes
         The tables; empty where the file is absent.
     gaps
         One sentence for each thing that is missing or damaged.
@@ -112,6 +113,7 @@ class Results:
     efficiency: Columns = field(default_factory=dict)
     energy: Columns = field(default_factory=dict)
     bounds: Columns = field(default_factory=dict)
+    nodes: Columns = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
     @property
@@ -170,7 +172,8 @@ def load(folder: Path) -> Results:
         gaps.append("The study is not complete: what is not finished is missing here.")
     return Results(
         str(scenario.get("name") or name or "run"), name, scenario, text, manifest, tables["rounds"],
-        tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"], tuple(gaps),
+        tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"], tables["nodes"],
+        tuple(gaps),
     )  # fmt: skip
 
 
@@ -190,6 +193,7 @@ def merge(runs: Sequence[Results]) -> Results:
         efficiency=concatenate([run.efficiency for run in parts]),
         energy=concatenate([run.energy for run in parts]),
         bounds=concatenate([run.bounds for run in parts]),
+        nodes=parts[0].nodes,
         gaps=tuple(f"{run.title}: {gap}" for run in runs for gap in run.gaps),
     )
 

@@ -21,7 +21,7 @@ from netsim import scenario as scenarios
 from netsim.arrow import numbers
 from netsim.errors import ConfigError
 from netsim.results import summary as summaries
-from netsim.study import workers
+from netsim.study import nodes, workers
 from netsim.study.execute import close_problems, open_problem
 from netsim.study.merge import merge
 from netsim.study.plan import Run, plan
@@ -36,7 +36,7 @@ MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes t
 RUNS = "runs"
 PCAP = "pcap"
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = ("summary.csv", "bounds.csv", "report.html", PCAP)
+MERGED = ("summary.csv", "bounds.csv", nodes.FILE, "report.html", PCAP)
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 
 
@@ -103,6 +103,7 @@ def run(
                 _merge(folder, runs, store, records)
                 _bounds(folder, scenario, runs)
                 _captures(folder, runs, store)
+                nodes.write(folder, scenario, open_problem)
                 facts |= {"complete": True, "wall_s": time.perf_counter() - start_s, "runs": ends}
                 files_module.write(folder / "manifest.json", _to_json(facts))
             if any(store.tables(run.hash) for run in runs):

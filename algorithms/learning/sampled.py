@@ -18,7 +18,7 @@ from algorithms.learning.deferred import Deferred
 from algorithms.learning.quiet import quiet
 from algorithms.learning.shares import Shares, batch_sizes, draw
 from netsim.errors import SimulationError
-from netsim.interfaces import Array, GradientRequest, Indices, NodeId
+from netsim.interfaces import Array, GradientRequest, Indices, LabelCounts, NodeId
 
 Vector = npt.NDArray[np.float64]
 
@@ -98,6 +98,10 @@ class SampledProblem(ABC):
     def num_samples(self, node: NodeId) -> int:
         """n_m."""
         return self._edges[node + 1] - self._edges[node]
+
+    def label_counts(self) -> LabelCounts | None:
+        """Samples of each class at every node; None where there are no classes."""
+        return self._shares.label_counts() if self._has_classes else None
 
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
         """Sorted positions among the node's samples, without replacement; None for all."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import ConfigError, DataError, Fault
-from netsim.interfaces import Data, Dataset, Draws, Indices, Partition, ReadsFiles
+from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Indices, LabelCounts, Partition, ReadsFiles
 from netsim.rng import stream
 
 FIRST = Draws()
@@ -30,6 +30,15 @@ class Shares:
     name: str
     test_features: Any = None
     test_labels: npt.NDArray[np.float64] | None = None
+    class_names: tuple[str, ...] = ()
+
+    def label_counts(self) -> LabelCounts:
+        """How many samples of each label every node has."""
+        known, codes = np.unique(self.labels, return_inverse=True)
+        parts = np.split(codes, self.edges[1:-1])
+        counts = np.stack([np.bincount(part, minlength=known.size) for part in parts])
+        is_named = known.size == len(self.class_names)
+        return LabelCounts(self.class_names if is_named else tuple(f"{label:g}" for label in known), counts)
 
     @property
     def num_nodes(self) -> int:
@@ -44,7 +53,9 @@ class Shares:
         return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
 
 
-def deal(dataset: Dataset, partition: Partition, nodes: int, seed: int, draws: Draws = FIRST) -> Shares:
+def deal(
+    dataset: Dataset, partition: Partition | ColumnPartition, nodes: int, seed: int, draws: Draws = FIRST
+) -> Shares:
     """Load `dataset` and split it.
 
     The dataset draws from the stream ``(seed, draws.data, -1, "dataset")``, the partition from
@@ -65,14 +76,24 @@ def deal(dataset: Dataset, partition: Partition, nodes: int, seed: int, draws: D
         if test_features.shape[1] != features.shape[1]:
             allowed = f"test samples of {features.shape[1]} columns are needed, as many as training samples have"
             raise DataError(f"{data.name}: {allowed}. Got {test_features.shape[1]}.")
-    parts = partition.split(data.labels, nodes, stream(seed, draws.partition, -1, "partition"))
+    rng = stream(seed, draws.partition, -1, "partition")
+    if isinstance(partition, ColumnPartition):
+        columns = partition.split_columns(features.shape[1], nodes, rng)
+        return _vertical(Shares(features, data.labels, (), data.name, test_features, data.test_labels), columns)
+    split_by = data.labels
+    if getattr(partition, "by_group", False):
+        if data.groups is None:
+            allowed = f"a dataset that says whom samples come from (such as node_column of csv), for {_name(partition)}"
+            raise ConfigError([Fault(("dataset",), allowed, data.name)])
+        split_by = data.groups.astype(np.float64)
+    parts = partition.split(split_by, nodes, rng)
     order = _checked_order(parts, nodes, data)
     edges = (0, *np.cumsum([part.size for part in parts]).tolist())
     if not np.array_equal(order, np.arange(order.size)):
         features, labels = features[order], data.labels[order]
     else:
         labels = data.labels
-    return Shares(features, labels, edges, data.name, test_features, data.test_labels)
+    return Shares(features, labels, edges, data.name, test_features, data.test_labels, data.class_names)
 
 
 def batch_sizes(batch: str | float, shares: Shares) -> tuple[int | None, ...]:
@@ -129,6 +150,29 @@ def _size_bytes(features: Any) -> int:
 _kept = dict[str, Data]()
 
 
+def _vertical(shares: Shares, columns: Sequence[Indices]) -> Shares:
+    """Every node holds all samples, with zeros in place of the columns that are not its own."""
+    import scipy.sparse as sp
+
+    whole = sp.csc_array(shares.features)
+    parts = []
+    for own in columns:
+        keep = np.zeros(whole.shape[1])
+        keep[own] = 1.0
+        part = sp.csr_array(whole * keep)
+        part.eliminate_zeros()
+        parts.append(part)
+    rows = shares.labels.size
+    features, labels = sp.csr_array(sp.vstack(parts, format="csr")), np.tile(shares.labels, len(columns))
+    edges = tuple(range(0, rows * len(columns) + 1, rows))
+    tests = None if shares.test_features is None else sp.csr_array(shares.test_features)
+    return Shares(features, labels, edges, shares.name, tests, shares.test_labels)
+
+
+def _name(component: object) -> str:
+    return str(getattr(component, "name", type(component).__name__))
+
+
 def _checked(name: str, given: Any, labels: npt.NDArray[np.float64]) -> Any:
     """The features as a C-contiguous float64 array or CSR, all finite."""
     is_sparse = hasattr(given, "tocsr")
@@ -158,10 +202,3 @@ def _checked_order(parts: Sequence[Indices], nodes: int, data: Data) -> Indices:
         allowed = f"a partition deals each of {data.labels.size} samples to one of {nodes} nodes, and some to each"
         raise DataError(f"{data.name}: {allowed}. Got parts of {sizes} samples.")
     return order
-
-
-def check_nodes(nodes: int, samples: int) -> None:
-    """Raise `ConfigError` unless every node can have a sample."""
-    if nodes > samples:
-        allowed = f"at most {samples}, as each node needs one of the {samples} samples"
-        raise ConfigError([Fault(("nodes",), allowed, str(nodes))])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from algorithms.learning.shares import FIRST, Shares, batch_sizes, deal, draw, r
 from algorithms.partitions.iid import Iid
 from netsim.errors import DataError, SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, Draws, GradientRequest, Indices, NodeId, Optimum, Partition
+from netsim.interfaces import Array, Dataset, Draws, GradientRequest, Indices, LabelCounts, NodeId, Optimum, Partition
 from netsim.registry import component
 
 _COPIED_MAX = 1 << 22  # entries of dense minibatches that lie side by side in memory
@@ -130,6 +131,7 @@ class LogisticProblem:
         self.dim = self._rows.dim
         self.layout = ((self.dim,),)
         self._has_optimum = self._loss.is_convex and self._l2 > 0
+        self._shares = dataclasses.replace(shares, features=None, test_features=None)
         self._test_rows, self._test_positive = _test_rows(shares)
         self.metric_names = frozenset(
             {"loss", "grad_norm", "train_accuracy"}
@@ -147,6 +149,10 @@ class LogisticProblem:
     def num_samples(self, node: NodeId) -> int:
         """n_m."""
         return self._edges[node + 1] - self._edges[node]
+
+    def label_counts(self) -> LabelCounts:
+        """Samples of each class at every node."""
+        return self._shares.label_counts()
 
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
         """Sorted positions among the node's samples, without replacement; None for all."""

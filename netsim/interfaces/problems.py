@@ -122,6 +122,36 @@ class HasSamples(Protocol):
         """The node's samples, read-only, as the problem keeps them."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelCounts:
+    """How many training samples of each class every node has.
+
+    Parameters
+    ----------
+    names
+        Of the classes.
+    counts
+        Shape (nodes, classes).
+    """
+
+    names: tuple[str, ...]
+    counts: npt.NDArray[np.int64]
+
+    def total_variation(self) -> npt.NDArray[np.float64]:
+        """Half the sum of |p_mc - mean_k p_kc| over classes c, for each node m: 0 where all are alike, below 1."""
+        shares = self.counts / self.counts.sum(1, keepdims=True)
+        variation: npt.NDArray[np.float64] = np.abs(shares - shares.mean(0)).sum(1) / 2
+        return variation
+
+
+@runtime_checkable
+class HasLabels(Protocol):
+    """A problem that says which node has samples of which classes."""
+
+    def label_counts(self) -> LabelCounts | None:
+        """Counts of all nodes; None where samples have no classes."""
+
+
 @runtime_checkable
 class HasJointMetrics(Protocol):
     """A problem with measures of all nodes' models together, such as the violation of constraints between them."""
@@ -216,10 +246,22 @@ class Dataset(Protocol):
 
 
 class Partition(Protocol):
-    """A frozen rule (kind ``partition``) that deals samples to nodes, by chance unless it says ``draws = False``."""
+    """A frozen rule (kind ``partition``) that deals samples to nodes, by chance unless it says ``draws = False``.
+
+    One that deals by whom samples come from has the class attribute ``by_group = True`` and gets `Data.groups` in place
+    of labels.
+    """
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Sorted row indices of each node: disjoint, none empty, together all."""
+
+
+@runtime_checkable
+class ColumnPartition(Protocol):
+    """A frozen rule (kind ``partition``) that deals columns to nodes, each of which has them of all samples."""
+
+    def split_columns(self, columns: int, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Sorted column indices of each node: disjoint, none empty, together all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ _TABLES: Mapping[str, tuple[str, Callable[[Path], Columns]]] = {
     "energy": ("energy.parquet", read_parquet),
     "bounds": ("bounds.csv", read_csv),
     "findings": ("findings.csv", read_csv),
+    "nodes": ("nodes.csv", read_csv),
 }
 
 
@@ -114,7 +115,7 @@ class Results:
         The run's name, and its folder's.
     scenario, scenario_text, manifest
         The two files parsed, and the scenario verbatim.
-    rounds, summary, efficiency, energy, bounds, findings
+    rounds, summary, efficiency, energy, bounds, findings, nodes
         The tables; empty where the file is absent.
     gaps
         One sentence for each thing that is missing or damaged.
@@ -131,6 +132,7 @@ class Results:
     energy: Columns = field(default_factory=dict)
     bounds: Columns = field(default_factory=dict)
     findings: Columns = field(default_factory=dict)
+    nodes: Columns = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
     @property
@@ -191,7 +193,7 @@ def load(folder: Path) -> Results:
     return Results(
         str(scenario.get("name") or name or "run"), name, scenario, text, manifest, tables["rounds"],
         tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"],
-        tables["findings"], tuple(gaps),
+        tables["findings"], tables["nodes"], tuple(gaps),
     )  # fmt: skip
 
 
@@ -212,6 +214,7 @@ def merge(runs: Sequence[Results]) -> Results:
         energy=concatenate([run.energy for run in parts]),
         bounds=concatenate([run.bounds for run in parts]),
         findings=concatenate([run.findings for run in parts]),
+        nodes=parts[0].nodes,
         gaps=tuple(f"{run.title}: {gap}" for run in runs for gap in run.gaps),
     )
 

@@ -34,6 +34,7 @@ from netsim.scenario import Entry, Network, Scenario
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
 from netsim.testing.agents import is_timing_free
+from tests.plugins import pigeon as pigeon  # registers the channel
 from tests.support.toys import Jitter, ToyProblem, scenario
 
 FLIGHT = {"name": "pigeon", "flight_s": 0.5}

@@ -139,7 +139,7 @@ class Engine:
         has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
         reporters = 1 if self.world.is_star else len(self.world.workers)
         self.recorder = Recorder(
-            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_tables, progress
+            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_tables, progress
         )
         self.now_ns = 0
         self.stopped = False

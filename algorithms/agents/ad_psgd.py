@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, Peer
+from algorithms.roles.gossip import DenseGossip, SteppingPeer
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Gradient, Message, Receive, Send
 from netsim.registry import component
 
@@ -45,7 +45,7 @@ class AdPsgd(DenseGossip):
         return AdPsgdPeer(ctx, self)
 
 
-class AdPsgdPeer(Peer):
+class AdPsgdPeer(SteppingPeer):
     """Asks one neighbour, answers all who ask.
 
     Attributes

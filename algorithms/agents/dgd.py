@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, Peer, max_smoothness
+from algorithms.roles.gossip import DenseGossip, SteppingPeer, max_smoothness
 from netsim.interfaces import Agent, Context, Gradient
 from netsim.registry import component
 
@@ -44,7 +44,7 @@ class Dgd(DenseGossip):
         return DgdPeer(ctx, self)
 
 
-class DgdPeer(Peer):
+class DgdPeer(SteppingPeer):
     """Sends, takes the gradient, mixes, steps."""
 
     def __init__(self, ctx: Context, algorithm: Dgd) -> None:

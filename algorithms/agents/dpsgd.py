@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, Peer
+from algorithms.roles.gossip import DenseGossip, SteppingPeer
 from netsim.interfaces import Agent, Context, Gradient
 from netsim.registry import component
 
@@ -40,7 +40,7 @@ class Dpsgd(DenseGossip):
         return DpsgdPeer(ctx, self)
 
 
-class DpsgdPeer(Peer):
+class DpsgdPeer(SteppingPeer):
     """Steps, sends, mixes."""
 
     def __init__(self, ctx: Context, algorithm: Dpsgd) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.roles.gossip import Beta, DenseGossip, Peer
+from algorithms.roles.gossip import Beta, DenseGossip, SteppingPeer
 from algorithms.roles.parts import Momentum
 from netsim.interfaces import Agent, Context, Gradient
 from netsim.registry import component
@@ -58,7 +58,7 @@ class DsgdMomentum(DenseGossip):
         return DsgdMomentumPeer(ctx, self)
 
 
-class DsgdMomentumPeer(Peer):
+class DsgdMomentumPeer(SteppingPeer):
     """Steps with momentum, sends, mixes.
 
     Attributes

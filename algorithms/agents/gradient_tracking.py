@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.roles.gossip import DenseGossip, Peer, max_smoothness
+from algorithms.roles.gossip import DenseGossip, SteppingPeer, max_smoothness
 from netsim.interfaces import Agent, Array, Context, Gradient
 from netsim.registry import component
 
@@ -45,7 +45,7 @@ class GradientTracking(DenseGossip):
         return GradientTrackingPeer(ctx, self)
 
 
-class GradientTrackingPeer(Peer):
+class GradientTrackingPeer(SteppingPeer):
     """Sends x and y, mixes both.
 
     Attributes

@@ -10,7 +10,7 @@ import numpy as np
 
 from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, Peer
+from algorithms.roles.gossip import DenseGossip, SteppingPeer
 from netsim.interfaces import Agent, Array, Context, Gradient
 from netsim.registry import component
 
@@ -45,7 +45,7 @@ class PushSum(DenseGossip):
         return PushSumPeer(ctx, self)
 
 
-class PushSumPeer(Peer):
+class PushSumPeer(SteppingPeer):
     """Steps at z, pushes shares of x and w.
 
     Attributes

@@ -93,18 +93,21 @@ class Peer:
     x : the node's model, shape (dim,).
     """
 
-    def __init__(self, ctx: Context, algorithm: Gossip) -> None:
+    def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.x = ctx.facts.start
-        self.eta: Callable[[int], float] = step_rule(algorithm.step_size, ctx, lambda: algorithm.auto_step(ctx))
         self.memory: Any = None
 
     async def run(self) -> None:
         """Run the rounds."""
-        await Report(0, self.x)
+        await Report(0, self.estimate())
         for round in count():
             metrics = await self.step(round)
-            await Report(round + 1, self.x, metrics or {})
+            await Report(round + 1, self.estimate(), metrics or {})
+
+    def estimate(self) -> Array:
+        """Return the model to measure."""
+        return self.x
 
     async def step(self, round: int) -> Mapping[str, float] | None:
         """Change the model; return further columns of the round's row."""
@@ -131,7 +134,20 @@ class Peer:
         return mixed
 
 
-class PublicCopyPeer(Peer):
+class SteppingPeer(Peer):
+    """A peer with a step size.
+
+    Attributes
+    ----------
+    eta : the step size by the number of gradients so far.
+    """
+
+    def __init__(self, ctx: Context, algorithm: Gossip) -> None:
+        super().__init__(ctx)
+        self.eta: Callable[[int], float] = step_rule(algorithm.step_size, ctx, lambda: algorithm.auto_step(ctx))
+
+
+class PublicCopyPeer(SteppingPeer):
     """A peer with a public copy xh of its model; s = sum_j w_ij xh_j stands for the copies of its neighbours.
 
     Attributes

@@ -10,6 +10,7 @@ import numpy as np
 
 from netsim.interfaces.costs import Cost, CostModel, Link
 from netsim.interfaces.messages import Array, Batch, Code, Encoded, Inbox, Message, NodeId, Payload, Token
+from netsim.interfaces.problems import Pairwise
 
 T = TypeVar("T")
 
@@ -276,6 +277,10 @@ class Context(Protocol):
 
     def samples(self) -> Any:
         """The node's own samples, read-only, as the problem keeps them; a `SimulationError` where it shows none."""
+
+    @property
+    def pairwise(self) -> Pairwise:
+        """The constraints between neighbours' models; a `SimulationError` where the problem has none."""
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
         """Mixing weights of the peers it hears in that round, in increasing id; the own weight is 1 minus their sum."""

@@ -139,7 +139,8 @@ class Engine:
         has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
         reporters = 1 if self.world.is_star else len(self.world.workers)
         self.recorder = Recorder(
-            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), scenario.network.free_ways,
+            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers),
+            scenario.network.free_ways,
             has_tables, progress,
         )  # fmt: skip
         self.now_ns = 0

@@ -21,12 +21,14 @@ from netsim.interfaces import (
     CostModel,
     HasBatches,
     HasGradients,
+    HasPairs,
     HasSamples,
     HasSmoothness,
     Link,
     Medium,
     Node,
     NodeId,
+    Pairwise,
     Problem,
     ShowsFrames,
     Spectrum,
@@ -180,6 +182,13 @@ class AgentContext:
             raise SimulationError(f"{self.world.entry.label} needs a problem that shows nodes their samples")
         return problem.samples(self.node)
 
+    @property
+    def pairwise(self) -> Pairwise:
+        problem = self.world.problem
+        if not isinstance(problem, HasPairs):
+            raise SimulationError(f"{self.world.entry.label} needs a problem with constraints between nodes")
+        return problem
+
     def live_costs(self, dst: NodeId) -> Sequence[CostModel]:
         """The open cost models for one destination, for the engine to feed."""
         return self._live.get(dst, ())
@@ -215,9 +224,11 @@ class World:
         if self.is_star:
             self.children[self.server] = self.aggregators or self.workers
         self.parent = {node: above for above, below in self.children.items() for node in below}
+        if isinstance(problem, HasPairs) and not self.is_star:
+            self.problem = problem.coupled(sorted((min(edge), max(edge)) for edge in self.peers.graph.edges))
         self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
-        self.facts = ProblemFacts(problem, scenario.dtype)
+        self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:

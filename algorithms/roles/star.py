@@ -161,7 +161,7 @@ class Server:
         self.gamma = step_of(algorithm, ctx)
         self.notes: Sequence[float] = (0.0,) * algorithm.model_notes()
         self.model = Identity(algorithm.model_bit)
-        self.down = Broadcaster(ctx, algorithm, ctx.workers)
+        self.broadcaster = Broadcaster(ctx, algorithm, ctx.workers)
         self._float = np.dtype(f"f{algorithm.model_bit // 8}")
         self._made_of: tuple[Array, Mapping[NodeId, Message | None]] | None = None
         self._made: tuple[Array, Sequence[float]] | None = None
@@ -185,7 +185,7 @@ class Server:
 
     async def report(self, round: int) -> None:
         """Report the model, and how many broadcasts took which way."""
-        ways = {f"{way}_broadcasts": float(n) for way, n in self.down.counts.items()}
+        ways = {f"{way}_broadcasts": float(n) for way, n in self.broadcaster.counts.items()}
         await Report(round, self.x, ways)
 
     async def step(self, round: int, updates: Updates) -> None:
@@ -195,7 +195,9 @@ class Server:
     async def broadcast(self, round: int, kind: str = "model") -> None:
         """Send the model and the notes to the workers asked."""
         is_step = self._made is not None and self._made[0] is self.x and self._made[1] is self.notes
-        await self.down.send(tuple(self.asked), self.x, self.notes, round, kind, self._made_of if is_step else None)
+        await self.broadcaster.send(
+            tuple(self.asked), self.x, self.notes, round, kind, self._made_of if is_step else None
+        )
 
     async def collect(self, round: int) -> Updates:
         """Wait until the workers asked have sent their uploads, or said that they stay silent, or for long enough."""

@@ -113,8 +113,9 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
             yield Fault((*path, "nodes", i), f"a node of 0 .. {last}", f"{node}")
         elif node in nodes[:i]:
             yield Fault((*path, "nodes", i), "each node once", f"{node}")
-    if isinstance(battery.capacity_j, tuple) and len(battery.capacity_j) != len(nodes):
-        yield Fault((*path, "capacity_j"), f"a capacity for each of {len(nodes)} nodes", f"{len(battery.capacity_j)}")
+    energy_j, key = battery.energy_j, "capacity" if battery.capacity_j is None else "capacity_j"
+    if isinstance(energy_j, tuple) and len(energy_j) != len(nodes):
+        yield Fault((*path, key), f"a capacity for each of {len(nodes)} nodes", f"{len(energy_j)}")
 
 
 def _nodes(problem: Any, network: Network) -> Iterator[Fault]:

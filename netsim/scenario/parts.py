@@ -13,6 +13,7 @@ from netsim.errors import ConfigError, Fault, nearest_name
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Ref
 from netsim.interfaces import Channel
 from netsim.scenario.topology import Topology
+from netsim.units import to_number
 
 DEFAULT_ROUNDS = 1000
 VARIED = ("data", "partition", "start", "batch", "codec", "channel")
@@ -51,14 +52,48 @@ class Battery:
     Parameters
     ----------
     capacity_j
-        One for all, or a list with one for each of `nodes`.
+        Energy: one for all, or a list with one for each of `nodes`.
+    capacity
+        In its place the charge that is printed on the battery, with its unit, such as ``2400 mAh``; or a list.
+    voltage_v
+        With `capacity`: the mean voltage while it is discharged, so that the energy is their product.
     nodes
         ``workers``: the learning nodes, the server having other power; ``all``; or a list of node ids, the server's
         being the number of workers.
     """
 
-    capacity_j: PositiveFloat | tuple[PositiveFloat, ...]
+    capacity_j: PositiveFloat | tuple[PositiveFloat, ...] | None = None
     nodes: Literal["workers", "all"] | tuple[NonNegativeInt, ...] = "workers"
+    capacity: str | float | tuple[str | float, ...] | None = None
+    voltage_v: PositiveFloat | None = None
+
+    def __post_init__(self) -> None:
+        faults = []
+        if (self.capacity_j is None) == (self.capacity is None):
+            got = "neither" if self.capacity is None else "both"
+            faults.append(Fault(("capacity_j",), "either capacity_j or capacity is needed", got))
+        if (self.capacity is None) != (self.voltage_v is None):
+            got = "no voltage" if self.voltage_v is None else "a voltage alone"
+            faults.append(Fault(("voltage_v",), "capacity is a charge, and needs voltage_v beside it", got))
+        charges = self.capacity if isinstance(self.capacity, tuple) else (self.capacity,)
+        for i, text in enumerate(charges if self.capacity is not None else ()):
+            if not (_charge_as(text) or 0.0) > 0.0:
+                path = ("capacity", i) if isinstance(self.capacity, tuple) else ("capacity",)
+                faults.append(Fault(path, "a charge > 0 with its unit, such as 2400 mAh", repr(text)))
+        if faults:
+            raise ConfigError(faults)
+
+    @property
+    def energy_j(self) -> float | tuple[float, ...]:
+        """Joules: one for all, or one for each of `nodes`."""
+        if self.capacity_j is not None:
+            return self.capacity_j
+        if isinstance(self.capacity, tuple):
+            return tuple(map(self._joules, self.capacity))
+        return self._joules(self.capacity or "")
+
+    def _joules(self, charge: str | float) -> float:
+        return float(f"{(_charge_as(charge) or 0.0) * (self.voltage_v or 0.0):.15g}")
 
     def nodes_of(self, workers: Sequence[int], server: int) -> tuple[int, ...]:
         """Who has a battery; `server` is -1 where there is none."""
@@ -69,7 +104,8 @@ class Battery:
     def capacities(self, workers: Sequence[int], server: int) -> dict[int, float]:
         """Joules by node."""
         nodes = self.nodes_of(workers, server)
-        each = self.capacity_j if isinstance(self.capacity_j, tuple) else (self.capacity_j,) * len(nodes)
+        energy_j = self.energy_j
+        each = energy_j if isinstance(energy_j, tuple) else (energy_j,) * len(nodes)
         return dict(zip(nodes, each, strict=True))
 
 
@@ -393,6 +429,14 @@ class Claim:
     def goal(self) -> float | None:
         """The number that decides: the threshold, else the source's."""
         return next((x for x in (self.threshold, self.ratio, self.value) if x is not None), None)
+
+
+def _charge_as(text: str | float | None) -> float | None:
+    """Ampere seconds; None where it is no charge with a unit."""
+    try:
+        return to_number(text, "A*s") if isinstance(text, str) and text.strip()[-1:].isalpha() else None
+    except ValueError:
+        return None
 
 
 def _given(number: float | None) -> float:

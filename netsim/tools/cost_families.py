@@ -144,10 +144,10 @@ def compare(
 def beats(one: Fit, best: Fit) -> bool:
     """Whether a fit replaces a simpler one, or another one with as many numbers.
 
-    One that is exact is never replaced by a fit with more numbers, and replaces any that is not. Else the interval of
-    what the family adds (`OWN`) must not hold 0: that alone decides between constant and affine, as the F test.
-    Searched steps and kinks must pass an F test at `CHANCE` over the number of places, and be nearer
-    at left-out sizes where these are known.
+    One that is exact is never replaced by a fit with more numbers, and replaces any that is not. Else the interval
+    of what the family adds (`OWN`) must not hold 0: that alone decides between constant and affine, where it is the
+    F test. Searched steps and kinks must pass an F test at `CHANCE` over the number of places that were looked at;
+    of two with as many numbers the one with the smaller residual is chosen.
     """
     if one.is_exact != best.is_exact:
         return one.is_exact

@@ -208,19 +208,17 @@ def beside(results: Results, point: str) -> list[str]:
 
 def replicated(results: Results) -> str:
     """What the intervals are over, in a sentence; nothing where there is one replication."""
-    n = max((row.replications for row in results.summary), default=0)
-    vary = results.scenario.get("vary", "all")
-    if n < 2 or not results.scenario:
+    n, redrawn = max((row.replications for row in results.summary), default=0), results.manifest.get("redrawn")
+    if n < 2 or not isinstance(redrawn, list):
         return ""
-    redrawn = REDRAWN if vary == "all" else (vary,) if isinstance(vary, str) else tuple(map(str, vary or ()))
-    parts = listing([_PARTS.get(part, part) for part in redrawn])
-    what = f"each redraws {parts}, where the scenario draws {'it' if len(redrawn) == 1 else 'them'}"
-    return f"Intervals are 95 % confidence intervals of the mean over {n} replications; {what}."
+    parts = listing([_PARTS.get(str(part), str(part)) for part in redrawn])
+    if not parts:
+        return f"The {n} replications redraw nothing, so they are equal, and no interval says anything."
+    return f"Intervals are 95 % confidence intervals of the mean over {n} replications, which redraw {parts}."
 
 
-REDRAWN = ("data", "partition", "start", "batch", "codec", "channel")
 _PARTS = {
-    "data": "the data (synthetic data, subsampling)",
+    "data": "the data",
     "partition": "the partition",
     "start": "the starting point",
     "batch": "the minibatches",

@@ -18,6 +18,7 @@ from netsim.results.glossary import BY_STEM, Quantity
 
 WELL = ("reached", "done", "finished", "ok", "")
 MAX_FAULTS = 40
+_ELSEWHERE = ("runs", "notes", "redrawn", "files")  # facts of the manifest that stand in other places of the page
 _ACCURACIES = {"final_accuracy": "Final training accuracy", "final_test_accuracy": "Final test accuracy"}
 
 
@@ -168,7 +169,7 @@ def origin(results: Results) -> str:
     """Scenario, versions, machine, seed, command."""
     facts = {
         "seed": results.scenario.get("seed"),
-        **{k: v for k, v in results.manifest.items() if k not in ("runs", "files")},
+        **{k: v for k, v in results.manifest.items() if k not in _ELSEWHERE},
     }
     rows = [[escape(name.replace("_", " ")), _fact(value)] for name, value in facts.items() if value is not None]
     ended = Counter(str(run.get("status", "unknown")) for run in results.runs)

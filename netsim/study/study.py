@@ -21,7 +21,7 @@ from netsim import files as files_module
 from netsim import scenario as scenarios
 from netsim.arrow import numbers
 from netsim.errors import ConfigError
-from netsim.interfaces import Draws, HasBatches, Redraws
+from netsim.interfaces import Draws, HasBatches, HasLabels, LabelCounts, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
 from netsim.results.findings import findings
@@ -99,11 +99,12 @@ def run(
     _check_folder(folder)
     with workers.one_thread():
         close_problems()  # data in memory may have changed since an earlier study of this process
-        data, redrawn = dict[str, str](), set[str]()
+        data, redrawn, labels = dict[str, str](), set[str](), dict[str, LabelCounts | None]()
 
         def opened(point: Scenario) -> Problem:
             problem = open_problem(point)
             data[problem_key(point)] = content(problem)
+            labels[problem_key(point)] = problem.label_counts() if isinstance(problem, HasLabels) else None
             redrawn.update(_redrawn(point, problem))
             return problem
 
@@ -122,7 +123,7 @@ def run(
                 written = _merge(folder, runs, store, records)
                 _bounds(folder, scenario, runs)
                 _captures(folder, runs, store)
-                nodes.write(folder, scenario, open_problem)
+                nodes.write(folder, scenario, lambda point: labels.get(problem_key(point)))
                 facts |= {"complete": True, "wall_s": time.perf_counter() - start_s, "runs": ends}
                 facts["files"] = digests(folder, frozenset({*written, *WRITTEN}))
                 files_module.write(folder / "manifest.json", _to_json(facts))

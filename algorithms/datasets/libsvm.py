@@ -88,6 +88,10 @@ class Libsvm(Selection):
         """The file that `load` reads."""
         return find(self.wants())
 
+    def files(self) -> list[Path]:
+        """That file."""
+        return [path for path in (self.found(),) if path is not None]
+
     def _blocks(self, path: Path) -> Iterator[Block]:
         opener = _OPENERS.get(path.suffix, open)
         line, rest = 1, b""

@@ -96,6 +96,13 @@ class Reuters21578(Selection):
         """What `load` reads."""
         return find(_FILES, self.data_dir)
 
+    def files(self) -> list[Path]:
+        """The archive, or all 22 files."""
+        path = self.found()
+        if path is None:
+            return []
+        return sorted(path.parent.glob("reut2-*.sgm")) if path.suffix == ".sgm" else [path]
+
 
 def _texts(path: Path) -> list[str]:
     """The 22 files in order."""

@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import ConfigError, DataError, Fault
-from netsim.interfaces import ColumnPartition, Data, Dataset, Indices, LabelCounts, Partition
+from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Indices, LabelCounts, Partition, ReadsFiles
 from netsim.rng import stream
+
+FIRST = Draws()
+_KEPT_MAX_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,10 +53,13 @@ class Shares:
         return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
 
 
-def deal(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int, seed: int) -> Shares:
+def deal(
+    dataset: Dataset, partition: Partition | ColumnPartition, nodes: int, seed: int, draws: Draws = FIRST
+) -> Shares:
     """Load `dataset` and split it.
 
-    The dataset draws from the stream ``(seed, 0, -1, "dataset")``, the partition from ``(seed, 0, -1, "partition")``.
+    The dataset draws from the stream ``(seed, draws.data, -1, "dataset")``, the partition from
+    ``(seed, draws.partition, -1, "partition")``.
 
     Raises
     ------
@@ -62,7 +68,7 @@ def deal(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int, s
     ConfigError
         With more nodes than samples.
     """
-    data = dataset.load(stream(seed, 0, -1, "dataset"))
+    data = _load(dataset, seed, draws.data)
     features = _checked(data.name, data.features, data.labels)
     test_features = None
     if data.test_labels is not None:
@@ -70,7 +76,7 @@ def deal(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int, s
         if test_features.shape[1] != features.shape[1]:
             allowed = f"test samples of {features.shape[1]} columns are needed, as many as training samples have"
             raise DataError(f"{data.name}: {allowed}. Got {test_features.shape[1]}.")
-    rng = stream(seed, 0, -1, "partition")
+    rng = stream(seed, draws.partition, -1, "partition")
     if isinstance(partition, ColumnPartition):
         columns = partition.split_columns(features.shape[1], nodes, rng)
         return _vertical(Shares(features, data.labels, (), data.name, test_features, data.test_labels), columns)
@@ -112,6 +118,36 @@ def draw(size: int | None, num_samples: int, rng: np.random.Generator) -> Indice
     batch = rng.choice(num_samples, size, replace=False, shuffle=False)
     batch.sort()
     return batch
+
+
+def redraws(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int) -> frozenset[str]:
+    """What of a dealt dataset replications can draw anew; see `netsim.interfaces.Redraws`."""
+    parts = {"data": getattr(dataset, "draws", True), "partition": nodes > 1 and getattr(partition, "draws", True)}
+    return frozenset(part for part, is_drawn in parts.items() if is_drawn)
+
+
+def _load(dataset: Dataset, seed: int, replication: int) -> Data:
+    """The data, those of a dataset that draws nothing kept from one call to the next as long as its files stay."""
+    if getattr(dataset, "draws", True):
+        return dataset.load(stream(seed, replication, -1, "dataset"))
+    files = dataset.files() if isinstance(dataset, ReadsFiles) else ()
+    states = [file.stat() for file in files]
+    key = repr((type(dataset), dataset, [(s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino) for s in states]))
+    if key not in _kept:
+        data = dataset.load(stream(seed, replication, -1, "dataset"))
+        _kept.clear()
+        if _size_bytes(data.features) > _KEPT_MAX_BYTES:
+            return data
+        _kept[key] = data
+    return _kept[key]
+
+
+def _size_bytes(features: Any) -> int:
+    parts = (features.data, features.indices, features.indptr) if hasattr(features, "tocsr") else (features,)
+    return int(sum(part.nbytes for part in parts))
+
+
+_kept = dict[str, Data]()
 
 
 def _vertical(shares: Shares, columns: Sequence[Indices]) -> Shares:

@@ -28,6 +28,7 @@ class Contiguous:
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    draws: ClassVar[bool] = False
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Sorted rows of each node; `rng` is not used.

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.rows import Span
-from algorithms.learning.shares import Shares, deal
+from algorithms.learning.shares import FIRST, Shares, deal, redraws
 from algorithms.partitions.iid import Iid
 from netsim.errors import SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Dataset, Optimum, Partition
+from netsim.interfaces import Dataset, Draws, Optimum, Partition
 from netsim.registry import component
 
 Vector = npt.NDArray[np.float64]
@@ -78,8 +78,13 @@ class LinearRegression:
     partition: Annotated[Partition, Ref("partition")] = _IID
     batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
 
-    def open(self, seed: int) -> LinearProblem:
-        """Load and split the data, from streams of `seed` that no replication changes.
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data and partition, where they are drawn; the start is zero."""
+        return redraws(self.dataset, self.partition, self.nodes)
+
+    def open(self, seed: int, draws: Draws = FIRST) -> LinearProblem:
+        """Load and split the data.
 
         Raises
         ------
@@ -88,7 +93,7 @@ class LinearRegression:
         ConfigError
             With more nodes than samples.
         """
-        return LinearProblem(self, deal(self.dataset, self.partition, self.nodes, seed))
+        return LinearProblem(self, deal(self.dataset, self.partition, self.nodes, seed, draws))
 
 
 class LinearProblem(LinearOutputs):

@@ -5,25 +5,24 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.learning.cache import remembered
+from algorithms.learning.cache import cache_key, remembered
 from algorithms.learning.deferred import Deferred
 from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.quiet import quiet
 from algorithms.learning.rows import Rows, Span, Vector, make_rows
-from algorithms.learning.shares import Shares, batch_sizes, deal, draw
+from algorithms.learning.shares import FIRST, Shares, batch_sizes, deal, draw, redraws
 from algorithms.partitions.iid import Iid
 from netsim.errors import DataError, SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, GradientRequest, Indices, LabelCounts, NodeId, Optimum, Partition
+from netsim.interfaces import Array, Dataset, Draws, GradientRequest, Indices, LabelCounts, NodeId, Optimum, Partition
 from netsim.registry import component
 
 _COPIED_MAX = 1 << 22  # entries of dense minibatches that lie side by side in memory
@@ -97,8 +96,13 @@ class LogisticRegression:
     partition: Annotated[Partition, Ref("partition")] = _IID
     batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
 
-    def open(self, seed: int) -> LogisticProblem:
-        """Load and split the data, from streams of `seed` that no replication changes.
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data and partition, where they are drawn; the start is zero."""
+        return redraws(self.dataset, self.partition, self.nodes)
+
+    def open(self, seed: int, draws: Draws = FIRST) -> LogisticProblem:
+        """Load and split the data.
 
         Raises
         ------
@@ -107,7 +111,7 @@ class LogisticRegression:
         ConfigError
             With more nodes than samples.
         """
-        return LogisticProblem(self, deal(self.dataset, self.partition, self.nodes, seed))
+        return LogisticProblem(self, deal(self.dataset, self.partition, self.nodes, seed, draws))
 
 
 class LogisticProblem:
@@ -134,7 +138,6 @@ class LogisticProblem:
             | ({"loss_gap"} if self._has_optimum else set())
             | ({"test_loss", "test_accuracy"} if self._test_rows else set())
         )
-        self._smoothness: dict[NodeId | None, float] = {}
         # Full batches are measured and then asked for at the same model: one pass over the data serves both.
         self._is_kept = not any(self._batch_sizes) and self.num_nodes * self.dim <= _KEPT_MAX
         self._measured: tuple[Vector, list[Vector]] | None = None
@@ -225,13 +228,9 @@ class LogisticProblem:
         return found
 
     def smoothness(self, node: NodeId | None = None) -> float:
-        """L of F or L_m, an upper bound within 6e-10 of the exact one."""
-        if node not in self._smoothness:
-            first, stop = (0, self._rows.num_rows) if node is None else self._edges[node : node + 2]
-            weights = self._weights if node is None else np.full(stop - first, 1.0 / (stop - first))
-            top = largest_eigenvalue(self._rows, Span(first, stop), weights)
-            self._smoothness[node] = self._loss.curvature * top + self._l2
-        return self._smoothness[node]
+        """L of F or L_m, an upper bound within 6e-10 of the exact one; kept on disk as the optimum is."""
+        top = self._top if node is None else self._node_tops[node]
+        return self._loss.curvature * float(top) + self._l2
 
     def strong_convexity(self) -> float:
         """l2 where the loss is convex, else 0."""
@@ -245,10 +244,23 @@ class LogisticProblem:
     def optimum(self) -> Optimum | None:
         """The minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0 or the loss nonconvex.
 
-        The file's name is a hash of the data, the weights, l2 and the versions of numpy and scipy; what is read is bit
-        for bit what this machine would compute.
+        The file's name is a hash of all that decides it (see `algorithms.learning.cache`); what is read is bit for bit
+        what this machine would compute.
         """
         return self._optimum if self._has_optimum else None
+
+    def content(self) -> str:
+        """A digest of rows, labels and which node has which."""
+        return self._content
+
+    @functools.cached_property
+    def _content(self) -> str:
+        digest = hashlib.sha256(repr((self.dim, self._edges)).encode())
+        tests = () if self._test_rows is None else (*self._test_rows.buffers(), self._test_positive)
+        for buffer in (*self._rows.buffers(), self._is_positive, *tests):
+            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
+            digest.update(buffer.data)
+        return digest.hexdigest()
 
     @functools.cached_property
     def _optimum(self) -> Optimum:
@@ -256,18 +268,29 @@ class LogisticProblem:
             at, error = minimise(Objective(self._rows, self._weights, self._l2))
             return np.concatenate([at, [error]])
 
-        kept = remembered(self._optimum_key(), compute)
+        kept = remembered(cache_key("optimum", self._content, self._l2), self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 
-    def _optimum_key(self) -> str:
-        digest = hashlib.sha256()
-        scipy_version = _version("scipy")
-        digest.update(repr(("newton 1", self._l2, np.__version__, scipy_version, platform.machine())).encode())
-        for buffer in (*self._rows.buffers(), self._weights):
-            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
-            digest.update(buffer.data)
-        return digest.hexdigest()
+    @functools.cached_property
+    def _top(self) -> float:
+        """The largest eigenvalue of mean_m X_m'X_m/n_m."""
+
+        def compute() -> Vector:
+            everything = Span(0, self._rows.num_rows)
+            return np.array([largest_eigenvalue(self._rows, everything, self._weights)])
+
+        return float(remembered(cache_key("eigenvalue", self._content), 1, compute)[0])
+
+    @functools.cached_property
+    def _node_tops(self) -> Vector:
+        """The largest eigenvalue of each X_m'X_m/n_m."""
+
+        def compute() -> Vector:
+            spans = self._node_spans()
+            return np.array([largest_eigenvalue(self._rows, s, np.full(s.size, 1.0 / s.size)) for s in spans])
+
+        return remembered(cache_key("node eigenvalues", self._content), self.num_nodes, compute)
 
     def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
         """Models and rows of the requests, a part at a time where dense minibatches are copied."""
@@ -380,9 +403,3 @@ def _check_batches(spans: list[Span]) -> None:
             got = f"positions {batch.min()} to {batch.max()}" if batch.size else "an empty one"
             text = f"a batch names some of the node's {n} samples, from 0. Got {got}."
             raise SimulationError(f"logistic_regression: {text}")
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from algorithms.learning.cross_entropy import cross_entropy
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.sampled import Forward, SampledProblem
-from algorithms.learning.shares import Shares, deal
+from algorithms.learning.shares import FIRST, Shares, deal, redraws
 from algorithms.partitions.iid import Iid
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, Partition
+from netsim.interfaces import Array, Dataset, Draws, Partition
 from netsim.registry import component
 from netsim.rng import stream
 
@@ -51,8 +51,8 @@ class Mlp:
 
     Notes
     -----
-    The start is that of He et al.: normal weights of variance 2/inputs, from the stream ``(seed, 0, -1, "start")``,
-    and biases of 0. At a kink the slope of ReLU is 0.
+    The start is that of He et al.: normal weights of variance 2/inputs, from the stream
+    ``(seed, draws.start, -1, "start")``, and biases of 0. At a kink the slope of ReLU is 0.
 
     A gradient's work is 6 operations per weight and sample (less the first layer's 2 for its inputs' slopes), 6 per
     sample and class, 2 per coordinate.
@@ -84,8 +84,13 @@ class Mlp:
     partition: Annotated[Partition, Ref("partition")] = _IID
     batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
 
-    def open(self, seed: int) -> MlpProblem:
-        """Load and split the data and draw the start, from streams of `seed` that no replication changes.
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data and partition, where they are drawn, and the start."""
+        return redraws(self.dataset, self.partition, self.nodes) | {"start"}
+
+    def open(self, seed: int, draws: Draws = FIRST) -> MlpProblem:
+        """Load and split the data, and draw the start.
 
         Raises
         ------
@@ -94,22 +99,22 @@ class Mlp:
         ConfigError
             With more nodes than samples.
         """
-        shares = deal(self.dataset, self.partition, self.nodes, seed)
-        return MlpProblem(self, shares, classes_of(shares, "mlp"), seed)
+        shares = deal(self.dataset, self.partition, self.nodes, seed, draws)
+        return MlpProblem(self, shares, classes_of(shares, "mlp"), stream(seed, draws.start, -1, "start"))
 
 
 class MlpProblem(SampledProblem):
     """The live problem; see `netsim.interfaces.Problem`."""
 
-    def __init__(self, config: Mlp, shares: Shares, classes: Classes, seed: int) -> None:
+    def __init__(self, config: Mlp, shares: Shares, classes: Classes, rng: np.random.Generator) -> None:
         sizes: tuple[int, ...] = (shares.features.shape[1], *config.hidden, classes.number)
         self._shapes = tuple((outputs, inputs) for inputs, outputs in pairwise(sizes))
         layout = [shape for outputs, inputs in self._shapes for shape in ((outputs, inputs), (outputs,))]
         super().__init__("mlp", shares, classes.targets, classes.test_targets, layout, config.batch, config.l2)
-        self._start = self._he(stream(seed, 0, -1, "start"))
+        self._start = self._he(rng)
 
     def start(self) -> Array:
-        """Draw of He et al., the same for every replication."""
+        """The draw of He et al."""
         return self._start.copy()
 
     def forward(self, w: Array, features: Any, targets: npt.NDArray[Any]) -> Forward:

@@ -10,18 +10,17 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.cache import remembered
-from algorithms.learning.digest import digest_of
+from algorithms.learning.cache import cache_key, remembered
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.losses import LOGISTIC
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.rows import make_rows
-from algorithms.learning.shares import Shares, deal
+from algorithms.learning.shares import FIRST, Shares, deal, redraws
 from algorithms.partitions.iid import Iid
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Dataset, Optimum, Partition
+from netsim.interfaces import Dataset, Draws, Optimum, Partition
 from netsim.registry import component
 
 Vector = npt.NDArray[np.float64]
@@ -87,8 +86,13 @@ class OneVersusRest:
     partition: Annotated[Partition, Ref("partition")] = _IID
     batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
 
-    def open(self, seed: int) -> OneVersusRestProblem:
-        """Load and split the data, from streams of `seed` that no replication changes.
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data and partition, where they are drawn; the start is zero."""
+        return redraws(self.dataset, self.partition, self.nodes)
+
+    def open(self, seed: int, draws: Draws = FIRST) -> OneVersusRestProblem:
+        """Load and split the data.
 
         Raises
         ------
@@ -97,7 +101,7 @@ class OneVersusRest:
         ConfigError
             With more nodes than samples, or a positive class that no sample has.
         """
-        shares = deal(self.dataset, self.partition, self.nodes, seed)
+        shares = deal(self.dataset, self.partition, self.nodes, seed, draws)
         classes = classes_of(shares, "one_versus_rest")
         if self.positive_class is not None and self.positive_class not in classes.labels:
             shown = ", ".join(f"{label:g}" for label in classes.labels[:20])
@@ -147,8 +151,8 @@ class OneVersusRestProblem(LinearOutputs):
                 errors += error
             return np.concatenate([*at, [errors]])
 
-        facts = ("one_versus_rest newton 1", self._l2, self._shape)
-        kept = remembered(digest_of(facts, (*self.rows.buffers(), self._targets, weights)), compute)
+        key = cache_key("one versus rest optimum", self.content(), self._only, self._l2)
+        kept = remembered(key, self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 

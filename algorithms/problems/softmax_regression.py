@@ -10,17 +10,16 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.cache import remembered
+from algorithms.learning.cache import cache_key, remembered
 from algorithms.learning.cross_entropy import cross_entropy
-from algorithms.learning.digest import digest_of
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.newton_cg import Map, Quadratic, minimise
 from algorithms.learning.rows import Span
-from algorithms.learning.shares import Shares, deal
+from algorithms.learning.shares import FIRST, Shares, deal, redraws
 from algorithms.partitions.iid import Iid
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Dataset, Optimum, Partition
+from netsim.interfaces import Dataset, Draws, Optimum, Partition
 from netsim.registry import component
 
 Vector = npt.NDArray[np.float64]
@@ -86,8 +85,13 @@ class SoftmaxRegression:
     partition: Annotated[Partition, Ref("partition")] = _IID
     batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
 
-    def open(self, seed: int) -> SoftmaxProblem:
-        """Load and split the data, from streams of `seed` that no replication changes.
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data and partition, where they are drawn; the start is zero."""
+        return redraws(self.dataset, self.partition, self.nodes)
+
+    def open(self, seed: int, draws: Draws = FIRST) -> SoftmaxProblem:
+        """Load and split the data.
 
         Raises
         ------
@@ -96,7 +100,7 @@ class SoftmaxRegression:
         ConfigError
             With more nodes than samples.
         """
-        shares = deal(self.dataset, self.partition, self.nodes, seed)
+        shares = deal(self.dataset, self.partition, self.nodes, seed, draws)
         return SoftmaxProblem(self, shares, classes_of(shares, "softmax_regression"))
 
 
@@ -126,9 +130,7 @@ class SoftmaxProblem(LinearOutputs):
             at, error = minimise(_Objective(self), np.zeros(self.dim), self._l2, self._name)
             return np.concatenate([at, [error]])
 
-        facts = ("softmax newton 1", self._l2, self._shape)
-        buffers = (*self.rows.buffers(), self._targets, self._shares.sample_weights())
-        kept = remembered(digest_of(facts, buffers), compute)
+        kept = remembered(cache_key("softmax optimum", self.content(), self._l2), self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 

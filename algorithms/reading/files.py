@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import warnings
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import DataError
-from netsim.files import data_folder
+from netsim.files import data_folder, sha256
 from netsim.interfaces.problems import DataFile
 
 
@@ -46,8 +45,7 @@ def check_sha256(name: str, path: Path, expected: str) -> None:
     """Raise `DataError` unless the file has that digest; '' expects nothing."""
     if not expected:
         return
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = sha256(path)
     if digest != expected:
         raise DataError(f"{name}: {path} is needed undamaged, with the sha256 {expected}. Got {digest}.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,13 @@ class Selection(ABC):
     subsample: PositiveInt | Annotated[float, _ZERO_TO_ONE] | None = None
     normalise: Literal["none", "standard", "range", "unit"] = "none"
     bias: bool = False
+
+    is_drawn: ClassVar[bool] = False  # whether `read` depends on the stream
+
+    @property
+    def draws(self) -> bool:
+        """Whether the samples depend on the seed."""
+        return self.is_drawn or self.test_fraction > 0 or self.subsample is not None
 
     @abstractmethod
     def read(self, rng: np.random.Generator) -> Data:

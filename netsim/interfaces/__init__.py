@@ -26,6 +26,7 @@ from netsim.interfaces.agents import (
     Wait,
 )
 from netsim.interfaces.costs import Cost, CostModel, CostStructure, Link, PacketObserver
+from netsim.interfaces.inputs import HasContent, ReadsFiles
 from netsim.interfaces.links import (
     BROADCAST,
     STATES,
@@ -62,6 +63,7 @@ from netsim.interfaces.problems import (
     Data,
     DataFile,
     Dataset,
+    Draws,
     GradientRequest,
     HasBatches,
     HasGradients,
@@ -77,6 +79,7 @@ from netsim.interfaces.problems import (
     Partition,
     Problem,
     ProblemConfig,
+    Redraws,
 )
 
 __all__ = [
@@ -103,6 +106,7 @@ __all__ = [
     "Dataset",
     "Decode",
     "Delivery",
+    "Draws",
     "Encode",
     "Encoded",
     "Facts",
@@ -112,6 +116,7 @@ __all__ = [
     "Gradient",
     "GradientRequest",
     "HasBatches",
+    "HasContent",
     "HasGradients",
     "HasJointMetrics",
     "HasLabels",
@@ -139,7 +144,9 @@ __all__ = [
     "PowerProfile",
     "Problem",
     "ProblemConfig",
+    "ReadsFiles",
     "Receive",
+    "Redraws",
     "Report",
     "Send",
     "ShowsFrames",

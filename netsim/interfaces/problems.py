@@ -165,12 +165,43 @@ class HasJointMetrics(Protocol):
 
 
 class ProblemConfig(Protocol):
-    """A frozen problem configuration (kind ``problem``)."""
+    """A frozen problem configuration (kind ``problem``); its problem is the same in every replication."""
 
     @property
     def nodes(self) -> int: ...
     def open(self, seed: int) -> Problem:
-        """Load the data and split it; the same for every replication."""
+        """Load the data and split it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Which replication's streams parts of a problem are drawn from; all of the first one by default.
+
+    Parameters
+    ----------
+    data
+        Synthetic data, and which samples of a dataset are taken.
+    partition
+        Which node has which samples.
+    start
+        w^0.
+    """
+
+    data: int = 0
+    partition: int = 0
+    start: int = 0
+
+
+@runtime_checkable
+class Redraws(Protocol):
+    """A problem configuration that replications can draw anew."""
+
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Names of those `Draws` that change the problem; the others are 0 when it is opened."""
+
+    def open(self, seed: int, draws: Draws = ...) -> Problem:
+        """Load the data and split it, from the streams ``(seed, draws.data, -1, "dataset")`` and the like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,13 +237,16 @@ class Data:
 
 
 class Dataset(Protocol):
-    """A frozen dataset configuration (kind ``dataset``)."""
+    """A frozen dataset configuration (kind ``dataset``), which names the files that it reads in `ReadsFiles.files`.
+
+    One with the attribute ``draws = False`` depends on its keys and files alone: replications share what was loaded.
+    """
 
     def load(self, rng: np.random.Generator) -> Data: ...
 
 
 class Partition(Protocol):
-    """A frozen rule (kind ``partition``) that deals samples to nodes.
+    """A frozen rule (kind ``partition``) that deals samples to nodes, by chance unless it says ``draws = False``.
 
     One that deals by whom samples come from has the class attribute ``by_group = True`` and gets `Data.groups` in place
     of labels.
@@ -263,3 +297,7 @@ class NeedsNoFile:
     def found(self) -> Path | None:
         """None: nothing is needed."""
         return None
+
+    def files(self) -> Sequence[Path]:
+        """No file but those of the installation."""
+        return ()

@@ -15,6 +15,7 @@ import numpy as np
 
 from netsim.errors import DataError
 from netsim.report.columns import TEXTS, Columns, concatenate, groups, read_csv, read_parquet, size, to_number, unique
+from netsim.results.digests import altered
 from netsim.results.summary import Outcome
 
 _FILES = ("scenario.yaml", "manifest.json", "rounds.parquet", "summary.csv")
@@ -168,6 +169,7 @@ def load(folder: Path) -> Results:
     manifest = _mapping(_text(folder / "manifest.json", gaps), "manifest.json", gaps)
     tables = {key: _table(folder / name, read, gaps) for key, (name, read) in _TABLES.items()}
     name = folder.resolve().name
+    gaps += [sentence for sentence in altered(folder, manifest) if sentence not in gaps]
     if manifest.get("complete") is False:
         gaps.append("The study is not complete: what is not finished is missing here.")
     return Results(

@@ -155,7 +155,10 @@ def faults(results: Results) -> str:
 
 def origin(results: Results) -> str:
     """Scenario, versions, machine, seed, command."""
-    facts = {"seed": results.scenario.get("seed"), **{k: v for k, v in results.manifest.items() if k != "runs"}}
+    facts = {
+        "seed": results.scenario.get("seed"),
+        **{k: v for k, v in results.manifest.items() if k not in ("runs", "files")},
+    }
     rows = [[escape(name.replace("_", " ")), _fact(value)] for name, value in facts.items() if value is not None]
     ended = Counter(str(run.get("status", "unknown")) for run in results.runs)
     if ended:

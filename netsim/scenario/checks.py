@@ -11,7 +11,7 @@ from typing import Any
 
 from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
-from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Record, Stop
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -168,6 +168,14 @@ def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fa
                 yield Fault(("algorithms", i, "step_size"), allowed, "auto")
 
 
+def _vary(vary: str | Sequence[str]) -> Iterator[Fault]:
+    if not vary:
+        yield Fault(("vary",), f"all, or a list of at least one of {', '.join(VARIED)}", "an empty list")
+    for i, what in enumerate(vary if not isinstance(vary, str) else ()):
+        if what in vary[:i]:
+            yield Fault(("vary", i), "each once", what)
+
+
 def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:
     labels = [entry.label for entry in algorithms]
     for i, claim in enumerate(claims):
@@ -197,6 +205,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _stop,
         _clock,
         _target,
+        _vary,
         _claims,
     )
 }

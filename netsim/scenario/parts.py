@@ -15,6 +15,7 @@ from netsim.interfaces import Channel
 from netsim.scenario.topology import Topology
 
 DEFAULT_ROUNDS = 1000
+VARIED = ("data", "partition", "start", "batch", "codec", "channel")
 METRICS = ("loss", "loss_gap", "grad_norm", "accuracy", "train_accuracy", "test_accuracy", "test_loss")
 MEASURES = ("consensus_distance", "worst_loss", "local_loss")  # of all peers' models, beside the mean model's metrics
 _COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
@@ -184,6 +185,10 @@ class ComputeModel:
         Time of a gradient: one for all nodes, a list with one per node, or a distribution.
     flop_per_s
         Speed of a node, in place of `gradient_s`; a gradient then takes what the problem says it takes.
+    interval_s
+        Time from the start of a round to that of the next, as of sensors that do not train back to back: who reports
+        rounds (the server, or each peer) begins each at a multiple of it, the next free one where a round took longer.
+        0: back to back.
     power_w
         Power of a node while it computes, beyond idling.
     codec_flop
@@ -195,6 +200,7 @@ class ComputeModel:
     flop_per_s: PositiveFloat | None = None
     power_w: NonNegativeFloat = 0.0
     codec_flop: bool = False
+    interval_s: NonNegativeFloat = 0.0
 
     def __post_init__(self) -> None:
         faults = []
@@ -207,9 +213,9 @@ class ComputeModel:
 
     @property
     def takes_time(self) -> bool:
-        """False where every gradient takes no time at all."""
+        """False where every gradient takes no time at all, and rounds are back to back."""
         times = self.gradient_s if isinstance(self.gradient_s, tuple) else (self.gradient_s,)
-        return self.flop_per_s is not None or any(time != 0.0 for time in times)
+        return self.interval_s > 0 or self.flop_per_s is not None or any(time != 0.0 for time in times)
 
 
 @dataclass(frozen=True)

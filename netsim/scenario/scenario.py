@@ -15,13 +15,13 @@ from typing import Annotated, Any, Literal
 
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
 from netsim.fields import NonNegativeInt, PositiveInt, Ref
-from netsim.interfaces import Problem, ProblemConfig
+from netsim.interfaces import Draws, Problem, ProblemConfig, Redraws
 from netsim.scenario import sweep as sweep_module
 from netsim.scenario import yaml_lines
 from netsim.scenario.checks import cross_faults, metric_faults, more_metrics, problem_faults
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields
-from netsim.scenario.parts import Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
+from netsim.scenario.parts import VARIED, Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
 from netsim.scenario.paths import in_full
 from netsim.scenario.topology import Topology
 
@@ -32,6 +32,7 @@ __all__ = [
 
 MAX_BYTES = 4 << 20
 MAX_POINTS = 100_000
+Varied = Literal["data", "partition", "start", "batch", "codec", "channel"]
 SWEEPABLE = ("problem", "network", "compute", "algorithms", "stop", "seed")
 
 
@@ -96,7 +97,10 @@ class Scenario:
         Path of a key to the values that it takes; every combination is a point. The parts that may be swept are
         problem, network, compute, algorithms, stop and seed.
     vary
-        ``all``: replications differ in every stream; ``channel``: only in those of the links.
+        What a replication draws anew, one or a list: ``data`` (synthetic data, subsamples), ``partition`` (which node
+        has which samples, and a random topology), ``start`` (w^0), ``batch`` (minibatches), ``codec`` (what codecs and
+        agents draw), ``channel`` (what links draw, and random times of computing). ``all`` of them by default. The
+        optimum and L are those of the problem that was drawn.
     claims
         What the source says, to compare.
 
@@ -120,7 +124,7 @@ class Scenario:
     stop: Stop = field(default_factory=Stop)
     record: Record = field(default_factory=Record)
     sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    vary: Literal["all", "channel"] = "all"
+    vary: Literal["all", Varied] | tuple[Varied, ...] = "all"
     claims: tuple[Claim, ...] = ()
     _places: Places = field(default_factory=Places, repr=False, compare=False)
 
@@ -130,6 +134,33 @@ class Scenario:
             faults = _expand(self)[1]
         if faults:
             raise ConfigError(self._places.locate(faults))
+
+    @property
+    def file(self) -> str:
+        """The file that it was read from, as the user named it; '' where there is none."""
+        return self._places.file
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """What a replication draws anew."""
+        return VARIED if self.vary == "all" else (self.vary,) if isinstance(self.vary, str) else self.vary
+
+    def draws(self, replication: int) -> Draws:
+        """Which streams the problem of a replication is drawn from."""
+        redraws = self.problem.redraws if isinstance(self.problem, Redraws) else frozenset[str]()
+        return Draws(**{part: replication for part in self.varied if part in redraws})
+
+    def open_problem(self, replication: int = 0) -> Problem:
+        """Load and split the data of a replication.
+
+        Raises
+        ------
+        DataError, ConfigError
+            See `netsim.interfaces.ProblemConfig`.
+        """
+        if isinstance(self.problem, Redraws):
+            return self.problem.open(self.seed, self.draws(replication))
+        return self.problem.open(self.seed)
 
     def to_yaml(self) -> str:
         """YAML with every default written out; it loads as an equal scenario."""
@@ -234,7 +265,7 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
         known = next((names for p, s, names in opened if s == seed and p == problem), None)
         if known is None:
             try:
-                live = opener(point.scenario) if opener else problem.open(seed)
+                live = (opener or Scenario.open_problem)(point.scenario)
                 known = live.metric_names | getattr(live, "joint_metric_names", frozenset())
                 known |= {"accuracy"} if "train_accuracy" in known else set()
                 faults += places.locate(list(problem_faults(live, point.scenario.algorithms)))

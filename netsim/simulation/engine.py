@@ -147,6 +147,8 @@ class Engine:
         self._transfers: dict[tuple[int, int], _Flight] = {}
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
+        self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
+        self._ticks: dict[NodeId, int] = {}  # at which multiple of the interval a node's round began
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
         self._running = set(self._last())
@@ -450,11 +452,20 @@ class Engine:
         self._tokens.append(self.now_ns)
         return Token(len(self._tokens) - 1)
 
-    def _report(self, actor: Actor, report: Report) -> None:
+    def _report(self, actor: Actor, report: Report) -> object:
         if report.estimate is None and not self.recorder.has_row(report.round):
-            return
+            return None
         since_ns = None if report.since is None else self._tokens[report.since.id]
         self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
+        if report.estimate is None or not self._interval_ns:
+            return None
+        # Whoever reports a round begins the next one at the next multiple of the interval that is free.
+        tick = max(-(-self.now_ns // self._interval_ns), self._ticks.get(actor.node, -1) + 1)
+        self._ticks[actor.node] = tick
+        if tick * self._interval_ns == self.now_ns:
+            return None
+        self._after(tick * self._interval_ns - self.now_ns, lambda: self._answers.update({actor.node: None}))
+        return _BLOCKED
 
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
         def done() -> None:

@@ -33,6 +33,8 @@ from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 
+# Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
+_PARTS = {"data": "batch", "topology": "partition", "compute": "channel", "channel": "channel"}
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
 
@@ -164,7 +166,7 @@ class World:
     entry
         The algorithm to run.
     replication
-        Redraws every stream, or with ``vary: channel`` only the links'.
+        Redraws the streams that ``vary`` says.
     problem
         The opened problem; shared by runs.
     """
@@ -191,12 +193,11 @@ class World:
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
-        replication = self.replication if purpose == "channel" else self._learning_replication
-        return rng.stream(self.scenario.seed, replication, node, purpose)
+        return rng.stream(self.scenario.seed, self._replication_of(_PARTS.get(purpose, "codec")), node, purpose)
 
     def coder(self) -> Coder:
         """What encodes and decodes for the agents."""
-        seed, replication = self.scenario.seed, self._learning_replication
+        seed, replication = self.scenario.seed, self._replication_of("codec")
         return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, seed, replication))
 
     @cached_property
@@ -212,9 +213,8 @@ class World:
             raise SimulationError(f"{self.entry.label} needs a problem with gradients")
         return self.problem
 
-    @property
-    def _learning_replication(self) -> int:
-        return 0 if self.scenario.vary == "channel" else self.replication
+    def _replication_of(self, part: str) -> int:
+        return self.replication if part in self.scenario.varied else 0
 
     def medium_of(self, src: NodeId, dst: NodeId) -> int:
         """The index of the medium on which `src` sends to `dst`."""

@@ -108,6 +108,13 @@ def _check_seed(dataset: Any, seed: int) -> None:
     require(_content(load(dataset, seed)) == first_bytes, "two streams of one seed give other data")
 
 
+def check_draws(dataset: Any) -> None:
+    """One that says ``draws = False`` gives the same data whatever the stream: replications share them."""
+    if not getattr(dataset, "draws", True):
+        first, second = (_content(load(dataset, seed)) for seed in SEEDS)
+        require(first == second, "draws is False, and two streams give different data")
+
+
 def _parts(data: Data) -> list[Any]:
     arrays: list[Any] = []
     values: tuple[Any, ...] = (data.features, data.labels, data.test_features, data.test_labels)
@@ -122,4 +129,4 @@ def _content(data: Data) -> list[tuple[Any, ...]]:
     return [tuple(shapes), *((part.shape, part.dtype.str, part.tobytes()) for part in _parts(data))]
 
 
-CHECKS: tuple[Check, ...] = (check_interface, check_configuration, check_shapes, check_classes, check_seed)
+CHECKS: tuple[Check, ...] = (check_interface, check_configuration, check_shapes, check_classes, check_seed, check_draws)

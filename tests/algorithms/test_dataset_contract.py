@@ -52,7 +52,7 @@ def test_without_its_file_a_dataset_cannot_be_checked(
     monkeypatch.setenv("NETSIM_CACHE", str(tmp_path))
     (made, *_) = testing.examples("dataset", name)
     for check in testing.checks("dataset"):
-        if testing.title(check) in ("shapes", "classes", "seed"):
+        if testing.title(check) in ("shapes", "classes", "seed", "draws"):
             with pytest.raises(testing.NotCheckedError, match=r"^its file is missing: "):
                 check(made)
         else:

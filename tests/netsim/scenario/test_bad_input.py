@@ -231,6 +231,6 @@ def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     before = everything(folder)
     monkeypatch.setattr(os, "fsync", full)
     assert run() == 2
-    sentence = "out: cannot be written: No space left on device. What is finished stays; --resume goes on from there.\n"
-    assert capsys.readouterr().err == sentence
+    sentence = "out: cannot be written: No space left on device. What is finished stays; the same command goes on from"
+    assert capsys.readouterr().err == f"{sentence} there.\n"
     assert {name: data for name, data in everything(folder).items() if data} == before

@@ -478,7 +478,7 @@ def test_summary_page_and_manifest(tmp_path: Path) -> None:
     assert run["status"] == "stalled"
     assert run["deaths_s"] == {"1": pytest.approx(0.5 / 0.0564, rel=1e-3)}
     assert f"node 1 had an empty battery at {run['deaths_s']['1']:.6g} s" in run["sentence"]
-    again = study.run(parse_text(scenario_text), tmp_path / "dies", resume=True)
+    again = study.run(parse_text(scenario_text), tmp_path / "dies")
     assert again.runs[0]["deaths_s"] == run["deaths_s"]
 
 

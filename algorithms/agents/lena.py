@@ -13,7 +13,7 @@ from algorithms.coding.several import pair
 from algorithms.compressors.identity import Identity
 from algorithms.roles.compressed import Compressed
 from algorithms.roles.drift import Drift, DriftServer, known_drift
-from algorithms.roles.parts import Trigger
+from algorithms.roles.parts import Trigger, squared
 from algorithms.roles.star import Worker, step_of
 from netsim.fields import Fraction, NonNegativeFloat, PositiveInt, Ref
 from netsim.interfaces import Agent, Array, Context, Silent
@@ -146,8 +146,3 @@ class LenaWorker(Worker):
         else:
             self.v, self.q = sent.value, known_drift(drift, sent.value, self.q, round - self.last)
         self.last, self.trigger.count = round, 0
-
-
-def squared(x: Any) -> float:
-    """Return ||x||^2."""
-    return float(np.sum(x**2))

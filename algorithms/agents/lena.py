@@ -133,7 +133,7 @@ class LenaWorker(Worker):
     def limit(self, round: int, g: Array) -> float:
         """Return the right side of line 8."""
         keys, alpha = self.algorithm, self.alpha(round)
-        reference = {"current": g, "previous": self.previous, "window": self.average}[keys.gradient_reference]
+        reference: Any = {"current": g, "previous": self.previous, "window": self.average}[keys.gradient_reference]
         scale = {"alpha2": alpha**2, "literal": 1.0, "alpha2beta2": keys.beta * alpha**2}[keys.scale]
         return keys.beta * scale * squared(reference)
 

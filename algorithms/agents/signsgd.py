@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 from algorithms.compressors.sign import Sign
@@ -38,7 +38,7 @@ class Signsgd(Replicated):
     algorithms 1 to 3.
     """
 
-    step_size: GivenStep
+    step_size: GivenStep = field()  # in place of the default of other algorithms
     momentum: Annotated[float, Range(ge=0, lt=1)] = 0.0
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
-
 from algorithms.compressors.laq import Laq as LaqCode
 from algorithms.roles.lazy import Lazy, LazyWorker, is_overdue
+from algorithms.roles.parts import squared
 from algorithms.roles.shared_state import StateServer
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.interfaces import Agent, Array, Context, Silent
@@ -90,8 +89,8 @@ class LaqWorker(LazyWorker):
     async def upload(self, round: int, g: Array) -> None:
         """Quantise, then send or be silent."""
         innovation = await self.encode_change(round, g)
-        size = float(np.sum(innovation.value**2))
-        error = float(np.sum((g - self.h - innovation.value) ** 2))
+        size = squared(innovation.value)
+        error = squared(g - self.h - innovation.value)
         if is_overdue(round, self.last, self.max_age) or size >= self.limit.at(round) + 3.0 * (error + self.error):
             self.last, self.error = round, error
             await self.tell(round, innovation)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from algorithms.roles.lazy import AskingServer, Lazy, LazyWorker
+from algorithms.roles.parts import squared
 from algorithms.roles.shared_state import StateServer, StateWorker
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Array, Context, Gradient
@@ -90,7 +91,7 @@ class Wk2Worker(LazyWorker):
 
     def change(self, g: Array) -> float:
         """Return the squared difference."""
-        return float(np.sum(self.difference**2))
+        return squared(self.difference)
 
     def note_upload(self) -> None:
         """Make this model the anchor."""
@@ -112,7 +113,7 @@ class Wk1Worker(Wk2Worker):
 
     def change(self, g: Array) -> float:
         """Return the squared change of the difference."""
-        return float(np.sum((self.difference - self.told) ** 2))
+        return squared(self.difference - self.told)
 
     def note_upload(self) -> None:
         """Keep the difference."""

@@ -13,7 +13,7 @@ from algorithms.coding.several import pair
 from algorithms.compressors.identity import Identity
 from algorithms.roles.compressed import Compressed
 from algorithms.roles.drift import Drift, DriftServer, known_drift
-from algorithms.roles.parts import Trigger
+from algorithms.roles.parts import Trigger, squared
 from algorithms.roles.star import Worker, step_of
 from netsim.fields import Fraction, NonNegativeFloat, PositiveInt, Ref
 from netsim.interfaces import Agent, Array, Context, Silent
@@ -133,7 +133,7 @@ class LenaWorker(Worker):
     def limit(self, round: int, g: Array) -> float:
         """Return the right side of line 8."""
         keys, alpha = self.algorithm, self.alpha(round)
-        reference = {"current": g, "previous": self.previous, "window": self.average}[keys.gradient_reference]
+        reference: Any = {"current": g, "previous": self.previous, "window": self.average}[keys.gradient_reference]
         scale = {"alpha2": alpha**2, "literal": 1.0, "alpha2beta2": keys.beta * alpha**2}[keys.scale]
         return keys.beta * scale * squared(reference)
 
@@ -146,8 +146,3 @@ class LenaWorker(Worker):
         else:
             self.v, self.q = sent.value, known_drift(drift, sent.value, self.q, round - self.last)
         self.last, self.trigger.count = round, 0
-
-
-def squared(x: Any) -> float:
-    """Return ||x||^2."""
-    return float(np.sum(x**2))

@@ -75,8 +75,13 @@ class Learning(Unbiased):
         return 1.0 / (1.0 + self.variance(ctx)) if self.memory_rate == "auto" else self.memory_rate
 
 
-def refuse_memory(compressor: Codec) -> None:
+def refuse_memory(compressor: Codec, key: str = "compressor") -> None:
     """Refuse a compressor that keeps an error memory inside an algorithm that has memories of its own.
+
+    Parameters
+    ----------
+    compressor, key
+        The compressor, and where it stands.
 
     Raises
     ------
@@ -85,7 +90,7 @@ def refuse_memory(compressor: Codec) -> None:
     """
     if compressor.is_outermost:
         allowed = "the code inside, as the algorithm has a memory of its own"
-        raise ConfigError([Fault(("compressor",), allowed, compressor.name)])
+        raise ConfigError([Fault((key,), allowed, compressor.name)])
 
 
 def max_smoothness(ctx: Context) -> float:

@@ -6,10 +6,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from algorithms.compressors.identity import Identity
-from algorithms.roles.parts import FloatBit
+from algorithms.roles.parts import FloatBit, squared
 from algorithms.roles.shared_state import StateServer, StateWorker
 from algorithms.roles.star import Star, step_of
 from netsim.fields import NonNegativeFloat, PositiveInt
@@ -64,7 +62,7 @@ class Limit:
     def see(self, x: Array) -> None:
         """Take note of the newest model."""
         if self._last is not None:
-            self._moves.append(float(np.sum((x - self._last) ** 2)))
+            self._moves.append(squared(x - self._last))
         self._last = x
 
     def at(self, round: int) -> float:
@@ -110,7 +108,7 @@ class LazyWorker(StateWorker):
 
     def change(self, g: Array) -> float:
         """Return the squared change since the last upload."""
-        return float(np.sum((g - self.h) ** 2))
+        return squared(g - self.h)
 
 
 class AskingServer(StateServer):

@@ -11,6 +11,7 @@ from netsim.report.html import table
 from netsim.report.pairs import against_first, quotient
 from netsim.report.quantities import METRICS, Quantity, judged
 from netsim.report.words import NONE, escape, listing, plain, times
+from netsim.results.summary import BAD
 
 FIXED = ("fixed_budget", "grid_search")
 
@@ -238,5 +239,5 @@ def _by(found: Sequence[Win], key: Callable[[Win], str]) -> dict[str, list[Win]]
 
 def _how_often(row: Row) -> str:
     is_known = row.reached >= 0 and row.replications >= 0
-    status = row.status if row.status in ("failed", "stalled") or not is_known else ""
+    status = row.status if row.status in BAD or not is_known else ""
     return ", ".join(filter(None, (f"{row.reached} of {row.replications}" if is_known else "", escape(status))))

@@ -133,7 +133,7 @@ def _stem(results: Results, name: str) -> str:
 
 
 def faults(results: Results) -> str:
-    """Runs that failed or stalled, with their sentences."""
+    """Runs that failed, stalled or diverged, with their sentences."""
     found: dict[tuple[str, ...], list[str]] = {}
     for run in results.runs:
         if str(run.get("status", "")) not in WELL:
@@ -148,7 +148,12 @@ def faults(results: Results) -> str:
     more = len(found) - len(rows)
     after = paragraph(f"{more} more stand in manifest.json.", "note") if more > 0 else ""
     return (
-        table("Runs that failed or stalled", ["Algorithm", "Point", "Replications", "Status", "Why"], rows, "faults")
+        table(
+            "Runs that failed, stalled or diverged",
+            ["Algorithm", "Point", "Replications", "Status", "Why"],
+            rows,
+            "faults",
+        )
         + after
     )
 

@@ -20,6 +20,7 @@ Row = dict[str, Any]
 
 _WAYS = (*DIRECTIONS, "total")
 SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days", *(f"{d}_{c}" for d in _WAYS for c in COUNTERS))
+BAD = ("failed", "stalled", "diverged")
 ENDS = ("mean", "low", "high")
 CONFIDENCE = 0.95
 
@@ -68,10 +69,9 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     status
         Of the run.
     targets
-        Metric to value; the first row that is at or below it counts (``accuracy``: at or above). With
-        ``record.every`` above 1 only every so manieth round has a row: the first *recorded* round counts, so that
-        what was spent is overstated by less than that many rounds, for all algorithms alike. Without targets the
-        last row counts, if the run was ``done``.
+        Metric to value; the first row that is at or below it counts (``accuracy``: at or above). Whatever
+        ``record.every``, the first round that meets a target has a row. Without targets the last row counts, if the run
+        was ``done``.
 
     Returns
     -------
@@ -194,10 +194,10 @@ def rows(groups: Sequence[Group]) -> list[Row]:
     Columns: ``label, algorithm, point, target, target_value, status, reached, replications, final_loss,
     final_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the replications that
     reached it (see `interval`), and as ``ratio_...`` the same against the point's first algorithm (see `ratio`).
-    ``status`` is ``failed`` or ``stalled`` where a replication is, else ``reached`` where all reached, else ``done``.
-    ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver; ``lifetime_days`` that
-    of the node whose battery lasts least: its capacity over its mean power while it lived. Final values are means over
-    the replications that have rows.
+    ``status`` is ``failed``, ``stalled`` or ``diverged`` where a replication is, else ``reached`` where all reached,
+    else ``done``. ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver;
+    ``lifetime_days`` that of the node whose battery lasts least: its capacity over its mean power while it lived. Final
+    values are means over the replications that have rows.
     """
     out, first = list[Row](), dict[str, Group]()
     for group in groups:
@@ -273,7 +273,7 @@ def _table(block: Sequence[Row]) -> str:
 
 
 def _is_bad(row: Row) -> bool:
-    return row["status"] in ("failed", "stalled")
+    return row["status"] in BAD
 
 
 def _with_bounds(mean: float, low: float, high: float) -> str:
@@ -288,7 +288,7 @@ def _spent(group: Group, target: int) -> Numbers:
 
 def _status(group: Group, reached: Sequence[bool], has_target: bool) -> str:
     of_runs = {o.status for o in group.outcomes}
-    bad = next((s for s in ("failed", "stalled") if s in of_runs), None)
+    bad = next((s for s in BAD if s in of_runs), None)
     return bad or ("reached" if has_target and all(reached) else "done")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class Record:
     Parameters
     ----------
     status
-        ``reached``, ``done``, ``stalled`` or ``failed``.
+        ``reached``, ``done``, ``stalled``, ``diverged`` or ``failed``.
     sentence
         The same in words.
     rounds, sim_time_s
@@ -30,6 +30,10 @@ class Record:
         Of a failed run; '' otherwise.
     deaths_s
         When batteries were empty, by node.
+    met_at_start
+        Targets that were met before anything was sent.
+    diverged
+        ``round``, ``node`` and ``norm`` of a run that diverged; the norm is ``inf`` or ``nan`` where it is no number.
     """
 
     status: str
@@ -39,6 +43,8 @@ class Record:
     host_s: float = 0.0
     traceback: str = ""
     deaths_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    met_at_start: Sequence[str] = ()
+    diverged: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
 
 
 class Store:
@@ -73,7 +79,7 @@ class Store:
             digests = facts.pop("files")
             if any(files_module.sha256(self.folder / hash / name) != digest for name, digest in digests.items()):
                 return None
-            return Record(**facts)
+            return Record(**{**facts, "met_at_start": tuple(facts["met_at_start"])})
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 

@@ -55,6 +55,7 @@ class Dcgd(Star):
 
     compressor: Annotated[Codec, Ref("compressor")]
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"compressor": {"name": "stochastic_sparsification", "budget": 3}},
         {"compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},

@@ -39,6 +39,7 @@ class EfSgd(Compressed):
     feedback fixes SignSGD and other gradient compression schemes", ICML 2019, algorithm 2.
     """
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"compressor": {"name": "top_k", "k": 3}, "step_size": 0.1},
         {"compressor": "scaled_sign"},

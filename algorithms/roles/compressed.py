@@ -25,6 +25,7 @@ class Compressed(Star):
     compressor: Annotated[Codec, Ref("compressor")]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         refuse_memory(self.compressor)
 
     def codec(self, ctx: Context) -> Codec:

@@ -20,7 +20,7 @@ import numpy as np
 
 from netsim import files
 from netsim.arrow import numbers
-from netsim.interfaces import KnownProblem
+from netsim.interfaces import Draws, KnownProblem, Problem
 from netsim.scenario import Scenario, points
 
 if TYPE_CHECKING:
@@ -185,8 +185,12 @@ def write(folder: Path, scenario: Scenario, rounds: pa.Table) -> Path | None:
         eps = point.scenario.stop.target.get("loss_gap")
         if eps is None or point.scenario.problem.nodes != 1:
             continue
-        problem = point.scenario.problem.open(point.scenario.seed)
+        opened = dict[Draws, Problem]()
         for key in dict.fromkeys(k for k in keys if k[1] == point.name):
+            draws = point.scenario.draws(int(key[2]))
+            if draws not in opened:
+                opened = {draws: point.scenario.open_problem(int(key[2]))}
+            problem = opened[draws]
             mask = np.array([k == key for k in keys])
             run = {c: values[mask] for c, values in table.items()} | dict(zip(names, key, strict=True))
             rows += bounds_of_run(run, problem, eps) if isinstance(problem, KnownProblem) else []

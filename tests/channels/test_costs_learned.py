@@ -348,8 +348,8 @@ def budgets_after_the_drop(
     own = after.open(nodes, np.random.default_rng(0)).cost("s", 0, 4)
     seen: dict[int, list[tuple[float, float, float]]] = {}
 
-    def watched(g: Any, variant: Any, size: Any, cost: Any) -> Any:
-        choice = tune(g, variant, size, cost)
+    def watched(g: Any, variant: Any, size: Any, cost: Any, **how: Any) -> Any:
+        choice = tune(g, variant, size, cost, **how)
         budgets = np.array([choice.budget, tune(g, variant, size, own).budget])
         ours, best = efficiency(g, variant, size, own, budgets)
         seen.setdefault(id(cost), []).append((budgets[0], budgets[1], 1.0 - ours / best))

@@ -32,10 +32,13 @@ class Watched(Engine):
         return self.actors[node].agent
 
 
-def watch(base: Scenario, problem: Any, look: Callable[[Any], None], replication: int = 0) -> RunResult:
-    """Run a scenario's first algorithm and look at it after every instant."""
-    engine = Watched(base, base.algorithms[0], replication, problem)
+def watch(
+    base: Scenario, problem: Any, look: Callable[[Any], None], begin: Callable[[Any], None] = lambda _: None
+) -> RunResult:
+    """Run a scenario's first algorithm, look at it after every instant, and once before the first."""
+    engine = Watched(base, base.algorithms[0], 0, problem)
     engine.look = look
+    begin(engine)
     return engine.run()
 
 

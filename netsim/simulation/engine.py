@@ -135,7 +135,7 @@ class Engine:
         has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
         reporters = 1 if self.world.is_star else len(self.world.workers)
         self.recorder = Recorder(
-            problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_tables, progress
+            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_tables, progress
         )
         self.now_ns = 0
         self.stopped = False
@@ -422,7 +422,7 @@ class Engine:
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
         batch = self.world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows)
+        return GradientRequest(node, command.at, batch.rows, self.world.contexts[node].next_key())
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = self._request(actor.node, command)

@@ -215,6 +215,32 @@ def report(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug =
 
 
 @app.command()
+def table(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="What netsim run wrote.")],
+    rows: Annotated[
+        str, typer.Option("--rows", metavar="KEY,KEY", help="label, algorithm, target, or swept keys.")
+    ] = "label",
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="KEY,KEY", help="The same [all swept keys that are no rows].")
+    ] = None,
+    values: Annotated[
+        str, typer.Option("--values", metavar="NAME,NAME", help="Columns of summary.csv; time_s means time_s_mean.")
+    ] = "time_s",
+    where: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only these rows.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="terminal, csv, markdown, latex [by the file's name, or terminal].")
+    ] = None,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="Where to [stdout].")] = None,
+    debug: Debug = False,
+) -> None:
+    """Pivot the summary of a sweep: what was spent to the target, by swept keys."""
+    from netsim.tools import pivot
+
+    text = pivot.command(folder, rows, columns, values, where or (), form, out)
+    typer.echo(text.rstrip("\n"))
+
+
+@app.command()
 def compare(
     folders: Annotated[list[str], typer.Argument(metavar="DIR DIR...")],
     out: Annotated[str, typer.Option("-o", "--out", metavar="FILE", help="The page to write.")] = "compare.html",

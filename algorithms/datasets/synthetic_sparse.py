@@ -54,6 +54,7 @@ class SyntheticSparse(NeedsNoFile, Selection):
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    draws: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"num_rows": 60, "num_features": 200, "nonzeros_per_row": 8},
         {"num_rows": 40, "num_features": 50, "nonzeros_per_row": 5, "popularity_exponent": 0.0, "noise": 0.0},

@@ -180,6 +180,31 @@ class HasJointMetrics(Protocol):
         """Measures of the models of all nodes, in increasing id."""
 
 
+class Pairwise(Protocol):
+    """Constraints g(x_a, x_b) <= 0 between two nodes' models, the smaller id first, and the set X of all models."""
+
+    @property
+    def inner_radius(self) -> float:
+        """The radius of a ball around 0 in X."""
+
+    def constraint(self, a: Array, b: Array) -> float:
+        """g(x_a, x_b)."""
+
+    def constraint_slopes(self, a: Array, b: Array) -> tuple[Array, Array]:
+        """The gradients of g for x_a and for x_b."""
+
+    def project(self, x: Array, shrink: float = 1.0) -> Array:
+        """The point of shrink X that is nearest to x."""
+
+
+@runtime_checkable
+class HasPairs(Pairwise, Protocol):
+    """A problem whose nodes have models of their own, constrained along the edges of the network's graph."""
+
+    def coupled(self, pairs: Sequence[tuple[NodeId, NodeId]]) -> Problem:
+        """The problem with constraints between these pairs, the smaller id first."""
+
+
 class ProblemConfig(Protocol):
     """A frozen problem configuration (kind ``problem``); its problem is the same in every replication."""
 

@@ -169,10 +169,21 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of swept values: a readable name, '' where nothing is swept, and a scenario without sweep."""
+    """One combination of swept values.
+
+    Parameters
+    ----------
+    name
+        For readers; '' where nothing is swept.
+    scenario
+        Without sweep.
+    swept
+        What stands in the column of each swept key: numbers where all of its values are numbers; see `sweep.columns`.
+    """
 
     name: str
     scenario: Scenario
+    swept: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -366,8 +377,11 @@ def _entries(items: object) -> tuple[Any, list[Fault]]:
 def _topology(config: object) -> object:
     if isinstance(config, str):
         return {"name": config}
-    if isinstance(config, Mapping) and "edges" in config and "name" not in config:
-        return {"name": "edges", **config}
+    if isinstance(config, Mapping) and "name" not in config:
+        if "edges" in config or isinstance(config.get("schedule"), list):
+            return {"name": "edges", **config}
+        if "path" in config:
+            return {"name": "file", **config}
     return config
 
 
@@ -421,10 +435,12 @@ def _expand(scenario: Scenario) -> tuple[list[Point], list[Fault]]:
     parts = {name: plain[name] if name in roots else getattr(scenario, name) for name in plain} | {"sweep": {}}
     found: list[Point] = []
     texts = sweep_module.names(keys, list(scenario.sweep.values()))
+    cells = sweep_module.columns(keys, list(scenario.sweep.values()))
     choices = [list(enumerate(values)) for values in scenario.sweep.values()]
     for chosen in itertools.product(*choices):
         data, origins = parts, {}
         name = ", ".join(texts[k][i] for k, (i, _) in enumerate(chosen))
+        values = {key: cells[k][i] for k, (key, (i, _)) in enumerate(zip(scenario.sweep, chosen, strict=True))}
         for key, path, (i, value) in zip(scenario.sweep, keys, chosen, strict=True):
             origins[path] = places.origin(("sweep", key, i))
             # A label in a swept mapping names the point; that of a whole algorithm is its own.
@@ -432,7 +448,8 @@ def _expand(scenario: Scenario) -> tuple[list[Point], list[Fault]]:
                 value = {k: v for k, v in value.items() if k != "label"}
             data = sweep_module.put(data, path, value)
         try:
-            found.append(Point(name, _parse(data, dataclasses.replace(places, origins={**origins, **places.origins}))))
+            point = _parse(data, dataclasses.replace(places, origins={**origins, **places.origins}))
+            found.append(Point(name, point, values))
         except ConfigError as error:
             for fault in error.faults:
                 swept = any(fault.path[: len(path)] == path for path in keys)

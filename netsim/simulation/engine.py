@@ -45,7 +45,7 @@ from netsim.interfaces import (
     Wait,
 )
 from netsim.scenario import Distribution, Entry, Scenario
-from netsim.simulation import capture
+from netsim.simulation import capture, graph_tables
 from netsim.simulation.actors import Actor
 from netsim.simulation.batteries import Batteries
 from netsim.simulation.phases import Phases
@@ -71,13 +71,16 @@ class RunResult:
     sentence
         The same in words, with who waits for whom where it stalled.
     tables
-        ``rounds``, ``energy``, where asked for ``messages``, and the algorithm's own; pyarrow, without the run's name.
+        ``rounds``, ``energy``, between peers ``edges`` and ``peers``, where asked for ``messages``, and the algorithm's
+        own; pyarrow, without the run's name.
     sim_time_s, rounds
         Where it ended.
     deaths_s
         When batteries were empty, by node.
     captures
         With ``record.pcap`` a capture file by its name; see `netsim.simulation.capture.files`.
+    graph
+        Between peers: ``edges``, ``spectral_gap`` and ``mixing_norm``.
     """
 
     status: Literal["reached", "done", "stalled"]
@@ -87,6 +90,7 @@ class RunResult:
     rounds: int
     deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
     captures: Mapping[str, bytes] = field(default_factory=dict)
+    graph: Mapping[str, float] = field(default_factory=dict)
 
 
 def simulate(
@@ -135,8 +139,10 @@ class Engine:
         has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
         reporters = 1 if self.world.is_star else len(self.world.workers)
         self.recorder = Recorder(
-            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_tables, progress
-        )
+            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers),
+            scenario.network.free_ways,
+            has_tables, progress,
+        )  # fmt: skip
         self.now_ns = 0
         self.stopped = False
         self._coder = self.world.coder()
@@ -300,7 +306,7 @@ class Engine:
                 if is_silence:
                     mailbox.put_silence(src, round, kind)
                 else:
-                    mailbox.put(Message(src, round, kind, payload.data))
+                    mailbox.put(Message(src, round, kind, payload.data, payload.flags))
         for node in sorted({a[0] for a in arrived}):
             self._try_receive(self.actors[node])
 
@@ -504,13 +510,15 @@ class Engine:
         usages = [medium.usage(now_ns) for medium in self.world.media]
         busy_ns = sum(self._compute_ns.values())
         busy_ns += sum(min(now_ns - start_ns, duration_ns) for start_ns, duration_ns in self._working.values())
-        compute_j = busy_ns / NS_PER_S * self.world.scenario.compute.power_w
+        others_ns = sum(self._computing_ns(node, now_ns) for node in self.world.nodes[len(self.world.workers) :])
+        power_w = self.world.scenario.compute.power_w
+        compute_j, others_j = busy_ns / NS_PER_S * power_w, others_ns / NS_PER_S * power_w
         if batteries is None:
-            return Snapshot(usages, compute_j, self._phases.at(now_ns))
+            return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns))
         usages = batteries.without_dead(usages)
         lifetime_s = min(batteries.lifetimes_s(usages, now_ns).values(), default=math.nan)
         alive = len(self.world.nodes) - len(batteries.died_ns)
-        return Snapshot(usages, compute_j, self._phases.at(now_ns), lifetime_s, alive)
+        return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns), lifetime_s, alive)
 
     def _result(self, limit_ns: int | None) -> RunResult:
         recorder, server = self.recorder, self.world.server
@@ -538,7 +546,11 @@ class Engine:
         for medium in self.world.media if self.world.captures else ():
             medium.advance(self.now_ns)  # frames since its last delivery
         rounds, captures = max(recorder.rounds, 0), capture.files(self.world.captures)
-        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures)
+        graph = dict[str, float]()
+        if not self.world.is_star:
+            tables |= graph_tables.tables(self.world, recorder)
+            graph = graph_tables.facts(self.world)
+        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures, graph)
 
     def _energy_table(self) -> pa.Table:
         rows: list[tuple[int, str, str, float, float]] = []

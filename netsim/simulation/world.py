@@ -12,13 +12,17 @@ import numpy as np
 from netsim import registry, rng
 from netsim.errors import SimulationError
 from netsim.interfaces import (
+    HEADER_BYTES,
+    Answer,
     Array,
     Batch,
+    Broadcasts,
     Cost,
     CostModel,
     DrawsInGradients,
     HasBatches,
     HasGradients,
+    HasPairs,
     HasSamples,
     HasSmoothness,
     Key,
@@ -26,11 +30,14 @@ from netsim.interfaces import (
     Medium,
     Node,
     NodeId,
+    Pairwise,
     Problem,
     ShowsFrames,
+    Spectrum,
 )
 from netsim.scenario import Entry, Scenario
-from netsim.scenario.topology import Mixing, mixing, positions
+from netsim.scenario.graphs import positions
+from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
@@ -77,6 +84,11 @@ class ProblemFacts:
         """Samples of one node."""
         return self._problem.num_samples(node)
 
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+        problem = self._problem
+        return problem.batch_size(node) if isinstance(problem, HasBatches) else problem.num_samples(node)
+
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node."""
         return self._constants.smoothness(node)
@@ -92,12 +104,19 @@ class ProblemFacts:
 class _MediumLink:
     """A node's view of its link to one destination."""
 
-    medium: Medium
+    world: World
     src: NodeId
     dst: NodeId
 
+    @property
+    def medium(self) -> Medium:
+        return self.world.media[self.world.medium_of(self.src, self.dst)]
+
     def cost(self, quantity: str) -> CostModel:
         return self.medium.cost(quantity, self.src, self.dst)
+
+    def answer(self) -> Answer | None:
+        return self.world.answer(self.src, self.dst)
 
 
 @dataclass(eq=False)
@@ -121,6 +140,11 @@ class AgentContext:
         world = self.world
         return world.children.get(self.node) or world.children.get(self.server, world.workers)
 
+    @property
+    def is_reliable(self) -> bool:
+        channels = self.world.scenario.network.channels.values()
+        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
+
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)
@@ -128,7 +152,7 @@ class AgentContext:
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
-        return _MediumLink(self.world.media[self.world.medium_of(start, dst)], start, dst)
+        return _MediumLink(self.world, start, dst)
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
@@ -137,7 +161,14 @@ class AgentContext:
         return self._costs[cost, dst]
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
-        return self.world.mixing.neighbours(self.node)
+        return self.world.peers.mixing(round).neighbours(self.node)
+
+    def hearers(self, round: int) -> tuple[NodeId, ...]:
+        return self.world.peers.mixing(round).hearers[self.node]
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return self.world.peers.spectrum
 
     def next_batch(self) -> Batch:
         """Draw the node's next minibatch from its stream ``data``; some are drawn at a time, which is quicker."""
@@ -159,6 +190,13 @@ class AgentContext:
         if not isinstance(problem, HasSamples):
             raise SimulationError(f"{self.world.entry.label} needs a problem that shows nodes their samples")
         return problem.samples(self.node)
+
+    @property
+    def pairwise(self) -> Pairwise:
+        problem = self.world.problem
+        if not isinstance(problem, HasPairs):
+            raise SimulationError(f"{self.world.entry.label} needs a problem with constraints between nodes")
+        return problem
 
     def live_costs(self, dst: NodeId) -> Sequence[CostModel]:
         """The open cost models for one destination, for the engine to feed."""
@@ -196,9 +234,11 @@ class World:
         if self.is_star:
             self.children[self.server] = self.aggregators or self.workers
         self.parent = {node: above for above, below in self.children.items() for node in below}
+        if isinstance(problem, HasPairs) and not self.is_star:
+            self.problem = problem.coupled(sorted((min(edge), max(edge)) for edge in self.peers.graph.edges))
         self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
-        self.facts = ProblemFacts(problem, scenario.dtype)
+        self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
@@ -236,6 +276,14 @@ class World:
         channels = (len(self.media) - 1) // len(self.aggregators)
         return (above - len(self.workers)) * channels + (src == above and channels > 1)
 
+    def answer(self, src: NodeId, dst: NodeId) -> Answer | None:
+        """The broadcast to all nodes below `dst`, where `src` is one of them."""
+        if self.parent.get(src) != dst:
+            return None
+        link, receivers = _MediumLink(self, dst, src), len(self.children[dst])
+        is_one = isinstance(link.medium, Broadcasts) and link.medium.broadcasts
+        return Answer(link, receivers, 1 if is_one else receivers, 8.0 * HEADER_BYTES + 32.0 * self.facts.dim)
+
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         """The direction, and whose time in ``uplink`` or ``downlink`` a transfer takes."""
         if self.parent.get(src) == dst:
@@ -247,9 +295,9 @@ class World:
         return 0 <= node < len(self.workers)
 
     @cached_property
-    def mixing(self) -> Mixing:
-        """The peers' mixing weights."""
-        return mixing(self.scenario.network.topology, len(self.workers), self.stream(-1, "topology"))
+    def peers(self) -> Peers:
+        """Who hears whom, round by round."""
+        return Peers(self.scenario.network.topology, len(self.workers), partial(self.stream, -1))
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """The agents, started but not yet run, in id order."""

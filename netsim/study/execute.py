@@ -54,7 +54,9 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
         return Record("failed", " ".join(sentence.split()), host_s=host_s, traceback=traceback.format_exc()), {}
     host_s = time.perf_counter() - start_s
     deaths_s = {str(node): at_s for node, at_s in result.deaths_s.items()}
-    record = Record(result.status, result.sentence, result.rounds, result.sim_time_s, host_s, deaths_s=deaths_s)
+    record = Record(
+        result.status, result.sentence, result.rounds, result.sim_time_s, host_s, "", deaths_s, dict(result.graph)
+    )
     return record, files
 
 

@@ -43,6 +43,8 @@ class Run:
         The files that the run reads and its plugins, each with its sha256.
     data
         The digest of the problem's data in replication 0; '' where the problem offers none.
+    swept
+        The point's values of the swept keys, as they stand in the tables' columns.
     """
 
     point: str
@@ -52,6 +54,7 @@ class Run:
     hash: str
     inputs: Mapping[str, str] = field(default_factory=dict)
     data: str = ""
+    swept: Mapping[str, int | float | str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -100,7 +103,7 @@ def plan(
             inputs = files | {file: sources[file] for file in sources if file in loaded}
             for replication in range(given.replications):
                 hash = digest([facts, replication])[:32]
-                runs.append(Run(point.name, given, entry, replication, hash, inputs, data))
+                runs.append(Run(point.name, given, entry, replication, hash, inputs, data, point.swept))
     return runs
 
 

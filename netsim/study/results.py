@@ -78,8 +78,11 @@ class Results:
         return summaries.from_csv(self._written("summary.csv").read_text())
 
     def summary_text(self) -> str:
-        """The summary as a table for a terminal, one per sweep point."""
-        return summaries.to_text(self.summary_rows)
+        """The page's answer and main table as text for a terminal."""
+        from netsim import report
+
+        self._written("summary.csv")
+        return report.in_words(self.folder)
 
     def _frame(self, name: str) -> pd.DataFrame:
         import pandas as pd

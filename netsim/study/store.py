@@ -30,6 +30,8 @@ class Record:
         Of a failed run; '' otherwise.
     deaths_s
         When batteries were empty, by node.
+    graph
+        Between peers: ``edges``, ``spectral_gap`` and ``mixing_norm``.
     """
 
     status: str
@@ -39,6 +41,7 @@ class Record:
     host_s: float = 0.0
     traceback: str = ""
     deaths_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    graph: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 class Store:

@@ -24,6 +24,7 @@ from netsim.errors import ConfigError
 from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
+from netsim.results.findings import findings
 from netsim.study import names, nodes, workers
 from netsim.study.execute import close_problems, content, open_problem, problem_key
 from netsim.study.merge import merge
@@ -40,7 +41,7 @@ MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes t
 RUNS = "runs"
 PCAP = "pcap"
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = ("summary.csv", "bounds.csv", nodes.FILE, "report.html", PCAP)
+MERGED = ("summary.csv", "findings.csv", "bounds.csv", nodes.FILE, "report.html", PCAP)
 WRITTEN = ("scenario.yaml", *MERGED)
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 
@@ -98,7 +99,7 @@ def run(
     _check_folder(folder)
     with workers.one_thread():
         close_problems()  # data in memory may have changed since an earlier study of this process
-        data, labels, redrawn = dict[str, str](), dict[str, LabelCounts | None](), set[str]()
+        data, redrawn, labels = dict[str, str](), set[str](), dict[str, LabelCounts | None]()
 
         def opened(point: Scenario) -> Problem:
             problem = open_problem(point)
@@ -267,8 +268,11 @@ def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str
     for (point, label), group in same.items():
         outcomes = [_outcome(run, tables[run.hash].get("rounds"), records[run.hash]) for run in group]
         algorithm, targets = group[0].entry.algorithm.name, group[0].scenario.stop.target
-        groups.append(summaries.Group(point, label, algorithm, targets, outcomes))
+        groups.append(summaries.Group(point, label, algorithm, targets, outcomes, group[0].swept))
     files_module.write(folder / "summary.csv", summaries.to_csv(summaries.rows(groups)))
+    found = findings(runs[0].scenario.claims, groups) if runs else []
+    if found:
+        files_module.write(folder / "findings.csv", summaries.to_csv(found))
     return [f"{name}.parquet" for name in kinds]
 
 
@@ -341,6 +345,7 @@ def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
         "scenario_file": names.file_of(scenario),
         "seed": scenario.seed,
         "replications": scenario.replications,
+        "notes": {run.point: notes for run in runs if (notes := run.scenario.network.notes)},
         "vary": list(scenario.varied),
         "content_hash": hashlib.sha256(texts.encode()).hexdigest(),
     }

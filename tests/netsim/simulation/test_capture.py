@@ -33,7 +33,7 @@ SCENARIO = """
 name: captured
 problem: {name: logistic_regression, dataset: breast_cancer, nodes: 3}
 network: NETWORK
-algorithms: [{name: fixed_budget, label: S 20, variant: sparsify, budget: 20}]
+algorithms: [{name: fixed_budget, label: S 20, variant: sparsify, budget: 20, broadcast: dense}]
 stop: {rounds: 4}
 record: {pcap: true}
 """

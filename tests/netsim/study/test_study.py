@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pickle
@@ -85,7 +86,7 @@ def test_the_files_of_a_study_and_their_order(tmp_path: Path) -> None:
         "report.html", "runs", ".netsim",
     }  # fmt: skip
     rounds = results.rounds
-    assert rounds.columns[:5].tolist() == ["label", "algorithm", "replication", "point", "round"]
+    assert rounds.columns[:6].tolist() == ["label", "algorithm", "replication", "point", "seed", "round"]
     order = rounds[["point", "label", "replication"]].drop_duplicates().apply(tuple, axis=1).tolist()
     assert order == [(p, x, r) for p in ("seed=1", "seed=2") for x in "ABC" for r in range(3)]
     assert rounds["round"].tolist() == list(range(6)) * 18
@@ -96,7 +97,7 @@ def test_the_files_of_a_study_and_their_order(tmp_path: Path) -> None:
         ("seed=1", "A", 3), ("seed=1", "B", 3), ("seed=1", "C", 3),
     ]  # fmt: skip
     assert results.ok
-    assert "seed=2: to loss_gap <= 0.25" in results.summary_text()
+    assert "seed=2: to loss gap F - F* <= 0.25" in results.summary_text()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["complete"]
     assert manifest["command"] == ["netsim", "run"]
@@ -528,3 +529,29 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.Monk
             study.run(given, out)
     assert len(list((out / "runs").iterdir())) == 4
     assert len(study.run(given, out).runs) == 9
+
+
+def test_every_swept_key_is_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quantities as numbers in the key's unit, whole numbers whole, the rest as texts; in all tables alike."""
+    monkeypatch.setattr("netsim.simulation.engine.simulate", SIMULATE)
+    given = parse_text(
+        """
+name: swept
+problem: {name: quadratic, dim: 4, nodes: 2}
+network: {uplink: {name: ethernet_udp, rate_bps: 1e6}}
+algorithms: [{name: gd}]
+stop: {rounds: 2}
+record: {messages: true}
+sweep:
+  network.uplink.rate_bps: [100 kbit/s, 1 Mbit/s]
+  problem.nodes: [2, 3]
+  'algorithms[0].step_size': [auto, 0.1]
+"""
+    )
+    results = study.run(given, tmp_path, jobs=1)
+    keys = ["network.uplink.rate_bps", "problem.nodes", "algorithms[0].step_size"]
+    wanted = list(itertools.product([1e5, 1e6], [2, 3], ["auto", "0.1"]))
+    for frame in (results.rounds, results.messages, results.summary):
+        assert list(frame.columns)[: list(frame.columns).index("point") + 4][-3:] == keys
+        assert [frame[key].dtype.kind for key in keys[:2]] == ["f", "i"]
+        assert list(dict.fromkeys(frame[keys].itertuples(index=False, name=None))) == wanted

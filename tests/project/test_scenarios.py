@@ -22,6 +22,7 @@ SMALL = {
     "digits": {"interactions": False},
     "mnist": {"subsample": 100},
     "cifar10": {"subsample": 40},
+    "reuters21578": {},
 }
 
 

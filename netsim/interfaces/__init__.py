@@ -55,6 +55,7 @@ from netsim.interfaces.messages import (
     Message,
     NodeId,
     Payload,
+    SparseCode,
     Token,
     TransferId,
 )
@@ -143,6 +144,7 @@ __all__ = [
     "Send",
     "ShowsFrames",
     "Silent",
+    "SparseCode",
     "Spectrum",
     "StarAlgorithm",
     "Sum",

@@ -33,6 +33,7 @@ from netsim.registry import get, names
 from netsim.scenario import Entry, Network, Scenario
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
+from tests.plugins import pigeon as pigeon  # registers its channel
 from tests.support.toys import Jitter, ToyProblem, scenario
 
 FLIGHT = {"name": "pigeon", "flight_s": 0.5}

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from netsim import registry
 from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
 from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Record, Stop
@@ -74,12 +75,42 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
     lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
     for i, algorithm in _each(algorithms):
         tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
+        needs: list[str] = []
         if lossy and "loss" not in tolerates:
             allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
-            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+            yield Fault(
+                ("algorithms", i, "name"), f"{allowed}, such as {_tolerant('loss', network)}", repr(algorithm.name)
+            )
+        elif lossy:
+            needs.append(f"network.{lossy[0]} can lose messages")
         if network.silence == "deadline" and "late" not in tolerates:
             allowed = "silence: deadline needs an algorithm that tolerates late messages"
-            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+            yield Fault(
+                ("algorithms", i, "name"), f"{allowed}, such as {_tolerant('late', network)}", repr(algorithm.name)
+            )
+        elif network.silence == "deadline":
+            needs.append("silence: deadline says nothing of who stays silent")
+        if needs and getattr(algorithm, "deadline_s", 0.0) is None:
+            yield Fault(("algorithms", i, "deadline_s"), f"a number of seconds, as {' and '.join(needs)}", "nothing")
+        for key in ("quorum", "deadline_s"):
+            if getattr(algorithm, key, None) is not None and "late" not in tolerates:
+                allowed = f"no key of {algorithm.name} as it is here, as it does not tolerate late messages then"
+                yield Fault(("algorithms", i, key), f"{allowed}; there are {_tolerant('late', network)}", repr(key))
+
+
+def _tolerant(what: str, network: Network) -> str:
+    """Name the algorithms for such a network that tolerate late messages or losses."""
+    shape = "server" if network.topology.is_star else "peer"
+    found = [
+        name
+        for name in registry.names("algorithm")
+        if hasattr(registry.get("algorithm", name), shape)
+        and any(
+            what in registry.build("algorithm", {"name": name, **example}).tolerates
+            for example in getattr(registry.get("algorithm", name), "examples", ())
+        )
+    ]
+    return ", ".join(found) or "none"
 
 
 def _battery(problem: Any, network: Network) -> Iterator[Fault]:

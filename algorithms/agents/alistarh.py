@@ -38,6 +38,7 @@ class Alistarh(Tolerant):
     NeurIPS 2017, the gradient descent variant.
     """
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1})
 
     def codec(self, ctx: Context) -> AlistarhCode:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from algorithms.coding.codec import Codec
+from algorithms.roles.compressed import max_smoothness
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import Ref
 from netsim.interfaces import Context
@@ -57,6 +58,7 @@ class Dcgd(Tolerant):
 
     compressor: Annotated[Codec, Ref("compressor")]
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"compressor": {"name": "stochastic_sparsification", "budget": 3}},
         {"compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},
@@ -75,6 +77,6 @@ class Dcgd(Tolerant):
 
     def auto_step(self, ctx: Context) -> float:
         """Return 1 / ((1 + 2 w / M) max_m L_m)."""
-        workers, codec = ctx.workers, self.codec(ctx)
+        codec = self.codec(ctx)
         w = (codec.variance_bound(ctx.facts.dim) or 0.0) if codec.is_unbiased else 0.0
-        return 1.0 / ((1.0 + 2.0 * w / len(workers)) * max(ctx.facts.node_smoothness(m) for m in workers))
+        return 1.0 / ((1.0 + 2.0 * w / len(ctx.workers)) * max_smoothness(ctx))

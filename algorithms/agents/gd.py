@@ -32,6 +32,7 @@ class Gd(Tolerant):
 
     float_bit: FloatBit = 32
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"step_size": 0.1},

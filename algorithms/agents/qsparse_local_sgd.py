@@ -84,6 +84,7 @@ class QsparseLocalSgd(FixedSteps):
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         faults = []
         if self.compressor.is_outermost:
             allowed = "the code inside, as the algorithm is the feedback"

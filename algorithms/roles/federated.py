@@ -40,6 +40,7 @@ class Trained(Local):
     compressor: Annotated[Codec, Ref("compressor")] = IDENTITY
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         given = [key for key in ("local_steps", "epochs") if getattr(self, key) is not None]
         if len(given) != 1:
             got = "both" if given else "neither"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
@@ -25,6 +25,7 @@ class Step(Protocol):
 
 
 StepSize: TypeAlias = Literal["auto"] | PositiveFloat | Annotated[Step, Ref("step")]
+GivenStep: TypeAlias = PositiveFloat | Annotated[Step, Ref("step")]
 FloatBit: TypeAlias = Literal[32, 64]
 
 
@@ -197,3 +198,14 @@ def sampled(ctx: Context, fraction: float, purpose: str = "participation") -> tu
 def share(fraction: float, whole: int) -> int:
     """Return max(floor(fraction whole), 1), where a product that misses a whole number by rounding counts as it."""
     return max(math.floor(fraction * whole + 1e-9), 1)
+
+
+def squared(x: Array) -> float:
+    """Return ||x||^2."""
+    return float(np.sum(x * x))
+
+
+def mean_of(vectors: Mapping[NodeId, Array]) -> Array:
+    """Return the mean of the nodes' vectors, added up in increasing id."""
+    mean: Array = np.mean([vectors[node] for node in sorted(vectors)], axis=0)
+    return mean

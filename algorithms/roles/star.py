@@ -12,7 +12,9 @@ import numpy as np
 from algorithms.coding.codec import Codec
 from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
+from algorithms.roles.broadcast import Broadcast, Broadcaster, Listener, noted
 from algorithms.roles.parts import FloatBit, StepSize, step_rule
+from netsim.errors import ConfigError, Fault, SimulationError
 from netsim.interfaces import (
     Agent,
     Array,
@@ -42,12 +44,23 @@ class Star:
         ``{name: inverse_round, a: 1}``.
     model_bit
         Bits of a float in the broadcast.
+    broadcast
+        How the model travels down: ``dense``; ``changes``, the entries that are not what the workers have; ``relay``,
+        the round's uploads as they came, from which every worker repeats the server's step; ``auto``, the shortest of
+        them in every round. All give the same models, bit for bit.
     """
 
     step_size: StepSize = "auto"
     model_bit: FloatBit = 32
+    broadcast: Broadcast = "auto"
 
     tolerates: ClassVar[frozenset[str]] = frozenset()
+    relays: ClassVar[bool] = False  # True: the server's step is a function of model, notes, round and uploads alone
+
+    def __post_init__(self) -> None:
+        if self.broadcast == "relay" and not self.relays:
+            allowed = "auto, dense or changes, as the server's step does not depend on the uploads alone"
+            raise ConfigError([Fault(("broadcast",), allowed, "relay")])
 
     def codec(self, ctx: Context) -> Codec:
         """Return the codec of the uploads."""
@@ -76,6 +89,13 @@ class Star:
     def worker(self, ctx: Context) -> Agent:
         """Return one worker's agent."""
         return Worker(ctx, self)
+
+    def replica(self, ctx: Context) -> Server:
+        """Return a server's agent whose step a worker repeats."""
+        made = self.server(ctx)
+        if not isinstance(made, Server):
+            raise SimulationError(f"a worker cannot repeat the step of {type(made).__name__}")
+        return made
 
 
 class Updates:
@@ -128,6 +148,7 @@ class Server:
     Attributes
     ----------
     x : the model as the workers decode it, shape (dim,).
+    model : the codec of a dense model.
     notes : floats that travel with the model.
     asked : the workers that take part in the next round; all of them unless the algorithm chooses.
     """
@@ -137,20 +158,35 @@ class Server:
         self.patience = algorithm.patience
         self.asked: Sequence[NodeId] = ctx.workers
         self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
-        self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
         self.gamma = step_of(algorithm, ctx)
         self.notes: Sequence[float] = (0.0,) * algorithm.model_notes()
+        self.model = Identity(algorithm.model_bit)
+        self.broadcaster = Broadcaster(ctx, algorithm, ctx.workers)
         self._float = np.dtype(f"f{algorithm.model_bit // 8}")
+        self._made_of: tuple[Array, Mapping[NodeId, Message | None]] | None = None
+        self._made: tuple[Array, Sequence[float]] | None = None
         self.x = self.rounded(ctx.facts.start)
 
     async def run(self) -> None:
         """Run the rounds."""
-        await Report(0, self.x)
+        await self.report(0)
         for round in count():
             await self.broadcast(round)
-            await self.step(round, await self.collect(round))
-            self.x = self.rounded(self.x)
-            await Report(round + 1, self.x)
+            await self.take(round, (await self.collect(round)).messages)
+            await self.report(round + 1)
+
+    async def take(self, round: int, uploads: Mapping[NodeId, Message | None]) -> None:
+        """Step along the uploads, and round the model and the notes to the floats of the broadcast."""
+        before = self.x
+        await self.step(round, Updates(self.codec, uploads))
+        self.x = self.rounded(self.x)
+        self.notes = tuple(map(float, np.array(self.notes, np.float32)))
+        self._made_of, self._made = (before, uploads), (self.x, self.notes)
+
+    async def report(self, round: int) -> None:
+        """Report the model, and how many broadcasts took which way."""
+        ways = {f"{way}_broadcasts": float(n) for way, n in self.broadcaster.counts.items()}
+        await Report(round, self.x, ways)
 
     async def step(self, round: int, updates: Updates) -> None:
         """Change the model by what the workers sent."""
@@ -158,9 +194,10 @@ class Server:
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
         """Send the model and the notes to the workers asked."""
-        x = (np.array(self.notes), self.x) if self.notes else self.x
-        sent = await Encode(self.model, x, round)
-        await Send(tuple(self.asked), sent.payload, round, kind)
+        is_step = self._made is not None and self._made[0] is self.x and self._made[1] is self.notes
+        await self.broadcaster.send(
+            tuple(self.asked), self.x, self.notes, round, kind, self._made_of if is_step else None
+        )
 
     async def collect(self, round: int) -> Updates:
         """Wait until the workers asked have sent their uploads, or said that they stay silent, or for long enough."""
@@ -185,16 +222,21 @@ class Worker:
 
     Attributes
     ----------
-    notes : the floats that came with the last model.
     memory : the codec's memory, None where it keeps none.
+    model : the codec of a dense model.
     """
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
         self.codec = algorithm.codec(ctx)
-        self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
-        self.notes: Array = np.zeros(algorithm.model_notes())
+        self.model = Identity(algorithm.model_bit)
+        self.heard = Listener(ctx, algorithm)
         self.memory: Any = None
+
+    @property
+    def notes(self) -> Array:
+        """The floats that came with the last model."""
+        return self.heard.notes
 
     async def run(self) -> None:
         """Run the rounds."""
@@ -217,11 +259,8 @@ class Worker:
 
     async def decoded(self, message: Message) -> Array:
         """Decode a model and keep its notes."""
-        value = await Decode(self.model, message)
-        if isinstance(value, tuple):
-            self.notes, value = value
-        model: Array = value
-        return model
+        await self.heard.take(message)
+        return self.heard.x
 
     async def send(self, round: int, codec: Code, x: Any, notes: Sequence[float] = (), memory: Any = None) -> Encoded:
         """Encode `x` and its notes and send them to the server."""
@@ -230,11 +269,6 @@ class Worker:
         sent = await Encode(codec, x, round, memory)
         await Send(self.ctx.server, sent.payload, round)
         return sent
-
-
-def noted(codec: Any, notes: int) -> Any:
-    """Return the codec of a vector with that many floats of 32 bits before it."""
-    return Several((Identity(), codec), (notes, None)) if notes else codec
 
 
 def step_of(algorithm: Star, ctx: Context) -> Callable[[int], float]:

@@ -12,7 +12,7 @@ from typing import Any
 from netsim import registry
 from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
-from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Record, Stop
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -71,23 +71,36 @@ def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one of a server and workers")
 
 
+def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    topology = network.topology
+    if topology.is_star or topology.faults(problem.nodes):
+        return
+    needs = topology.needs(problem.nodes)
+    for i, algorithm in _each(algorithms):
+        lacking = [word for word in needs if word not in getattr(algorithm, "graphs", ())]
+        if lacking and hasattr(algorithm, "peer"):
+            allowed = f"network.topology is {needs[lacking[0]]}, and this algorithm needs one where that is not so"
+            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+
+
 def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
+    without = [key for key, channel in network.channels.items() if not getattr(channel, "has_slots", False)]
     for i, algorithm in _each(algorithms):
+        if getattr(algorithm, "needs_slots", False) and (without or network.silence != "free"):
+            allowed = "silent needs network.silence: free and a link with slots, whose end says that nothing came"
+            got = f"network.{without[0]} without slots" if without else f"network.silence: {network.silence}"
+            yield Fault(("algorithms", i, "no_update"), allowed, got)
         tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
         needs: list[str] = []
         if lossy and "loss" not in tolerates:
             allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
-            yield Fault(
-                ("algorithms", i, "name"), f"{allowed}, such as {_tolerant('loss', network)}", repr(algorithm.name)
-            )
+            yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('loss', network)}", repr(algorithm.name))
         elif lossy:
             needs.append(f"network.{lossy[0]} can lose messages")
         if network.silence == "deadline" and "late" not in tolerates:
             allowed = "silence: deadline needs an algorithm that tolerates late messages"
-            yield Fault(
-                ("algorithms", i, "name"), f"{allowed}, such as {_tolerant('late', network)}", repr(algorithm.name)
-            )
+            yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('late', network)}", repr(algorithm.name))
         elif network.silence == "deadline":
             needs.append("silence: deadline says nothing of who stays silent")
         if needs and getattr(algorithm, "deadline_s", 0.0) is None:
@@ -95,11 +108,12 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
         for key in ("quorum", "deadline_s"):
             if getattr(algorithm, key, None) is not None and "late" not in tolerates:
                 allowed = f"no key of {algorithm.name} as it is here, as it does not tolerate late messages then"
-                yield Fault(("algorithms", i, key), f"{allowed}; there are {_tolerant('late', network)}", repr(key))
+                allowed += f"; take another algorithm{_tolerant('late', network)}"
+                yield Fault(("algorithms", i, key), allowed, repr(key))
 
 
 def _tolerant(what: str, network: Network) -> str:
-    """Name the algorithms for such a network that tolerate late messages or losses."""
+    """Name the algorithms for such a network that tolerate late messages or losses, as the end of a sentence."""
     shape = "server" if network.topology.is_star else "peer"
     found = [
         name
@@ -110,7 +124,7 @@ def _tolerant(what: str, network: Network) -> str:
             for example in getattr(registry.get("algorithm", name), "examples", ())
         )
     ]
-    return ", ".join(found) or "none"
+    return f", such as {', '.join(found)}" if found else ""
 
 
 def _battery(problem: Any, network: Network) -> Iterator[Fault]:
@@ -127,8 +141,9 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
             yield Fault((*path, "nodes", i), f"a node of 0 .. {last}", f"{node}")
         elif node in nodes[:i]:
             yield Fault((*path, "nodes", i), "each node once", f"{node}")
-    if isinstance(battery.capacity_j, tuple) and len(battery.capacity_j) != len(nodes):
-        yield Fault((*path, "capacity_j"), f"a capacity for each of {len(nodes)} nodes", f"{len(battery.capacity_j)}")
+    energy_j, key = battery.energy_j, "capacity" if battery.capacity_j is None else "capacity_j"
+    if isinstance(energy_j, tuple) and len(energy_j) != len(nodes):
+        yield Fault((*path, key), f"a capacity for each of {len(nodes)} nodes", f"{len(energy_j)}")
 
 
 def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
@@ -194,6 +209,8 @@ def more_metrics(network: Network, algorithms: Sequence[Entry]) -> list[str]:
 
 def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
     """Find target metrics that are not among those known."""
+    if "accuracy" not in known:
+        known = [metric for metric in known if metric != "worst_accuracy"]
     for metric in stop.target:
         if metric not in known:
             allowed = f"no metric of this problem; there are {', '.join(known)}"
@@ -209,10 +226,18 @@ def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fa
                 yield Fault(("algorithms", i, "step_size"), allowed, "auto")
 
 
+def _vary(vary: str | Sequence[str]) -> Iterator[Fault]:
+    if not vary:
+        yield Fault(("vary",), f"all, or a list of at least one of {', '.join(VARIED)}", "an empty list")
+    for i, what in enumerate(vary if not isinstance(vary, str) else ()):
+        if what in vary[:i]:
+            yield Fault(("vary", i), "each once", what)
+
+
 def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:
     labels = [entry.label for entry in algorithms]
     for i, claim in enumerate(claims):
-        for key in ("label", "against"):
+        for key in ("label", "against") if claim.against else ("label",):
             label = getattr(claim, key)
             if label not in labels:
                 allowed = f"no algorithm has this label; there are {', '.join(labels)}"
@@ -230,6 +255,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _labels,
         _topology,
         _shape,
+        _graphs,
         _tolerance,
         _battery,
         _nodes,
@@ -239,6 +265,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _stop,
         _clock,
         _target,
+        _vary,
         _claims,
     )
 }

@@ -133,7 +133,8 @@ def _advance(
         if isinstance(command, Send):
             for dst in command.to if isinstance(command.to, tuple) else (command.to,):
                 trace.messages.append(Sent(actor.node, dst, command.round, command.kind, command.payload))
-                actors[dst].mailbox.put(Message(actor.node, command.round, command.kind, command.payload.data))
+                data, flags = command.payload.data, command.payload.flags
+                actors[dst].mailbox.put(Message(actor.node, command.round, command.kind, data, flags))
         elif isinstance(command, Silent):
             for dst in command.to if isinstance(command.to, tuple) else (command.to,):
                 actors[dst].mailbox.put_silence(actor.node, command.round, command.kind)

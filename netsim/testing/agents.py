@@ -13,9 +13,9 @@ from netsim import registry
 from netsim.errors import SimulationError
 from netsim.interfaces import HEADER_BYTES, NodeId, Report
 from netsim.scenario import ComputeModel, Distribution, Network, Record, Scenario
+from netsim.scenario.parts import COUNTERS, DIRECTIONS
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
-from netsim.simulation.recorder import COUNTERS, DIRECTIONS
 from netsim.testing.bounded import Bounded
 from netsim.testing.contract import Check, ContractError, broken, check_configuration, on, on_smallest, require
 from netsim.testing.worlds import Jitter, ToyProblem, is_star, nodes_of, world
@@ -230,14 +230,20 @@ def _check_counters(algorithm: Any, base: Scenario) -> None:
     require(rows[f"{up}_payload_bytes"][-1] > 0, "no node ever sends a payload")
 
 
+_OF_MESSAGES = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "attempts")
+
+
 def _check_direction(
     engine: Engine, direction: str, rows: Mapping[str, list[float]], messages: Mapping[str, list[Any]]
 ) -> None:
     ways = enumerate(zip(messages["src"], messages["dst"], strict=True))
     mine = [i for i, (src, dst) in ways if engine.world.way(src, dst)[0] == direction]
+    mine = [i for i in mine if messages["packets"][i]]
+    sums = {name: sum(values[i] for i in mine) for name, values in messages.items() if name in _OF_MESSAGES}
+    sums["message_bytes"] = sums["payload_bytes"] + HEADER_BYTES * len(mine)
+    sums |= {"messages": len(mine), "transmissions": sums["attempts"]}
     for counter in COUNTERS:
-        counts = rows[f"{direction}_{counter}"]
-        total = sum(messages[counter][i] for i in mine) if counter != "messages" else len(mine)
+        counts, total = rows[f"{direction}_{counter}"], sums[counter]
         close = abs(counts[-1] - total) <= 1e-12 * abs(total)
         require(close, f"{direction}_{counter} ends at {counts[-1]}; the messages sum up to {total}")
         require((np.diff(counts) >= 0).all(), f"{direction}_{counter} is counted back")

@@ -228,7 +228,7 @@ def test_rounds_take_what_the_closed_form_says() -> None:
     link = {"name": "packet", "payload_max_bytes": 1000, "header_bytes": 28, "fixed_size": False, "rate_bps": 1e6}
     link["delay_s"] = 0.003
     base = scenario(
-        qsparse(compressor=SIGN, local_steps=steps), compute={"gradient_s": list(tau)},
+        qsparse(compressor=SIGN, local_steps=steps, broadcast="dense"), compute={"gradient_s": list(tau)},
         network={"uplink": link, "downlink": link}, stop={"rounds": 5},
     )  # fmt: skip
     rows = simulate(base, base.algorithms[0], 0, problem).tables["rounds"].to_pydict()

@@ -12,7 +12,7 @@ from algorithms.coding.codec import Codec
 from algorithms.coding.index_changes import IndexChanges
 from algorithms.coding.wrappers import require_memoryless
 from algorithms.roles.ballot import Ballot
-from algorithms.roles.copies import CopyServer, Copying, CopyWorker
+from algorithms.roles.copies import Copying, CopyServer, CopyWorker
 from algorithms.roles.federated import IDENTITY
 from algorithms.roles.voting import TieBreak
 from netsim.errors import ConfigError, Fault

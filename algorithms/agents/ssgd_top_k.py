@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback
 from algorithms.compressors.top_k import TopK
-from algorithms.roles.copies import CopyServer, Copying, CopyWorker
+from algorithms.roles.copies import Copying, CopyServer, CopyWorker
 from algorithms.roles.parts import FloatBit
 from algorithms.roles.star import Updates
 from netsim.fields import Fraction

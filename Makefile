@@ -42,7 +42,7 @@ codecs: $(STAMP)
 validation: $(STAMP)
 	$(BIN)/python -m benchmarks.validation
 
-# Makes 120 expressions wrong, one at a time, and sees that the tests notice; `make mutants ONLY=codecs`.
+# Makes about a hundred expressions wrong, one at a time, and sees that the tests notice; `make mutants ONLY=codecs` takes a group or a part of names.
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutations $(ONLY)
 

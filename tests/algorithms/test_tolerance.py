@@ -150,12 +150,12 @@ def test_a_lost_message_is_a_silent_worker() -> None:
 @pytest.mark.parametrize("algorithm", TOLERANT, ids=str)
 def test_it_learns_over_links_that_lose(algorithm: dict[str, Any]) -> None:
     """A fifth of all messages are lost both ways, and speeds are random: all rounds come, and the loss falls."""
-    base = of({**algorithm, "deadline_s": 0.8}, network={"link": LOSSY}, compute=SLOW, stop={"rounds": 80})
+    base = of({**algorithm, "deadline_s": 0.8}, network={"link": LOSSY}, compute=SLOW, stop={"rounds": 50})
     result = simulate(base, base.algorithms[0], 0, ToyProblem(3, batch=8))
     gaps = result.tables["rounds"]["loss_gap"].to_pylist()
     assert result.status == "done"
-    assert len(gaps) == 81
-    assert gaps[-1] < 0.2 * gaps[0]
+    assert len(gaps) == 51
+    assert gaps[-1] < 0.3 * gaps[0]
     again = simulate(base, base.algorithms[0], 0, ToyProblem(3, batch=8))
     assert again.tables["rounds"]["loss_gap"].to_pylist() == gaps
 

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def in_full(data: Any, folder: Path, key: str = "") -> Any:
-    """Plain data with the full path of every file that is there, so that it means the same from any folder.
+    """Return plain data with the full path of every existing file, so that it means the same from any folder.
 
     Files are the texts at keys ``path``, ``..._path``, ``data_dir`` and ``module`` (``FILE.py:NAME``), swept or not.
     One that is neither in `folder` nor in the working folder stays as it is: it may be in a data folder.

@@ -85,7 +85,7 @@ class Coder:
         return total
 
     def flop(self, command: Encode | Decode | Sum) -> float:
-        """Operations that a command takes its node."""
+        """Return the operations that a command costs its node."""
         if isinstance(command, Encode):
             x = command.x
             return command.codec.encode_flop(x.size if isinstance(x, np.ndarray) else self._dim)
@@ -140,7 +140,7 @@ class Coder:
 
 
 def _are_equal(a: Sum, b: Sum) -> bool:
-    """Whether two sums are of the same bytes objects of the same messages."""
+    """Return whether two sums are of the same bytes objects of the same messages."""
     if len(a.messages) != len(b.messages) or a.weights != b.weights or a.codec != b.codec:
         return False
     pairs = zip(a.messages, b.messages, strict=True)

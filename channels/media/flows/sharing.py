@@ -71,7 +71,7 @@ def share(
     counts: Sequence[int] | None = None,
     weights: Sequence[int] | None = None,
 ) -> tuple[list[int], list[Hashable | None]]:
-    """The rates of `max_min`, and the resource at which each flow has no more: None where its cap limits it."""
+    """Return the rates of `max_min`, and the resource at which each flow has no more: None where its cap limits it."""
     many = [1] * len(paths) if counts is None else counts
     weight = [1] * len(paths) if weights is None else weights
     users: dict[Hashable, list[int]] = {}
@@ -126,7 +126,7 @@ def share(
 
 
 def _level(room: int, weight: int) -> int:
-    """The rate of weight 1, to 2**-64 of a unit."""
+    """Return the rate of weight 1, to 2**-64 of a unit."""
     return (room << 64) // weight
 
 
@@ -384,7 +384,7 @@ class Fluid:
     def _share_out(
         self, chosen: dict[_Kind, None], dirty: dict[Resource, None]
     ) -> dict[_Kind, tuple[int, Resource | None]]:
-        """New rates of the kinds chosen and of all that these move, with what keeps each from having more."""
+        """Find new rates of the kinds chosen and of all that these move, with what keeps each from having more."""
         self._choose(chosen, dirty, {})
         while True:
             kinds = sorted(chosen, key=_order)
@@ -418,7 +418,7 @@ class Fluid:
                         chosen[kind] = None
 
     def _room_for(self, resource: Resource, chosen: Mapping[_Kind, None]) -> int:
-        """What is left at a link beside the kinds that keep their rates."""
+        """Return what is left at a link beside the kinds that keep their rates."""
         others = sum(kind.rate * kind.members for kind in self._kinds_at[resource] if kind not in chosen)
         return max(0, self._room[resource][0] - others)
 

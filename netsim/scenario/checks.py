@@ -223,6 +223,8 @@ def start_metrics(problem: Problem, targets: Collection[str]) -> dict[str, float
     if not targets or not hasattr(problem, "start"):
         return {}
     found = dict(problem.metrics(problem.start()))
+    if "train_accuracy" in found:
+        found["accuracy"] = found["train_accuracy"]
     if "loss_gap" in targets and isinstance(problem, HasOptimum) and (best := problem.optimum()) is not None:
         found["loss_gap"] = found["loss"] - best.value
     return {metric: value for metric, value in found.items() if metric in targets}

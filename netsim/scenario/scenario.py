@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
 from netsim.fields import NonNegativeInt, PositiveInt, Ref
 from netsim.interfaces import Draws, Problem, ProblemConfig, Redraws
 from netsim.scenario import sweep as sweep_module
 from netsim.scenario import yaml_lines
 from netsim.scenario.checks import cross_faults, metric_faults, more_metrics, problem_faults
+from netsim.scenario.devices import devices
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields
 from netsim.scenario.parts import VARIED, Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
@@ -286,6 +289,11 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
                 path = ("problem", "dataset") if hasattr(problem, "dataset") else ("problem",)
                 faults += places.locate([Fault(path, " ".join(str(error).split()).rstrip("."))])
             opened.append((problem, seed, known or frozenset()))
+        try:
+            nodes = range(problem.nodes)
+            devices(point.scenario.compute, nodes, nodes, np.random.default_rng(0))
+        except DataError as error:
+            faults += places.locate([Fault(("compute", "devices"), str(error).rstrip("."))])
         if known:
             more = more_metrics(point.scenario.network, point.scenario.algorithms)
             faults += places.locate(list(metric_faults(point.scenario.stop, [*sorted(known), *more])))

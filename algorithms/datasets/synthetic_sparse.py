@@ -60,6 +60,8 @@ class SyntheticSparse(NeedsNoFile, Selection):
         {"num_rows": 40, "num_features": 50, "nonzeros_per_row": 5, "popularity_exponent": 0.0, "noise": 0.0},
     )
 
+    is_drawn: ClassVar[bool] = True
+
     num_rows: PositiveInt = 2000
     num_features: Annotated[int, Range(ge=1, le=2**31 - 1)] = 5000
     nonzeros_per_row: PositiveInt = 60

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.deferred import Deferred
+from algorithms.learning.digest import digest_of
 from algorithms.learning.quiet import quiet
 from algorithms.learning.shares import Shares, batch_sizes, draw
 from netsim.errors import SimulationError
@@ -98,6 +99,16 @@ class SampledProblem(ABC):
     def num_samples(self, node: NodeId) -> int:
         """n_m."""
         return self._edges[node + 1] - self._edges[node]
+
+    def content(self) -> str:
+        """A digest of all samples, and of which node has which."""
+        return self._content
+
+    @functools.cached_property
+    def _content(self) -> str:
+        shares = self._shares
+        arrays = (shares.features, shares.labels, shares.test_features, shares.test_labels)
+        return digest_of((self.dim, self._edges), arrays)
 
     def label_counts(self) -> LabelCounts | None:
         """Samples of each class at every node; None where there are no classes."""

@@ -120,7 +120,7 @@ def draw(size: int | None, num_samples: int, rng: np.random.Generator) -> Indice
     return batch
 
 
-def redraws(dataset: Dataset, partition: Partition, nodes: int) -> frozenset[str]:
+def redraws(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int) -> frozenset[str]:
     """What of a dealt dataset replications can draw anew; see `netsim.interfaces.Redraws`."""
     parts = {"data": getattr(dataset, "draws", True), "partition": nodes > 1 and getattr(partition, "draws", True)}
     return frozenset(part for part, is_drawn in parts.items() if is_drawn)

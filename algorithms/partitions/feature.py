@@ -40,6 +40,11 @@ class Feature:
 
     order: Literal["contiguous", "random"] = "contiguous"
 
+    @property
+    def draws(self) -> bool:
+        """Whether columns are dealt at random."""
+        return self.order == "random"
+
     def split_columns(self, columns: int, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Sorted columns of each node.
 

@@ -31,6 +31,7 @@ class File:
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"path": "nodes.txt"},)
+    draws: ClassVar[bool] = False
 
     path: str
 

@@ -32,6 +32,7 @@ class Natural:
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    draws: ClassVar[bool] = False
     by_group: ClassVar[bool] = True
 
     def split(self, groups: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:

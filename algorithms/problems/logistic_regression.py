@@ -256,7 +256,8 @@ class LogisticProblem:
     @functools.cached_property
     def _content(self) -> str:
         digest = hashlib.sha256(repr((self.dim, self._edges)).encode())
-        for buffer in (*self._rows.buffers(), self._is_positive):
+        tests = () if self._test_rows is None else (*self._test_rows.buffers(), self._test_positive)
+        for buffer in (*self._rows.buffers(), self._is_positive, *tests):
             digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
             digest.update(buffer.data)
         return digest.hexdigest()

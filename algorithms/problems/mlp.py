@@ -86,11 +86,11 @@ class Mlp:
 
     @property
     def redraws(self) -> frozenset[str]:
-        """The start; data and partition, where they are drawn."""
+        """Data and partition, where they are drawn, and the start."""
         return redraws(self.dataset, self.partition, self.nodes) | {"start"}
 
     def open(self, seed: int, draws: Draws = FIRST) -> MlpProblem:
-        """Load and split the data and draw the start.
+        """Load and split the data, and draw the start.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class MlpProblem(SampledProblem):
         self._start = self._he(rng)
 
     def start(self) -> Array:
-        """Draw of He et al., the same for every replication."""
+        """The draw of He et al."""
         return self._start.copy()
 
     def forward(self, w: Array, features: Any, targets: npt.NDArray[Any]) -> Forward:

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.cache import cache_key, remembered
-from algorithms.learning.digest import digest_of
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.losses import LOGISTIC
@@ -152,9 +151,8 @@ class OneVersusRestProblem(LinearOutputs):
                 errors += error
             return np.concatenate([*at, [errors]])
 
-        facts = ("one_versus_rest newton 1", self._l2, self._shape)
-        content = digest_of(facts, (*self.rows.buffers(), self._targets, weights))
-        kept = remembered(cache_key(content), self.dim + 1, compute)
+        key = cache_key("one versus rest optimum", self.content(), self._only, self._l2)
+        kept = remembered(key, self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 

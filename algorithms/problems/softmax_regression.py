@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from algorithms.learning.cache import cache_key, remembered
 from algorithms.learning.cross_entropy import cross_entropy
-from algorithms.learning.digest import digest_of
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.newton_cg import Map, Quadratic, minimise
@@ -131,9 +130,7 @@ class SoftmaxProblem(LinearOutputs):
             at, error = minimise(_Objective(self), np.zeros(self.dim), self._l2, self._name)
             return np.concatenate([at, [error]])
 
-        facts = ("softmax newton 1", self._l2, self._shape)
-        buffers = (*self.rows.buffers(), self._targets, self._shares.sample_weights())
-        kept = remembered(cache_key(digest_of(facts, buffers)), self.dim + 1, compute)
+        kept = remembered(cache_key("softmax optimum", self.content(), self._l2), self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 

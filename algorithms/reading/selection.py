@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -51,10 +51,12 @@ class Selection(ABC):
     normalise: Literal["none", "standard", "range", "unit"] = "none"
     bias: bool = False
 
+    is_drawn: ClassVar[bool] = False  # whether `read` depends on the stream
+
     @property
     def draws(self) -> bool:
-        """Whether anything of the data depends on chance, so that replications can redraw it."""
-        return self.test_fraction > 0 or self.subsample is not None
+        """Whether the samples depend on the seed."""
+        return self.is_drawn or self.test_fraction > 0 or self.subsample is not None
 
     @abstractmethod
     def read(self, rng: np.random.Generator) -> Data:

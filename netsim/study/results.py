@@ -81,6 +81,7 @@ class Results:
         """The page's answer and main table as text for a terminal."""
         from netsim import report
 
+        self._written("summary.csv")
         return report.in_words(self.folder)
 
     def _frame(self, name: str) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from netsim import files as files_module
 from netsim import scenario as scenarios
 from netsim.arrow import numbers
 from netsim.errors import ConfigError
-from netsim.interfaces import Draws, HasBatches, Redraws
+from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
 from netsim.results.findings import findings
@@ -99,15 +99,17 @@ def run(
     _check_folder(folder)
     with workers.one_thread():
         close_problems()  # data in memory may have changed since an earlier study of this process
-        data, redrawn = dict[str, str](), set[str]()
+        data, redrawn, labels = dict[str, str](), set[str](), dict[str, LabelCounts | None]()
 
         def opened(point: Scenario) -> Problem:
             problem = open_problem(point)
             data[problem_key(point)] = content(problem)
+            labels[problem_key(point)] = nodes.counts(problem)
             redrawn.update(_redrawn(point, problem))
             return problem
 
         scenarios.check_data(scenario, opened)
+        shares = {point.name: labels[problem_key(point.scenario)] for point in scenarios.points(scenario)}
         runs = plan(scenario, plugins, lambda point: data[problem_key(point)])
         facts = {**_facts(scenario, runs), "redrawn": [part for part in scenario.varied if part in redrawn]}
         facts |= {"command": list(command), "plugins": list(plugins), "started": started}
@@ -122,7 +124,7 @@ def run(
                 written = _merge(folder, runs, store, records)
                 _bounds(folder, scenario, runs)
                 _captures(folder, runs, store)
-                nodes.write(folder, scenario, open_problem)
+                nodes.write(folder, shares)
                 facts |= {"complete": True, "wall_s": time.perf_counter() - start_s, "runs": ends}
                 facts["files"] = digests(folder, frozenset({*written, *WRITTEN}))
                 files_module.write(folder / "manifest.json", _to_json(facts))

@@ -104,6 +104,20 @@ def expected_efficiency(case: Any, budget: float) -> float:
     return float(omega(case.x, budget)[0] / expected_price(case, [budget])[0])
 
 
+def test_of_two_hills_the_higher_one_is_found() -> None:
+    """20 entries of 1 and 200 of 0.05, 30 a packet: the hill of one packet is 16 % higher than that of two."""
+    x, size, cost = np.repeat([1.0, 0.05], [20, 200]), CodeSize(0, 10, 0), paper(c0=0.2, c_packet=1.0, room=300.0)
+    grid = np.linspace(1, 80, 159)
+    prices = 1.2 + np.maximum(np.ceil((np.arange(221) - 30) / 30), 0)
+    ratio = omega(x, grid) / [convolved(probabilities(x, t)) @ prices for t in grid]
+    first, second = ratio[grid < 35], ratio[grid >= 35]
+    assert first.max() > 1.1 * second.max()
+    assert second[0] < second.max()
+    choice = tune(x, "stochastic", size, cost)
+    assert choice.budget < 35
+    assert choice.efficiency >= ratio.max() * (1 - 1e-9)
+
+
 def test_the_answer_is_the_top_of_its_hill() -> None:
     """Nothing within 1 % of T is better by more than 1e-6."""
     rng = np.random.default_rng(33)

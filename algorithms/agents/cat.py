@@ -34,8 +34,7 @@ class Cat(Tuned):
         sizes than the best, which its T then is.
     tune
         ``local``: each worker by its own gradient. ``shared``: one T for all, which the server sends with the model:
-        the rounded mean of what the workers preferred in the round before (32 bits each way; in round 0 each
-        worker's own).
+        the rounded mean of what the workers preferred in the round before (32 bits each way; in round 0 their own).
     expected
         Of ``stochastic``, whose number N of entries is drawn with the mean T. ``cost``: C(T) is E[C(N)]. ``count``:
         it is C(E N), as the paper writes it, which takes a message of T entries for a sure thing.
@@ -50,6 +49,8 @@ class Cat(Tuned):
         ``auto`` is 1/L, for SS omega/L (see `BudgetServer`); a number; or a step rule.
     float_bit, model_bit
         Bits of a float in the upload and in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds.
 
     References
     ----------

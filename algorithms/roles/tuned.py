@@ -9,15 +9,16 @@ import numpy as np
 
 from algorithms.roles.budget_code import Budgeted, BudgetServer
 from algorithms.roles.compensation import Memory
-from algorithms.roles.parts import sampled
+from algorithms.roles.parts import sampled, share
 from algorithms.roles.star import Updates
+from algorithms.roles.tolerant import Tolerant
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, PositiveInt
 from netsim.interfaces import Agent, Array, Context
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuned(Budgeted):
+class Tuned(Budgeted, Tolerant):
     """Keys of compression with a tuned budget, with memories, a sample of the workers, and local steps.
 
     Parameters
@@ -42,6 +43,18 @@ class Tuned(Budgeted):
         if self.memory != "none" and self.variant == "stochastic":
             allowed = "none, as the stochastic variant is unbiased; sparsify and sign have memories"
             raise ConfigError([Fault(("memory",), allowed, self.memory)])
+        if self.memory != "none" and (self.quorum is not None or self.deadline_s is not None):
+            allowed = "none where a server goes on without some uploads, as a memory counts on every one"
+            raise ConfigError([Fault(("memory",), allowed, self.memory)])
+
+    @property
+    def tolerates(self) -> frozenset[str]:  # type: ignore[override]  # depends on a key
+        """Missing and late uploads, unless a memory counts on every one."""
+        return frozenset({"late", "loss"}) if self.memory == "none" else frozenset()
+
+    def num_asked(self, nodes: int) -> int:
+        """Return how many workers take part in a round."""
+        return share(self.participation, nodes)
 
     def upload_notes(self) -> int:
         """The preferred T goes with an upload where all share one."""
@@ -89,6 +102,6 @@ class TunedServer(BudgetServer):
     async def step(self, round: int, updates: Updates) -> None:
         """Step, and share the mean of the preferred T."""
         await super().step(round, updates)
-        if self.notes:
+        if self.notes and len(updates):
             preferred = [float(notes[-1]) for notes in (await updates.notes()).values()]
             self.notes = (float(np.rint(sum(preferred) / len(preferred))),)

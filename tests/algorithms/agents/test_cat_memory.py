@@ -127,3 +127,12 @@ def test_local_steps() -> None:
 def test_the_unbiased_variant_has_no_memory(memory: str) -> None:
     with pytest.raises(ConfigError, match=f"memory: none, as the stochastic variant is unbiased.*Got {memory}"):
         build("algorithm", {"name": "cat", "variant": "stochastic", "cost": "bit", "memory": memory})
+
+
+@pytest.mark.parametrize("waits", [{"quorum": 2}, {"deadline_s": 1.0}])
+def test_a_memory_counts_on_every_upload(waits: dict[str, Any]) -> None:
+    keys = {"name": "cat", "variant": "sparsify", "cost": "bit"}
+    assert build("algorithm", {**keys, **waits}).tolerates == {"late", "loss"}
+    assert not build("algorithm", {**keys, "memory": "ef"}).tolerates
+    with pytest.raises(ConfigError, match=r"memory: none where a server goes on without.*Got ef21"):
+        build("algorithm", {**keys, **waits, "memory": "ef21"})

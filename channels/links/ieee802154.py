@@ -100,6 +100,7 @@ class Ieee802154:
     array([0.005184, 0.062496])
     """
 
+    is_radio: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},
@@ -144,6 +145,11 @@ class Ieee802154:
     def reliable_delivery(self) -> bool:
         """Whether no transfer can end with ok False."""
         return self.mac.always_delivers or (self.reliable and self.path_loss.reaches_all)
+
+    @property
+    def has_slots(self) -> bool:
+        """Whether the end of a node's slot says that it sent nothing."""
+        return bool(getattr(self.mac, "has_slots", False))
 
     def fragmentation(self) -> Framing:
         """See `channels.media.lrwpan.cell.Cell`."""

@@ -80,6 +80,7 @@ class Tdma:
     (25200000, 3.0)
     """
 
+    is_radio: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 1e6},
         {"rate_bps": 250e3, "slot_s": 0.01, "guard_s": 0.001, "overhead_bytes": 17, "poll_s": None},
@@ -93,6 +94,7 @@ class Tdma:
     )  # fmt: skip
     frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
+    has_slots: ClassVar[bool] = True
 
     rate_bps: Annotated[float, Range(gt=0, le=1e12)]
     slot_s: PositiveFloat = 0.01

@@ -52,6 +52,7 @@ class Tsch:
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"slot_s": "15 ms", "server_cells": 2})
     contends: ClassVar[bool] = False
     always_delivers: ClassVar[bool] = False
+    has_slots: ClassVar[bool] = True
 
     slot_s: Annotated[float, Range(ge=SHORTEST_SLOT_NS / NS_PER_S)] = 0.01
     server_cells: NonNegativeInt = 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 from netsim.interfaces.costs import Cost, CostModel, Link
 from netsim.interfaces.messages import Array, Batch, Code, Encoded, Inbox, Message, NodeId, Payload, Token
+from netsim.interfaces.problems import Pairwise
 
 T = TypeVar("T")
 
@@ -90,6 +91,8 @@ class Decode(Command[Any]):
 @dataclass(slots=True, eq=False)
 class Sum(Command[Array]):
     """Add up what messages decode to, in the order given and in O(T) each where the code is sparse.
+
+    The sum is read-only, as nodes that add up the same messages share it.
 
     Parameters
     ----------
@@ -219,8 +222,26 @@ class Facts(Protocol):
         """Minibatches in which a node sees as many samples as it has, on the mean over nodes."""
 
     def num_samples(self, node: NodeId) -> int: ...
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node's objective."""
+
+
+class Spectrum(NamedTuple):
+    """Of mixing weights W.
+
+    Parameters
+    ----------
+    gap
+        delta = 1 - |lambda_2(W)|.
+    norm
+        ||I - W||_2.
+    """
+
+    gap: float
+    norm: float
 
 
 class Context(Protocol):
@@ -238,6 +259,10 @@ class Context(Protocol):
 
     @property
     def facts(self) -> Facts: ...
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the network delivers every message."""
+
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """The node's own stream of that purpose; the same object at every call."""
 
@@ -253,8 +278,19 @@ class Context(Protocol):
     def samples(self) -> Any:
         """The node's own samples, read-only, as the problem keeps them; a `SimulationError` where it shows none."""
 
+    @property
+    def pairwise(self) -> Pairwise:
+        """The constraints between neighbours' models; a `SimulationError` where the problem has none."""
+
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
-        """Mixing weights of the neighbours in that round, in increasing id; the own weight is 1 minus their sum."""
+        """Mixing weights of the peers it hears in that round, in increasing id; the own weight is 1 minus their sum."""
+
+    def hearers(self, round: int) -> tuple[NodeId, ...]:
+        """The peers that hear this one in that round: the neighbours, but where the graph is directed."""
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """How fast the mixing weights average."""
 
 
 class Agent(Protocol):
@@ -268,7 +304,8 @@ class Algorithm(Protocol):
     """Frozen hyper-parameters (kind ``algorithm``); fields are YAML keys.
 
     Either ``server`` and ``worker`` (a star, with ``aggregator`` of two tiers) or ``peer`` (any connected graph) make
-    its agents.
+    its agents. One between peers may say in `graphs`, a frozenset, what it takes beside a fixed graph whose edges go
+    both ways: ``changing``; ``directed``, where every peer hears as many as hear it; ``unbalanced``, where not.
     """
 
     tolerates: ClassVar[frozenset[str]]  # of {"late", "loss"}

@@ -186,9 +186,13 @@ class PowerBound(Protocol):
 
 
 class Channel(Protocol):
-    """One link technology; frozen configuration (kind ``channel``)."""
+    """One link technology; frozen configuration (kind ``channel``).
+
+    One that is a radio cell has the class attribute ``is_radio = True``: two of them at one node are two radios.
+    """
 
     reliable_delivery: ClassVar[bool]  # False where a transfer can end with ok False
+    # It may have `has_slots`, a bool: whether the end of a node's slot says that it sent nothing.
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium: ...
 

@@ -13,8 +13,9 @@ from netsim.report.curves import Band, band
 from netsim.report.focus import FOCUS, OPEN, drawn_points, focus
 from netsim.report.folder import Results
 from netsim.report.html import details, figure, group, line_legend, paragraph
-from netsim.report.quantities import METRICS, Quantity, judged, metric, targets
+from netsim.report.quantities import judged, metric, named, targets
 from netsim.report.words import count, escape, listing, plain
+from netsim.results.glossary import Quantity
 
 OTHERS = "the other labels"
 
@@ -58,6 +59,10 @@ def _how(results: Results) -> str:
     )
 
 
+def _costs(results: Results) -> list[Quantity]:
+    return [quantity for quantity in judged(results) if not quantity.is_gain]
+
+
 def _replications(results: Results, point: str) -> int:
     sizes = (len(np.unique(numbers(t, "replication"))) for (p, _), t in results.tracks.items() if p == point)
     return max(sizes, default=0)
@@ -65,7 +70,7 @@ def _replications(results: Results, point: str) -> int:
 
 def _bands(results: Results, point: str, most: int) -> dict[tuple[str, str], Band]:
     """(label, column) to curve."""
-    wanted = ((label, q.column) for label in results.labels for q in judged(results))
+    wanted = ((label, q.noun) for label in results.labels for q in _costs(results))
     y_name, found = metric(results, point), {}
     for label, column in wanted:
         curve = band(results.tracks.get((point, label), {}), column, y_name, most)
@@ -82,8 +87,8 @@ def _panels(
     shown = [label for label in [*bright, *rest] if any(label == name for name, _ in bands)]
     figures, absent = [], []
     y = _loss_axis(results, point, [b for (label, _), b in bands.items() if label in shown])
-    for i, quantity in enumerate(judged(results)):
-        curves = {label: bands[label, quantity.column] for label in shown if (label, quantity.column) in bands}
+    for i, quantity in enumerate(_costs(results)):
+        curves = {label: bands[label, quantity.noun] for label in shown if (label, quantity.noun) in bands}
         x = _cost_axis(curves.values(), quantity)
         if x is None or y is None:
             absent.append(quantity.noun)
@@ -93,7 +98,7 @@ def _panels(
             for label, b in curves.items()
         ]
         where = f" at {point}" if point else ""
-        title = f"{METRICS[metric(results, point)]} against {quantity.noun}{where}".capitalize()
+        title = f"{named(metric(results, point))} against {quantity.noun}{where}".capitalize()
         figures.append(
             figure(
                 svg.lines(
@@ -103,7 +108,7 @@ def _panels(
                     x,
                     y,
                     quantity.title,
-                    METRICS[metric(results, point)],
+                    named(metric(results, point)),
                     _level(results, point),
                 )
             )
@@ -129,7 +134,7 @@ def _loss_axis(results: Results, point: str, bands: Sequence[Band]) -> Axis | No
     start = max(float(b.median[0]) for b in bands)
     goal = targets(results, point).get(name)
     values = [np.concatenate([b.median, [goal if goal is not None else b.median[-1]]]) for b in bands]
-    if name == "accuracy":
+    if name.endswith("accuracy"):
         return linear_axis(values, from_zero=False)
     if start > 0:
         values = [np.minimum(v, 10 * start) for v in values]

@@ -11,8 +11,9 @@ from netsim.report import svg
 from netsim.report.axes import Axis, axis, linear_axis
 from netsim.report.folder import Results, Row, mapping
 from netsim.report.html import details, figure, group, line_legend, paragraph
-from netsim.report.quantities import METRICS, Quantity, judged
+from netsim.report.quantities import judged, named, of
 from netsim.report.words import count, plain, si
+from netsim.results.glossary import Quantity
 from netsim.scenario import sweep
 from netsim.scenario.parts import rises
 from netsim.units import unit_of
@@ -71,7 +72,7 @@ def _panel(
             continue
         lines = []
         for style, label in enumerate(labels):
-            points = [r for r in rows if r.label == label and math.isfinite(r.estimate(quantity.stem).mean)]
+            points = [r for r in rows if r.label == label and math.isfinite(of(r, quantity).mean)]
             if points:
                 lines.append(_line(sorted(points, key=lambda r: r.numbers[x_key]), x_key, label, style, quantity))
         if lines:
@@ -81,7 +82,7 @@ def _panel(
 
 
 def _line(rows: Sequence[Row], x_key: str, label: str, style: int, quantity: Quantity) -> svg.Curve:
-    found = [row.estimate(quantity.stem) for row in rows]
+    found = [of(row, quantity) for row in rows]
     x, y = np.array([row.numbers[x_key] for row in rows]), np.array([e.mean for e in found])
     low, high = (np.array([getattr(e, end) if e.has_interval else e.mean for e in found]) for end in ("low", "high"))
     return svg.Curve(label, style, x, y, low, high, is_step=False, marks_data=True)
@@ -89,9 +90,9 @@ def _line(rows: Sequence[Row], x_key: str, label: str, style: int, quantity: Qua
 
 def _axes(rows: Sequence[Row], x_key: str, quantity: Quantity) -> tuple[Axis, Axis] | None:
     """Common to all panels, so that they can be compared."""
-    with_mean = [row for row in rows if math.isfinite(row.estimate(quantity.stem).mean)]
+    with_mean = [row for row in rows if math.isfinite(of(row, quantity).mean)]
     x_values = np.array([row.numbers[x_key] for row in with_mean])
-    y_values = np.array([row.estimate(quantity.stem).mean for row in with_mean])
+    y_values = np.array([of(row, quantity).mean for row in with_mean])
     unit = unit_of(x_key.rpartition(".")[2]) or ""
     unit = SIGNS.get(unit, unit)
     x = (
@@ -119,4 +120,4 @@ def _goal(results: Results, row: Row) -> str:
     """The target, where the study has several."""
     if len({(r.target, r.target_value) for r in results.summary}) == 1 or not row.target:
         return ""
-    return f"{METRICS.get(row.target, row.target)} {'≥' if rises(row.target) else '≤'} {plain(row.target_value)}"
+    return f"{named(row.target)} {'≥' if rises(row.target) else '≤'} {plain(row.target_value)}"

@@ -11,7 +11,7 @@ from typing import Any
 
 from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
-from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Record, Stop
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -70,9 +70,26 @@ def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one of a server and workers")
 
 
+def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    topology = network.topology
+    if topology.is_star or topology.faults(problem.nodes):
+        return
+    needs = topology.needs(problem.nodes)
+    for i, algorithm in _each(algorithms):
+        lacking = [word for word in needs if word not in getattr(algorithm, "graphs", ())]
+        if lacking and hasattr(algorithm, "peer"):
+            allowed = f"network.topology is {needs[lacking[0]]}, and this algorithm needs one where that is not so"
+            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+
+
 def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
+    without = [key for key, channel in network.channels.items() if not getattr(channel, "has_slots", False)]
     for i, algorithm in _each(algorithms):
+        if getattr(algorithm, "needs_slots", False) and (without or network.silence != "free"):
+            allowed = "silent needs network.silence: free and a link with slots, whose end says that nothing came"
+            got = f"network.{without[0]} without slots" if without else f"network.silence: {network.silence}"
+            yield Fault(("algorithms", i, "no_update"), allowed, got)
         tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
         if lossy and "loss" not in tolerates:
             allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
@@ -107,9 +124,19 @@ def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
         allowed = f"at most {MAX_SENDERS - 1} nodes and a server, as many as the header's 24 bits can name"
         yield Fault(("problem", "nodes"), allowed, f"{problem.nodes}")
     for key, channel in network.channels.items():
-        find: Callable[[int], Sequence[Fault]] = getattr(channel, "node_faults", lambda _: ())
-        for fault in find(problem.nodes):
-            yield Fault(("network", key, *fault.path), fault.allowed, fault.got, fault.nearest)
+        yield from _own_faults(channel, problem.nodes, ("network", key))
+
+
+def _workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    """An algorithm, too, says what does not fit the number of workers (`node_faults`), or of aggregators."""
+    for i, algorithm in _each(algorithms):
+        yield from _own_faults(algorithm, network.topology.aggregators or problem.nodes, ("algorithms", i))
+
+
+def _own_faults(component: Any, nodes: int, where: tuple[str | int, ...]) -> Iterator[Fault]:
+    find: Callable[[int], Sequence[Fault]] = getattr(component, "node_faults", lambda _: ())
+    for fault in find(nodes):
+        yield Fault((*where, *fault.path), fault.allowed, fault.got, fault.nearest)
 
 
 def _captures(network: Network, record: Record) -> Iterator[Fault]:
@@ -154,6 +181,8 @@ def more_metrics(network: Network, algorithms: Sequence[Entry]) -> list[str]:
 
 def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
     """Find target metrics that are not among those known."""
+    if "accuracy" not in known:
+        known = [metric for metric in known if metric != "worst_accuracy"]
     for metric in stop.target:
         if metric not in known:
             allowed = f"no metric of this problem; there are {', '.join(known)}"
@@ -169,10 +198,18 @@ def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fa
                 yield Fault(("algorithms", i, "step_size"), allowed, "auto")
 
 
+def _vary(vary: str | Sequence[str]) -> Iterator[Fault]:
+    if not vary:
+        yield Fault(("vary",), f"all, or a list of at least one of {', '.join(VARIED)}", "an empty list")
+    for i, what in enumerate(vary if not isinstance(vary, str) else ()):
+        if what in vary[:i]:
+            yield Fault(("vary", i), "each once", what)
+
+
 def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:
     labels = [entry.label for entry in algorithms]
     for i, claim in enumerate(claims):
-        for key in ("label", "against"):
+        for key in ("label", "against") if claim.against else ("label",):
             label = getattr(claim, key)
             if label not in labels:
                 allowed = f"no algorithm has this label; there are {', '.join(labels)}"
@@ -190,14 +227,17 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _labels,
         _topology,
         _shape,
+        _graphs,
         _tolerance,
         _battery,
         _nodes,
+        _workers,
         _captures,
         _compute,
         _stop,
         _clock,
         _target,
+        _vary,
         _claims,
     )
 }

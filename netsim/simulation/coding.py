@@ -27,6 +27,7 @@ class Coder:
     def __init__(self, dim: int, dtype: np.dtype[Any], shared_key: Callable[[int, NodeId], Key]) -> None:
         self._dim, self._dtype, self._shared_key = dim, dtype, shared_key
         self._last: tuple[Code, bytes, Any] | None = None
+        self._last_sum: tuple[Sum, Array] | None = None
 
     def answer(self, node: NodeId, command: Encode | Decode | Sum) -> object:
         """Return what a node's command asks for, or the error in which it ends, for the agent to raise."""
@@ -56,11 +57,15 @@ class Coder:
         return self._value(codec, message.data, self._dim if command.dim is None else command.dim, key)
 
     def sum(self, command: Sum) -> Array:
-        """Add up decoded messages."""
+        """Add up decoded messages; receivers of one relay add up the same ones, one after the other."""
+        if self._last_sum is not None and _are_equal(self._last_sum[0], command):
+            return self._last_sum[1]
         codec, total = command.codec, np.zeros(self._dim, self._dtype)
         for i, message in enumerate(command.messages):
             weight = 1.0 if command.weights is None else command.weights[i]
             codec.add_to(message.data, total, weight, self._shared(codec, message))
+        total.flags.writeable = False
+        self._last_sum = command, total
         return total
 
     def flop(self, command: Encode | Decode | Sum) -> float:
@@ -88,7 +93,17 @@ class Coder:
     def _frozen(self, value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(self._frozen, value))
+        if value is None or isinstance(value, bytes):
+            return value
         if value.dtype.kind == "f":
             value = value.astype(self._dtype, copy=False)
         value.flags.writeable = False
         return value
+
+
+def _are_equal(a: Sum, b: Sum) -> bool:
+    """Whether two sums are of the same bytes objects of the same messages."""
+    if len(a.messages) != len(b.messages) or a.weights != b.weights or a.codec != b.codec:
+        return False
+    pairs = zip(a.messages, b.messages, strict=True)
+    return all(m.data is n.data and m[:3] == n[:3] for m, n in pairs)

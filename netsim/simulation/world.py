@@ -21,21 +21,27 @@ from netsim.interfaces import (
     CostModel,
     HasBatches,
     HasGradients,
+    HasPairs,
     HasSamples,
     HasSmoothness,
     Link,
     Medium,
     Node,
     NodeId,
+    Pairwise,
     Problem,
     ShowsFrames,
+    Spectrum,
 )
 from netsim.scenario import Entry, Scenario
-from netsim.scenario.topology import Mixing, mixing, positions
+from netsim.scenario.graphs import positions
+from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 
+# Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
+_PARTS = {"data": "batch", "topology": "partition", "compute": "channel", "channel": "channel"}
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
 
@@ -75,6 +81,11 @@ class ProblemFacts:
     def num_samples(self, node: NodeId) -> int:
         """Samples of one node."""
         return self._problem.num_samples(node)
+
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+        problem = self._problem
+        return problem.batch_size(node) if isinstance(problem, HasBatches) else problem.num_samples(node)
 
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node."""
@@ -127,6 +138,11 @@ class AgentContext:
         world = self.world
         return world.children.get(self.node) or world.children.get(self.server, world.workers)
 
+    @property
+    def is_reliable(self) -> bool:
+        channels = self.world.scenario.network.channels.values()
+        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
+
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)
@@ -143,7 +159,14 @@ class AgentContext:
         return self._costs[cost, dst]
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
-        return self.world.mixing.neighbours(self.node)
+        return self.world.peers.mixing(round).neighbours(self.node)
+
+    def hearers(self, round: int) -> tuple[NodeId, ...]:
+        return self.world.peers.mixing(round).hearers[self.node]
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return self.world.peers.spectrum
 
     def next_batch(self) -> Batch:
         """Draw the node's next minibatch from its stream ``data``; some are drawn at a time, which is quicker."""
@@ -158,6 +181,13 @@ class AgentContext:
         if not isinstance(problem, HasSamples):
             raise SimulationError(f"{self.world.entry.label} needs a problem that shows nodes their samples")
         return problem.samples(self.node)
+
+    @property
+    def pairwise(self) -> Pairwise:
+        problem = self.world.problem
+        if not isinstance(problem, HasPairs):
+            raise SimulationError(f"{self.world.entry.label} needs a problem with constraints between nodes")
+        return problem
 
     def live_costs(self, dst: NodeId) -> Sequence[CostModel]:
         """The open cost models for one destination, for the engine to feed."""
@@ -174,7 +204,7 @@ class World:
     entry
         The algorithm to run.
     replication
-        Redraws every stream, or with ``vary: channel`` only the links'.
+        Redraws the streams that ``vary`` says.
     problem
         The opened problem; shared by runs.
     """
@@ -194,19 +224,20 @@ class World:
         if self.is_star:
             self.children[self.server] = self.aggregators or self.workers
         self.parent = {node: above for above, below in self.children.items() for node in below}
+        if isinstance(problem, HasPairs) and not self.is_star:
+            self.problem = problem.coupled(sorted((min(edge), max(edge)) for edge in self.peers.graph.edges))
         self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
-        self.facts = ProblemFacts(problem, scenario.dtype)
+        self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
-        replication = self.replication if purpose == "channel" else self._learning_replication
-        return rng.stream(self.scenario.seed, replication, node, purpose)
+        return rng.stream(self.scenario.seed, self._replication_of(_PARTS.get(purpose, "codec")), node, purpose)
 
     def coder(self) -> Coder:
         """What encodes and decodes for the agents."""
-        seed, replication = self.scenario.seed, self._learning_replication
+        seed, replication = self.scenario.seed, self._replication_of("codec")
         return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, seed, replication))
 
     @cached_property
@@ -222,9 +253,8 @@ class World:
             raise SimulationError(f"{self.entry.label} needs a problem with gradients")
         return self.problem
 
-    @property
-    def _learning_replication(self) -> int:
-        return 0 if self.scenario.vary == "channel" else self.replication
+    def _replication_of(self, part: str) -> int:
+        return self.replication if part in self.scenario.varied else 0
 
     def medium_of(self, src: NodeId, dst: NodeId) -> int:
         """The index of the medium on which `src` sends to `dst`."""
@@ -255,9 +285,9 @@ class World:
         return 0 <= node < len(self.workers)
 
     @cached_property
-    def mixing(self) -> Mixing:
-        """The peers' mixing weights."""
-        return mixing(self.scenario.network.topology, len(self.workers), self.stream(-1, "topology"))
+    def peers(self) -> Peers:
+        """Who hears whom, round by round."""
+        return Peers(self.scenario.network.topology, len(self.workers), partial(self.stream, -1))
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """The agents, started but not yet run, in id order."""

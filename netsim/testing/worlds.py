@@ -103,6 +103,25 @@ class ToyProblem:
         """3 per coordinate."""
         return 3.0 * self.dim
 
+    # Constraints between neighbours, for algorithms that are about them: ||x_a - x_b||^2 <= 0.01, all within 100 of 0.
+    inner_radius = 100.0
+
+    def coupled(self, pairs: Sequence[tuple[NodeId, NodeId]]) -> ToyProblem:
+        """Itself."""
+        return self
+
+    def constraint(self, a: Array, b: Array) -> float:
+        """||a - b||^2 - 0.01."""
+        return float((a - b) @ (a - b)) - 0.01
+
+    def constraint_slopes(self, a: Array, b: Array) -> tuple[Array, Array]:
+        """2 (a - b) and 2 (b - a)."""
+        return 2.0 * (a - b), 2.0 * (b - a)
+
+    def project(self, x: Array, shrink: float = 1.0) -> Array:
+        """The nearest point of the ball."""
+        return x * min(1.0, shrink * self.inner_radius / max(float(np.linalg.norm(x)), 1e-300))
+
     def optimum(self) -> Optimum:
         """The curvatures' mean of the centres."""
         at = (self.curvature * self.centres).sum(axis=0) / self.curvature.sum(axis=0)

@@ -420,7 +420,7 @@ def test_the_regret_of_a_wrong_cost_is_a_figure(tmp_path: Path) -> None:
     page = report.write(tmp_path).read_text("utf-8")
     start = page.index("To the target, over the sweep")
     figures = re.findall(r"<figure.*?</figure>", page[start : page.index("</section>", start)], re.DOTALL)
-    (time,) = [figure for figure in figures if ">seconds to the target</title>" in figure]
+    (time,) = [figure for figure in figures if ">seconds to the target over c0</title>" in figure]
     assert re.findall(r'<g class="c"[^>]* data-s="([^"]*)"', time) == ["right", "wrong c0", "learned"]
     assert ">c0</text>" in time
 

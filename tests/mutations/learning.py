@@ -6,6 +6,20 @@ from tests.mutations.mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        "DCGD's step takes w for one worker",
+        "algorithms.agents.dcgd:Dcgd.auto_step",
+        "2.0 * w / len(ctx.workers)",
+        "2.0 * w",
+        ("tests/algorithms/test_dcgd.py::test_automatic_step",),
+    ),
+    Mutant(
+        "DCGD's step takes the least L_m",
+        "algorithms.roles.compressed:max_smoothness",
+        "max(map(ctx.facts.node_smoothness, ctx.workers))",
+        "min(map(ctx.facts.node_smoothness, ctx.workers))",
+        ("tests/algorithms/test_dcgd.py::test_automatic_step",),
+    ),
+    Mutant(
         "keys are the same in every round",
         "netsim.rng:shared_key",
         "(replication, sender + 1, _SHARED, round)",
@@ -18,6 +32,13 @@ MUTANTS = (
         "functools.partial(self._rows.combine, block, factors[ends[i] : ends[i + 1]], w, self._l2)",
         "functools.partial(self._rows.combine, block, factors[ends[i] : ends[i + 1]], w, 0.0)",
         ("tests/algorithms/learning/test_logistic_regression.py::test_gradients_are_the_slope_of_values",),
+    ),
+    Mutant(
+        "L is that of the first node",
+        "algorithms.problems.logistic_regression:LogisticProblem.smoothness",
+        "self._top",
+        "self._node_tops[0]",
+        ("tests/algorithms/learning/test_logistic_regression.py::test_smoothness_bounds_the_hessian_tightly",),
     ),
     Mutant(
         "F is a mean over samples",
@@ -36,11 +57,25 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        "a node stays without samples",
+        "algorithms.learning.dealing:fill_empty",
+        "part.size == 0",
+        "part.size < 0",
+        ("tests/algorithms/test_partitions.py::test_dirichlet_of_tiny_alpha_fills_every_node",),
+    ),
+    Mutant(
         "replications share their streams",
         "netsim.rng:stream",
         "replication",
         "0",
         ("tests/netsim/test_rng.py::test_streams_differ_in_every_argument",),
+    ),
+    Mutant(
+        "edges weigh 1 / max degree",
+        "netsim.scenario.mixing:weigh",
+        "1 + max(degree[i], degree[j])",
+        "max(degree[i], degree[j])",
+        ("tests/netsim/scenario/test_topology.py::test_metropolis_weights_by_hand",),
     ),
     Mutant(
         "a message in one packet is a third too short",
@@ -50,10 +85,10 @@ MUTANTS = (
         ("tests/algorithms/test_agents.py::test_one_packet_budget_fills_one_packet",),
     ),
     Mutant(
-        "the mean upload is three times as long",
+        "the server adds instead of averaging",
         "algorithms.roles.star:Updates.mean",
+        "(await self.sum()) / max(len(self), 1)",
         "await self.sum()",
-        "3.0 * await self.sum()",
         ("tests/algorithms/test_agents.py::test_all_coordinates_at_1_over_l_is_gradient_descent",),
     ),
     Mutant(

@@ -10,7 +10,7 @@ import yaml
 from netsim.scenario import Scenario, parse_text
 from netsim.testing.worlds import Jitter as Jitter
 from netsim.testing.worlds import ToyProblem as ToyProblem
-from tests.plugins import dgd as dgd  # registers the algorithm of peers
+from tests.plugins import dgd_like as dgd_like  # registers the algorithm of peers
 
 
 def scenario(

@@ -14,7 +14,7 @@ import pytest
 from netsim import registry
 from netsim.cli import main
 from netsim.scenario import Scenario, bundled, parsing
-from netsim.scenario.parts import QUANTITIES
+from netsim.scenario.parts import CLAIMED
 from tests.support.with_parts import parts
 
 BASE = """\
@@ -36,6 +36,10 @@ algorithms:
 stop:
   rounds: 2
 """
+
+
+PARTS = """<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="undirected">
+<node id="a"/><node id="b"/><node id="c"/><edge source="a" target="b"/></graph></graphml>"""
 
 
 class Case(NamedTuple):
@@ -78,14 +82,14 @@ def fill(text: str) -> str:
         if what == "hint":
             return parsing.describe(parsing.hints(registry.get(of[0], of[1]))[of[2]], of[2])
         assert what == "quantities"
-        return ", ".join(QUANTITIES)
+        return ", ".join(CLAIMED)
 
     return re.sub(r"<(\w[\w ]*)>", words, text)
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working folder, with two damaged LIBSVM files and three CSV files."""
+    """The working folder, with damaged LIBSVM and graph files, and three CSV files."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NETSIM_DATA", raising=False)
     ours = {k: c for k, c in registry._classes.items() if not c.__module__.startswith("tests.plugins")}
@@ -95,6 +99,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "trace.csv").write_text("time_s,rate\n0,1e6\n")
     (tmp_path / "table.csv").write_text("from,to,rtt_s,rate_bps\na,b,40,1e6\n")
     (tmp_path / "few.csv").write_text("size_bit,cost\n100,0.1\n200,0.2\n")
+    (tmp_path / "parts.graphml").write_text(PARTS)
+    (tmp_path / "broken.graphml").write_text("<graphml>\n")
+    (tmp_path / "broken.txt").write_text("0 1\n1\n")
+    (tmp_path / "four.txt").write_text("0 1\n1 2\n2 3\n")
     with parts():
         yield tmp_path
 
@@ -113,7 +121,8 @@ def test_bad_input_is_answered_with_a_sentence(case: Case, folder: Path, capsys:
     before = everything(folder)
     assert run(*case.options) == 2
     said = capsys.readouterr()
-    assert said.err == fill(case.expected)
+    # Files that are there are named in full.
+    assert said.err.replace(f"{Path.cwd()}/", "") == fill(case.expected)
     assert said.out == ""
     assert everything(folder) == before
     assert not (folder / "out").exists()
@@ -230,6 +239,6 @@ def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
     before = everything(folder)
     monkeypatch.setattr(os, "fsync", full)
     assert run() == 2
-    sentence = "out: cannot be written: No space left on device. What is finished stays; --resume goes on from there.\n"
-    assert capsys.readouterr().err == sentence
+    sentence = "out: cannot be written: No space left on device. What is finished stays; the same command goes on from"
+    assert capsys.readouterr().err == f"{sentence} there.\n"
     assert {name: data for name, data in everything(folder).items() if data} == before

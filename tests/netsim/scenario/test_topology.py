@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 from netsim.errors import ConfigError, SimulationError
 from netsim.rng import stream
-from netsim.scenario.topology import Topology, graph, mixing, positions
+from netsim.scenario.graphs import graph, positions
+from netsim.scenario.mixing import Mixing, Peers
+from netsim.scenario.topology import Topology
 
 TOPOLOGIES = [
     Topology("ring"),
@@ -22,12 +26,25 @@ TOPOLOGIES = [
     Topology("complete"),
     Topology("erdos_renyi", probability=0.5),
     Topology("geometric", radius_m=70.0, side_m=100.0),
+    Topology("star_of_peers"),
+    Topology("ring", mixing="uniform"),
+    Topology("grid", mixing="uniform"),
+    Topology("star_of_peers", mixing="lazy"),
 ]
+CHANGING = [
+    Topology("torus", schedule="random_matching"),
+    Topology("complete", schedule="one_peer_exponential"),
+    Topology("edges", schedule=(((0, 1), (2, 3)), ((1, 2), (3, 4)), ((0, 4),)), mixing="lazy"),
+]
+
+
+def mixing(topology: Topology, nodes: int, seed: int = 0) -> Mixing:
+    return Peers(topology, nodes, partial(stream, seed, 0, -1)).mixing(0)
 
 
 def gap(topology: Topology, nodes: int) -> float:
     """1 - |lambda_2(W)|."""
-    w = mixing(topology, nodes, stream(0, 0, -1, "topology")).matrix()
+    w = mixing(topology, nodes).matrix()
     return float(1.0 - np.sort(np.abs(np.linalg.eigvalsh(w)))[-2])
 
 
@@ -36,7 +53,7 @@ def gap(topology: Topology, nodes: int) -> float:
 def test_mixing_is_symmetric_doubly_stochastic_and_on_the_edges_alone(
     topology: Topology, nodes: int, seed: int
 ) -> None:
-    weights, joined = (f(topology, nodes, stream(seed, 0, -1, "topology")) for f in (mixing, graph))
+    weights, joined = mixing(topology, nodes, seed), graph(topology, nodes, stream(seed, 0, -1, "topology"))
     w = weights.matrix()
     assert (w == w.T).all()
     assert np.abs(w.sum(0) - 1.0).max() <= nodes * 2.0**-52
@@ -62,6 +79,9 @@ def test_mixing_is_symmetric_doubly_stochastic_and_on_the_edges_alone(
         ("torus", 36, 0.2),
         ("torus", 4, 2 / 3),  # two rows of two are a ring of four
         ("complete", 7, 1.0),
+        ("hypercube", 8, 2 / 4),  # 1 - 2k/(n + 1), k = 0 .. n, for 2^n peers
+        ("hypercube", 32, 2 / 6),
+        ("star_of_peers", 7, 1 / 7),  # I - L/M with Laplacian eigenvalues 0, 1 and M
     ],
 )
 def test_spectral_gaps_are_those_of_the_literature(name: str, nodes: int, delta: float) -> None:
@@ -69,9 +89,84 @@ def test_spectral_gaps_are_those_of_the_literature(name: str, nodes: int, delta:
     assert gap(Topology(name), nodes) == pytest.approx(delta, abs=5e-6)  # type: ignore[arg-type]
 
 
+def test_lazy_weights_halve_the_gap_of_what_has_no_negative_eigenvalue() -> None:
+    assert gap(Topology("star_of_peers", mixing="lazy"), 7) == pytest.approx(1 / 14)
+
+
+@pytest.mark.parametrize("topology", CHANGING, ids=lambda t: str(t.schedule)[:12])
+def test_weights_of_every_round_are_doubly_stochastic_and_on_edges(topology: Topology) -> None:
+    peers = Peers(topology, 5, partial(stream, 4, 0, -1))
+    for round in range(7):
+        mixing = peers.mixing(round)
+        w = mixing.matrix()
+        np.testing.assert_allclose([w.sum(axis=0), w.sum(axis=1)], 1.0, atol=1e-15)
+        for i, row in enumerate(mixing.weights):
+            assert all(i in mixing.hearers[j] for j in row)
+            assert all(peers.graph.has_edge(i, j) for j in row)
+        if topology.schedule == "random_matching":
+            assert all(len(row) <= 1 for row in mixing.weights)
+            free = [i for i, row in enumerate(mixing.weights) if not row]
+            assert not any(peers.graph.has_edge(i, j) for i in free for j in free)  # maximal
+        assert (peers.mixing(round).matrix() == w).all()
+
+
+def test_one_peer_exponential_averages_in_log_n_rounds() -> None:
+    peers = Peers(Topology("complete", schedule="one_peer_exponential"), 8, partial(stream, 0, 0, -1))
+    product = peers.mixing(2).matrix() @ peers.mixing(1).matrix() @ peers.mixing(0).matrix()
+    np.testing.assert_array_equal(product, np.full((8, 8), 1 / 8))
+    assert peers.spectrum.gap == 1.0
+    assert peers.mixing(0).neighbours(0) == {7: 0.5}
+    assert peers.mixing(0).hearers[0] == (1,)
+    assert peers.mixing(4).neighbours(0) == {6: 0.5}
+
+
+@pytest.mark.parametrize("degree", [3, 4])
+def test_regular_graphs_are_regular_and_small_worlds_have_their_edges(degree: int) -> None:
+    drawn = graph(Topology("k_regular", degree=degree), 10, stream(1, 0, -1, "t"))
+    assert {d for _, d in drawn.degree} == {degree}
+    small = graph(Topology("watts_strogatz", degree=4, probability=0.5), 20, stream(1, 0, -1, "t"))
+    assert small.number_of_edges() == 40
+    assert nx.is_connected(small)
+    assert sorted(small.edges) != sorted(
+        graph(Topology("watts_strogatz", degree=4, probability=0.5), 20, stream(2, 0, -1, "t")).edges
+    )
+
+
+def test_many_peers_have_the_same_spectrum_by_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netsim.scenario import mixing as module
+
+    peers = Peers(Topology("torus"), 64, partial(stream, 0, 0, -1))
+    dense = peers.spectrum
+    monkeypatch.setattr(module, "_DENSE", 10)
+    assert Peers(Topology("torus"), 64, partial(stream, 0, 0, -1)).spectrum == pytest.approx(dense, abs=1e-6)
+
+
+def test_a_file_gives_numbers_edges_and_places(tmp_path: Path) -> None:
+    edges = tmp_path / "g.txt"
+    edges.write_text("# a path\n2 0 7.5\n0 1\n")
+    assert sorted(graph(Topology("file", path=str(edges)), 3, stream(0, 0, -1, "t")).edges) == [(0, 1), (0, 2)]
+    drawn = nx.Graph([("a", "b"), ("b", "c")])
+    nx.set_node_attributes(drawn, {"a": 0.0, "b": 2.0, "c": 4.0}, "x")
+    nx.set_node_attributes(drawn, {"a": 1.0, "b": 1.0, "c": 0.5}, "y")
+    nx.write_graphml(drawn, tmp_path / "g.graphml")
+    topology = Topology("file", path=str(tmp_path / "g.graphml"))
+    assert topology.faults(3) == []
+    assert positions(topology, 3, stream(0, 0, -1, "t")) == ((0.0, 1.0), (2.0, 1.0), (4.0, 0.5))
+    assert mixing(topology, 3).neighbours(1) == {0: 1 / 3, 2: 1 / 3}
+
+
+def test_a_directed_ring_hears_one_side() -> None:
+    one_way = mixing(Topology("ring", directed=True), 5)
+    assert one_way.neighbours(2) == {1: 0.5}
+    assert one_way.hearers[2] == (3,)
+    # |1/2 + exp(2 pi i k / 5) / 2| = cos(pi k / 5)
+    spectrum = Peers(Topology("ring", directed=True), 5, partial(stream, 0, 0, -1)).spectrum
+    assert spectrum.gap == pytest.approx(1 - np.cos(np.pi / 5))
+
+
 def test_metropolis_weights_by_hand() -> None:
     # A path 0-1-2 and a leaf 3 at 1: degrees 1, 3, 1, 1, so every edge weighs 1/4.
-    path = mixing(Topology("edges", edges=((0, 1), (1, 2), (3, 1))), 4, stream(0, 0, -1, "t"))
+    path = mixing(Topology("edges", edges=((0, 1), (1, 2), (3, 1))), 4)
     assert path.neighbours(1) == {0: 0.25, 2: 0.25, 3: 0.25}
     assert path.matrix().diagonal().tolist() == [0.75, 0.25, 0.75, 0.75]
 
@@ -99,7 +194,7 @@ def test_edges_are_counted(topology: Topology, nodes: int, edges: int) -> None:
 
 def test_the_star_has_the_server_last() -> None:
     assert dict(graph(Topology(), 4, stream(0, 0, -1, "t")).degree)[4] == 4
-    assert mixing(Topology(), 2, stream(0, 0, -1, "t")).neighbours(0) == {2: 1 / 3}
+    assert mixing(Topology(), 2).neighbours(0) == {2: 1 / 3}
 
 
 def test_an_edge_is_there_with_its_probability() -> None:
@@ -162,7 +257,7 @@ def test_a_topology_says_why_it_does_not_fit_the_nodes(topology: Topology, nodes
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"name": "ring", "rows": 2}, "rows: no key of topology ring; it takes positions_m. Got 'rows'."),
+        ({"name": "ring", "rows": 2}, "rows: no key of topology ring; it takes directed, positions_m. Got 'rows'."),
         ({"name": "erdos_renyi"}, "probability: topology erdos_renyi needs it. Got nothing."),
         ({"name": "star", "edges": ((0, 1),)},
          "edges: no key of topology star; it takes aggregators, positions_m. Got 'edges'."),
@@ -178,7 +273,8 @@ def test_keys_belong_to_their_topology(keys: dict[str, object], sentence: str) -
 
 def test_a_star_needs_no_networkx() -> None:
     code = (
-        "import sys; from netsim.scenario.topology import *; from netsim.rng import stream; t = Topology();"
+        "import sys; from netsim.scenario.topology import *;"
+        "from netsim.scenario.graphs import positions; from netsim.rng import stream; t = Topology();"
         "t.faults(9); positions(t, 9, stream(0, 0, -1, 't')); print('networkx' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

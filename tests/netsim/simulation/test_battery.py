@@ -367,7 +367,7 @@ def test_peers_go_on_without_the_dead() -> None:
 
     battery = {"capacity_j": 0.0564 * 2, "nodes": [0]}
     network = {"topology": {"name": "complete"}, "link": cell(), "battery": battery}
-    base = scenario({"name": "dgd", "step_size": 0.1}, network=network, stop={"rounds": 5})
+    base = scenario({"name": "dgd_like", "step_size": 0.1}, network=network, stop={"rounds": 5})
     problem = ToyProblem()
     engine = Engine(base, Entry("script", Script(peer)), 0, problem)
     result = engine.run()
@@ -393,7 +393,7 @@ def test_a_peer_that_dies_first_does_not_keep_a_row_waiting() -> None:
 
     battery = {"capacity_j": 0.0564 * 2, "nodes": [0]}
     network = {"topology": {"name": "complete"}, "link": cell(), "battery": battery}
-    base = scenario({"name": "dgd", "step_size": 0.1}, network=network, stop={"rounds": 1})
+    base = scenario({"name": "dgd_like", "step_size": 0.1}, network=network, stop={"rounds": 1})
     result = Engine(base, Entry("script", Script(peer)), 0, ToyProblem()).run()
     assert result.tables["rounds"].to_pydict()["sim_time_s"] == [0.0, 2.0]
     assert (result.status, result.sim_time_s) == ("done", 2.0)
@@ -487,7 +487,7 @@ def test_summary_page_and_manifest(tmp_path: Path) -> None:
     assert run["status"] == "stalled"
     assert run["deaths_s"] == {"1": pytest.approx(0.5 / 0.0564, rel=1e-3)}
     assert f"node 1 had an empty battery at {run['deaths_s']['1']:.6g} s" in run["sentence"]
-    again = study.run(parse_text(scenario_text), tmp_path / "dies", resume=True)
+    again = study.run(parse_text(scenario_text), tmp_path / "dies")
     assert again.runs[0]["deaths_s"] == run["deaths_s"]
 
 
@@ -532,9 +532,9 @@ def test_refusals(battery: dict[str, Any], sentence: str) -> None:
 def test_a_battery_of_peers_has_no_server() -> None:
     network = {"topology": {"name": "ring"}, "link": cell(), "battery": {"capacity_j": 1, "nodes": [3]}}
     with pytest.raises(ConfigError, match=r"a node of 0 \.\. 2\. Got 3"):
-        scenario({"name": "dgd", "step_size": 0.1}, network=network)
+        scenario({"name": "dgd_like", "step_size": 0.1}, network=network)
     network["battery"] = {"capacity_j": "1 Wh", "nodes": "all"}
-    base = scenario({"name": "dgd", "step_size": 0.1}, network=network)
+    base = scenario({"name": "dgd_like", "step_size": 0.1}, network=network)
     assert base.network.battery is not None
     assert base.network.battery.capacities(range(3), -1) == dict.fromkeys(range(3), 3600.0)
 

@@ -38,11 +38,11 @@ from netsim.scenario.parsing import parse
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
 from tests.netsim.simulation.test_engine import Script, _Scripted
-from tests.plugins import dgd, lena_like, sparq_like
+from tests.plugins import dgd_like, lena_like, sparq_like
 from tests.support import PLUGINS
 from tests.support.toys import ToyProblem, scenario
 
-PLUGGED = (dgd, lena_like, sparq_like)  # known to the registry once they are imported
+PLUGGED = (dgd_like, lena_like, sparq_like)  # known to the registry once they are imported
 
 
 def play(server: Any, worker: Any, nodes: int = 2, problem: Any = None, **keys: Any) -> RunResult:
@@ -145,7 +145,7 @@ RING = {**PEERS, "topology": "ring"}
 
 
 def drift(**keys: Any) -> RunResult:
-    base = scenario({"name": "dgd", "step_size": 0.1}, nodes=3, network=PEERS, compute={"gradient_s": 1.0}, **keys)
+    base = scenario({"name": "dgd_like", "step_size": 0.1}, nodes=3, network=PEERS, compute={"gradient_s": 1.0}, **keys)
     return simulate(base, Entry("drifting", Drifting()), 0, ToyProblem(3))
 
 
@@ -167,7 +167,9 @@ def test_measures_of_all_models() -> None:
 
 def test_a_measure_of_all_models_stops_a_run() -> None:
     """Both targets have to hold, the worst model's loss and the mean model's."""
-    base = scenario({"name": "dgd", "step_size": 0.1}, network=RING, stop={"target": {"worst_loss": 1.0, "loss": 0.9}})
+    base = scenario(
+        {"name": "dgd_like", "step_size": 0.1}, network=RING, stop={"target": {"worst_loss": 1.0, "loss": 0.9}}
+    )
     found = rows(simulate(base, base.algorithms[0], 0, ToyProblem(3, isotropic=True)))
     assert found["worst_loss"][-1] <= 1.0 < found["worst_loss"][-2] or found["loss"][-2] > 0.9
     assert found["loss"][-1] <= 0.9
@@ -187,7 +189,7 @@ class _Joint(ToyProblem):
 
 
 def test_a_problem_measures_all_models_together() -> None:
-    base = scenario({"name": "dgd", "step_size": 0.1}, nodes=3, network=PEERS, compute={"gradient_s": 1.0},
+    base = scenario({"name": "dgd_like", "step_size": 0.1}, nodes=3, network=PEERS, compute={"gradient_s": 1.0},
                     stop={"rounds": 3})  # fmt: skip
     found = rows(simulate(base, Entry("drifting", Drifting()), 0, _Joint(3)))
     assert found["spread"] == [0.0, 2.0, 4.0, 6.0]

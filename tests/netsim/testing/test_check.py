@@ -15,7 +15,7 @@ from netsim.cli import main
 from netsim.tools import check
 from tests.support import PLUGINS, ROOT
 
-WHOLE = [PLUGINS / f"{name}.py" for name in ("power_of_two", "dgd", "pigeon", "lena_like", "sparq_like")]
+WHOLE = [PLUGINS / f"{name}.py" for name in ("power_of_two", "dgd_like", "pigeon", "lena_like", "sparq_like")]
 BROKEN = sorted((PLUGINS / "broken").glob("*.py"))
 PUBLIC = (
     "netsim.interfaces", "netsim.fields", "netsim.registry", "netsim.errors", "netsim.rng", "netsim.units",

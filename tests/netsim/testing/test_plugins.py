@@ -21,7 +21,7 @@ from netsim import testing
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Agent, Array, Context, Payload, Receive, Report, Send, Silent
 from netsim.testing import agents
-from tests.plugins import dgd, pigeon, power_of_two
+from tests.plugins import dgd_like, pigeon, power_of_two
 from tests.support import PLUGINS, ROOT
 
 FILES = ("manifest.json", "scenario.yaml", "rounds.parquet", "energy.parquet", "summary.csv", "report.html")
@@ -33,7 +33,7 @@ FILES = ("manifest.json", "scenario.yaml", "rounds.parquet", "energy.parquet", "
     ("made", "check"),
     [
         pytest.param(cls(**example), check, id=f"{cls.name}-{check.__name__}")
-        for cls in (power_of_two.PowerOfTwo, dgd.Dgd, pigeon.Pigeon)
+        for cls in (power_of_two.PowerOfTwo, dgd_like.DgdLike, pigeon.Pigeon)
         for example in cls.examples
         for check in testing.checks(cls.kind)
     ],
@@ -44,7 +44,7 @@ def test_the_plugin_keeps_its_contract(made: Any, check: Any) -> None:
 
 def test_the_examples_in_the_docstrings_run() -> None:
     assert doctest.testmod(power_of_two).attempted > 0
-    assert sum(doctest.testmod(module).failed for module in (dgd, pigeon, power_of_two)) == 0
+    assert sum(doctest.testmod(module).failed for module in (dgd_like, pigeon, power_of_two)) == 0
 
 
 # --- the compressor by hand -------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def test_the_compressor_names_what_it_refuses() -> None:
 
 
 @dataclass(frozen=True)
-class Broken(dgd.Dgd):
+class Broken(dgd_like.DgdLike):
     """A way to do it wrong."""
 
     how: str = ""
@@ -96,7 +96,7 @@ class Broken(dgd.Dgd):
         return BrokenPeer(ctx, self)
 
 
-class BrokenPeer(dgd.DgdPeer):
+class BrokenPeer(dgd_like.DgdLikePeer):
     """Breaks one promise."""
 
     turns: ClassVar[int] = 0
@@ -204,7 +204,7 @@ def test_an_algorithm_without_messages_is_noticed() -> None:
         ({"tolerates": {"late"}}, "tolerates is a frozenset of 'late' and 'loss'. Got {'late'}"),
         ({"tolerates": frozenset({"pain"})}, "tolerates is a frozenset of 'late' and 'loss'. Got frozenset"),
         ({"peer": None}, "methods server(ctx) and worker(ctx), or peer(ctx), make the agents. Got none of them"),
-        ({"server": dgd.Dgd.peer}, "make the agents. Got server, peer"),
+        ({"server": dgd_like.DgdLike.peer}, "make the agents. Got server, peer"),
     ],
 )
 def test_an_algorithm_of_another_shape_is_noticed(facts: dict[str, Any], sentence: str) -> None:
@@ -220,7 +220,7 @@ seed: 3
 replications: 2
 problem: {name: quadratic, dim: 6, nodes: 5, heterogeneity: 0.5}
 network: {topology: ring, link: {name: ethernet_udp, rate_bps: 1e6}}
-algorithms: [{name: dgd, step_size: 0.1}]
+algorithms: [{name: dgd_like, step_size: 0.1}]
 stop: {rounds: 5}
 """
 BIRDS = """
@@ -269,9 +269,9 @@ def run(folder: Path, scenario: str, *plugins: Path, jobs: int, out: str = "out"
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_an_agent_of_a_plugin_runs(jobs: int, tmp_path: Path) -> None:
-    rows = run(tmp_path, RING, PLUGINS / "dgd.py", jobs=jobs)
+    rows = run(tmp_path, RING, PLUGINS / "dgd_like.py", jobs=jobs)
     assert rows["round"] == [*range(6)] * 2
-    assert set(rows["label"]) == {"dgd"}
+    assert set(rows["label"]) == {"dgd_like"}
     # Five peers send 6 floats of 64 bits to two neighbours each in every round.
     assert rows["peer_payload_bytes"][5] >= 5 * 5 * 2 * 48
     assert rows["loss"][5] < rows["loss"][0]
@@ -298,7 +298,7 @@ def test_a_compressor_of_a_plugin_runs_in_children(tmp_path: Path) -> None:
     ("kind", "name", "sentence"),
     [
         ("compressor", "power_of_two", "a contraction with\ndelta = 3/4"),
-        ("algorithm", "dgd", "step_size: a number > 0"),
+        ("algorithm", "dgd_like", "step_size: a number > 0"),
         ("channel", "pigeon", "there is always another one"),
     ],
 )

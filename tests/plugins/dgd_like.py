@@ -15,7 +15,7 @@ from netsim.registry import build, component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Dgd:
+class DgdLike:
     """x_i <- sum_j w_ij x_j - gamma grad f_i(x_i).
 
     Parameters
@@ -34,13 +34,13 @@ class Dgd:
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"step_size": 0.1},)
 
     def peer(self, ctx: Context) -> Agent:
-        return DgdPeer(ctx, self)
+        return DgdLikePeer(ctx, self)
 
 
-class DgdPeer:
+class DgdLikePeer:
     """One peer: sends its model to its neighbours and mixes theirs in."""
 
-    def __init__(self, ctx: Context, algorithm: Dgd) -> None:
+    def __init__(self, ctx: Context, algorithm: DgdLike) -> None:
         self.ctx = ctx
         self.step_size = algorithm.step_size
         self.code = build("compressor", {"name": "identity", "float_bit": 64})

@@ -1,0 +1,287 @@
+"""Graphs of peers, drawn or read, by networkx."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from netsim.errors import ConfigError, Fault, SimulationError
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from netsim.scenario.topology import Place, Topology
+
+    Graph: TypeAlias = nx.Graph[int]
+
+MAX_DRAWS = 1000
+
+
+def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
+    """The graph of a topology over all rounds; a random one is drawn from `rng` until it is connected.
+
+    Parameters
+    ----------
+    topology
+        Any; the star's server is node `num_nodes`.
+    num_nodes
+        Workers or peers.
+    rng
+        For the random topologies.
+
+    Raises
+    ------
+    SimulationError
+        If no connected graph comes in 1000 draws.
+
+    Examples
+    --------
+    >>> from netsim.scenario.topology import Topology
+    >>> sorted(graph(Topology("ring"), 4, np.random.default_rng(0)).edges)
+    [(0, 1), (0, 3), (1, 2), (2, 3)]
+    """
+    import networkx as nx
+
+    if topology.name in _DRAWN:
+        for _ in range(MAX_DRAWS):
+            drawn = _DRAWN[topology.name](topology, num_nodes, rng)
+            if nx.is_connected(drawn):
+                return drawn
+        text = f"network.topology: no connected {topology.name} graph of {num_nodes} nodes in {MAX_DRAWS} draws"
+        raise SimulationError(f"{text}; a larger degree, probability or radius is needed")
+    return fixed(topology, num_nodes)
+
+
+def fixed(topology: Topology, num_nodes: int) -> Graph:
+    """The graph of a topology that draws nothing."""
+    return FIXED[topology.name](topology, num_nodes)
+
+
+def positions(topology: Topology, num_nodes: int, rng: np.random.Generator) -> tuple[Place, ...] | None:
+    """The nodes' places in metres; None where the topology says nothing about them.
+
+    `num_nodes` counts the server. A ``geometric`` topology gives the places that `graph` joins for an equal `rng`.
+    """
+    if topology.positions_m or topology.name not in ("geometric", "file"):
+        return topology.positions_m or None
+    nodes = graph(topology, num_nodes, rng).nodes
+    places = [nodes[node]["place_m"] for node in range(num_nodes) if "place_m" in nodes[node]]
+    return tuple(places) if len(places) == num_nodes else None
+
+
+def number_of_parts(joined: Graph) -> int:
+    """Parts of a graph that no edge joins; of a directed one, parts within which every node reaches every other."""
+    import networkx as nx
+
+    if isinstance(joined, nx.DiGraph):
+        return nx.number_strongly_connected_components(joined)
+    return nx.number_connected_components(joined)
+
+
+def is_balanced(joined: Graph) -> bool:
+    """Whether every peer hears as many as hear it, so that equal weights keep the mean of all."""
+    import networkx as nx
+
+    return not isinstance(joined, nx.DiGraph) or all(joined.in_degree(i) == joined.out_degree(i) for i in joined)
+
+
+def hearers(joined: Graph) -> tuple[tuple[int, ...], ...]:
+    """For each node those that hear it, in increasing id."""
+    return tuple(tuple(sorted(joined[node])) for node in sorted(joined))
+
+
+def heard(joined: Graph) -> tuple[tuple[int, ...], ...]:
+    """For each node those that it hears, in increasing id."""
+    import networkx as nx
+
+    if not isinstance(joined, nx.DiGraph):
+        return hearers(joined)
+    return tuple(tuple(sorted(joined.predecessors(node))) for node in sorted(joined))
+
+
+def listed(topology: Topology, num_nodes: int) -> Graph:
+    """The graph of listed edges, of all rounds together, or of a file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is none of a graph; paths are relative to the topology.
+    """
+    import networkx as nx
+
+    if topology.path is not None:
+        return _read(topology.path, topology.directed)
+    joined: Graph = nx.empty_graph(num_nodes, create_using=nx.DiGraph if topology.directed else nx.Graph)
+    for edges in topology.schedule if isinstance(topology.schedule, tuple) else (topology.edges,):
+        joined.add_edges_from(edges)
+    return joined
+
+
+def _read(path: str, directed: bool) -> Graph:
+    """Read a graph, its nodes numbered 0 .. M-1, with ``place_m`` where the file has places."""
+    fault = functools.partial(Fault, ("path",))
+    file = Path(path)
+    if not file.is_file():
+        raise ConfigError([fault("a GraphML file, or a text with an edge a line", f"no file {path!r}")])
+    is_graphml = file.suffix in (".graphml", ".xml")
+    try:
+        found = _graphml(file) if is_graphml else _edge_list(file, directed)
+    except (OSError, SyntaxError, LookupError, TypeError, ValueError, AttributeError, _nx_error()) as error:
+        kind = "GraphML" if is_graphml else "text with an edge a line, such as 0 1"
+        raise ConfigError([fault(f"{path} is no {kind}", " ".join(str(error).split()) or "an empty file")]) from None
+    if found.number_of_nodes() == 0:
+        raise ConfigError([fault(f"{path}: a graph of some nodes", "none")])
+    loops = [node for node in found if found.has_edge(node, node)]
+    if loops:
+        raise ConfigError([fault(f"{path}: an edge joins two different nodes", f"an edge of {loops[0]!r} with itself")])
+    if found.is_directed() != directed:
+        allowed = f"{path} is of a {'directed' if found.is_directed() else 'undirected'} graph: the key has to say so"
+        raise ConfigError([Fault(("directed",), allowed, str(directed).lower())])
+    return found
+
+
+def _nx_error() -> type[Exception]:
+    import networkx as nx
+
+    return nx.NetworkXException
+
+
+def _graphml(file: Path) -> Graph:
+    import networkx as nx
+
+    read = nx.read_graphml(file)
+    if read.is_multigraph():
+        read = nx.DiGraph(read) if read.is_directed() else nx.Graph(read)
+    joined = _numbered(read)
+    for node, facts in joined.nodes(data=True):
+        if "x" in facts and "y" in facts:
+            joined.nodes[node]["place_m"] = (float(facts["x"]), float(facts["y"]))
+    return joined
+
+
+def _edge_list(file: Path, directed: bool) -> Graph:
+    import networkx as nx
+
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if len(words) == 1:
+            raise ValueError(f"line {number}: {line.strip()[:40]!r}")
+    empty: nx.Graph[str] = nx.DiGraph() if directed else nx.Graph()
+    return _numbered(nx.read_edgelist(file, create_using=empty, data=False))
+
+
+def _numbered(named: nx.Graph[str]) -> Graph:
+    """Number the nodes: by their names where those are 0 .. M-1, else as they come."""
+    import networkx as nx
+
+    size = named.number_of_nodes()
+    by_name = {str(node) for node in named} == {str(i) for i in range(size)}
+    numbers = {node: int(node) if by_name else i for i, node in enumerate(named)}
+    plain: Graph = (nx.DiGraph if named.is_directed() else nx.Graph)()
+    plain.add_nodes_from((i, dict(named.nodes[node])) for node, i in sorted(numbers.items(), key=lambda pair: pair[1]))
+    plain.add_edges_from((numbers[a], numbers[b]) for a, b in named.edges)
+    return plain
+
+
+def _ring(topology: Topology, num_nodes: int) -> Graph:
+    import networkx as nx
+
+    if topology.directed:
+        ahead: Graph = nx.DiGraph()
+        ahead.add_nodes_from(range(num_nodes))
+        ahead.add_edges_from((i, (i + 1) % num_nodes) for i in range(num_nodes) if num_nodes > 1)
+        return ahead
+    joined: Graph = nx.cycle_graph(num_nodes) if num_nodes > 2 else nx.path_graph(num_nodes)
+    return joined
+
+
+def _lattice(topology: Topology, num_nodes: int) -> Graph:
+    import networkx as nx
+
+    rows = topology.rows or max(r for r in range(1, math.isqrt(num_nodes) + 1) if num_nodes % r == 0)
+    cols = num_nodes // rows
+    # networkx wraps only sides of three or more: a torus of two rows is no multigraph.
+    square = nx.grid_2d_graph(rows, cols, periodic=topology.name == "torus")
+    return nx.relabel_nodes(square, {(r, c): r * cols + c for r, c in square.nodes})
+
+
+def _complete(topology: Topology, num_nodes: int) -> Graph:
+    import networkx as nx
+
+    joined: Graph = nx.complete_graph(num_nodes)
+    return joined
+
+
+def _hypercube(topology: Topology, num_nodes: int) -> Graph:
+    import networkx as nx
+
+    joined: Graph = nx.empty_graph(num_nodes)
+    sides = [1 << b for b in range(num_nodes.bit_length() - 1)]
+    joined.add_edges_from((i, i ^ side) for i in range(num_nodes) for side in sides)
+    return joined
+
+
+def _star(topology: Topology, num_nodes: int) -> Graph:
+    import networkx as nx
+
+    return nx.Graph([(node, num_nodes) for node in range(num_nodes)])
+
+
+def _star_of_peers(topology: Topology, num_nodes: int) -> Graph:
+    import networkx as nx
+
+    joined: Graph = nx.star_graph(num_nodes - 1)
+    return joined
+
+
+def _k_regular(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
+    import networkx as nx
+
+    seed = int(rng.integers(1 << 32))
+    joined: Graph = nx.random_regular_graph(topology.degree or 0, num_nodes, seed=seed)
+    return joined
+
+
+def _watts_strogatz(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
+    import networkx as nx
+
+    seed = int(rng.integers(1 << 32))
+    joined: Graph = nx.watts_strogatz_graph(num_nodes, topology.degree or 0, topology.probability or 0.0, seed=seed)
+    return joined
+
+
+def _erdos_renyi(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
+    import networkx as nx
+
+    first, second = np.triu_indices(num_nodes, 1)
+    chosen = rng.random(first.size) < (topology.probability or 0.0)
+    joined: Graph = nx.empty_graph(num_nodes)
+    joined.add_edges_from(zip(first[chosen].tolist(), second[chosen].tolist(), strict=True))
+    return joined
+
+
+def _geometric(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
+    import networkx as nx
+
+    places = rng.random((num_nodes, 2)) * (topology.side_m or 0.0)
+    first, second = np.triu_indices(num_nodes, 1)
+    near = np.hypot(*(places[first] - places[second]).T) <= (topology.radius_m or 0.0)
+    joined: Graph = nx.empty_graph(num_nodes)
+    joined.add_edges_from(zip(first[near].tolist(), second[near].tolist(), strict=True))
+    nx.set_node_attributes(joined, {node: (x, y) for node, (x, y) in enumerate(places.tolist())}, "place_m")
+    return joined
+
+
+FIXED: Mapping[str, Callable[[Topology, int], Graph]] = {
+    "star": _star, "star_of_peers": _star_of_peers, "ring": _ring, "torus": _lattice, "grid": _lattice,
+    "complete": _complete, "hypercube": _hypercube, "edges": listed, "file": listed,
+}  # fmt: skip
+_DRAWN: Mapping[str, Callable[[Topology, int, np.random.Generator], Graph]] = {
+    "erdos_renyi": _erdos_renyi, "geometric": _geometric, "k_regular": _k_regular,
+    "watts_strogatz": _watts_strogatz,
+}  # fmt: skip

@@ -101,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "weights are left out at a tight link",
-        "channels.media.flows.sharing:max_min",
+        "channels.media.flows.sharing:share",
         "room * weight[flow] // wanted",
         "room // wanted",
         ("tests/channels/test_wan.py::test_shares_are_feasible_and_everybody_has_a_bottleneck",),

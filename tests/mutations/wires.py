@@ -102,8 +102,8 @@ MUTANTS = (
     Mutant(
         "weights are left out at a tight link",
         "channels.media.flows.sharing:share",
-        "room * weight[flow] // wanted",
-        "room // wanted",
+        "left * weight[flow] // total",
+        "left // total",
         ("tests/channels/test_wan.py::test_shares_are_feasible_and_everybody_has_a_bottleneck",),
     ),
     Mutant(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -102,6 +103,14 @@ class ToyProblem:
     def gradient_flop(self, request: GradientRequest) -> float:
         """3 per coordinate."""
         return 3.0 * self.dim
+
+    def samples(self, node: NodeId) -> Any:
+        """For algorithms about a trained classifier: `dim` samples of a feature a node, at the centre all else."""
+        points = self.centres.T[:, : self.num_nodes]
+        if node < self.num_nodes:
+            return SimpleNamespace(features=points[:, node : node + 1])
+        h = SimpleNamespace(predict=lambda x: (x.sum(axis=1) > 0).astype(np.int64))
+        return SimpleNamespace(train=points, owners=tuple(range(self.num_nodes)), h=h)
 
     # Constraints between neighbours, for algorithms that are about them: ||x_a - x_b||^2 <= 0.01, all within 100 of 0.
     inner_radius = 100.0

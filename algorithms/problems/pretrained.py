@@ -58,7 +58,7 @@ class Pretrained:
     nodes: PositiveInt = 4
     features: tuple[PositiveInt, ...] = ()
     classifier: str = "sklearn.linear_model.LogisticRegression"
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     test_fraction: Annotated[float, Range(gt=0, lt=1)] = 0.3
 
     def open(self, seed: int) -> PretrainedProblem:

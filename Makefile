@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: quickstart test test-slow test-nojit test-oldest test-wheel bench codecs validation lint clean
+.PHONY: quickstart test test-slow test-nojit test-oldest test-wheel bench codecs validation mutants lint clean
 
 quickstart: $(STAMP)
 	$(BIN)/netsim run quickstart -o results/quickstart
@@ -41,6 +41,10 @@ codecs: $(STAMP)
 
 validation: $(STAMP)
 	$(BIN)/python -m benchmarks.validation
+
+# Makes 120 expressions wrong, one at a time, and sees that the tests notice; `make mutants ONLY=codecs`.
+mutants: $(STAMP)
+	$(BIN)/python -m tests.mutations $(ONLY)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

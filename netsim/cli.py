@@ -116,7 +116,8 @@ def run(
     sets: Sets = None,
     jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes; 0 is one per core.")] = 0,
     plugins: Plugins = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Keep finished runs.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Finished runs are kept with or without it.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Do finished runs again, too.")] = False,
     dask: Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler.")] = None,
     debug: Debug = False,
 ) -> int:
@@ -125,8 +126,10 @@ def run(
     from netsim import study
 
     folder = out or str(Path("results") / study_scenario.name)
+    if out is None:
+        study.check_name(Path(folder), study_scenario)
     words = ["netsim", *sys.argv[1:]]
-    results = study.run(study_scenario, folder, jobs, resume, plugins or (), dask, words, show=True)
+    results = study.run(study_scenario, folder, jobs, fresh, plugins or (), dask, words, show=True)
     typer.echo(results.summary_text().rstrip("\n"))
     typer.echo(f"\n{folder}/report.html")
     if debug or ctx.find_root().params["debug"]:
@@ -135,6 +138,15 @@ def run(
                 title = "  ".join(filter(None, (one["point"], one["label"], f"rep {one['replication']}")))
                 typer.echo(f"\n{title}\n{one['traceback'].rstrip()}", err=True)
     return DONE if results.ok else FAILED
+
+
+@app.command()
+def prune(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug = False) -> None:
+    """Delete the finished runs in DIR that its last study does not have."""
+    from netsim import study
+
+    count, size_bytes = study.prune(folder)
+    typer.echo(f"{folder}: {_count(count, 'run')} deleted, {size_bytes / 1e6:.3g} MB")
 
 
 @app.command()
@@ -200,6 +212,32 @@ def report(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug =
     from netsim import report as pages
 
     typer.echo(str(pages.write(folder)))
+
+
+@app.command()
+def table(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="What netsim run wrote.")],
+    rows: Annotated[
+        str, typer.Option("--rows", metavar="KEY,KEY", help="label, algorithm, target, or swept keys.")
+    ] = "label",
+    columns: Annotated[
+        str | None, typer.Option("--columns", metavar="KEY,KEY", help="The same [all swept keys that are no rows].")
+    ] = None,
+    values: Annotated[
+        str, typer.Option("--values", metavar="NAME,NAME", help="Columns of summary.csv; time_s means time_s_mean.")
+    ] = "time_s",
+    where: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only these rows.")] = None,
+    form: Annotated[
+        str | None, typer.Option("--format", help="terminal, csv, markdown, latex [by the file's name, or terminal].")
+    ] = None,
+    out: Annotated[str | None, typer.Option("-o", "--out", metavar="FILE", help="Where to [stdout].")] = None,
+    debug: Debug = False,
+) -> None:
+    """Pivot the summary of a sweep: what was spent to the target, by swept keys."""
+    from netsim.tools import pivot
+
+    text = pivot.command(folder, rows, columns, values, where or (), form, out)
+    typer.echo(text.rstrip("\n"))
 
 
 @app.command()

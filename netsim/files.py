@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -85,6 +86,12 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     _flush(folder.parent)
 
 
+def sha256(path: Path) -> str:
+    """Return the digest of a file's content, in hexadecimal."""
+    with path.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder with all in it; nothing there is no error."""
     if path.is_dir() and not path.is_symlink():
@@ -106,7 +113,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         why = error.strerror or str(error)
-        text = f"{folder}: cannot be written: {why}. What is finished stays; --resume goes on from there"
+        text = f"{folder}: cannot be written: {why}. What is finished stays; the same command goes on from there"
         raise ConfigError(text) from error
 
 

@@ -11,6 +11,7 @@ it otherwise. Two components of one kind and name are an error.
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -46,7 +47,7 @@ _PLUGINS = "netsim_plugins"
 
 _classes: dict[tuple[str, str], type] = {}
 _unnamed: dict[tuple[str, str], dict[str, type]] = {}  # by kind and module: classes that give themselves no name
-_plugin_files: dict[str, frozenset[str]] = {}  # by module: the plugin's file and those of its helpers
+_plugin_files: dict[str, dict[str, str]] = {}  # by module: files of the plugin and its helpers, and their sha256
 
 
 def component(kind: str, name: str | None = None) -> Callable[[C], C]:
@@ -189,6 +190,8 @@ def load_plugin(file: str | Path, option: str = "--plugin") -> None:
     try:
         beside = helpers(path)
         _check_imports(beside)
+        read = [file for module in (path, *beside.values()) for file in package_files(module)]
+        digests = {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in read}
         for kind in PACKAGES:
             _unnamed.pop((kind, name), None)
         sys.modules[name] = module
@@ -202,7 +205,7 @@ def load_plugin(file: str | Path, option: str = "--plugin") -> None:
                 how = f"rename the file, or name the class: @component({kind!r}, name=...)"
                 raise ConfigError(f"{kind} {own!r} exists already; {how}")
         _classes.update(mine)
-        _plugin_files[name] = frozenset(str(f) for m in (path, *beside.values()) for f in package_files(m))
+        _plugin_files[name] = digests
     except Exception as error:
         _forget(_new(name, beside, before), before)
         sys.modules.pop(name, None)
@@ -226,6 +229,11 @@ def components_of(file: str | Path, option: str = "--plugin") -> list[tuple[str,
         return [(kind, path.stem) for kind in ours]
     load_plugin(file, option)
     return [key for key, cls in _classes.items() if cls.__module__ == f"{_PLUGINS}.{path.stem}"]
+
+
+def loaded_files() -> dict[str, str]:
+    """Return every file of a loaded plugin and of the modules beside it, with its sha256 when it was loaded."""
+    return {file: digest for files in _plugin_files.values() for file, digest in files.items()}
 
 
 def place(error: BaseException, module: str = "") -> str:

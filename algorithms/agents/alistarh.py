@@ -35,6 +35,7 @@ class Alistarh(Star):
     NeurIPS 2017, the gradient descent variant.
     """
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1})
 
     def codec(self, ctx: Context) -> AlistarhCode:

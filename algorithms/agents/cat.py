@@ -34,6 +34,9 @@ class Cat(Budgeted):
         ``local``: each worker by its own gradient. ``shared``: one T for all, which the server sends with the model:
         the rounded mean of what the workers preferred in the round before (32 bits each way; in round 0 each
         worker's own).
+    expected
+        Of ``stochastic``, whose number N of entries is drawn with the mean T. ``cost``: C(T) is E[C(N)]. ``count``:
+        it is C(E N), as the paper writes it, which takes a message of T entries for a sure thing.
     step_size
         ``auto`` is 1/L, for SS omega/L (see `BudgetServer`); a number; or a step rule.
     float_bit, model_bit
@@ -48,11 +51,17 @@ class Cat(Budgeted):
 
     cost: Annotated[Cost, Ref("cost")]
     tune: Literal["local", "shared"] = "local"
+    expected: Literal["cost", "count"] = "cost"
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"variant": "sparsify", "cost": {"name": "bit"}},
         {"variant": "sign", "cost": {"name": "affine", "c0": 432, "c_bit": 1}},
         {"variant": "stochastic", "cost": {"name": "from_channel", "quantity": "bit"}, "tune": "shared"},
+        {
+            "variant": "stochastic",
+            "cost": {"name": "packets", "c_packet": 1, "payload_max_bit": 256},
+            "expected": "count",
+        },
     )
 
     def upload_notes(self) -> int:
@@ -76,7 +85,8 @@ class Cat(Budgeted):
     ) -> Mapping[str, Mapping[str, Any]]:
         """Make Efficiency(T) of node 0 at some models; see `netsim.interfaces.AfterRun`."""
         cost = ctx.cost(self.cost, ctx.server)
-        return {"efficiency": curves(gradient, models, self.variant, self.size(ctx.facts.dim), cost)}
+        size, drawn = self.size(ctx.facts.dim), self.expected == "cost"
+        return {"efficiency": curves(gradient, models, self.variant, size, cost, drawn)}
 
 
 class CatServer(BudgetServer):
@@ -96,11 +106,11 @@ class CatWorker(BudgetWorker):
     def __init__(self, ctx: Context, algorithm: Cat) -> None:
         super().__init__(ctx, algorithm)
         self.variant, self.size = algorithm.variant, algorithm.size(ctx.facts.dim)
-        self.cost = ctx.cost(algorithm.cost, ctx.server)
+        self.cost, self.drawn = ctx.cost(algorithm.cost, ctx.server), algorithm.expected == "cost"
 
     async def upload(self, round: int, g: Array) -> None:
         """Choose T and send Q_T(g)."""
-        choice = tune(g, self.variant, self.size, self.cost)  # Step 1
+        choice = tune(g, self.variant, self.size, self.cost, drawn=self.drawn)  # Step 1
         told = float(self.notes[0]) if self.notes.size else 0.0
         budget = explored(told or choice.budget, g, self.size, self.cost)
         known = (choice.progress, choice.kept) if budget == choice.budget and not told else (None, None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from algorithms.coding.codec import Codec
+from algorithms.roles.compressed import max_smoothness
 from algorithms.roles.star import Star
 from netsim.fields import Ref
 from netsim.interfaces import Context
@@ -54,6 +55,7 @@ class Dcgd(Star):
 
     compressor: Annotated[Codec, Ref("compressor")]
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"compressor": {"name": "stochastic_sparsification", "budget": 3}},
         {"compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},
@@ -67,6 +69,6 @@ class Dcgd(Star):
 
     def auto_step(self, ctx: Context) -> float:
         """Return 1 / ((1 + 2 w / M) max_m L_m)."""
-        workers, codec = ctx.workers, self.codec(ctx)
+        codec = self.codec(ctx)
         w = (codec.variance_bound(ctx.facts.dim) or 0.0) if codec.is_unbiased else 0.0
-        return 1.0 / ((1.0 + 2.0 * w / len(workers)) * max(ctx.facts.node_smoothness(m) for m in workers))
+        return 1.0 / ((1.0 + 2.0 * w / len(ctx.workers)) * max_smoothness(ctx))

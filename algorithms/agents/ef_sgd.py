@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback
-from algorithms.roles.star import Server, Star, Worker, step_of
-from netsim.errors import ConfigError, Fault
-from netsim.fields import Ref
+from algorithms.roles.compressed import Compressed
+from algorithms.roles.star import Server, Worker, step_of
 from netsim.interfaces import Agent, Array, Context
 from netsim.registry import component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class EfSgd(Star):
+class EfSgd(Compressed):
     """p_m = e_m + gamma_k g_m, e_m <- p_m - C(p_m) at each worker; x^{k+1} = x^k - (1/M) sum_m C(p_m).
 
     The virtual iterate x^k - mean e_m moves by -gamma_k mean g_m as SGD does, so that biased compressors converge, too.
@@ -40,22 +39,16 @@ class EfSgd(Star):
     feedback fixes SignSGD and other gradient compression schemes", ICML 2019, algorithm 2.
     """
 
-    compressor: Annotated[Codec, Ref("compressor")]
-
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"compressor": {"name": "top_k", "k": 3}, "step_size": 0.1},
         {"compressor": "scaled_sign"},
         {"compressor": {"name": "sign_rand_k", "fraction": 0.5, "shared_seed": True}, "step_size": 0.1},
     )
 
-    def __post_init__(self) -> None:
-        if self.compressor.is_outermost:
-            got = self.compressor.name
-            raise ConfigError([Fault(("compressor",), "the code inside, as the algorithm is the feedback", got)])
-
     def codec(self, ctx: Context) -> Codec:
         """Return C with its error memory, for the problem's tensors."""
-        return ErrorFeedback(self.compressor.bind(ctx.facts.layout))
+        return ErrorFeedback(super().codec(ctx))
 
     def server(self, ctx: Context) -> Agent:
         """Return a server whose step is 1, as the workers' steps are in what they send."""

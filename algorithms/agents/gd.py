@@ -30,6 +30,7 @@ class Gd(Star):
 
     float_bit: FloatBit = 32
 
+    relays: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1}, {"float_bit": 64, "model_bit": 64})
 
     def codec(self, ctx: Context) -> Identity:

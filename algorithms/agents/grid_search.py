@@ -83,7 +83,6 @@ class GridSearchServer(BudgetServer):
         size = algorithm.size(dim)
         self.cost_of = {t: sum(budget_cost(float(t), size, cost) for cost in costs) for t in self.grid}
         self.merits: dict[int, float] = {}
-        self.plain = Identity(algorithm.model_bit)
         self.round = 0
 
     async def run(self) -> None:
@@ -105,14 +104,13 @@ class GridSearchServer(BudgetServer):
     async def one_round(self) -> None:
         """Run one round with the budget in use."""
         await self.broadcast(self.round)
-        await self.step(self.round, await self.collect(self.round))
-        self.x = self.rounded(self.x)
+        await self.take(self.round, (await self.collect(self.round)).messages)
         self.round += 1
         await Report(self.round, self.x, {"budget": self.notes[0]})
 
     async def loss(self) -> float:
         """Ask every worker for its loss and return F at the model."""
-        sent = await Encode(self.plain, self.x, self.round)
+        sent = await Encode(self.model, self.x, self.round)
         await Send(self.ctx.workers, sent.payload, self.round, "ask")
         inbox = await Receive(len(self.ctx.workers), "loss", self.round)
         return float(np.mean([(await Decode(LOSS, message, dim=1))[0] for message in inbox.messages]))
@@ -123,13 +121,12 @@ class GridSearchWorker(BudgetWorker):
 
     async def run(self) -> None:
         """Answer the server."""
-        plain = Identity(self.algorithm.model_bit)
         while True:
             (message,) = (await Receive()).messages
             if message.kind == "ask":
-                loss = await Value(at=await Decode(plain, message), batch=ALL)
+                loss = await Value(at=await Decode(self.model, message), batch=ALL)
                 sent = await Encode(LOSS, np.array([loss]), message.round)
                 await Send(self.ctx.server, sent.payload, message.round, "loss")
             else:
-                notes, x = await Decode(self.model, message)
-                await self.send_at(message.round, await Gradient(at=x), float(notes[0]))
+                await self.heard.take(message)
+                await self.send_at(message.round, await Gradient(at=self.heard.x), float(self.notes[0]))

@@ -53,11 +53,9 @@ class IndexSet:
         EncodeError
             If they are not as many as `count` says, do not ascend, or reach `dim`.
         """
-        indices = np.asarray(x, np.int64)
+        indices = checked(x, self.dim)
         if self.count is not None and indices.size != self.count:
             raise EncodeError(f"index set: {self.count} coordinates are needed. Got {indices.size}.")
-        if indices.size and (indices[0] < 0 or indices[-1] >= self.dim or (np.diff(indices) <= 0).any()):
-            raise EncodeError(f"index set: coordinates ascend from 0 to below {self.dim}. Got {indices.tolist()[:8]}.")
         out = BitWriter()
         if self.count is None:
             write_count(out, indices.size, self.dim)
@@ -82,3 +80,17 @@ class IndexSet:
     def decode_flop_of(self, data: bytes, dim: int) -> float:
         """One operation for each coordinate of the set, of which eight bits hold one or more."""
         return self.count if self.count is not None else 8 * len(data)
+
+
+def checked(x: Indices, dim: int) -> Indices:
+    """Return a set of coordinates as int64.
+
+    Raises
+    ------
+    EncodeError
+        If they do not ascend or reach `dim`.
+    """
+    indices = np.asarray(x, np.int64)
+    if indices.size and (indices[0] < 0 or indices[-1] >= dim or (np.diff(indices) <= 0).any()):
+        raise EncodeError(f"index set: coordinates ascend from 0 to below {dim}. Got {indices.tolist()[:8]}.")
+    return indices

@@ -140,3 +140,8 @@ class PartOf:
         for i in range(self.index):
             whole.codecs[i].read(src, lengths[i], keys[i])
         return src, keys[self.index], lengths[self.index]
+
+
+def pair(codec: Codec) -> Several:
+    """The code of two vectors of the dimension that `decode` is asked for, both by one codec."""
+    return Several((codec, codec), (None, None))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from algorithms.reading.files import sklearn_file, table
+from algorithms.reading.selection import Selection
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
 from netsim.registry import component
@@ -16,7 +17,7 @@ from netsim.registry import component
 
 @component("dataset")
 @dataclass(frozen=True)
-class BreastCancer(NeedsNoFile):
+class BreastCancer(NeedsNoFile, Selection):
     """Breast cancer, from scikit-learn's file: n = 569, d = 31, dense.
 
     Every measurement is shifted and scaled to mean 0 and variance 1 (over all samples); a last column of
@@ -36,7 +37,7 @@ class BreastCancer(NeedsNoFile):
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def read(self, rng: np.random.Generator) -> Data:
         """Read the file; `rng` is not used.
 
         Raises

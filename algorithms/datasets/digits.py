@@ -1,4 +1,4 @@
-"""Handwritten digits of 8 x 8 pixels: one digit against the rest."""
+"""Handwritten digits of 8 x 8 pixels: one digit against the rest, or all ten."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from algorithms.reading.files import sklearn_file, table
+from algorithms.reading.selection import Selection
 from netsim.errors import DataError
 from netsim.fields import Range
 from netsim.interfaces import Data
@@ -20,7 +21,7 @@ from netsim.registry import component
 
 @component("dataset")
 @dataclass(frozen=True)
-class Digits(NeedsNoFile):
+class Digits(NeedsNoFile, Selection):
     """Optical digits, from scikit-learn's file: n = 1797, d = 65 or, with `interactions`, 2145, dense.
 
     A row holds [the products x_i x_j, i <= j, of all pixel pairs,] the 64 pixels x_i in 0 .. 1 (grey level / 16)
@@ -29,7 +30,7 @@ class Digits(NeedsNoFile):
     Parameters
     ----------
     positive_class
-        The digit of label 1, 0 to 9; all others have label -1.
+        The digit of label 1, 0 to 9; all others have label -1. Nothing (null): ten classes, the digits as labels.
     interactions
         Also the 2080 products of degree 2, squares included.
 
@@ -45,12 +46,16 @@ class Digits(NeedsNoFile):
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"positive_class": 3, "interactions": True})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {},
+        {"positive_class": 3, "interactions": True},
+        {"positive_class": None},
+    )
 
-    positive_class: Annotated[int, Range(ge=0, le=9)] = 0
+    positive_class: Annotated[int, Range(ge=0, le=9)] | None = 0
     interactions: bool = False
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def read(self, rng: np.random.Generator) -> Data:
         """Read the file; `rng` is not used.
 
         Raises
@@ -70,4 +75,4 @@ class Digits(NeedsNoFile):
             columns.insert(0, pixels[:, left] * pixels[:, right])
         features = np.concatenate(columns, axis=1)
         features /= np.sqrt(np.einsum("ij,ij->i", features, features))[:, None]
-        return Data(features, np.where(numbers[:, -1] == self.positive_class, 1.0, -1.0), "digits")
+        return Data(features, numbers[:, -1].copy(), "digits")

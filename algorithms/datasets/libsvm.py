@@ -13,8 +13,9 @@ from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
 
-from algorithms.reading.files import find, require, to_signs
+from algorithms.reading.files import find, require
 from algorithms.reading.libsvm_text import Block, parse_block
+from algorithms.reading.selection import Selection
 from netsim.errors import DataError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Data
@@ -27,11 +28,12 @@ _OPENERS: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, "
 
 @component("dataset")
 @dataclass(frozen=True)
-class Libsvm:
+class Libsvm(Selection):
     """A LIBSVM file: a line per sample, ``label index:value index:value ...``, as CSR without a bias column.
 
     Indices count from 1 and rise within a line; what follows a ``#`` is a comment. Two classes, such as 0 and 1 or
-    1 and 2, become -1 (the smaller) and 1; three or more stay as they are.
+    1 and 2, become -1 (the smaller) and 1; three or more stay as they are, and `positive_class` sets
+    one of them against the rest.
 
     Parameters
     ----------
@@ -48,12 +50,15 @@ class Libsvm:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"path": "a9a/a9a.xz", "num_features": 123},)
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"path": "a9a/a9a.xz", "num_features": 123},
+        {"path": "a9a/a9a.xz", "test_fraction": 0.25, "subsample": 20},
+    )
 
     path: str
     num_features: PositiveInt | None = None
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def read(self, rng: np.random.Generator) -> Data:
         """Read the file; `rng` is not used.
 
         Raises
@@ -73,7 +78,7 @@ class Libsvm:
             raise DataError(f"{path}: at least one 'index:value' is needed. Got none in {labels.size} lines.")
         starts = np.concatenate([[0], np.cumsum(lengths)])
         features = sp.csr_array((values, indices, starts.astype(_index_type(starts[-1]))), shape=(labels.size, width))
-        return Data(features, to_signs(labels), path.name)
+        return Data(features, labels, path.name)
 
     def wants(self) -> tuple[DataFile, ...]:
         """The file of `path`."""
@@ -82,6 +87,10 @@ class Libsvm:
     def found(self) -> Path | None:
         """The file that `load` reads."""
         return find(self.wants())
+
+    def files(self) -> list[Path]:
+        """That file."""
+        return [path for path in (self.found(),) if path is not None]
 
     def _blocks(self, path: Path) -> Iterator[Block]:
         opener = _OPENERS.get(path.suffix, open)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from algorithms.reading.files import check_sha256, find, require
+from algorithms.reading.selection import Selection
 from netsim.errors import DataError
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
@@ -38,7 +39,7 @@ _TAG = re.compile(r"<[^>]*>")
 
 @component("dataset")
 @dataclass(frozen=True)
-class Reuters21578:
+class Reuters21578(Selection):
     """The 11367 documents that have a topic, as TF-IDF rows of unit length: d = 47724 in CSR, no bias column.
 
     Label 1: a topic is ``earn`` or ``acq`` (6416 documents), -1: neither (4951). A document's text is its title and
@@ -66,7 +67,7 @@ class Reuters21578:
 
     data_dir: str | None = None
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def read(self, rng: np.random.Generator) -> Data:
         """Read and count the words; `rng` is not used.
 
         Raises
@@ -94,6 +95,13 @@ class Reuters21578:
     def found(self) -> Path | None:
         """What `load` reads."""
         return find(_FILES, self.data_dir)
+
+    def files(self) -> list[Path]:
+        """The archive, or all 22 files."""
+        path = self.found()
+        if path is None:
+            return []
+        return sorted(path.parent.glob("reut2-*.sgm")) if path.suffix == ".sgm" else [path]
 
 
 def _texts(path: Path) -> list[str]:

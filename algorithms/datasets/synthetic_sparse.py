@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.reading.selection import Selection
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
@@ -19,7 +20,7 @@ _BLOCK = 1 << 20  # entries drawn at a time; part of what a seed means
 
 @component("dataset")
 @dataclass(frozen=True)
-class SyntheticSparse(NeedsNoFile):
+class SyntheticSparse(NeedsNoFile, Selection):
     """Synthetic text-like classification data in CSR, of any size.
 
     Each row draws `nonzeros_per_row` features with replacement, feature j = 1 .. d with probability proportional
@@ -53,10 +54,13 @@ class SyntheticSparse(NeedsNoFile):
 
     kind: ClassVar[str]
     name: ClassVar[str]
+    draws: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"num_rows": 60, "num_features": 200, "nonzeros_per_row": 8},
         {"num_rows": 40, "num_features": 50, "nonzeros_per_row": 5, "popularity_exponent": 0.0, "noise": 0.0},
     )
+
+    is_drawn: ClassVar[bool] = True
 
     num_rows: PositiveInt = 2000
     num_features: Annotated[int, Range(ge=1, le=2**31 - 1)] = 5000
@@ -64,7 +68,7 @@ class SyntheticSparse(NeedsNoFile):
     popularity_exponent: NonNegativeFloat = 0.8
     noise: Annotated[float, Range(ge=0, le=0.5)] = 0.1
 
-    def load(self, rng: np.random.Generator) -> Data:
+    def read(self, rng: np.random.Generator) -> Data:
         """Draw the data; the same `rng` state gives the same bytes."""
         import scipy.sparse as sp
 

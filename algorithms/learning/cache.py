@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import importlib.metadata
 import os
+import platform
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,23 +24,46 @@ def cache_folder() -> Path:
     return Path(named) if named else Path("~/.cache/netsim").expanduser()
 
 
-def remembered(key: str, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+def cache_key(*facts: object) -> str:
+    """A hash of `facts` and of what else decides a result: this package's source, numpy, scipy, the kind of processor.
+
+    Parameters
+    ----------
+    facts
+        Texts and numbers; data by a digest of their content.
+    """
+    return hashlib.sha256(repr((facts, _code())).encode()).hexdigest()
+
+
+def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
     """The vector `compute()`, from the file `key` where that is there and whole.
 
     Parameters
     ----------
     key
-        A hash of all that the result depends on.
+        See `cache_key`.
+    size
+        Entries of the vector; a file with another number of them counts as none.
     compute
         Called where there is no good file; its result is then written, aside first, and given its name once whole. A
         folder that cannot be written is no error.
     """
     path = cache_folder() / f"{key}.f64"
     kept = _read(path)
-    if kept is None:
+    if kept is None or kept.size != size:
         kept = compute()
         _write(path, kept.astype("<f8").tobytes())
     return kept
+
+
+@functools.cache
+def _code() -> str:
+    whole = hashlib.sha256(platform.machine().encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        whole.update(file.name.encode() + file.read_bytes())
+    for package in ("numpy", "scipy"):
+        whole.update(importlib.metadata.version(package).encode())
+    return whole.hexdigest()
 
 
 def _read(path: Path) -> npt.NDArray[np.float64] | None:

@@ -10,18 +10,35 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import ConfigError, DataError, Fault
-from netsim.interfaces import Data, Dataset, Indices, Partition
+from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Indices, LabelCounts, Partition, ReadsFiles
 from netsim.rng import stream
+
+FIRST = Draws()
+_KEPT_MAX_BYTES = 1 << 28
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shares:
-    """A dataset in the order of its nodes: node m holds the rows edges[m] .. edges[m + 1] - 1."""
+    """A dataset in the order of its nodes: node m holds the rows edges[m] .. edges[m + 1] - 1.
+
+    The test samples belong to no node; both are None where there are none.
+    """
 
     features: Any
     labels: npt.NDArray[np.float64]
     edges: tuple[int, ...]
     name: str
+    test_features: Any = None
+    test_labels: npt.NDArray[np.float64] | None = None
+    class_names: tuple[str, ...] = ()
+
+    def label_counts(self) -> LabelCounts:
+        """How many samples of each label every node has."""
+        known, codes = np.unique(self.labels, return_inverse=True)
+        parts = np.split(codes, self.edges[1:-1])
+        counts = np.stack([np.bincount(part, minlength=known.size) for part in parts])
+        is_named = known.size == len(self.class_names)
+        return LabelCounts(self.class_names if is_named else tuple(f"{label:g}" for label in known), counts)
 
     @property
     def num_nodes(self) -> int:
@@ -36,10 +53,13 @@ class Shares:
         return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
 
 
-def deal(dataset: Dataset, partition: Partition, nodes: int, seed: int) -> Shares:
+def deal(
+    dataset: Dataset, partition: Partition | ColumnPartition, nodes: int, seed: int, draws: Draws = FIRST
+) -> Shares:
     """Load `dataset` and split it.
 
-    The dataset draws from the stream ``(seed, 0, -1, "dataset")``, the partition from ``(seed, 0, -1, "partition")``.
+    The dataset draws from the stream ``(seed, draws.data, -1, "dataset")``, the partition from
+    ``(seed, draws.partition, -1, "partition")``.
 
     Raises
     ------
@@ -48,16 +68,32 @@ def deal(dataset: Dataset, partition: Partition, nodes: int, seed: int) -> Share
     ConfigError
         With more nodes than samples.
     """
-    data = dataset.load(stream(seed, 0, -1, "dataset"))
-    features = _checked(data)
-    parts = partition.split(data.labels, nodes, stream(seed, 0, -1, "partition"))
+    data = _load(dataset, seed, draws.data)
+    features = _checked(data.name, data.features, data.labels)
+    test_features = None
+    if data.test_labels is not None:
+        test_features = _checked(f"{data.name}, test samples", data.test_features, data.test_labels)
+        if test_features.shape[1] != features.shape[1]:
+            allowed = f"test samples of {features.shape[1]} columns are needed, as many as training samples have"
+            raise DataError(f"{data.name}: {allowed}. Got {test_features.shape[1]}.")
+    rng = stream(seed, draws.partition, -1, "partition")
+    if isinstance(partition, ColumnPartition):
+        columns = partition.split_columns(features.shape[1], nodes, rng)
+        return _vertical(Shares(features, data.labels, (), data.name, test_features, data.test_labels), columns)
+    split_by = data.labels
+    if getattr(partition, "by_group", False):
+        if data.groups is None:
+            allowed = f"a dataset that says whom samples come from (such as node_column of csv), for {_name(partition)}"
+            raise ConfigError([Fault(("dataset",), allowed, data.name)])
+        split_by = data.groups.astype(np.float64)
+    parts = partition.split(split_by, nodes, rng)
     order = _checked_order(parts, nodes, data)
     edges = (0, *np.cumsum([part.size for part in parts]).tolist())
     if not np.array_equal(order, np.arange(order.size)):
         features, labels = features[order], data.labels[order]
     else:
         labels = data.labels
-    return Shares(features, labels, edges, data.name)
+    return Shares(features, labels, edges, data.name, test_features, data.test_labels, data.class_names)
 
 
 def batch_sizes(batch: str | float, shares: Shares) -> tuple[int | None, ...]:
@@ -84,13 +120,66 @@ def draw(size: int | None, num_samples: int, rng: np.random.Generator) -> Indice
     return batch
 
 
-def _checked(data: Data) -> Any:
+def redraws(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int) -> frozenset[str]:
+    """What of a dealt dataset replications can draw anew; see `netsim.interfaces.Redraws`."""
+    parts = {"data": getattr(dataset, "draws", True), "partition": nodes > 1 and getattr(partition, "draws", True)}
+    return frozenset(part for part, is_drawn in parts.items() if is_drawn)
+
+
+def _load(dataset: Dataset, seed: int, replication: int) -> Data:
+    """The data, those of a dataset that draws nothing kept from one call to the next as long as its files stay."""
+    if getattr(dataset, "draws", True):
+        return dataset.load(stream(seed, replication, -1, "dataset"))
+    files = dataset.files() if isinstance(dataset, ReadsFiles) else ()
+    states = [file.stat() for file in files]
+    key = repr((type(dataset), dataset, [(s.st_mtime_ns, s.st_ctime_ns, s.st_size, s.st_ino) for s in states]))
+    if key not in _kept:
+        data = dataset.load(stream(seed, replication, -1, "dataset"))
+        _kept.clear()
+        if _size_bytes(data.features) > _KEPT_MAX_BYTES:
+            return data
+        _kept[key] = data
+    return _kept[key]
+
+
+def _size_bytes(features: Any) -> int:
+    parts = (features.data, features.indices, features.indptr) if hasattr(features, "tocsr") else (features,)
+    return int(sum(part.nbytes for part in parts))
+
+
+_kept = dict[str, Data]()
+
+
+def _vertical(shares: Shares, columns: Sequence[Indices]) -> Shares:
+    """Every node holds all samples, with zeros in place of the columns that are not its own."""
+    import scipy.sparse as sp
+
+    whole = sp.csc_array(shares.features)
+    parts = []
+    for own in columns:
+        keep = np.zeros(whole.shape[1])
+        keep[own] = 1.0
+        part = sp.csr_array(whole * keep)
+        part.eliminate_zeros()
+        parts.append(part)
+    rows = shares.labels.size
+    features, labels = sp.csr_array(sp.vstack(parts, format="csr")), np.tile(shares.labels, len(columns))
+    edges = tuple(range(0, rows * len(columns) + 1, rows))
+    tests = None if shares.test_features is None else sp.csr_array(shares.test_features)
+    return Shares(features, labels, edges, shares.name, tests, shares.test_labels)
+
+
+def _name(component: object) -> str:
+    return str(getattr(component, "name", type(component).__name__))
+
+
+def _checked(name: str, given: Any, labels: npt.NDArray[np.float64]) -> Any:
     """The features as a C-contiguous float64 array or CSR, all finite."""
-    is_sparse = hasattr(data.features, "tocsr")
-    features: Any = data.features.tocsr() if is_sparse else np.ascontiguousarray(data.features, np.float64)
-    if features.ndim != 2 or features.shape[0] != data.labels.size or 0 in features.shape:
+    is_sparse = hasattr(given, "tocsr")
+    features: Any = given.tocsr() if is_sparse else np.ascontiguousarray(given, np.float64)
+    if features.ndim != 2 or features.shape[0] != labels.size or 0 in features.shape:
         allowed = "features of shape (samples, columns), at least one each, and a label per sample are needed"
-        raise DataError(f"{data.name}: {allowed}. Got shape {features.shape} and {data.labels.size} labels.")
+        raise DataError(f"{name}: {allowed}. Got shape {features.shape} and {labels.size} labels.")
     values: npt.NDArray[np.float64] = features.data if is_sparse else features.reshape(-1)
     with np.errstate(invalid="ignore", over="ignore"):
         suspicious = not np.isfinite(values.sum())
@@ -100,9 +189,7 @@ def _checked(data: Data) -> Any:
             row, column = int(np.searchsorted(features.indptr, at, side="right")) - 1, int(features.indices[at])
         else:
             row, column = divmod(at, features.shape[1])
-        raise DataError(
-            f"{data.name}: row {row}, column {column} (from 0): a finite number is needed. Got {values[at]}."
-        )
+        raise DataError(f"{name}: row {row}, column {column} (from 0): a finite number is needed. Got {values[at]}.")
     return features
 
 
@@ -115,10 +202,3 @@ def _checked_order(parts: Sequence[Indices], nodes: int, data: Data) -> Indices:
         allowed = f"a partition deals each of {data.labels.size} samples to one of {nodes} nodes, and some to each"
         raise DataError(f"{data.name}: {allowed}. Got parts of {sizes} samples.")
     return order
-
-
-def check_nodes(nodes: int, samples: int) -> None:
-    """Raise `ConfigError` unless every node can have a sample."""
-    if nodes > samples:
-        allowed = f"at most {samples}, as each node needs one of the {samples} samples"
-        raise ConfigError([Fault(("nodes",), allowed, str(nodes))])

@@ -1,4 +1,4 @@
-"""One label per node."""
+"""A few labels per node."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.shares import check_nodes
+from algorithms.learning.dealing import check_nodes
+from netsim.errors import ConfigError, Fault
+from netsim.fields import PositiveInt
 from netsim.interfaces import Indices
 from netsim.registry import component
 
@@ -17,10 +19,17 @@ from netsim.registry import component
 @component("partition")
 @dataclass(frozen=True)
 class ByLabel:
-    """Every node holds samples of one label only, or whole labels where there are fewer nodes than labels.
+    """Every node holds samples of one label only, or of as many labels as asked.
 
-    Nodes are given to labels in increasing order, each next one to the label with the most samples per node so
-    far; a label's samples are dealt at random to its nodes, in sizes that differ by at most one.
+    Each label has places at nodes, the first each, every next one going to the label with the most samples per place so
+    far. Places are taken in the order of labels by node 0, 1, ... and again from node 0, so that a node has different
+    labels. A label's samples are dealt at random to its places, in sizes that differ by at most one.
+
+    Parameters
+    ----------
+    labels_per_node
+        How many labels each node has. Nothing: one, or whole labels, as equal in number as can be, where there are
+        fewer nodes than labels.
 
     Examples
     --------
@@ -31,7 +40,9 @@ class ByLabel:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"labels_per_node": 1})
+
+    labels_per_node: PositiveInt | None = None
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Sorted rows of each node.
@@ -39,18 +50,28 @@ class ByLabel:
         Raises
         ------
         ConfigError
-            With more nodes than samples.
+            With more nodes than samples, or where nodes and labels do not go together.
         """
         check_nodes(nodes, labels.size)
         classes, class_of = np.unique(labels, return_inverse=True)
-        if nodes < classes.size:
+        if self.labels_per_node is None and nodes < classes.size:
             return [np.flatnonzero(class_of * nodes // classes.size == node) for node in range(nodes)]
         counts = np.bincount(class_of)
-        shares = np.ones(classes.size, np.int64)
-        for _ in range(nodes - classes.size):
-            shares[np.argmax(counts / shares)] += 1
-        parts: list[Indices] = []
-        for label, share in enumerate(shares):
-            rows = rng.permutation(np.flatnonzero(class_of == label))
-            parts += [np.sort(part) for part in np.array_split(rows, share)]
-        return parts
+        places = self._places(counts, nodes)
+        parts = list[Indices]()
+        for label, number in enumerate(places):
+            parts += np.array_split(rng.permutation(np.flatnonzero(class_of == label)), number)
+        return [np.sort(np.concatenate(parts[node::nodes])) for node in range(nodes)]
+
+    def _places(self, counts: npt.NDArray[np.int64], nodes: int) -> npt.NDArray[np.int64]:
+        """How many nodes have each label: at most all, and no more than it has samples."""
+        each = self.labels_per_node or 1
+        most = np.minimum(counts, nodes)
+        if not counts.size <= each * nodes <= most.sum():
+            path = ("partition", "labels_per_node")
+            allowed = f"a number with which {nodes} nodes hold each of {counts.size} labels, and no label twice"
+            raise ConfigError([Fault(path, allowed, str(each))])
+        places = np.ones(counts.size, np.int64)
+        for _ in range(each * nodes - counts.size):
+            places[np.argmax(np.where(places < most, counts / places, 0.0))] += 1
+        return places

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.shares import check_nodes
+from algorithms.learning.dealing import check_nodes
 from netsim.interfaces import Indices
 from netsim.registry import component
 
@@ -28,6 +28,7 @@ class Contiguous:
     kind: ClassVar[str]
     name: ClassVar[str]
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    draws: ClassVar[bool] = False
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Sorted rows of each node; `rng` is not used.

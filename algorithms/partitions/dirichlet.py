@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.shares import check_nodes
+from algorithms.learning.dealing import by_sizes, check_nodes, fill_empty, whole_sizes
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Indices
 from netsim.registry import component
+
+_EQUAL, _ONE = 1e12, 1e-9  # alpha beyond which shares are equal to 1e-6, or one node's but for a chance of 1e-7
 
 
 @component("partition")
@@ -20,13 +22,17 @@ from netsim.registry import component
 class Dirichlet:
     """Each label's samples are dealt in proportions drawn from a symmetric Dirichlet distribution over the nodes.
 
-    A node that would stay empty takes one sample from the node that has most (the first of these); the source
-    redraws instead, which need not end.
+    Over quantities it is the nodes' sizes that are drawn so, once, and samples go to nodes at random. A node that would
+    stay empty takes one sample from the node that has most (the first of these); the source redraws instead, which need
+    not end.
 
     Parameters
     ----------
     alpha
-        Concentration: near 0 a label lies with one node, large values are nearly iid.
+        Concentration: near 0 a label lies with one node, large values are nearly iid. Where numbers end, it is the
+        limit: one node for all of a label, or equal shares.
+    over
+        ``labels`` or ``quantities``.
 
     References
     ----------
@@ -41,9 +47,14 @@ class Dirichlet:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"alpha": 0.5}, {"alpha": 100.0})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {"alpha": 0.5},
+        {"alpha": 100.0},
+        {"alpha": 0.3, "over": "quantities"},
+    )
 
     alpha: PositiveFloat
+    over: Literal["labels", "quantities"] = "labels"
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Sorted rows of each node.
@@ -54,15 +65,22 @@ class Dirichlet:
             With more nodes than samples.
         """
         check_nodes(nodes, labels.size)
+        if self.over == "quantities":
+            return by_sizes(whole_sizes(self._shares(nodes, rng), labels.size), rng)
         parts: list[list[Indices]] = [[] for _ in range(nodes)]
         for label in np.unique(labels):
             rows = rng.permutation(np.flatnonzero(labels == label))
-            edges = np.cumsum(rng.dirichlet(np.full(nodes, self.alpha)))[:-1]
+            edges = np.cumsum(self._shares(nodes, rng))[:-1]
             for part, piece in zip(parts, np.split(rows, np.rint(edges * rows.size).astype(np.int64)), strict=True):
                 part.append(piece)
-        dealt = [np.sort(np.concatenate(part)) for part in parts]
-        for node in range(nodes):
-            if dealt[node].size == 0:
-                richest = max(range(nodes), key=lambda other: dealt[other].size)
-                dealt[node], dealt[richest] = dealt[richest][-1:], dealt[richest][:-1]
-        return dealt
+        return fill_empty([np.sort(np.concatenate(part)) for part in parts])
+
+    def _shares(self, nodes: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+        """One draw; the limit where alpha is so small or large that its draw would be no number."""
+        if self.alpha >= _EQUAL:
+            return np.full(nodes, 1.0 / nodes)
+        if self.alpha <= _ONE:
+            only = np.zeros(nodes)
+            only[rng.integers(nodes)] = 1.0
+            return only
+        return rng.dirichlet(np.full(nodes, self.alpha))

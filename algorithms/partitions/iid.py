@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.shares import check_nodes
+from algorithms.learning.dealing import check_nodes
 from netsim.interfaces import Indices
 from netsim.registry import component
 

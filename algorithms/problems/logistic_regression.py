@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
-import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.learning.cache import remembered
+from algorithms.learning.cache import cache_key, remembered
 from algorithms.learning.deferred import Deferred
 from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.quiet import quiet
-from algorithms.learning.rows import Span, Vector, make_rows
-from algorithms.learning.shares import Shares, batch_sizes, deal, draw
+from algorithms.learning.rows import Rows, Span, Vector, make_rows
+from algorithms.learning.shares import FIRST, Shares, batch_sizes, deal, draw, redraws
 from algorithms.partitions.iid import Iid
 from netsim.errors import DataError, SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, GradientRequest, Indices, NodeId, Optimum, Partition
+from netsim.interfaces import Array, Dataset, Draws, GradientRequest, Indices, LabelCounts, NodeId, Optimum, Partition
 from netsim.registry import component
 
 _COPIED_MAX = 1 << 22  # entries of dense minibatches that lie side by side in memory
@@ -96,8 +96,13 @@ class LogisticRegression:
     partition: Annotated[Partition, Ref("partition")] = _IID
     batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
 
-    def open(self, seed: int) -> LogisticProblem:
-        """Load and split the data, from streams of `seed` that no replication changes.
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data and partition, where they are drawn; the start is zero."""
+        return redraws(self.dataset, self.partition, self.nodes)
+
+    def open(self, seed: int, draws: Draws = FIRST) -> LogisticProblem:
+        """Load and split the data.
 
         Raises
         ------
@@ -106,7 +111,7 @@ class LogisticRegression:
         ConfigError
             With more nodes than samples.
         """
-        return LogisticProblem(self, deal(self.dataset, self.partition, self.nodes, seed))
+        return LogisticProblem(self, deal(self.dataset, self.partition, self.nodes, seed, draws))
 
 
 class LogisticProblem:
@@ -126,10 +131,13 @@ class LogisticProblem:
         self.dim = self._rows.dim
         self.layout = ((self.dim,),)
         self._has_optimum = self._loss.is_convex and self._l2 > 0
+        self._shares = dataclasses.replace(shares, features=None, test_features=None)
+        self._test_rows, self._test_positive = _test_rows(shares)
         self.metric_names = frozenset(
-            {"loss", "grad_norm", "accuracy"} | ({"loss_gap"} if self._has_optimum else set())
+            {"loss", "grad_norm", "train_accuracy"}
+            | ({"loss_gap"} if self._has_optimum else set())
+            | ({"test_loss", "test_accuracy"} if self._test_rows else set())
         )
-        self._smoothness: dict[NodeId | None, float] = {}
         # Full batches are measured and then asked for at the same model: one pass over the data serves both.
         self._is_kept = not any(self._batch_sizes) and self.num_nodes * self.dim <= _KEPT_MAX
         self._measured: tuple[Vector, list[Vector]] | None = None
@@ -141,6 +149,10 @@ class LogisticProblem:
     def num_samples(self, node: NodeId) -> int:
         """n_m."""
         return self._edges[node + 1] - self._edges[node]
+
+    def label_counts(self) -> LabelCounts:
+        """Samples of each class at every node."""
+        return self._shares.label_counts()
 
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
         """Sorted positions among the node's samples, without replacement; None for all."""
@@ -188,9 +200,10 @@ class LogisticProblem:
 
     @quiet
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """``loss`` and ``grad_norm`` of F, and ``accuracy``, the share of samples with y x'w > 0.
+        """``loss`` and ``grad_norm`` of F; ``train_accuracy``, the share of samples with y x'w > 0.
 
-        Where x'w = 0, class 1 is the guess.
+        Where x'w = 0, class 1 is the guess. With test samples, ``test_accuracy`` and ``test_loss``, the mean of their
+        losses without the ridge.
         """
         point = self._point(w)
         if self._is_kept:
@@ -202,21 +215,22 @@ class LogisticProblem:
             margins = self._all_margins(point)
             everything = self._rows.take(Span(0, self._rows.num_rows))
             gradient = self._rows.combine(everything, self._loss.slope(margins, self._weights), point, self._l2)
-        right = np.count_nonzero(margins > 0) + np.count_nonzero(self._is_positive[margins == 0])
-        return {
+        found = {
             "loss": self._value(point, margins),
             "grad_norm": float(np.sqrt(np.dot(gradient, gradient))),
-            "accuracy": int(right) / self._rows.num_rows,
+            "train_accuracy": _accuracy(margins, self._is_positive),
         }
+        if self._test_rows is not None:
+            margins = np.empty(self._test_rows.num_rows)
+            self._test_rows.dots(self._test_rows.take(Span(0, margins.size)), point, margins)
+            found["test_loss"] = float(self._loss.value(margins).mean())
+            found["test_accuracy"] = _accuracy(margins, self._test_positive)
+        return found
 
     def smoothness(self, node: NodeId | None = None) -> float:
-        """L of F or L_m, an upper bound within 6e-10 of the exact one."""
-        if node not in self._smoothness:
-            first, stop = (0, self._rows.num_rows) if node is None else self._edges[node : node + 2]
-            weights = self._weights if node is None else np.full(stop - first, 1.0 / (stop - first))
-            top = largest_eigenvalue(self._rows, Span(first, stop), weights)
-            self._smoothness[node] = self._loss.curvature * top + self._l2
-        return self._smoothness[node]
+        """L of F or L_m, an upper bound within 6e-10 of the exact one; kept on disk as the optimum is."""
+        top = self._top if node is None else self._node_tops[node]
+        return self._loss.curvature * float(top) + self._l2
 
     def strong_convexity(self) -> float:
         """l2 where the loss is convex, else 0."""
@@ -230,10 +244,23 @@ class LogisticProblem:
     def optimum(self) -> Optimum | None:
         """The minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0 or the loss nonconvex.
 
-        The file's name is a hash of the data, the weights, l2 and the versions of numpy and scipy; what is read is bit
-        for bit what this machine would compute.
+        The file's name is a hash of all that decides it (see `algorithms.learning.cache`); what is read is bit for bit
+        what this machine would compute.
         """
         return self._optimum if self._has_optimum else None
+
+    def content(self) -> str:
+        """A digest of rows, labels and which node has which."""
+        return self._content
+
+    @functools.cached_property
+    def _content(self) -> str:
+        digest = hashlib.sha256(repr((self.dim, self._edges)).encode())
+        tests = () if self._test_rows is None else (*self._test_rows.buffers(), self._test_positive)
+        for buffer in (*self._rows.buffers(), self._is_positive, *tests):
+            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
+            digest.update(buffer.data)
+        return digest.hexdigest()
 
     @functools.cached_property
     def _optimum(self) -> Optimum:
@@ -241,18 +268,29 @@ class LogisticProblem:
             at, error = minimise(Objective(self._rows, self._weights, self._l2))
             return np.concatenate([at, [error]])
 
-        kept = remembered(self._optimum_key(), compute)
+        kept = remembered(cache_key("optimum", self._content, self._l2), self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 
-    def _optimum_key(self) -> str:
-        digest = hashlib.sha256()
-        scipy_version = _version("scipy")
-        digest.update(repr(("newton 1", self._l2, np.__version__, scipy_version, platform.machine())).encode())
-        for buffer in (*self._rows.buffers(), self._weights):
-            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
-            digest.update(buffer.data)
-        return digest.hexdigest()
+    @functools.cached_property
+    def _top(self) -> float:
+        """The largest eigenvalue of mean_m X_m'X_m/n_m."""
+
+        def compute() -> Vector:
+            everything = Span(0, self._rows.num_rows)
+            return np.array([largest_eigenvalue(self._rows, everything, self._weights)])
+
+        return float(remembered(cache_key("eigenvalue", self._content), 1, compute)[0])
+
+    @functools.cached_property
+    def _node_tops(self) -> Vector:
+        """The largest eigenvalue of each X_m'X_m/n_m."""
+
+        def compute() -> Vector:
+            spans = self._node_spans()
+            return np.array([largest_eigenvalue(self._rows, s, np.full(s.size, 1.0 / s.size)) for s in spans])
+
+        return remembered(cache_key("node eigenvalues", self._content), self.num_nodes, compute)
 
     def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
         """Models and rows of the requests, a part at a time where dense minibatches are copied."""
@@ -325,8 +363,23 @@ class LogisticProblem:
         return np.ascontiguousarray(w, np.float64)
 
 
+def _test_rows(shares: Shares) -> tuple[Rows | None, Any]:
+    """Test samples times their labels, and which are of class 1."""
+    if shares.test_labels is None:
+        return None, None
+    return make_rows(shares.test_features, shares.test_labels), shares.test_labels > 0
+
+
+def _accuracy(margins: Vector, is_positive: Any) -> float:
+    right = np.count_nonzero(margins > 0) + np.count_nonzero(is_positive[margins == 0])
+    return int(right) / margins.size
+
+
 def _check_labels(shares: Shares) -> None:
     labels = shares.labels
+    if shares.test_labels is not None and not (np.abs(shares.test_labels) == 1).all():
+        other = shares.test_labels[np.abs(shares.test_labels) != 1][0]
+        raise DataError(f"{shares.name}: test samples of the classes -1 and 1 are needed. Got {other:g}.")
     if not ((np.abs(labels) == 1).all() and (labels == 1).any() and (labels == -1).any()):
         classes = np.unique(labels)
         shown = ", ".join(f"{label:g}" for label in classes[:5]) + (", ..." if classes.size > 5 else "")
@@ -350,9 +403,3 @@ def _check_batches(spans: list[Span]) -> None:
             got = f"positions {batch.min()} to {batch.max()}" if batch.size else "an empty one"
             text = f"a batch names some of the node's {n} samples, from 0. Got {got}."
             raise SimulationError(f"logistic_regression: {text}")
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)

@@ -14,11 +14,12 @@ import numpy.typing as npt
 from algorithms.learning.quiet import quiet
 from netsim.errors import SimulationError
 from netsim.fields import NonNegativeFloat, PositiveFloat, PositiveInt, Range
-from netsim.interfaces import Array, GradientRequest, Indices, NodeId, Optimum
+from netsim.interfaces import Array, Draws, GradientRequest, Indices, NodeId, Optimum
 from netsim.registry import component
 from netsim.rng import stream
 
 Matrix = npt.NDArray[np.float64]
+_FIRST = Draws()
 
 
 @component("problem")
@@ -64,9 +65,11 @@ class Quadratic:
     heterogeneity: NonNegativeFloat = 0.0
     isotropic: bool = False
 
-    def open(self, seed: int) -> QuadraticProblem:
-        """Draw matrices and minimisers from the stream ``(seed, 0, -1, "dataset")``."""
-        rng = stream(seed, 0, -1, "dataset")
+    redraws: ClassVar[frozenset[str]] = frozenset({"data"})
+
+    def open(self, seed: int, draws: Draws = _FIRST) -> QuadraticProblem:
+        """Draw matrices and minimisers from the stream ``(seed, draws.data, -1, "dataset")``."""
+        rng = stream(seed, draws.data, -1, "dataset")
         h = self.heterogeneity
         centres = rng.standard_normal(self.dim) + h * rng.standard_normal((self.nodes, self.dim))
         if self.isotropic:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import warnings
 from collections.abc import Sequence
@@ -12,19 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import DataError
-from netsim.files import data_folder
+from netsim.files import data_folder, sha256
 from netsim.interfaces.problems import DataFile
 
 
 def find(files: Sequence[DataFile], data_dir: str | None = None) -> Path | None:
-    """The first of `files` that exists below the data folder, or else as its path stands."""
-    folder = data_folder(data_dir)
-    for file in files:
-        own = Path(file.path).expanduser()
-        for path in [folder / own, own] if folder else [own]:
-            if path.exists():
-                return path
-    return None
+    """The first of `files` that exists, each looked for in `places`."""
+    return next((path for file in files for path in places(file.path, data_dir) if path.exists()), None)
+
+
+def places(file: str, data_dir: str | None = None) -> list[Path]:
+    """Where a file is looked for: below `data_dir` where that is given; else in the working folder, then below
+    the folder that NETSIM_DATA names.
+    """
+    folder, own = data_folder(data_dir), Path(file).expanduser()
+    return [*([] if data_dir else [own]), *([folder / own] if folder else [])]
 
 
 def require(name: str, files: Sequence[DataFile], data_dir: str | None = None) -> Path:
@@ -44,8 +45,7 @@ def check_sha256(name: str, path: Path, expected: str) -> None:
     """Raise `DataError` unless the file has that digest; '' expects nothing."""
     if not expected:
         return
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = sha256(path)
     if digest != expected:
         raise DataError(f"{name}: {path} is needed undamaged, with the sha256 {expected}. Got {digest}.")
 
@@ -77,15 +77,3 @@ def table(name: str, text: bytes, columns: int) -> npt.NDArray[np.float64]:
         return numbers(text.replace(b"\n", b",").rstrip(b","), ",").reshape(-1, columns)
     except ValueError as error:
         raise DataError(f"{name}: lines of {columns} numbers are needed in scikit-learn's file. Got {error}.") from None
-
-
-def to_signs(labels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Two classes become -1 (the smaller label) and 1; other numbers of classes stay as they are.
-
-    Examples
-    --------
-    >>> to_signs(np.array([2.0, 1.0, 2.0])).tolist()
-    [1.0, -1.0, 1.0]
-    """
-    classes = np.unique(labels)
-    return np.where(labels == classes[-1], 1.0, -1.0) if classes.size == 2 else labels

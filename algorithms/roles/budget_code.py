@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -40,6 +40,8 @@ class Budgeted(Star):
 
     variant: Variant
     float_bit: FloatBit = 32
+
+    relays: ClassVar[bool] = True
 
     def at(self, budget: float, kept: Indices | None = None) -> Any:
         """Return Q_T, for S and S+Q at the T coordinates where the caller knows them."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
 from netsim.fields import PositiveFloat, Ref
-from netsim.interfaces import Array, Code, Context, Decode, Gradient, NodeId, Receive
+from netsim.interfaces import Array, Batch, Code, Context, Decode, Gradient, NodeId, Receive
 
 
 class Step(Protocol):
@@ -24,6 +25,7 @@ class Step(Protocol):
 
 
 StepSize: TypeAlias = Literal["auto"] | PositiveFloat | Annotated[Step, Ref("step")]
+GivenStep: TypeAlias = PositiveFloat | Annotated[Step, Ref("step")]
 FloatBit: TypeAlias = Literal[32, 64]
 
 
@@ -76,7 +78,14 @@ class Momentum:
 
 
 async def local_steps(
-    x: Array, count: int, step: Callable[[int], float], first: int, momentum: Momentum, weight_decay: float = 0.0
+    x: Array,
+    count: int,
+    step: Callable[[int], float],
+    first: int,
+    momentum: Momentum,
+    weight_decay: float = 0.0,
+    batches: Sequence[Batch | None] = (),
+    change: Callable[[Array, Array], Array] | None = None,
 ) -> Array:
     """Take local gradient steps from `x` on the node's minibatches and return where they end.
 
@@ -92,12 +101,18 @@ async def local_steps(
         Stays with the node from call to call.
     weight_decay
         Adds weight_decay * x to every gradient.
+    batches
+        The samples of each step; None, or no sequence: the node's next minibatch.
+    change
+        Makes of model and gradient the gradient to use.
     """
-    for t in range(first, first + count):
-        g = await Gradient(at=x)
+    for t in range(count):
+        g = await Gradient(at=x, batch=batches[t] if batches else None)
+        if change is not None:
+            g = change(x, g)
         if weight_decay:
             g = g + weight_decay * x
-        x = x - step(t) * momentum.direction(g)
+        x = x - step(first + t) * momentum.direction(g)
     return x
 
 
@@ -159,3 +174,38 @@ async def collect(codec: Code, count: int, kind: str, round: int) -> dict[NodeId
     for message in inbox.messages:
         found[message.src] = await Decode(codec, message)
     return {node: found[node] for node in sorted(found)}
+
+
+def sampled(ctx: Context, fraction: float, purpose: str = "participation") -> tuple[NodeId, ...]:
+    """Draw max(floor(fraction M), 1) of the M nodes below, uniformly and without repetition; in increasing id.
+
+    Parameters
+    ----------
+    ctx
+        Of the node that chooses.
+    fraction
+        C, above 0 and at most 1; 1 draws nothing.
+    purpose
+        Names the stream of the draws.
+    """
+    workers = ctx.workers
+    if fraction == 1.0:
+        return workers
+    chosen = ctx.rng(purpose).choice(len(workers), share(fraction, len(workers)), replace=False)
+    return tuple(workers[i] for i in sorted(chosen.tolist()))
+
+
+def share(fraction: float, whole: int) -> int:
+    """Return max(floor(fraction whole), 1), where a product that misses a whole number by rounding counts as it."""
+    return max(math.floor(fraction * whole + 1e-9), 1)
+
+
+def squared(x: Array) -> float:
+    """Return ||x||^2."""
+    return float(np.sum(x * x))
+
+
+def mean_of(vectors: Mapping[NodeId, Array]) -> Array:
+    """Return the mean of the nodes' vectors, added up in increasing id."""
+    mean: Array = np.mean([vectors[node] for node in sorted(vectors)], axis=0)
+    return mean

@@ -12,7 +12,9 @@ import numpy as np
 from algorithms.coding.codec import Codec
 from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
+from algorithms.roles.broadcast import Broadcast, Broadcaster, Listener, noted
 from algorithms.roles.parts import FloatBit, StepSize, step_rule
+from netsim.errors import ConfigError, Fault, SimulationError
 from netsim.interfaces import (
     Agent,
     Array,
@@ -42,12 +44,23 @@ class Star:
         ``{name: inverse_round, a: 1}``.
     model_bit
         Bits of a float in the broadcast.
+    broadcast
+        How the model travels down: ``dense``; ``changes``, the entries that are not what the workers have; ``relay``,
+        the round's uploads as they came, from which every worker repeats the server's step; ``auto``, the shortest of
+        them in every round. All give the same models, bit for bit.
     """
 
     step_size: StepSize = "auto"
     model_bit: FloatBit = 32
+    broadcast: Broadcast = "auto"
 
     tolerates: ClassVar[frozenset[str]] = frozenset()
+    relays: ClassVar[bool] = False  # True: the server's step is a function of model, notes, round and uploads alone
+
+    def __post_init__(self) -> None:
+        if self.broadcast == "relay" and not self.relays:
+            allowed = "auto, dense or changes, as the server's step does not depend on the uploads alone"
+            raise ConfigError([Fault(("broadcast",), allowed, "relay")])
 
     def codec(self, ctx: Context) -> Codec:
         """Return the codec of the uploads."""
@@ -65,6 +78,10 @@ class Star:
         """Return how many floats of 32 bits travel with every model."""
         return 0
 
+    def patience(self, asked: int) -> tuple[int, float | None]:
+        """Return how many answers end a round, and the seconds after which it ends without them."""
+        return asked, None
+
     def server(self, ctx: Context) -> Agent:
         """Return the server's agent."""
         return Server(ctx, self)
@@ -72,6 +89,13 @@ class Star:
     def worker(self, ctx: Context) -> Agent:
         """Return one worker's agent."""
         return Worker(ctx, self)
+
+    def replica(self, ctx: Context) -> Server:
+        """Return a server's agent whose step a worker repeats."""
+        made = self.server(ctx)
+        if not isinstance(made, Server):
+            raise SimulationError(f"a worker cannot repeat the step of {type(made).__name__}")
+        return made
 
 
 class Updates:
@@ -90,13 +114,18 @@ class Updates:
     def __len__(self) -> int:
         return len(self._sent)
 
+    @property
+    def senders(self) -> tuple[NodeId, ...]:
+        """Who sent an upload, in increasing id."""
+        return tuple(message.src for message in self._sent)
+
     async def sum(self, weights: Sequence[float] | None = None) -> Array:
         """Add up the decoded uploads, with a weight each where there are weights."""
         return await Sum(self._codec, self._sent, weights)
 
     async def mean(self) -> Array:
-        """Return the mean of the decoded uploads."""
-        return (await self.sum()) / len(self)
+        """Return the mean of the decoded uploads; zeros where nobody sent one."""
+        return (await self.sum()) / max(len(self), 1)
 
     async def vectors(self) -> dict[NodeId, Any]:
         """Return the decoded upload, with its notes where it has some, of every worker; None for a silent one."""
@@ -119,40 +148,61 @@ class Server:
     Attributes
     ----------
     x : the model as the workers decode it, shape (dim,).
+    model : the codec of a dense model.
     notes : floats that travel with the model.
+    asked : the workers that take part in the next round; all of them unless the algorithm chooses.
     """
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
+        self.patience = algorithm.patience
+        self.asked: Sequence[NodeId] = ctx.workers
         self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
-        self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
         self.gamma = step_of(algorithm, ctx)
         self.notes: Sequence[float] = (0.0,) * algorithm.model_notes()
+        self.model = Identity(algorithm.model_bit)
+        self.broadcaster = Broadcaster(ctx, algorithm, ctx.workers)
         self._float = np.dtype(f"f{algorithm.model_bit // 8}")
+        self._made_of: tuple[Array, Mapping[NodeId, Message | None]] | None = None
+        self._made: tuple[Array, Sequence[float]] | None = None
         self.x = self.rounded(ctx.facts.start)
 
     async def run(self) -> None:
         """Run the rounds."""
-        await Report(0, self.x)
+        await self.report(0)
         for round in count():
             await self.broadcast(round)
-            await self.step(round, await self.collect(round))
-            self.x = self.rounded(self.x)
-            await Report(round + 1, self.x)
+            await self.take(round, (await self.collect(round)).messages)
+            await self.report(round + 1)
+
+    async def take(self, round: int, uploads: Mapping[NodeId, Message | None]) -> None:
+        """Step along the uploads, and round the model and the notes to the floats of the broadcast."""
+        before = self.x
+        await self.step(round, Updates(self.codec, uploads))
+        self.x = self.rounded(self.x)
+        self.notes = tuple(map(float, np.array(self.notes, np.float32)))
+        self._made_of, self._made = (before, uploads), (self.x, self.notes)
+
+    async def report(self, round: int) -> None:
+        """Report the model, and how many broadcasts took which way."""
+        ways = {f"{way}_broadcasts": float(n) for way, n in self.broadcaster.counts.items()}
+        await Report(round, self.x, ways)
 
     async def step(self, round: int, updates: Updates) -> None:
         """Change the model by what the workers sent."""
         self.x = self.x - self.gamma(round) * await updates.mean()
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
-        """Send the model and the notes to all workers."""
-        x = (np.array(self.notes), self.x) if self.notes else self.x
-        sent = await Encode(self.model, x, round)
-        await Send(self.ctx.workers, sent.payload, round, kind)
+        """Send the model and the notes to the workers asked."""
+        is_step = self._made is not None and self._made[0] is self.x and self._made[1] is self.notes
+        await self.broadcaster.send(
+            tuple(self.asked), self.x, self.notes, round, kind, self._made_of if is_step else None
+        )
 
     async def collect(self, round: int) -> Updates:
-        """Wait until every worker has sent its upload, or said that it stays silent."""
-        inbox = await Receive(len(self.ctx.workers), "update", round)
+        """Wait until the workers asked have sent their uploads, or said that they stay silent, or for long enough."""
+        count, deadline_s = self.patience(len(self.asked))
+        inbox = await Receive(count, "update", round, deadline_s=deadline_s)
         heard: dict[NodeId, Message | None] = dict.fromkeys(inbox.silent)
         heard |= {message.src: message for message in inbox.messages}
         return Updates(self.codec, {node: heard[node] for node in sorted(heard)})
@@ -172,34 +222,45 @@ class Worker:
 
     Attributes
     ----------
-    notes : the floats that came with the last model.
     memory : the codec's memory, None where it keeps none.
+    model : the codec of a dense model.
     """
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
         self.codec = algorithm.codec(ctx)
-        self.model = noted(Identity(algorithm.model_bit), algorithm.model_notes())
-        self.notes: Array = np.zeros(algorithm.model_notes())
+        self.model = Identity(algorithm.model_bit)
+        self.heard = Listener(ctx, algorithm)
         self.memory: Any = None
+
+    @property
+    def notes(self) -> Array:
+        """The floats that came with the last model."""
+        return self.heard.notes
 
     async def run(self) -> None:
         """Run the rounds."""
         while True:
             round, x = await self.next_model()
-            await self.upload(round, await Gradient(at=x))
+            await self.upload(round, await self.gradient(round, x))
+
+    async def gradient(self, round: int, x: Array) -> Array:
+        """Return the gradient at a model on the next minibatch."""
+        return await Gradient(at=x)
 
     async def upload(self, round: int, g: Array) -> None:
         """Send the compressed gradient."""
         self.memory = (await self.send(round, self.codec, g, memory=self.memory)).memory
 
     async def next_model(self) -> tuple[int, Array]:
-        """Wait for the next model; return its round and the model, and keep its notes."""
-        (message,) = (await Receive(kind="model")).messages
-        value = await Decode(self.model, message)
-        if isinstance(value, tuple):
-            self.notes, value = value
-        return message.round, value
+        """Wait for the next model, the newest of several; return its round and the model, and keep its notes."""
+        (message,) = (await Receive(kind="model", take="latest")).messages
+        return message.round, await self.decoded(message)
+
+    async def decoded(self, message: Message) -> Array:
+        """Decode a model and keep its notes."""
+        await self.heard.take(message)
+        return self.heard.x
 
     async def send(self, round: int, codec: Code, x: Any, notes: Sequence[float] = (), memory: Any = None) -> Encoded:
         """Encode `x` and its notes and send them to the server."""
@@ -208,11 +269,6 @@ class Worker:
         sent = await Encode(codec, x, round, memory)
         await Send(self.ctx.server, sent.payload, round)
         return sent
-
-
-def noted(codec: Any, notes: int) -> Any:
-    """Return the codec of a vector with that many floats of 32 bits before it."""
-    return Several((Identity(), codec), (notes, None)) if notes else codec
 
 
 def step_of(algorithm: Star, ctx: Context) -> Callable[[int], float]:

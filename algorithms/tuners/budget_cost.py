@@ -117,6 +117,14 @@ class BudgetCost:
         linear = self.model.basis != "message"
         return self.model(self.base + self.slope * t if linear else self.code.message_bit(t))
 
+    def of_entries(self, entries: npt.ArrayLike) -> Floats:
+        """C of messages of whole numbers of entries that were drawn, elementwise; 0 entries are a message, too."""
+        n = np.asarray(entries, np.float64)
+        if self.model.basis != "message":
+            return self(n)
+        payload_bit = self.code.paper0_bit + self.code.entry_bit * n + self.code.count_bit
+        return self.model(8.0 * (HEADER_BYTES + np.ceil(payload_bit / 8.0)))
+
     def packets(self, budget: npt.ArrayLike) -> Floats:
         """Packets of a message of T entries, elementwise, T > 0."""
         t = np.asarray(budget, np.float64)

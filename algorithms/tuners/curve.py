@@ -21,6 +21,7 @@ def curves(
     variant: Variant,
     size: CodeSize,
     cost: CostModel,
+    drawn: bool,
 ) -> Mapping[str, Any]:
     """Compute Efficiency(T) of the gradient at each model, at no more than `POINTS` budgets and the chosen one.
 
@@ -31,13 +32,13 @@ def curves(
     rounds, budgets, ratios, chosen = (list[Any]() for _ in range(4))
     for round, model in models:
         g = gradient(model)
-        best = tune(g, variant, size, cost)
+        best = tune(g, variant, size, cost, drawn=drawn)
         nonzeros = max(int(np.count_nonzero(g)), 1)
         grid = np.unique(np.append(np.geomspace(1, nonzeros, POINTS).astype(np.int64).astype(float), best.budget))
         grid = grid[grid > 0]
         rounds += [round] * grid.size
         budgets += grid.tolist()
-        ratios += efficiency(g, variant, size, cost, grid).tolist()
+        ratios += efficiency(g, variant, size, cost, grid, drawn=drawn).tolist()
         chosen += (grid == best.budget).tolist()
     return {
         "round": np.array(rounds, np.int64),

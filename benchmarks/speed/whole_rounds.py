@@ -39,7 +39,7 @@ network:
   downlink: {{name: ethernet_udp, rate_bps: {rate}, server_rate_bps: {port}, delay_s: {delay_s}}}
 compute: {{gradient_s: {gradient_s}}}
 algorithms:
-  - {{name: fixed_budget, variant: sparsify, budget: {budget}, step_size: {step}}}
+  - {{name: fixed_budget, variant: sparsify, budget: {budget}, step_size: {step}, broadcast: dense}}
 stop: {{rounds: {rounds}}}
 record: {{every: {rounds}}}
 """

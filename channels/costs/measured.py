@@ -64,6 +64,10 @@ class Measured:
             ) from None
         object.__setattr__(self, "_line", line)
 
+    def files(self) -> list[Path]:
+        """The file of `path`."""
+        return [Path(self.path).expanduser()]
+
     def open(self, link: Link | None) -> CostModel:
         """The model; it is the same on every link."""
         return StructuredCost(self._line, "paper", "cost")

@@ -100,6 +100,7 @@ class Ieee802154:
     array([0.005184, 0.062496])
     """
 
+    is_radio: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"payload_bytes": 64, "radio": "nrf52840", "radio_policy": "sleep_when_idle"},

@@ -78,6 +78,7 @@ class Lora:
     2793472000
     """
 
+    is_radio: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"spreading_factor": 12, "duty_cycle": 0.1, "payload_bytes": 40},

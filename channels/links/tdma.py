@@ -80,6 +80,7 @@ class Tdma:
     (25200000, 3.0)
     """
 
+    is_radio: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"rate_bps": 1e6},
         {"rate_bps": 250e3, "slot_s": 0.01, "guard_s": 0.001, "overhead_bytes": 17, "poll_s": None},

@@ -16,7 +16,7 @@ from channels.media.flows.flows import Flows
 from channels.media.flows.links import Links, Regions, Rtt
 from channels.media.flows.path import Transport
 from channels.media.flows.rates import LinkRate, Outages, Probability, RateBps, RateChoice, Step, Stragglers
-from channels.media.flows.tables import read_trace
+from channels.media.flows.tables import located, read_trace
 from channels.media.flows.tcp import GROWTH, MAX_LOSS, OVERHEAD_BYTES, SEGMENT_BYTES
 from channels.media.wires.frames import Datagrams
 from netsim.errors import ConfigError, Fault
@@ -204,6 +204,10 @@ class Wan:
     def reliable_delivery(self) -> bool:
         """False where a transfer can end with ok False: plain messages under loss, and queues that end."""
         return not (self.transport == "plain" and (self.loss > 0 or self.queue_bytes is not None))
+
+    def files(self) -> list[File]:
+        """Return the file of a trace; a table names its own."""
+        return [located(self.trace)] if isinstance(self.trace, str) else []
 
     def _fill(self) -> None:
         known = dict(PRESETS[self.preset]) if self.preset else {}

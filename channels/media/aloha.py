@@ -68,6 +68,8 @@ class Air(Roster):
         Whether frames that overlap are lost.
     """
 
+    broadcasts = True
+
     def __init__(
         self, nodes: Sequence[Node], payload_bytes: int, airtime_ns: Sequence[int], pause_ns: Sequence[int],
         collides: bool, radio: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,

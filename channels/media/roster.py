@@ -43,7 +43,13 @@ class Roster(ABC):
         Of every interface; None: no energy.
     frames
         Gets every frame when it begins.
+
+    Attributes
+    ----------
+    broadcasts : whether a message to several nodes is one transmission.
     """
+
+    broadcasts: bool = False
 
     def __init__(
         self, nodes: Sequence[Node], interfaces: Sequence[str], power: PowerProfile | None, frames: FrameSink | None

@@ -96,6 +96,8 @@ class Rounds(Roster):
         Whether an interface sleeps while no bytes are from or for it, else it is idle; and what waking takes.
     """
 
+    broadcasts = True
+
     def __init__(
         self, nodes: Sequence[Node], rate_bps: float, slot_ns: int, guard_ns: int, poll_ns: int, is_fixed: bool,
         slot_bytes: int, overhead_bytes: int, power: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,

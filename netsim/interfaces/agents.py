@@ -92,6 +92,8 @@ class Decode(Command[Any]):
 class Sum(Command[Array]):
     """Add up what messages decode to, in the order given and in O(T) each where the code is sparse.
 
+    The sum is read-only, as nodes that add up the same messages share it.
+
     Parameters
     ----------
     codec, messages
@@ -220,6 +222,9 @@ class Facts(Protocol):
         """Minibatches in which a node sees as many samples as it has, on the mean over nodes."""
 
     def num_samples(self, node: NodeId) -> int: ...
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node's objective."""
 
@@ -254,6 +259,10 @@ class Context(Protocol):
 
     @property
     def facts(self) -> Facts: ...
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the network delivers every message."""
+
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """The node's own stream of that purpose; the same object at every call."""
 

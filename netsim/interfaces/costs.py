@@ -70,6 +70,31 @@ class Link(Protocol):
     def cost(self, quantity: str) -> CostModel:
         """The link's own cost in ``bit`` (on the wire), ``packet``, ``s`` or ``j``, for messages of some bits."""
 
+    def answer(self) -> Answer | None:
+        """The broadcast with which the destination answers this node and others; None where it does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A node's broadcast to all that send to it.
+
+    Parameters
+    ----------
+    link
+        From that node back to the asking one.
+    receivers
+        Nodes that send to it, and to which it broadcasts.
+    transmissions
+        How often the broadcast is sent: once on a shared medium, to each receiver on wires.
+    longest_bit
+        The message that holds all of the model, in floats of 32 bits.
+    """
+
+    link: Link
+    receivers: int
+    transmissions: int
+    longest_bit: float
+
 
 class Cost(Protocol):
     """A frozen cost configuration (kind ``cost``)."""

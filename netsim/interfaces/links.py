@@ -171,6 +171,13 @@ class Medium(Protocol):
 
 
 @runtime_checkable
+class Broadcasts(Protocol):
+    """What a medium may state: whether a message to several nodes is one transmission, as on air, or one to each."""
+
+    broadcasts: bool
+
+
+@runtime_checkable
 class PowerBound(Protocol):
     """What a medium may offer so that a battery need not be looked at all the time."""
 
@@ -179,7 +186,10 @@ class PowerBound(Protocol):
 
 
 class Channel(Protocol):
-    """One link technology; frozen configuration (kind ``channel``)."""
+    """One link technology; frozen configuration (kind ``channel``).
+
+    One that is a radio cell has the class attribute ``is_radio = True``: two of them at one node are two radios.
+    """
 
     reliable_delivery: ClassVar[bool]  # False where a transfer can end with ok False
     # It may have `has_slots`, a bool: whether the end of a node's slot says that it sent nothing.

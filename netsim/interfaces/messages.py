@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -28,12 +28,19 @@ class Payload:
         The closed formula of the codec's paper, without length fields and padding.
     index_bit, value_bit
         The part of `paper_bit` that names coordinates and the part that carries their values.
+    flags
+        Six bits of the header, 0 to 63, that tell the receiver how to read the payload.
     """
 
     data: bytes
     paper_bit: float
     index_bit: float = 0.0
     value_bit: float = 0.0
+    flags: int = 0
+
+    def flagged(self, flags: int) -> Payload:
+        """Return the same payload with other flags."""
+        return replace(self, flags=flags) if flags else self
 
 
 class Code(Protocol):
@@ -90,12 +97,13 @@ class Encoded:
 
 
 class Message(NamedTuple):
-    """One message as its receiver sees it: who, which round, what kind, which bytes."""
+    """One message as its receiver sees it: who, which round, what kind, which bytes, and the header's flags."""
 
     src: NodeId
     round: int
     kind: str
     data: bytes
+    flags: int = 0
 
 
 class Inbox(NamedTuple):

@@ -54,7 +54,10 @@ class Problem(Protocol):
         """w^0, shape (dim,)."""
 
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """At least ``loss``; ``grad_norm`` (of F at w) where there are gradients, ``accuracy`` where labels allow."""
+        """At least ``loss``; ``grad_norm`` (of F at w) where there are gradients.
+
+        ``train_accuracy`` where there are classes; ``test_loss`` and ``test_accuracy`` where there are test samples.
+        """
 
     def num_samples(self, node: NodeId) -> int: ...
 
@@ -119,6 +122,36 @@ class HasSamples(Protocol):
         """The node's samples, read-only, as the problem keeps them."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelCounts:
+    """How many training samples of each class every node has.
+
+    Parameters
+    ----------
+    names
+        Of the classes.
+    counts
+        Shape (nodes, classes).
+    """
+
+    names: tuple[str, ...]
+    counts: npt.NDArray[np.int64]
+
+    def total_variation(self) -> npt.NDArray[np.float64]:
+        """Half the sum of |p_mc - mean_k p_kc| over classes c, for each node m: 0 where all are alike, below 1."""
+        shares = self.counts / self.counts.sum(1, keepdims=True)
+        variation: npt.NDArray[np.float64] = np.abs(shares - shares.mean(0)).sum(1) / 2
+        return variation
+
+
+@runtime_checkable
+class HasLabels(Protocol):
+    """A problem that says which node has samples of which classes."""
+
+    def label_counts(self) -> LabelCounts | None:
+        """Counts of all nodes; None where samples have no classes."""
+
+
 @runtime_checkable
 class HasJointMetrics(Protocol):
     """A problem with measures of all nodes' models together, such as the violation of constraints between them."""
@@ -157,12 +190,43 @@ class HasPairs(Pairwise, Protocol):
 
 
 class ProblemConfig(Protocol):
-    """A frozen problem configuration (kind ``problem``)."""
+    """A frozen problem configuration (kind ``problem``); its problem is the same in every replication."""
 
     @property
     def nodes(self) -> int: ...
     def open(self, seed: int) -> Problem:
-        """Load the data and split it; the same for every replication."""
+        """Load the data and split it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Which replication's streams parts of a problem are drawn from; all of the first one by default.
+
+    Parameters
+    ----------
+    data
+        Synthetic data, and which samples of a dataset are taken.
+    partition
+        Which node has which samples.
+    start
+        w^0.
+    """
+
+    data: int = 0
+    partition: int = 0
+    start: int = 0
+
+
+@runtime_checkable
+class Redraws(Protocol):
+    """A problem configuration that replications can draw anew."""
+
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Names of those `Draws` that change the problem; the others are 0 when it is opened."""
+
+    def open(self, seed: int, draws: Draws = ...) -> Problem:
+        """Load the data and split it, from the streams ``(seed, draws.data, -1, "dataset")`` and the like."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,11 +236,19 @@ class Data:
     Parameters
     ----------
     features
-        Shape (n, p): a C-contiguous float64 array or a scipy CSR array.
+        Shape (n, p): a C-contiguous float64 (or, of images, float32) array or a scipy CSR array.
     labels
-        Shape (n,): -1.0 and 1.0, or whole numbers of classes.
+        Shape (n,): -1.0 and 1.0, whole numbers of classes, or what is to be predicted where that is a number.
     name
         For messages and the page.
+    test_features, test_labels
+        Samples that no node learns from; both None where there are none.
+    groups
+        Shape (n,): who each sample comes from, as whole numbers from 0; None where nobody knows.
+    shape
+        Of one sample, such as (channels, height, width); () where it is a plain vector.
+    class_names
+        Name of each class, whose labels are then 0, 1, 2, ...
     """
 
     features: Any
@@ -184,19 +256,37 @@ class Data:
     name: str
     test_features: Any = None
     test_labels: npt.NDArray[np.float64] | None = None
+    groups: npt.NDArray[np.int64] | None = None
+    shape: tuple[int, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 class Dataset(Protocol):
-    """A frozen dataset configuration (kind ``dataset``)."""
+    """A frozen dataset configuration (kind ``dataset``), which names the files that it reads in `ReadsFiles.files`.
+
+    One with the attribute ``draws = False`` depends on its keys and files alone: replications share what was loaded.
+    """
 
     def load(self, rng: np.random.Generator) -> Data: ...
 
 
 class Partition(Protocol):
-    """A frozen rule (kind ``partition``) that deals samples to nodes."""
+    """A frozen rule (kind ``partition``) that deals samples to nodes, by chance unless it says ``draws = False``.
+
+    One that deals by whom samples come from has the class attribute ``by_group = True`` and gets `Data.groups` in place
+    of labels.
+    """
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Sorted row indices of each node: disjoint, none empty, together all."""
+
+
+@runtime_checkable
+class ColumnPartition(Protocol):
+    """A frozen rule (kind ``partition``) that deals columns to nodes, each of which has them of all samples."""
+
+    def split_columns(self, columns: int, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Sorted column indices of each node: disjoint, none empty, together all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,3 +322,7 @@ class NeedsNoFile:
     def found(self) -> Path | None:
         """None: nothing is needed."""
         return None
+
+    def files(self) -> Sequence[Path]:
+        """No file but those of the installation."""
+        return ()

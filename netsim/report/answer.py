@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from netsim.report.folder import Estimate, Results, Row
+from netsim.report.curves import last_rows
+from netsim.report.folder import Estimate, Results, Row, mapping
 from netsim.report.html import table
 from netsim.report.pairs import against_first, quotient
-from netsim.report.quantities import METRICS, Quantity, judged
+from netsim.report.quantities import judged, named, of, shown
 from netsim.report.words import NONE, escape, listing, plain, times
+from netsim.results.glossary import WIRE_DOWN, WIRE_UP, Quantity
+from netsim.scenario.parts import rises
 
 FIXED = ("fixed_budget", "grid_search")
 
@@ -47,13 +50,18 @@ class Case:
         """Where to, in words."""
         if not self.target:
             return "to the end of the run"
-        sign = "≥" if self.target == "accuracy" else "≤"
+        sign = "≥" if rises(self.target) else "≤"
         value = f" {sign} {plain(self.target_value)}" if math.isfinite(self.target_value) else ""
-        return f"to {METRICS.get(self.target, self.target)}{value}"
+        return f"to {named(self.target)}{value}"
 
     def first(self, row: Row) -> Row:
         """The first algorithm of the row's run: what its ratios are to."""
         return next(r for r in self.rows if r.run == row.run)
+
+    @property
+    def is_met_at_once(self) -> bool:
+        """Whether every row met the target before anything was sent."""
+        return bool(self.target) and all(row.numbers.get("rounds_mean", math.nan) == 0 for row in self.rows)
 
     @property
     def where(self) -> str:
@@ -76,7 +84,7 @@ def wins(results: Results, case: Case) -> list[Win]:
     found = []
     for quantity in judged(results):
         ranked = ranking(case.rows, quantity)
-        if ranked and ranked[-1].estimate(quantity.stem).mean > 0:
+        if ranked and of(ranked[-1], quantity).mean > 0:
             runner = ranked[1] if len(ranked) > 1 else None
             lead = quotient(results, runner, ranked[0], quantity) if runner else Estimate()
             found.append(Win(quantity, ranked[0], runner, lead))
@@ -84,9 +92,9 @@ def wins(results: Results, case: Case) -> list[Win]:
 
 
 def ranking(rows: Sequence[Row], quantity: Quantity) -> list[Row]:
-    """Rows that met the target in every replication and have a number, the thriftiest first."""
-    able = [row for row in rows if row.is_complete and math.isfinite(row.estimate(quantity.stem).mean)]
-    return sorted(able, key=lambda row: row.estimate(quantity.stem).mean)
+    """Rows that met the target in every replication and have a number, the best first."""
+    able = [row for row in rows if row.is_complete and math.isfinite(of(row, quantity).mean)]
+    return sorted(able, key=lambda row: of(row, quantity).mean, reverse=quantity.is_gain)
 
 
 def paragraph(results: Results, case: Case) -> str:
@@ -94,15 +102,22 @@ def paragraph(results: Results, case: Case) -> str:
     place = f"{case.where}: "
     if not case.target:
         return f"{place}no target was set, so nothing is ranked; the table says what each spent to the end of its run."
+    if case.is_met_at_once:
+        return f"{place}every algorithm meets the target at the start, in round 0: set a harder one."
     found = wins(results, case)
     if not found:
         best = max(case.rows, key=lambda row: row.reached)
         often = f"; most often {escape(best.label)}, in {_how_often(best)}" if best.reached > 0 else ""
         return f"{place}nobody gets there in every replication{often}."
     sentences = []
-    for label, won in _by(found, lambda win: win.best.label).items():
+    for label, won in _by([win for win in found if not win.quantity.is_gain], lambda win: win.best.label).items():
         told = [_won(win, case.first(win.best), is_first=i == 0) for i, win in enumerate(won)]
         sentences.append(f"<b>{escape(label)}</b> needs the fewest {listing(told)}.")
+    for win in found:
+        if win.quantity.is_gain:
+            lasts = shown(win.quantity, of(win.best, win.quantity).mean)
+            sentences.append(f"With <b>{escape(win.best.label)}</b> the batteries last longest ({lasts}).")
+    found = [win for win in found if not win.quantity.is_gain]
     for how, among in _by([win for win in found if win.runner is not None], _overlap).items():
         runners = _by(among, lambda win: win.runner.label if win.runner else "")
         told = [f"{escape(name)} in {listing([_behind(win) for win in won])}" for name, won in runners.items()]
@@ -124,12 +139,12 @@ def ledger(results: Results) -> str:
             )
             rows.append([
                 win.quantity.noun, f"<b>{escape(win.best.label)}</b>",
-                win.quantity.of(win.best), with_interval(gain),
+                shown(win.quantity, of(win.best, win.quantity).mean), with_interval(gain),
                 escape(win.runner.label) if win.runner else NONE, with_interval(win.lead),
-                _overlap(win).removeprefix("intervals ") if win.runner else NONE,
+                _overlap(win) if win.runner else NONE,
             ])  # fmt: skip
     first = list(dict.fromkeys(case.rows[0].label for case in cases(results)))
-    header = ["In", "Fewest", "Spends", f"{escape(first[0]) if len(first) == 1 else 'The first algorithm'} over it"]
+    header = ["In", "Best", "Spends", f"{escape(first[0]) if len(first) == 1 else 'The first algorithm'} over it"]
     header += ["Runner-up", "Runner-up over it", "Intervals"]
     return table("Who spends least, with 95 % confidence intervals", header, rows, "ledger") if rows else ""
 
@@ -171,7 +186,9 @@ def beaten(results: Results) -> Beaten:
             best = next(iter(ranking(ours, quantity)), None)
             if best is None:
                 continue
-            tail = f"against {quantity.of(best)} of the best CAT, {escape(best.label)}."
+            if quantity.is_gain:
+                continue
+            tail = f"against {shown(quantity, of(best, quantity).mean)} of the best CAT, {escape(best.label)}."
             ahead = [(r, quotient(results, best, r, quantity)) for r in ranking(rivals, quantity)]
             ahead = [(r, lead) for r, lead in ahead if lead.mean > 1 + 1e-9]
             for among, is_wanted in ((beyond, True), (within, False)):
@@ -182,8 +199,69 @@ def beaten(results: Results) -> Beaten:
     return Beaten(tuple(beyond), tuple(within), is_compared)
 
 
+def beside(results: Results, point: str) -> list[str]:
+    """Sentences that a point's figures need beside them: what is free, how models went down, what intervals are of."""
+    notes = mapping(results.manifest.get("notes"))
+    told = [str(note) for note in notes.get(point, ()) if isinstance(note, str)]
+    return [*told, *_ways_down(results, point)]
+
+
+def replicated(results: Results) -> str:
+    """What the intervals are over, in a sentence; nothing where there is one replication."""
+    n, redrawn = max((row.replications for row in results.summary), default=0), results.manifest.get("redrawn")
+    if n < 2 or not isinstance(redrawn, list):
+        return ""
+    parts = listing([_PARTS.get(str(part), str(part)) for part in redrawn])
+    if not parts:
+        return f"The {n} replications redraw nothing, so they are equal, and no interval says anything."
+    return f"Intervals are 95 % confidence intervals of the mean over {n} replications, which redraw {parts}."
+
+
+_PARTS = {
+    "data": "the data",
+    "partition": "the partition",
+    "start": "the starting point",
+    "batch": "the minibatches",
+    "codec": "the codecs' draws",
+    "channel": "the channel",
+}
+
+
+def _ways_down(results: Results, point: str) -> list[str]:
+    """How models went down, where any went another way than dense."""
+    dense, totals, relayed = list[int](), list[int](), list[str]()
+    if WIRE_DOWN.noun in free_ways(results, point):
+        return []
+    for label in results.labels:
+        track = results.tracks.get((point, label), {})
+        means = last_rows(track, WAYS) if WAYS[0] in track else {}
+        total = math.fsum(means.values())
+        if total > means.get(WAYS[0], math.inf):
+            dense.append(round(means[WAYS[0]]))
+            totals.append(round(total))
+            relayed += [f"{label} ({round(means[WAYS[2]])} of {round(total)})"] if means[WAYS[2]] > 0 else []
+    if not dense:
+        return []
+    relays = f", or as the relayed uploads: {listing(relayed)}" if relayed else ""
+    return [f"Models go down dense in {_span(dense)} of {_span(totals)} rounds, else as their changes{relays}."]
+
+
+def free_ways(results: Results, point: str) -> list[str]:
+    """Return the nouns of the directions that are free at a point."""
+    notes = mapping(results.manifest.get("notes")).get(point, ())
+    starts = {WIRE_DOWN.noun: "The broadcast is free", WIRE_UP.noun: "The uploads are free"}
+    return [noun for noun, start in starts.items() if any(str(note).startswith(start) for note in notes)]
+
+
+WAYS = ("dense_broadcasts", "changes_broadcasts", "relay_broadcasts")
+
+
+def _span(values: Sequence[int]) -> str:
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)}–{max(values)}"
+
+
 def _is_apart(rival: Row, best: Row, lead: Estimate, quantity: Quantity) -> bool:
-    theirs, ours = (row.estimate(quantity.stem) for row in (rival, best))
+    theirs, ours = (of(row, quantity) for row in (rival, best))
     if not (theirs.has_interval and ours.has_interval):
         return True
     gap = ours.mean - theirs.mean
@@ -192,7 +270,8 @@ def _is_apart(rival: Row, best: Row, lead: Estimate, quantity: Quantity) -> bool
 
 def _less(rival: Row, lead: Estimate, quantity: Quantity) -> str:
     unsure = "" if lead.has_interval else ", without an interval"
-    return f"<b>{escape(rival.label)}</b> needs {quantity.of(rival)} ({with_interval(lead)} fewer{unsure})"
+    needs = shown(quantity, of(rival, quantity).mean)
+    return f"<b>{escape(rival.label)}</b> needs {needs} ({with_interval(lead)} fewer{unsure})"
 
 
 def with_interval(found: Estimate) -> str:
@@ -203,7 +282,7 @@ def with_interval(found: Estimate) -> str:
 
 
 def _won(win: Win, first: Row, is_first: bool) -> str:
-    spends, noun = win.quantity.of(win.best), win.quantity.noun
+    spends, noun = shown(win.quantity, of(win.best, win.quantity).mean), win.quantity.noun
     gain = against_first(win.best, win.quantity).mean
     if win.best.label == first.label:
         return f"{noun} ({spends})"
@@ -223,10 +302,12 @@ def _is_level(ratio: float) -> bool:
 
 
 def _overlap(win: Win) -> str:
-    best, other = (row.estimate(win.quantity.stem) for row in (win.best, win.runner or win.best))
+    best, other = (of(row, win.quantity) for row in (win.best, win.runner or win.best))
     if not (best.has_interval and other.has_interval):
         return "no intervals"
-    return "intervals overlap" if best.high >= other.low else "intervals apart"
+    if best.low == best.high and other.low == other.high:
+        return f"the same in all {win.best.replications} replications"
+    return "intervals overlap" if best.high >= other.low and other.high >= best.low else "intervals apart"
 
 
 def _by(found: Sequence[Win], key: Callable[[Win], str]) -> dict[str, list[Win]]:

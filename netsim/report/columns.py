@@ -14,7 +14,10 @@ import numpy.typing as npt
 Columns = Mapping[str, npt.NDArray[Any]]
 """Column name to values of one length: float64, or objects that are strings."""
 
-TEXTS = ("label", "algorithm", "point", "status", "target", "regime", "interface", "state", "unit", "quantity")
+TEXTS = (
+    "label", "algorithm", "point", "status", "target", "regime", "interface", "state", "unit", "quantity", "claim",
+    "against", "verdict", "why", "sense",
+)  # fmt: skip
 _BLANK = frozenset(["", "nan", "none", "na", "-", "–"])
 
 

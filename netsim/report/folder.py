@@ -14,8 +14,22 @@ from typing import Any
 import numpy as np
 
 from netsim.errors import DataError
-from netsim.report.columns import TEXTS, Columns, concatenate, groups, read_csv, read_parquet, size, to_number, unique
+from netsim.report.columns import (
+    TEXTS,
+    Columns,
+    concatenate,
+    groups,
+    numbers,
+    read_csv,
+    read_parquet,
+    size,
+    to_number,
+    unique,
+)
+from netsim.results.digests import altered
+from netsim.results.glossary import GLOSSARY
 from netsim.results.summary import Outcome
+from netsim.scenario.parts import DIRECTIONS
 
 _FILES = ("scenario.yaml", "manifest.json", "rounds.parquet", "summary.csv")
 _TABLES: Mapping[str, tuple[str, Callable[[Path], Columns]]] = {
@@ -24,6 +38,8 @@ _TABLES: Mapping[str, tuple[str, Callable[[Path], Columns]]] = {
     "efficiency": ("efficiency.parquet", read_parquet),
     "energy": ("energy.parquet", read_parquet),
     "bounds": ("bounds.csv", read_csv),
+    "findings": ("findings.csv", read_csv),
+    "nodes": ("nodes.csv", read_csv),
 }
 
 
@@ -62,6 +78,8 @@ class Row:
         Every numeric column.
     run
         The run's title where several are on one page: ratios are to that run's first algorithm.
+    words
+        Every other column of texts, such as a swept key.
     """
 
     label: str
@@ -74,6 +92,7 @@ class Row:
     replications: int
     numbers: Mapping[str, float]
     run: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
 
     def estimate(self, stem: str) -> Estimate:
         """Mean and interval of a quantity, such as ``time_s``."""
@@ -96,7 +115,7 @@ class Results:
         The run's name, and its folder's.
     scenario, scenario_text, manifest
         The two files parsed, and the scenario verbatim.
-    rounds, summary, efficiency, energy, bounds
+    rounds, summary, efficiency, energy, bounds, findings, nodes
         The tables; empty where the file is absent.
     gaps
         One sentence for each thing that is missing or damaged.
@@ -112,6 +131,8 @@ class Results:
     efficiency: Columns = field(default_factory=dict)
     energy: Columns = field(default_factory=dict)
     bounds: Columns = field(default_factory=dict)
+    findings: Columns = field(default_factory=dict)
+    nodes: Columns = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
     @property
@@ -133,8 +154,8 @@ class Results:
 
     @cached_property
     def tracks(self) -> dict[tuple[str, str], Columns]:
-        """The rounds by (point, label)."""
-        return groups(self.rounds, "point", "label")
+        """The rounds by (point, label), with a column more for each quantity under its noun."""
+        return groups(_with_quantities(self.rounds), "point", "label")
 
     @cached_property
     def outcomes(self) -> dict[tuple[str, str, str, float], dict[float, Outcome]]:
@@ -166,11 +187,13 @@ def load(folder: Path) -> Results:
     manifest = _mapping(_text(folder / "manifest.json", gaps), "manifest.json", gaps)
     tables = {key: _table(folder / name, read, gaps) for key, (name, read) in _TABLES.items()}
     name = folder.resolve().name
+    gaps += [sentence for sentence in altered(folder, manifest) if sentence not in gaps]
     if manifest.get("complete") is False:
         gaps.append("The study is not complete: what is not finished is missing here.")
     return Results(
         str(scenario.get("name") or name or "run"), name, scenario, text, manifest, tables["rounds"],
-        tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"], tuple(gaps),
+        tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"],
+        tables["findings"], tables["nodes"], tuple(gaps),
     )  # fmt: skip
 
 
@@ -181,8 +204,8 @@ def merge(runs: Sequence[Results]) -> Results:
         " and ".join(run.title for run in runs),
         scenario={
             "algorithms": [a for run in parts for a in run.algorithms],
-            "claims": [c for run in parts for c in mappings(run.scenario.get("claims"))],
             "stop": runs[0].scenario.get("stop"),
+            "sweep": runs[0].scenario.get("sweep") if all(_sweeps_alike(run, runs[0]) for run in runs) else None,
         },
         manifest={"runs": [r for run in parts for r in run.runs]},
         rounds=concatenate([run.rounds for run in parts]),
@@ -190,8 +213,14 @@ def merge(runs: Sequence[Results]) -> Results:
         efficiency=concatenate([run.efficiency for run in parts]),
         energy=concatenate([run.energy for run in parts]),
         bounds=concatenate([run.bounds for run in parts]),
+        findings=concatenate([run.findings for run in parts]),
+        nodes=parts[0].nodes,
         gaps=tuple(f"{run.title}: {gap}" for run in runs for gap in run.gaps),
     )
+
+
+def _sweeps_alike(one: Results, other: Results) -> bool:
+    return list(mapping(one.scenario.get("sweep"))) == list(mapping(other.scenario.get("sweep")))
 
 
 def label_of(algorithm: Mapping[str, Any]) -> str:
@@ -209,6 +238,17 @@ def mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _with_quantities(rounds: Columns) -> Columns:
+    """Add the glossary's quantities; a direction without a column counts 0."""
+
+    def column(name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        values = numbers(rounds, name)
+        return np.zeros_like(values) if name not in rounds and name.startswith(DIRECTIONS) else values
+
+    known = [q for q in GLOSSARY if any(name in rounds for name in q.columns)]
+    return {**rounds, **{q.noun: q.along(column) for q in known}}
+
+
 def _named(run: Results) -> Results:
     def name(label: object) -> str:
         return f"{run.title}: {label}"
@@ -218,20 +258,17 @@ def _named(run: Results) -> Results:
             return table
         return {**table, "label": np.array([name(label) for label in table["label"].tolist()], object)}
 
-    claims = [
-        {key: name(value) if key in ("label", "against") else value for key, value in claim.items()}
-        for claim in mappings(run.scenario.get("claims"))
-    ]
     algorithms = [{**a, "label": name(label_of(a)), "run": run.title} for a in run.algorithms]
     return dataclasses.replace(
         run,
-        scenario={**run.scenario, "algorithms": algorithms, "claims": claims},
+        scenario={**run.scenario, "algorithms": algorithms},
         manifest={**run.manifest, "runs": [{**r, "label": name(r.get("label", ""))} for r in run.runs]},
         rounds=rename(run.rounds),
         summary=tuple(dataclasses.replace(row, label=name(row.label), run=run.title) for row in run.summary),
         efficiency=rename(run.efficiency),
         energy=rename(run.energy),
         bounds=rename(run.bounds),
+        findings=rename(run.findings),
     )
 
 
@@ -279,7 +316,8 @@ def _rows(columns: Columns) -> Iterator[Row]:
         k, n = to_number(reached), to_number(total) if total else values.get("replications", math.nan)
         yield Row(
             texts["label"] or "unnamed", texts["algorithm"], texts["point"], texts["status"], texts["target"],
-            values.get("target_value", math.nan), _whole(k), _whole(n), values,
+            values.get("target_value", math.nan), _whole(k), _whole(n), values, "",
+            {name: str(v[i]) for name, v in columns.items() if v.dtype == object and name not in TEXTS},
         )  # fmt: skip
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from netsim.report import svg
-from netsim.report.answer import cases
+from netsim.report import over_sweep, svg
 from netsim.report.axes import Axis, axis, linear_axis, log_axis
 from netsim.report.columns import numbers
 from netsim.report.curves import Band, band
 from netsim.report.focus import FOCUS, OPEN, drawn_points, focus
 from netsim.report.folder import Results
 from netsim.report.html import details, figure, group, line_legend, paragraph
-from netsim.report.quantities import METRICS, Quantity, judged, metric, targets
+from netsim.report.quantities import judged, metric, named, targets
 from netsim.report.words import count, escape, listing, plain
+from netsim.results.glossary import Quantity
 
 OTHERS = "the other labels"
 
@@ -43,7 +40,7 @@ def section(results: Results) -> str:
         out.append(main if i < OPEN else details(f"Curves of {point}", main))
     if len(points) < len(results.points):
         out.append(paragraph(f"Of {len(results.points)} sweep points {len(points)} are drawn, evenly spaced.", "note"))
-    return "".join([_sweep(results, bright), *out])
+    return "".join([over_sweep.section(results, bright), *out])
 
 
 def _styled(labels: Sequence[str]) -> dict[str, int]:
@@ -62,6 +59,10 @@ def _how(results: Results) -> str:
     )
 
 
+def _costs(results: Results) -> list[Quantity]:
+    return [quantity for quantity in judged(results) if not quantity.is_gain]
+
+
 def _replications(results: Results, point: str) -> int:
     sizes = (len(np.unique(numbers(t, "replication"))) for (p, _), t in results.tracks.items() if p == point)
     return max(sizes, default=0)
@@ -69,7 +70,7 @@ def _replications(results: Results, point: str) -> int:
 
 def _bands(results: Results, point: str, most: int) -> dict[tuple[str, str], Band]:
     """(label, column) to curve."""
-    wanted = ((label, q.column) for label in results.labels for q in judged(results))
+    wanted = ((label, q.noun) for label in results.labels for q in _costs(results))
     y_name, found = metric(results, point), {}
     for label, column in wanted:
         curve = band(results.tracks.get((point, label), {}), column, y_name, most)
@@ -86,8 +87,8 @@ def _panels(
     shown = [label for label in [*bright, *rest] if any(label == name for name, _ in bands)]
     figures, absent = [], []
     y = _loss_axis(results, point, [b for (label, _), b in bands.items() if label in shown])
-    for i, quantity in enumerate(judged(results)):
-        curves = {label: bands[label, quantity.column] for label in shown if (label, quantity.column) in bands}
+    for i, quantity in enumerate(_costs(results)):
+        curves = {label: bands[label, quantity.noun] for label in shown if (label, quantity.noun) in bands}
         x = _cost_axis(curves.values(), quantity)
         if x is None or y is None:
             absent.append(quantity.noun)
@@ -97,7 +98,7 @@ def _panels(
             for label, b in curves.items()
         ]
         where = f" at {point}" if point else ""
-        title = f"{METRICS[metric(results, point)]} against {quantity.noun}{where}".capitalize()
+        title = f"{named(metric(results, point))} against {quantity.noun}{where}".capitalize()
         figures.append(
             figure(
                 svg.lines(
@@ -107,7 +108,7 @@ def _panels(
                     x,
                     y,
                     quantity.title,
-                    METRICS[metric(results, point)],
+                    named(metric(results, point)),
                     _level(results, point),
                 )
             )
@@ -133,7 +134,7 @@ def _loss_axis(results: Results, point: str, bands: Sequence[Band]) -> Axis | No
     start = max(float(b.median[0]) for b in bands)
     goal = targets(results, point).get(name)
     values = [np.concatenate([b.median, [goal if goal is not None else b.median[-1]]]) for b in bands]
-    if name == "accuracy":
+    if name.endswith("accuracy"):
         return linear_axis(values, from_zero=False)
     if start > 0:
         values = [np.minimum(v, 10 * start) for v in values]
@@ -145,37 +146,3 @@ def _loss_axis(results: Results, point: str, bands: Sequence[Band]) -> Axis | No
 def _level(results: Results, point: str) -> tuple[float, str] | None:
     goal = targets(results, point).get(metric(results, point))
     return (goal, f"target {plain(goal)}") if goal is not None else None
-
-
-def _sweep(results: Results, labels: Sequence[str]) -> str:
-    """What each label spends to the target over the sweep, where the points are numbers."""
-    places = {point: _number_in(point) for point in results.points}
-    if len(places) < 3 or any(math.isnan(v) for v in places.values()) or len(set(places.values())) < 3:
-        return ""
-    if len({case.target for case in cases(results)}) != 1 or not cases(results)[0].target:
-        return ""
-    figures = []
-    for i, quantity in enumerate(judged(results)):
-        found = {label: _over_sweep(results, label, quantity, places) for label in labels}
-        found = {label: xy for label, xy in found.items() if xy.size}
-        x = axis([xy[0] for xy in found.values()], log_above=20)
-        y = axis([xy[1] for xy in found.values()], quantity.unit, is_count=not quantity.unit, log_above=5)
-        if x is None or y is None:
-            continue
-        lines = [svg.Curve(label, labels.index(label), xy[0], xy[1], is_step=False) for label, xy in found.items()]
-        name = re.split(r"[=:\s]", next(iter(places)))[0] or "sweep"
-        figures.append(
-            figure(svg.lines(f"sweep-{i}", f"{quantity.noun} to the target", lines, x, y, name, quantity.title))
-        )
-    return group("To the target, over the sweep", line_legend([(i, label) for i, label in enumerate(labels)]), figures)
-
-
-def _over_sweep(results: Results, label: str, quantity: Quantity, places: Mapping[str, float]) -> np.ndarray[Any, Any]:
-    rows = [r for r in results.summary if r.label == label and r.is_complete]
-    pairs = sorted((places[r.point], r.estimate(quantity.stem).mean) for r in rows)
-    return np.array([p for p in pairs if math.isfinite(p[1])], float).T
-
-
-def _number_in(point: str) -> float:
-    found = re.search(r"(?:^|[=:\s])([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?)$", point, re.IGNORECASE)
-    return float(found[1]) if found else math.nan

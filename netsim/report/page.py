@@ -13,7 +13,7 @@ import numpy as np
 
 from netsim import __version__, files
 from netsim.errors import DataError
-from netsim.report import answer, loss, spent, tables, theory, tuning
+from netsim.report import answer, loss, nodes, spent, tables, theory, tuning
 from netsim.report.focus import OPEN
 from netsim.report.folder import Results, load, merge
 from netsim.report.html import Section, details, paragraph
@@ -95,9 +95,10 @@ def _sections(results: Results) -> list[Section]:
         Section("summary", "Table", _spent_title(results), _summary(results)),
         Section("faults", "Failed runs", "Runs that did not end well", tables.faults(results)),
         Section("bounds", "Bounds", "Bounds beside what was measured", theory.section(results)),
-        Section("curves", "Loss curves", "Loss against bits, packets, seconds and joules", loss.section(results)),
+        Section("curves", "Loss curves", "Loss against wire bits, packets, seconds and joules", loss.section(results)),
         Section("efficiency", "Efficiency(T)", "Efficiency(T): progress per cost", tuning.efficiency(results)),
         Section("budget", "T over rounds", "T over the rounds", tuning.budgets(results)),
+        Section("nodes", "Data", "Which node has which data", nodes.section(results)),
         Section("spent", "Time and energy", "Where time and energy went", spent.section(results)),
     ]
 
@@ -137,14 +138,26 @@ def _text(run: Results, key: str) -> str:
 
 def _answer(results: Results) -> str:
     gaps = "".join(paragraph(escape(gap), "gap") for gap in results.gaps)
-    told = [paragraph(answer.paragraph(results, case)) for case in answer.cases(results)]
+    told = _told(results)
     if not told:
         return gaps + paragraph("There is no summary, so there is no answer in words.", "gap")
     note = _verdict(answer.beaten(results))
     words, numbers = "".join(told[:OPEN]), answer.ledger(results)
     if len(told) > OPEN:
         numbers = details("All answers in words and numbers", "".join(told[OPEN:]) + numbers)
-    return f'<div class="answer">{words}</div>{note}{gaps}{numbers}'
+    over = paragraph(escape(answer.replicated(results)), "note") if answer.replicated(results) else ""
+    return f'<div class="answer">{words}</div>{note}{gaps}{over}{numbers}'
+
+
+def _told(results: Results) -> list[str]:
+    """An answer for each point and target, and after the last one of a point what its figures need beside them."""
+    all_cases, told = answer.cases(results), []
+    for case, after in zip(all_cases, [*all_cases[1:], None], strict=False):
+        is_last = after is None or after.point != case.point
+        notes = answer.beside(results, case.point) if is_last else []
+        note = paragraph(escape(" ".join(notes)), "note") if notes else ""
+        told.append(paragraph(answer.paragraph(results, case)) + note)
+    return told
 
 
 def _verdict(found: answer.Beaten) -> str:

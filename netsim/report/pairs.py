@@ -9,7 +9,7 @@ import numpy as np
 
 from netsim.report.columns import Columns, groups, numbers
 from netsim.report.folder import Estimate, Results, Row
-from netsim.report.quantities import Quantity
+from netsim.results.glossary import Quantity
 from netsim.results.summary import SPENT, outcome, ratio
 
 
@@ -60,5 +60,6 @@ def _spent(results: Results, row: Row, quantity: Quantity) -> dict[float, float]
 
 
 def _column(rows: Columns, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    values = numbers(rows, name)
-    return np.zeros_like(values) if name not in rows and name.startswith(("uplink", "downlink", "peer")) else values
+    if name not in rows:
+        raise KeyError(name)
+    return numbers(rows, name)

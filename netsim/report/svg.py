@@ -56,6 +56,8 @@ class Curve:
         Whether y holds until the next x, instead of a straight line.
     marked
         Points to mark with a ring, such as the chosen T; without any, small markers tell the lines apart.
+    marks_data
+        Whether these stand at every point, instead of evenly along the line.
     """
 
     label: str
@@ -66,6 +68,7 @@ class Curve:
     high: Array = field(default_factory=lambda: np.zeros(0))
     is_step: bool = True
     marked: tuple[tuple[float, float], ...] = ()
+    marks_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,7 +230,8 @@ def _curve(curve: Curve, x: Axis, y: Axis, width: float, height: float) -> str:
         spots = [(float(x.at(a, width)), height - float(y.at(b, height))) for a, b in curve.marked]
         out += [f'<circle class="p" cx="{_n(a)}" cy="{_n(b)}" r="5.5"/>' for a, b in spots]
     elif marker:
-        for a, b in _spots(px, py, curve.is_step, curve.style or 0):
+        at_points = zip(px.tolist(), py.tolist(), strict=True)
+        for a, b in at_points if curve.marks_data else _spots(px, py, curve.is_step, curve.style or 0):
             out.append(f'<g transform="translate({_n(a)} {_n(b)})">{_MARKERS[marker]}</g>')
     return "".join([*out, "</g>"])
 

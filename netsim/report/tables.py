@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from netsim.report.answer import Case, cases, ranking, with_interval
+from netsim.report.answer import Case, cases, free_ways, ranking
+from netsim.report.columns import numbers, size
 from netsim.report.focus import OPEN
-from netsim.report.folder import Results, Row, mappings
+from netsim.report.folder import Results, Row
 from netsim.report.html import details, paragraph, table
-from netsim.report.pairs import against_first, quotient
-from netsim.report.quantities import Quantity, direction, judged, tabled
-from netsim.report.words import NONE, count, escape, interval, listing, plain, times
+from netsim.report.pairs import against_first
+from netsim.report.quantities import of, shown, tabled
+from netsim.report.words import count, escape, interval, listing, plain, times
+from netsim.results.glossary import BY_STEM, Quantity
 
 WELL = ("reached", "done", "finished", "ok", "")
 MAX_FAULTS = 40
-_ALIASES = {"bit": "paper_bit", "bits": "paper_bit", "packet": "packets", "packets": "packets"}
-_OTHERS = {"s": "time_s", "seconds": "time_s", "time": "time_s", "sim_time_s": "time_s"}
-_JOULES = {"j": "energy_j", "joules": "energy_j", "energy": "energy_j"}
+_ELSEWHERE = ("runs", "notes", "redrawn", "files")  # facts of the manifest that stand in other places of the page
+_ACCURACIES = {"final_accuracy": "Final training accuracy", "final_test_accuracy": "Final test accuracy"}
 
 
 def summary(results: Results) -> str:
@@ -32,46 +32,54 @@ def summary(results: Results) -> str:
 
 def _summary(results: Results, case: Case, columns: Sequence[Quantity]) -> str:
     best = {q.stem: _least(case, q) for q in columns}
-    has_accuracy = any(math.isfinite(row.numbers.get("final_accuracy", math.nan)) for row in case.rows)
+    accuracies = {
+        name: title
+        for name, title in _ACCURACIES.items()
+        if any(math.isfinite(row.numbers.get(name, math.nan)) for row in case.rows)
+    }
     header = [
         "Algorithm",
         "Reached" if case.target else "Ended",
-        *(escape(q.title.capitalize()) for q in columns),
+        *(escape(q.title) for q in columns),
         "Final loss",
     ]
-    rows = []
+    rows, free = [], free_ways(results, case.point)
     for row in case.rows:
         cells = [escape(row.label), _reached(row)]
-        cells += [_cell(row, q, case.first(row), best[q.stem]) for q in columns]
+        cells += ["<td>free</td>" if q.noun in free else _cell(row, q, case.first(row), best[q.stem]) for q in columns]
         cells.append(_loss(row.numbers.get("final_loss", math.nan)))
-        if has_accuracy:
-            accuracy = row.numbers.get("final_accuracy", math.nan)
-            cells.append(f"{accuracy:.1%}" if math.isfinite(accuracy) else "–")
+        shares = [row.numbers.get(name, math.nan) for name in accuracies]
+        cells += [f"{share:.1%}" if math.isfinite(share) else "–" for share in shares]
         rows.append(cells)
     where = f"{case.point}: {case.goal}" if case.point else case.goal[:1].upper() + case.goal[1:]
-    return table(where, [*header, "Final accuracy"] if has_accuracy else header, rows, "summary")
+    return table(where, [*header, *accuracies.values()], rows, "summary")
 
 
 def _least(case: Case, quantity: Quantity) -> float:
     """The least mean; NaN where nothing is to be won."""
-    means = [row.estimate(quantity.stem).mean for row in ranking(case.rows, quantity)]
-    return means[0] if case.target and means and means[0] < means[-1] else math.nan
+    means = [of(row, quantity).mean for row in ranking(case.rows, quantity)]
+    return means[0] if case.target and means and means[0] != means[-1] else math.nan
 
 
 def _cell(row: Row, quantity: Quantity, first: Row, best: float) -> str:
-    found = row.estimate(quantity.stem)
+    found = of(row, quantity)
     if not math.isfinite(found.mean):
         return "<td>–</td>"
     small = []
     if found.has_interval and found.high > found.low:
-        small.append(interval(found.low, found.high, quantity.unit))
+        if quantity.is_gain:
+            small.append(f"{shown(quantity, found.low)}–{shown(quantity, found.high)}")
+        else:
+            small.append(interval(found.low, found.high, quantity.unit))
+    elif found.has_interval:
+        small.append(f"the same in all {row.replications}")
     gain = against_first(row, quantity).mean
     if row is not first and math.isfinite(gain):
         small.append(f"÷{times(gain)[:-1]}" if gain >= 1 else f"×{times(1 / gain)[:-1]}")
     lines = "".join(f"<small>{text}</small>" for text in small)
     if row.is_complete and found.mean == best:
-        return f'<td class="best"><b>{quantity.show(found.mean)}</b> <span class="tag">best</span>{lines}</td>'
-    return f"<td>{quantity.show(found.mean)}{lines}</td>"
+        return f'<td class="best"><b>{shown(quantity, found.mean)}</b> <span class="tag">best</span>{lines}</td>'
+    return f"<td>{shown(quantity, found.mean)}{lines}</td>"
 
 
 def _loss(value: float) -> str:
@@ -91,45 +99,49 @@ def reading(results: Results) -> str:
     has_target = any(case.target for case in cases(results))
     of = "that reached the target" if has_target else "to the end of the run"
     best = "“Best” is the least mean among those that reached it in every replication. " if has_target else ""
+    words = "".join(f"<li><b>{escape(q.title)}</b>: {escape(q.meaning)}.</li>" for q in tabled(results))
     return paragraph(
         f"Each cell: the mean over the replications {of}; below it the 95&nbsp;% confidence interval where they "
         f"differ, and how many times less (÷) or more (×) than {first}. {best}More columns: summary.csv.",
         "note",
-    )
+    ) + details("What the words count", f"<ul>{words}</ul>")
 
 
 def claims(results: Results) -> str:
-    """What the source claims beside what came out here."""
+    """What the source claims, what came out here, and the verdict."""
+    found = results.findings
     rows: list[list[str] | str] = []
-    for claim in mappings(results.scenario.get("claims")):
-        said = claim.get("ratio")
-        theirs = times(float(said)) if isinstance(said, int | float) and not isinstance(said, bool) else NONE
-        stem = _stem(results, str(claim.get("quantity", "")))
-        noun = next((q.noun for q in (*judged(results), *tabled(results)) if q.stem == stem), stem.replace("_", " "))
-        over, under = (escape(claim.get(key, "")) for key in ("against", "label"))
-        rows.append(f"<b>{escape(claim.get('text', ''))}</b> ({over} over {under}, {escape(noun)})")
-        rows += [[case.where, theirs, _claim(results, claim, stem, case)] for case in cases(results)]
-    header = ["Where", "The source", "Here, with 95&nbsp;% interval"]
-    return table("How many times as much", header, rows, "claims") if rows else ""
+    for i in range(size(found)):
+        texts = {name: str(found[name][i]) if name in found else "" for name in CLAIM_TEXTS}
+        said, goal, *ours = (float(numbers(found, name)[i]) for name in CLAIM_NUMBERS)
+        show, noun = measured(texts["quantity"], bool(texts["against"]))
+        pair = " over ".join(escape(texts[key]) for key in ("against", "label") if texts[key])
+        heading = f"<b>{escape(texts['claim'])}</b> ({pair}, {escape(noun)})"
+        if heading not in rows:
+            rows.append(heading)
+        span = f"<small>{show(ours[1])}–{show(ours[2])}</small>" if math.isfinite(ours[1]) and ours[1] < ours[2] else ""
+        sign = "≥" if texts["sense"] == "at_least" else "≤"
+        why = f"<small>{escape(texts['why'])}</small>" if texts["why"] else ""
+        verdict = f"<b>{escape(texts['verdict'])}</b>{why}"
+        place = escape(texts["point"]) or "here"
+        rows.append([place, show(said), f"{sign} {show(goal)}", f"<td>{show(ours[0])}{span}</td>", verdict])
+    header = ["Where", "The source", "Holds if", "Ours, 95&nbsp;% interval", "Verdict"]
+    return table("Thresholds were written down before the run", header, rows, "claims") if rows else ""
 
 
-def _claim(results: Results, claim: Mapping[str, Any], stem: str, case: Case) -> str:
-    by_label = {row.label: row for row in case.rows}
-    over, under = (by_label.get(str(claim.get(key))) for key in ("against", "label"))
-    absent = [str(claim.get(key)) for key, row in (("against", over), ("label", under)) if row is None]
-    if over is None or under is None:
-        return f"{escape(listing(absent))} did not run"
-    found = quotient(results, over, under, Quantity(stem, stem, "", "", ""))
-    if not math.isfinite(found.mean):
-        lost = [row.label for row in (over, under) if not row.is_complete]
-        return f"{escape(listing(lost))} did not reach the target" if lost else "no number"
-    return f"<b>{with_interval(found)}</b>"
+CLAIM_TEXTS = ("claim", "point", "label", "against", "quantity", "sense", "verdict", "why")
+CLAIM_NUMBERS = ("source", "threshold", "ours", "ours_low", "ours_high")
 
 
-def _stem(results: Results, name: str) -> str:
-    if name in _ALIASES:
-        return f"{direction(results)[0]}_{_ALIASES[name]}"
-    return (_OTHERS | _JOULES).get(name, name)
+def measured(stem: str, is_ratio: bool) -> tuple[Callable[[float], str], str]:
+    """Return how a claim's numbers are shown, and its quantity's name in words."""
+    known = BY_STEM.get(stem)
+    noun = known.noun if known else stem.replace("_", " ")
+    if is_ratio:
+        return times, noun
+    if known is None:
+        return plain, noun
+    return (lambda value: shown(known, known.scale * value)), noun
 
 
 def faults(results: Results) -> str:
@@ -155,7 +167,10 @@ def faults(results: Results) -> str:
 
 def origin(results: Results) -> str:
     """Scenario, versions, machine, seed, command."""
-    facts = {"seed": results.scenario.get("seed"), **{k: v for k, v in results.manifest.items() if k != "runs"}}
+    facts = {
+        "seed": results.scenario.get("seed"),
+        **{k: v for k, v in results.manifest.items() if k not in _ELSEWHERE},
+    }
     rows = [[escape(name.replace("_", " ")), _fact(value)] for name, value in facts.items() if value is not None]
     ended = Counter(str(run.get("status", "unknown")) for run in results.runs)
     if ended:

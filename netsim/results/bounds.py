@@ -20,7 +20,7 @@ import numpy as np
 
 from netsim import files
 from netsim.arrow import numbers
-from netsim.interfaces import KnownProblem
+from netsim.interfaces import Draws, KnownProblem, Problem
 from netsim.scenario import Scenario, points
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def full_gradient_rounds(problem: KnownProblem, gap: float, distance: float, eps
     return rounds
 
 
-def bounds_of_run(run: Mapping[str, np.ndarray], problem: KnownProblem, eps: float) -> list[Bound]:
+def bounds_of_run(
+    run: Mapping[str, np.ndarray], problem: KnownProblem, eps: float, grad_norm: float | None = None
+) -> list[Bound]:
     """The bounds of one run with one worker.
 
     Parameters
@@ -112,6 +114,8 @@ def bounds_of_run(run: Mapping[str, np.ndarray], problem: KnownProblem, eps: flo
         What was run.
     eps
         Accuracy of F - F*.
+    grad_norm
+        Accuracy of ||grad F||, for the nonconvex regime; None: sqrt(2 L eps), which F - F* <= eps implies.
 
     Returns
     -------
@@ -123,13 +127,17 @@ def bounds_of_run(run: Mapping[str, np.ndarray], problem: KnownProblem, eps: flo
     budgets = run["budget"][1:]
     if np.nanmin(budgets) < 0.9 * np.nanmax(budgets):
         return []
-    start = problem.start()
-    full = full_gradient_rounds(problem, float(run["loss_gap"][0]), float(np.linalg.norm(start - optimum.at)), eps)
+    start, gap = problem.start(), float(run["loss_gap"][0])
+    full = dict(full_gradient_rounds(problem, gap, float(np.linalg.norm(start - optimum.at)), eps))
+    eps_of = dict.fromkeys(full, eps)
+    if grad_norm is not None:
+        eps_of["nonconvex"] = grad_norm**2 / (2 * problem.smoothness())
+        full["nonconvex"] = gap / eps_of["nonconvex"]
     out = []
     for regime, rounds in full.items():
         is_gradient = regime == "nonconvex"
         measure = run["grad_norm"] ** 2 / (2 * problem.smoothness()) if is_gradient else run["loss_gap"]
-        hits = np.flatnonzero(measure <= eps)
+        hits = np.flatnonzero(measure <= eps_of[regime])
         end = int(hits[0]) if hits.size else len(measure) - 1
         alpha_bar = float(np.nanmin(run["progress"][1 : max(end, 1) + 1]))
         budget = float(np.nanmax(run["budget"][1:]))
@@ -142,7 +150,7 @@ def bounds_of_run(run: Mapping[str, np.ndarray], problem: KnownProblem, eps: flo
                 str(run["point"]),
                 int(run["replication"]),
                 regime,
-                eps,
+                eps_of[regime],
                 budget,
                 problem.dim,
                 alpha_bar,
@@ -154,7 +162,7 @@ def bounds_of_run(run: Mapping[str, np.ndarray], problem: KnownProblem, eps: flo
                 measured * round_bit,
                 data * round_bit,
                 worst * round_bit,
-                problem.dim * math.log2(1 / eps),
+                problem.dim * math.log2(1 / eps_of[regime]),
             )
         )
     return out
@@ -168,7 +176,7 @@ def write(folder: Path, scenario: Scenario, rounds: pa.Table) -> Path | None:
     folder
         The study's folder.
     scenario
-        With ``stop.target.loss_gap``, which is eps.
+        With ``stop.target.loss_gap``, which is eps, and perhaps ``grad_norm`` for the nonconvex regime.
     rounds
         Its merged ``rounds`` table.
 
@@ -182,14 +190,20 @@ def write(folder: Path, scenario: Scenario, rounds: pa.Table) -> Path | None:
     columns = [c for c in rounds.column_names if c not in ("label", "point", "algorithm", "replication")]
     table = {c: numbers(rounds.column(c)) for c in columns}
     for point in points(scenario):
-        eps = point.scenario.stop.target.get("loss_gap")
+        target = point.scenario.stop.target
+        eps = target.get("loss_gap")
         if eps is None or point.scenario.problem.nodes != 1:
             continue
-        problem = point.scenario.problem.open(point.scenario.seed)
+        opened = dict[Draws, Problem]()
         for key in dict.fromkeys(k for k in keys if k[1] == point.name):
+            draws = point.scenario.draws(int(key[2]))
+            if draws not in opened:
+                opened = {draws: point.scenario.open_problem(int(key[2]))}
+            problem = opened[draws]
             mask = np.array([k == key for k in keys])
             run = {c: values[mask] for c, values in table.items()} | dict(zip(names, key, strict=True))
-            rows += bounds_of_run(run, problem, eps) if isinstance(problem, KnownProblem) else []
+            if isinstance(problem, KnownProblem):
+                rows += bounds_of_run(run, problem, eps, target.get("grad_norm"))
     if not rows:
         return None
     lines = [[f.name for f in fields(Bound)], *(list(asdict(row).values()) for row in rows)]

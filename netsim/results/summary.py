@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from netsim.simulation.recorder import COUNTERS, DIRECTIONS
-from netsim.text import quantity, seconds, short, table
+from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, rises
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
-_WAYS = (*DIRECTIONS, "total")
-SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days", *(f"{d}_{c}" for d in _WAYS for c in COUNTERS))
+SPENT = QUANTITIES
 ENDS = ("mean", "low", "high")
 CONFIDENCE = 0.95
 
@@ -36,8 +35,8 @@ class Outcome:
         Shape (targets,), bool.
     spent
         Shape (targets, len(SPENT)): what the run had spent in that row; NaN where none meets the target.
-    final_loss, final_accuracy
-        Of the last row; NaN where there is none.
+    final_loss, final_accuracy, final_test_accuracy
+        Of the last row; NaN where there is none. `final_accuracy` is that of the training samples.
     """
 
     status: str
@@ -45,17 +44,19 @@ class Outcome:
     spent: Numbers
     final_loss: float = math.nan
     final_accuracy: float = math.nan
+    final_test_accuracy: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """The replications of one algorithm at one sweep point, in order of replication, and the point's targets."""
+    """The replications of one algorithm at one sweep point, in their order; the point's targets and swept values."""
 
     point: str
     label: str
     algorithm: str
     targets: Mapping[str, float]
     outcomes: Sequence[Outcome]
+    swept: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str, float]) -> Outcome:
@@ -68,7 +69,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     status
         Of the run.
     targets
-        Metric to value; the first row that is at or below it counts (``accuracy``: at or above). With
+        Metric to value; the first row that is at or below it counts (accuracies: at or above). With
         ``record.every`` above 1 only every so manieth round has a row: the first *recorded* round counts, so that
         what was spent is overstated by less than that many rounds, for all algorithms alike. Without targets the
         last row counts, if the run was ``done``.
@@ -77,20 +78,21 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     -------
     With one entry per target, or one where there is none.
     """
-    loss, accuracy = column("loss"), column("accuracy")
+    loss = column("loss")
     rows = len(loss)
     if targets:
-        hits = [column(m) >= goal if m == "accuracy" else column(m) <= goal for m, goal in targets.items()]
+        hits = [column(m) >= goal if rises(m) else column(m) <= goal for m, goal in targets.items()]
         first = [int(np.argmax(hit)) if hit.any() else -1 for hit in hits]
     else:
         first = [rows - 1 if status == "done" else -1]
     at = np.array(first)
-    spent = {"rounds": column("round"), "time_s": column("sim_time_s"), "energy_j": column("energy_j")}
+    spent = {"rounds": column("round"), "time_s": column("sim_time_s")}
+    spent |= {name: _optional(column, name, rows) for name in ENERGIES}
     delivered_bit = 8.0 * _optional(column, "delivered_bytes", rows)
     spent["j_per_bit"] = spent["energy_j"] / np.where(delivered_bit > 0, delivered_bit, math.nan)
     spent["lifetime_days"] = _optional(column, "lifetime_days", rows)
     for counter in COUNTERS:
-        parts = [column(f"{d}_{counter}").astype(np.float64) for d in DIRECTIONS]
+        parts = [_optional(column, f"{d}_{counter}", rows) for d in DIRECTIONS]
         spent |= {f"{d}_{counter}": part for d, part in zip(DIRECTIONS, parts, strict=True)}
         spent[f"total_{counter}"] = np.sum(parts, axis=0)
     reached = at >= 0
@@ -103,7 +105,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
         reached,
         np.stack([pick(spent[name]) for name in SPENT], axis=1),
         float(loss[-1]) if rows else math.nan,
-        float(accuracy[-1]) if rows else math.nan,
+        *(float(_optional(column, name, rows)[-1]) if rows else math.nan for name in ("accuracy", "test_accuracy")),
     )
 
 
@@ -191,9 +193,10 @@ def ratio(ours: Numbers, first: Numbers) -> tuple[float, float, float]:
 def rows(groups: Sequence[Group]) -> list[Row]:
     """The rows of ``summary.csv``: for each group in order, one per target.
 
-    Columns: ``label, algorithm, point, target, target_value, status, reached, replications, final_loss,
-    final_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target over the replications that
-    reached it (see `interval`), and as ``ratio_...`` the same against the point's first algorithm (see `ratio`).
+    Columns: ``label, algorithm, point``, every swept key, ``target, target_value, status, reached, replications,
+    final_loss, final_accuracy, final_test_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target
+    over the replications that reached it (see `interval`), and as ``ratio_...`` the same against the first algorithm
+    of the point (see `ratio`).
     ``status`` is ``failed`` or ``stalled`` where a replication is, else ``reached`` where all reached, else ``done``.
     ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver; ``lifetime_days`` that
     of the node whose battery lasts least: its capacity over its mean power while it lived. Final values are means over
@@ -206,10 +209,10 @@ def rows(groups: Sequence[Group]) -> list[Row]:
             ours, base = _spent(group, index), _spent(reference, index)
             reached = [bool(o.reached[index]) for o in group.outcomes]
             row: Row = {"label": group.label, "algorithm": group.algorithm, "point": group.point}
+            row |= group.swept
             row |= {"target": metric, "target_value": goal, "status": _status(group, reached, bool(metric))}
             row |= {"reached": sum(reached), "replications": len(reached)}
-            row["final_loss"] = _mean([o.final_loss for o in group.outcomes])
-            row["final_accuracy"] = _mean([o.final_accuracy for o in group.outcomes])
+            row |= {name: _mean([getattr(o, name) for o in group.outcomes]) for name in FINALS}
             for i, name in enumerate(SPENT):
                 row |= _three(name, interval(ours[reached, i]))
             for i, name in enumerate(SPENT):
@@ -219,7 +222,7 @@ def rows(groups: Sequence[Group]) -> list[Row]:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """The text of ``summary.csv``: numbers at full precision, NaN as an empty cell."""
+    """The text of a table such as ``summary.csv``: numbers at full precision, NaN as an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0] if rows else ())
@@ -230,56 +233,25 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 def from_csv(text: str) -> list[Row]:
     """The rows that `to_csv` wrote."""
-    words = {"label", "algorithm", "point", "target", "status"}
-    counts = {"reached", "replications"}
-
-    def value(name: str, cell: str) -> str | int | float:
-        return cell if name in words else int(cell) if name in counts else float(cell or "nan")
-
-    return [{name: value(name, cell) for name, cell in row.items()} for row in csv.DictReader(io.StringIO(text))]
+    lines = list(csv.DictReader(io.StringIO(text)))
+    columns = {name: _read(name, [line[name] for line in lines]) for name in (lines[0] if lines else ())}
+    return [{name: columns[name][i] for name in line} for i, line in enumerate(lines)]
 
 
-def to_text(rows: Sequence[Row]) -> str:
-    """The summary for a terminal: a table per sweep point and target."""
-    blocks = dict[tuple[str, str], list[Row]]()
-    for row in rows:
-        blocks.setdefault((row["point"], row["target"]), []).append(row)
-    return "\n\n".join("\n".join([_title(block[0]), _table(block)]) for block in blocks.values())
+def swept_keys(rows: Sequence[Row]) -> list[str]:
+    """The swept keys of a study: the columns between ``point`` and ``target``."""
+    names = list(rows[0]) if rows else []
+    return names[names.index("point") + 1 : names.index("target")] if "target" in names else []
 
 
-def _title(row: Row) -> str:
-    sign = ">=" if row["target"] == "accuracy" else "<="
-    goal = f"to {row['target']} {sign} {row['target_value']:g}" if row["target"] else "to the end of the run"
-    return f"{row['point']}: {goal}" if row["point"] else goal
-
-
-def _table(block: Sequence[Row]) -> str:
-    first = block[0]["label"]
-    header = ["", "reached", "rounds", "uplink bits", "uplink packets", "seconds", "joules", f"time / {first}"]
-    lines = [
-        [
-            row["label"],
-            f"{row['reached']} of {row['replications']}" + (f" ({row['status']})" if _is_bad(row) else ""),
-            quantity(row["rounds_mean"], ""),
-            quantity(8 * row["uplink_wire_bytes_mean"], "bit"),
-            quantity(row["uplink_packets_mean"], ""),
-            seconds(row["time_s_mean"]),
-            quantity(row["energy_j_mean"], "J"),
-            _with_bounds(*(row[f"ratio_time_s_{end}"] for end in ENDS)),
-        ]
-        for row in block
-    ]
-    return table(header, lines)
-
-
-def _is_bad(row: Row) -> bool:
-    return row["status"] in ("failed", "stalled")
-
-
-def _with_bounds(mean: float, low: float, high: float) -> str:
-    if math.isnan(mean):
-        return "-"
-    return short(mean) if math.isnan(low) or low == high else f"{short(mean)} ({short(low)} .. {short(high)})"
+def _read(name: str, cells: Sequence[str]) -> Sequence[str | int | float]:
+    """A column's values: words, counts, and numbers where all cells are numbers or empty."""
+    if name in ("label", "algorithm", "point", "target", "status"):
+        return cells
+    for kind in (int, lambda cell: float(cell or "nan")):
+        with contextlib.suppress(ValueError):
+            return [kind(cell) for cell in cells]
+    return cells
 
 
 def _spent(group: Group, target: int) -> Numbers:

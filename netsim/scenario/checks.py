@@ -11,7 +11,7 @@ from typing import Any
 
 from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
-from netsim.scenario.parts import MEASURES, METRICS, Claim, ComputeModel, Entry, Network, Record, Stop
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -113,8 +113,9 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
             yield Fault((*path, "nodes", i), f"a node of 0 .. {last}", f"{node}")
         elif node in nodes[:i]:
             yield Fault((*path, "nodes", i), "each node once", f"{node}")
-    if isinstance(battery.capacity_j, tuple) and len(battery.capacity_j) != len(nodes):
-        yield Fault((*path, "capacity_j"), f"a capacity for each of {len(nodes)} nodes", f"{len(battery.capacity_j)}")
+    energy_j, key = battery.energy_j, "capacity" if battery.capacity_j is None else "capacity_j"
+    if isinstance(energy_j, tuple) and len(energy_j) != len(nodes):
+        yield Fault((*path, key), f"a capacity for each of {len(nodes)} nodes", f"{len(energy_j)}")
 
 
 def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
@@ -123,9 +124,19 @@ def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
         allowed = f"at most {MAX_SENDERS - 1} nodes and a server, as many as the header's 24 bits can name"
         yield Fault(("problem", "nodes"), allowed, f"{problem.nodes}")
     for key, channel in network.channels.items():
-        find: Callable[[int], Sequence[Fault]] = getattr(channel, "node_faults", lambda _: ())
-        for fault in find(problem.nodes):
-            yield Fault(("network", key, *fault.path), fault.allowed, fault.got, fault.nearest)
+        yield from _own_faults(channel, problem.nodes, ("network", key))
+
+
+def _workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+    """An algorithm, too, says what does not fit the number of workers (`node_faults`), or of aggregators."""
+    for i, algorithm in _each(algorithms):
+        yield from _own_faults(algorithm, network.topology.aggregators or problem.nodes, ("algorithms", i))
+
+
+def _own_faults(component: Any, nodes: int, where: tuple[str | int, ...]) -> Iterator[Fault]:
+    find: Callable[[int], Sequence[Fault]] = getattr(component, "node_faults", lambda _: ())
+    for fault in find(nodes):
+        yield Fault((*where, *fault.path), fault.allowed, fault.got, fault.nearest)
 
 
 def _captures(network: Network, record: Record) -> Iterator[Fault]:
@@ -187,10 +198,18 @@ def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fa
                 yield Fault(("algorithms", i, "step_size"), allowed, "auto")
 
 
+def _vary(vary: str | Sequence[str]) -> Iterator[Fault]:
+    if not vary:
+        yield Fault(("vary",), f"all, or a list of at least one of {', '.join(VARIED)}", "an empty list")
+    for i, what in enumerate(vary if not isinstance(vary, str) else ()):
+        if what in vary[:i]:
+            yield Fault(("vary", i), "each once", what)
+
+
 def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:
     labels = [entry.label for entry in algorithms]
     for i, claim in enumerate(claims):
-        for key in ("label", "against"):
+        for key in ("label", "against") if claim.against else ("label",):
             label = getattr(claim, key)
             if label not in labels:
                 allowed = f"no algorithm has this label; there are {', '.join(labels)}"
@@ -212,11 +231,13 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _tolerance,
         _battery,
         _nodes,
+        _workers,
         _captures,
         _compute,
         _stop,
         _clock,
         _target,
+        _vary,
         _claims,
     )
 }

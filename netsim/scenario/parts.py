@@ -13,19 +13,23 @@ from netsim.errors import ConfigError, Fault, nearest_name
 from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Ref
 from netsim.interfaces import Channel
 from netsim.scenario.topology import Topology
+from netsim.units import to_number
 
 DEFAULT_ROUNDS = 1000
-METRICS = ("loss", "loss_gap", "grad_norm", "accuracy")
-MEASURES = (
-    "consensus_distance",
-    "worst_loss",
-    "worst_accuracy",
-    "local_loss",
-)  # of all peers' models, beside the mean model's metrics
-_COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
-_WAYS = ("uplink", "downlink", "peer", "total")
-_SPENT = ("rounds", "time_s", "energy_j", "j_per_bit", "lifetime_days")
-QUANTITIES = (*_SPENT, *(f"{way}_{counter}" for way in _WAYS for counter in _COUNTERS))
+VARIED = ("data", "partition", "start", "batch", "codec", "channel")
+METRICS = ("loss", "loss_gap", "grad_norm", "accuracy", "train_accuracy", "test_accuracy", "test_loss")
+# Of all peers' models, beside the mean model's metrics.
+MEASURES = ("consensus_distance", "worst_loss", "worst_accuracy", "local_loss")
+DIRECTIONS = ("uplink", "downlink", "peer")
+COUNTERS = (
+    "paper_bit", "payload_bytes", "message_bytes", "wire_bytes", "packets", "transmissions", "messages"
+)  # fmt: skip
+WAYS = (*DIRECTIONS, "total")
+ENERGIES = ("worker_energy_j", "server_energy_j", "energy_j")
+_SPENT = ("rounds", "time_s", *ENERGIES, "j_per_bit", "lifetime_days")
+FINALS = ("final_loss", "final_accuracy", "final_test_accuracy")
+QUANTITIES = (*_SPENT, *(f"{way}_{counter}" for way in WAYS for counter in COUNTERS))
+CLAIMED = (*QUANTITIES, *FINALS)
 
 
 @dataclass(frozen=True)
@@ -48,14 +52,48 @@ class Battery:
     Parameters
     ----------
     capacity_j
-        One for all, or a list with one for each of `nodes`.
+        Energy: one for all, or a list with one for each of `nodes`.
+    capacity
+        In its place the charge that is printed on the battery, with its unit, such as ``2400 mAh``; or a list.
+    voltage_v
+        With `capacity`: the mean voltage while it is discharged, so that the energy is their product.
     nodes
         ``workers``: the learning nodes, the server having other power; ``all``; or a list of node ids, the server's
         being the number of workers.
     """
 
-    capacity_j: PositiveFloat | tuple[PositiveFloat, ...]
+    capacity_j: PositiveFloat | tuple[PositiveFloat, ...] | None = None
     nodes: Literal["workers", "all"] | tuple[NonNegativeInt, ...] = "workers"
+    capacity: str | float | tuple[str | float, ...] | None = None
+    voltage_v: PositiveFloat | None = None
+
+    def __post_init__(self) -> None:
+        faults = []
+        if (self.capacity_j is None) == (self.capacity is None):
+            got = "neither" if self.capacity is None else "both"
+            faults.append(Fault(("capacity_j",), "either capacity_j or capacity is needed", got))
+        if (self.capacity is None) != (self.voltage_v is None):
+            got = "no voltage" if self.voltage_v is None else "a voltage alone"
+            faults.append(Fault(("voltage_v",), "capacity is a charge, and needs voltage_v beside it", got))
+        charges = self.capacity if isinstance(self.capacity, tuple) else (self.capacity,)
+        for i, text in enumerate(charges if self.capacity is not None else ()):
+            if not (_charge_as(text) or 0.0) > 0.0:
+                path = ("capacity", i) if isinstance(self.capacity, tuple) else ("capacity",)
+                faults.append(Fault(path, "a charge > 0 with its unit, such as 2400 mAh", repr(text)))
+        if faults:
+            raise ConfigError(faults)
+
+    @property
+    def energy_j(self) -> float | tuple[float, ...]:
+        """Joules: one for all, or one for each of `nodes`."""
+        if self.capacity_j is not None:
+            return self.capacity_j
+        if isinstance(self.capacity, tuple):
+            return tuple(map(self._joules, self.capacity))
+        return self._joules(self.capacity or "")
+
+    def _joules(self, charge: str | float) -> float:
+        return float(f"{(_charge_as(charge) or 0.0) * (self.voltage_v or 0.0):.15g}")
 
     def nodes_of(self, workers: Sequence[int], server: int) -> tuple[int, ...]:
         """Who has a battery; `server` is -1 where there is none."""
@@ -66,7 +104,8 @@ class Battery:
     def capacities(self, workers: Sequence[int], server: int) -> dict[int, float]:
         """Joules by node."""
         nodes = self.nodes_of(workers, server)
-        each = self.capacity_j if isinstance(self.capacity_j, tuple) else (self.capacity_j,) * len(nodes)
+        energy_j = self.energy_j
+        each = energy_j if isinstance(energy_j, tuple) else (energy_j,) * len(nodes)
         return dict(zip(nodes, each, strict=True))
 
 
@@ -78,10 +117,10 @@ class Network:
     ----------
     topology
         ``star`` or a graph between peers.
-    uplink, downlink
-        Channels from and to the server; a missing one is ideal.
     link
-        One channel for all directions, in place of the two; always so between peers.
+        One channel for all directions; always so between peers.
+    uplink, downlink
+        In place of `link`, channels from and to the server. A missing one is ideal and free: see `free_ways`.
     backbone
         With aggregators in the topology: the channel between them and the server; a missing one is ideal. The others
         are then between the workers and their aggregator, a medium of its own for each aggregator.
@@ -90,6 +129,8 @@ class Network:
         header alone, ``deadline`` nothing is said and the receiver's deadline passes.
     battery
         What nodes may spend; nothing: all have power without end.
+    server_power
+        ``mains``: the joules that algorithms are ranked by are the workers'; ``battery``: the server's count, too.
     """
 
     topology: Topology = field(default_factory=Topology)
@@ -99,6 +140,7 @@ class Network:
     backbone: Annotated[Channel, Ref("channel")] | None = None
     silence: Literal["free", "flag", "deadline"] = "flag"
     battery: Battery | None = None
+    server_power: Literal["mains", "battery"] = "mains"
 
     def __post_init__(self) -> None:
         two = [key for key in ("uplink", "downlink") if getattr(self, key) is not None]
@@ -121,6 +163,41 @@ class Network:
         """The channels that the scenario names, by their key."""
         named = {"uplink": self.uplink, "downlink": self.downlink, "link": self.link, "backbone": self.backbone}
         return {key: channel for key, channel in named.items() if channel is not None}
+
+    @property
+    def free_ways(self) -> tuple[str, ...]:
+        """Directions that cost nothing and count in no figure: the ideal one, where the other is not ideal."""
+        if self.link is not None or not self.topology.is_star:
+            return ()
+        ideal = [way for way in ("uplink", "downlink") if _is_ideal(getattr(self, way))]
+        return tuple(ideal) if len(ideal) == 1 else ()
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that every answer over this network needs beside it."""
+        found = [_FREE[way] for way in self.free_ways]
+        up, down = self.uplink, self.downlink
+        if up is not None and down is not None and type(up) is type(down) and getattr(up, "is_radio", False):
+            found.append(
+                f"uplink and downlink are two {getattr(up, 'name', 'radio')} networks that do not disturb each other: "
+                "every node has a radio for each. One radio for both is network: {link: ...}."
+            )
+        if all(map(_is_ideal, (self.link, up, down, self.backbone))):
+            found.append(
+                "All links are ideal: messages take no time and no energy; seconds and joules are computing's."
+            )
+        return found
+
+
+_FREE = {
+    "downlink": "The broadcast is free, as the papers count: models go down an ideal link, and what they take is in no "
+    "figure. The same link both ways is network: {link: ...}.",
+    "uplink": "The uploads are free: they go up an ideal link, and what they take is in no figure.",
+}
+
+
+def _is_ideal(channel: Channel | None) -> bool:
+    return channel is None or getattr(channel, "name", "") == "ideal"
 
 
 _MOMENTS = {"exponential": ("mean_s",), "uniform": ("low_s", "high_s"), "lognormal": ("mean_s", "cv")}
@@ -189,6 +266,10 @@ class ComputeModel:
         Time of a gradient: one for all nodes, a list with one per node, or a distribution.
     flop_per_s
         Speed of a node, in place of `gradient_s`; a gradient then takes what the problem says it takes.
+    interval_s
+        Time from the start of a round to that of the next, as of sensors that do not train back to back: who reports
+        rounds (the server, or each peer) begins each at a multiple of it, the next free one where a round took longer.
+        0: back to back.
     power_w
         Power of a node while it computes, beyond idling.
     codec_flop
@@ -200,6 +281,7 @@ class ComputeModel:
     flop_per_s: PositiveFloat | None = None
     power_w: NonNegativeFloat = 0.0
     codec_flop: bool = False
+    interval_s: NonNegativeFloat = 0.0
 
     def __post_init__(self) -> None:
         faults = []
@@ -212,9 +294,9 @@ class ComputeModel:
 
     @property
     def takes_time(self) -> bool:
-        """False where every gradient takes no time at all."""
+        """False where every gradient takes no time at all, and rounds are back to back."""
         times = self.gradient_s if isinstance(self.gradient_s, tuple) else (self.gradient_s,)
-        return self.flop_per_s is not None or any(time != 0.0 for time in times)
+        return self.interval_s > 0 or self.flop_per_s is not None or any(time != 0.0 for time in times)
 
 
 @dataclass(frozen=True)
@@ -292,31 +374,69 @@ class Record:
 
 @dataclass(frozen=True)
 class Claim:
-    """What the source of a scenario says, for the page to print beside what was measured.
+    """What the source of a scenario says, and the threshold at which the run agrees with it.
 
     Parameters
     ----------
     text
-        The claim in words.
+        The source's words.
     label, against
-        Two of the scenario's algorithms.
+        Two of the scenario's algorithms; without `against` the claim is about `quantity` of `label` itself.
     quantity
-        A quantity of the summary, such as ``total_paper_bit``.
+        A quantity of summary.csv, in which the source counts, such as ``total_paper_bit``.
     ratio
-        `quantity` of `against` over that of `label`, as claimed.
+        `quantity` of `against` over that of `label`, as the source says.
+    value
+        `quantity` of `label`, as the source says, where there is no `against`.
+    threshold
+        What ours must come to for the claim to hold, written down before the run; the source's number by default.
+    sense
+        ``at_least`` or ``at_most`` the threshold.
+    point
+        The sweep point that the claim is about; by default all.
+    unlike
+        Why the run is not comparable with the source, where it is not.
     """
 
     text: str
     label: str
-    against: str
     quantity: str
-    ratio: PositiveFloat
+    against: str = ""
+    ratio: PositiveFloat | None = None
+    value: float | None = None
+    threshold: float | None = None
+    sense: Literal["at_least", "at_most"] = "at_least"
+    point: str = ""
+    unlike: str = ""
 
     def __post_init__(self) -> None:
-        if self.quantity not in QUANTITIES:
-            nearest = nearest_name(self.quantity, QUANTITIES)
-            allowed = f"no such quantity; there are {', '.join(QUANTITIES)}"
-            raise ConfigError([Fault(("quantity",), allowed, repr(self.quantity), nearest)])
+        faults = []
+        if self.quantity not in CLAIMED:
+            nearest = nearest_name(self.quantity, CLAIMED)
+            allowed = f"no such quantity; there are {', '.join(CLAIMED)}"
+            faults.append(Fault(("quantity",), allowed, repr(self.quantity), nearest))
+        if self.ratio is not None and (not self.against or self.value is not None):
+            allowed = "with another algorithm in against, and no value beside it"
+            faults.append(Fault(("ratio",), allowed, f"{self.ratio:g}"))
+        if self.value is not None and self.against:
+            faults.append(Fault(("value",), "a ratio, as there is another algorithm in against", f"{self.value:g}"))
+        if self.goal is None:
+            faults.append(Fault(("threshold",), "ratio, value or threshold is needed", "none of them"))
+        if faults:
+            raise ConfigError(faults)
+
+    @property
+    def goal(self) -> float | None:
+        """The number that decides: the threshold, else the source's."""
+        return next((x for x in (self.threshold, self.ratio, self.value) if x is not None), None)
+
+
+def _charge_as(text: str | float | None) -> float | None:
+    """Ampere seconds; None where it is no charge with a unit."""
+    try:
+        return to_number(text, "A*s") if isinstance(text, str) and text.strip()[-1:].isalpha() else None
+    except ValueError:
+        return None
 
 
 def _given(number: float | None) -> float:

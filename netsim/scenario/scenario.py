@@ -15,13 +15,14 @@ from typing import Annotated, Any, Literal
 
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
 from netsim.fields import NonNegativeInt, PositiveInt, Ref
-from netsim.interfaces import Problem, ProblemConfig
+from netsim.interfaces import Draws, Problem, ProblemConfig, Redraws
 from netsim.scenario import sweep as sweep_module
 from netsim.scenario import yaml_lines
 from netsim.scenario.checks import cross_faults, metric_faults, more_metrics, problem_faults
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields
-from netsim.scenario.parts import Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
+from netsim.scenario.parts import VARIED, Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
+from netsim.scenario.paths import in_full
 from netsim.scenario.topology import Topology
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
 
 MAX_BYTES = 4 << 20
 MAX_POINTS = 100_000
+Varied = Literal["data", "partition", "start", "batch", "codec", "channel"]
 SWEEPABLE = ("problem", "network", "compute", "algorithms", "stop", "seed")
 
 
@@ -95,7 +97,10 @@ class Scenario:
         Path of a key to the values that it takes; every combination is a point. The parts that may be swept are
         problem, network, compute, algorithms, stop and seed.
     vary
-        ``all``: replications differ in every stream; ``channel``: only in those of the links.
+        What a replication draws anew, one or a list: ``data`` (synthetic data, subsamples), ``partition`` (which node
+        has which samples, and a random topology), ``start`` (w^0), ``batch`` (minibatches), ``codec`` (what codecs and
+        agents draw), ``channel`` (what links draw, and random times of computing). ``all`` of them by default. The
+        optimum and L are those of the problem that was drawn.
     claims
         What the source says, to compare.
 
@@ -119,7 +124,7 @@ class Scenario:
     stop: Stop = field(default_factory=Stop)
     record: Record = field(default_factory=Record)
     sweep: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    vary: Literal["all", "channel"] = "all"
+    vary: Literal["all", Varied] | tuple[Varied, ...] = "all"
     claims: tuple[Claim, ...] = ()
     _places: Places = field(default_factory=Places, repr=False, compare=False)
 
@@ -130,6 +135,33 @@ class Scenario:
         if faults:
             raise ConfigError(self._places.locate(faults))
 
+    @property
+    def file(self) -> str:
+        """The file that it was read from, as the user named it; '' where there is none."""
+        return self._places.file
+
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """What a replication draws anew."""
+        return VARIED if self.vary == "all" else (self.vary,) if isinstance(self.vary, str) else self.vary
+
+    def draws(self, replication: int) -> Draws:
+        """Which streams the problem of a replication is drawn from."""
+        redraws = self.problem.redraws if isinstance(self.problem, Redraws) else frozenset[str]()
+        return Draws(**{part: replication for part in self.varied if part in redraws})
+
+    def open_problem(self, replication: int = 0) -> Problem:
+        """Load and split the data of a replication.
+
+        Raises
+        ------
+        DataError, ConfigError
+            See `netsim.interfaces.ProblemConfig`.
+        """
+        if isinstance(self.problem, Redraws):
+            return self.problem.open(self.seed, self.draws(replication))
+        return self.problem.open(self.seed)
+
     def to_yaml(self) -> str:
         """YAML with every default written out; it loads as an equal scenario."""
         return dump_yaml(self)
@@ -137,10 +169,21 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of swept values: a readable name, '' where nothing is swept, and a scenario without sweep."""
+    """One combination of swept values.
+
+    Parameters
+    ----------
+    name
+        For readers; '' where nothing is swept.
+    scenario
+        Without sweep.
+    swept
+        What stands in the column of each swept key: numbers where all of its values are numbers; see `sweep.columns`.
+    """
 
     name: str
     scenario: Scenario
+    swept: Mapping[str, int | float | str] = field(default_factory=dict)
 
 
 def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
@@ -149,7 +192,8 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     Parameters
     ----------
     source
-        A file, or the name of a bundled scenario.
+        A file, or the name of a bundled scenario. Files that it names are looked for beside it, then in the working
+        folder (see `netsim.scenario.paths`), then by whoever reads them in the data folder.
     overrides
         ``key.path=value`` with the value in YAML, such as ``algorithms[0].budget=10``.
 
@@ -161,11 +205,13 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     path = Path(source)
     if not path.exists() and str(source) in bundled():
         path = _folder() / f"{source}.yaml"
-    return parse_text(_text(path, str(source)), str(path), overrides)
+    return parse_text(_text(path, str(source)), str(path), overrides, path.parent)
 
 
-def parse_text(text: str, file_name: str = "scenario.yaml", overrides: Sequence[str] = ()) -> Scenario:
-    """A scenario from YAML text; `file_name` is for the errors. See `load`."""
+def parse_text(
+    text: str, file_name: str = "scenario.yaml", overrides: Sequence[str] = (), folder: Path | None = None
+) -> Scenario:
+    """A scenario from YAML text; `file_name` is for the errors, files are looked for in `folder` first. See `load`."""
     document = yaml_lines.read(text, file_name)
     data, places = document.data, Places(file_name, document.lines)
     if not isinstance(data, Mapping):
@@ -174,7 +220,7 @@ def parse_text(text: str, file_name: str = "scenario.yaml", overrides: Sequence[
         raise ConfigError(places.locate([Fault((), needed, got)]))
     for override in overrides:
         data, places = _override(data, places, override)
-    return _parse(data, places)
+    return _parse(data if folder is None else in_full(data, folder), places)
 
 
 def points(scenario: Scenario) -> list[Point]:
@@ -230,8 +276,9 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
         known = next((names for p, s, names in opened if s == seed and p == problem), None)
         if known is None:
             try:
-                live = opener(point.scenario) if opener else problem.open(seed)
+                live = (opener or Scenario.open_problem)(point.scenario)
                 known = live.metric_names | getattr(live, "joint_metric_names", frozenset())
+                known |= {"accuracy"} if "train_accuracy" in known else set()
                 faults += places.locate(list(problem_faults(live, point.scenario.algorithms)))
             except ConfigError as error:
                 faults += places.locate([dataclasses.replace(f, path=("problem", *f.path)) for f in error.faults])
@@ -388,10 +435,12 @@ def _expand(scenario: Scenario) -> tuple[list[Point], list[Fault]]:
     parts = {name: plain[name] if name in roots else getattr(scenario, name) for name in plain} | {"sweep": {}}
     found: list[Point] = []
     texts = sweep_module.names(keys, list(scenario.sweep.values()))
+    cells = sweep_module.columns(keys, list(scenario.sweep.values()))
     choices = [list(enumerate(values)) for values in scenario.sweep.values()]
     for chosen in itertools.product(*choices):
         data, origins = parts, {}
         name = ", ".join(texts[k][i] for k, (i, _) in enumerate(chosen))
+        values = {key: cells[k][i] for k, (key, (i, _)) in enumerate(zip(scenario.sweep, chosen, strict=True))}
         for key, path, (i, value) in zip(scenario.sweep, keys, chosen, strict=True):
             origins[path] = places.origin(("sweep", key, i))
             # A label in a swept mapping names the point; that of a whole algorithm is its own.
@@ -399,7 +448,8 @@ def _expand(scenario: Scenario) -> tuple[list[Point], list[Fault]]:
                 value = {k: v for k, v in value.items() if k != "label"}
             data = sweep_module.put(data, path, value)
         try:
-            found.append(Point(name, _parse(data, dataclasses.replace(places, origins={**origins, **places.origins}))))
+            point = _parse(data, dataclasses.replace(places, origins={**origins, **places.origins}))
+            found.append(Point(name, point, values))
         except ConfigError as error:
             for fault in error.faults:
                 swept = any(fault.path[: len(path)] == path for path in keys)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netsim.scenario.parsing import Path
+from netsim.units import to_number, unit_of
 
 _PART = re.compile(r"([^\[\]]+)((?:\[\d+\])*)")
 
@@ -69,6 +71,53 @@ def names(keys: Sequence[Path], values: Sequence[Sequence[Any]]) -> list[list[st
         [f"{short}={text}" for text in _distinct(list(items))]
         for short, items in zip(_shorten(keys), values, strict=True)
     ]
+
+
+def columns(keys: Sequence[Path], values: Sequence[Sequence[Any]]) -> list[list[int | float | str]]:
+    """For each swept key what stands in its column of the results, for each of its values.
+
+    Where all values of a key are numbers, or quantities in the key's unit, these are numbers (whole ones where all
+    are); else they are texts, as in `names`.
+
+    Examples
+    --------
+    >>> columns([("network", "uplink", "rate_bps"), ("problem", "nodes")], [["1 Mbit/s", 250e3], [2, 4]])
+    [[1000000.0, 250000.0], [2, 4]]
+    >>> columns([("algorithms", 0, "step_size")], [["auto", 0.5]])
+    [['auto', '0.5']]
+    """
+    return [_readings(str(key[-1]), list(items)) for key, items in zip(keys, values, strict=True)]
+
+
+def short_names(keys: Sequence[Path]) -> list[str]:
+    """Each key shortened to its end as long as no two are alike.
+
+    Examples
+    --------
+    >>> short_names([("network", "uplink", "rate_bps"), ("network", "downlink", "rate_bps"), ("problem", "l2")])
+    ['uplink.rate_bps', 'downlink.rate_bps', 'l2']
+    """
+    return _shorten(keys)
+
+
+def _readings(key: str, items: list[Any]) -> list[int | float | str]:
+    found = [_number(item, unit_of(key)) for item in items]
+    there = [number for number in found if number is not None]
+    if len(there) < len(items):
+        return list(_distinct(items))
+    are_whole = all(isinstance(number, int) and abs(number) < 1 << 63 for number in there)
+    return list(there) if are_whole else [float(number) for number in there]
+
+
+def _number(item: Any, unit: str | None) -> int | float | None:
+    if isinstance(item, bool) or not isinstance(item, int | float | str):
+        return None
+    if isinstance(item, str):
+        try:
+            item = to_number(item, unit)
+        except ValueError:
+            return None
+    return item if math.isfinite(item) else None
 
 
 def _shorten(keys: Sequence[Path]) -> list[str]:

@@ -123,6 +123,8 @@ _LOADER = _resolving(getattr(yaml, "CSafeLoader", yaml.SafeLoader), {})
 _DUMPER = _resolving(yaml.SafeDumper, {k: list(v) for k, v in yaml.SafeDumper.yaml_implicit_resolvers.items()})
 _DUMPER.ignore_aliases = lambda *_: True
 _DUMPER.add_representer(str, lambda dumper, text: dumper.represent_scalar(_TAG + "str", text, style=_style(text)))
+# Data that a program has put into a component cannot be read again from a text, but the rest of the scenario can.
+_DUMPER.add_representer(None, lambda dumper, value: dumper.represent_str(f"<{type(value).__name__} in memory>"))
 
 
 def _compose(text: str, file_name: str) -> Any:

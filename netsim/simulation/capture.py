@@ -110,7 +110,7 @@ class Tapped:
 def message(payload: Payload, kind: str, sender: NodeId, round: int) -> bytes:
     """Return a message's bytes: header and payload."""
     number = KINDS.index(kind) + 1 if kind in KINDS else 32 + zlib.crc32(kind.encode()) % 32
-    return Header(number, sender, round).pack() + payload.data
+    return Header(number, sender, round, payload.flags).pack() + payload.data
 
 
 def files(captures: Mapping[str, Capture]) -> dict[str, bytes]:

@@ -38,6 +38,7 @@ class Coder:
         self._dim, self._dtype, self._shared_key = dim, dtype, shared_key
         self._kept: dict[tuple[int, bool], _Kept] = {}
         self._kept_bytes = 0
+        self._last_sum: tuple[Sum, Array] | None = None
 
     def answer(self, node: NodeId, command: Encode | Decode | Sum) -> object:
         """Return what a node's command asks for, or the error in which it ends, for the agent to raise."""
@@ -67,7 +68,9 @@ class Coder:
         return self._value(codec, message.data, self._dim if command.dim is None else command.dim, key)
 
     def sum(self, command: Sum) -> Array:
-        """Add up decoded messages."""
+        """Add up decoded messages; receivers of one relay add up the same ones, one after the other."""
+        if self._last_sum is not None and _are_equal(self._last_sum[0], command):
+            return self._last_sum[1]
         codec, total = command.codec, np.zeros(self._dim, self._dtype)
         sparse = codec if isinstance(codec, SparseCode) else None
         for i, message in enumerate(command.messages):
@@ -77,6 +80,8 @@ class Coder:
                 total[... if indices is None else indices] += weight * values
             else:
                 codec.add_to(message.data, total, weight, key)
+        total.flags.writeable = False
+        self._last_sum = command, total
         return total
 
     def flop(self, command: Encode | Decode | Sum) -> float:
@@ -125,7 +130,17 @@ class Coder:
     def _frozen(self, value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(self._frozen, value))
+        if value is None or isinstance(value, bytes):
+            return value
         if value.dtype.kind == "f":
             value = value.astype(self._dtype, copy=False)
         value.flags.writeable = False
         return value
+
+
+def _are_equal(a: Sum, b: Sum) -> bool:
+    """Whether two sums are of the same bytes objects of the same messages."""
+    if len(a.messages) != len(b.messages) or a.weights != b.weights or a.codec != b.codec:
+        return False
+    pairs = zip(a.messages, b.messages, strict=True)
+    return all(m.data is n.data and m[:3] == n[:3] for m, n in pairs)

@@ -139,8 +139,10 @@ class Engine:
         has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
         reporters = 1 if self.world.is_star else len(self.world.workers)
         self.recorder = Recorder(
-            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers), has_tables, progress
-        )
+            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers),
+            scenario.network.free_ways,
+            has_tables, progress,
+        )  # fmt: skip
         self.now_ns = 0
         self.stopped = False
         self._coder = self.world.coder()
@@ -151,6 +153,8 @@ class Engine:
         self._transfers: dict[tuple[int, int], _Flight] = {}
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
+        self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
+        self._ticks: dict[NodeId, int] = {}  # at which multiple of the interval a node's round began
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
         self._running = set(self._last())
@@ -302,7 +306,7 @@ class Engine:
                 if is_silence:
                     mailbox.put_silence(src, round, kind)
                 else:
-                    mailbox.put(Message(src, round, kind, payload.data))
+                    mailbox.put(Message(src, round, kind, payload.data, payload.flags))
         for node in sorted({a[0] for a in arrived}):
             self._try_receive(self.actors[node])
 
@@ -454,11 +458,20 @@ class Engine:
         self._tokens.append(self.now_ns)
         return Token(len(self._tokens) - 1)
 
-    def _report(self, actor: Actor, report: Report) -> None:
+    def _report(self, actor: Actor, report: Report) -> object:
         if report.estimate is None and not self.recorder.has_row(report.round):
-            return
+            return None
         since_ns = None if report.since is None else self._tokens[report.since.id]
         self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
+        if report.estimate is None or not self._interval_ns:
+            return None
+        # Whoever reports a round begins the next one at the next multiple of the interval that is free.
+        tick = max(-(-self.now_ns // self._interval_ns), self._ticks.get(actor.node, -1) + 1)
+        self._ticks[actor.node] = tick
+        if tick * self._interval_ns == self.now_ns:
+            return None
+        self._after(tick * self._interval_ns - self.now_ns, lambda: self._answers.update({actor.node: None}))
+        return _BLOCKED
 
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
         def done() -> None:
@@ -497,13 +510,15 @@ class Engine:
         usages = [medium.usage(now_ns) for medium in self.world.media]
         busy_ns = sum(self._compute_ns.values())
         busy_ns += sum(min(now_ns - start_ns, duration_ns) for start_ns, duration_ns in self._working.values())
-        compute_j = busy_ns / NS_PER_S * self.world.scenario.compute.power_w
+        others_ns = sum(self._computing_ns(node, now_ns) for node in self.world.nodes[len(self.world.workers) :])
+        power_w = self.world.scenario.compute.power_w
+        compute_j, others_j = busy_ns / NS_PER_S * power_w, others_ns / NS_PER_S * power_w
         if batteries is None:
-            return Snapshot(usages, compute_j, self._phases.at(now_ns))
+            return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns))
         usages = batteries.without_dead(usages)
         lifetime_s = min(batteries.lifetimes_s(usages, now_ns).values(), default=math.nan)
         alive = len(self.world.nodes) - len(batteries.died_ns)
-        return Snapshot(usages, compute_j, self._phases.at(now_ns), lifetime_s, alive)
+        return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns), lifetime_s, alive)
 
     def _result(self, limit_ns: int | None) -> RunResult:
         recorder, server = self.recorder, self.world.server

@@ -1,5 +1,7 @@
 """The same agents without a network: messages arrive at once, gradients come in rounds, nothing takes time.
 
+A deadline passes only where nothing else can happen.
+
 For tests (the engine with an ideal channel and equal compute times gives the same bits) and for payload traces.
 """
 
@@ -68,7 +70,7 @@ def run(scenario: Scenario, entry: Entry, problem: Problem, rounds: int, replica
     Raises
     ------
     SimulationError
-        If the agents wait for each other, or one asks for something that needs a clock.
+        If the agents wait for each other, or one asks for something that only the engine has.
     """
     world = World(scenario, entry, replication, problem)
     actors, coder = world.make_actors(), world.coder()
@@ -94,6 +96,8 @@ def run(scenario: Scenario, entry: Entry, problem: Problem, rounds: int, replica
             if actor.waiting is not None and actor.waiting.take == "all" and actor.mailbox.messages:
                 answers[node] = _take(actor)
         if answers:
+            continue
+        if not gradients and _expire(actors, answers):
             continue
         if not gradients:
             waiting = "; ".join(a.says(world.server) for a in actors.values() if a.waiting is not None)
@@ -129,7 +133,8 @@ def _advance(
         if isinstance(command, Send):
             for dst in command.to if isinstance(command.to, tuple) else (command.to,):
                 trace.messages.append(Sent(actor.node, dst, command.round, command.kind, command.payload))
-                actors[dst].mailbox.put(Message(actor.node, command.round, command.kind, command.payload.data))
+                data, flags = command.payload.data, command.payload.flags
+                actors[dst].mailbox.put(Message(actor.node, command.round, command.kind, data, flags))
         elif isinstance(command, Silent):
             for dst in command.to if isinstance(command.to, tuple) else (command.to,):
                 actors[dst].mailbox.put_silence(actor.node, command.round, command.kind)
@@ -153,8 +158,6 @@ def _receive(actor: Actor) -> bool:
     wanted = actor.waiting
     if wanted is None or wanted.take == "all":
         return False
-    if wanted.deadline_s is not None:
-        raise SimulationError(f"node {actor.node}: a Receive with deadline_s needs a clock")
     return actor.mailbox.has(wanted)
 
 
@@ -162,6 +165,19 @@ def _take(actor: Actor) -> object:
     wanted = actor.waiting
     actor.waiting = None
     return actor.mailbox.take(wanted) if wanted is not None else None
+
+
+def _expire(actors: dict[NodeId, Actor], answers: dict[NodeId, object]) -> bool:
+    """Let the earliest deadline pass, of equal ones that of the lowest id; False where nobody waits for one."""
+    waiting = [(a.waiting.deadline_s, n) for n, a in actors.items() if a.waiting and a.waiting.deadline_s is not None]
+    if not waiting:
+        return False
+    _, node = min(waiting)
+    actor = actors[node]
+    wanted, actor.waiting = actor.waiting, None
+    assert wanted is not None
+    answers[node] = actor.mailbox.take(wanted, timed_out=True)
+    return True
 
 
 def _request(world: World, node: NodeId, command: Gradient | Value) -> GradientRequest:

@@ -6,7 +6,7 @@ Everything is kept in columns and handed over as pyarrow tables; the study puts 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from netsim.arrow import table
 from netsim.interfaces import (
+    HEADER_BYTES,
     STATES,
     Array,
     Delivery,
@@ -28,16 +29,15 @@ from netsim.interfaces import (
     Usage,
 )
 from netsim.scenario import Record, Stop
-from netsim.scenario.parts import rises
+from netsim.scenario.parts import COUNTERS, DIRECTIONS, rises
 from netsim.units import NS_PER_S, S_PER_DAY
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-DIRECTIONS = ("uplink", "downlink", "peer")
-COUNTERS = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "messages")
 PHASES = ("compute", "uplink", "downlink", "waiting")
 MAX_SNAPSHOTS = 16
+MAX_KEPT = 64
 
 
 class Transfer(NamedTuple):
@@ -59,8 +59,8 @@ class Snapshot:
     ----------
     usages
         One per medium.
-    compute_j
-        Joules of computation of all nodes.
+    compute_j, server_compute_j
+        Joules of computation of all nodes, and of the server and its aggregators.
     phase_ns
         Nanoseconds spent computing, in own uploads, in own downloads: summed over the learning nodes.
     lifetime_s
@@ -71,6 +71,7 @@ class Snapshot:
 
     usages: list[Usage]
     compute_j: float
+    server_compute_j: float
     phase_ns: Mapping[str, int]
     lifetime_s: float = math.nan
     alive: int = -1
@@ -90,6 +91,8 @@ class Recorder:
         How many nodes report an estimate each round: 1 (a server) or all peers, whose mean is measured.
     learners
         Number of workers or peers, over which times are averaged.
+    free_ways
+        Directions that cost nothing: nothing of them is counted.
     keep_estimates
         Keep up to 16 evenly spaced estimates for curves drawn after the run.
     """
@@ -99,6 +102,7 @@ class Recorder:
     record: Record
     reporters: int
     learners: int
+    free_ways: Sequence[str] = ()
     keep_estimates: bool = False
     progress: Callable[[int, float, float], None] | None = None
     rounds: int = -1
@@ -116,6 +120,7 @@ class Recorder:
     _pending: dict[int, dict[NodeId, Array]] = field(default_factory=dict)
     _metrics: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     _gone: set[NodeId] = field(default_factory=set)
+    _interfaces: dict[int, tuple[object, Sequence[bool]]] = field(default_factory=dict)
     _stride: int = 1
 
     def __post_init__(self) -> None:
@@ -130,13 +135,16 @@ class Recorder:
         A broadcast on a shared medium is one transmission: only the delivery that carries its packets counts.
         """
         payload, packets = transfer.payload, delivery.packets
-        if packets:
+        if packets and direction not in self.free_ways:
             counter = self.counters[direction]
             counter["paper_bit"] += payload.paper_bit
             counter["payload_bytes"] += len(payload.data)
+            counter["message_bytes"] += HEADER_BYTES + len(payload.data)
             counter["wire_bytes"] += delivery.wire_bytes
             counter["packets"] += packets
+            counter["transmissions"] += delivery.attempts
             counter["messages"] += 1
+        if packets:
             self.uploads += direction != "downlink" and not transfer.is_silence
         if delivery.ok:
             self.delivered_bytes += len(payload.data)
@@ -237,7 +245,10 @@ class Recorder:
 
     def _measure(self, models: Mapping[NodeId, Array], mean: Array) -> dict[str, float]:
         """Measure the mean model, and where there are several how they differ."""
-        measured = {"grad_norm": math.nan, "accuracy": math.nan, **self.problem.metrics(mean)}
+        metrics = self.problem.metrics(mean)
+        # The column accuracy is there in every run; it is that of the training samples.
+        accuracy = metrics.get("train_accuracy", math.nan)
+        measured = {"grad_norm": math.nan, "accuracy": accuracy, **metrics}
         measured["loss_gap"] = measured["loss"] - self._best
         if self.reporters > 1:
             squares = sum(float(np.dot(x - mean, x - mean)) for x in models.values())
@@ -247,7 +258,7 @@ class Recorder:
             if "worst_loss" in worst:
                 measured["worst_loss"] = max(metrics["loss"] for metrics in of_nodes)
             if "worst_accuracy" in worst:
-                measured["worst_accuracy"] = min(metrics.get("accuracy", math.nan) for metrics in of_nodes)
+                measured["worst_accuracy"] = min(_accuracy(metrics) for metrics in of_nodes)
             if "local_loss" in self._measures and isinstance(self.problem, HasGradients):
                 values = self.problem.values([GradientRequest(node, x) for node, x in models.items()])
                 measured["local_loss"] = sum(values) / len(values)
@@ -267,6 +278,8 @@ class Recorder:
         joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
         row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
         row |= {"energy_compute_j": seen.compute_j, "energy_j": float(joules.sum()) + seen.compute_j}
+        server_j = sum(float(u.energy_j[self._not_learning(u)].sum()) for u in seen.usages) + seen.server_compute_j
+        row |= {"worker_energy_j": row["energy_j"] - server_j, "server_energy_j": server_j}
         if seen.alive >= 0:
             row |= {"lifetime_days": seen.lifetime_s / S_PER_DAY, "nodes_alive": seen.alive}
         busy_ns = sum(seen.phase_ns.values())
@@ -287,6 +300,16 @@ class Recorder:
             self.progress(round, row["sim_time_s"], row["loss"])
         return row
 
+    def _not_learning(self, usage: Usage) -> Sequence[bool]:
+        """Say which interfaces of a medium are not a worker's or a peer's; those have the ids 0 .. learners - 1."""
+        key = id(usage.interfaces)
+        if key not in self._interfaces:
+            # Media hand out one sequence for all times; it is kept, so that its id stays its own.
+            self._interfaces[key] = usage.interfaces, [node >= self.learners for node, _ in usage.interfaces]
+            if len(self._interfaces) > MAX_KEPT:
+                del self._interfaces[next(iter(self._interfaces))]
+        return self._interfaces[key][1]
+
     def _keep(self, round: int, estimate: Array) -> None:
         self.last_estimate = (round, estimate.copy())
         if round % self._stride == 0:
@@ -294,6 +317,11 @@ class Recorder:
         if len(self.snapshots) > MAX_SNAPSHOTS:
             self._stride *= 2
             self.snapshots = [s for s in self.snapshots if s[0] % self._stride == 0]
+
+
+def _accuracy(metrics: Mapping[str, float]) -> float:
+    """Return the accuracy on the test set where there is one, else on the training samples."""
+    return metrics.get("test_accuracy", metrics.get("train_accuracy", metrics.get("accuracy", math.nan)))
 
 
 MESSAGE_COLUMNS: dict[str, type] = {

@@ -12,8 +12,11 @@ import numpy as np
 from netsim import registry, rng
 from netsim.errors import SimulationError
 from netsim.interfaces import (
+    HEADER_BYTES,
+    Answer,
     Array,
     Batch,
+    Broadcasts,
     Cost,
     CostModel,
     HasBatches,
@@ -37,6 +40,8 @@ from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 
+# Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
+_PARTS = {"data": "batch", "topology": "partition", "compute": "channel", "channel": "channel"}
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
 
@@ -77,6 +82,11 @@ class ProblemFacts:
         """Samples of one node."""
         return self._problem.num_samples(node)
 
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+        problem = self._problem
+        return problem.batch_size(node) if isinstance(problem, HasBatches) else problem.num_samples(node)
+
     def node_smoothness(self, node: NodeId) -> float:
         """L_m of one node."""
         return self._constants.smoothness(node)
@@ -92,12 +102,19 @@ class ProblemFacts:
 class _MediumLink:
     """A node's view of its link to one destination."""
 
-    medium: Medium
+    world: World
     src: NodeId
     dst: NodeId
 
+    @property
+    def medium(self) -> Medium:
+        return self.world.media[self.world.medium_of(self.src, self.dst)]
+
     def cost(self, quantity: str) -> CostModel:
         return self.medium.cost(quantity, self.src, self.dst)
+
+    def answer(self) -> Answer | None:
+        return self.world.answer(self.src, self.dst)
 
 
 @dataclass(eq=False)
@@ -121,6 +138,11 @@ class AgentContext:
         world = self.world
         return world.children.get(self.node) or world.children.get(self.server, world.workers)
 
+    @property
+    def is_reliable(self) -> bool:
+        channels = self.world.scenario.network.channels.values()
+        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
+
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)
@@ -128,7 +150,7 @@ class AgentContext:
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         start = self.node if src is None else src
-        return _MediumLink(self.world.media[self.world.medium_of(start, dst)], start, dst)
+        return _MediumLink(self.world, start, dst)
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
@@ -182,7 +204,7 @@ class World:
     entry
         The algorithm to run.
     replication
-        Redraws every stream, or with ``vary: channel`` only the links'.
+        Redraws the streams that ``vary`` says.
     problem
         The opened problem; shared by runs.
     """
@@ -211,12 +233,11 @@ class World:
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
-        replication = self.replication if purpose == "channel" else self._learning_replication
-        return rng.stream(self.scenario.seed, replication, node, purpose)
+        return rng.stream(self.scenario.seed, self._replication_of(_PARTS.get(purpose, "codec")), node, purpose)
 
     def coder(self) -> Coder:
         """What encodes and decodes for the agents."""
-        seed, replication = self.scenario.seed, self._learning_replication
+        seed, replication = self.scenario.seed, self._replication_of("codec")
         return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, seed, replication))
 
     @cached_property
@@ -232,9 +253,8 @@ class World:
             raise SimulationError(f"{self.entry.label} needs a problem with gradients")
         return self.problem
 
-    @property
-    def _learning_replication(self) -> int:
-        return 0 if self.scenario.vary == "channel" else self.replication
+    def _replication_of(self, part: str) -> int:
+        return self.replication if part in self.scenario.varied else 0
 
     def medium_of(self, src: NodeId, dst: NodeId) -> int:
         """The index of the medium on which `src` sends to `dst`."""
@@ -245,6 +265,14 @@ class World:
         above = max(src, dst)
         channels = (len(self.media) - 1) // len(self.aggregators)
         return (above - len(self.workers)) * channels + (src == above and channels > 1)
+
+    def answer(self, src: NodeId, dst: NodeId) -> Answer | None:
+        """The broadcast to all nodes below `dst`, where `src` is one of them."""
+        if self.parent.get(src) != dst:
+            return None
+        link, receivers = _MediumLink(self, dst, src), len(self.children[dst])
+        is_one = isinstance(link.medium, Broadcasts) and link.medium.broadcasts
+        return Answer(link, receivers, 1 if is_one else receivers, 8.0 * HEADER_BYTES + 32.0 * self.facts.dim)
 
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         """The direction, and whose time in ``uplink`` or ``downlink`` a transfer takes."""

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 import traceback
 from typing import TYPE_CHECKING
 
 from netsim.errors import NetsimError
+from netsim.interfaces import HasContent
 from netsim.registry import place
-from netsim.scenario.parsing import dump
+from netsim.study.inputs import digest, file_digest, files_of
+from netsim.study.plan import BATCH_ROWS, MAX_OPENED, Run, Tick, check_inputs
 from netsim.study.store import Record
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from netsim.interfaces import Problem
-    from netsim.scenario import Entry, Scenario
-from netsim.study.plan import BATCH_ROWS, MAX_OPENED, Tick
+    from netsim.scenario import Scenario
 
 
-def execute(
-    scenario: Scenario, entry: Entry, replication: int, tick: Tick | None = None
-) -> tuple[Record, dict[str, bytes]]:
+def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
     """Do one run.
 
     Parameters
     ----------
-    scenario, entry, replication
-        Of the `Run`.
+    run
+        What to do.
     tick
         Called with (round, simulated seconds, loss).
 
@@ -42,8 +40,10 @@ def execute(
 
     start_s = time.perf_counter()
     try:
-        problem = open_problem(scenario)
-        result = engine.simulate(scenario, entry, replication, problem, tick)
+        problem = open_problem(run.scenario, run.replication)
+        is_first = run.scenario.draws(run.replication) == run.scenario.draws(0)
+        check_inputs(run, content(problem) if is_first else run.data)
+        result = engine.simulate(run.scenario, run.entry, run.replication, problem, tick)
         files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()}
         files |= result.captures
     except Exception as error:
@@ -60,14 +60,25 @@ def execute(
     return record, files
 
 
-def open_problem(scenario: Scenario) -> Problem:
-    """The scenario's problem, opened once per process: loading and splitting data costs seconds."""
-    key = json.dumps([dump(scenario.problem), scenario.seed], sort_keys=True)
+def problem_key(scenario: Scenario, replication: int = 0) -> str:
+    """What tells a problem from others: configuration, seed, what is drawn anew, and its files as they are now."""
+    draws = scenario.draws(replication)
+    return digest([scenario.problem, scenario.seed, draws, list(map(file_digest, files_of(scenario.problem)))])
+
+
+def open_problem(scenario: Scenario, replication: int = 0) -> Problem:
+    """A replication's problem, opened once per process as long as its files stay, as loading is slow."""
+    key = problem_key(scenario, replication)
     if key not in _opened:
         while len(_opened) >= MAX_OPENED:
             del _opened[next(iter(_opened))]
-        _opened[key] = scenario.problem.open(scenario.seed)
+        _opened[key] = scenario.open_problem(replication)
     return _opened[key]
+
+
+def content(problem: Problem) -> str:
+    """A digest of the data of an opened problem; '' where it does not offer one."""
+    return problem.content() if isinstance(problem, HasContent) else ""
 
 
 def close_problems() -> None:

@@ -22,8 +22,9 @@ FRONT = ("label", "algorithm", "replication", "point")
 def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str] = ()) -> None:
     """Write one Parquet file from the arrow files of runs, in their order.
 
-    Each row gets ``label, algorithm, replication, point`` in front. A column that some runs lack is NaN there (or null,
-    where it is no floating-point column); a column that is whole in one run and fractional in another is fractional.
+    Each row gets ``label, algorithm, replication, point`` and every swept key in front. A column that some runs lack
+    is NaN there (or null, where it is no floating-point column); a column that is whole in one run and fractional in
+    another is fractional.
 
     Parameters
     ----------
@@ -43,6 +44,8 @@ def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str]
     from pyarrow import parquet
 
     front = pa.schema([(name, pa.int64() if name == "replication" else pa.string()) for name in FRONT])
+    for key, value in (parts[0][0].swept if parts else {}).items():
+        front = front.append(pa.field(key, _cells(value, 0).type))
     schemas = list({schema: None for _, file in parts for schema in [_schema(file)]})
     schema = pa.unify_schemas([front, *schemas], promote_options="permissive")
     for name in at_least:
@@ -86,6 +89,7 @@ def _completed(run: Run, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordB
         "algorithm": repeated_text(run.entry.algorithm.name, rows),
         "replication": column(np.full(rows, run.replication)),
         "point": repeated_text(run.point, rows),
+        **{key: _cells(value, rows) for key, value in run.swept.items()},
     }
     columns = []
     for field in schema:
@@ -100,3 +104,7 @@ def _completed(run: Run, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordB
         else:
             columns.append(pa.nulls(rows, field.type))
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _cells(value: int | float | str, rows: int) -> pa.Array:
+    return repeated_text(value, rows) if isinstance(value, str) else column(np.full(rows, value))

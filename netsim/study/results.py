@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netsim.errors import ConfigError
+from netsim.errors import ConfigError, DataError
 from netsim.results import summary as summaries
+from netsim.results.digests import altered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Results:
     """A folder that `run` has written; frames are read when first asked for.
+
+    A file that is no longer what the study wrote is a `DataError`, never a frame.
 
     Parameters
     ----------
@@ -42,8 +45,9 @@ class Results:
 
     @property
     def ok(self) -> bool:
-        """True where no run failed or stalled; a target that was not reached is no failure."""
-        return not any(run["status"] in ("failed", "stalled") for run in self.runs)
+        """True where the study is complete and no run failed or stalled; a target not reached is no failure."""
+        bad = ("failed", "stalled", "unfinished")
+        return bool(self.manifest["complete"]) and not any(run["status"] in bad for run in self.runs)
 
     @functools.cached_property
     def rounds(self) -> pd.DataFrame:
@@ -71,16 +75,24 @@ class Results:
     @functools.cached_property
     def summary_rows(self) -> list[summaries.Row]:
         """``summary.csv`` as one mapping per row."""
-        return summaries.from_csv((self.folder / "summary.csv").read_text())
+        return summaries.from_csv(self._written("summary.csv").read_text())
 
     def summary_text(self) -> str:
-        """The summary as a table for a terminal, one per sweep point."""
-        return summaries.to_text(self.summary_rows)
+        """The page's answer and main table as text for a terminal."""
+        from netsim import report
+
+        self._written("summary.csv")
+        return report.in_words(self.folder)
 
     def _frame(self, name: str) -> pd.DataFrame:
         import pandas as pd
 
-        path = self.folder / f"{name}.parquet"
-        if not path.is_file():
+        if not (self.folder / f"{name}.parquet").is_file() and f"{name}.parquet" not in self.manifest.get("files", {}):
             raise ConfigError(f"{self.folder}: no {name} were recorded; set record.{name}: true in the scenario")
-        return pd.read_parquet(path)
+        return pd.read_parquet(self._written(f"{name}.parquet"))
+
+    def _written(self, name: str) -> Path:
+        faults = altered(self.folder, self.manifest, name)
+        if faults:
+            raise DataError(f"{self.folder}: {faults[0]} The same command writes it again")
+        return self.folder / name

@@ -8,13 +8,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from netsim import files as files_module
-
-if TYPE_CHECKING:
-    pass
-from netsim.study.plan import _content
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,7 @@ class Store:
         try:
             facts = json.loads((self.folder / hash / "run.json").read_text())
             digests = facts.pop("files")
-            if any(_content(self.folder / hash / name) != digest for name, digest in digests.items()):
+            if any(files_module.sha256(self.folder / hash / name) != digest for name, digest in digests.items()):
                 return None
             return Record(**facts)
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -93,8 +88,17 @@ class Store:
         """Capture files of a kept run."""
         return sorted((self.folder / hash).glob("*.pcap"))
 
-    def keep_only(self, hashes: set[str]) -> None:
-        """Remove every other run and what a killed study left half-written."""
-        for path in self.folder.iterdir():
-            if path.name not in hashes:
-                files_module.remove(path)
+    def hashes(self) -> list[str]:
+        """All kept runs."""
+        return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith(files_module.ASIDE))
+
+    def tidy(self) -> None:
+        """Remove what a killed study left half-written."""
+        for path in self.folder.glob(f"{files_module.ASIDE}*"):
+            files_module.remove(path)
+
+    def remove(self, hash: str) -> int:
+        """Remove a kept run and return its bytes."""
+        size = sum(file.stat().st_size for file in (self.folder / hash).rglob("*") if file.is_file())
+        files_module.remove(self.folder / hash)
+        return size

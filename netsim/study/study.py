@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +21,12 @@ from netsim import files as files_module
 from netsim import scenario as scenarios
 from netsim.arrow import numbers
 from netsim.errors import ConfigError
+from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
-from netsim.study import workers
-from netsim.study.execute import close_problems, open_problem
+from netsim.results.digests import digests
+from netsim.results.findings import findings
+from netsim.study import names, nodes, workers
+from netsim.study.execute import close_problems, content, open_problem, problem_key
 from netsim.study.merge import merge
 from netsim.study.plan import Run, plan
 from netsim.study.progress import watcher
@@ -30,13 +34,15 @@ from netsim.study.results import Results
 from netsim.study.store import Record, Store
 
 if TYPE_CHECKING:
+    from netsim.interfaces import Problem
     from netsim.scenario import Scenario
 
 MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes there
 RUNS = "runs"
 PCAP = "pcap"
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = ("summary.csv", "bounds.csv", "report.html", PCAP)
+MERGED = ("summary.csv", "findings.csv", "bounds.csv", nodes.FILE, "report.html", PCAP)
+WRITTEN = ("scenario.yaml", *MERGED)
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 
 
@@ -48,7 +54,7 @@ def run(
     scenario: Scenario,
     out_dir: str | Path,
     jobs: int = 1,
-    resume: bool = False,
+    fresh: bool = False,
     plugins: Sequence[str] = (),
     dask: str | None = None,
     command: Sequence[str] = (),
@@ -57,20 +63,21 @@ def run(
     """Do all runs of a scenario and write a folder of results.
 
     A run is one algorithm at one sweep point in one replication. Each is kept under ``out_dir/runs`` by the hash of all
-    that decides its bytes: the point's scenario, the algorithm, the replication, the code of netsim and of plugins, the
-    files that ``path`` keys name and the versions of the libraries, but not the label or the other algorithms. Equal
-    runs are done once. No file there is ever half-written.
+    that decides its bytes: the point's scenario, the algorithm, the replication, the data, the content of every file
+    that a component reads, the code of netsim, of plugins and of the modules that they import, and the versions of the
+    libraries, but not the label or the other algorithms. Equal runs are done once, and a run that is there is not done
+    again. No file there is ever half-written; finished runs are removed by `prune` alone.
 
     Parameters
     ----------
     scenario
         What to do.
     out_dir
-        Where to. Without `resume` the results in it are replaced once the data have been checked.
+        Where to. Merged tables of an earlier study in it are replaced once the data have been checked.
     jobs
         Processes; 0: one per core. The results do not depend on it.
-    resume
-        Keep the finished runs of an earlier, interrupted or different, study in `out_dir` that this one has too.
+    fresh
+        Do all runs again, those that are there, too.
     plugins
         Files of components; already loaded here.
     dask
@@ -91,23 +98,65 @@ def run(
     folder, start_s, started = Path(out_dir), time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
     _check_folder(folder)
     with workers.one_thread():
-        scenarios.check_data(scenario, open_problem)
-        runs = plan(scenario, plugins)
-        facts = {**_facts(scenario, runs), "command": list(command), "plugins": list(plugins), "started": started}
+        close_problems()  # data in memory may have changed since an earlier study of this process
+        data, redrawn, labels = dict[str, str](), set[str](), dict[str, LabelCounts | None]()
+
+        def opened(point: Scenario) -> Problem:
+            problem = open_problem(point)
+            data[problem_key(point)] = content(problem)
+            labels[problem_key(point)] = nodes.counts(problem)
+            redrawn.update(_redrawn(point, problem))
+            return problem
+
+        scenarios.check_data(scenario, opened)
+        shares = {point.name: labels[problem_key(point.scenario)] for point in scenarios.points(scenario)}
+        runs = plan(scenario, plugins, lambda point: data[problem_key(point)])
+        facts = {**_facts(scenario, runs), "redrawn": [part for part in scenario.varied if part in redrawn]}
+        facts |= {"command": list(command), "plugins": list(plugins), "started": started}
         with _locked(folder):
+            if show and (other := names.other(folder, scenario)):
+                print(f"{folder}: {other}; its tables are replaced, its finished runs stay", file=sys.stderr)
             with files_module.writing(folder):
-                store = _prepare(folder, scenario, runs, resume, facts)
-            records = _do(folder, runs, store, jobs, plugins, dask, show)
+                store = _prepare(folder, scenario, runs, facts)
+            records = _do(folder, runs, store, jobs, fresh, plugins, dask, show)
             ends = [{**_names(run), **dataclasses.asdict(records[run.hash])} for run in runs]
             with files_module.writing(folder):
-                _merge(folder, runs, store, records)
+                written = _merge(folder, runs, store, records)
                 _bounds(folder, scenario, runs)
                 _captures(folder, runs, store)
+                nodes.write(folder, shares)
                 facts |= {"complete": True, "wall_s": time.perf_counter() - start_s, "runs": ends}
+                facts["files"] = digests(folder, frozenset({*written, *WRITTEN}))
                 files_module.write(folder / "manifest.json", _to_json(facts))
             if any(store.tables(run.hash) for run in runs):
                 _report(folder)
     return Results(folder)
+
+
+def prune(out_dir: str | Path) -> tuple[int, int]:
+    """Remove the finished runs in a folder that its last study does not have.
+
+    Returns
+    -------
+    How many, and their bytes.
+
+    Raises
+    ------
+    ConfigError
+        If netsim did not write the folder, another study is writing there, or its manifest cannot be read.
+    """
+    folder = Path(out_dir)
+    if not folder.is_dir() or not _is_ours(folder):
+        raise ConfigError(f"{folder}: a folder that netsim run wrote is needed")
+    with _locked(folder), files_module.writing(folder):
+        try:
+            kept = {run["hash"] for run in Results(folder).runs}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ConfigError(f"{folder}: manifest.json does not say which runs are needed ({error})") from error
+        store = Store(folder / RUNS)
+        sizes = [store.remove(hash) for hash in store.hashes() if hash not in kept]
+        store.tidy()
+    return len(sizes), sum(sizes)
 
 
 # --- the folder -------------------------------------------------------------------------------------
@@ -146,17 +195,18 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], resume: bool, facts: Mapping[str, Any]) -> Store:
-    """Take away what is to be written anew, and say what is being done."""
+def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], facts: Mapping[str, Any]) -> Store:
+    """Remove the files that this study will write anew, and write scenario and manifest."""
     half_written = [path.name for path in folder.glob(f"{files_module.ASIDE}*")]
     merged = {f"{path.stem}.parquet" for path in (folder / RUNS).glob("*/*.arrow")}
-    for name in (*half_written, "rounds.parquet", *merged, *MERGED, *(() if resume else (RUNS,))):
+    for name in (*half_written, "rounds.parquet", *merged, *MERGED):
         files_module.remove(folder / name)
     (folder / RUNS).mkdir(exist_ok=True)
     files_module.write(folder / "scenario.yaml", scenarios.dump_yaml(scenario))
-    files_module.write(folder / "manifest.json", _to_json({**facts, "complete": False, "runs": []}))
+    planned = [{**_names(run), "status": "unfinished", "sentence": ""} for run in runs]
+    files_module.write(folder / "manifest.json", _to_json({**facts, "complete": False, "runs": planned}))
     store = Store(folder / RUNS)
-    store.keep_only({run.hash for run in runs})
+    store.tidy()
     return store
 
 
@@ -165,14 +215,15 @@ def _do(
     runs: Sequence[Run],
     store: Store,
     jobs: int,
+    fresh: bool,
     plugins: Sequence[str],
     dask: str | None,
     show: bool,
 ) -> Mapping[str, Record]:
     """Do what is not done yet; how each run ended, by its hash."""
     unique = {run.hash: run for run in reversed(runs)}
-    kept = {hash: record for hash in unique if (record := store.load(hash))}
-    left = [run for run in runs if run.hash not in kept and run is unique[run.hash]]
+    kept = {} if fresh else {hash: record for hash in unique if (record := store.load(hash))}
+    left = _by_problem([run for run in runs if run.hash not in kept and run is unique[run.hash]])
     processes = min(jobs or os.cpu_count() or 1, len(left))
     with watcher(show, len(unique), kept) as seen:
         try:
@@ -186,14 +237,27 @@ def _do(
                 workers.run_here(left, store, seen)
         except KeyboardInterrupt:
             done = f"{len(seen.records)} of {len(unique)} runs are finished"
-            raise Interrupted(f"{folder}: interrupted; {done}, and --resume goes on from there") from None
+            raise Interrupted(f"{folder}: interrupted; {done}, and the same command goes on from there") from None
     return seen.records
 
 
-def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str, Record]) -> None:
-    """Write the merged tables and the summary."""
+def _by_problem(runs: Sequence[Run]) -> list[Run]:
+    """The runs in an order in which those of one problem follow each other, as each is opened once."""
+    known, keys = dict[tuple[int, Draws], str](), list[str]()
+    for run in runs:
+        fact = id(run.scenario), run.scenario.draws(run.replication)
+        if fact not in known:
+            known[fact] = problem_key(run.scenario, run.replication)
+        keys.append(known[fact])
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    return [run for _, run in sorted(zip(keys, runs, strict=True), key=lambda pair: places[pair[0]])]
+
+
+def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str, Record]) -> list[str]:
+    """Write the merged tables and the summary; return the tables' files."""
     tables = {run.hash: store.tables(run.hash) for run in runs}
-    for name in sorted({"rounds"}.union(*tables.values())):
+    kinds = sorted({"rounds"}.union(*tables.values()))
+    for name in kinds:
         parts = [(run, tables[run.hash][name]) for run in runs if name in tables[run.hash]]
         if parts or name == "rounds":
             merge(folder / f"{name}.parquet", parts, COLUMNS if name == "rounds" else ())
@@ -204,8 +268,12 @@ def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str
     for (point, label), group in same.items():
         outcomes = [_outcome(run, tables[run.hash].get("rounds"), records[run.hash]) for run in group]
         algorithm, targets = group[0].entry.algorithm.name, group[0].scenario.stop.target
-        groups.append(summaries.Group(point, label, algorithm, targets, outcomes))
+        groups.append(summaries.Group(point, label, algorithm, targets, outcomes, group[0].swept))
     files_module.write(folder / "summary.csv", summaries.to_csv(summaries.rows(groups)))
+    found = findings(runs[0].scenario.claims, groups) if runs else []
+    if found:
+        files_module.write(folder / "findings.csv", summaries.to_csv(found))
+    return [f"{name}.parquet" for name in kinds]
 
 
 def _outcome(run: Run, rounds: Path | None, record: Record) -> summaries.Outcome:
@@ -250,8 +318,19 @@ def _report(folder: Path) -> None:
 # --- the manifest -----------------------------------------------------------------------------------
 
 
+def _redrawn(scenario: Scenario, problem: Problem) -> Iterator[str]:
+    """What differs between the replications of a point, as far as that is known before they run."""
+    names = scenario.problem.redraws if isinstance(scenario.problem, Redraws) else frozenset[str]()
+    is_whole = not isinstance(problem, HasBatches) or all(
+        problem.batch_size(node) == problem.num_samples(node) for node in range(problem.num_nodes)
+    )
+    for part in scenario.varied if scenario.replications > 1 else ():
+        if part in names or part in ("codec", "channel") or (part == "batch" and not is_whole):
+            yield part
+
+
 def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
-    names = "\n".join(" ".join(map(str, _names(run).values())) for run in runs)
+    texts = "\n".join(" ".join(map(str, _names(run).values())) for run in runs)
     return {
         "netsim": __version__,
         "python": platform.python_version(),
@@ -263,9 +342,12 @@ def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
             "cores": os.cpu_count(),
         },
         "scenario": scenario.name,
+        "scenario_file": names.file_of(scenario),
         "seed": scenario.seed,
         "replications": scenario.replications,
-        "content_hash": hashlib.sha256(names.encode()).hexdigest(),
+        "notes": {run.point: notes for run in runs if (notes := run.scenario.network.notes)},
+        "vary": list(scenario.varied),
+        "content_hash": hashlib.sha256(texts.encode()).hexdigest(),
     }
 
 

@@ -26,7 +26,7 @@ from netsim import compiling
 from netsim.errors import ConfigError
 from netsim.registry import load_plugin
 from netsim.study.execute import execute
-from netsim.study.plan import Run, Tick, to_wire
+from netsim.study.plan import Run, Tick
 from netsim.study.progress import Watcher
 from netsim.study.store import Record, Store
 
@@ -72,7 +72,7 @@ def run_here(runs: Sequence[Run], store: Store, watcher: Watcher) -> None:
         watcher.start(run)
         tick = _throttled(lambda *state, run=run: watcher.tick(run, *state))
         with compiling.announced(functools.partial(watcher.compiling, run)):
-            record, files = execute(run.scenario, run.entry, run.replication, tick)
+            record, files = execute(run, tick)
         if files:
             store.save(run.hash, record, files)
         watcher.finish(run, record)
@@ -154,7 +154,7 @@ def run_on_cluster(address: str, runs: Sequence[Run], store: Store, watcher: Wat
     except (OSError, ValueError) as error:
         raise ConfigError(f"--dask: no scheduler answers. Got {address!r} ({error})") from error
     with client:
-        futures = {client.submit(remote, to_wire(run), tuple(plugins), pure=False): run for run in runs}
+        futures = {client.submit(remote, pickle.dumps(run), tuple(plugins), pure=False): run for run in runs}
         for future in as_completed(futures):
             run = futures[future]
             watcher.start(run)
@@ -170,7 +170,7 @@ def run_on_cluster(address: str, runs: Sequence[Run], store: Store, watcher: Wat
 
 
 def remote(wire: bytes, plugins: Sequence[str]) -> tuple[Record, dict[str, bytes]]:
-    """Execute a run from `to_wire` in a process that may know nothing of it yet."""
+    """Execute a pickled run in a process that may know nothing of it yet."""
     _load_plugins(plugins)
     with one_thread():
         return _execute(wire)
@@ -212,7 +212,7 @@ class Child:
             If the child could not keep it.
         """
         start_s = time.perf_counter()
-        self._say((run.hash, to_wire(run)))
+        self._say((run.hash, pickle.dumps(run)))
         while True:
             try:
                 what, answer = pickle.load(self._output)
@@ -294,11 +294,11 @@ def serve() -> None:
 
 def _execute(wire: bytes, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
     try:
-        scenario, entry, replication = pickle.loads(wire)
+        run: Run = pickle.loads(wire)
     except (ImportError, AttributeError) as error:
         # Such as a component that the caller's own script defines.
         return Record("failed", f"another process cannot find its components ({error}); make them a plugin"), {}
-    return execute(scenario, entry, replication, tick)
+    return execute(run, tick)
 
 
 def _listen(source: IO[bytes], orders: queue.SimpleQueue[Any]) -> None:

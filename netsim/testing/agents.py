@@ -12,10 +12,10 @@ import numpy as np
 from netsim import registry
 from netsim.errors import SimulationError
 from netsim.interfaces import HEADER_BYTES, NodeId, Report
-from netsim.scenario import ComputeModel, Distribution, Record, Scenario
+from netsim.scenario import ComputeModel, Distribution, Network, Record, Scenario
+from netsim.scenario.parts import COUNTERS, DIRECTIONS
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
-from netsim.simulation.recorder import COUNTERS, DIRECTIONS
 from netsim.testing.bounded import Bounded
 from netsim.testing.contract import Check, ContractError, broken, check_configuration, on, on_smallest, require
 from netsim.testing.worlds import Jitter, ToyProblem, is_star, nodes_of, world
@@ -76,6 +76,12 @@ def in_the_engine(base: Scenario, replication: int = 0) -> tuple[Estimates, RunR
     return seen, result
 
 
+def is_timing_free(algorithm: Any, network: Network) -> bool:
+    """Return whether no delay changes what an algorithm computes: it says so, or tolerates no late message."""
+    says = getattr(algorithm, "timing_free", None)
+    return bool(says(network)) if says is not None else "late" not in algorithm.tolerates
+
+
 def check_interface(algorithm: Any) -> None:
     """It makes a server and workers, or peers, and says what it tolerates of late and lost messages."""
     star = [name for name in ("server", "worker") if callable(getattr(algorithm, name, None))]
@@ -119,7 +125,7 @@ def _reports(algorithm: Any, rounds: Sequence[int]) -> None:
 
 def check_lockstep(algorithm: Any) -> None:
     """On ideal links and with equal compute times every node reports, in every round, what it does in lockstep."""
-    base = contract_world(algorithm)
+    base = contract_world(algorithm, compute=ComputeModel(gradient_s=1.0))
     on(place_of(algorithm, ROUNDS), lambda: _check_lockstep(algorithm, base))
 
 
@@ -135,9 +141,9 @@ def check_delays(algorithm: Any) -> None:
 
     Lockstep prices messages on the same links, for algorithms that ask what a message costs.
     """
-    if "late" in algorithm.tolerates:
-        return
     base = contract_world(algorithm, Jitter(), compute=SLOW)
+    if not is_timing_free(algorithm, base.network):
+        return
     for replication in range(3):
         case = f"{place_of(algorithm, ROUNDS)}, random delays, replication {replication}"
         on(case, lambda replication=replication: _check_delays(algorithm, base, replication))  # type: ignore[misc]
@@ -224,14 +230,20 @@ def _check_counters(algorithm: Any, base: Scenario) -> None:
     require(rows[f"{up}_payload_bytes"][-1] > 0, "no node ever sends a payload")
 
 
+_OF_MESSAGES = ("paper_bit", "payload_bytes", "wire_bytes", "packets", "attempts")
+
+
 def _check_direction(
     engine: Engine, direction: str, rows: Mapping[str, list[float]], messages: Mapping[str, list[Any]]
 ) -> None:
     ways = enumerate(zip(messages["src"], messages["dst"], strict=True))
     mine = [i for i, (src, dst) in ways if engine.world.way(src, dst)[0] == direction]
+    mine = [i for i in mine if messages["packets"][i]]
+    sums = {name: sum(values[i] for i in mine) for name, values in messages.items() if name in _OF_MESSAGES}
+    sums["message_bytes"] = sums["payload_bytes"] + HEADER_BYTES * len(mine)
+    sums |= {"messages": len(mine), "transmissions": sums["attempts"]}
     for counter in COUNTERS:
-        counts = rows[f"{direction}_{counter}"]
-        total = sum(messages[counter][i] for i in mine) if counter != "messages" else len(mine)
+        counts, total = rows[f"{direction}_{counter}"], sums[counter]
         close = abs(counts[-1] - total) <= 1e-12 * abs(total)
         require(close, f"{direction}_{counter} ends at {counts[-1]}; the messages sum up to {total}")
         require((np.diff(counts) >= 0).all(), f"{direction}_{counter} is counted back")

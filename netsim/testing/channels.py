@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netsim.interfaces import STATES, Delivery, NodeId, PowerBound, TransferId, Usage
+from netsim.interfaces import STATES, Broadcasts, Delivery, NodeId, PowerBound, TransferId, Usage
 from netsim.testing.contract import Check, check_configuration, on, on_smallest, require, require_methods
 from netsim.testing.scripts import (
     MAX_STEPS,
@@ -153,6 +153,25 @@ def _ends(channel: Any, calls: Sequence[Call]) -> None:
         # One nanosecond for the float.
         slow = d.at_ns - call.at_ns >= d.service_s * NS_PER_S - 1
         require(not d.ok or slow, f"service_s is {d.service_s} s, and the transfer took {d.at_ns - call.at_ns} ns")
+
+
+def check_broadcasts(channel: Any) -> None:
+    """A medium that says `broadcasts` counts a message to several nodes once, any other one once for each."""
+    on_script(channel, _broadcasts, seed=11)
+
+
+def _broadcasts(channel: Any, calls: Sequence[Call]) -> None:
+    medium = open_medium(channel)
+    is_one = isinstance(medium, Broadcasts) and medium.broadcasts
+    trace = play(channel, calls)
+    several = {t for t, call in trace.calls.items() if len(call.dst) > 1}
+    ends = [d for d in trace.deliveries if d.ok and d.transfer in several]
+    free = [d for d in ends if d.packets == 0]
+    require(is_one or not free, "broadcasts is not True, and a node gets a message to several without packets")
+    alone = Counter(d.transfer for d in ends if d.packets)
+    if is_one and not repeats(channel):
+        most = max(alone.values(), default=1)
+        require(most <= 1, f"broadcasts is True, and the packets of one message count at {most} nodes")
 
 
 def check_bytes(channel: Any) -> None:
@@ -387,6 +406,7 @@ CHECKS: tuple[Check, ...] = (
     check_states,
     check_next_event,
     check_ends,
+    check_broadcasts,
     check_bytes,
     check_frames,
     check_seed,

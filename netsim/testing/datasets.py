@@ -35,7 +35,7 @@ def load(dataset: Any, seed: int) -> Data:
 
 
 def check_shapes(dataset: Any) -> None:
-    """Features are (n, p), C-contiguous float64 or CSR, labels (n,) float64, the test part alike."""
+    """Features are (n, p), C-contiguous float64 (of images float32) or CSR, labels (n,), the test part alike."""
     on("seed 0", lambda: _check_shapes(load(dataset, 0)))
 
 
@@ -57,7 +57,7 @@ def _check_features(features: Any, what: str) -> tuple[int, int]:
     dense = isinstance(features, np.ndarray) and features.flags.c_contiguous
     got = f"{type(features).__name__} of {getattr(features, 'dtype', 'no dtype')}"
     require(is_sparse or dense, f"{what} are a C-contiguous array or a CSR array. Got {got}")
-    require(features.dtype == np.float64, f"{what} are float64. Got {got}")
+    require(features.dtype in (np.float64, np.float32), f"{what} are float64, or float32. Got {got}")
     require(features.ndim == 2, f"{what} have shape (n, p). Got {features.shape}")
     numbers = features.data if is_sparse else features
     require(np.isfinite(numbers).all(), f"{what} have an entry that is not finite")
@@ -77,12 +77,14 @@ def _check_labels(labels: Any, rows: int, what: str) -> None:
 
 
 def check_classes(dataset: Any) -> None:
-    """Labels are -1 and 1, or whole numbers of classes from 0; there are two classes or more."""
+    """Labels are -1 and 1, whole numbers of classes from 0, two or more, or numbers to predict."""
     on("seed 0", lambda: _check_classes(load(dataset, 0)))
 
 
 def _check_classes(data: Data) -> None:
     known = np.unique(data.labels)
+    if not np.array_equal(known, np.round(known)):
+        return  # numbers to predict
     whole = (known == np.round(known)).all() and (known >= 0).all()
     shown = ", ".join(f"{label:g}" for label in known[:5]) + (", ..." if known.size > 5 else "")
     require(set(known.tolist()) <= {-1.0, 1.0} or whole, f"labels are -1 and 1, or 0, 1, 2, ... Got {shown}")
@@ -106,6 +108,13 @@ def _check_seed(dataset: Any, seed: int) -> None:
     require(_content(load(dataset, seed)) == first_bytes, "two streams of one seed give other data")
 
 
+def check_draws(dataset: Any) -> None:
+    """One that says ``draws = False`` gives the same data whatever the stream: replications share them."""
+    if not getattr(dataset, "draws", True):
+        first, second = (_content(load(dataset, seed)) for seed in SEEDS)
+        require(first == second, "draws is False, and two streams give different data")
+
+
 def _parts(data: Data) -> list[Any]:
     arrays: list[Any] = []
     values: tuple[Any, ...] = (data.features, data.labels, data.test_features, data.test_labels)
@@ -120,4 +129,4 @@ def _content(data: Data) -> list[tuple[Any, ...]]:
     return [tuple(shapes), *((part.shape, part.dtype.str, part.tobytes()) for part in _parts(data))]
 
 
-CHECKS: tuple[Check, ...] = (check_interface, check_configuration, check_shapes, check_classes, check_seed)
+CHECKS: tuple[Check, ...] = (check_interface, check_configuration, check_shapes, check_classes, check_seed, check_draws)

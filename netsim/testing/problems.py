@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import math
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netsim.interfaces import Array, GradientRequest, Indices, NodeId
+from netsim.interfaces import Array, Draws, GradientRequest, Indices, NodeId, Redraws
 from netsim.testing.contract import Check, ContractError, check_configuration, on, require, require_methods
 from netsim.testing.datasets import require_files
 
@@ -214,7 +215,7 @@ def _check_values(live: Any, w: Array) -> None:
 
 
 def check_metrics(problem: Any) -> None:
-    """Metrics have the names promised; ``grad_norm`` is that of F, ``accuracy`` is a share."""
+    """Metrics have the names promised; ``grad_norm`` is that of F, accuracies are shares."""
     live = opened(problem)
     for name, w in models(live):
         on(f"at {name}", functools.partial(_check_metrics, live, w))
@@ -231,8 +232,9 @@ def _check_metrics(live: Any, w: Array) -> None:
         largest = max(float(np.linalg.norm(_gradient(live, m, w, None))) for m in range(live.num_nodes))
         text = f"the metric grad_norm is {metrics['grad_norm']!r}; the nodes' mean gradient has the norm {norm!r}"
         require(_near(metrics["grad_norm"], norm, 1e3 * largest), text)
-    accuracy = metrics.get("accuracy", 0.0)
-    require(0 <= accuracy <= 1, f"accuracy is a share of 1. Got {accuracy!r}")
+    for metric in sorted(metrics):
+        share = metrics[metric] if metric.endswith("accuracy") else 0.0
+        require(0 <= share <= 1, f"{metric} is a share of 1. Got {share!r}")
     if hasattr(live, "joint_metrics"):
         joint, names = live.joint_metrics(dict.fromkeys(range(live.num_nodes), w)), live.joint_metric_names
         text = f"joint_metrics are {sorted(joint)}; joint_metric_names promise {sorted(names)}"
@@ -304,6 +306,33 @@ def check_seed(problem: Any) -> None:
         require(same, f"opened twice with seed {SEED} it gives other numbers at {name}")
 
 
+def check_redraws(problem: Any) -> None:
+    """What ``redraws`` names differs between replications, and nothing else does; 0 is what ``open`` gives without."""
+    if not isinstance(problem, Redraws):
+        return
+    require_files(problem.dataset) if hasattr(problem, "dataset") else None
+    names = {field.name for field in dataclasses.fields(Draws)}
+    require(problem.redraws <= names, f"redraws are of {', '.join(sorted(names))}. Got {sorted(problem.redraws)}")
+    first = _bits(problem.open(SEED))
+    require(
+        _bits(problem.open(SEED, Draws())) == first, "opened without draws and with those of replication 0 it differs"
+    )
+    for name in sorted(names):
+        differs = _bits(problem.open(SEED, Draws(**{name: 1}))) != first
+        is_named = name in problem.redraws
+        text = "it is the same problem" if is_named else "it is another problem"
+        require(differs == is_named, f"redraws are {sorted(problem.redraws)}, and with {name} drawn anew {text}")
+
+
+def _bits(live: Any) -> list[Any]:
+    """What a problem is, as far as its models' metrics and its nodes' gradients show."""
+    found = list[Any]()
+    for _, w in models(live):
+        found += [w.tobytes(), live.metrics(w)]
+        found += [_gradient(live, node, w, None).tobytes() for node in nodes_of(live) if has(live, GRADIENTS)]
+    return found
+
+
 def _loss(live: Any, w: Array) -> float:
     return float(live.metrics(w)["loss"])
 
@@ -340,4 +369,5 @@ CHECKS: tuple[Check, ...] = (
     check_constants,
     check_optimum,
     check_seed,
+    check_redraws,
 )

@@ -93,13 +93,21 @@ def _first_line(kind: str, name: str) -> str:
 def _component(kind: str, cls: Any) -> str:
     doc = inspect.getdoc(cls) or ""
     module = inspect.getdoc(inspect.getmodule(cls)) or ""
-    parts = [f"{kind} {cls.name}", *([module] if module and module != doc else []), doc, _keys(cls)]
+    parts = [f"{kind} {cls.name}", *([module] if module and module != doc else []), doc, *_shared(cls), _keys(cls)]
     examples = [yaml_lines.write_line({"name": cls.name, **example}) for example in getattr(cls, "examples", ())]
     if examples:
         parts.append("\n".join(["Examples in YAML", *(f"  {text}" for text in examples)]))
     if kind == "compressor":
         parts.append(_bits_against_error(cls.name))
     return "\n\n".join(part for part in parts if part)
+
+
+def _shared(cls: Any) -> list[str]:
+    """What its bases say of the keys that it has from them."""
+    bases = [base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
+    sections = [(inspect.getdoc(base) or "").partition("Parameters\n----------\n")[2] for base in bases]
+    bodies = [section.partition("\n\n")[0].rstrip() for section in sections]
+    return [f"Shared keys\n-----------\n{body}" for body in bodies if body]
 
 
 def _bits_against_error(name: str) -> str:

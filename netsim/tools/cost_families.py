@@ -24,8 +24,10 @@ FAMILIES = ("constant", "affine", "packets", "piecewise")
 # Numbers fitted, the noise's scale not counted.
 PARAMETERS = {"constant": 1, "affine": 2, "packets": 4, "piecewise": 4}
 LEVEL = 0.95
-# A family must beat a simpler one by this much of AIC: searched steps and kinks find something in noise, too.
-MARGIN = 10.0
+# The coefficient that makes a family more than the one before it: its interval must not hold 0.
+OWN = {"affine": "c_bit", "packets": "c_packet", "piecewise": "c_bend"}
+# What an F test may wrongly find in noise, divided by the steps or kinks that were looked at.
+CHANCE = 0.02
 FOLDS = 10
 MAX_STEPS = 200
 MAX_CANDIDATES = 20_000
@@ -55,6 +57,10 @@ class Fit:
         Inside the ceiling beside x.
     tried
         How many steps or kinks were looked at: each is a chance for noise to look like one.
+    rows
+        How many points were fitted.
+    is_exact
+        Whether the residuals are rounding.
     """
 
     family: str
@@ -65,6 +71,8 @@ class Fit:
     cross: float = math.nan
     header: float = 0.0
     tried: int = 1
+    rows: int = 0
+    is_exact: bool = False
 
     def __call__(self, x: npt.ArrayLike) -> Floats:
         """The cost at these sizes."""
@@ -119,9 +127,8 @@ def compare(
 ) -> list[Fit]:  # fmt: skip
     """All families that the points determine, the chosen one first, then by AIC.
 
-    Chosen is the simplest: one with more numbers replaces it only where its AIC is lower by `MARGIN` and, where
-    sizes allow it to be known, its error at left-out sizes is lower, too. An affine or packet model with a negative
-    slope, and a piecewise one whose slope is, are no cost models and never chosen.
+    Chosen is the simplest that `beats` leaves. An affine or packet model with a negative slope, and a piecewise one
+    whose slope is, are no cost models and never chosen.
     """
     found = [f for f in (fit(x, y, name, weights, header, unit) for name in FAMILIES) if f]
     if cross:
@@ -135,11 +142,33 @@ def compare(
 
 
 def beats(one: Fit, best: Fit) -> bool:
-    """Whether a fit replaces another one; see `compare`."""
-    margin = MARGIN if PARAMETERS[one.family] > PARAMETERS[best.family] else 0.0
-    margin += math.log(one.tried / best.tried)
-    is_nearer = not (one.cross >= best.cross)  # NaN: unknown
-    return one.aic < best.aic - margin and is_nearer
+    """Whether a fit replaces a simpler one, or another one with as many numbers.
+
+    One that is exact is never replaced by a fit with more numbers, and replaces any that is not. Else the interval
+    of what the family adds (`OWN`) must not hold 0: that alone decides between constant and affine, where it is the
+    F test. Searched steps and kinks must pass an F test at `CHANCE` over the number of places that were looked at;
+    of two with as many numbers the one with the smaller residual is chosen.
+    """
+    if one.is_exact != best.is_exact:
+        return one.is_exact
+    if one.is_exact or _holds_zero(one):
+        return False
+    if one.family == "affine":
+        return True
+    more = PARAMETERS[one.family] - PARAMETERS[best.family]
+    if more == 0:
+        return one.rows * math.log(one.rms / best.rms) < math.log(best.tried / one.tried)
+    from scipy.special import fdtrc
+
+    free = one.rows - PARAMETERS[one.family]
+    gain = ((best.rms / one.rms) ** 2 - 1.0) * free / more
+    return gain > 0.0 and float(fdtrc(more, free, gain)) < CHANCE / one.tried
+
+
+def _holds_zero(one: Fit) -> bool:
+    """Whether the interval of what a family adds holds 0, so that it says itself that it is not needed."""
+    low, high = one.intervals[OWN[one.family]]
+    return low <= 0.0 <= high
 
 
 def _is_cost(one: Fit) -> bool:
@@ -192,7 +221,9 @@ class _Data:
         values, intervals = {}, {}
         for name, value, width in zip(("c0", *names), estimate.tolist(), half.tolist(), strict=True):
             values[name], intervals[name] = value, (value - width, value + width)
-        return Fit(family, {**values, **fixed}, intervals, self.aic(rss, k), math.sqrt(rss / self.n), header=header)
+        rms, is_exact = math.sqrt(rss / self.n), rss <= self.n * self.floor
+        aic, found = self.aic(rss, k), {**values, **fixed}
+        return Fit(family, found, intervals, aic, rms, header=header, rows=self.n, is_exact=is_exact)
 
     def aic(self, rss: float, k: int) -> float:
         numbers = k + 1  # the noise's scale, too

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import urllib.request
+from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from netsim.interfaces.problems import DataFile
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30
+SHOWN = 12  # digits of a digest
 
 
 def overview(name: str | None = None) -> str:
@@ -53,15 +55,20 @@ def fetch(name: str) -> str:
         return f"{name}: comes with netsim, nothing to download"
     if (here := dataset.found()) is not None:
         return f"{name}: here already, {here}"
-    folder, offered = data_folder(None), next((file for file in files if file.url), None)
-    if offered is None:
-        wanted = " or ".join(file.path for file in files)
-        raise DataError(f"{name}: netsim knows no address to download {wanted} from; {_where(files[0], folder)}")
-    if folder is None:
-        raise ConfigError(f"{name}: a data folder is needed to download to; set the environment variable NETSIM_DATA")
-    target = folder / offered.path
-    _download(name, offered, target)
-    return f"{name}: {target}"
+    folder, targets = data_folder(None), list[str]()
+    for either in dataset.needs() if hasattr(dataset, "needs") else (files,):
+        offered = next((file for file in either if file.url), None)
+        if offered is None:
+            wanted = " or ".join(file.path for file in either)
+            raise DataError(f"{name}: netsim knows no address to download {wanted} from; {_where(either[0], folder)}")
+        if folder is None:
+            allowed = "a data folder is needed to download to; set the environment variable NETSIM_DATA"
+            raise ConfigError(f"{name}: {allowed}")
+        target = folder / offered.path
+        if not target.exists():
+            _download(name, offered, target)
+        targets.append(str(target))
+    return f"{name}: {', '.join(targets)}"
 
 
 def _download(name: str, file: DataFile, target: Path) -> None:
@@ -93,9 +100,23 @@ def _state(dataset: Any) -> str:
     if not files:
         return "here, comes with netsim"
     if (here := dataset.found()) is not None:
-        return f"here, {here}"
+        return f"here, {here}{_facts(dataset, here)}"
+    if hasattr(dataset, "path") or Path(files[0].path).is_absolute():
+        return f"reads your own: {files[0].note}"
     offer = "; netsim data NAME --fetch downloads it" if any(file.url for file in files) else ""
     return f"missing; {_where(files[0], data_folder(None))} ({files[0].note}){offer}"
+
+
+def _facts(dataset: Any, here: Path) -> str:
+    """Size of all files of a dataset, and the beginning of each one's sha256."""
+    files: Sequence[Path] = dataset.files() if hasattr(dataset, "files") else [here]
+    facts = []
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            facts.append(f"{file.stat().st_size} B sha256 {digest[:SHOWN]}")
+    return "".join(f"; {fact}" for fact in facts)
 
 
 def _where(file: DataFile, folder: Path | None) -> str:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from netsim.tools.cost_families import Fit
 
 
-MIN_ROWS = 3
+MIN_SIZES = 3
+STEP_SIZES = 5  # of a step or a bend
+LOST = 0.01  # a share of lost messages that is worth a word
 UNLIKELY = 1e-3
 SMALL = 0.15
 LOOSE = 0.05  # a relative error of a line that is worth a word
@@ -75,7 +77,7 @@ def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: 
     weights = None if spread is None else 1.0 / spread[0] ** 2
     unit = 1.0 if points.is_count else 8.0
     fits = compare(base.size, base.cost, weights, unit=unit)
-    warnings = [*_misfit(base, fits, spread), *_contention(points, fits)]
+    warnings = [*_few(base), *_misfit(base, fits, spread), *_losses(base), *_contention(points, fits)]
     if points.blank:
         warnings.append(f"{points.blank} rows have no {points.names[1]}: nothing arrived there")
     scale, header = (1.0, header_bit) if not points.is_count else (entry_bit or math.nan, 0.0)
@@ -84,9 +86,28 @@ def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: 
 
 def _check_enough(points: Points) -> None:
     sizes = np.unique(points.size).size
-    if points.size.size < MIN_ROWS or sizes < 2:
+    if sizes < MIN_SIZES:
         got = f"{points.size.size} row{'s' * (points.size.size != 1)} of {sizes} size{'s' * (sizes != 1)}"
-        raise ConfigError(f"fit-cost: a fit needs at least {MIN_ROWS} rows of at least 2 sizes. Got {got}")
+        raise ConfigError(f"fit-cost: a fit needs at least {MIN_SIZES} sizes. Got {got}")
+
+
+def _few(points: Points) -> list[str]:
+    """What so few sizes cannot show."""
+    sizes = np.unique(points.size).size
+    if sizes >= STEP_SIZES:
+        return []
+    return [f"with {sizes} sizes a step of packets or a bend cannot be told from a line; measure {STEP_SIZES} or more"]
+
+
+def _losses(points: Points) -> list[str]:
+    """What got lost, and what it would cost to send it again."""
+    share = 1.0 - points.delivery
+    worst = int(np.argmax(share))
+    if share[worst] < LOST:
+        return []
+    said = f"up to {share[worst]:.0%} of the messages got lost (at {_size(points, worst)})"
+    again = f"sent until it arrives, one costs up to {1.0 / points.delivery[worst]:.3g} times as much"
+    return [f"{said}; the cost is of those that arrived: {again if points.delivery[worst] > 0 else 'none did there'}"]
 
 
 def _misfit(points: Points, fits: Sequence[Fit], spread: tuple[Floats, float] | None) -> list[str]:
@@ -141,7 +162,7 @@ def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
             f"with {count:g} senders a message {what} {low:.2g} to {high:.2g} times what the {fits[0].family} model "
             f"of {counts[0]:g} says"
         )
-        if part.size.size >= MIN_ROWS and np.unique(part.size).size >= 2:
+        if np.unique(part.size).size >= MIN_SIZES:
             from netsim.tools.cost_families import fit
 
             spread = part.spread()

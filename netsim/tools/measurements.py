@@ -67,7 +67,7 @@ class Points:
     nodes
         Senders at the same time; 1 where the file says nothing.
     delivery
-        Share of messages that arrived; 1 where the file says nothing.
+        Share of messages that arrived: ``delivery``, or 1 - ``loss``; 1 where the file says nothing.
     replications
         Behind each row's standard error; infinite where the file says nothing.
     is_count
@@ -161,6 +161,8 @@ def read(path: str, x: str = "bytes", y: str = "seconds", where: Sequence[str] =
     sizes, costs = (np.array(column) for column in zip(*numbers, strict=True))
     errors = _optional(kept, f"{cost_name}_se", math.nan) * factor
     nodes, delivery = _optional(kept, "nodes", 1.0), _optional(kept, "delivery", 1.0)
+    if "delivery" not in header:
+        delivery = 1.0 - _optional(kept, "loss", 0.0)
     replications, names = _optional(kept, "replications", math.inf), (size_name, cost_name)
     is_count, blank = size_name in SIZES["T"], len(rows) - len(kept)
     points = Points(sizes, costs, errors, nodes, delivery, replications, is_count, unit, names, blank)

@@ -53,9 +53,9 @@ from tests.support.toys import ToyProblem, scenario
 def test_server_and_workers_hold_the_same_model(algorithm: dict[str, Any]) -> None:
     """O12: the server's estimate of a round is, bit for bit, what that round's broadcast decodes to.
 
-    The broadcast has 12 floats of 32 bits, 48 bytes; a shared budget comes before them.
+    The dense broadcast has 12 floats of 32 bits, 48 bytes; a shared budget comes before them.
     """
-    base = scenario(algorithm)
+    base = scenario(algorithm | {"broadcast": "dense"})
     trace = lockstep.run(base, base.algorithms[0], ToyProblem(), rounds=10)
     models = {m.round: Identity(32).decode(m.payload.data[-48:], 12) for m in trace.messages if m.kind == "model"}
     for _, round, estimate in trace.reports[:10]:
@@ -148,7 +148,7 @@ def test_minibatches_come_from_the_stream_of_the_data(with_clock: bool) -> None:
 
 def test_a_broadcast_counts_once() -> None:
     """Over a shared medium a model of 48 bytes goes to three workers in one frame: 48 + 8 of header + 17 on the air."""
-    base = scenario({"name": "gd"}, network={"link": {"name": "ieee802154"}}, stop={"rounds": 3})
+    base = scenario({"name": "gd", "broadcast": "dense"}, network={"link": {"name": "ieee802154"}}, stop={"rounds": 3})
     rows = simulate(base, base.algorithms[0], 0, ToyProblem()).tables["rounds"].to_pydict()
     assert rows["downlink_messages"] == rows["downlink_packets"] == [0, 1, 2, 3]
     assert rows["downlink_payload_bytes"] == [0, 48, 96, 144]

@@ -81,7 +81,7 @@ def test_damaged_files_of_scikit_learn(monkeypatch):
 
 
 def test_positive_class_out_of_range():
-    with pytest.raises(ConfigError, match=r"positive_class: a whole number >= 0 and <= 9. Got 10."):
+    with pytest.raises(ConfigError, match=r"positive_class: a whole number >= 0 and <= 9, or nothing. Got 10."):
         build("dataset", {"name": "digits", "positive_class": 10})
 
 

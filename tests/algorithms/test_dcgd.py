@@ -282,6 +282,7 @@ def test_every_algorithm_charges_its_codecs(algorithm: dict[str, Any], codec: di
 def test_grid_search_charges_its_trials_too() -> None:
     """Two budgets, two trial rounds each, then 2: 3 questions for the loss encode and decode a model, too."""
     algorithm = {"name": "grid_search", "variant": "sparsify", "cost": "bit", "budgets": [1, 2], "trial_rounds": 2}
+    algorithm["broadcast"] = "dense"
     keys = {"rounds": 6, "flop_per_s": RATE}
     more = np.array(spent(algorithm, 1, codec_flop=True, **keys).time_s) - spent(algorithm, 1, **keys).time_s
     model = Identity().encode_flop(DIM) + Identity().decode_flop(DIM)

@@ -10,14 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channels.costing.line import fit_line
 from channels.costing.models import FunctionCost, StructuredCost, ceil_div
 from netsim.errors import ConfigError
-from netsim.interfaces import CostModel, CostStructure
+from netsim.interfaces import Answer, CostModel, CostStructure
 from netsim.registry import build, get, names
+from netsim.scenario.scenario import parse_text, points
+from netsim.simulation.world import World
 
 
 class KnownLink:
@@ -29,6 +32,27 @@ class KnownLink:
     def cost(self, quantity: str) -> CostModel:
         self.asked.append(quantity)
         return FunctionCost(lambda bit: 2 * bit, quantity)
+
+    def answer(self) -> Answer | None:
+        return None
+
+
+class Answered(KnownLink):
+    """A link to a server that broadcasts to that many nodes, for 100 + message bits."""
+
+    def __init__(self, receivers: int, transmissions: int, longest_bit: float = 1e9) -> None:
+        super().__init__()
+        self.found = Answer(Broadcasting(), receivers, transmissions, longest_bit)
+
+    def answer(self) -> Answer:
+        return self.found
+
+
+class Broadcasting(KnownLink):
+    """The way back."""
+
+    def cost(self, quantity: str) -> CostModel:
+        return FunctionCost(lambda bit: 100 + bit, quantity)
 
 
 def model(config: dict[str, Any] | str) -> Any:
@@ -91,6 +115,44 @@ def test_from_channel_asks_the_link(quantity: str) -> None:
     assert made.structure is None
     assert made([3.0]).tolist() == [6.0]
     made.observe(1.0, 1.0)
+
+
+def test_both_directions_include_the_share_of_the_broadcast() -> None:
+    """Up costs 2 x. Four senders of x = 464 bits, 64 of them header: a broadcast of 64 + 4 * 400 = 1664 costs 1764.
+
+    On air one transmission serves all, a fourth of 1764 is each sender's; on wires it is sent four times.
+    """
+    both = build("cost", {"name": "from_channel", "quantity": "s", "directions": "both"})
+    on_air, on_wires = both.open(Answered(4, 1)), both.open(Answered(4, 4))
+    assert on_air.quantity == "s"
+    assert on_air([464.0, 64.0]).tolist() == [928 + 1764 / 4, 128 + 164 / 4]
+    assert on_wires([464.0]).tolist() == [928 + 1764]
+    # The dense model is the longest broadcast.
+    assert both.open(Answered(4, 1, 1000.0))([464.0]).tolist() == [928 + 1100 / 4]
+    assert build("cost", "from_channel").open(Answered(4, 1))([464.0]).tolist() == [928.0]
+    with pytest.raises(ConfigError, match="directions: both directions are counted on links to a server"):
+        both.open(KnownLink())
+
+
+@pytest.mark.parametrize(
+    ("link", "transmissions"), [("ieee802154", 1), ("tdma", 1), ("ethernet_udp", 3), ("wan", 3), ("packet", 3)]
+)
+def test_one_transmission_serves_all_on_air_and_one_each_on_wires(link: str, transmissions: int) -> None:
+    """What the world says of a star of three workers; a broadcast's packets in the medium agree by contract."""
+    channel = {"name": link} if link == "ieee802154" else {"name": link, "rate_bps": 1.0e6}
+    study = {
+        "name": "three",
+        "problem": {"name": "quadratic", "dim": 10, "nodes": 3},
+        "network": {"link": channel},
+        "algorithms": [{"name": "gd"}],
+        "stop": {"rounds": 1},
+    }
+    point = points(parse_text(yaml.safe_dump(study)))[0].scenario
+    world = World(point, point.algorithms[0], 0, point.problem.open(point.seed))
+    answer = world.contexts[0].link(3).answer()
+    assert (answer.receivers, answer.transmissions, answer.longest_bit) == (3, transmissions, 64 + 320)
+    assert answer.link.cost("s")([384.0]).tolist() == world.media[0].cost("s", 3, 0)([384.0]).tolist()
+    assert world.contexts[3].link(0).answer() is None
 
 
 @settings(max_examples=500, deadline=None)

@@ -348,8 +348,8 @@ def budgets_after_the_drop(
     own = after.open(nodes, np.random.default_rng(0)).cost("s", 0, 4)
     seen: dict[int, list[tuple[float, float, float]]] = {}
 
-    def watched(g: Any, variant: Any, size: Any, cost: Any) -> Any:
-        choice = tune(g, variant, size, cost)
+    def watched(g: Any, variant: Any, size: Any, cost: Any, **how: Any) -> Any:
+        choice = tune(g, variant, size, cost, **how)
         budgets = np.array([choice.budget, tune(g, variant, size, own).budget])
         ours, best = efficiency(g, variant, size, own, budgets)
         seen.setdefault(id(cost), []).append((budgets[0], budgets[1], 1.0 - ours / best))
@@ -420,7 +420,7 @@ def test_the_regret_of_a_wrong_cost_is_a_figure(tmp_path: Path) -> None:
     page = report.write(tmp_path).read_text("utf-8")
     start = page.index("To the target, over the sweep")
     figures = re.findall(r"<figure.*?</figure>", page[start : page.index("</section>", start)], re.DOTALL)
-    (time,) = [figure for figure in figures if ">seconds to the target</title>" in figure]
+    (time,) = [figure for figure in figures if ">seconds to the target over c0</title>" in figure]
     assert re.findall(r'<g class="c"[^>]* data-s="([^"]*)"', time) == ["right", "wrong c0", "learned"]
     assert ">c0</text>" in time
 

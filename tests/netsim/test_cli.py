@@ -206,7 +206,7 @@ def test_run_writes_the_folder_and_prints_the_table(folder: Path, capsys: pytest
 def test_run_hands_its_options_on(ok: bool, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
-    def run(scenario: Any, out: str, jobs: int, resume: bool, plugins: Any, dask: Any, command: Any, show: bool) -> Any:
+    def run(scenario: Any, out: str, jobs: int, fresh: bool, plugins: Any, dask: Any, command: Any, show: bool) -> Any:
         seen.update(locals())
         return SimpleNamespace(ok=ok, summary_text=lambda: "the table")
 
@@ -219,7 +219,7 @@ def test_run_hands_its_options_on(ok: bool, code: int, monkeypatch: pytest.Monke
         "here",
         "-j",
         "3",
-        "--resume",
+        "--fresh",
         "--plugin",
         "a.py",
         "--dask",
@@ -228,7 +228,7 @@ def test_run_hands_its_options_on(ok: bool, code: int, monkeypatch: pytest.Monke
         "seed=4",
     ]
     assert main(words) == code
-    assert (seen["out"], seen["jobs"], seen["resume"], seen["plugins"], seen["dask"]) == (
+    assert (seen["out"], seen["jobs"], seen["fresh"], seen["plugins"], seen["dask"]) == (
         "here",
         3,
         True,

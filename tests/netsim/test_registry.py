@@ -19,7 +19,7 @@ import pytest
 from netsim import registry
 from netsim.errors import ConfigError, UnknownNameError
 from netsim.scenario import parsing
-from netsim.study import plan
+from netsim.study import inputs
 
 OURS = {kind: registry._files(kind) for kind in registry.PACKAGES}
 PLUGIN = '''
@@ -305,12 +305,12 @@ def test_a_module_beside_a_plugin_does_not_hide_an_installed_one(beside: Any) ->
 
 def test_what_lies_beside_a_plugin_decides_the_bytes_of_its_runs(beside: Any) -> None:
     path = beside("nest", "hatchling_x")
-    before = plan.code_digest.__wrapped__((str(path),))
-    assert plan.code_digest.__wrapped__((str(path),)) == before
+    before = inputs.sources_of((), [str(path)])
     (path.parent / "unused.py").write_text("VALUE = 1")
-    assert plan.code_digest.__wrapped__((str(path),)) == before
+    assert inputs.sources_of((), [str(path)]) == before
     (path.parent / "feathers_x" / "more.py").write_text("VALUE = 2")
-    assert plan.code_digest.__wrapped__((str(path),)) != before
+    with pytest.raises(ConfigError, match=r"more\.py: the file has changed since it was loaded; start Python anew"):
+        inputs.sources_of((), [str(path)])
 
 
 def test_the_place_of_an_error_is_in_the_plugin_that_called(beside: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from netsim.study import run
 SMALL = {
     "synthetic_sparse": {"num_rows": 200, "num_features": 300, "nonzeros_per_row": 10},
     "digits": {"interactions": False},
+    "reuters21578": {},
 }
 
 
@@ -41,6 +43,8 @@ def test_it_says_its_question_and_its_source(name: str) -> None:
 def test_it_runs_with_tiny_limits(name: str, tmp_path: Path) -> None:
     scenario = load(name, ["stop.rounds=3", "replications=1"])
     dataset = scenario.problem.dataset  # type: ignore[attr-defined]
+    if dataset.name == "reuters21578" and "NETSIM_DATA" not in os.environ:
+        pytest.skip("NETSIM_DATA is not set")
     small = dataclasses.replace(dataset, **SMALL[dataset.name])
     problem = dataclasses.replace(scenario.problem, dataset=small)  # type: ignore[type-var]
     scenario = dataclasses.replace(scenario, problem=problem)

@@ -20,8 +20,8 @@ import numpy as np
 from netsim.arrow import table
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.registry import component
-from netsim.results.summary import COUNTERS, DIRECTIONS
 from netsim.rng import stream
+from netsim.scenario.parts import COUNTERS, DIRECTIONS
 from netsim.simulation import engine
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path as File
 from typing import Annotated
 
 import numpy as np
@@ -13,7 +14,7 @@ from channels.media.background import Arrivals, Background
 from channels.media.flows.path import Path, Transport
 from channels.media.flows.rates import LinkRate, Outages, RateChoice, Stragglers, UpDown
 from channels.media.flows.sharing import Resource
-from channels.media.flows.tables import LONGEST_RTT_S, Table, read_table
+from channels.media.flows.tables import LONGEST_RTT_S, Table, located, read_table
 from channels.media.purposes import NODE
 from netsim.errors import ConfigError, Fault, SimulationError, nearest_name
 from netsim.fields import Range
@@ -57,6 +58,10 @@ class Regions:
         if faults:
             raise ConfigError(faults)
         object.__setattr__(self, "_table", table)
+
+    def files(self) -> list[File]:
+        """Return the file of `path`."""
+        return [located(self.path)]
 
     def place(self, nodes: Sequence[NodeId], server: NodeId | None, rng: np.random.Generator) -> dict[NodeId, str]:
         """Return every node's region."""

@@ -112,6 +112,12 @@ def read_trace(path: str) -> dict[str, tuple[tuple[float, float], ...]]:
     return {name: tuple(mine) for name, mine in steps.items()}
 
 
+def located(path: str) -> Path:
+    """Return where a file lies: as its path stands, or else below the folder NETSIM_DATA."""
+    file, data = Path(path).expanduser(), os.environ.get("NETSIM_DATA")
+    return Path(data) / file if data and not file.is_absolute() and not file.exists() else file
+
+
 def fault(allowed: str, got: str, nearest: str = "") -> ConfigError:
     """What is wrong with a file, for the key ``path``."""
     return ConfigError([Fault(("path",), allowed, got, nearest)])
@@ -119,11 +125,8 @@ def fault(allowed: str, got: str, nearest: str = "") -> ConfigError:
 
 def _rows(path: str) -> list[tuple[int, list[str]]]:
     """(line, cells) of the header and of all lines that are not empty."""
-    file, data = Path(path).expanduser(), os.environ.get("NETSIM_DATA")
-    if data and not file.is_absolute() and not file.exists():
-        file = Path(data) / file
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = located(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         allowed = "a CSV file that can be read, here or below the folder NETSIM_DATA"
         raise fault(allowed, f"{path!r}: {error.strerror or error}") from None

@@ -78,6 +78,8 @@ class PacedNodes(Roster):
     it sleeps, listens or wakes. So its time in that state is what `inner` leaves of the interval.
     """
 
+    broadcasts = True
+
     def __init__(
         self, nodes: Sequence[Node], inner: ContendingNodes, policy: RadioPolicy, radio: PowerProfile,
         sink: Renamed | None = None,

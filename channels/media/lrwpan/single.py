@@ -34,6 +34,8 @@ class SingleCell(Roster):
         64-bit key of the backoff draws.
     """
 
+    broadcasts = True
+
     def __init__(
         self, nodes: Sequence[Node], payload_bytes: int, radio: PowerProfile, policy: RadioPolicy, key: int,
         frames: FrameSink | None = None,

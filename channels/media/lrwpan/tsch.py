@@ -119,6 +119,8 @@ class SlottedCell(Roster):
         which it does anything, before the first of it.
     """
 
+    broadcasts = True
+
     def __init__(
         self, nodes: Sequence[Node], server_cells: int, slot_ns: int, framing: Framing, reach: Reach,
         radio: PowerProfile, key: int, per: float, reliable: bool, retries: int, policy: RadioPolicy,

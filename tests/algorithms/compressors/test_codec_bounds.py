@@ -204,7 +204,7 @@ def test_a_lossless_code_is_as_good_as_floats_are() -> None:
 @pytest.mark.parametrize("name", registry.names("compressor"))
 def test_describe_shows_bits_against_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "MEASURED_VECTORS", 7)
-    kinds = r"\n\n(?=(?:algorithm|cost|step) \w+\n)"  # of one name
+    kinds = r"\n\n(?=(?:algorithm|compressor|cost|step|partition) \w+\n)"  # of one name
     text = next(t for t in re.split(kinds, catalogue.description(name)) if t.startswith("compressor "))
     head, _, table = text.partition("\nBits against error\n")
     assert "Keys" in head

@@ -148,8 +148,8 @@ def test_the_objective_is_a_mean_over_nodes(layout):
     assert metrics["grad_norm"] == pytest.approx(
         np.linalg.norm(np.mean(problem.gradients(requests), axis=0)), rel=1e-13
     )
-    assert metrics["accuracy"] == np.mean(y * (x @ w) > 0)
-    assert problem.metric_names == {"loss", "grad_norm", "accuracy", "loss_gap"}
+    assert metrics["train_accuracy"] == np.mean(y * (x @ w) > 0)
+    assert problem.metric_names == {"loss", "grad_norm", "train_accuracy", "loss_gap"}
 
 
 def test_a_run_that_diverges_says_so_without_warnings():
@@ -164,7 +164,7 @@ def test_a_run_that_diverges_says_so_without_warnings():
 
 def test_accuracy_of_a_tie_counts_as_class_1():
     x, y = toy()
-    assert opened(x, y).metrics(np.zeros(7))["accuracy"] == np.mean(y == 1)
+    assert opened(x, y).metrics(np.zeros(7))["train_accuracy"] == np.mean(y == 1)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -454,7 +454,7 @@ def test_no_optimum():
     for config in ({"l2": 0.0}, {"loss": "sigmoid"}):
         problem = opened(x, y, **config)
         assert problem.optimum() is None
-        assert problem.metric_names == {"loss", "grad_norm", "accuracy"}
+        assert problem.metric_names == {"loss", "grad_norm", "train_accuracy"}
 
 
 def test_optimum_that_cannot_be_certified():
@@ -644,3 +644,23 @@ def test_configurations_that_are_refused(key, value, sentence):
     with pytest.raises(ConfigError) as caught:
         build("problem", {"name": "logistic_regression", "dataset": "breast_cancer", key: value})
     assert sentence in str(caught.value)
+
+
+def test_test_samples_of_logistic_regression():
+    """Test samples belong to no node; their loss is the mean without the ridge."""
+    x, y = toy(rows=30, density=1)
+
+    @dataclass(frozen=True, eq=False)
+    class Cut:
+        def load(self, rng):
+            return Data(x[:20], y[:20], "cut", x[20:], y[20:])
+
+    problem = LogisticRegression(Cut(), nodes=2, l2=0.3).open(0)
+    w = np.random.default_rng(0).standard_normal(7)
+    found = problem.metrics(w)
+    assert found["test_loss"] == pytest.approx(plain_value(x[20:], y[20:], w, "logistic", 0.0), rel=1e-12)
+    assert found["test_accuracy"] == np.mean(y[20:] * (x[20:] @ w) > 0)
+    assert problem.metric_names == {"loss", "grad_norm", "train_accuracy", "loss_gap", "test_loss", "test_accuracy"}
+    y[25] = 3
+    with pytest.raises(DataError, match=r"cut: test samples of the classes -1 and 1 are needed. Got 3."):
+        LogisticRegression(Cut(), nodes=2).open(0)

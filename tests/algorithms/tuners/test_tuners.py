@@ -88,7 +88,7 @@ def test_stochastic_equals_a_search_over_real_budgets(is_compiled: bool, monkeyp
     for _ in range(250):
         case = random_case(rng, "stochastic", most=40)
         x, cost, most = measure(case.x), BudgetCost(case.size, case.cost, expected=True), np.count_nonzero(case.x)
-        choice = tune(case.x, "stochastic", case.size, case.cost)
+        choice = tune(case.x, "stochastic", case.size, case.cost, drawn=False)
         assert 1.0 <= choice.budget <= most * (1 + 1e-12)
         assert choice.progress == pytest.approx(omega(case.x, choice.budget)[0], rel=1e-11)
         # Just below T: at the brim of a packet the two ways of rounding need not agree.
@@ -121,7 +121,7 @@ def test_a_cost_without_structure_is_weighed_at_every_whole_budget(variant: Any)
         bits = 64 + 8 * np.ceil((40 + 9 * budgets) / 8)
         gains = gain(x, variant) / gain(x, "sparsify")[-1] if variant != "stochastic" else omega(x, budgets)
         ratio = gains / stairs(bits)
-        choice = tune(x, variant, size, FunctionCost(stairs, "unit"))
+        choice = tune(x, variant, size, FunctionCost(stairs, "unit"), drawn=False)
         assert choice.budget == int(choice.budget)
         assert ratio[int(choice.budget) - 1] == pytest.approx(ratio.max(), rel=1e-12)
         assert choice.efficiency == pytest.approx(ratio.max(), rel=1e-12)
@@ -183,10 +183,10 @@ def test_large_stochastic_equals_small(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     for x in hard_vectors(20_011).values():
         for cost in (StructuredCost(s, "paper") for s in structures):
-            large = tune(x, "stochastic", size, cost)
+            large = tune(x, "stochastic", size, cost, drawn=False)
             with monkeypatch.context() as patch:
                 patch.setattr(magnitudes, "COMPILED_FROM", 1 << 60)
-                small = tune(x, "stochastic", size, cost)
+                small = tune(x, "stochastic", size, cost, drawn=False)
             assert large.efficiency == pytest.approx(small.efficiency, rel=1e-12)
             assert large.progress == pytest.approx(small.progress, rel=1e-6)
 
@@ -240,9 +240,9 @@ def test_the_curve_has_its_top_at_the_choice() -> None:
     for variant in ("sparsify", "sign", "stochastic"):
         for _ in range(100):
             case = random_case(rng, variant)
-            choice = tune(case.x, case.variant, case.size, case.cost)
+            choice = tune(case.x, case.variant, case.size, case.cost, drawn=False)
             budgets = np.append(np.arange(0.0, np.count_nonzero(case.x) + 1), choice.budget)
-            curve = efficiency(case.x, case.variant, case.size, case.cost, budgets)
+            curve = efficiency(case.x, case.variant, case.size, case.cost, budgets, drawn=False)
             assert curve[0] == 0
             assert curve[-1] == pytest.approx(choice.efficiency, rel=1e-12)
             assert curve.max() <= choice.efficiency * (1 + 1e-12)

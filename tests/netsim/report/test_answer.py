@@ -37,10 +37,10 @@ def results_of(*runs: list[dict[str, Any]], goal: float = 0.01) -> data_module.R
             spent = np.array([0.0, run["bits"]])
             track: dict[str, Any] = {"round": np.array([0, 1]), "loss": np.array([1.0, 0.5])}
             track |= {"loss_gap": np.array([0.5, run.get("end", 0.01)]), "accuracy": np.full(2, math.nan)}
-            track |= {"sim_time_s": spent / 1e6, "energy_j": spent / 1e7}
+            track |= {"sim_time_s": spent / 1e6, "energy_j": spent / 1e7, "worker_energy_j": spent / 1e7}
             for way, name in itertools.product(("uplink", "downlink", "peer"), summary.COUNTERS):
                 track[f"{way}_{name}"] = spent / 100 if way == "uplink" else 0 * spent
-            track["uplink_paper_bit"] = spent
+            track["uplink_wire_bytes"] = spent / 8
             outcomes.append(summary.outcome(track.__getitem__, "done", {"loss_gap": goal}))
             texts = {"label": run["label"], "algorithm": run["algorithm"], "point": ""}
             for name, value in (
@@ -74,9 +74,9 @@ def test_the_answer_names_the_winner_its_lead_and_the_overlap() -> None:
     # GD: the geometric mean of 8, 10 and 12.5 is 10. S: that of 1.5, 2, 2.5 is 7.5**(1/3) = 1.957; its interval of
     # the mean, 200k -+ t(2) 50k/sqrt(3) = 200k -+ 124k, reaches down to 76k and so overlaps with 100k.
     assert plain(answer.paragraph(results, case)) == (
-        "To loss gap F − F* ≤ 0.01: CAT S needs the fewest bits (100 kbit, 10× fewer than GD), packets (1000, 10×), "
-        "seconds (100 ms, 10×) and joules (10.0 mJ, 10×). Runner-up (intervals overlap): S, T = 9 in bits (1.96×), "
-        "packets (1.96×), seconds (1.96×) and joules (1.96×)."
+        "To loss gap F − F* ≤ 0.01: CAT S needs the fewest wire bits (100 kbit, 10× fewer than GD), packets (1000, "
+        "10×), seconds (100 ms, 10×) and workers' joules (10.0 mJ, 10×). Runner-up (intervals overlap): S, T = 9 in "
+        "wire bits (1.96×), packets (1.96×), seconds (1.96×) and workers' joules (1.96×)."
     )
 
 
@@ -88,8 +88,8 @@ def test_intervals_apart_are_told_and_who_does_not_get_there_is_left_out() -> No
     )
     (case,) = answer.cases(results)
     text = plain(answer.paragraph(results, case))
-    assert "CAT S needs the fewest bits (101 kbit; GD does not get there)" in text
-    assert "Runner-up (intervals apart): S in bits (1.99×)" in text
+    assert "CAT S needs the fewest wire bits (101 kbit; GD does not get there)" in text
+    assert "Runner-up (intervals apart): S in wire bits (1.99×)" in text
     assert text.endswith("Left out, as not every replication gets there: GD (0 of 3).")
 
 
@@ -133,7 +133,7 @@ def test_who_gets_there_only_at_times_wins_nothing() -> None:
     results = results_of(run_of("GD", "gd", [4e5, 5e5, 6e5]), at_times)
     (case,) = answer.cases(results)
     text = plain(answer.paragraph(results, case))
-    assert "GD needs the fewest bits (500 kbit)" in text
+    assert "GD needs the fewest wire bits (500 kbit)" in text
     assert text.endswith("Left out, as not every replication gets there: CAT (2 of 3).")
 
 
@@ -144,12 +144,12 @@ def test_the_ledger_gives_the_intervals() -> None:
         run_of("S", "fixed_budget", [2e5] * 3),
     )
     # As in the test of the claims: 10 [5.75, 17.4]. S needs twice as much in every replication.
-    assert "bitsCAT100 kbit10× [5.7–17]S2.0×apart" in plain(answer.ledger(results))
+    assert "wire bitsCAT100 kbit10× [5.7–17]S2.0×the same in all 3 replications" in plain(answer.ledger(results))
 
 
-@pytest.mark.parametrize(("other", "best"), [(2e5, 5), (1e5, 0)])
+@pytest.mark.parametrize(("other", "best"), [(2e5, 8), (1e5, 0)])
 def test_best_is_marked_where_something_is_to_be_won(other: float, best: int) -> None:
-    """Bits, packets, wire bytes, seconds and joules; not where all spend the same, which may be nothing."""
+    """Eight columns, message and paper bits among them; not where all spend the same, which may be nothing."""
     results = results_of(run_of("GD", "gd", [1e5, 1e5]), run_of("CAT", "cat", [other, other]))
     assert tables.summary(results).count('<td class="best">') == best
 
@@ -164,14 +164,23 @@ def test_nobody_and_no_target_have_their_sentences() -> None:
 
 def test_claims_stand_beside_ours() -> None:
     results = results_of(run_of("GD", "gd", [800e3, 1000e3, 1250e3]), run_of("CAT", "cat", [100e3] * 3))
-    claims = [
-        {"text": "ten times", "label": "CAT", "against": "GD", "quantity": "bit", "ratio": 12},
-        {"text": "with a stranger", "label": "CAT", "against": "QSGD", "quantity": "s", "ratio": None},
-    ]
-    text = plain(tables.claims(dataclasses.replace(results, scenario={"claims": claims})))
     # The logarithms are ln 10 + (-0.22314, 0, 0.22314): ln 10 -+ 4.3027 * 0.22314 / sqrt(3), so 10 [5.75, 17.4].
-    assert "ten times (GD over CAT, bits)To loss gap F − F* ≤ 0.0112×10× [5.7–17]" in text
-    assert "QSGD did not run" in text
+    row = {"claim": "ten times", "point": "p", "label": "CAT", "against": "GD", "quantity": "total_wire_bytes"}
+    row |= {"source": 12.0, "threshold": 8.0, "sense": "at_least", "ours": 10.0, "ours_low": 5.75, "ours_high": 17.4}
+    row |= {"verdict": "held", "why": "the confidence interval holds the threshold"}
+    own = row | {"claim": "one joule", "against": "", "quantity": "worker_energy_j", "source": 1.0, "threshold": 1.0}
+    own |= {
+        "sense": "at_most",
+        "ours": 2.0,
+        "ours_low": math.nan,
+        "ours_high": math.nan,
+        "verdict": "not held",
+        "why": "",
+    }
+    findings = csv_columns(summary.to_csv([row, own]))
+    text = plain(tables.claims(dataclasses.replace(results, findings=findings)))
+    assert "ten times (GD over CAT, wire bits)p12×≥ 8.0×10×5.8×–17×heldthe confidence interval holds" in text
+    assert "one joule (CAT, workers' joules)p1.00 J≤ 1.00 J2.00 Jnot held" in text
 
 
 def test_runs_that_went_wrong_are_listed_with_their_sentence(tmp_path: Path) -> None:

@@ -36,8 +36,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder.bounds(quick)
     other = folder.make(root / "other", points=[""], kinds=folder.KINDS[:2], rounds=50, replications=1, target={})
     sweep = folder.make(
-        root / "sweep", points=[f"payload={n}" for n in (20, 40, 80)], kinds=folder.KINDS[:4], rounds=99
-    )
+        root / "sweep", kinds=folder.KINDS[:4], rounds=99,
+        sweep={"network.link.rate_bps": [1e5, 1e6, 1e7], "network.link.name": ["wan", "tdma"]},
+    )  # fmt: skip
     return {
         "quick": report.write(quick),
         "hostile": report.write(folder.hostile(root / "hostile")),

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netsim import report
-from netsim.report import axes, curves, loss, spent, svg, words
+from netsim.report import axes, curves, spent, svg, words
 from tests.support.page import folder
 from tests.support.page.reader import visible
 
@@ -188,11 +188,3 @@ def test_colours_stay_apart_for_colour_blind_eyes(which: str) -> None:
 def test_lines_differ_without_colour() -> None:
     assert len({(dash, marker) for _, dash, marker in svg.STYLES}) == len(svg.STYLES)
     assert len({marker for *_, marker in svg.STYLES}) == len(svg.STYLES)
-
-
-@pytest.mark.parametrize(
-    ("point", "number"), [("c0=1.5e-05", 1.5e-5), ("n: 3", 3), (".5", 0.5), ("uplink=802.15.4", None)]
-)
-def test_numbers_in_the_names_of_points(point: str, number: float | None) -> None:
-    found = loss._number_in(point)
-    assert math.isnan(found) if number is None else found == number

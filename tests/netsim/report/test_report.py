@@ -112,13 +112,33 @@ def test_the_quick_start_takes_seconds_and_less_than_two_megabytes(tmp_path: Pat
 
 
 def test_a_long_sweep_stays_small_and_says_what_it_leaves_out(tmp_path: Path) -> None:
-    points = [f"network.uplink.payload_bytes={n}" for n in range(40, 60)]
-    page = report.write(folder.make(tmp_path / "sweep", points=points, rounds=60, replications=2))
+    sweep = {"network.uplink.payload_bytes": list(range(40, 60))}
+    page = report.write(folder.make(tmp_path / "sweep", sweep=sweep, rounds=60, replications=2))
     text = visible(page.read_text("utf-8"))
     assert page.stat().st_size < 2_000_000
     assert "Of 20 sweep points 6 are drawn, evenly spaced." in text
     assert "To the target, over the sweep" in text
-    assert all(point in text for point in points)
+    assert all(f"payload_bytes={n}" in text for n in range(40, 60))
+
+
+def test_a_sweep_has_a_panel_for_each_value_of_the_second_key_and_a_marker_at_every_number(tmp_path: Path) -> None:
+    sweep = {"problem.dataset": ["digits", "iris"], "network.link.rate_bps": [1e5, 1e6, 1e7], "problem.nodes": [2, 4]}
+    page = report.write(folder.make(tmp_path, sweep=sweep, kinds=folder.KINDS[:2], rounds=200, replications=2))
+    html = page.read_text("utf-8")
+    headings = re.findall(r"<h3>To the target, over the sweep: (.*?)</h3>", html)
+    assert headings == [f"dataset = {name}, nodes = {n}" for name in ("digits", "iris") for n in (2, 4)]
+    drawings = re.findall(r'<svg class="f"[^>]*aria-labelledby="sweep(?:-\d)?-2-t.*?</svg></figure>', html, re.DOTALL)
+    assert len(drawings) == 4
+    for drawing in drawings:
+        # Two labels with a number at each of the three rates.
+        curves = re.findall(r'<g class="c".*?</g></g>', drawing, re.DOTALL)
+        places = [re.findall(r'<g transform="translate\(([-\d.]+) [-\d.]+\)">', curve) for curve in curves]
+        assert [len(found) for found in places] == [3, 3]
+        gaps = np.diff(np.array(places, float), axis=1)
+        np.testing.assert_allclose(gaps, gaps[0, 0], atol=0.2)  # decades on a logarithmic axis
+        assert "100\u00a0kbit/s" in drawing
+    # All panels have one scale.
+    assert len({re.search(r'data-axes="([^"]*)"', drawing)[1] for drawing in drawings}) == 1  # type: ignore[index]
 
 
 # --- what may be in a folder -----------------------------------------------------------------------------

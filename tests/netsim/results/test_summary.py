@@ -212,12 +212,3 @@ def test_csv_comes_back_in_every_bit() -> None:
     for row, again in zip(rows, back, strict=True):
         np.testing.assert_equal(again, row)
     assert "nan" not in text
-
-
-def test_text_is_aligned_and_names_point_and_target() -> None:
-    text = summary.to_text(study())
-    assert text.splitlines()[0] == "p=1: to loss_gap <= 0.25"
-    assert "2 of 3" in text
-    assert "160 bit" in text  # 8 x 20 bytes of uplink in round 2
-    widths = {len(line) for line in text.split("\n\n")[0].splitlines()[1:]}
-    assert len(widths) == 1

@@ -119,7 +119,7 @@ def test_every_key_is_read() -> None:
     assert made.stop == Stop(50, 3600.0, {"loss_gap": 0.01, "accuracy": 0.9})
     assert made.record == Record(5, True, False, True)
     assert made.sweep == {"network.uplink.rate_bps": (1e6, "10 Mbit/s"), "problem.nodes": (2, 4)}
-    assert made.claims == (Claim("half as much", "GD, half", "gd", "total_paper_bit", 2.0),)
+    assert made.claims == (Claim("half as much", "GD, half", "total_paper_bit", "gd", 2.0),)
     assert (made.question, made.source, made.finding) == ("What is it good for?", "A paper, 2021", "Nothing yet.")
     assert (made.seed, made.replications, made.vary) == (7, 3, "channel")
 

@@ -37,7 +37,7 @@ def test_points_are_the_product_in_order_each_checked_and_without_sweep() -> Non
             WHOLE, overrides=[f"network.uplink.rate_bps={rate}", f"problem.nodes={nodes}", "sweep={}"]
         )
         assert point.scenario == expected
-        assert points(point.scenario) == [dataclasses.replace(point, name="")]
+        assert points(point.scenario) == [dataclasses.replace(point, name="", swept={})]
 
 
 def test_without_sweep_there_is_one_point_without_name() -> None:
@@ -137,3 +137,21 @@ def test_each_distinct_problem_is_opened_once() -> None:
     sweep = "sweep: {problem.nodes: [1, 2], network.silence: [free, flag], seed: [0, 1]}"
     check_data(parse_text(MINIMAL + sweep), opener)
     assert opened == [(1, 0), (1, 1), (2, 0), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "column"),
+    [
+        ("network.uplink.rate_bps: [1 Mbit/s, 2.5e5, 100 kbit/s]", [1e6, 2.5e5, 1e5]),
+        ("problem.nodes: [2, 4]", [2, 4]),
+        ("'algorithms[0].step_size': [auto, 0.5]", ["auto", "0.5"]),
+        ("network.uplink: [ideal, {name: ethernet_udp, rate_bps: 1e6}]", ["ideal", "ethernet_udp"]),
+        ("seed: [1, 2]", [1, 2]),
+    ],
+)  # fmt: skip
+def test_swept_values_are_columns_with_units_read(sweep: str, column: list[Any]) -> None:
+    text = MINIMAL + "network: {uplink: {name: ethernet_udp, rate_bps: 1e6}}\n" * ("rate_bps: [" in sweep)
+    found = points(parse_text(f"{text}sweep: {{{sweep}}}\n"))
+    (values,) = zip(*(point.swept.values() for point in found), strict=True)
+    assert list(values) == column
+    assert [type(value) for value in values] == [type(value) for value in column]

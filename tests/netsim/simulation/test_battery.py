@@ -16,6 +16,7 @@ from netsim import registry, rng, study
 from netsim.errors import ConfigError
 from netsim.interfaces import Command, Context, Gradient, Node, Payload, Receive, Report, Send, Wait
 from netsim.scenario import Entry, parse_text
+from netsim.scenario.parts import Battery
 from netsim.simulation.engine import Engine, RunResult, simulate
 from netsim.testing.scripts import FrameLog
 from tests.support.toys import ToyProblem, scenario
@@ -93,6 +94,14 @@ def test_listening_until_the_battery_is_empty() -> None:
     assert spent_j(result, 0) >= 1.0 - 1e-15
     assert spent_j(result, 1) == pytest.approx(0.0564 * result.sim_time_s, rel=1e-12)
     assert result.sim_time_s == 100.0
+
+
+def test_a_charge_at_its_voltage_is_an_energy() -> None:
+    """2400 mAh at 3 V are 2.4 * 3600 * 3 = 25 920 J; 0.25 mAh at 2 V = 1.8 J, at 56.4 mW 31.915 s."""
+    assert Battery(capacity="2400 mAh", voltage_v=3.0).capacities((0, 1), 2) == {0: 25_920.0, 1: 25_920.0}
+    assert Battery(capacity=("1 Ah", "7.2 kC"), voltage_v=1.5).capacities((0, 1), 2) == {0: 5400.0, 1: 10_800.0}
+    engine, _ = battery_run(cell(), {"capacity": "0.25 mAh", "voltage_v": "2 V", "nodes": [0]})
+    assert deaths_ns(engine) == {0: math.ceil(1.8 / 0.0564 * S)}
 
 
 def test_each_battery_has_its_own_end() -> None:
@@ -478,7 +487,7 @@ def test_summary_page_and_manifest(tmp_path: Path) -> None:
     assert run["status"] == "stalled"
     assert run["deaths_s"] == {"1": pytest.approx(0.5 / 0.0564, rel=1e-3)}
     assert f"node 1 had an empty battery at {run['deaths_s']['1']:.6g} s" in run["sentence"]
-    again = study.run(parse_text(scenario_text), tmp_path / "dies", resume=True)
+    again = study.run(parse_text(scenario_text), tmp_path / "dies")
     assert again.runs[0]["deaths_s"] == run["deaths_s"]
 
 
@@ -505,7 +514,7 @@ def test_lost_bits_are_not_delivered() -> None:
 
 
 @pytest.mark.parametrize(("battery", "sentence"), [
-    ({}, r"network\.battery\.capacity_j: a value is needed"),
+    ({}, r"network\.battery\.capacity_j: either capacity_j or capacity is needed"),
     ({"capacity_j": 0}, r"network\.battery\.capacity_j: a number > 0"),
     ({"capacity_j": "3 V"}, r"network\.battery\.capacity_j"),
     ({"capacity_j": 1, "nodes": [0, 9]}, r"network\.battery\.nodes\[1\]: a node of 0 \.\. 3\. Got 9"),

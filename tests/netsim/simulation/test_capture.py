@@ -33,7 +33,7 @@ SCENARIO = """
 name: captured
 problem: {name: logistic_regression, dataset: breast_cancer, nodes: 3}
 network: NETWORK
-algorithms: [{name: fixed_budget, label: S 20, variant: sparsify, budget: 20}]
+algorithms: [{name: fixed_budget, label: S 20, variant: sparsify, budget: 20, broadcast: dense}]
 stop: {rounds: 4}
 record: {pcap: true}
 """
@@ -344,12 +344,12 @@ def test_a_low_power_cell_and_a_wire_are_two_files() -> None:
     assert sum(f.is_ack for f in frames) == sum(not f.is_ack for f in frames) - 1
 
 
-def test_captures_are_the_same_from_processes_and_after_a_resume() -> None:
+def test_captures_are_the_same_from_processes_and_when_done_again() -> None:
     network = "{link: ieee802154}"
     first = captured(network)
     kept = {f.name: f.read_bytes() for f in Path("out/pcap").iterdir()}
     assert len(first) == 1
-    for keys in ({"resume": True}, {"jobs": 2}):
+    for keys in ({"fresh": True}, {"fresh": True, "jobs": 2}):
         captured(network, **keys)
         assert {f.name: f.read_bytes() for f in Path("out/pcap").iterdir()} == kept
 

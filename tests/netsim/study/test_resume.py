@@ -36,11 +36,11 @@ DRIVER = f"""
 import sys
 from netsim import registry
 from netsim.study import plan, study
-plan.code_digest = lambda plugins: "the same"
+plan.code_digest = lambda: "the same"
 registry.load_plugin({TROUBLEMAKER!r})
 from netsim.scenario import parse_text
 study._report = lambda folder: None
-study.run(parse_text(sys.argv[1]), sys.argv[2], jobs=int(sys.argv[3]), resume=True, plugins=[{TROUBLEMAKER!r}])
+study.run(parse_text(sys.argv[1]), sys.argv[2], jobs=int(sys.argv[3]), plugins=[{TROUBLEMAKER!r}])
 """
 
 
@@ -142,7 +142,7 @@ def test_ctrl_c_ends_parent_and_children(tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)  # as the terminal does: to all of them
     _, err = process.communicate(timeout=10)
     assert err.count("\n") == 1
-    assert "of 12 runs are finished, and --resume goes on from there" in err
+    assert "of 12 runs are finished, and the same command goes on from there" in err
     assert len(mine) == 2
     assert not any(map(is_alive, mine))
 
@@ -166,7 +166,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def resume(out: Path, text: str = SCENARIO.replace("PAUSE", "0")) -> bytes:
-    study.run(parse_text(text), out, resume=True)
+    study.run(parse_text(text), out)
     return (out / "rounds.parquet").read_bytes()
 
 
@@ -183,10 +183,11 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, engine: list[int]) -> No
     assert len(engine) == 12
 
 
-def test_without_resume_all_is_done_again(tmp_path: Path, engine: list[int]) -> None:
-    resume(tmp_path)
-    study.run(parse_text(SCENARIO.replace("PAUSE", "0")), tmp_path)
+def test_fresh_does_all_again(tmp_path: Path, engine: list[int]) -> None:
+    first = resume(tmp_path)
+    study.run(parse_text(SCENARIO.replace("PAUSE", "0")), tmp_path, fresh=True)
     assert len(engine) == 24
+    assert (tmp_path / "rounds.parquet").read_bytes() == first
 
 
 def test_more_replications_only_add(tmp_path: Path, engine: list[int]) -> None:
@@ -194,10 +195,15 @@ def test_more_replications_only_add(tmp_path: Path, engine: list[int]) -> None:
     resume(tmp_path, text)
     resume(tmp_path, text.replace("replications: 6", "replications: 7"))
     assert len(engine) == 14
-    # What is no longer part of the scenario goes.
+    # What is no longer part of the scenario stays, until somebody prunes.
     resume(tmp_path, text.replace("replications: 6", "replications: 2"))
     assert len(engine) == 14
-    assert len(finished(tmp_path)) == 4
+    assert len(finished(tmp_path)) == 14
+    count, size_bytes = study.prune(tmp_path)
+    assert (count, len(finished(tmp_path))) == (10, 4)
+    assert size_bytes > 0
+    resume(tmp_path, text.replace("replications: 6", "replications: 2"))
+    assert len(engine) == 14
 
 
 @pytest.mark.parametrize("damage", ["shorter", "other", "gone", "no facts", "half facts", "file"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pickle
@@ -27,7 +28,7 @@ from netsim.simulation import engine as real_engine
 from netsim.study import study, workers
 from netsim.study.execute import close_problems
 from netsim.study.merge import merge
-from netsim.study.plan import code_digest, plan
+from netsim.study.plan import plan
 from netsim.study.store import Record
 from tests.support import TROUBLEMAKER
 
@@ -85,7 +86,7 @@ def test_the_files_of_a_study_and_their_order(tmp_path: Path) -> None:
         "report.html", "runs", ".netsim",
     }  # fmt: skip
     rounds = results.rounds
-    assert rounds.columns[:5].tolist() == ["label", "algorithm", "replication", "point", "round"]
+    assert rounds.columns[:6].tolist() == ["label", "algorithm", "replication", "point", "seed", "round"]
     order = rounds[["point", "label", "replication"]].drop_duplicates().apply(tuple, axis=1).tolist()
     assert order == [(p, x, r) for p in ("seed=1", "seed=2") for x in "ABC" for r in range(3)]
     assert rounds["round"].tolist() == list(range(6)) * 18
@@ -96,7 +97,7 @@ def test_the_files_of_a_study_and_their_order(tmp_path: Path) -> None:
         ("seed=1", "A", 3), ("seed=1", "B", 3), ("seed=1", "C", 3),
     ]  # fmt: skip
     assert results.ok
-    assert "seed=2: to loss_gap <= 0.25" in results.summary_text()
+    assert "seed=2: to loss gap F - F* <= 0.25" in results.summary_text()
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["complete"]
     assert manifest["command"] == ["netsim", "run"]
@@ -250,7 +251,6 @@ def test_files_and_plugins_belong_to_the_hash(tmp_path: Path) -> None:
     assert not set(first) & set(with_plugin)
     data.write_text("1 2 4")
     plugin.write_text("x = 2\n")
-    code_digest.cache_clear()
     assert not set(hashes(given)) & set(first)
     assert not set(hashes(given, [str(plugin)])) & set(with_plugin)
 
@@ -324,7 +324,7 @@ def test_a_failed_run_is_tried_again_on_resume(tmp_path: Path, monkeypatch: pyte
     study.run(given, tmp_path / "out")
     good = sys.modules["netsim_plugins.troublemaker"].simulate
     monkeypatch.setattr("netsim.simulation.engine.simulate", lambda s, e, r, p, t: good(s, load_good(), r, p, t))
-    assert statuses(study.run(given, tmp_path / "out", resume=True)) == ["reached"] * 6
+    assert statuses(study.run(given, tmp_path / "out")) == ["reached"] * 6
 
 
 def load_good() -> Any:
@@ -344,15 +344,15 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [out]
 
 
-@pytest.mark.parametrize("resume", [False, True])
-def test_somebody_elses_folder_is_left_alone(tmp_path: Path, resume: bool) -> None:
+@pytest.mark.parametrize("fresh", [False, True])
+def test_somebody_elses_folder_is_left_alone(tmp_path: Path, fresh: bool) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ConfigError, match="not empty and netsim did not write it"):
-        study.run(scenario(), tmp_path, resume=resume)
+        study.run(scenario(), tmp_path, fresh=fresh)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_an_older_study_is_replaced_only_after_the_data_are_checked(
+def test_tables_of_an_older_study_are_replaced_only_after_the_data_are_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -365,7 +365,7 @@ def test_an_older_study_is_replaced_only_after_the_data_are_checked(
             study.run(scenario(), out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     study.run(scenario(), out)
-    assert len(list((out / "runs").iterdir())) == 3
+    assert len(list((out / "runs").iterdir())) == 9  # A is the same runs
     assert set(cells(out)["label"].to_pylist()) == {"troublemaker"}
     assert (out / "notes.txt").read_text() == "mine"
 
@@ -405,7 +405,7 @@ def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, j
     assert not (out / "rounds.parquet").exists()
     assert not study.Results(out).manifest["complete"]
     inodes = {name: (out / "runs" / name).stat().st_ino for name in kept}
-    study.run(given, out, resume=True, plugins=[TROUBLEMAKER])
+    study.run(given, out, plugins=[TROUBLEMAKER])
     assert {name: (out / "runs" / name).stat().st_ino for name in kept} == inodes
     assert (out / "rounds.parquet").read_bytes() == (tmp_path / "whole" / "rounds.parquet").read_bytes()
 
@@ -430,7 +430,7 @@ def test_a_disk_that_is_full_when_the_tables_are_merged(tmp_path: Path, monkeypa
             study.run(scenario(), out)
     assert not list(out.glob("*.parquet"))
     assert not list(out.glob(f"{files.ASIDE}*"))
-    study.run(scenario(), out, resume=True)
+    study.run(scenario(), out)
     assert len(cells(out)) == 18
 
 
@@ -458,7 +458,7 @@ class Cluster:
     def submit(self, function: Callable[..., Any], wire: bytes, plugins: Sequence[str], pure: bool) -> Future[Any]:
         future = Future[Any]()
         future.release = lambda: None  # type: ignore[attr-defined]
-        if pickle.loads(wire)[1].label == "C":
+        if pickle.loads(wire).label == "C":
             future.set_exception(RuntimeError("all workers\ndied"))
         else:
             future.set_result(function(wire, plugins))
@@ -523,7 +523,35 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.Monk
 
     with monkeypatch.context() as patch:
         patch.setattr("netsim.study.progress.Watcher.finish", interrupt)
-        with pytest.raises(study.Interrupted, match="interrupted; 4 of 9 runs are finished, and --resume goes on"):
+        with pytest.raises(
+            study.Interrupted, match="interrupted; 4 of 9 runs are finished, and the same command goes on"
+        ):
             study.run(given, out)
     assert len(list((out / "runs").iterdir())) == 4
-    assert len(study.run(given, out, resume=True).runs) == 9
+    assert len(study.run(given, out).runs) == 9
+
+
+def test_every_swept_key_is_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quantities as numbers in the key's unit, whole numbers whole, the rest as texts; in all tables alike."""
+    monkeypatch.setattr("netsim.simulation.engine.simulate", SIMULATE)
+    given = parse_text(
+        """
+name: swept
+problem: {name: quadratic, dim: 4, nodes: 2}
+network: {uplink: {name: ethernet_udp, rate_bps: 1e6}}
+algorithms: [{name: gd}]
+stop: {rounds: 2}
+record: {messages: true}
+sweep:
+  network.uplink.rate_bps: [100 kbit/s, 1 Mbit/s]
+  problem.nodes: [2, 3]
+  'algorithms[0].step_size': [auto, 0.1]
+"""
+    )
+    results = study.run(given, tmp_path, jobs=1)
+    keys = ["network.uplink.rate_bps", "problem.nodes", "algorithms[0].step_size"]
+    wanted = list(itertools.product([1e5, 1e6], [2, 3], ["auto", "0.1"]))
+    for frame in (results.rounds, results.messages, results.summary):
+        assert list(frame.columns)[: list(frame.columns).index("point") + 4][-3:] == keys
+        assert [frame[key].dtype.kind for key in keys[:2]] == ["f", "i"]
+        assert list(dict.fromkeys(frame[keys].itertuples(index=False, name=None))) == wanted

@@ -178,8 +178,8 @@ NOISE = np.random.default_rng(0)
             "the metric grad_norm is 0.5; the nodes' mean gradient has the norm ",
         ),
         (
-            "metrics", "logistic_regression", {"metrics": lambda live, w: {**live.metrics(w), "accuracy": 1.5}},
-            "accuracy is a share of 1. Got 1.5",
+            "metrics", "logistic_regression", {"metrics": lambda live, w: {**live.metrics(w), "train_accuracy": 1.5}},
+            "train_accuracy is a share of 1. Got 1.5",
         ),
         (
             "constants", "quadratic", {"smoothness": _tenth("parts")},
@@ -252,7 +252,11 @@ GOOD = Data(np.ones((4, 2)), np.array([1.0, -1.0, 1.0, -1.0]), "good")
 @pytest.mark.parametrize(
     ("check", "changes", "sentence"),
     [
-        ("shapes", {"features": np.ones((4, 2), np.float32)}, "features are float64. Got ndarray of float32"),
+        (
+            "shapes",
+            {"features": np.ones((4, 2), np.float16)},
+            "features are float64, or float32. Got ndarray of float16",
+        ),
         ("shapes", {"features": np.ones((2, 4)).T}, "features are a C-contiguous array or a CSR array. Got ndarray of"),
         ("shapes", {"features": np.ones(4)}, "features have shape (n, p). Got (4,)"),
         ("shapes", {"features": np.full((4, 2), np.nan)}, "features have an entry that is not finite"),
@@ -267,7 +271,7 @@ GOOD = Data(np.ones((4, 2)), np.array([1.0, -1.0, 1.0, -1.0]), "good")
             "test_features have 3 columns and features 2",
         ),
         ("classes", {"labels": np.ones(4)}, "labels of two classes or more are needed. Got 1"),
-        ("classes", {"labels": np.array([0.5, 1, 2, 3])}, "labels are -1 and 1, or 0, 1, 2, ... Got 0.5, 1, 2, 3"),
+        ("classes", {"labels": np.array([-2.0, 1, 2, 3])}, "labels are -1 and 1, or 0, 1, 2, ... Got -2, 1, 2, 3"),
         ("classes", {"labels": np.array([-1.0, 0, 1, 1])}, "labels are -1 and 1, or 0, 1, 2, ... Got -1, 0, 1"),
         (
             "classes",

@@ -76,7 +76,9 @@ def test_data_lists_what_is_here_and_where_the_rest_belongs(
     assert said(["data", "owls", "--fetch"], capsys) == (0, f"owls: {folder / 'data/owls/nights.txt'}\n")
     assert (folder / "data/owls/nights.txt").read_text() == "night"
     assert said(["data", "owls", "--fetch"], capsys) == (0, f"owls: here already, {folder / 'data/owls/nights.txt'}\n")
-    assert said(["data", "owls"], capsys)[1].splitlines()[1] == f"owls  here, {folder / 'data/owls/nights.txt'}"
+    here = f"owls  here, {folder / 'data/owls/nights.txt'}; 5 B sha256 {hashlib.sha256(b'night').hexdigest()[:12]}"
+    assert said(["data", "owls"], capsys)[1].splitlines()[1] == here
+    assert any(line.startswith("csv ") and "reads your own: a CSV file" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from benchmarks import fit_cost
 from netsim.cli import main
 from netsim.errors import ConfigError
 from netsim.interfaces import Node
@@ -123,6 +124,51 @@ def test_staircases_are_least_squares_under_their_signs() -> None:
 def test_a_falling_cost_is_no_line() -> None:
     fits = compare(SIZES, 1e5 - SIZES, unit=8.0)
     assert fits[0].family == "constant"
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6, 10])
+def test_exact_data_are_of_their_family_however_few(count: int) -> None:
+    """Where rounding is all that is left, the fewest numbers that say it; 4 sizes leave nothing to test a step by."""
+    x = 8.0 * np.rint(np.linspace(100, 1500, count))
+    for scale in (1e-9, 1.0, 1e9):
+        assert compare(x, scale * (432 + x), unit=8.0)[0].family == "affine"
+        assert compare(x, scale * np.full(count, 7.3), unit=8.0)[0].family == "constant"
+        if count >= 5:
+            (best, *_) = compare(x, scale * (5 + 40 * np.ceil(x / 3000)), unit=8.0)
+            assert best.family == "packets"
+            assert best.values["c_packet"] == pytest.approx(40 * scale)
+
+
+def test_no_family_is_contradicted_by_its_own_interval() -> None:
+    """Whatever the data: what the chosen family adds is not 0, and constant is not chosen beside a line that rises."""
+    rng = np.random.default_rng(41)
+    for _ in range(60):
+        sizes = int(rng.integers(3, 13))
+        x = np.repeat(8.0 * np.sort(rng.choice(np.arange(20, 1500), sizes, replace=False)), int(rng.integers(1, 4)))
+        family = FAMILIES[rng.integers(4)]
+        truth = TRUTHS[family] | ({"payload_max": 8.0 * rng.integers(60, 900)} if family == "packets" else {})
+        y = Fit(family, truth, {}, 0.0, 0.0)(x)
+        fits = compare(x, y + rng.normal(0, rng.choice([1e-3, 0.05, 0.5]) * y.mean(), x.size), unit=8.0)
+        best = fits[0]
+        if best.family == "constant":
+            line = next((f for f in fits if f.family == "affine"), None)
+            assert line is None or line.intervals["c_bit"][0] <= 0
+        else:
+            low, high = best.intervals[cost_families.OWN[best.family]]
+            assert low > 0 or (best.family == "piecewise" and high < 0)
+
+
+def test_the_table_of_the_docs_is_what_comes_out() -> None:
+    """A column of it, 200 trials of a line and of a constant each (three sizes, noise of 5 %)."""
+    text = fit_cost.DOCS.read_text().partition(fit_cost.MARKS[0])[2].partition(fit_cost.MARKS[1])[0]
+    rows = [[cell.strip() for cell in line.strip("| \n").split("|")] for line in text.strip().splitlines()]
+    place = rows[0].index("3 sizes")
+    told = {(row[0], row[1], row[2]): float(row[place]) for row in rows[2:]}
+    assert len(told) == 2 * len(fit_cost.NOISES) * len(fit_cost.TRUTHS)
+    for truth in ("line", "constant"):
+        chosen = fit_cost.found(truth, 3, 0.05)
+        assert told["1", "5.0%", truth] == 100 * chosen[fit_cost.TRUTHS[truth].family] / fit_cost.TRIALS
+        assert told["1", "exact", truth] == told["5", "exact", truth] == 100
 
 
 def test_too_few_points_determine_nothing() -> None:
@@ -240,6 +286,25 @@ def test_columns_by_name_and_rows_by_value(capsys: pytest.CaptureFixture[str]) -
     )
 
 
+def test_losses_of_a_measurement_are_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """loss 0.2 at 800 B: sent until it arrives, 1 / 0.8 = 1.25 times the cost. Below 1 % nothing is said."""
+    rows = [(s, 1e-3 + 1e-6 * s, 0.2 if s == 800 else 0.0) for s in (100, 200, 400, 800, 1600)]
+    text = said(capsys, write("m.csv", "bytes,seconds,loss", rows))
+    assert (
+        "warning: up to 20% of the messages got lost (at 800 B); the cost is of those that arrived: sent until it "
+        "arrives, one costs up to 1.25 times as much." in text
+    )
+    assert fitting.read("m.csv").delivery.tolist() == pytest.approx([1, 1, 1, 0.8, 1])
+    assert "lost" not in said(capsys, write("n.csv", "bytes,seconds,loss", [(s, c, 0.005) for s, c, _ in rows]))
+
+
+def test_few_sizes_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said(capsys, write("l.csv", "bytes,seconds", [(s, 2e-3 + 8e-6 * s) for s in (100, 500, 900)]))
+    assert "affine, with 95 % confidence intervals" in text
+    assert "warning: with 3 sizes a step of packets or a bend cannot be told from a line; measure 5 or more." in text
+    assert read_yaml(text.splitlines()[-1], "x").data["cost"]["c_bit"] == pytest.approx(1e-6)
+
+
 def test_budgets(capsys: pytest.CaptureFixture[str]) -> None:
     path = write("t.csv", "T,joules", [(t, 1e-3 + 2e-5 * t) for t in (1, 5, 20, 100, 300)])
     assert said(capsys, path, "--x", "T", "--y", "joules", code=2) == (
@@ -295,9 +360,9 @@ def test_csma_ca_of_twenty_nodes_is_no_line_and_by_how_much(capsys: pytest.Captu
     ("header", "rows", "words", "sentence"),
     [
         ("bytes,seconds", [(1, 1), (2, 2)], [],
-         "fit-cost: a fit needs at least 3 rows of at least 2 sizes. Got 2 rows of 2 sizes."),
+         "fit-cost: a fit needs at least 3 sizes. Got 2 rows of 2 sizes."),
         ("bytes,seconds", [(5, 1), (5, 2), (5, 3)], [],
-         "fit-cost: a fit needs at least 3 rows of at least 2 sizes. Got 3 rows of 1 size."),
+         "fit-cost: a fit needs at least 3 sizes. Got 3 rows of 1 size."),
         ("bytes,secs", [(1, 1)], [],
          "f.csv: a column for seconds (service_s, latency_mean_s, seconds, p50_s, latency_s, time_s), or its name with "
          "--y. Got the columns bytes, secs."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ import pyarrow.parquet as pq
 import yaml
 
 from netsim.results import summary
+from netsim.results.findings import findings
+from netsim.scenario.parts import Claim
 
 HOSTILE = "<script>alert(1)</script>"
 # Label, algorithm, further keys, bits a round, rounds to a tenth of the gap, T.
@@ -42,8 +45,16 @@ def make(
     folder: Path, points: Sequence[str] = POINTS, kinds: Sequence[tuple[Any, ...]] = tuple(KINDS),
     replications: int = 3, rounds: int = 400, target: dict[str, float] | None = None, **changes: Any,
 ) -> Path:  # fmt: skip
-    """Write a whole results folder; `changes` replace keys of the scenario."""
+    """Write a whole results folder; `changes` replace keys of the scenario, and a `sweep` among them the points."""
     folder.mkdir(parents=True, exist_ok=True)
+    sweep: dict[str, list[Any]] = changes.get("sweep", {})
+    swept: list[dict[str, Any]] = [
+        dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())
+    ]
+    if sweep:
+        points = [", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in at.items()) for at in swept]
+    else:
+        swept = [{} for _ in points]
     target = {"loss_gap": 1e-2} if target is None else target
     scenario = {
         "name": "quickstart",
@@ -58,7 +69,7 @@ def make(
             {"text": "up to two orders over GD", "label": kinds[min(2, len(kinds) - 1)][0], "against": kinds[0][0],
              "quantity": "uplink_paper_bit", "ratio": 100},
             {"text": "about 6x over Alistarh S+Q", "label": "CAT S+Q", "against": "Alistarh S+Q",
-             "quantity": "bit", "ratio": 6.0},
+             "quantity": "total_wire_bytes", "ratio": 6.0},
         ],
     } | changes  # fmt: skip
     (folder / "scenario.yaml").write_text(yaml.safe_dump(scenario, sort_keys=False, allow_unicode=True), "utf-8")
@@ -73,15 +84,18 @@ def make(
                 size = len(columns["round"])
                 names = {"label": label, "algorithm": algorithm, "point": point}
                 texts = {k: np.full(size, v, object) for k, v in names.items()}
-                parts.append({**texts, "replication": np.full(size, replication), **columns})
+                at = {key: np.full(size, value) for key, value in swept[i].items()}
+                parts.append({**texts, **at, "replication": np.full(size, replication), **columns})
                 met = columns["loss_gap"][-1] <= target.get("loss_gap", -1)
                 status = "reached" if met else "done"
                 outcomes.append(summary.outcome(columns.__getitem__, status, target))
                 run = {"label": label, "point": point, "replication": replication, "status": status}
                 runs.append({**run, "sentence": "", "sim_time_s": float(columns["sim_time_s"][-1]), "host_s": 0.2})
-            groups.append(summary.Group(point, label, algorithm, target, outcomes))
+            groups.append(summary.Group(point, label, algorithm, target, outcomes, swept[i]))
     pq.write_table(pa.table({n: np.concatenate([p[n] for p in parts]) for n in parts[0]}), folder / "rounds.parquet")
     (folder / "summary.csv").write_text(summary.to_csv(summary.rows(groups)), "utf-8")
+    found = findings([Claim(**claim) for claim in scenario["claims"]], groups)
+    (folder / "findings.csv").write_text(summary.to_csv(found), "utf-8")
     manifest = {
         "versions": {"netsim": "0.1.0", "numpy": "2.4.0", "python": "3.11.9"},
         "seed": 7,
@@ -128,7 +142,7 @@ def hostile(path: Path) -> Path:
     made = make(
         path, points=[HOSTILE, "a point " * 30], kinds=kinds, replications=2, rounds=300, name=HOSTILE,
         question=HOSTILE, source=HOSTILE, finding="y" * 300,
-        claims=[{"text": HOSTILE, "label": kinds[0][0], "against": HOSTILE, "quantity": HOSTILE, "ratio": 6}],
+        claims=[{"text": HOSTILE, "label": kinds[0][0], "quantity": "time_s", "value": 6, "unlike": HOSTILE}],
     )  # fmt: skip
     bounds(made)
     manifest = json.loads((made / "manifest.json").read_text())
@@ -163,12 +177,15 @@ def _track(
         columns[f"{way}_payload_bytes"] = np.rint(share * payload * n)
         columns[f"{way}_wire_bytes"] = np.rint(share * (payload * n + 31 * packets))
         columns[f"{way}_packets"] = share * packets
+        columns[f"{way}_transmissions"] = 1.1 * share * packets
+        columns[f"{way}_message_bytes"] = np.rint(share * (payload * n + 32 * n))
         columns[f"{way}_messages"] = share * 4 * n
     columns["uploads"] = 4 * n
     for state, power in (("tx", 0.052), ("rx", 0.056), ("listen", 0.056), ("idle", 0.0013), ("sleep", 0.0)):
         columns[f"energy_{state}_j"] = power * up * {"tx": 1, "rx": 1, "listen": 2, "idle": 4}.get(state, 0)
     columns["energy_compute_j"] = 0.1 * 0.04 * n
     columns["energy_j"] = sum(columns[f"energy_{s}_j"] for s in ("tx", "rx", "listen", "idle", "sleep", "compute"))
+    columns |= {"worker_energy_j": 0.75 * columns["energy_j"], "server_energy_j": 0.25 * columns["energy_j"]}
     columns["budget"] = np.where(n == 0, np.nan, t)
     columns["time_compute_s"], columns["time_uplink_s"] = 0.01 * n, 0.4 * up
     columns["time_downlink_s"], columns["time_waiting_s"] = 0.001 * n, 0.6 * up

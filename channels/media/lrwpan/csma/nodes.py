@@ -191,6 +191,8 @@ class ContendingNodes(Roster):
     copy of how things stood. When time gets there, nothing is left to do; when a message comes before, it goes back.
     """
 
+    broadcasts = True
+
     def __init__(
         self, nodes: Sequence[Node], framing: Framing, rules: Rules, reach: Reach, radio: PowerProfile, key: int,
         frames: FrameSink | None = None, draws: Streams | None = None,

@@ -1,0 +1,287 @@
+"""Problems that are means over samples: nodes, minibatches, values, gradients and metrics of any model.
+
+A problem says how its model treats samples (`SampledProblem.forward`); all else is here.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.learning.deferred import Deferred
+from algorithms.learning.digest import digest_of
+from algorithms.learning.quiet import quiet
+from algorithms.learning.shares import Shares, batch_sizes, draw
+from netsim.errors import SimulationError
+from netsim.interfaces import Array, GradientRequest, Indices, LabelCounts, NodeId
+
+Vector = npt.NDArray[np.float64]
+
+_BLOCK_ROWS = 8192  # looked at together
+_KEPT_MAX = 10_000_000  # floats of gradients kept from a measurement
+
+
+class Forward(NamedTuple):
+    """What a model makes of some samples.
+
+    Parameters
+    ----------
+    losses
+        Of each sample.
+    pull
+        Takes a weight for each sample (or one for all) and returns sum_i weight_i grad loss_i, shape (dim,), in an
+        array of its own.
+    guesses
+        The class that the model gives each sample, from 0; None where there are no classes.
+    """
+
+    losses: Vector
+    pull: Callable[[Vector | float], Vector]
+    guesses: Indices | None = None
+
+
+class SampledProblem(ABC):
+    """f_m(w) = (1/n_m) sum_i loss_i(w) + (l2/2) ||w||^2 over node m's samples, F = (1/M) sum_m f_m.
+
+    Parameters
+    ----------
+    name
+        Of the problem, for errors.
+    shares
+        The samples in the order of their nodes.
+    targets, test_targets
+        What the model should say, one for each sample: classes from 0, or numbers.
+    layout
+        Tensor shapes of the model.
+    batch
+        See `algorithms.learning.shares.batch_sizes`.
+    l2
+        Weight of the ridge, which test losses leave out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shares: Shares,
+        targets: npt.NDArray[Any],
+        test_targets: npt.NDArray[Any] | None,
+        layout: Sequence[tuple[int, ...]],
+        batch: str | float,
+        l2: float = 0.0,
+    ) -> None:
+        self._name, self._shares, self._l2 = name, shares, l2
+        self._targets, self._test_targets = targets, test_targets
+        self._features, self._edges = shares.features, shares.edges
+        self._batch_sizes = batch_sizes(batch, shares)
+        self.num_nodes = shares.num_nodes
+        self.layout = tuple(layout)
+        self.dim = sum(math.prod(shape) for shape in layout)
+        self._has_classes = targets.dtype.kind == "i"
+        self.metric_names = frozenset({"loss", "grad_norm"} | self._class_metrics() | self._test_metrics())
+        # Full batches are measured and then asked for at the same model: one pass over the data serves both.
+        self._is_kept = not any(self._batch_sizes) and self.num_nodes * self.dim <= _KEPT_MAX
+        self._measured: tuple[Array, list[Array]] | None = None
+
+    @abstractmethod
+    def forward(self, w: Array, features: Any, targets: npt.NDArray[Any]) -> Forward:
+        """Apply the model `w` to samples: rows of features with their targets, without the ridge."""
+
+    def start(self) -> Array:
+        """Zeros."""
+        return np.zeros(self.dim)
+
+    def num_samples(self, node: NodeId) -> int:
+        """n_m."""
+        return self._edges[node + 1] - self._edges[node]
+
+    def content(self) -> str:
+        """A digest of all samples, and of which node has which."""
+        return self._content
+
+    @functools.cached_property
+    def _content(self) -> str:
+        shares = self._shares
+        arrays = (shares.features, shares.labels, shares.test_features, shares.test_labels)
+        return digest_of((self.dim, self._edges), arrays)
+
+    def label_counts(self) -> LabelCounts | None:
+        """Samples of each class at every node; None where there are no classes."""
+        return self._shares.label_counts() if self._has_classes else None
+
+    def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
+        """Sorted positions among the node's samples, without replacement; None for all."""
+        return draw(self._batch_sizes[node], self.num_samples(node), rng)
+
+    def batch_size(self, node: NodeId) -> int:
+        """Samples of one minibatch, n_m for full batches."""
+        return self._batch_sizes[node] or self.num_samples(node)
+
+    def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
+        """One gradient a request, shape (dim,); each is computed when it is asked for.
+
+        Raises
+        ------
+        SimulationError
+            If a model has another shape or a batch names a sample that the node lacks.
+        """
+        makers = list[Callable[[], Array]]()
+        for request in requests:
+            known = self._recall(request)
+            if known is None:
+                self.check(request)
+                makers.append(functools.partial(self._gradient, request))
+            else:
+                makers.append(known.copy)
+        return Deferred(makers)
+
+    @quiet
+    def values(self, requests: Sequence[GradientRequest]) -> list[float]:
+        """f_m(w) of each request, on its batch."""
+        out: list[float] = []
+        for request in requests:
+            self.check(request)
+            w = self.point(request.at)
+            losses = [self.forward(w, x, y).losses for x, y in self._blocks(request.node, request.batch)]
+            out.append(float(np.concatenate(losses).mean()) + self._ridge(w))
+        return out
+
+    def loss(self, w: Array) -> float:
+        """F(w)."""
+        return sum(self.values([GradientRequest(m, w) for m in range(self.num_nodes)])) / self.num_nodes
+
+    @quiet
+    def metrics(self, w: Array) -> Mapping[str, float]:
+        """``loss`` and ``grad_norm`` of F; ``train_accuracy``, ``test_accuracy`` and ``test_loss`` where there are any.
+
+        Accuracies are shares of samples that the model gives their class, of all nodes' samples together; ``test_loss``
+        is the mean loss of the test samples, without the ridge.
+        """
+        point = self.point(w)
+        values, right, gradients = list[float](), 0, list[Array]()
+        total = np.zeros(self.dim)
+        for node in range(self.num_nodes):
+            losses, gradient, of_node = self._pass(node, point)
+            values.append(float(losses.mean()) + self._ridge(point))
+            right += of_node
+            total += gradient
+            if self._is_kept:
+                gradients.append(gradient)
+        if self._is_kept:
+            self._measured = (point.copy(), gradients)
+        total /= self.num_nodes
+        found = {"loss": sum(values) / self.num_nodes, "grad_norm": float(np.sqrt(np.dot(total, total)))}
+        if self._has_classes:
+            found["train_accuracy"] = right / self._targets.size
+        return found | self._tested(point)
+
+    def gradient_flop(self, request: GradientRequest) -> float:
+        """Count the operations of one gradient: those of the samples, and 2 per coordinate."""
+        size = self.num_samples(request.node) if request.batch is None else request.batch.size
+        entries = self._entries(request.node) * size
+        return self.sample_flop(entries, size) + 2.0 * self.dim
+
+    @abstractmethod
+    def sample_flop(self, entries: float, size: int) -> float:
+        """Count the operations of forward and pull for `size` samples with `entries` stored features."""
+
+    def check(self, request: GradientRequest) -> None:
+        """Raise `SimulationError` where a model has another shape or a batch names samples that there are not."""
+        self.point(request.at)
+        batch, size = request.batch, self.num_samples(request.node)
+        if batch is not None and (batch.size == 0 or batch.min() < 0 or batch.max() >= size):
+            got = f"positions {batch.min()} to {batch.max()}" if batch.size else "an empty one"
+            text = f"a batch names some of the node's {size} samples, from 0. Got {got}."
+            raise SimulationError(f"{self._name}: {text}")
+
+    def point(self, w: Array) -> Vector:
+        """Return a model as a float64 vector, the very array where it is one."""
+        if np.shape(w) != (self.dim,):
+            raise SimulationError(f"{self._name}: a model of shape ({self.dim},) is needed. Got {np.shape(w)}.")
+        return np.ascontiguousarray(w, np.float64)
+
+    def recall(self, request: GradientRequest) -> Array | None:
+        """Return a copy of the gradient where it is known from the last measurement."""
+        known = self._recall(request)
+        return None if known is None else known.copy()
+
+    @quiet
+    def _gradient(self, request: GradientRequest) -> Array:
+        w = self.point(request.at)
+        size = self.num_samples(request.node) if request.batch is None else request.batch.size
+        parts = [self.forward(w, x, y).pull(1.0 / size) for x, y in self._blocks(request.node, request.batch)]
+        return self._ridged(functools.reduce(np.add, parts), w)
+
+    def _pass(self, node: NodeId, w: Array) -> tuple[Vector, Array, int]:
+        """All losses of a node, its gradient, and how many classes are right."""
+        losses, parts, right = list[Vector](), list[Array](), 0
+        for x, y in self._blocks(node, None):
+            seen = self.forward(w, x, y)
+            losses.append(seen.losses)
+            parts.append(seen.pull(1.0 / self.num_samples(node)))
+            right += _right(seen, y)
+        return np.concatenate(losses), self._ridged(functools.reduce(np.add, parts), w), right
+
+    def _tested(self, w: Array) -> dict[str, float]:
+        if self._test_targets is None:
+            return {}
+        losses, right = list[Vector](), 0
+        for first in range(0, self._test_targets.size, _BLOCK_ROWS):
+            part = slice(first, first + _BLOCK_ROWS)
+            seen = self.forward(w, self._shares.test_features[part], self._test_targets[part])
+            losses.append(seen.losses)
+            right += _right(seen, self._test_targets[part])
+        found = {"test_loss": float(np.concatenate(losses).mean())}
+        return found | ({"test_accuracy": right / self._test_targets.size} if self._has_classes else {})
+
+    def _blocks(self, node: NodeId, batch: Indices | None) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
+        """Features and targets of the node's samples, some at a time."""
+        first, stop = self._edges[node], self._edges[node + 1]
+        size = stop - first if batch is None else batch.size
+        for begin in range(0, size, _BLOCK_ROWS):
+            end = min(begin + _BLOCK_ROWS, size)
+            if batch is None:
+                part: Any = slice(first + begin, first + end)
+            else:
+                part = np.asarray(batch[begin:end], np.int64) + first
+            yield self._features[part], self._targets[part]
+
+    def _recall(self, request: GradientRequest) -> Array | None:
+        """The full gradient where `metrics` was last asked at the very bits of this model."""
+        if request.batch is not None or self._measured is None or np.shape(request.at) != (self.dim,):
+            return None
+        at, gradients = self._measured
+        is_same = np.array_equal(self.point(request.at).view(np.int64), at.view(np.int64))
+        return gradients[request.node] if is_same else None
+
+    def _ridge(self, w: Array) -> float:
+        return self._l2 / 2 * float(np.dot(w, w)) if self._l2 else 0.0
+
+    def _ridged(self, gradient: Array, w: Array) -> Array:
+        if self._l2:
+            gradient += self._l2 * w
+        return gradient
+
+    def _entries(self, node: NodeId) -> float:
+        """Mean stored features of a node's sample."""
+        if isinstance(self._features, np.ndarray):
+            return float(self._features.shape[1])
+        starts = self._features.indptr
+        return float(starts[self._edges[node + 1]] - starts[self._edges[node]]) / self.num_samples(node)
+
+    def _class_metrics(self) -> set[str]:
+        return {"train_accuracy"} if self._has_classes else set()
+
+    def _test_metrics(self) -> set[str]:
+        if self._test_targets is None:
+            return set()
+        return {"test_loss"} | ({"test_accuracy"} if self._has_classes else set())
+
+
+def _right(seen: Forward, targets: npt.NDArray[Any]) -> int:
+    return 0 if seen.guesses is None else int(np.count_nonzero(seen.guesses == targets))

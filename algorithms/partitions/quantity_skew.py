@@ -1,0 +1,52 @@
+"""Sizes by a power law, samples at random."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.learning.dealing import by_sizes, check_nodes, whole_sizes
+from netsim.fields import NonNegativeFloat
+from netsim.interfaces import Indices
+from netsim.registry import component
+
+
+@component("partition")
+@dataclass(frozen=True)
+class QuantitySkew:
+    """Node m has a share of the samples proportional to (m + 1)^-exponent, at random; at least one each.
+
+    Parameters
+    ----------
+    exponent
+        0 gives equal shares; with 1 node 0 has ten times what node 9 has.
+
+    Examples
+    --------
+    >>> [rows.size for rows in QuantitySkew(exponent=1.0).split(np.ones(55), 4, np.random.default_rng(0))]
+    [26, 13, 9, 7]
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"exponent": 3.0})
+
+    exponent: NonNegativeFloat = 1.0
+
+    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Sorted rows of each node.
+
+        Raises
+        ------
+        ConfigError
+            With more nodes than samples.
+        """
+        check_nodes(nodes, labels.size)
+        # Powers of numbers of at least 1: what is too small for a float is a share of 0.
+        with np.errstate(under="ignore"):
+            weights = np.arange(1, nodes + 1, dtype=np.float64) ** -self.exponent
+        return by_sizes(whole_sizes(weights / weights.sum(), labels.size), rng)

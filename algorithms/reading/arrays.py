@@ -1,0 +1,61 @@
+"""Features and labels that others made, as the arrays that problems take."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.errors import DataError
+
+
+def to_features(given: Any, what: str) -> Any:
+    """A float64 array of shape (n, p) or a CSR array, from numpy, pandas, scipy.sparse or torch.
+
+    Samples that are arrays themselves, such as images, become rows.
+
+    Raises
+    ------
+    DataError
+        If it holds no numbers or has no rows.
+    """
+    if hasattr(given, "tocsr"):
+        import scipy.sparse as sp
+
+        return sp.csr_array(given).astype(np.float64)
+    array = _numbers(given, what)
+    if array.ndim < 1 or array.size == 0:
+        raise DataError(f"{what}: rows of samples are needed. Got shape {array.shape}.")
+    return np.ascontiguousarray(array.reshape(array.shape[0], -1), np.float64)
+
+
+def to_labels(given: Any, what: str) -> npt.NDArray[np.float64]:
+    """A float64 vector, from whatever `to_features` takes.
+
+    Raises
+    ------
+    DataError
+        If it is no vector of numbers.
+    """
+    array = _numbers(given, what)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"{what}: a vector with a label for each sample is needed. Got shape {array.shape}.")
+    return np.ascontiguousarray(array, np.float64)
+
+
+def sample_shape(given: Any) -> tuple[int, ...]:
+    """The shape of one sample; () where it is a plain vector."""
+    shape = tuple(getattr(given, "shape", np.shape(given)))[1:]
+    return tuple(int(side) for side in shape) if len(shape) > 1 else ()
+
+
+def _numbers(given: Any, what: str) -> npt.NDArray[Any]:
+    if hasattr(given, "detach"):  # a torch tensor
+        given = given.detach().cpu()
+    array = np.asarray(given)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{what}: numbers are needed. Got {array.dtype}.")
+    return array

@@ -1,0 +1,105 @@
+"""Tables of named columns as features and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from netsim.errors import ConfigError, DataError, Fault, nearest_name
+from netsim.interfaces import Data
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def to_data(
+    frame: pd.DataFrame, name: str, target: str | None, node: str | None, ignore: Collection[str], first_line: int
+) -> Data:
+    """Columns of numbers as they are, columns of texts one-hot, the target as labels.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    name
+        Of the file, for errors.
+    target
+        The column to predict: texts are classes in the order of their names. None: the last column.
+    node
+        The column that names whom a sample comes from; None: there is none.
+    ignore
+        Columns to leave out.
+    first_line
+        The line of the first row, for errors.
+
+    Raises
+    ------
+    DataError
+        If a value is missing or not finite, with its line and column, or nothing is left to learn from.
+    ConfigError
+        If a column does not exist.
+    """
+    columns = [str(column) for column in frame.columns]
+    frame = frame.set_axis(columns, axis=1)
+    if not columns or len(set(columns)) != len(columns):
+        raise DataError(f"{name}: columns of different names are needed. Got {', '.join(columns) or 'none'}.")
+    if frame.shape[0] == 0:
+        raise DataError(f"{name}: at least one row of values is needed. Got none.")
+    label = target if target is not None else columns[-1]
+    for key, column in (("target", label), ("node_column", node), *(("ignore", one) for one in ignore)):
+        if column is not None and column not in columns:
+            allowed = f"a column of {name}; there are {', '.join(columns[:20])}"
+            raise ConfigError([Fault(("dataset", key), allowed, repr(column), nearest_name(column, columns))])
+    for column in (one for one in columns if one not in ignore):
+        _check_complete(frame[column], name, column, first_line)
+    used = [column for column in columns if column not in {label, node, *ignore}]
+    parts = [_numbers(frame[column]) for column in used]
+    if not parts:
+        raise DataError(f"{name}: a column beside the target {label!r} is needed. Got none.")
+    features = np.ascontiguousarray(np.concatenate(parts, axis=1))
+    labels, class_names = _labels(frame[label])
+    groups = None if node is None else _codes(frame[node])[0]
+    return Data(features, labels, name, groups=groups, class_names=class_names)
+
+
+def _check_complete(column: pd.Series[Any], name: str, title: str, first_line: int) -> None:
+    bad = column.isna().to_numpy()
+    if column.dtype.kind == "f" and not bad.any():
+        bad = ~np.isfinite(column.to_numpy())
+    if bad.any():
+        row = int(np.argmax(bad))
+        value = column.iloc[row]
+        got = "nothing" if column.isna().iloc[row] else str(value)
+        raise DataError(f"{name}:{first_line + row}: column {title!r}: a value is needed. Got {got}.")
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    import pandas.api.types as kinds
+
+    return kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column)
+
+
+def _numbers(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
+    """Shape (n, 1), or one column for each category."""
+    if _is_number(column):
+        return column.to_numpy(dtype=np.float64)[:, None]
+    codes, names = _codes(column)
+    one_hot: npt.NDArray[np.float64] = (codes[:, None] == np.arange(len(names))).astype(np.float64)
+    return one_hot
+
+
+def _labels(column: pd.Series[Any]) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    if _is_number(column):
+        return column.to_numpy(dtype=np.float64), ()
+    codes, names = _codes(column)
+    return codes.astype(np.float64), names
+
+
+def _codes(column: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """The number of each value's name among all, in order: of numbers by size, of texts by the alphabet."""
+    values = column.to_numpy() if _is_number(column) else np.array([str(value) for value in column], object)
+    known, codes = np.unique(values, return_inverse=True)
+    return codes.astype(np.int64), tuple(str(value) for value in known)

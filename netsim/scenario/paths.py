@@ -1,0 +1,40 @@
+"""Files that a scenario names: looked for beside it, then in the working folder, and written down in full."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def in_full(data: Any, folder: Path, key: str = "") -> Any:
+    """Plain data with the full path of every file that is there, so that it means the same from any folder.
+
+    Files are the texts at keys ``path``, ``..._path``, ``data_dir`` and ``module`` (``FILE.py:NAME``), swept or not.
+    One that is neither in `folder` nor in the working folder stays as it is: it may be in a data folder.
+
+    Parameters
+    ----------
+    data
+        Of a scenario.
+    folder
+        Where the scenario lies.
+    """
+    if isinstance(data, Mapping):
+        return {name: in_full(item, folder, str(name).rpartition(".")[2]) for name, item in data.items()}
+    if isinstance(data, list | tuple):
+        return [in_full(item, folder, key) for item in data]
+    if not isinstance(data, str) or not data or not _names_a_file(key):
+        return data
+    file, colon, name = data.partition(":") if key == "module" else (data, "", "")
+    if key == "module" and not file.endswith(".py"):
+        return data
+    for place in (folder, Path()):
+        path = place.absolute() / file
+        if path.exists() and not Path(file).is_absolute():
+            return f"{path.resolve()}{colon}{name}"
+    return data
+
+
+def _names_a_file(key: str) -> bool:
+    return key in ("path", "data_dir", "module") or key.endswith("_path")

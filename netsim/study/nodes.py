@@ -1,0 +1,48 @@
+"""Which node has how many samples of which class: ``nodes.csv``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netsim import files
+from netsim.interfaces import HasLabels, LabelCounts, Problem
+
+FILE = "nodes.csv"
+HEAD = ("point", "node", "label", "samples", "total_variation")
+
+
+def counts(problem: Problem) -> LabelCounts | None:
+    """Samples of each class at every node; None where the problem has no classes."""
+    return problem.label_counts() if isinstance(problem, HasLabels) else None
+
+
+def write(folder: Path, found: Mapping[str, LabelCounts | None]) -> None:
+    """Write a row for each sweep point, node and class; nothing where no point has classes.
+
+    Points with the same problem have rows once, those of the first. ``total_variation`` is the node's distance from the
+    mean label distribution (see `netsim.interfaces.LabelCounts`).
+
+    Parameters
+    ----------
+    folder
+        Of the results.
+    found
+        By the name of the point; the very same object for points of the same problem.
+    """
+    rows, known = list[tuple[Any, ...]](), set[int]()
+    for point, labels in found.items():
+        if labels is None or id(labels) in known:
+            continue
+        known.add(id(labels))
+        for node, (own, variation) in enumerate(zip(labels.counts, labels.total_variation(), strict=True)):
+            rows += [
+                (point, node, name, n, float(variation)) for name, n in zip(labels.names, own.tolist(), strict=True)
+            ]
+    if rows:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([HEAD, *rows])
+        files.write(folder / FILE, text.getvalue())

@@ -1,0 +1,151 @@
+"""Wires, TCP, shared ports, costs of links."""
+
+from __future__ import annotations
+
+from tests.mutations.mutant import Mutant
+
+MUTANTS = (
+    Mutant(
+        "a message of whole packets has an empty one",
+        "channels.media.wires.framing:Framing.train",
+        "-(-size_bytes // limit)",
+        "size_bytes // limit + 1",
+        ("tests/channels/test_ethernet.py::test_a_lone_message_equals_the_recursion_over_its_packets",),
+    ),
+    Mutant(
+        "no smallest Ethernet frame",
+        "channels.links.ethernet_udp:",
+        "MIN_FRAME_BYTES + PREAMBLE_BYTES + GAP_BYTES",
+        "0",
+        ("tests/channels/test_ethernet.py::test_known_times_at_a_gigabit",),
+    ),
+    Mutant(
+        "no gap between frames",
+        "channels.links.ethernet_udp:",
+        "HEADERS_BYTES + PREAMBLE_BYTES + GAP_BYTES",
+        "HEADERS_BYTES + PREAMBLE_BYTES",
+        ("tests/channels/test_ethernet.py::test_known_times_at_a_gigabit",),
+    ),
+    Mutant(
+        "no propagation",
+        "channels.media.wires.wires:Wires._on_wire",
+        "end_ns + self._delay_ns",
+        "end_ns",
+        ("tests/channels/test_ethernet.py::test_messages_queue_on_their_own_wire_only",),
+    ),
+    Mutant(
+        "a wire does not queue",
+        "channels.media.wires.wires:Wires._on_wire",
+        "free_ns > now_ns",
+        "free_ns < now_ns",
+        ("tests/channels/test_ethernet.py::test_messages_queue_on_their_own_wire_only",),
+    ),
+    Mutant(
+        "Lindley with min",
+        "channels.media.wires.port_loop:process",
+        "max(free, now)",
+        "min(free, now)",
+        ("tests/channels/test_port.py::test_the_queue_equals_the_recursion",),
+    ),
+    Mutant(
+        "nanoseconds are cut off",
+        "netsim.units:serialisation_ns",
+        "(2 * bits_ns + rate) // (2 * rate)",
+        "bits_ns // rate",
+        (
+            "tests/netsim/test_units.py::test_serialisation_is_the_exact_quotient_rounded_half_up",
+            "tests/channels/test_ethernet.py::test_a_lone_message_equals_the_recursion_over_its_packets",
+        ),
+    ),
+    Mutant(
+        "a byte has one bit",
+        "netsim.units:serialisation_ns",
+        "8 * size_bytes",
+        "size_bytes",
+        ("tests/channels/test_ethernet.py::test_known_times_at_a_gigabit",),
+    ),
+    Mutant(
+        "waiting behind one's own messages on a crossed wire counts as service",
+        "channels.media.wires.crossed:CrossedWires._on_wire",
+        "max(now_ns, self._own_free_ns.get((src, dst), 0))",
+        "now_ns",
+        ("tests/channels/test_crossed.py::test_crossed_wires_equal_the_recursion_and_know_their_own_queueing",),
+    ),
+    Mutant(
+        "a round trip forgets the segment's own time",
+        "channels.media.flows.tcp:transfer_s",
+        "one_way_s + back_s + full_s",
+        "one_way_s + back_s",
+        ("tests/channels/test_tcp.py::test_engine_closed_form_and_rounds_are_one",),
+    ),
+    Mutant(
+        "windows are not rounded down",
+        "channels.media.flows.tcp:transfer_s",
+        "math.floor",
+        "math.ceil",
+        ("tests/channels/test_tcp.py::test_engine_closed_form_and_rounds_are_one",),
+    ),
+    Mutant(
+        "Mathis with one segment per acknowledgement",
+        "channels.media.flows.tcp:",
+        "_ACKED = 2",
+        "_ACKED = 1",
+        ("tests/channels/test_tcp.py::test_mathis_by_hand",),
+    ),
+    Mutant(
+        "the lost segment does not go",
+        "channels.media.flows.tcp:slow_start_segments",
+        "is_any_lost * (1.0 - loss) / loss + 1.0",
+        "is_any_lost * (1.0 - loss) / loss",
+        ("tests/channels/test_tcp.py::test_slow_start_ends_with_the_first_loss",),
+    ),
+    Mutant(
+        "weights are left out at a tight link",
+        "channels.media.flows.sharing:max_min",
+        "room * weight[flow] // wanted",
+        "room // wanted",
+        ("tests/channels/test_wan.py::test_shares_are_feasible_and_everybody_has_a_bottleneck",),
+    ),
+    Mutant(
+        "a message is lost with one segment's probability",
+        "channels.media.flows.flows:Flows._arrive",
+        "(1.0 - loss) ** message.segments",
+        "1.0 - loss",
+        ("tests/channels/test_wan.py::test_plain_messages_are_lost_as_their_segments_are",),
+    ),
+    Mutant(
+        "what waits at a port leaves at once",
+        "channels.media.flows.fifo_port:FifoPort.end",
+        "at_fs - -self._waits // self._rate",
+        "at_fs",
+        ("tests/channels/test_wan.py::test_fifo_by_hand",),
+    ),
+    Mutant(
+        "both ports draw the same arrivals",
+        "channels.media.background:Arrivals.__init__",
+        "BACKGROUND + port",
+        "BACKGROUND",
+        ("tests/channels/test_wan.py::test_arrivals_are_poisson",),
+    ),
+    Mutant(
+        "the broadcast is paid by each who causes a part of it",
+        "channels.costs.from_channel:broadcast_share",
+        "answer.transmissions / answer.receivers",
+        "answer.transmissions",
+        ("tests/channels/test_costs.py::test_both_directions_include_the_share_of_the_broadcast",),
+    ),
+    Mutant(
+        "changes may be longer than the model",
+        "channels.costs.from_channel:broadcast_share",
+        "np.minimum(sent_bit, answer.longest_bit)",
+        "sent_bit",
+        ("tests/channels/test_costs.py::test_both_directions_include_the_share_of_the_broadcast",),
+    ),
+    Mutant(
+        "one transmission serves all, on wires as well",
+        "netsim.simulation.world:World.answer",
+        "1 if is_one else receivers",
+        "1",
+        ("tests/channels/test_costs.py::test_one_transmission_serves_all_on_air_and_one_each_on_wires",),
+    ),
+)

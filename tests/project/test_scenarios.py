@@ -45,7 +45,7 @@ def test_it_runs_with_tiny_limits(name: str, tmp_path: Path) -> None:
     dataset = scenario.problem.dataset  # type: ignore[attr-defined]
     if dataset.name == "reuters21578" and "NETSIM_DATA" not in os.environ:
         pytest.skip("NETSIM_DATA is not set")
-    small = dataclasses.replace(dataset, **SMALL[dataset.name])
+    small = dataclasses.replace(dataset, **SMALL.get(dataset.name, {}))
     problem = dataclasses.replace(scenario.problem, dataset=small)  # type: ignore[type-var]
     scenario = dataclasses.replace(scenario, problem=problem)
     results = run(scenario, tmp_path / "out")

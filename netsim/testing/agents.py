@@ -18,7 +18,7 @@ from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
 from netsim.testing.bounded import Bounded
 from netsim.testing.contract import Check, ContractError, broken, check_configuration, on, on_smallest, require
-from netsim.testing.worlds import Jitter, ToyProblem, is_star, nodes_of, world
+from netsim.testing.worlds import Jitter, SampledToy, ToyProblem, is_star, nodes_of, world
 
 ROUNDS = 20
 DIM = 12
@@ -30,7 +30,7 @@ Estimates = dict[tuple[NodeId, int], bytes]
 
 def problem_for(algorithm: Any) -> ToyProblem:
     """Return a problem whose nodes differ, with minibatches."""
-    return ToyProblem(nodes_of(algorithm), DIM, batch=8)
+    return SampledToy(nodes_of(algorithm), DIM, batch=8)
 
 
 def reporters_of(algorithm: Any) -> tuple[NodeId, ...]:

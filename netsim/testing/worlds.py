@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -126,6 +127,18 @@ class ToyProblem:
         """The curvatures' mean of the centres."""
         at = (self.curvature * self.centres).sum(axis=0) / self.curvature.sum(axis=0)
         return Optimum(at, self.loss(at), 0.0)
+
+
+class SampledToy(ToyProblem):
+    """The same, and it shows its nodes samples."""
+
+    def samples(self, node: NodeId) -> Any:
+        """For algorithms about a trained classifier: `dim` samples of a feature a node, at the centre all else."""
+        points = self.centres.T[:, : self.num_nodes]
+        if node < self.num_nodes:
+            return SimpleNamespace(features=points[:, node : node + 1])
+        h = SimpleNamespace(predict=lambda x: (x.sum(axis=1) > 0).astype(np.int64))
+        return SimpleNamespace(train=points, owners=tuple(range(self.num_nodes)), h=h)
 
 
 @dataclass(frozen=True)

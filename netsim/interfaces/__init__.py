@@ -23,6 +23,7 @@ from netsim.interfaces.agents import (
     Spectrum,
     StarAlgorithm,
     Sum,
+    TimingFree,
     Value,
     Wait,
 )
@@ -162,6 +163,7 @@ __all__ = [
     "Spectrum",
     "StarAlgorithm",
     "Sum",
+    "TimingFree",
     "Token",
     "TransferId",
     "Usage",

@@ -56,6 +56,7 @@ from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _BLOCKED = object()  # what a handler answers where the agent has to wait
 
@@ -98,7 +99,7 @@ def simulate(
     entry: Entry,
     replication: int,
     problem: Problem,
-    progress: Callable[[int, float, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> RunResult:
     """Run one algorithm once.
 
@@ -132,17 +133,11 @@ class Engine:
         entry: Entry,
         replication: int,
         problem: Problem,
-        progress: Callable[[int, float, float], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.world = World(scenario, entry, replication, problem)
-        self.actors = self.world.make_actors()
-        has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
-        reporters = 1 if self.world.is_star else len(self.world.workers)
-        self.recorder = Recorder(
-            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers),
-            scenario.network.free_ways,
-            has_tables, progress,
-        )  # fmt: skip
+        self.actors = self.make_actors()
+        self.recorder = self.make_recorder(progress)
         self.now_ns = 0
         self.stopped = False
         self._coder = self.world.coder()
@@ -193,6 +188,14 @@ class Engine:
             for actor in self.actors.values():
                 actor.close()
         return self._result(limit_ns)
+
+    def make_actors(self) -> dict[NodeId, Actor]:
+        """The nodes' agents, in id order."""
+        return self.world.make_actors()
+
+    def make_recorder(self, progress: Progress | None) -> Recorder:
+        """What collects the run."""
+        return Recorder(**recorder_keys(self.world), progress=progress)
 
     def _last(self) -> tuple[NodeId, ...]:
         """Those without whom a run is over."""
@@ -447,8 +450,7 @@ class Engine:
 
     def _compute(self, actor: Actor, command: Compute) -> object:
         rate = self.world.scenario.compute.flop_per_s
-        self._work(actor, seconds_to_ns(command.flop / rate) if rate else 0, lambda: None)
-        return _BLOCKED
+        return self.take_time(actor, seconds_to_ns(command.flop / rate) if rate else 0)
 
     def _wait(self, actor: Actor, command: Wait) -> object:
         self._after(seconds_to_ns(command.duration_s), lambda: self._answers.update({actor.node: None}))
@@ -473,6 +475,11 @@ class Engine:
         self._after(tick * self._interval_ns - self.now_ns, lambda: self._answers.update({actor.node: None}))
         return _BLOCKED
 
+    def take_time(self, actor: Actor, duration_ns: int) -> object:
+        """Let a node compute for that long; its answer is nothing."""
+        self._work(actor, duration_ns, lambda: None)
+        return _BLOCKED
+
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
         def done() -> None:
             if actor.finished:
@@ -492,15 +499,18 @@ class Engine:
         return self._compute_ns[node] + min(at_ns - start_ns, duration_ns)
 
     def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
+        return self.evaluation_ns(request.node, share, lambda: self.world.learning.gradient_flop(request))
+
+    def evaluation_ns(self, node: NodeId, share: float, flop: Callable[[], float]) -> int:
         """Of a gradient, or of a share of its operations; a measured time is the same for both."""
         compute = self.world.scenario.compute
         if compute.flop_per_s is not None and compute.gradient_s == 0.0:
-            return seconds_to_ns(share * self.world.learning.gradient_flop(request) / compute.flop_per_s)
+            return seconds_to_ns(share * flop() / compute.flop_per_s)
         time = compute.gradient_s
         if isinstance(time, tuple):
-            time = time[request.node]
+            time = time[node]
         if isinstance(time, Distribution):
-            return seconds_to_ns(time.sample(self.world.contexts[request.node].rng("compute")))
+            return seconds_to_ns(time.sample(self.world.contexts[node].rng("compute")))
         return seconds_to_ns(time)
 
     # --- the end ---------------------------------------------------------------------------------------
@@ -589,6 +599,17 @@ class Engine:
 
         made = self.world.entry.algorithm.tables(self.world.contexts[node], gradient, models)
         return {name: table(columns) for name, columns in made.items()}
+
+
+def recorder_keys(world: World) -> dict[str, Any]:
+    """The keys of a world's `netsim.simulation.recorder.Recorder`."""
+    scenario, learners = world.scenario, len(world.workers)
+    has_tables = scenario.record.efficiency and isinstance(world.entry.algorithm, AfterRun)
+    return {
+        "problem": world.problem, "stop": scenario.stop, "record": scenario.record,
+        "reporters": 1 if world.is_star else learners, "learners": learners,
+        "free_ways": scenario.network.free_ways, "keep_estimates": has_tables,
+    }  # fmt: skip
 
 
 @dataclass(slots=True)

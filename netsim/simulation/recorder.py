@@ -266,11 +266,17 @@ class Recorder:
             measured |= self.problem.joint_metrics(models)
         return measured
 
-    def _row(self, round: int, models: Mapping[NodeId, Array], now_ns: int, seen: Snapshot) -> Mapping[str, float]:
+    def _look_at(self, round: int, models: Mapping[NodeId, Array]) -> dict[str, float]:
+        """Measure the models of a round and keep what is needed after the run."""
         estimates = list(models.values())
         estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
-        measured = self._measure(models, estimate)
         self.last_models = models if self.reporters > 1 else {}
+        if self.keep_estimates:
+            self._keep(round, estimate)
+        return self._measure(models, estimate)
+
+    def _row(self, round: int, models: Mapping[NodeId, Array], now_ns: int, seen: Snapshot) -> Mapping[str, float]:
+        measured = self._look_at(round, models)
         row: dict[str, float] = {"round": round, "sim_time_s": now_ns / NS_PER_S}
         row |= {name: measured.pop(name) for name in ("loss", "loss_gap", "grad_norm", "accuracy")}
         row |= {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
@@ -294,8 +300,6 @@ class Recorder:
             column = self._columns.setdefault(name, [])
             column += [math.nan] * (len(self._columns["round"]) - (name != "round") - len(column))
             column.append(value)
-        if self.keep_estimates:
-            self._keep(round, estimate)
         if self.progress is not None:
             self.progress(round, row["sim_time_s"], row["loss"])
         return row

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -111,6 +111,7 @@ class _MediumLink:
         return self.world.media[self.world.medium_of(self.src, self.dst)]
 
     def cost(self, quantity: str) -> CostModel:
+        self.world.is_asked = True
         return self.medium.cost(quantity, self.src, self.dst)
 
     def answer(self) -> Answer | None:
@@ -154,8 +155,9 @@ class AgentContext:
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         if (cost, dst) not in self._costs:
-            self._costs[cost, dst] = cost.open(self.link(dst))
-            self._live.setdefault(dst, []).append(self._costs[cost, dst])
+            model = self._costs[cost, dst] = cost.open(self.link(dst))
+            self._live.setdefault(dst, []).append(model)
+            self.world.is_asked |= not _is_fixed(model)
         return self._costs[cost, dst]
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
@@ -207,9 +209,15 @@ class World:
         Redraws the streams that ``vary`` says.
     problem
         The opened problem; shared by runs.
+
+    Attributes
+    ----------
+    is_asked : whether an agent has asked what its link costs, or opened a cost model that learns from its transfers.
     """
 
     def __init__(self, scenario: Scenario, entry: Entry, replication: int, problem: Problem) -> None:
+        self.is_asked = False
+        self._channel_streams: list[tuple[np.random.Generator, str]] = []
         self.scenario = scenario
         self.entry = entry
         self.replication = replication
@@ -233,7 +241,16 @@ class World:
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
-        return rng.stream(self.scenario.seed, self._replication_of(_PARTS.get(purpose, "codec")), node, purpose)
+        part = _PARTS.get(purpose, "codec")
+        stream = rng.stream(self.scenario.seed, self._replication_of(part), node, purpose)
+        if part == "channel":
+            self._channel_streams.append((stream, str(stream.bit_generator.state)))
+        return stream
+
+    @property
+    def has_drawn_channel(self) -> bool:
+        """Whether anything was drawn so far that belongs to the part ``channel`` of a replication."""
+        return any(str(stream.bit_generator.state) != before for stream, before in self._channel_streams)
 
     def coder(self) -> Coder:
         """What encodes and decodes for the agents."""
@@ -320,3 +337,8 @@ class World:
                 self.captures[name] = Capture(channel)
             media.append(channel.open(nodes, self.stream(i, "channel"), frames=self.captures.get(name)))
         return tuple(named), tuple(media)
+
+
+def _is_fixed(model: CostModel) -> bool:
+    """Whether a cost model can learn nothing: a frozen dataclass."""
+    return is_dataclass(model) and bool(model.__dataclass_params__.frozen)

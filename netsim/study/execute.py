@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from netsim.interfaces import Problem
     from netsim.scenario import Scenario
+    from netsim.simulation.engine import RunResult
+    from netsim.simulation.replay import Replications
 
 
 def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
@@ -36,14 +38,12 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
     How it ended, and the files to keep: one arrow file per table. None where the run raised an error, which
     is a record of status ``failed``.
     """
-    from netsim.simulation import engine
-
     start_s = time.perf_counter()
     try:
         problem = open_problem(run.scenario, run.replication)
         is_first = run.scenario.draws(run.replication) == run.scenario.draws(0)
         check_inputs(run, content(problem) if is_first else run.data)
-        result = engine.simulate(run.scenario, run.entry, run.replication, problem, tick)
+        result = _simulate(run, problem, tick)
         files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()}
         files |= result.captures
     except Exception as error:
@@ -58,6 +58,18 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
         result.status, result.sentence, result.rounds, result.sim_time_s, host_s, "", deaths_s, dict(result.graph)
     )
     return record, files
+
+
+def _simulate(run: Run, problem: Problem, tick: Tick | None) -> RunResult:
+    """Simulate a run; replications that train alike are trained once in this process, and the network replayed."""
+    from netsim.simulation import engine, replay
+
+    if run.scenario.replications == 1 or not replay.train_alike(run.scenario) or not run.group:
+        return engine.simulate(run.scenario, run.entry, run.replication, problem, tick)
+    if run.group not in _replications:
+        _replications.clear()
+        _replications[run.group] = replay.Replications(run.scenario, run.entry, problem)
+    return _replications[run.group].simulate(run.replication, tick)
 
 
 def problem_key(scenario: Scenario, replication: int = 0) -> str:
@@ -84,9 +96,11 @@ def content(problem: Problem) -> str:
 def close_problems() -> None:
     """Give back the memory of what `open_problem` keeps."""
     _opened.clear()
+    _replications.clear()
 
 
 _opened = dict[str, "Problem"]()
+_replications = dict[str, "Replications"]()  # of one algorithm at a time
 
 
 def _to_bytes(table: pa.Table) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 
 from netsim.errors import SimulationError
 from netsim.interfaces import Problem
-from netsim.scenario import Network, Scenario, parse_text
+from netsim.scenario import Scenario, parse_text
 from netsim.simulation.engine import RunResult, simulate
 from netsim.simulation.replay import Replay, Replications, can_replay
 from netsim.simulation.trace import Evaluated, Trace
@@ -161,9 +161,6 @@ def test_what_is_drawn_elsewhere_is_never_replayed() -> None:
     given = scenario(WAN, GD)
     assert can_replay(given, given.algorithms[0])
     assert not can_replay(dataclasses.replace(given, vary=("channel", "batch")), given.algorithms[0])
-    lossy: Any = parse_text(TEXT.format(network=PLAIN, algorithm=GD, compute="{}", stop="{rounds: 6}", record="{}"))
-    link = dataclasses.replace(lossy.network.link, loss=0.1)
-    assert not can_replay(dataclasses.replace(lossy, network=Network(link=link)), lossy.algorithms[0])
 
 
 def test_agents_that_ask_what_their_link_costs_are_coupled() -> None:
@@ -196,7 +193,7 @@ def test_a_study_trains_once_and_keeps_the_bytes_of_coupled_runs(monkeypatch: py
     monkeypatch.setattr(Trace, "__init__", counted)
     given = scenario(WAN, DCGD)
     execute.close_problems()
-    for run in plan(given):
+    for run in plan(given, (), lambda point: execute.content(opened(point))):
         record, files = execute.execute(run)
         coupled = simulate(given, run.entry, run.replication, opened(given))
         assert (record.status, record.sentence) == (coupled.status, coupled.sentence)
@@ -208,7 +205,7 @@ def test_a_study_trains_once_and_keeps_the_bytes_of_coupled_runs(monkeypatch: py
 
 
 def test_a_target_ends_a_replay_in_the_same_round() -> None:
-    given = scenario(WAN, GD, stop="{rounds: 50, target: {loss: 0.6}}")
+    given = scenario(WAN, GD, stop="{rounds: 50, target: {loss: 0.68}}")
     problem = opened(given)
     result = Replications(given, given.algorithms[0], problem).simulate(1)
     assert result.status == "reached"

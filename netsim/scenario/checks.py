@@ -6,12 +6,13 @@ Each check takes the parts that it names, so that it runs where those are right 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from netsim.errors import Fault, nearest_name
-from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
-from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop
+from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop, rises
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -187,6 +188,25 @@ def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
         if metric not in known:
             allowed = f"no metric of this problem; there are {', '.join(known)}"
             yield Fault(("stop", "target", metric), allowed, repr(metric), nearest_name(metric, known))
+
+
+def start_metrics(problem: Problem, targets: Collection[str]) -> dict[str, float]:
+    """Return what a problem's metrics are at its start, as far as they are targets; F - F* where it has an optimum."""
+    if not targets or not hasattr(problem, "start"):
+        return {}
+    found = dict(problem.metrics(problem.start()))
+    if "loss_gap" in targets and isinstance(problem, HasOptimum) and (best := problem.optimum()) is not None:
+        found["loss_gap"] = found["loss"] - best.value
+    return {metric: value for metric, value in found.items() if metric in targets}
+
+
+def start_faults(stop: Stop, at_start: Mapping[str, float]) -> Iterator[Fault]:
+    """Find targets that are met before anything is done."""
+    for metric, goal in stop.target.items():
+        value = at_start.get(metric, math.nan)
+        if value >= goal if rises(metric) else value <= goal:
+            allowed = f"a target {'above' if rises(metric) else 'below'} {value:.6g}, which is met at the start already"
+            yield Fault(("stop", "target", metric), allowed, f"{goal:g}")
 
 
 def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fault]:

@@ -18,7 +18,14 @@ from netsim.fields import NonNegativeInt, PositiveInt, Ref
 from netsim.interfaces import Draws, Problem, ProblemConfig, Redraws
 from netsim.scenario import sweep as sweep_module
 from netsim.scenario import yaml_lines
-from netsim.scenario.checks import cross_faults, metric_faults, more_metrics, problem_faults
+from netsim.scenario.checks import (
+    cross_faults,
+    metric_faults,
+    more_metrics,
+    problem_faults,
+    start_faults,
+    start_metrics,
+)
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields
 from netsim.scenario.parts import VARIED, Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
@@ -269,26 +276,32 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
     ConfigError
         With the file and line of the problem's dataset.
     """
-    opened: list[tuple[Any, int, frozenset[str]]] = []
+    opened: list[tuple[Any, int, frozenset[str], Mapping[str, float]]] = []
     faults: list[Fault] = []
-    for point in points(scenario):
+    every_point = points(scenario)
+    targets = {metric for point in every_point for metric in point.scenario.stop.target}
+    for point in every_point:
         problem, seed, places = point.scenario.problem, point.scenario.seed, point.scenario._places
-        known = next((names for p, s, names in opened if s == seed and p == problem), None)
-        if known is None:
+        found = next(((names, start) for p, s, names, start in opened if s == seed and p == problem), None)
+        if found is None:
+            known, at_start = frozenset[str](), dict[str, float]()
             try:
                 live = (opener or Scenario.open_problem)(point.scenario)
                 known = live.metric_names | getattr(live, "joint_metric_names", frozenset())
                 known |= {"accuracy"} if "train_accuracy" in known else set()
                 faults += places.locate(list(problem_faults(live, point.scenario.algorithms)))
+                at_start = start_metrics(live, targets)
             except ConfigError as error:
                 faults += places.locate([dataclasses.replace(f, path=("problem", *f.path)) for f in error.faults])
             except (DataError, OSError) as error:
                 path = ("problem", "dataset") if hasattr(problem, "dataset") else ("problem",)
                 faults += places.locate([Fault(path, " ".join(str(error).split()).rstrip("."))])
-            opened.append((problem, seed, known or frozenset()))
-        if known:
+            found = known, at_start
+            opened.append((problem, seed, *found))
+        if found[0]:
             more = more_metrics(point.scenario.network, point.scenario.algorithms)
-            faults += places.locate(list(metric_faults(point.scenario.stop, [*sorted(known), *more])))
+            faults += places.locate(list(metric_faults(point.scenario.stop, [*sorted(found[0]), *more])))
+            faults += places.locate(list(start_faults(point.scenario.stop, found[1])))
     if faults:
         raise ConfigError(list(dict.fromkeys(faults)))
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from netsim.errors import SimulationError
 from netsim.interfaces import (
     Array,
@@ -211,6 +213,8 @@ class Lockstep:
             found = self._world.learning.gradients([self._gradients[node] for node in nodes])
             self._gradients.clear()
             for node, g in zip(nodes, found, strict=True):
+                if not np.isfinite(g).all():
+                    raise SimulationError(f"node {node}: the gradient is not finite")
                 self._answer(node, g.astype(dtype, copy=False))
 
     def _expire(self) -> None:
@@ -223,7 +227,7 @@ class Lockstep:
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
         batch = self._world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows)
+        return GradientRequest(node, command.at, batch.rows, self._world.contexts[node].next_key())
 
 
 def nodes_of(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:

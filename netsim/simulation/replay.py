@@ -85,15 +85,18 @@ class Replications:
         """Whether all runs so far were replays of one trace."""
         return self._trace is not None
 
-    def simulate(self, replication: int, progress: Progress | None = None) -> RunResult:
-        """Run one replication; see `netsim.simulation.engine.simulate`."""
+    def attempt(self, replication: int, progress: Progress | None = None) -> RunResult:
+        """Run one replication; see `netsim.simulation.engine.attempt`."""
         if self._same is not None:
             return self._same
         found = None if self._is_coupled else self._replay(replication, progress)
         if found is None:
             self._is_coupled, self._trace = True, None
             engine = Engine(self._scenario, self._entry, replication, self._problem, progress)
-            found = engine.run()
+            try:
+                found = engine.run()
+            except Exception as error:
+                return engine.failure(error)
             is_drawn = engine.world.has_drawn_channel
         else:
             is_drawn = self._is_drawn
@@ -108,7 +111,7 @@ class Replications:
                 self._trace = Trace(self._scenario, self._entry, self._problem)
             replay = Replay(self._trace, replication, progress)
             result = replay.run()
-        except SimulationError:
+        except Exception:
             return None
         self._is_drawn = replay.world.has_drawn_channel
         return None if self._trace.world.is_asked else result

@@ -10,7 +10,6 @@ import numpy as np
 
 from netsim.errors import SimulationError
 from netsim.interfaces import (
-    Array,
     Command,
     Compute,
     Decode,
@@ -27,7 +26,7 @@ from netsim.interfaces import (
 from netsim.scenario import Entry, Scenario
 from netsim.simulation.engine import recorder_keys
 from netsim.simulation.lockstep import Lockstep
-from netsim.simulation.recorder import Recorder, Snapshot
+from netsim.simulation.recorder import Recorder, Round, Snapshot
 from netsim.simulation.world import World
 
 MEASURED = np.zeros(0)  # stands for an estimate that was measured when the trace was made
@@ -139,14 +138,17 @@ class Trace:
         return True
 
     def _report(self, node: NodeId, report: Report) -> bool:
-        is_row = self.recorder.has_row(report.round)
-        if report.estimate is None and not is_row:
-            return True
-        metrics = {name: float(value() if callable(value) else value) for name, value in report.metrics.items()}
-        estimate = None if report.estimate is None else MEASURED
-        self.commands[node].append(Report(report.round, estimate, metrics if is_row else {}, report.since))
-        if report.estimate is not None:
-            self.recorder.report(node, report, 0, None, lambda: _NOTHING)
+        is_due, targets = self.recorder.has_row(report.round), self.scenario.stop.target
+        metrics: dict[str, float | Callable[[], float]] = {
+            name: float(value() if callable(value) else value)
+            for name, value in report.metrics.items()
+            if is_due or name in targets or not callable(value)
+        }
+        kept = replace(report, estimate=None if report.estimate is None else MEASURED, metrics=metrics)
+        self.commands[node].append(kept)
+        self.recorder.report(node, replace(report, metrics=metrics, since=None), 0, None, lambda: _NOTHING)
+        if self.recorder.divergence is not None:
+            raise SimulationError(f"{self.entry.label}: diverged")
         return not (self.is_over and self.world.is_star)
 
     def _emptied(self, payload: Payload) -> Payload:
@@ -161,12 +163,12 @@ class Trace:
 
 
 class MeasuringRecorder(Recorder):
-    """Measures the rows of a run that has no time.
+    """Measures the rounds of a run that has no time.
 
     Attributes
     ----------
-    measured : what each row's models came to.
-    is_over : whether the last row is there; later ones are not measured.
+    measured : what the models of each round with a row or a target came to.
+    is_over : whether the last round is there; later ones are not measured.
     """
 
     def __post_init__(self) -> None:
@@ -178,11 +180,13 @@ class MeasuringRecorder(Recorder):
         self.is_over = self.is_over or super()._complete(*arguments)
         return self.is_over
 
-    def _row(self, round: int, models: Mapping[NodeId, Array], *_: Any) -> Mapping[str, float]:
-        if self.is_over:
-            return {}
-        self.measured[round] = self._look_at(round, models)
-        return self.measured[round]
+    def _look_at(self, ended: Round) -> dict[str, float]:
+        measured = super()._look_at(ended)
+        self.measured[ended.round] = dict(measured)
+        return measured
+
+    def _spent(self, *_: Any) -> dict[str, float]:
+        return {}
 
 
 class ReplayingRecorder(Recorder):
@@ -190,8 +194,8 @@ class ReplayingRecorder(Recorder):
 
     trace: Trace
 
-    def _look_at(self, round: int, models: Mapping[NodeId, Array]) -> dict[str, float]:
-        return dict(self.trace.recorder.measured[round])
+    def _look_at(self, ended: Round) -> dict[str, float]:
+        return dict(self.trace.recorder.measured[ended.round])
 
     def take_models(self) -> None:
         """Take what the trace keeps of the models.

@@ -8,15 +8,15 @@ MUTANTS = (
     Mutant(
         "DCGD's step takes w for one worker",
         "algorithms.agents.dcgd:Dcgd.auto_step",
-        "2.0 * w / len(workers)",
+        "2.0 * w / len(ctx.workers)",
         "2.0 * w",
         ("tests/algorithms/test_dcgd.py::test_automatic_step",),
     ),
     Mutant(
         "DCGD's step takes the least L_m",
-        "algorithms.agents.dcgd:Dcgd.auto_step",
-        "max(ctx.facts.node_smoothness(m) for m in workers)",
-        "min(ctx.facts.node_smoothness(m) for m in workers)",
+        "algorithms.roles.compressed:max_smoothness",
+        "max(map(ctx.facts.node_smoothness, ctx.workers))",
+        "min(map(ctx.facts.node_smoothness, ctx.workers))",
         ("tests/algorithms/test_dcgd.py::test_automatic_step",),
     ),
     Mutant(
@@ -36,8 +36,8 @@ MUTANTS = (
     Mutant(
         "L is that of the first node",
         "algorithms.problems.logistic_regression:LogisticProblem.smoothness",
-        "self._smoothness[node]",
-        "self._smoothness[node] if node is not None else self.smoothness(0)",
+        "self._top",
+        "self._node_tops[0]",
         ("tests/algorithms/learning/test_logistic_regression.py::test_smoothness_bounds_the_hessian_tightly",),
     ),
     Mutant(
@@ -58,9 +58,9 @@ MUTANTS = (
     ),
     Mutant(
         "a node stays without samples",
-        "algorithms.partitions.dirichlet:Dirichlet.split",
-        "dealt[node].size == 0",
-        "dealt[node].size < 0",
+        "algorithms.learning.dealing:fill_empty",
+        "part.size == 0",
+        "part.size < 0",
         ("tests/algorithms/test_partitions.py::test_dirichlet_of_tiny_alpha_fills_every_node",),
     ),
     Mutant(
@@ -72,7 +72,7 @@ MUTANTS = (
     ),
     Mutant(
         "edges weigh 1 / max degree",
-        "netsim.scenario.topology:mixing",
+        "netsim.scenario.mixing:weigh",
         "1 + max(degree[i], degree[j])",
         "max(degree[i], degree[j])",
         ("tests/netsim/scenario/test_topology.py::test_metropolis_weights_by_hand",),
@@ -85,10 +85,10 @@ MUTANTS = (
         ("tests/algorithms/test_agents.py::test_one_packet_budget_fills_one_packet",),
     ),
     Mutant(
-        "the server adds instead of averaging",
+        "the mean upload is three times as long",
         "algorithms.roles.star:Updates.mean",
-        "(await self.sum()) / len(self)",
         "await self.sum()",
+        "3.0 * await self.sum()",
         ("tests/algorithms/test_agents.py::test_all_coordinates_at_1_over_l_is_gradient_descent",),
     ),
     Mutant(

@@ -65,7 +65,7 @@ def opened(given: Scenario) -> Problem:
 
 def differences(one: RunResult, other: RunResult) -> list[str]:
     """Where two results differ: NaN equals NaN, and nothing else is taken for equal."""
-    facts = ("status", "sentence", "sim_time_s", "rounds", "graph")
+    facts = ("status", "sentence", "sim_time_s", "rounds", "graph", "met_at_start", "divergence")
     found = [name for name in facts if getattr(one, name) != getattr(other, name)]
     found += [] if one.tables.keys() == other.tables.keys() else ["tables"]
     for name in one.tables.keys() & other.tables.keys():
@@ -97,7 +97,7 @@ def test_a_replay_is_the_coupled_run_in_every_cell(network: str, algorithm: str,
     replications = Replications(given, given.algorithms[0], problem)
     for replication in range(2):
         coupled = simulate(given, given.algorithms[0], replication, problem)
-        assert not differences(replications.simulate(replication), coupled)
+        assert not differences(replications.attempt(replication), coupled)
     assert replications.trains_once
 
 
@@ -107,7 +107,7 @@ def test_training_happens_once() -> None:
     calls, inner = list[int](), problem.gradients
     problem.gradients = lambda requests: calls.append(len(requests)) or inner(requests)
     replications = Replications(given, given.algorithms[0], problem)
-    clocks = [replications.simulate(replication).sim_time_s for replication in range(3)]
+    clocks = [replications.attempt(replication).sim_time_s for replication in range(3)]
     assert len(set(clocks)) == 3, "three networks, three clocks"
     # 4 workers have 6 gradients each for the 6 rounds; nobody goes on without the server.
     assert sum(calls) == 24
@@ -169,18 +169,18 @@ def test_agents_that_ask_what_their_link_costs_are_coupled() -> None:
     replications = Replications(given, given.algorithms[0], problem)
     for replication in range(2):
         coupled = simulate(given, given.algorithms[0], replication, problem)
-        assert not differences(replications.simulate(replication), coupled)
+        assert not differences(replications.attempt(replication), coupled)
     assert not replications.trains_once
 
 
 def test_a_network_that_draws_nothing_is_run_once() -> None:
     given = scenario(TDMA, GD, "{gradient_s: 0.1}")
     replications = Replications(given, given.algorithms[0], opened(given))
-    assert replications.simulate(2) is replications.simulate(0)
-    assert not differences(replications.simulate(1), simulate(given, given.algorithms[0], 1, opened(given)))
+    assert replications.attempt(2) is replications.attempt(0)
+    assert not differences(replications.attempt(1), simulate(given, given.algorithms[0], 1, opened(given)))
     drawn = scenario(TDMA, GD, SLOW)
     replications = Replications(drawn, drawn.algorithms[0], opened(drawn))
-    assert replications.simulate(0).sim_time_s != replications.simulate(1).sim_time_s
+    assert replications.attempt(0).sim_time_s != replications.attempt(1).sim_time_s
 
 
 def test_a_study_trains_once_and_keeps_the_bytes_of_coupled_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_a_study_trains_once_and_keeps_the_bytes_of_coupled_runs(monkeypatch: py
 def test_a_target_ends_a_replay_in_the_same_round() -> None:
     given = scenario(WAN, GD, stop="{rounds: 50, target: {loss: 0.68}}")
     problem = opened(given)
-    result = Replications(given, given.algorithms[0], problem).simulate(1)
+    result = Replications(given, given.algorithms[0], problem).attempt(1)
     assert result.status == "reached"
     assert not differences(result, simulate(given, given.algorithms[0], 1, problem))
 
@@ -216,7 +216,7 @@ def test_an_agent_that_fails_says_the_same_as_in_a_coupled_run() -> None:
     given = scenario(WAN, "{name: gd, step_size: 1e300}", stop="{rounds: 60}")
     problem = opened(given)
     sentences = []
-    for run in (Replications(given, given.algorithms[0], problem).simulate, None):
+    for run in (Replications(given, given.algorithms[0], problem).attempt, None):
         try:
             result = run(0) if run else simulate(given, given.algorithms[0], 0, problem)
             sentences.append(result.sentence)

@@ -160,7 +160,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(1)
         return simulate(*args)
 
-    monkeypatch.setattr("netsim.simulation.engine.simulate", counted)
+    monkeypatch.setattr("netsim.simulation.engine.attempt", counted)
     monkeypatch.setattr(study, "_report", lambda folder: None)
     return calls
 

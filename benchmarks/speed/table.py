@@ -20,6 +20,7 @@ from benchmarks.speed import (
     coding,
     contention,
     quantizing,
+    replaying,
     selection,
     sharing,
     signs,
@@ -29,7 +30,8 @@ from benchmarks.speed import (
 )
 from benchmarks.speed.case import Row, measure
 
-SECTIONS = (selection, coding, signs, quantizing, tuning, transfer, bottleneck, sharing, contention, whole_rounds)
+SECTIONS = (selection, coding, signs, quantizing, tuning, transfer, bottleneck, sharing, contention, whole_rounds,
+            replaying)  # fmt: skip
 HEAD = ("work", "setting", "ours", "against", "theirs", "ratio", "target", "")
 LINE = "{:<16} {:<33} {:>8}  {:<24} {:>8} {:>7} {:>7}  {}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from netsim.simulation.lockstep import Lockstep
 from netsim.simulation.recorder import Recorder, Round, Snapshot
 from netsim.simulation.world import World
 
+MOST_STEPS = 16  # of a worker without its server, before it is taken for one that never waits
 MEASURED = np.zeros(0)  # stands for an estimate that was measured when the trace was made
 _NOTHING = Snapshot([], 0.0, 0.0, {})
 
@@ -115,10 +116,14 @@ class Trace:
         if not self._driver.step():
             raise SimulationError(f"{self.entry.label}: nothing can go on: {self._driver.says()}")
 
-    def drain(self) -> None:
-        """Let all nodes go on for as long as they can; after the last round of a star, whose server stands still."""
-        while self._driver.step():
-            pass
+    def drain(self) -> bool:
+        """Let workers go on until all wait for the server of a star, which stands still after the last round.
+
+        Returns
+        -------
+        False where they go on and on.
+        """
+        return any(not self._driver.step() for _ in range(MOST_STEPS * len(self.world.nodes)))
 
     def _see(self, node: NodeId, command: Command[Any], request: GradientRequest | None) -> bool:
         kept: Command[Any] = command

@@ -19,6 +19,7 @@ from netsim.interfaces import (
     Broadcasts,
     Cost,
     CostModel,
+    DrawnMedia,
     DrawsInGradients,
     HasBatches,
     HasGradients,
@@ -32,6 +33,7 @@ from netsim.interfaces import (
     NodeId,
     Pairwise,
     Problem,
+    Replays,
     ShowsFrames,
     Spectrum,
 )
@@ -245,17 +247,22 @@ class World:
         if isinstance(problem, HasPairs) and not self.is_star:
             self.problem = problem.coupled(sorted((min(edge), max(edge)) for edge in self.peers.graph.edges))
         self.captures: dict[str, Capture] = {}
+        self._places = self._place_media()
         self.media_names, self.media = self._open_media()
         self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """The stream of one purpose at one node in this replication."""
-        part = _PARTS.get(purpose, "codec")
-        stream = rng.stream(self.scenario.seed, self._replication_of(part), node, purpose)
-        if part == "channel":
+        stream = self.stream_of(self.replication, node, purpose)
+        if _PARTS.get(purpose) == "channel":
             self._channel_streams.append((stream, str(stream.bit_generator.state)))
         return stream
+
+    def stream_of(self, replication: int, node: NodeId, purpose: str) -> np.random.Generator:
+        """The same of another replication."""
+        part = _PARTS.get(purpose, "codec")
+        return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
 
     @property
     def has_drawn_channel(self) -> bool:
@@ -326,7 +333,20 @@ class World:
             agents[self.server] = algorithm.server(self.contexts[self.server])
         return {node: Actor(node, agent) for node, agent in agents.items()}
 
-    def _open_media(self) -> tuple[tuple[str, ...], tuple[Medium, ...]]:
+    def drawn_media(self, replications: Sequence[int]) -> list[DrawnMedia] | None:
+        """The media in several replications at once; None where a channel does not offer that."""
+        found = list[DrawnMedia]()
+        for i, (channel, nodes) in enumerate(self._places.values()):
+            if not isinstance(channel, Replays):
+                return None
+            media = channel.replay(nodes, [self.stream_of(r, i, "channel") for r in replications])
+            if media is None:
+                return None
+            found.append(media)
+        return found
+
+    def _place_media(self) -> dict[str, tuple[Any, list[Node]]]:
+        """Each medium's channel and nodes, by its name."""
         network = self.scenario.network
         places = positions(network.topology, len(self.nodes), self.stream(-1, "topology"))
         ideal = registry.build("channel", "ideal")
@@ -340,13 +360,18 @@ class World:
                 part = f".{i}" if self.aggregators else ""
                 named |= {f"{key}{part}": (channel, above, (*below, above)) for key, channel in lower.items()}
         named = named or {"link": (network.link, -1, self.nodes)}
+        return {
+            name: (channel, [Node(n, n == above, places[self.nodes.index(n)] if places else None) for n in members])
+            for name, (channel, above, members) in named.items()
+        }
+
+    def _open_media(self) -> tuple[tuple[str, ...], tuple[Medium, ...]]:
         media = list[Medium]()
-        for i, (name, (channel, above, members)) in enumerate(named.items()):
-            nodes = [Node(n, n == above, places[self.nodes.index(n)] if places else None) for n in members]
+        for i, (name, (channel, nodes)) in enumerate(self._places.items()):
             if self.scenario.record.pcap and isinstance(channel, ShowsFrames):
                 self.captures[name] = Capture(channel)
             media.append(channel.open(nodes, self.stream(i, "channel"), frames=self.captures.get(name)))
-        return tuple(named), tuple(media)
+        return tuple(self._places), tuple(media)
 
 
 def _is_fixed(model: CostModel) -> bool:

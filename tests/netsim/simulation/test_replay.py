@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from channels.media.flows.lone import LoneFlows
 from netsim.errors import SimulationError
 from netsim.interfaces import Problem
 from netsim.scenario import Scenario, parse_text
@@ -99,6 +101,55 @@ def test_a_replay_is_the_coupled_run_in_every_cell(network: str, algorithm: str,
         coupled = simulate(given, given.algorithms[0], replication, problem)
         assert not differences(replications.attempt(replication), coupled)
     assert replications.trains_once
+
+
+FLAG = UP.replace("silence: free", "silence: flag")
+NO_TICKS = WORK.replace(", interval_s: 0.5", "")
+MANY = [
+    (UP, LENA, SLOW), (FLAG, LENA, SLOW), (UP, VOTES, "{}"), (UP, CAT, SLOW), (UP, DCGD, NO_TICKS), (PLAIN, GD, SLOW),
+    (PLAIN, FEDAVG, "{}"), (FLAG, "{name: lag, step_size: 0.1, xi: 0.1, window: 3}", "{gradient_s: 0.1}"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("every", [1, 4])
+@pytest.mark.parametrize(("network", "algorithm", "compute"), MANY)
+def test_replays_by_arrays_are_coupled_runs_in_every_cell(
+    network: str, algorithm: str, compute: str, every: int
+) -> None:
+    given = scenario(network, algorithm, compute, record=f"{{every: {every}}}")
+    problem = opened(given)
+    replications = Replications(given, given.algorithms[0], problem)
+    for replication in range(3):
+        coupled = simulate(given, given.algorithms[0], replication, problem)
+        assert not differences(replications.attempt(replication), coupled)
+    assert replications.uses_arrays
+
+
+@pytest.mark.parametrize("late", [lambda ns: (ns[0] + 1, ns[1]), lambda ns: (ns[0], ns[1] + 1)], ids=["link", "there"])
+def test_arrays_that_are_a_nanosecond_off_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, late: Callable[[tuple[int, int]], tuple[int, int]]
+) -> None:
+    exact = LoneFlows._time_ns
+    monkeypatch.setattr(LoneFlows, "_time_ns", lambda flows, *key: late(exact(flows, *key)))
+    given = scenario(UP.replace("transport: plain", "transport: plain, power: {name: ethernet, idle_w: 0.05}"), GD)
+    given = dataclasses.replace(given, record=dataclasses.replace(given.record, messages=False))
+    problem = opened(given)
+    replications = Replications(given, given.algorithms[0], problem)
+    for replication in range(2):
+        coupled = simulate(given, given.algorithms[0], replication, problem)
+        assert not differences(replications.attempt(replication), coupled)
+    assert not replications.uses_arrays
+
+
+def test_a_channel_whose_messages_share_links_is_replayed_in_the_engine() -> None:
+    given = scenario(PORT, GD, record="{}")
+    problem = opened(given)
+    replications = Replications(given, given.algorithms[0], problem)
+    for replication in range(2):
+        coupled = simulate(given, given.algorithms[0], replication, problem)
+        assert not differences(replications.attempt(replication), coupled)
+    assert replications.trains_once
+    assert not replications.uses_arrays
 
 
 def test_training_happens_once() -> None:

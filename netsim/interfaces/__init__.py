@@ -61,6 +61,7 @@ from netsim.interfaces.messages import (
     Message,
     NodeId,
     Payload,
+    SparseCode,
     Token,
     TransferId,
 )
@@ -168,6 +169,7 @@ __all__ = [
     "Send",
     "ShowsFrames",
     "Silent",
+    "SparseCode",
     "Spectrum",
     "StarAlgorithm",
     "Sum",

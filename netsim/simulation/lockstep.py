@@ -153,7 +153,7 @@ class Lockstep:
         return True
 
     def says(self) -> str:
-        """What the nodes wait for, in words."""
+        """Say in words what the nodes wait for."""
         waiting = "; ".join(a.says(self._world.server) for a in self.actors.values() if a.waiting is not None)
         return waiting or "every agent has returned"
 
@@ -218,7 +218,7 @@ class Lockstep:
                 self._answer(node, g.astype(dtype, copy=False))
 
     def _expire(self) -> None:
-        """Let the earliest deadline pass, of equal ones that of the lowest id."""
+        """End the wait with the earliest deadline, then the lowest id."""
         limits = {node: actor.waiting.deadline_s for node, actor in self.actors.items() if actor.waiting is not None}
         waiting = [(limit_s, node) for node, limit_s in limits.items() if limit_s is not None]
         if waiting:
@@ -231,7 +231,7 @@ class Lockstep:
 
 
 def nodes_of(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:
-    """The destinations of a message as a tuple."""
+    """Return the destinations of a message as a tuple."""
     return to if isinstance(to, tuple) else (to,)
 
 

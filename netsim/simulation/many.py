@@ -8,7 +8,7 @@ one for each draw, and nothing has to be put in order of time but the rows' sums
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
@@ -35,13 +35,13 @@ from netsim.scenario.parts import COUNTERS, DIRECTIONS
 from netsim.simulation.engine import SILENCE, RunResult
 from netsim.simulation.lockstep import nodes_of
 from netsim.simulation.mailbox import Mailbox
+from netsim.simulation.sums_of_draws import Int64s, Sums, count_before, covered_ns
 from netsim.simulation.trace import Evaluated, Trace
 from netsim.units import NS_PER_S, seconds_to_ns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Int64s = npt.NDArray[np.int64]
 _COMMANDS, _CELLS = 20_000_000, 4_000_000  # of all draws at once, about 1 GB
 _IDLE = STATES.index("idle")
 
@@ -58,84 +58,6 @@ class _Metric(NamedTuple):
     after: int
     steps: int | None
     value: Any
-
-
-@dataclass(eq=False)
-class _Sums:
-    """What is counted when it happens: instants, weights, and the server's rows that are known to come before.
-
-    Parameters
-    ----------
-    at_ns
-        A row for each event, int64 of shape (draws,).
-    after
-        How many rows come before the event in all draws; a list of one number, as another row may be found to do so.
-    weights
-        A tuple for each event.
-    """
-
-    at_ns: list[Int64s] = field(default_factory=list)
-    after: list[list[int]] = field(default_factory=list)
-    weights: list[tuple[float, ...]] = field(default_factory=list)
-
-    def add(self, at_ns: Int64s, after: list[int], *weights: float) -> None:
-        """An event."""
-        self.at_ns.append(at_ns)
-        self.after.append(after)
-        self.weights.append(weights)
-
-    def until(self, rows_ns: Int64s, count: int) -> npt.NDArray[np.float64]:
-        """Return the sums up to each row, float64 of shape (weights, rows, draws), exact as all weights are whole."""
-        rows, draws = rows_ns.shape
-        sums = np.zeros((count, rows + 1, draws))
-        if self.at_ns:
-            place = np.maximum(_before(rows_ns, np.array(self.at_ns)), np.array(self.after))
-            place = np.minimum(place, rows) * draws + np.arange(draws)
-            for i, weight in enumerate(np.array(self.weights, np.float64).T):
-                spread = np.broadcast_to(weight[:, None], place.shape)
-                flat = np.bincount(place.ravel(), spread.ravel(), (rows + 1) * draws)
-                sums[i] = flat.reshape(rows + 1, draws)
-        return sums.cumsum(axis=1)[:, :rows]
-
-
-def covered_ns(begin_ns: Int64s, end_ns: Int64s, rows_ns: Int64s) -> Int64s:
-    """Return how long at least one of some intervals was under way up to each row.
-
-    Parameters
-    ----------
-    begin_ns, end_ns
-        int64, shape (intervals, draws).
-    rows_ns
-        int64, shape (rows, draws), rising.
-
-    Returns
-    -------
-    int64, shape (rows, draws).
-
-    Examples
-    --------
-    >>> begin, end, rows = (np.array(x)[:, None] for x in ([5, 0, 20], [15, 10, 30], [7, 18, 25]))
-    >>> covered_ns(begin, end, rows).ravel().tolist()
-    [7, 15, 20]
-    """
-    order = np.argsort(begin_ns, axis=0, kind="stable")
-    begin, end = np.take_along_axis(begin_ns, order, 0), np.take_along_axis(end_ns, order, 0)
-    reached = np.maximum.accumulate(end, axis=0)
-    before = np.vstack([np.zeros_like(begin[:1]), reached[:-1]])
-    total = np.vstack([np.zeros_like(begin[:1]), np.cumsum(np.maximum(end - np.maximum(begin, before), 0), axis=0)])
-    last = np.vstack([np.zeros_like(begin[:1]), reached])
-    begun = _before(begin, rows_ns)
-    total, last = np.take_along_axis(total, begun, 0), np.take_along_axis(last, begun, 0)
-    return np.asarray(total - np.maximum(last - rows_ns, 0))
-
-
-def _before(rising_ns: Int64s, asked_ns: Int64s) -> Int64s:
-    """Return how many of some rising instants come before each of others, draw by draw; draws are the last axis."""
-    # All draws in one search: each has a stretch of numbers of its own.
-    draws = np.arange(asked_ns.shape[-1])
-    stretch = draws * (max(int(rising_ns.max(initial=0)), int(asked_ns.max(initial=0))) + 1)
-    place = np.searchsorted((rising_ns + stretch).T.ravel(), (asked_ns + stretch).ravel()).reshape(asked_ns.shape)
-    return np.asarray(place - len(rising_ns) * draws)
 
 
 def most_draws(trace: Trace, sample: RunResult) -> int:
@@ -187,8 +109,8 @@ class ManyReplays:
         self._steps: dict[NodeId, int | None] = dict.fromkeys(nodes, 0)
         self._fresh = set(nodes)
         self._at_once: dict[NodeId, list[list[int]]] = {node: [] for node in nodes}
-        self._moved = {direction: _Sums() for direction in DIRECTIONS}
-        self._requests, self._uploads, self._delivered, self._timeless = _Sums(), _Sums(), _Sums(), _Sums()
+        self._moved = {direction: Sums() for direction in DIRECTIONS}
+        self._requests, self._uploads, self._delivered, self._timeless = Sums(), Sums(), Sums(), Sums()
         self._spans: dict[tuple[Any, ...], list[tuple[Int64s, Int64s]]] = {}
         self._walk()
         self._rows_ns = np.array(self._rows)
@@ -416,7 +338,7 @@ class ManyReplays:
         rows, draws = self._rows_ns.shape
         if self._timeless.at_ns:
             at_ns, after = np.array(self._timeless.at_ns), np.array(self._timeless.after)
-            place = _before(self._rows_ns, at_ns)
+            place = count_before(self._rows_ns, at_ns)
             is_tie = (place < rows) & (place >= after)
             if (is_tie & (self._rows_ns[np.minimum(place, rows - 1), np.arange(draws)] == at_ns)).any():
                 raise Entangled("two things happen at one instant")
@@ -432,7 +354,7 @@ class ManyReplays:
             if whole:
                 # A node does one thing after the other: of what has begun only the last may not have ended.
                 ended = np.vstack([np.zeros_like(end[:1]), np.cumsum(end - begin, axis=0)])
-                total += np.take_along_axis(ended, _before(end, rows_ns + 1), 0)
+                total += np.take_along_axis(ended, count_before(end, rows_ns + 1), 0)
             else:
                 total += covered_ns(begin, end, rows_ns)
         return total

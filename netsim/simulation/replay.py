@@ -191,11 +191,11 @@ class Replay(Engine):
         self._handlers[Evaluated] = self._evaluated
 
     def make_actors(self) -> dict[NodeId, Actor]:
-        """Nodes that repeat their commands."""
+        """Make nodes that repeat their commands."""
         return {node: Actor(node, _Repeats(self.trace, node)) for node in self.world.nodes}
 
     def make_recorder(self, progress: Progress | None) -> ReplayingRecorder:
-        """A recorder that knows what was measured."""
+        """Make a recorder that knows what was measured."""
         recorder = ReplayingRecorder(**recorder_keys(self.world), progress=progress)
         recorder.trace = self.trace
         return recorder

@@ -157,7 +157,7 @@ class Trace:
         return not (self.is_over and self.world.is_star)
 
     def _emptied(self, payload: Payload) -> Payload:
-        """A payload of the same sizes, whose bytes are a part of those that all share."""
+        """Return a payload of the same sizes, whose bytes are a part of those that all share."""
         size = len(payload.data)
         if size > len(self._zeros):
             self._zeros = memoryview(bytes(2 * size))

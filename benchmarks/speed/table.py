@@ -19,6 +19,7 @@ from benchmarks.speed import (
     bottleneck,
     coding,
     contention,
+    messages,
     quantizing,
     replaying,
     selection,
@@ -31,7 +32,7 @@ from benchmarks.speed import (
 from benchmarks.speed.case import Row, measure
 
 SECTIONS = (selection, coding, signs, quantizing, tuning, transfer, bottleneck, sharing, contention, whole_rounds,
-            replaying)  # fmt: skip
+            replaying, messages)  # fmt: skip
 HEAD = ("work", "setting", "ours", "against", "theirs", "ratio", "target", "")
 LINE = "{:<16} {:<33} {:>8}  {:<24} {:>8} {:>7} {:>7}  {}"
 

@@ -90,6 +90,9 @@ class ManyReplays:
         media = None if not world.is_star or world.aggregators else world.drawn_media(replications)
         if media is None or scenario.record.messages or scenario.compute.interval_s:
             raise Entangled("the channel or the scenario asks for the engine")
+        if scenario.compute.devices is not None or len(set(world.devices.values())) != 1:
+            raise Entangled("nodes are different devices")
+        (self._device,) = set(world.devices.values())
         while not trace.is_over:
             trace.step()
         if not trace.drain():
@@ -232,7 +235,7 @@ class ManyReplays:
 
     def _work(self, node: NodeId, command: Evaluated | Compute) -> None:
         begin_ns, compute = self._now[node], self._world.scenario.compute
-        rate = compute.flop_per_s
+        rate = self._device.flop_per_s
         if isinstance(command, Compute):
             duration: Int64s | int = seconds_to_ns(command.flop / rate) if rate else 0
         else:
@@ -370,7 +373,7 @@ class ManyReplays:
 
     def _joules(self, rows_ns: Int64s) -> Mapping[str, npt.NDArray[np.float64]]:
         """Return the columns of joules, in the recorder's order of sums."""
-        world, power_w = self._world, self._world.scenario.compute.power_w
+        world, power_w = self._world, self._device.power_w
         states, server_j = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
         for index, medium in enumerate(self._media):
             if not medium.power_w.any():
@@ -422,7 +425,7 @@ class ManyReplays:
 
     def _energy(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return times and joules of the table ``energy``; shape (draws, rows of that table)."""
-        end_ns, power_w = self._rows_ns[-1:], self._world.scenario.compute.power_w
+        end_ns, power_w = self._rows_ns[-1:], self._device.power_w
         times_s, joules = list[npt.NDArray[np.float64]](), list[npt.NDArray[np.float64]]()
         for index, medium in enumerate(self._media):
             state_ns = self._state_ns(index, end_ns)[0]

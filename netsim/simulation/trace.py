@@ -75,8 +75,8 @@ class Trace:
         self.commands: dict[NodeId, list[Command[Any]]] = {node: [] for node in self.world.nodes}
         self.recorder = MeasuringRecorder(**recorder_keys(self.world))
         compute = scenario.compute
-        self._counts_gradients = compute.flop_per_s is not None and compute.gradient_s == 0.0
-        self._counts_codecs = compute.codec_flop and compute.flop_per_s is not None
+        self._rated = frozenset(n for n, device in self.world.devices.items() if device.flop_per_s is not None)
+        self._counts_gradients, self._counts_codecs = compute.gradient_s == 0.0, compute.codec_flop
         self._coder = self.world.coder()
         self._driver = Lockstep(self.world, self._see)
         self._zeros = memoryview(b"")
@@ -130,11 +130,11 @@ class Trace:
         if isinstance(command, Send):
             kept = replace(command, payload=self._emptied(command.payload))
         elif request is not None:
-            flop = self.world.learning.gradient_flop(request) if self._counts_gradients else 0.0
+            flop = self.world.learning.gradient_flop(request) if self._counts_gradients and node in self._rated else 0.0
             key = flop, 1.0 if isinstance(command, Gradient) else 0.5
             kept = self._evaluations.setdefault(key, Evaluated(*key))
         elif isinstance(command, Encode | Decode | Sum):
-            if not self._counts_codecs:
+            if not self._counts_codecs or node not in self._rated:
                 return True
             kept = Compute(self._coder.flop(command))
         elif isinstance(command, Report):

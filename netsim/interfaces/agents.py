@@ -312,6 +312,14 @@ class Algorithm(Protocol):
 
 
 @runtime_checkable
+class TimingFree(Protocol):
+    """What an algorithm may say that tolerates late messages: whether, on a network, none makes a difference."""
+
+    def timing_free(self, network: Any) -> bool:
+        """Return whether what is computed depends on no delay, so that runs that differ in delays train alike."""
+
+
+@runtime_checkable
 class StarAlgorithm(Algorithm, Protocol):
     """An algorithm of a server and workers."""
 

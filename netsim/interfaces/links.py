@@ -197,6 +197,55 @@ class Channel(Protocol):
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium: ...
 
 
+class Carried(NamedTuple):
+    """One message in many draws of a medium; arrays are int64 of shape (draws,).
+
+    Parameters
+    ----------
+    at_ns
+        When its last byte is there.
+    packets, attempts, wire_bytes
+        As in `Delivery`, the same in all draws.
+    busy
+        (interface, state, begin_ns, end_ns): interfaces, by their place, that it keeps in a state of `STATES`.
+    """
+
+    at_ns: npt.NDArray[np.int64]
+    packets: int
+    attempts: int
+    wire_bytes: int
+    busy: Sequence[tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+
+
+class DrawnMedia(Protocol):
+    """Many draws of a medium in which a message waits for none but those before it on its own way.
+
+    Attributes
+    ----------
+    interfaces
+        As in `Usage`.
+    power_w
+        float64, shape (5,): of an interface in each of `STATES`; one that no message keeps busy is idle.
+    """
+
+    interfaces: Sequence[tuple[NodeId, str]]
+    power_w: npt.NDArray[np.float64]
+
+    def carry(self, at_ns: npt.NDArray[np.int64], src: NodeId, dst: NodeId, size_bytes: int) -> Carried | None:
+        """Return what the medium does with a message that is submitted at these instants; None: more than it knows.
+
+        Messages of one way come in order.
+        """
+
+
+@runtime_checkable
+class Replays(Protocol):
+    """What a channel may offer so that many replications are replayed at once: equal to its media to the nanosecond."""
+
+    def replay(self, nodes: Sequence[Node], rngs: Sequence[np.random.Generator]) -> DrawnMedia | None:
+        """Return one draw for each of `rngs`, as `open` makes it; None where messages share more than their way."""
+
+
 class PowerProfile(Protocol):
     """Power of an interface in each state (kind ``energy``)."""
 

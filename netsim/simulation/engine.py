@@ -57,6 +57,7 @@ from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
@@ -110,7 +111,7 @@ def simulate(
     entry: Entry,
     replication: int,
     problem: Problem,
-    progress: Callable[[int, float, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> RunResult:
     """Run one algorithm once.
 
@@ -159,17 +160,11 @@ class Engine:
         entry: Entry,
         replication: int,
         problem: Problem,
-        progress: Callable[[int, float, float], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.world = World(scenario, entry, replication, problem)
-        self.actors = self.world.make_actors()
-        has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
-        reporters = 1 if self.world.is_star else len(self.world.workers)
-        self.recorder = Recorder(
-            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers),
-            scenario.network.free_ways,
-            has_tables, progress,
-        )  # fmt: skip
+        self.actors = self.make_actors()
+        self.recorder = self.make_recorder(progress)
         self.now_ns = 0
         self.stopped = False
         self._coder = self.world.coder()
@@ -239,6 +234,14 @@ class Engine:
                 tables["energy"] = self._energy_table()
         at_s, rounds = self.now_ns / NS_PER_S, max(recorder.rounds, 0)
         return RunResult("failed", str(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error)
+
+    def make_actors(self) -> dict[NodeId, Actor]:
+        """Make the nodes' agents, in id order."""
+        return self.world.make_actors()
+
+    def make_recorder(self, progress: Progress | None) -> Recorder:
+        """Make what collects the run."""
+        return Recorder(**recorder_keys(self.world), progress=progress)
 
     def _last(self) -> tuple[NodeId, ...]:
         """Return the nodes that must stay alive for the run to go on."""
@@ -507,8 +510,7 @@ class Engine:
 
     def _compute(self, actor: Actor, command: Compute) -> object:
         rate = self.world.devices[actor.node].flop_per_s
-        self._work(actor, seconds_to_ns(command.flop / rate) if rate else 0, lambda: None)
-        return _BLOCKED
+        return self.take_time(actor, seconds_to_ns(command.flop / rate) if rate else 0)
 
     def _wait(self, actor: Actor, command: Wait) -> object:
         self._after(seconds_to_ns(command.duration_s), lambda: self._answers.update({actor.node: None}))
@@ -531,6 +533,11 @@ class Engine:
         self._after(tick * self._interval_ns - self.now_ns, lambda: self._answers.update({actor.node: None}))
         return _BLOCKED
 
+    def take_time(self, actor: Actor, duration_ns: int) -> object:
+        """Let a node compute for that long; its answer is nothing."""
+        self._work(actor, duration_ns, lambda: None)
+        return _BLOCKED
+
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
         def done() -> None:
             if actor.finished:
@@ -550,16 +557,19 @@ class Engine:
         return self._compute_ns[node] + min(at_ns - start_ns, duration_ns)
 
     def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
+        return self.evaluation_ns(request.node, share, lambda: self.world.learning.gradient_flop(request))
+
+    def evaluation_ns(self, node: NodeId, share: float, flop: Callable[[], float]) -> int:
         """Return the time of a gradient, or of a share of its operations; a measured time is the same for both."""
         compute = self.world.scenario.compute
-        rate = self.world.devices[request.node].flop_per_s
+        rate = self.world.devices[node].flop_per_s
         if rate is not None and compute.gradient_s == 0.0:
-            return seconds_to_ns(share * self.world.learning.gradient_flop(request) / rate)
+            return seconds_to_ns(share * flop() / rate)
         time = compute.gradient_s
         if isinstance(time, tuple):
-            time = time[request.node]
+            time = time[node]
         if isinstance(time, Distribution):
-            return seconds_to_ns(time.sample(self.world.contexts[request.node].rng("compute")))
+            return seconds_to_ns(time.sample(self.world.contexts[node].rng("compute")))
         return seconds_to_ns(time)
 
     # --- the end ---------------------------------------------------------------------------------------
@@ -663,6 +673,17 @@ class Engine:
 
         made = self.world.entry.algorithm.tables(self.world.contexts[node], gradient, models)
         return {name: table(columns) for name, columns in made.items()}
+
+
+def recorder_keys(world: World) -> dict[str, Any]:
+    """Return the keys of a world's `netsim.simulation.recorder.Recorder`."""
+    scenario, learners = world.scenario, len(world.workers)
+    has_tables = scenario.record.efficiency and isinstance(world.entry.algorithm, AfterRun)
+    return {
+        "problem": world.problem, "stop": scenario.stop, "record": scenario.record,
+        "reporters": 1 if world.is_star else learners, "learners": learners,
+        "free_ways": scenario.network.free_ways, "keep_estimates": has_tables,
+    }  # fmt: skip
 
 
 @dataclass(slots=True)

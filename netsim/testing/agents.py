@@ -12,10 +12,11 @@ import numpy as np
 from netsim import registry
 from netsim.errors import SimulationError
 from netsim.interfaces import HEADER_BYTES, NodeId, Report
-from netsim.scenario import ComputeModel, Distribution, Network, Record, Scenario
+from netsim.scenario import ComputeModel, Distribution, Record, Scenario
 from netsim.scenario.parts import COUNTERS, DIRECTIONS
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
+from netsim.simulation.replay import is_timing_free
 from netsim.testing.bounded import Bounded
 from netsim.testing.contract import Check, ContractError, broken, check_configuration, on, on_smallest, require
 from netsim.testing.worlds import Jitter, SampledToy, ToyProblem, is_star, nodes_of, world
@@ -74,12 +75,6 @@ def in_the_engine(base: Scenario, replication: int = 0) -> tuple[Estimates, RunR
     result = engine.run()
     require(result.status == "done", f"the run does not end by itself: {result.sentence}")
     return seen, result
-
-
-def is_timing_free(algorithm: Any, network: Network) -> bool:
-    """Return whether no delay changes what an algorithm computes: it says so, or tolerates no late message."""
-    says = getattr(algorithm, "timing_free", None)
-    return bool(says(network)) if says is not None else "late" not in algorithm.tolerates
 
 
 def check_interface(algorithm: Any) -> None:

@@ -103,3 +103,11 @@ def test_every_link_leads_somewhere() -> None:
 def test_the_quick_start_is_what_the_readme_says() -> None:
     assert len(load("quickstart").algorithms) == 11
     assert load("quickstart").replications == 3
+
+
+def test_the_readme_counts_right() -> None:
+    for kind, words in (
+        ("algorithm", "{} of them, each as its paper's box"),
+        ("compressor", "{} compressors as real bytes"),
+    ):
+        assert words.format(len(registry.names(kind))) in README

@@ -13,6 +13,7 @@ from netsim.report.pairs import against_first, quotient
 from netsim.report.quantities import judged, named, of, shown
 from netsim.report.words import NONE, escape, listing, plain, times
 from netsim.results.glossary import WIRE_DOWN, WIRE_UP, Quantity
+from netsim.results.summary import BAD
 from netsim.scenario.parts import rises
 
 FIXED = ("fixed_budget", "grid_search")
@@ -319,5 +320,5 @@ def _by(found: Sequence[Win], key: Callable[[Win], str]) -> dict[str, list[Win]]
 
 def _how_often(row: Row) -> str:
     is_known = row.reached >= 0 and row.replications >= 0
-    status = row.status if row.status in ("failed", "stalled") or not is_known else ""
+    status = row.status if row.status in BAD or not is_known else ""
     return ", ".join(filter(None, (f"{row.reached} of {row.replications}" if is_known else "", escape(status))))

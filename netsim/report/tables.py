@@ -145,7 +145,7 @@ def measured(stem: str, is_ratio: bool) -> tuple[Callable[[float], str], str]:
 
 
 def faults(results: Results) -> str:
-    """Runs that failed or stalled, with their sentences."""
+    """Runs that failed, stalled or diverged, with their sentences."""
     found: dict[tuple[str, ...], list[str]] = {}
     for run in results.runs:
         if str(run.get("status", "")) not in WELL:
@@ -160,7 +160,12 @@ def faults(results: Results) -> str:
     more = len(found) - len(rows)
     after = paragraph(f"{more} more stand in manifest.json.", "note") if more > 0 else ""
     return (
-        table("Runs that failed or stalled", ["Algorithm", "Point", "Replications", "Status", "Why"], rows, "faults")
+        table(
+            "Runs that failed, stalled or diverged",
+            ["Algorithm", "Point", "Replications", "Status", "Why"],
+            rows,
+            "faults",
+        )
         + after
     )
 

@@ -19,6 +19,7 @@ Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
 
 SPENT = QUANTITIES
+BAD = ("failed", "stalled", "diverged")
 ENDS = ("mean", "low", "high")
 CONFIDENCE = 0.95
 
@@ -69,10 +70,9 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     status
         Of the run.
     targets
-        Metric to value; the first row that is at or below it counts (accuracies: at or above). With
-        ``record.every`` above 1 only every so manieth round has a row: the first *recorded* round counts, so that
-        what was spent is overstated by less than that many rounds, for all algorithms alike. Without targets the
-        last row counts, if the run was ``done``.
+        Metric to value; the first row that is at or below it counts (``accuracy``: at or above). Whatever
+        ``record.every``, the first round that meets a target has a row. Without targets the last row counts, if the run
+        was ``done``.
 
     Returns
     -------
@@ -197,10 +197,10 @@ def rows(groups: Sequence[Group]) -> list[Row]:
     final_loss, final_accuracy, final_test_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target
     over the replications that reached it (see `interval`), and as ``ratio_...`` the same against the first algorithm
     of the point (see `ratio`).
-    ``status`` is ``failed`` or ``stalled`` where a replication is, else ``reached`` where all reached, else ``done``.
-    ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver; ``lifetime_days`` that
-    of the node whose battery lasts least: its capacity over its mean power while it lived. Final values are means over
-    the replications that have rows.
+    ``status`` is ``failed``, ``stalled`` or ``diverged`` where a replication is, else ``reached`` where all reached,
+    else ``done``. ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver;
+    ``lifetime_days`` that of the node whose battery lasts least: its capacity over its mean power while it lived. Final
+    values are means over the replications that have rows.
     """
     out, first = list[Row](), dict[str, Group]()
     for group in groups:
@@ -260,7 +260,7 @@ def _spent(group: Group, target: int) -> Numbers:
 
 def _status(group: Group, reached: Sequence[bool], has_target: bool) -> str:
     of_runs = {o.status for o in group.outcomes}
-    bad = next((s for s in ("failed", "stalled") if s in of_runs), None)
+    bad = next((s for s in BAD if s in of_runs), None)
     return bad or ("reached" if has_target and all(reached) else "done")
 
 

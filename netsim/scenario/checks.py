@@ -6,19 +6,21 @@ Each check takes the parts that it names, so that it runs where those are right 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from netsim import registry
 from netsim.errors import Fault, nearest_name
-from netsim.interfaces import HasSmoothness, Problem, ShowsFrames
-from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop
+from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop, rises
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
 
 
 def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
-    """All faults between parts of a scenario.
+    """Return all faults between parts of a scenario.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
 
 
 def _name(name: str) -> Iterator[Fault]:
-    # It becomes the name of a folder.
+    # The name becomes the name of a folder.
     if not name.strip() or len(name) > MAX_NAME or name[0] == "." or not name.isprintable() or set(name) & set("/\\"):
         yield Fault(("name",), f"1 to {MAX_NAME} printable characters, no slash and no dot first", repr(name))
 
@@ -91,12 +93,39 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
             got = f"network.{without[0]} without slots" if without else f"network.silence: {network.silence}"
             yield Fault(("algorithms", i, "no_update"), allowed, got)
         tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
+        needs: list[str] = []
         if lossy and "loss" not in tolerates:
             allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
-            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+            yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('loss', network)}", repr(algorithm.name))
+        elif lossy:
+            needs.append(f"network.{lossy[0]} can lose messages")
         if network.silence == "deadline" and "late" not in tolerates:
             allowed = "silence: deadline needs an algorithm that tolerates late messages"
-            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+            yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('late', network)}", repr(algorithm.name))
+        elif network.silence == "deadline":
+            needs.append("silence: deadline says nothing of who stays silent")
+        if needs and getattr(algorithm, "deadline_s", 0.0) is None:
+            yield Fault(("algorithms", i, "deadline_s"), f"a number of seconds, as {' and '.join(needs)}", "nothing")
+        for key in ("quorum", "deadline_s"):
+            if getattr(algorithm, key, None) is not None and "late" not in tolerates:
+                allowed = f"no key of {algorithm.name} as it is here, as it does not tolerate late messages then"
+                allowed += f"; take another algorithm{_tolerant('late', network)}"
+                yield Fault(("algorithms", i, key), allowed, repr(key))
+
+
+def _tolerant(what: str, network: Network) -> str:
+    """Name the algorithms for such a network that tolerate late messages or losses, as the end of a sentence."""
+    shape = "server" if network.topology.is_star else "peer"
+    found = [
+        name
+        for name in registry.names("algorithm")
+        if hasattr(registry.get("algorithm", name), shape)
+        and any(
+            what in registry.build("algorithm", {"name": name, **example}).tolerates
+            for example in getattr(registry.get("algorithm", name), "examples", ())
+        )
+    ]
+    return f", such as {', '.join(found)}" if found else ""
 
 
 def _battery(problem: Any, network: Network) -> Iterator[Fault]:
@@ -119,7 +148,7 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
 
 
 def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
-    """The header has 24 bits for a sender; a channel with something per node says what does not fit (`node_faults`)."""
+    """Yield faults of the number of nodes: above the header's 24 bits, or unfit for a channel (`node_faults`)."""
     if problem.nodes >= MAX_SENDERS:
         allowed = f"at most {MAX_SENDERS - 1} nodes and a server, as many as the header's 24 bits can name"
         yield Fault(("problem", "nodes"), allowed, f"{problem.nodes}")
@@ -128,7 +157,7 @@ def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
 
 
 def _workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
-    """An algorithm, too, says what does not fit the number of workers (`node_faults`), or of aggregators."""
+    """Yield faults of algorithms that do not fit the number of workers or aggregators (`node_faults`)."""
     for i, algorithm in _each(algorithms):
         yield from _own_faults(algorithm, network.topology.aggregators or problem.nodes, ("algorithms", i))
 
@@ -174,7 +203,7 @@ def _target(problem: Any, network: Network, algorithms: Sequence[Entry], stop: S
 
 
 def more_metrics(network: Network, algorithms: Sequence[Entry]) -> list[str]:
-    """Metrics beside the problem's: measures of all peers' models, and columns that every algorithm says it reports."""
+    """Return metrics beside the problem's: measures of all peers' models, and columns that every algorithm reports."""
     reported = [set(getattr(entry.algorithm, "reports", ())) for entry in algorithms]
     return [*(() if network.topology.is_star else MEASURES), *sorted(set.intersection(*reported) if reported else ())]
 
@@ -187,6 +216,27 @@ def metric_faults(stop: Stop, known: Sequence[str]) -> Iterator[Fault]:
         if metric not in known:
             allowed = f"no metric of this problem; there are {', '.join(known)}"
             yield Fault(("stop", "target", metric), allowed, repr(metric), nearest_name(metric, known))
+
+
+def start_metrics(problem: Problem, targets: Collection[str]) -> dict[str, float]:
+    """Return what a problem's metrics are at its start, as far as they are targets; F - F* where it has an optimum."""
+    if not targets or not hasattr(problem, "start"):
+        return {}
+    found = dict(problem.metrics(problem.start()))
+    if "train_accuracy" in found:
+        found["accuracy"] = found["train_accuracy"]
+    if "loss_gap" in targets and isinstance(problem, HasOptimum) and (best := problem.optimum()) is not None:
+        found["loss_gap"] = found["loss"] - best.value
+    return {metric: value for metric, value in found.items() if metric in targets}
+
+
+def start_faults(stop: Stop, at_start: Mapping[str, float]) -> Iterator[Fault]:
+    """Find targets that are met before anything is done."""
+    for metric, goal in stop.target.items():
+        value = at_start.get(metric, math.nan)
+        if value >= goal if rises(metric) else value <= goal:
+            allowed = f"a target {'above' if rises(metric) else 'below'} {value:.6g}, which is met at the start already"
+            yield Fault(("stop", "target", metric), allowed, f"{goal:g}")
 
 
 def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fault]:

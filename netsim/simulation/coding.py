@@ -36,9 +36,9 @@ class Coder:
 
     def __init__(self, dim: int, dtype: np.dtype[Any], shared_key: Callable[[int, NodeId], Key]) -> None:
         self._dim, self._dtype, self._shared_key = dim, dtype, shared_key
+        self._last_sum: tuple[Sum, Array] | None = None
         self._kept: dict[tuple[int, bool], _Kept] = {}
         self._kept_bytes = 0
-        self._last_sum: tuple[Sum, Array] | None = None
 
     def answer(self, node: NodeId, command: Encode | Decode | Sum) -> object:
         """Return what a node's command asks for, or the error in which it ends, for the agent to raise."""
@@ -85,7 +85,7 @@ class Coder:
         return total
 
     def flop(self, command: Encode | Decode | Sum) -> float:
-        """Operations that a command takes its node."""
+        """Return the operations that a command costs its node."""
         if isinstance(command, Encode):
             x = command.x
             return command.codec.encode_flop(x.size if isinstance(x, np.ndarray) else self._dim)
@@ -119,8 +119,8 @@ class Coder:
 
     def _keep(self, codec: Code, data: bytes, dim: int, key: Key | None, value: Any, is_sparse: bool = False) -> Any:
         """Keep a decoded value, and its bytes, whose address is its name; the oldest ones go."""
-        parts = value if isinstance(value, tuple) else (value,)
-        size = len(data) + sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
+        parts = [part for part in (value if isinstance(value, tuple) else (value,)) if part is not None]
+        size = sum(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
         while self._kept and self._kept_bytes + size > _KEPT_BYTES:
             self._kept_bytes -= self._kept.pop(next(iter(self._kept))).size
         replaced = self._kept.pop((id(data), is_sparse), None)
@@ -140,7 +140,7 @@ class Coder:
 
 
 def _are_equal(a: Sum, b: Sum) -> bool:
-    """Whether two sums are of the same bytes objects of the same messages."""
+    """Return whether two sums are of the same bytes objects of the same messages."""
     if len(a.messages) != len(b.messages) or a.weights != b.weights or a.codec != b.codec:
         return False
     pairs = zip(a.messages, b.messages, strict=True)

@@ -7,6 +7,7 @@ nothing is runnable; only then is a ``Receive(take="all")`` answered and time go
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import numpy as np
 import simpy
 
 from netsim.arrow import table
-from netsim.errors import SimulationError
+from netsim.errors import EncodeError, SimulationError
 from netsim.interfaces import (
     HEADER_BYTES,
     STATES,
@@ -49,7 +50,7 @@ from netsim.simulation import capture, graph_tables
 from netsim.simulation.actors import Actor
 from netsim.simulation.batteries import Batteries
 from netsim.simulation.phases import Phases
-from netsim.simulation.recorder import Recorder, Snapshot, Transfer
+from netsim.simulation.recorder import Divergence, Recorder, Snapshot, Transfer, norm
 from netsim.simulation.world import World
 from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
 
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SILENCE = Payload(b"", 0.0)
-_BLOCKED = object()  # what a handler answers where the agent has to wait
+_LARGEST = 1e30  # 8 decades below the largest float of 32 bits
+_BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +69,8 @@ class RunResult:
     Parameters
     ----------
     status
-        ``reached`` its target, ``done`` at a limit or because the agents returned, or ``stalled``.
+        ``reached`` its target, ``done`` at a limit or because the agents returned, ``stalled``, ``diverged``, or
+        ``failed`` with an error.
     sentence
         The same in words, with who waits for whom where it stalled.
     tables
@@ -81,9 +84,15 @@ class RunResult:
         With ``record.pcap`` a capture file by its name; see `netsim.simulation.capture.files`.
     graph
         Between peers: ``edges``, ``spectral_gap`` and ``mixing_norm``.
+    met_at_start
+        The targets that were met before anything was sent.
+    divergence
+        Where a run that diverged did so.
+    error
+        What a failed run ended in; the tables hold the rows up to there.
     """
 
-    status: Literal["reached", "done", "stalled"]
+    status: Literal["reached", "done", "stalled", "diverged", "failed"]
     sentence: str
     tables: Mapping[str, pa.Table]
     sim_time_s: float
@@ -91,6 +100,9 @@ class RunResult:
     deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
     captures: Mapping[str, bytes] = field(default_factory=dict)
     graph: Mapping[str, float] = field(default_factory=dict)
+    met_at_start: tuple[str, ...] = ()
+    divergence: Divergence | None = None
+    error: Exception | None = None
 
 
 def simulate(
@@ -121,6 +133,21 @@ def simulate(
         If an agent breaks its contract.
     """
     return Engine(scenario, entry, replication, problem, progress).run()
+
+
+def attempt(
+    scenario: Scenario,
+    entry: Entry,
+    replication: int,
+    problem: Problem,
+    progress: Callable[[int, float, float], None] | None = None,
+) -> RunResult:
+    """Run one algorithm once, as `simulate` does; an error in the middle ends the run and is part of the result."""
+    engine = Engine(scenario, entry, replication, problem, progress)
+    try:
+        return engine.run()
+    except Exception as error:
+        return engine.failure(error)
 
 
 class Engine:
@@ -154,7 +181,7 @@ class Engine:
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
         self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
-        self._ticks: dict[NodeId, int] = {}  # at which multiple of the interval a node's round began
+        self._ticks: dict[NodeId, int] = {}  # multiple of the interval at which a node's round began
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
         self._running = set(self._last())
@@ -176,6 +203,12 @@ class Engine:
         limit_s = self.world.scenario.stop.sim_time_s
         limit_ns = None if limit_s is None else seconds_to_ns(limit_s)
         self._answers = dict.fromkeys(self.world.nodes)
+        # Numbers beyond all floats need no warning: the run ends as diverged, and says where.
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._go(limit_ns)
+        return self._result(limit_ns)
+
+    def _go(self, limit_ns: int | None) -> None:
         try:
             self._settle()
             while not self.stopped:
@@ -192,10 +225,22 @@ class Engine:
         finally:
             for actor in self.actors.values():
                 actor.close()
-        return self._result(limit_ns)
+
+    def failure(self, error: Exception) -> RunResult:
+        """Return what a run that ended in an error has left, as far as it can still be had."""
+        recorder = self.recorder
+        tables: dict[str, pa.Table] = {}
+        with contextlib.suppress(Exception):
+            recorder.finish()
+        if recorder.has_rows:
+            tables = recorder.tables()
+            with contextlib.suppress(Exception):
+                tables["energy"] = self._energy_table()
+        at_s, rounds = self.now_ns / NS_PER_S, max(recorder.rounds, 0)
+        return RunResult("failed", str(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error)
 
     def _last(self) -> tuple[NodeId, ...]:
-        """Those without whom a run is over."""
+        """Return the nodes that must stay alive for the run to go on."""
         return (self.world.server,) if self.world.is_star else self.world.workers
 
     # --- time ------------------------------------------------------------------------------------
@@ -218,7 +263,7 @@ class Engine:
         timer.callbacks.append(lambda _: then())
 
     def _settle(self) -> None:
-        """Let everything happen that belongs to this instant."""
+        """Handle everything that belongs to this instant."""
         while not self.stopped:
             while self._env.peek() == self.now_ns:
                 self._env.step()
@@ -252,7 +297,7 @@ class Engine:
         if death is None:
             return False
         self.now_ns, nodes = death
-        # What arrives at this very instant has arrived; what is under way is lost.
+        # Messages that arrive at this instant have arrived; those under way are lost.
         self._deliver()
         for medium in self.world.media:
             medium.advance(self.now_ns)
@@ -267,7 +312,7 @@ class Engine:
         if self.world.is_learner(node):
             self._phases.total_ns["compute"] += busy_ns - self._compute_ns[node]
         self._compute_ns[node] = busy_ns
-        batteries.bury(node, self.now_ns)
+        batteries.mark_dead(node, self.now_ns)
         for medium in self.world.media:
             medium.set_up(self.now_ns, node, False)
         self._changed.update(range(len(self.world.media)))
@@ -405,7 +450,7 @@ class Engine:
 
     def _expire(self, actor: Actor, deadline: int) -> None:
         if self._deadlines.get(actor.node) == deadline:
-            # What arrives at this very instant is still in time.
+            # Messages that arrive at this instant are still in time.
             self._deliver()
             if self._deadlines.get(actor.node) == deadline:
                 self._try_receive(actor, timed_out=True)
@@ -418,21 +463,24 @@ class Engine:
 
     def _gradient_due(self, node: NodeId) -> object:
         if node not in self._gradients:
-            # All that are pending: their inputs are fixed, and one call serves them.
+            # Evaluate all pending requests in one call: their inputs are fixed.
             pending = sorted(self._requests)
             gradients = self.world.learning.gradients([self._requests[n] for n in pending])
             self._gradients |= {n: (gradients, i) for i, n in enumerate(pending)}
             self._requests.clear()
         gradients, i = self._gradients.pop(node)
-        return gradients[i].astype(self.world.facts.dtype, copy=False)
+        gradient = gradients[i].astype(self.world.facts.dtype, copy=False)
+        if not np.isfinite(gradient).all():
+            self._check_size(self.actors[node], "the gradient", gradient)
+        return gradient
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
         batch = self.world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows)
+        return GradientRequest(node, command.at, batch.rows, self.world.contexts[node].next_key())
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = self._request(actor.node, command)
-        # A value is the forward half.
+        # A value costs the forward half of a gradient.
         duration_ns = self._duration_ns(request, share=0.5)
         self._work(actor, duration_ns, lambda: self.world.learning.values([request])[0])
         return _BLOCKED
@@ -440,10 +488,20 @@ class Engine:
     def _code(self, actor: Actor, command: Encode | Decode | Sum) -> object:
         """Answer at once, or after the time that the work of the codec takes."""
         compute, answer = self.world.scenario.compute, self._coder.answer(actor.node, command)
+        if isinstance(answer, EncodeError) and isinstance(command, Encode) and isinstance(command.x, np.ndarray):
+            self._check_size(actor, "the vector to send", command.x)
         if not compute.codec_flop or compute.flop_per_s is None or isinstance(answer, Exception):
             return answer
         self._work(actor, seconds_to_ns(self._coder.flop(command) / compute.flop_per_s), lambda: answer)
         return _BLOCKED
+
+    def _check_size(self, actor: Actor, what: str, x: Array) -> None:
+        """Stop the run where a vector is beyond what floats of 32 bits can carry: it has diverged."""
+        size = norm(x)
+        if not size <= _LARGEST and self.recorder.divergence is None:
+            round = max(self.recorder.rounds, 0) if actor.round is None else actor.round
+            self.recorder.divergence = Divergence(round, actor.node, what, size)
+            self.stopped = True
 
     def _compute(self, actor: Actor, command: Compute) -> object:
         rate = self.world.scenario.compute.flop_per_s
@@ -459,13 +517,11 @@ class Engine:
         return Token(len(self._tokens) - 1)
 
     def _report(self, actor: Actor, report: Report) -> object:
-        if report.estimate is None and not self.recorder.has_row(report.round):
-            return None
         since_ns = None if report.since is None else self._tokens[report.since.id]
         self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
         if report.estimate is None or not self._interval_ns:
             return None
-        # Whoever reports a round begins the next one at the next multiple of the interval that is free.
+        # A node that reports a round begins the next one at the next free multiple of the interval.
         tick = max(-(-self.now_ns // self._interval_ns), self._ticks.get(actor.node, -1) + 1)
         self._ticks[actor.node] = tick
         if tick * self._interval_ns == self.now_ns:
@@ -487,12 +543,12 @@ class Engine:
         self._after(duration_ns, done)
 
     def _computing_ns(self, node: NodeId, at_ns: int) -> int:
-        """Time that a node has computed up to `at_ns`, what is under way included."""
+        """Return the time that a node has computed up to `at_ns`, including the computation under way."""
         start_ns, duration_ns = self._working.get(node, (at_ns, 0))
         return self._compute_ns[node] + min(at_ns - start_ns, duration_ns)
 
     def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
-        """Of a gradient, or of a share of its operations; a measured time is the same for both."""
+        """Return the time of a gradient, or of a share of its operations; a measured time is the same for both."""
         compute = self.world.scenario.compute
         if compute.flop_per_s is not None and compute.gradient_s == 0.0:
             return seconds_to_ns(share * self.world.learning.gradient_flop(request) / compute.flop_per_s)
@@ -523,10 +579,15 @@ class Engine:
     def _result(self, limit_ns: int | None) -> RunResult:
         recorder, server = self.recorder, self.world.server
         deaths = {} if self._batteries is None else self._batteries.died_ns
+        recorder.finish()
         at = f"at {self.now_ns / NS_PER_S:.6g} s in round {max(recorder.rounds, 0)}"
-        status: Literal["reached", "done", "stalled"] = "done"
-        if recorder.reached:
+        status: Literal["reached", "done", "stalled", "diverged"] = "done"
+        if recorder.divergence is not None:
+            status, sentence = "diverged", self._says(recorder.divergence)
+        elif recorder.reached:
             status, sentence = "reached", f"reached its target {at}"
+            if recorder.rounds == 0:
+                sentence = "met its target at the start, before anything was sent"
         elif self.stopped:
             sentence = f"ended {at}: all rounds done"
         elif limit_ns is not None and self.now_ns >= limit_ns:
@@ -538,9 +599,9 @@ class Engine:
             more = f", and {len(waiting) - 4} more wait" if len(waiting) > 4 else ""
             who = "; ".join(waiting[-4:]) or "nobody is left"
             status, sentence = "stalled", f"stalled {at}: {who}{more}"
-        sentence += _obituary(deaths, server)
+        sentence += _deaths_in_words(deaths, server)
         tables = {**recorder.tables(), "energy": self._energy_table()}
-        if recorder.last_estimate is not None:
+        if recorder.last_estimate is not None and status != "diverged":
             tables |= self._own_tables(recorder.last_estimate)
         deaths_s = {node: at_ns / NS_PER_S for node, at_ns in deaths.items()}
         for medium in self.world.media if self.world.captures else ():
@@ -550,7 +611,13 @@ class Engine:
         if not self.world.is_star:
             tables |= graph_tables.tables(self.world, recorder)
             graph = graph_tables.facts(self.world)
-        return RunResult(status, sentence, tables, self.now_ns / NS_PER_S, rounds, deaths_s, captures, graph)
+        at_s, starts = self.now_ns / NS_PER_S, recorder.met_at_start
+        return RunResult(status, sentence, tables, at_s, rounds, deaths_s, captures, graph, starts, recorder.divergence)
+
+    def _says(self, found: Divergence) -> str:
+        who = "the server" if found.node == self.world.server else f"node {found.node}"
+        at = f"at {self.now_ns / NS_PER_S:.6g} s in round {found.round}"
+        return f"diverged {at}: {found.what} of {who} has the norm {found.norm:.3g}"
 
     def _energy_table(self) -> pa.Table:
         rows: list[tuple[int, str, str, float, float]] = []
@@ -578,7 +645,7 @@ class Engine:
         return table(columns)
 
     def _own_tables(self, last: tuple[int, Array]) -> dict[str, pa.Table]:
-        """The tables that the algorithm makes of the first, a middle and the last model."""
+        """Return the tables that the algorithm makes of the first, a middle and the last model."""
         kept = self.recorder.snapshots
         middle = min(kept, key=lambda s: abs(s[0] - last[0] / 2))
         models = sorted(dict((kept[0], middle, last)).items())
@@ -599,8 +666,8 @@ class _Flight:
     destinations: int
 
 
-def _obituary(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
-    """Whose batteries were empty when, as the end of a sentence."""
+def _deaths_in_words(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
+    """Return the deaths and their times, as the end of a sentence."""
     said = [
         f"; {'the server' if node == server else f'node {node}'} had an empty battery at {at_ns / NS_PER_S:.6g} s"
         for node, at_ns in deaths_ns.items()

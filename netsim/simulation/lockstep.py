@@ -168,7 +168,7 @@ def _take(actor: Actor) -> object:
 
 
 def _expire(actors: dict[NodeId, Actor], answers: dict[NodeId, object]) -> bool:
-    """Let the earliest deadline pass, of equal ones that of the lowest id; False where nobody waits for one."""
+    """End the wait with the earliest deadline, then the lowest id; return False where nobody waits for a deadline."""
     waiting = [(a.waiting.deadline_s, n) for n, a in actors.items() if a.waiting and a.waiting.deadline_s is not None]
     if not waiting:
         return False
@@ -182,7 +182,7 @@ def _expire(actors: dict[NodeId, Actor], answers: dict[NodeId, object]) -> bool:
 
 def _request(world: World, node: NodeId, command: Gradient | Value) -> GradientRequest:
     batch = world.contexts[node].next_batch() if command.batch is None else command.batch
-    return GradientRequest(node, command.at, batch.rows)
+    return GradientRequest(node, command.at, batch.rows, world.contexts[node].next_key())
 
 
 def _close(actors: dict[NodeId, Actor]) -> None:

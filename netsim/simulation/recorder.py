@@ -77,9 +77,46 @@ class Snapshot:
     alive: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """Where a run left the numbers that can be computed or sent.
+
+    Parameters
+    ----------
+    round
+        The round under way.
+    node
+        Whose vector it was.
+    what
+        That vector or value, in words.
+    norm
+        The vector's Euclidean norm; not finite where an entry is not.
+    """
+
+    round: int
+    node: NodeId
+    what: str
+    norm: float
+
+
+@dataclass(slots=True)
+class _Round:
+    """A round that has been reported, before it becomes a row: it is measured only if it does."""
+
+    round: int
+    now_ns: int
+    models: Mapping[NodeId, Array]
+    spent: dict[str, float]
+    extra: dict[str, list[float]]
+    row: dict[str, float] = field(default_factory=dict)
+
+
 @dataclass(eq=False)
 class Recorder:
     """Collects one run.
+
+    Targets are looked for in every round. A round has a row if it is the first, the last or one of every
+    ``record.every``, and if it is the first to meet a target.
 
     Parameters
     ----------
@@ -107,6 +144,8 @@ class Recorder:
     progress: Callable[[int, float, float], None] | None = None
     rounds: int = -1
     reached: bool = False
+    met_at_start: tuple[str, ...] = ()
+    divergence: Divergence | None = None
     snapshots: list[tuple[int, Array]] = field(default_factory=list)
     last_estimate: tuple[int, Array] | None = None
     last_models: Mapping[NodeId, Array] = field(default_factory=dict)
@@ -121,6 +160,8 @@ class Recorder:
     _metrics: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     _gone: set[NodeId] = field(default_factory=set)
     _interfaces: dict[int, tuple[object, Sequence[bool]]] = field(default_factory=dict)
+    _met: set[str] = field(default_factory=set)
+    _unwritten: _Round | None = None  # the last round, where it has no row
     _stride: int = 1
 
     def __post_init__(self) -> None:
@@ -172,12 +213,14 @@ class Recorder:
         now_ns, since_ns
             The instant, and the one that the report's token names.
         look
-            Called only when a row is written.
+            Called at the end of a round.
         """
-        if self.has_row(report.round):
-            if since_ns is not None:
-                self._add_metric(report.round, "elapsed_s", (now_ns - since_ns) / NS_PER_S)
-            for name, value in report.metrics.items():
+        is_due = self.has_row(report.round)
+        if is_due and since_ns is not None:
+            self._add_metric(report.round, "elapsed_s", (now_ns - since_ns) / NS_PER_S)
+        for name, value in report.metrics.items():
+            # What costs something to compute is computed for rows and targets alone.
+            if is_due or name in self.stop.target or not callable(value):
                 self._add_metric(report.round, name, value() if callable(value) else value)
         if report.estimate is None:
             return False
@@ -187,27 +230,43 @@ class Recorder:
         return self._complete(report.round, now_ns, look)
 
     def leave(self, node: NodeId, now_ns: int, look: Callable[[], Snapshot]) -> bool:
-        """A node that reports estimates will not do so again: rows no longer wait for it; True where the run stops."""
+        """Stop waiting for the estimates of a node; return True where the run stops."""
         self._gone.add(node)
         return any(self._complete(round, now_ns, look) for round in sorted(self._pending))
 
     def _complete(self, round: int, now_ns: int, look: Callable[[], Snapshot]) -> bool:
-        """Write the row of a round if all who are left have reported it."""
+        """End a round if all who are left have reported it, with a row where it is to have one."""
         waiting = self._pending[round]
         if len(waiting.keys() - self._gone) < self.reporters - len(self._gone):
             return False
-        # In id order, whoever came last: the mean's bits must not depend on delays.
+        # In id order, not in order of arrival: the mean's bits must not depend on delays.
         models = {node: waiting[node] for node in sorted(waiting)}
         del self._pending[round]
         self.rounds = max(self.rounds, round)
-        if self.has_row(round):
-            row = self._row(round, models, now_ns, look())
-            self.reached = bool(self.stop.target) and all(
-                row.get(m, math.nan) >= goal if rises(m) else row.get(m, math.nan) <= goal
-                for m, goal in self.stop.target.items()
-            )
-        self._metrics.pop(round, None)
-        return self._is_last(round) or self.reached
+        ended = _Round(round, now_ns, models, self._spent(now_ns, look()), self._metrics.pop(round, {}))
+        is_due = self.has_row(round)
+        if is_due or self.stop.target:
+            self._measure_round(ended)
+            met = {m for m, goal in self.stop.target.items() if _meets(m, ended.row.get(m, math.nan), goal)}
+            self.reached = bool(met) and met == self.stop.target.keys()
+            is_due |= self.reached or self.divergence is not None or not met <= self._met
+            self._met |= met
+            if round == 0:
+                self.met_at_start = tuple(m for m in self.stop.target if m in met)
+        if is_due:
+            self._write(ended)
+        elif self.reporters == 1:
+            ended.models = {node: model.copy() for node, model in models.items()}
+        self._unwritten = None if is_due else ended
+        return self._is_last(round) or self.reached or self.divergence is not None
+
+    def finish(self) -> None:
+        """Give the last round its row, if it has none."""
+        last, self._unwritten = self._unwritten, None
+        if last is not None:
+            if not last.row:
+                self._measure_round(last)
+            self._write(last)
 
     def _is_last(self, round: int) -> bool:
         messages = sum(counter["messages"] for counter in self.counters.values())
@@ -217,11 +276,16 @@ class Recorder:
         return self.stop.rounds is not None and round >= self.stop.rounds
 
     def has_row(self, round: int) -> bool:
-        """Whether a row of that round is recorded."""
+        """Return whether a row of that round is recorded."""
         return round % self.record.every == 0 or self._is_last(round)
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether any round has a row."""
+        return bool(self._columns)
+
     def tables(self) -> dict[str, pa.Table]:
-        """``rounds``, and ``messages`` where they are recorded."""
+        """Return ``rounds``, and ``messages`` where they are recorded."""
         whole = {"round", "uploads", "gradients", "delivered_bytes", "nodes_alive"}
         whole |= {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
         size = len(self._columns.get("round", ()))
@@ -246,7 +310,7 @@ class Recorder:
     def _measure(self, models: Mapping[NodeId, Array], mean: Array) -> dict[str, float]:
         """Measure the mean model, and where there are several how they differ."""
         metrics = self.problem.metrics(mean)
-        # The column accuracy is there in every run; it is that of the training samples.
+        # Every run has the column accuracy, of the training samples.
         accuracy = metrics.get("train_accuracy", math.nan)
         measured = {"grad_norm": math.nan, "accuracy": accuracy, **metrics}
         measured["loss_gap"] = measured["loss"] - self._best
@@ -266,14 +330,35 @@ class Recorder:
             measured |= self.problem.joint_metrics(models)
         return measured
 
-    def _row(self, round: int, models: Mapping[NodeId, Array], now_ns: int, seen: Snapshot) -> Mapping[str, float]:
-        estimates = list(models.values())
-        estimate = np.mean(estimates, axis=0) if len(estimates) > 1 else estimates[0]
-        measured = self._measure(models, estimate)
-        self.last_models = models if self.reporters > 1 else {}
-        row: dict[str, float] = {"round": round, "sim_time_s": now_ns / NS_PER_S}
+    def _measure_round(self, ended: _Round) -> None:
+        """Make a round's row; note where its loss is no number any more."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            measured = self._measure(ended.models, _mean(ended.models))
+        self.last_models = ended.models if self.reporters > 1 else {}
+        row: dict[str, float] = {"round": ended.round, "sim_time_s": ended.now_ns / NS_PER_S}
         row |= {name: measured.pop(name) for name in ("loss", "loss_gap", "grad_norm", "accuracy")}
-        row |= {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
+        row |= ended.spent | measured
+        row["budget"] = math.nan
+        row |= {name: sum(values) / len(values) for name, values in ended.extra.items()}
+        ended.row = row
+        if not math.isfinite(row["loss"]) and self.divergence is None:
+            norms = {node: norm(model) for node, model in ended.models.items()}
+            node = max(norms, key=lambda n: math.inf if math.isnan(norms[n]) else norms[n])
+            self.divergence = Divergence(ended.round, node, f"where the loss is {row['loss']}, the model", norms[node])
+        if self.progress is not None:
+            self.progress(ended.round, row["sim_time_s"], row["loss"])
+
+    def _write(self, ended: _Round) -> None:
+        for name, value in ended.row.items():
+            column = self._columns.setdefault(name, [])
+            column += [math.nan] * (len(self._columns["round"]) - (name != "round") - len(column))
+            column.append(value)
+        if self.keep_estimates:
+            self._keep(ended.round, _mean(ended.models))
+
+    def _spent(self, now_ns: int, seen: Snapshot) -> dict[str, float]:
+        """Return what the run has spent up to an instant."""
+        row: dict[str, float] = {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
         row |= {"uploads": self.uploads, "gradients": self.gradients, "delivered_bytes": self.delivered_bytes}
         joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
         row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
@@ -285,26 +370,13 @@ class Recorder:
         busy_ns = sum(seen.phase_ns.values())
         # Computing and transfers may overlap where a node does not wait for them.
         phases = {**seen.phase_ns, "waiting": max(now_ns * self.learners - busy_ns, 0)}
-        row |= {f"time_{phase}_s": phases[phase] / self.learners / NS_PER_S for phase in PHASES}
-        row |= measured
-        row["budget"] = math.nan
-        extra = self._metrics.get(round, {})
-        row |= {name: sum(values) / len(values) for name, values in extra.items()}
-        for name, value in row.items():
-            column = self._columns.setdefault(name, [])
-            column += [math.nan] * (len(self._columns["round"]) - (name != "round") - len(column))
-            column.append(value)
-        if self.keep_estimates:
-            self._keep(round, estimate)
-        if self.progress is not None:
-            self.progress(round, row["sim_time_s"], row["loss"])
-        return row
+        return row | {f"time_{phase}_s": phases[phase] / self.learners / NS_PER_S for phase in PHASES}
 
     def _not_learning(self, usage: Usage) -> Sequence[bool]:
-        """Say which interfaces of a medium are not a worker's or a peer's; those have the ids 0 .. learners - 1."""
+        """Return for each interface whether its node is no worker and no peer; those have the ids 0 .. learners - 1."""
         key = id(usage.interfaces)
         if key not in self._interfaces:
-            # Media hand out one sequence for all times; it is kept, so that its id stays its own.
+            # A medium always returns the same sequence; keeping it keeps its id unique.
             self._interfaces[key] = usage.interfaces, [node >= self.learners for node, _ in usage.interfaces]
             if len(self._interfaces) > MAX_KEPT:
                 del self._interfaces[next(iter(self._interfaces))]
@@ -330,3 +402,26 @@ MESSAGE_COLUMNS: dict[str, type] = {
     "packets": np.int64, "attempts": np.int64, "sent_s": np.float64, "delivered_s": np.float64,
     "airtime_s": np.float64, "ok": np.bool_,
 }  # fmt: skip
+
+
+def norm(x: Array) -> float:
+    """Return the Euclidean norm, also where its square is beyond a float; not finite where an entry is not.
+
+    Examples
+    --------
+    >>> norm(np.array([3e200, 4e200])), norm(np.array([1.0, np.nan]))
+    (5e+200, nan)
+    """
+    largest = float(np.abs(x).max(initial=0.0))
+    if largest == 0.0 or not math.isfinite(largest):
+        return largest
+    return largest * float(np.linalg.norm(x / largest))
+
+
+def _mean(models: Mapping[NodeId, Array]) -> Array:
+    estimates = list(models.values())
+    return np.asarray(np.mean(estimates, axis=0)) if len(estimates) > 1 else estimates[0]
+
+
+def _meets(metric: str, value: float, goal: float) -> bool:
+    return value >= goal if rises(metric) else value <= goal

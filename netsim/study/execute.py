@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netsim.errors import NetsimError
 from netsim.interfaces import HasContent
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from netsim.interfaces import Problem
     from netsim.scenario import Scenario
+    from netsim.simulation.engine import RunResult
 
 
 def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
@@ -33,31 +35,42 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
 
     Returns
     -------
-    How it ended, and the files to keep: one arrow file per table. None where the run raised an error, which
-    is a record of status ``failed``.
+    How it ended, and the files to keep: one arrow file per table. A run that raised an error is a record of status
+    ``failed``, with the rows up to there.
     """
     from netsim.simulation import engine
 
-    start_s = time.perf_counter()
+    start_s, result = time.perf_counter(), None
     try:
         problem = open_problem(run.scenario, run.replication)
         is_first = run.scenario.draws(run.replication) == run.scenario.draws(0)
         check_inputs(run, content(problem) if is_first else run.data)
-        result = engine.simulate(run.scenario, run.entry, run.replication, problem, tick)
-        files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()}
-        files |= result.captures
-    except Exception as error:
-        sentence = str(error)
-        if not isinstance(error, NetsimError):
-            sentence = f"{type(error).__name__}: {error} ({place(error)})"
-        host_s = time.perf_counter() - start_s
-        return Record("failed", " ".join(sentence.split()), host_s=host_s, traceback=traceback.format_exc()), {}
-    host_s = time.perf_counter() - start_s
-    deaths_s = {str(node): at_s for node, at_s in result.deaths_s.items()}
-    record = Record(
-        result.status, result.sentence, result.rounds, result.sim_time_s, host_s, "", deaths_s, dict(result.graph)
-    )
-    return record, files
+        result = engine.attempt(run.scenario, run.entry, run.replication, problem, tick)
+        error = result.error
+    except Exception as caught:
+        error = caught
+    files = {}
+    if result is not None:
+        files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()} | dict(result.captures)
+    return _record(result, error, time.perf_counter() - start_s), files
+
+
+def _record(result: RunResult | None, error: Exception | None, host_s: float) -> Record:
+    facts: dict[str, Any] = {"host_s": host_s}
+    if result is not None:
+        facts |= {"rounds": result.rounds, "sim_time_s": result.sim_time_s, "met_at_start": result.met_at_start}
+        facts["graph"] = dict(result.graph)
+        facts["deaths_s"] = {str(node): at_s for node, at_s in result.deaths_s.items()}
+        if (found := result.divergence) is not None:
+            norm = found.norm if math.isfinite(found.norm) else str(found.norm)  # JSON has no number for it
+            facts["diverged"] = {"round": found.round, "node": found.node, "norm": norm}
+    if error is None and result is not None:
+        return Record(result.status, result.sentence, **facts)
+    sentence = str(error)
+    if error is not None and not isinstance(error, NetsimError):
+        sentence = f"{type(error).__name__}: {error} ({place(error)})"
+    facts["traceback"] = "".join(traceback.format_exception(error))
+    return Record("failed", " ".join(sentence.split()), **facts)
 
 
 def problem_key(scenario: Scenario, replication: int = 0) -> str:

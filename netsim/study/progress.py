@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 QUIET_S = 10.0
+BAD = ("failed", "stalled", "diverged")
 
 
 def watcher(show: bool, total: int, records: dict[str, Record]) -> Watcher:
@@ -108,7 +109,7 @@ class Lines(Watcher):
 
 
 class Bars(Watcher):
-    """The study's bar and a line per running run; failed and stalled runs stay on the screen."""
+    """The study's bar and a line per running run; runs that ended badly stay on the screen."""
 
     def __enter__(self) -> Self:
         from rich.console import Console
@@ -152,7 +153,7 @@ class Bars(Watcher):
         super().finish(run, record)
         self._bars.remove_task(self._tasks.pop(run))
         self._bars.advance(self._study)
-        if record.status in ("failed", "stalled"):
+        if record.status in BAD:
             self._bars.console.print(f"{title(run)}: {ending(record)}", markup=False, highlight=False)
 
 
@@ -164,6 +165,6 @@ def title(run: Run) -> str:
 def ending(record: Record) -> str:
     """How a run ended, in words and both times."""
     times = f"simulated {seconds(record.sim_time_s)}, host {record.host_s:.2f} s"
-    if record.status in ("failed", "stalled"):
+    if record.status in BAD:
         return f"{record.status}: {record.sentence} ({times})"
     return f"{record.status} in {record.rounds} rounds, {times}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ class Record:
     Parameters
     ----------
     status
-        ``reached``, ``done``, ``stalled`` or ``failed``.
+        ``reached``, ``done``, ``stalled``, ``diverged`` or ``failed``.
     sentence
         The same in words.
     rounds, sim_time_s
@@ -32,6 +32,10 @@ class Record:
         When batteries were empty, by node.
     graph
         Between peers: ``edges``, ``spectral_gap`` and ``mixing_norm``.
+    met_at_start
+        Targets that were met before anything was sent.
+    diverged
+        ``round``, ``node`` and ``norm`` of a run that diverged; the norm is ``inf`` or ``nan`` where it is no number.
     """
 
     status: str
@@ -42,6 +46,8 @@ class Record:
     traceback: str = ""
     deaths_s: Mapping[str, float] = dataclasses.field(default_factory=dict)
     graph: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    met_at_start: Sequence[str] = ()
+    diverged: Mapping[str, float | str] = dataclasses.field(default_factory=dict)
 
 
 class Store:
@@ -76,7 +82,7 @@ class Store:
             digests = facts.pop("files")
             if any(files_module.sha256(self.folder / hash / name) != digest for name, digest in digests.items()):
                 return None
-            return Record(**facts)
+            return Record(**{**facts, "met_at_start": tuple(facts["met_at_start"])})
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
 

@@ -222,7 +222,11 @@ def _do(
 ) -> Mapping[str, Record]:
     """Do what is not done yet; how each run ended, by its hash."""
     unique = {run.hash: run for run in reversed(runs)}
-    kept = {} if fresh else {hash: record for hash in unique if (record := store.load(hash))}
+    known = {hash: record for hash in unique if (record := store.load(hash))}
+    for hash in known:
+        if known[hash].status == "failed":  # and is tried again: what it left is not finished
+            store.remove(hash)
+    kept = {} if fresh else {hash: record for hash, record in known.items() if record.status != "failed"}
     left = _by_problem([run for run in runs if run.hash not in kept and run is unique[run.hash]])
     processes = min(jobs or os.cpu_count() or 1, len(left))
     with watcher(show, len(unique), kept) as seen:

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from netsim import cli, registry
+from netsim.report import in_words
 from netsim.scenario import load
 from tests.support import PLUGINS, ROOT
+from tests.support.page.reader import visible
 
 README = (ROOT / "README.md").read_text()
 
@@ -43,9 +45,9 @@ def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.Monke
     commands = [
         shlex.split(line, comments=True)
         for line in re.findall(r"^(netsim .*)$", README, re.M)
-        if not line.startswith("netsim run papers")
+        if not line.startswith(("netsim run papers", "netsim run examples"))
     ]
-    assert len(commands) == 14
+    assert len(commands) == 16
     assert cli.main(["run", "my-link.yaml", "-s", "stop.rounds=3", "-o", "results/quickstart"]) == 0
     for _, *arguments in commands:
         short = SHORTER.get(arguments[0], [])
@@ -63,6 +65,33 @@ def test_the_python_example_prints_what_it_says() -> None:
     said = re.search(r"```text\n(.*?)```", README, re.S)
     assert said
     assert out.getvalue() == said.group(1)
+
+
+@pytest.mark.slow
+def test_readme_page_and_terminal_name_the_same_winners(tmp_path: Path) -> None:
+    """Label, figure and ratio of every cell of the first table are those of the terminal and the page."""
+    assert cli.main(["run", "quickstart", "-o", str(tmp_path / "out")]) == 0
+    page = visible((tmp_path / "out/report.html").read_text("utf-8"))
+    page = page.replace("\N{NO-BREAK SPACE}", " ").replace("×", "x")
+    table = README[README.index("<!-- answer -->") :].split("\n\n")[0].splitlines()[1:]
+    nouns = [cell.strip().removeprefix("fewest ") for cell in table[0].split("|")[2:-1]]
+    assert nouns == ["wire bits", "packets", "seconds", "workers' joules"]
+    for line in table[2:]:
+        network, *cells = (cell.strip() for cell in line.split("|")[1:-1])
+        for text in (in_words(tmp_path / "out"), page):
+            assert dict(zip(nouns, cells, strict=True)) == winners(
+                text[text.index(f"network={network}, to loss gap") :]
+            )
+
+
+def winners(answer: str) -> dict[str, str]:
+    """Noun to "label: figure (ratio)" of the answer that begins the text."""
+    found = {}
+    for clause in re.split(r"(?<=\))\. |0\.05: ", answer.split(" Runner-up")[0]):
+        label, _, told = clause.partition(" needs the fewest ")
+        for noun, figure, ratio in re.findall(r"([a-z' ]+?) \((.+?), (.+?)(?: fewer than GD)?\)", told):
+            found[noun.removeprefix(" and ").strip()] = f"{label}: {figure} ({ratio})"
+    return found
 
 
 def test_every_link_leads_somewhere() -> None:

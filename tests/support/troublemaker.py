@@ -121,4 +121,4 @@ def blas_threads() -> int:
 
 
 if "pytest" not in sys.modules:
-    engine.simulate = simulate
+    engine.attempt = simulate

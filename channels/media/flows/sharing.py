@@ -21,12 +21,12 @@ Resource = tuple[Any, ...]
 
 
 def rate_units(rate_bps: float) -> int:
-    """Nanobits per second."""
+    """Return the rate in nanobits per second."""
     return int(rate_bps) * NANOBIT if float(rate_bps).is_integer() else round(Fraction(rate_bps) * NANOBIT)
 
 
 def to_ns(at_fs: int) -> int:
-    """Whole nanoseconds, half up."""
+    """Return the time in whole nanoseconds, rounded half up."""
     return (at_fs + FS_PER_NS // 2) // FS_PER_NS
 
 
@@ -37,7 +37,7 @@ def max_min(
     counts: Sequence[int] | None = None,
     weights: Sequence[int] | None = None,
 ) -> list[int]:
-    """Max-min fair rates: no flow can have more for its weight without taking from one that has no more for its own.
+    """Return max-min fair rates: a flow gets more for its weight only at the cost of one with no more for its own.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def share(
     counts: Sequence[int] | None = None,
     weights: Sequence[int] | None = None,
 ) -> tuple[list[int], list[Hashable | None]]:
-    """The rates of `max_min`, and the resource at which each flow has no more: None where its cap limits it."""
+    """Return the rates of `max_min`, and the resource at which each flow has no more: None where its cap limits it."""
     many = [1] * len(paths) if counts is None else counts
     weight = [1] * len(paths) if weights is None else weights
     users: dict[Hashable, list[int]] = {}
@@ -126,14 +126,14 @@ def share(
 
 
 def _level(room: int, weight: int) -> int:
-    """The rate of weight 1, to 2**-64 of a unit."""
+    """Return the rate of weight 1, to 2**-64 of a unit."""
     return (room << 64) // weight
 
 
 def _fill(
     paths: Sequence[Sequence[Hashable]], left: int, total: int, limited: Sequence[tuple[int, int]], many: Sequence[int]
 ) -> list[int]:
-    """The same for one resource: whoever wants least first."""
+    """Return the max-min fair rates of flows that share one resource: raise the smallest wish first."""
     rates = [-1] * len(paths)
     for most, flow in limited:
         if paths[flow]:
@@ -233,7 +233,7 @@ class Fluid:
     def add(
         self, at_fs: int, serial: int, path: tuple[Resource, ...], work: int, cap: int | None = None, weight: int = 1
     ) -> None:
-        """A flow begins; `at_fs` is not before the last event by more than half a nanosecond."""
+        """Begin a flow; `at_fs` is not before the last event by more than half a nanosecond."""
         self._mark(at_fs)
         self._flows[serial] = _Flow(at_fs, path, work, cap, weight)
         for resource in path:
@@ -241,12 +241,12 @@ class Fluid:
             if not users:
                 self._look(resource, at_fs)
             elif len(users) == 1:
-                self._changed.update(users)  # what was its alone is shared now
+                self._changed.update(users)  # this link had one user and now has two
             users[serial] = None
         self._changed[serial] = None
 
     def remove(self, at_fs: int, serial: int) -> int:
-        """A flow ends; the work that was left."""
+        """End a flow; return the work that was left."""
         self._mark(at_fs)
         flow = self._flows.pop(serial)
         self._leave(flow, at_fs)
@@ -261,7 +261,7 @@ class Fluid:
         return flow.left
 
     def reaches_fs(self, serial: int, left: int) -> int | None:
-        """When only `left` of a flow's work is left if nothing changes; None: never."""
+        """Return when only `left` of a flow's work is left if nothing changes; None: never."""
         self._flush()
         flow = self._flows[serial]
         assert flow.kind is not None
@@ -273,7 +273,7 @@ class Fluid:
         return self._changed_fs if self._changed or self._touched or self._dirty else None
 
     def next_fs(self) -> int | None:
-        """When the next flow ends or the next link changes; None: never."""
+        """Return when the next flow ends or the next link changes; None: never."""
         # Who has come to his end ends now, whatever the rates will be: they are shared out once for all of an instant.
         self._drop_ends()
         if self._ends and self._ends[0][0] == self.pending_fs:
@@ -298,7 +298,7 @@ class Fluid:
                 self._expect(kind)
 
     def step(self) -> int | None:
-        """Let the event of `next_fs` happen; the flow that ended, None where a link changed."""
+        """Handle the event at `next_fs`; return the flow that ended, None where a link changed."""
         at_fs = self.next_fs()
         if self._changes and self._changes[0][0] == at_fs:
             resource = heapq.heappop(self._changes)[1]
@@ -338,7 +338,7 @@ class Fluid:
             self._forget(kind)
 
     def _forget(self, kind: _Kind) -> None:
-        """Nobody is of this kind any more; its links have more room."""
+        """Delete a kind without flows; its neighbours get its share."""
         del self._kinds[kind.key]
         kind.version = -1
         for resource in kind.path:
@@ -364,14 +364,14 @@ class Fluid:
         kind.settle(self._changed_fs)
         flow.kind, flow.target = kind, kind.done + flow.left
         if limit is not None and not shared:
-            # Another one's end, which rounds to this instant, may have moved the kind on already.
+            # The end of another flow that rounds to this instant may already have advanced the kind.
             flow.target -= limit * max(0, kind.since_fs - self._changed_fs)
         kind.members += 1
         heapq.heappush(kind.targets, (flow.target, serial))
         self._touched[kind] = None
 
     def _flush(self) -> None:
-        """New rates for all kinds that are joined by links to one that changed."""
+        """Recompute the rates of all kinds that are joined by links to one that changed."""
         if self._changed:
             for serial in sorted(self._changed):
                 self._join(serial, self._flows[serial])
@@ -403,7 +403,7 @@ class Fluid:
     def _share_out(
         self, chosen: dict[_Kind, None], dirty: dict[Resource, None]
     ) -> dict[_Kind, tuple[int, Resource | None]]:
-        """New rates of the kinds chosen and of all that these move, with what keeps each from having more."""
+        """Find new rates of the kinds chosen and of all that these move, with what keeps each from having more."""
         self._choose(chosen, dirty, {})
         while True:
             kinds = sorted(chosen, key=_order)
@@ -437,7 +437,7 @@ class Fluid:
                         chosen[kind] = None
 
     def _room_for(self, resource: Resource, chosen: Mapping[_Kind, None]) -> int:
-        """What is left at a link beside the kinds that keep their rates."""
+        """Return what is left at a link beside the kinds that keep their rates."""
         others = sum(kind.rate * kind.members for kind in self._kinds_at[resource] if kind not in chosen)
         return max(0, self._room[resource][0] - others)
 

@@ -98,6 +98,7 @@ def kill_again_and_again(folder: Path, kills: int, pause_s: float) -> int:
     return hits
 
 
+@pytest.mark.slow
 def test_killed_a_few_times(tmp_path: Path) -> None:
     assert kill_again_and_again(tmp_path, kills=4, pause_s=0.02) >= 1
 
@@ -160,7 +161,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(1)
         return simulate(*args)
 
-    monkeypatch.setattr("netsim.simulation.engine.simulate", counted)
+    monkeypatch.setattr("netsim.simulation.engine.attempt", counted)
     monkeypatch.setattr(study, "_report", lambda folder: None)
     return calls
 

@@ -41,14 +41,14 @@ stop: {rounds: 6, target: {loss_gap: 0.25}}
 """
 
 
-SIMULATE = real_engine.simulate
+SIMULATE = real_engine.attempt
 
 
 @pytest.fixture(autouse=True)
 def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.load_plugin(TROUBLEMAKER)
     trouble = sys.modules["netsim_plugins.troublemaker"]
-    monkeypatch.setattr("netsim.simulation.engine.simulate", trouble.simulate)
+    monkeypatch.setattr("netsim.simulation.engine.attempt", trouble.simulate)
     monkeypatch.setattr(study, "_report", lambda folder: (folder / "report.html").write_text("page"))
     close_problems()
     yield
@@ -143,7 +143,7 @@ def test_processes_and_the_resolved_scenario_change_nothing(tmp_path: Path) -> N
 
 
 def test_real_runs_are_the_same_in_every_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netsim.simulation.engine.simulate", SIMULATE)
+    monkeypatch.setattr("netsim.simulation.engine.attempt", SIMULATE)
     text = """
         name: real
         replications: 2
@@ -323,7 +323,7 @@ def test_a_failed_run_is_tried_again_on_resume(tmp_path: Path, monkeypatch: pyte
     given = scenario(BAD.replace("HOW", "raise"))
     study.run(given, tmp_path / "out")
     good = sys.modules["netsim_plugins.troublemaker"].simulate
-    monkeypatch.setattr("netsim.simulation.engine.simulate", lambda s, e, r, p, t: good(s, load_good(), r, p, t))
+    monkeypatch.setattr("netsim.simulation.engine.attempt", lambda s, e, r, p, t: good(s, load_good(), r, p, t))
     assert statuses(study.run(given, tmp_path / "out")) == ["reached"] * 6
 
 
@@ -533,7 +533,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_every_swept_key_is_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Quantities as numbers in the key's unit, whole numbers whole, the rest as texts; in all tables alike."""
-    monkeypatch.setattr("netsim.simulation.engine.simulate", SIMULATE)
+    monkeypatch.setattr("netsim.simulation.engine.attempt", SIMULATE)
     given = parse_text(
         """
 name: swept

@@ -27,9 +27,6 @@ class Dcgd(Tolerant):
     Each worker keeps the memory of a compressor that has one: with `error_feedback` what Q left out of one gradient is
     added to the next, and `low_rank` starts from the factors before. `ef_sgd` has the step inside the memory.
 
-    The draws of a message depend on seed, replication, round and sender alone, so that the server can repeat those of
-    a compressor whose ends share their randomness.
-
     Parameters
     ----------
     compressor

@@ -10,7 +10,7 @@ from netsim.interfaces import CostStructure
 
 
 def fit_line(size: npt.ArrayLike, cost: npt.ArrayLike) -> CostStructure:
-    """c0 + c_bit * size by least squares with c0 >= 0: the free line where it allows, else the one through 0.
+    """Return c0 + c_bit * size by least squares with c0 >= 0: the free line where it allows, else the one through 0.
 
     Parameters
     ----------

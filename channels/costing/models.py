@@ -120,7 +120,7 @@ def byte_cost(quantity: str, cost: Callable[[Int64s], npt.ArrayLike]) -> Functio
 
 
 def ceil_div(x: npt.ArrayLike, divisor: float) -> Float64s:
-    """ceil(x / divisor) as float64, elementwise.
+    """Return ceil(x / divisor) as float64, elementwise.
 
     Exact for whole numbers below 2**53; otherwise the least n whose product n * divisor, rounded to float64,
     reaches x.

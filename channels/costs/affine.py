@@ -46,5 +46,5 @@ class Affine:
             raise ConfigError([Fault(("c_bit",), "a number > 0, as c0 is 0 and a message must cost something", "0")])
 
     def open(self, link: Link | None) -> CostModel:
-        """The model; it is the same on every link."""
+        """Return the model, which is the same on every link."""
         return StructuredCost(CostStructure(c0=self.c0, c_bit=self.c_bit), "paper", "cost")

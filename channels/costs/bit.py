@@ -30,5 +30,5 @@ class Bit:
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def open(self, link: Link | None) -> CostModel:
-        """The model; it is the same on every link."""
+        """Return the model, which is the same on every link."""
         return StructuredCost(CostStructure(c_bit=1.0), "paper", "bit")

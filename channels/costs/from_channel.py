@@ -47,7 +47,7 @@ class FromChannel:
     directions: Literal["up", "both"] = "up"
 
     def open(self, link: Link) -> CostModel:
-        """The link's model, of basis ``message``.
+        """Return the link's model, of basis ``message``.
 
         Raises
         ------

@@ -19,22 +19,22 @@ from netsim.registry import component
 # Sizes of the first messages, relative to the first, and of one in `EVERY` later on, relative to the best.
 FIRST = (1.0, 0.6)
 LATER = (1.5, 0.67, 1.33, 0.75)
-LATER_PACKETS = (0.75, 0.85)  # more would often be a packet more
+LATER_PACKETS = (0.75, 0.85)  # a larger size would often need another packet
 EARLY = 4  # the first of the later ones
 EVERY = 16
-# What a packet holds is asked for at messages 4, 8, 16, ... until it is known to 12 %: each answer can cost a packet.
+# Messages 4, 8, 16, ... test how much a packet holds until it is known to 12 %: each test can cost a packet.
 NARROW = 1.12
 AGES = 8
-REACH = 1.5  # beyond so many times what was seen nothing is believed
+REACH = 1.5  # the model is not trusted beyond this multiple of the sizes observed
 SURPRISE = 2.0
-# Where the model is known to be nearer, less is a surprise, too.
+# A model that has been more accurate is surprised by less.
 SETTLED, LEAST, SPREADS = 12, 1.25, 6.0
 CHANGED = 4
 WILD = 4.0
 GOOD = 5e-3
 OFF = 0.25  # a relative surprise that is worth a fit at once
 ROUNDS = 2
-PRIOR = 1e-4  # weight of what is believed beforehand: it decides only where messages say nothing
+PRIOR = 1e-4  # weight of the prior, which decides only where messages say nothing
 
 
 @component("cost")
@@ -84,7 +84,7 @@ class Learned:
     prior_bit: NonNegativeFloat = 512.0
 
     def open(self, link: Link | None) -> CostModel:
-        """A model that knows nothing yet; the link is not asked."""
+        """Return a model without observations; `link` is not used."""
         return LearnedCost(self)
 
 
@@ -110,11 +110,11 @@ class LearnedCost:
         # Transfers observed, messages asked for, and those of other sizes after the first, since the start or a change.
         self._since = self._asked = self._turn = 0
         self._first_bit = 0.0
-        self._most_bit = 0.0  # that a packet may hold
+        self._most_bit = 0.0  # the largest payload that a packet may hold
         self._surprise = SURPRISE
 
     def __call__(self, size: npt.ArrayLike) -> Float64s:
-        """The cost at these sizes, elementwise."""
+        """Return the cost at these sizes, elementwise."""
         return StructuredCost(self.structure, "message", self.quantity)(size)
 
     def observe(self, message_bit: float, value: float) -> None:
@@ -134,12 +134,12 @@ class LearnedCost:
             self._learn()
 
     def explore(self, message_bit: float) -> float:
-        """The size to send in place of this one, the best as far as is known, so that sizes differ."""
+        """Return the size to send instead of `message_bit`, so that sizes differ; the best one by what is known."""
         k = self._asked
         self._asked += 1
         most = REACH * max((seen[0] for seen in self._seen), default=math.inf)
         if k < len(FIRST):
-            # All from one size: what is best in between is only guessed.
+            # All messages had one size: the best size between is only a guess.
             self._first_bit = self._first_bit or message_bit
             return min(FIRST[k] * self._first_bit, most)
         packet_bit = self.structure.payload_max_bit
@@ -211,11 +211,11 @@ def _scaled(structure: CostStructure, times: float) -> CostStructure:
 
 
 def _payload(x: Float64s, n: Float64s) -> tuple[float, float]:
-    """What a packet is known to hold and what it may hold, in whole bytes, of sizes that took n packets."""
+    """Return the largest payload that packets have carried and the largest they may carry, in whole bytes."""
     several = n > 1.0
     low, below = float((x / n).max()), float((x[several] / (n[several] - 1.0)).min())
     if low >= below:
-        # Packets hold unlike much: what fits the fewest fits for sure.
+        # Payloads of packets differ: take the sizes that needed the fewest packets.
         few = n == n.min()
         low = below = float((x[few] / n[few]).max())
     low_bit = 8.0 * math.ceil(low / 8.0 - 1e-9)
@@ -223,7 +223,7 @@ def _payload(x: Float64s, n: Float64s) -> tuple[float, float]:
 
 
 def _robust(x: Float64s, y: Float64s, n: Float64s, prior_bit: float) -> tuple[float, float, float]:
-    """What the first packet, each further one and a bit cost; wild points left out, Huber's weights for the others."""
+    """Return the costs of the first packet, of each further one and of a bit, by least squares with Huber's weights."""
     from scipy.optimize import nnls
 
     slope, start = _median_line(x, y)
@@ -246,12 +246,12 @@ def _robust(x: Float64s, y: Float64s, n: Float64s, prior_bit: float) -> tuple[fl
         scale = max(1.4826 * float(np.median(off[some])), GOOD)
         weights = np.where(some, np.minimum(1.0, 1.5 * scale / np.maximum(off, 1e-300)), 0.0)
     first, c_packet, share = (level * found).tolist()
-    # Where all is in the packets, the first one costs no less than the others.
+    # Where packets carry the whole cost, the first one costs no less than the others.
     return first if first or share else c_packet, c_packet, share / float(x.mean())
 
 
 def _median_line(x: Float64s, y: Float64s) -> tuple[float, float]:
-    """Theil and Sen's: the median of all pairs' slopes, and the median start."""
+    """Return the line of Theil and Sen: the median of all pairs' slopes, and the median start."""
     i, j = np.triu_indices(x.size, 1)
     differ = x[i] != x[j]
     slope = float(np.median((y[i] - y[j])[differ] / (x[i] - x[j])[differ]))

@@ -65,11 +65,11 @@ class Measured:
         object.__setattr__(self, "_line", line)
 
     def files(self) -> list[Path]:
-        """The file of `path`."""
+        """Return the file that `path` names."""
         return [Path(self.path).expanduser()]
 
     def open(self, link: Link | None) -> CostModel:
-        """The model; it is the same on every link."""
+        """Return the model, which is the same on every link."""
         return StructuredCost(self._line, "paper", "cost")
 
 

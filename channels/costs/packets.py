@@ -66,7 +66,7 @@ class Packets:
             raise ConfigError([Fault(("c0",), allowed, f"{self.c0:g} with c_packet = {self.c_packet:g}")])
 
     def open(self, link: Link | None) -> CostModel:
-        """The model; it is the same on every link."""
+        """Return the model, which is the same on every link."""
         structure = CostStructure(
             self.c0, self.c_packet, self.c_bit, self.payload_max_bit, self.header_bit, self.packing
         )

@@ -57,7 +57,7 @@ class Piecewise:
             raise ConfigError([Fault(("cost",), allowed, f"{self._at(np.zeros(1))[0]:g}")])
 
     def open(self, link: Link | None) -> CostModel:
-        """The model; it is the same on every link."""
+        """Return the model, which is the same on every link."""
         return FunctionCost(self._at, "cost", "paper")
 
     def _at(self, size: Float64s) -> Float64s:

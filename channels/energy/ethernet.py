@@ -51,7 +51,7 @@ class Ethernet:
     sleep_w: NonNegativeFloat = 0.0
 
     def power_w(self, state: str) -> float:
-        """Watts in one of `netsim.interfaces.STATES`."""
+        """Return the power in watts in one of `netsim.interfaces.STATES`."""
         if state not in STATES:
             raise ValueError(f"a state is one of {', '.join(STATES)}. Got {state!r}")
         return {"idle": self.idle_w, "sleep": self.sleep_w}.get(state, self.active_w)

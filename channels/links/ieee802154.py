@@ -138,7 +138,7 @@ class Ieee802154:
 
     @property
     def contends(self) -> bool:
-        """Whether frames meet others on the air, and may be sent in vain or once too often."""
+        """Whether frames can collide, so that some are lost or sent twice."""
         return self.mac.contends or self.per > 0 or self.path_loss.is_noisy
 
     @property

@@ -82,12 +82,12 @@ class Air(Roster):
         base_w = self._power_w[policy.base_state]
         self._extra_w = self._power_w["tx"] - base_w
         if policy.sleeps:
-            self._power_w["idle"] = wake_power_w(policy, radio)  # it is in no other case
-        # Of waking before a message, and before each of its other frames, which may be close behind each other.
+            self._power_w["idle"] = wake_power_w(policy, radio)  # the state idle occurs only while it wakes
+        # Time to wake before a message, and before each further frame, which may follow closely.
         self._lead_ns = policy.lead_ns
         self._again_ns = min(policy.lead_ns, pause_ns[-1] - airtime_ns[-1])
         self._wake_w = self._power_w["idle"] - base_w
-        # Of each node: time sending, time sending or receiving, and that with waking.
+        # Of each node: time sending; sending or receiving; sending, receiving or waking.
         self._log = BusyLog(3 * len(nodes))
         self._free_ns = dict.fromkeys(self._row, 0)
         self._on_air: dict[NodeId, list[tuple[int, int]]] = {node: [] for node in self._row}

@@ -44,7 +44,7 @@ class Background:
         return 8.0 * self.mean_bytes * self.rate_hz
 
     def mean_wait_s(self, rate_bps: float) -> float:
-        """Mean wait at a port of this rate that serves first come, first served (Pollaczek-Khinchine)."""
+        """Return the mean wait at a port of this rate that serves first come, first served (Pollaczek-Khinchine)."""
         second = 2.0 if self.sizes == "exponential" else 1.0
         service_s = 8.0 * self.mean_bytes / rate_bps
         return self.rate_hz * second * service_s**2 / 2 / (1.0 - self.load_bps / rate_bps)
@@ -81,7 +81,7 @@ class Arrivals:
         self.at_ns, self.size_bytes = self._coming.pop()
 
     def __deepcopy__(self, memo: object) -> Arrivals:
-        """Its own place in the same arrivals."""
+        """Return a copy that goes on from here by itself."""
         other = copy(self)
         other._coming = self._coming.copy()
         return other

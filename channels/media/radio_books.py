@@ -43,17 +43,17 @@ class RadioPolicy(Protocol):
     @property
     def mean_wait_s(self) -> float: ...
     def next_start_ns(self, at_ns: int) -> int:
-        """The first instant from `at_ns` on at which a message may begin."""
+        """Return the first instant from `at_ns` on at which a message may begin."""
 
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
-        """Listening and waking from 0 to `at_ns` of a radio that takes part in nothing; it sleeps for the rest."""
+        """Return the times until `at_ns` that an unused radio listens and wakes; it sleeps for the rest."""
 
     def next_change_ns(self, at_ns: int) -> int | None:
-        """When such a radio next goes from one state to another after `at_ns`; None: never."""
+        """Return when an unused radio next goes from one state to another after `at_ns`; None: never."""
 
 
 def wake_power_w(policy: RadioPolicy, power: PowerProfile) -> float:
-    """Watts of a radio that is waking."""
+    """Return the power in watts of a radio that is waking."""
     if policy.wake_j is None or not policy.wake_ns:
         return power.power_w("idle")
     return policy.wake_j / (policy.wake_ns / NS_PER_S)
@@ -90,17 +90,17 @@ class RadioBooks:
         self._wake_w = wake_power_w(policy, power)
         self.max_power_w = float(max(*self._power_w, self._wake_w))
         # Of each radio, ns: sending, receiving, waking for a message, listening in a message; and the listening and the
-        # waking that its policy would have done while it took part or was down. Lists: numpy takes longer for one row.
+        # waking that its policy would have caused while it was in use or down. Lists: numpy is slower for one row.
         self._counts = [[0] * 6 for _ in range(rows)]
 
     def copy(self) -> RadioBooks:
-        """Books that go on by themselves."""
+        """Return an independent copy."""
         other = object.__new__(RadioBooks)
         vars(other).update(vars(self), _counts=[row.copy() for row in self._counts])
         return other
 
     def take_part(self, row: int, start_ns: int, stop_ns: int, tx_ns: int, rx_ns: int, wake_ns: int = 0) -> None:
-        """A radio was in use from `start_ns` to `stop_ns`; what it did not send, receive or wake it listened."""
+        """Book a radio's use from `start_ns` to `stop_ns`; it listened when it did not send, receive or wake."""
         counts = self._counts[row]
         counts[0] += tx_ns
         counts[1] += rx_ns
@@ -109,13 +109,13 @@ class RadioBooks:
         self.be_down(row, start_ns, stop_ns)
 
     def be_down(self, row: int, start_ns: int, stop_ns: int) -> None:
-        """A radio's node was down from `start_ns` to `stop_ns`: it slept."""
+        """Book that a radio's node was down from `start_ns` to `stop_ns`: the radio slept."""
         counts, before, after = self._counts[row], self._policy.rest_ns(start_ns), self._policy.rest_ns(stop_ns)
         counts[4] += after[0] - before[0]
         counts[5] += after[1] - before[1]
 
     def states_ns(self, at_ns: int) -> npt.NDArray[np.int64]:
-        """Nanoseconds in each of `netsim.interfaces.STATES`, shape (rows, 5); every row sums to `at_ns`."""
+        """Return nanoseconds in each of `netsim.interfaces.STATES`, shape (rows, 5); every row sums to `at_ns`."""
         tx_ns, rx_ns, wake_ns, listen_ns, no_listening_ns, no_waking_ns = np.array(self._counts, np.int64).T
         listening_ns, waking_ns = self._policy.rest_ns(at_ns)
         out = np.empty((len(self._counts), len(STATES)), np.int64)
@@ -126,7 +126,7 @@ class RadioBooks:
         return out
 
     def energy_j(self, states_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Joules in each state, shape (rows, 5); a radio under a policy is ``idle`` only while it wakes."""
+        """Return joules in each state, shape (rows, 5); a radio under a policy is ``idle`` only while it wakes."""
         power_w = self._power_w.copy()
         power_w[_IDLE] = self._wake_w
         return np.asarray(states_ns / NS_PER_S * power_w)

@@ -28,7 +28,7 @@ class RadioProfile:
     sleep_a: NonNegativeFloat
 
     def power_w(self, state: str) -> float:
-        """Watts in one of `netsim.interfaces.STATES`."""
+        """Return the power in watts in one of `netsim.interfaces.STATES`."""
         if state not in STATES:
             raise ValueError(f"a state is one of {', '.join(STATES)}. Got {state!r}")
         return self.voltage_v * float(getattr(self, f"{state}_a"))

@@ -75,7 +75,7 @@ class Roster(ABC):
 
     @abstractmethod
     def _run(self, to_ns: int) -> None:
-        """Let everything up to and at `to_ns` happen; `_end` what ends."""
+        """Handle all events up to and at `to_ns`; pass every delivery to `_end`."""
 
     @abstractmethod
     def _go_down(self, now_ns: int, node: NodeId) -> None:
@@ -86,7 +86,7 @@ class Roster(ABC):
         """Return the cost of a lone message; `quantity` is one of `channels.costing.quantities.QUANTITIES`."""
 
     def _come_up(self, now_ns: int, node: NodeId, since_ns: int) -> None:
-        """Let a node come up that was down since `since_ns`."""
+        """Bring a node up that was down since `since_ns`."""
         row = self._row[node]
         self._slept_ns[row : row + self._each] += now_ns - since_ns
 
@@ -154,7 +154,7 @@ class Roster(ABC):
         return [node for node in dst if src in self._down or node in self._down] if self._down else []
 
     def _end(self, delivery: Delivery) -> None:
-        """Let `advance` return a delivery at its time."""
+        """Queue a delivery for `advance` to return at its time."""
         heapq.heappush(self._due, (delivery.at_ns, delivery.dst, delivery.src, delivery.transfer, delivery))
 
     def _next_due_ns(self) -> int | None:

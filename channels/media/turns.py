@@ -43,7 +43,7 @@ class _Message:
     ) -> None:  # fmt: skip
         self.transfer, self.serial, self.src, self.dst, self.all_dst = transfer, serial, src, dst, dst
         self.size_bytes, self.submit_ns, self.first_ns = size_bytes, submit_ns, submit_ns
-        # The first instant at which it may have a slot; and what its sender woke and stayed awake for before its slots.
+        # The first instant at which it may have a slot; its sender's time waking and staying awake before its slots.
         self.ready_ns, self.waking_ns, self.staying_ns = ready_ns, 0, 0
         self.sent_bytes = self.slots = self.airtime_ns = 0
 
@@ -419,7 +419,7 @@ class Rounds(Roster):
         """Return the mean over the instant of a round at which a lone message comes."""
         limit_bit, overhead_bit = 8.0 * self._slot_bytes, 8.0 * self._overhead_bytes
         others = len(self._row) - 1
-        # Turns that wait for the next one's begin on average: half of a round in which nobody sends.
+        # Mean wait for the next turn: half of a round in which nobody sends.
         wait_ns = (others + 1) * self._poll_ns / 2
         cycle_ns = self._turn_ns + others * self._poll_ns
         per_bit, lead_ns = 1.0 / self._rate_bps, self._lead_ns

@@ -57,6 +57,7 @@ from netsim.interfaces.messages import (
     Message,
     NodeId,
     Payload,
+    SparseCode,
     Token,
     TransferId,
 )
@@ -161,6 +162,7 @@ __all__ = [
     "Send",
     "ShowsFrames",
     "Silent",
+    "SparseCode",
     "Spectrum",
     "StarAlgorithm",
     "Sum",

@@ -20,7 +20,7 @@ MAX_SENDERS = 1 << 24
 
 
 def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
-    """All faults between parts of a scenario.
+    """Return all faults between parts of a scenario.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
 
 
 def _name(name: str) -> Iterator[Fault]:
-    # It becomes the name of a folder.
+    # The name becomes the name of a folder.
     if not name.strip() or len(name) > MAX_NAME or name[0] == "." or not name.isprintable() or set(name) & set("/\\"):
         yield Fault(("name",), f"1 to {MAX_NAME} printable characters, no slash and no dot first", repr(name))
 
@@ -148,7 +148,7 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
 
 
 def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
-    """The header has 24 bits for a sender; a channel with something per node says what does not fit (`node_faults`)."""
+    """Yield faults of the number of nodes: above the header's 24 bits, or unfit for a channel (`node_faults`)."""
     if problem.nodes >= MAX_SENDERS:
         allowed = f"at most {MAX_SENDERS - 1} nodes and a server, as many as the header's 24 bits can name"
         yield Fault(("problem", "nodes"), allowed, f"{problem.nodes}")
@@ -157,7 +157,7 @@ def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
 
 
 def _workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
-    """An algorithm, too, says what does not fit the number of workers (`node_faults`), or of aggregators."""
+    """Yield faults of algorithms that do not fit the number of workers or aggregators (`node_faults`)."""
     for i, algorithm in _each(algorithms):
         yield from _own_faults(algorithm, network.topology.aggregators or problem.nodes, ("algorithms", i))
 
@@ -203,7 +203,7 @@ def _target(problem: Any, network: Network, algorithms: Sequence[Entry], stop: S
 
 
 def more_metrics(network: Network, algorithms: Sequence[Entry]) -> list[str]:
-    """Metrics beside the problem's: measures of all peers' models, and columns that every algorithm says it reports."""
+    """Return metrics beside the problem's: measures of all peers' models, and columns that every algorithm reports."""
     reported = [set(getattr(entry.algorithm, "reports", ())) for entry in algorithms]
     return [*(() if network.topology.is_star else MEASURES), *sorted(set.intersection(*reported) if reported else ())]
 

@@ -23,7 +23,7 @@ MAX_DRAWS = 1000
 
 
 def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    """The graph of a topology over all rounds; a random one is drawn from `rng` until it is connected.
+    """Return the graph of a topology over all rounds; a random one is drawn from `rng` until it is connected.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph
 
 
 def fixed(topology: Topology, num_nodes: int) -> Graph:
-    """The graph of a topology that draws nothing."""
+    """Return the graph of a topology that draws nothing."""
     return FIXED[topology.name](topology, num_nodes)
 
 
 def positions(topology: Topology, num_nodes: int, rng: np.random.Generator) -> tuple[Place, ...] | None:
-    """The nodes' places in metres; None where the topology says nothing about them.
+    """Return the nodes' places in metres; None where the topology says nothing about them.
 
     `num_nodes` counts the server. A ``geometric`` topology gives the places that `graph` joins for an equal `rng`.
     """
@@ -75,7 +75,7 @@ def positions(topology: Topology, num_nodes: int, rng: np.random.Generator) -> t
 
 
 def number_of_parts(joined: Graph) -> int:
-    """Parts of a graph that no edge joins; of a directed one, parts within which every node reaches every other."""
+    """Return the number of components of a graph; of a directed one, of strongly connected components."""
     import networkx as nx
 
     if isinstance(joined, nx.DiGraph):
@@ -84,19 +84,19 @@ def number_of_parts(joined: Graph) -> int:
 
 
 def is_balanced(joined: Graph) -> bool:
-    """Whether every peer hears as many as hear it, so that equal weights keep the mean of all."""
+    """Return whether every peer hears as many as hear it, so that equal weights keep the mean of all."""
     import networkx as nx
 
     return not isinstance(joined, nx.DiGraph) or all(joined.in_degree(i) == joined.out_degree(i) for i in joined)
 
 
 def hearers(joined: Graph) -> tuple[tuple[int, ...], ...]:
-    """For each node those that hear it, in increasing id."""
+    """Return for each node those that hear it, in increasing id."""
     return tuple(tuple(sorted(joined[node])) for node in sorted(joined))
 
 
 def heard(joined: Graph) -> tuple[tuple[int, ...], ...]:
-    """For each node those that it hears, in increasing id."""
+    """Return for each node those that it hears, in increasing id."""
     import networkx as nx
 
     if not isinstance(joined, nx.DiGraph):
@@ -105,7 +105,7 @@ def heard(joined: Graph) -> tuple[tuple[int, ...], ...]:
 
 
 def listed(topology: Topology, num_nodes: int) -> Graph:
-    """The graph of listed edges, of all rounds together, or of a file.
+    """Return the graph of listed edges, of all rounds together, or of a file.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _edge_list(file: Path, directed: bool) -> Graph:
 
 
 def _numbered(named: nx.Graph[str]) -> Graph:
-    """Number the nodes: by their names where those are 0 .. M-1, else as they come."""
+    """Return the graph with numbered nodes: by their names where those are 0 .. M-1, else in the order they come."""
     import networkx as nx
 
     size = named.number_of_nodes()

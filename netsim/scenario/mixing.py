@@ -43,11 +43,11 @@ class Mixing:
     hearers: tuple[tuple[NodeId, ...], ...]
 
     def neighbours(self, node: NodeId) -> Mapping[NodeId, float]:
-        """Weights of those a peer hears, in increasing id."""
+        """Return the weights of the peers that a peer hears, in increasing id."""
         return self.weights[node]
 
     def matrix(self) -> npt.NDArray[np.float64]:
-        """W, shape (M, M)."""
+        """Return W, shape (M, M)."""
         w = np.zeros((len(self.weights), len(self.weights)))
         for i, row in enumerate(self.weights):
             w[i, list(row)] = list(row.values())
@@ -83,7 +83,7 @@ class Peers:
         self._fixed = None if topology.changes else weigh(self.graph, topology)
 
     def mixing(self, round: int) -> Mixing:
-        """The weights of one round."""
+        """Return the weights of one round."""
         return self._fixed or self._changing(round % self._period if self._period else round)
 
     @functools.cached_property
@@ -133,7 +133,7 @@ class Peers:
 
 
 def weigh(joined: Graph, topology: Topology) -> Mixing:
-    """The mixing weights that a topology gives a graph.
+    """Return the mixing weights that a topology gives a graph.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def _given(matrix: Sequence[Sequence[float]], near: Sequence[Sequence[NodeId]]) 
 
 
 def _spectrum(mixing: Mixing, is_directed: bool) -> Spectrum:
-    """From all eigenvalues, or for many peers from the largest ones."""
+    """Compute the spectrum from all eigenvalues, or for many peers from the largest ones."""
     size = len(mixing.weights)
     if size == 1:
         return Spectrum(1.0, 0.0)

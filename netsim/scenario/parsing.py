@@ -27,13 +27,13 @@ class _Bad(Exception):
 
 @functools.cache
 def hints(cls: type) -> dict[str, Any]:
-    """Field name to type, with its annotations, of a dataclass's public fields."""
+    """Return field name to type, with its annotations, of a dataclass's public fields."""
     known = typing.get_type_hints(cls, include_extras=True)
     return {f.name: known[f.name] for f in dataclasses.fields(cls) if f.init and not f.name.startswith("_")}
 
 
 def parse(cls: type, data: object, path: Path = ()) -> Any:
-    """A dataclass from a mapping.
+    """Make a dataclass from a mapping.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def parse(cls: type, data: object, path: Path = ()) -> Any:
 
 
 def parse_fields(cls: type, data: Mapping[str, Any], path: Path = ()) -> tuple[dict[str, Any], list[Fault]]:
-    """The fields of a dataclass that `data` gives and that are right, and all that is wrong with the others.
+    """Return the valid fields of a dataclass that `data` gives, and the faults of the others.
 
     For a caller that has more to check, and wants to say everything at once; defaults are not filled in.
     """
@@ -64,7 +64,7 @@ def parse_fields(cls: type, data: Mapping[str, Any], path: Path = ()) -> tuple[d
 
 
 def build_component(kind: str, config: object, path: Path = ()) -> Any:
-    """A component from its name or a mapping with ``name``; see `netsim.registry.build`."""
+    """Build a component from its name or a mapping with ``name``; see `netsim.registry.build`."""
     try:
         return _component(kind, config, path)
     except _Bad as bad:
@@ -73,7 +73,7 @@ def build_component(kind: str, config: object, path: Path = ()) -> Any:
 
 
 def dump(value: object) -> Any:
-    """Plain data from which `parse` or `build_component` makes an equal value; every default written out."""
+    """Return plain data from which `parse` or `build_component` makes an equal value; every default written out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         plain = {name: dump(getattr(value, name)) for name in hints(type(value))}
         cls: Any = type(value)
@@ -86,7 +86,7 @@ def dump(value: object) -> Any:
 
 
 def describe(hint: Any, key: str = "") -> str:
-    """What a field takes, in words: ``a number > 0 in bit/s``.
+    """Return a field's allowed values in words: ``a number > 0 in bit/s``.
 
     Examples
     --------
@@ -122,7 +122,7 @@ def describe(hint: Any, key: str = "") -> str:
 
 
 def schema(hint: Any, key: str = "") -> dict[str, Any]:
-    """The JSON Schema of a field's type; components become a choice among all registered ones."""
+    """Return the JSON Schema of a field's type; components become a choice among all registered ones."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         ref = next((n for n in args[1:] if isinstance(n, Ref)), None)
@@ -162,7 +162,7 @@ def schema(hint: Any, key: str = "") -> dict[str, Any]:
 
 
 def dataclass_schema(cls: Any) -> dict[str, Any]:
-    """The JSON Schema of a dataclass; of a component, with its ``name``."""
+    """Return the JSON Schema of a dataclass; of a component, with its ``name``."""
     fields = {f.name: f for f in dataclasses.fields(cls)}
     properties = {name: schema(hint, name) for name, hint in hints(cls).items()}
     required = [n for n in properties if _default(fields[n]) is dataclasses.MISSING]
@@ -300,7 +300,7 @@ def _union(hint: Any, args: tuple[Any, ...], value: object, path: Path, key: str
         try:
             return _convert(option, value, path, key)
         except _Bad as bad:
-            # A fault below this value, or of the only mapping there is, means that this option was meant.
+            # A fault below this value, or in the only mapping option, shows that this option was meant.
             sole = isinstance(value, Mapping) and _takes_mapping(option) and sum(map(_takes_mapping, args)) == 1
             meant.extend(f for f in bad.faults if sole or len(f.path) > len(path))
     raise _Bad(*(meant or [Fault(path, describe(hint, key), _show(value))]))

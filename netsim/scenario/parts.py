@@ -18,7 +18,7 @@ from netsim.units import to_number
 DEFAULT_ROUNDS = 1000
 VARIED = ("data", "partition", "start", "batch", "codec", "channel")
 METRICS = ("loss", "loss_gap", "grad_norm", "accuracy", "train_accuracy", "test_accuracy", "test_loss")
-# Of all peers' models, beside the mean model's metrics.
+# Measures of all peers' models, beside the mean model's metrics.
 MEASURES = ("consensus_distance", "worst_loss", "worst_accuracy", "local_loss")
 DIRECTIONS = ("uplink", "downlink", "peer")
 COUNTERS = (
@@ -96,13 +96,13 @@ class Battery:
         return float(f"{(_charge_as(charge) or 0.0) * (self.voltage_v or 0.0):.15g}")
 
     def nodes_of(self, workers: Sequence[int], server: int) -> tuple[int, ...]:
-        """Who has a battery; `server` is -1 where there is none."""
+        """Return the nodes that have a battery; `server` is -1 where there is none."""
         if isinstance(self.nodes, tuple):
             return self.nodes
         return (*workers, server) if self.nodes == "all" and server >= 0 else tuple(workers)
 
     def capacities(self, workers: Sequence[int], server: int) -> dict[int, float]:
-        """Joules by node."""
+        """Return the capacities in joules by node."""
         nodes = self.nodes_of(workers, server)
         energy_j = self.energy_j
         each = energy_j if isinstance(energy_j, tuple) else (energy_j,) * len(nodes)
@@ -246,7 +246,7 @@ class Distribution:
         return _given(self.mean_s)
 
     def sample(self, rng: np.random.Generator) -> float:
-        """One draw, in seconds."""
+        """Draw one value, in seconds."""
         if self.distribution == "exponential":
             return float(rng.exponential(_given(self.mean_s)))
         if self.distribution == "uniform":
@@ -432,7 +432,7 @@ class Claim:
 
 
 def _charge_as(text: str | float | None) -> float | None:
-    """Ampere seconds; None where it is no charge with a unit."""
+    """Return a charge in ampere seconds; None where the value is no charge with a unit."""
     try:
         return to_number(text, "A*s") if isinstance(text, str) and text.strip()[-1:].isalpha() else None
     except ValueError:
@@ -444,5 +444,5 @@ def _given(number: float | None) -> float:
 
 
 def rises(metric: str) -> bool:
-    """Whether a metric is better the larger it is; all others are better the smaller they are."""
+    """Return whether a metric is better the larger it is; all others are better the smaller they are."""
     return metric.endswith("accuracy")

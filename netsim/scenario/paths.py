@@ -10,7 +10,7 @@ _CODE = ("module", "loss")
 
 
 def in_full(data: Any, folder: Path, key: str = "") -> Any:
-    """Plain data with the full path of every file that is there, so that it means the same from any folder.
+    """Return plain data with the full path of every existing file, so that it means the same from any folder.
 
     Files are the texts at keys ``path``, ``..._path`` and ``data_dir``, and ``FILE.py:NAME`` at ``module`` and
     ``loss``, swept or not.

@@ -62,18 +62,18 @@ class Places:
     origins: Mapping[Where, str] = field(default_factory=dict)
 
     def origin(self, path: Where) -> str:
-        """``FILE:LINE`` of the nearest key at or above `path`."""
+        """Return ``FILE:LINE`` of the nearest key at or above `path`."""
         for start, text in self.origins.items():
             if path[: len(start)] == start:
                 return text
         return f"{self.file}:{self.line(path)}" if self.file else ""
 
     def line(self, path: Where) -> int:
-        """The line of the nearest key at or above `path`, 1 where there is none."""
+        """Return the line of the nearest key at or above `path`, 1 where there is none."""
         return next((self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), 1)
 
     def locate(self, faults: Sequence[Fault]) -> list[Fault]:
-        """The faults, each with its origin, in the order of the lines."""
+        """Return the faults, each with its origin, in the order of the lines."""
         known = [f if f.origin else dataclasses.replace(f, origin=self.origin(f.path)) for f in faults]
         return sorted(known, key=lambda fault: self.line(fault.path))
 
@@ -153,7 +153,7 @@ class Scenario:
         return VARIED if self.vary == "all" else (self.vary,) if isinstance(self.vary, str) else self.vary
 
     def draws(self, replication: int) -> Draws:
-        """Which streams the problem of a replication is drawn from."""
+        """Return the streams from which the problem of a replication is drawn."""
         redraws = self.problem.redraws if isinstance(self.problem, Redraws) else frozenset[str]()
         return Draws(**{part: replication for part in self.varied if part in redraws})
 
@@ -170,7 +170,7 @@ class Scenario:
         return self.problem.open(self.seed)
 
     def to_yaml(self) -> str:
-        """YAML with every default written out; it loads as an equal scenario."""
+        """Return YAML with every default written out; it loads as an equal scenario."""
         return dump_yaml(self)
 
 
@@ -218,7 +218,7 @@ def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
 def parse_text(
     text: str, file_name: str = "scenario.yaml", overrides: Sequence[str] = (), folder: Path | None = None
 ) -> Scenario:
-    """A scenario from YAML text; `file_name` is for the errors, files are looked for in `folder` first. See `load`."""
+    """Parse a scenario from YAML text; errors name `file_name`, files are sought in `folder` first. See `load`."""
     document = yaml_lines.read(text, file_name)
     data, places = document.data, Places(file_name, document.lines)
     if not isinstance(data, Mapping):
@@ -231,7 +231,7 @@ def parse_text(
 
 
 def points(scenario: Scenario) -> list[Point]:
-    """Every combination of the swept values, the last key changing fastest.
+    """Return every combination of the swept values, the last key changing fastest.
 
     Returns
     -------
@@ -241,17 +241,17 @@ def points(scenario: Scenario) -> list[Point]:
 
 
 def dump_yaml(scenario: Scenario) -> str:
-    """The resolved scenario: see `Scenario.to_yaml`."""
+    """Return the resolved scenario: see `Scenario.to_yaml`."""
     return yaml_lines.write(_plain(scenario))
 
 
 def bundled() -> tuple[str, ...]:
-    """Names of the scenarios that come with netsim, such as ``quickstart``."""
+    """Return the names of the scenarios that come with netsim, such as ``quickstart``."""
     return tuple(name for name in _files() if not name.startswith("probe/"))
 
 
 def channels() -> dict[str, Path]:
-    """Files of channels to probe that come with netsim, by name, such as ``probe/tcp``."""
+    """Return the channel files that come with netsim for ``netsim probe``, by name, such as ``probe/tcp``."""
     return {name: file for name, file in _files().items() if name.startswith("probe/")}
 
 
@@ -365,7 +365,7 @@ def _defaults(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entries(items: object) -> tuple[Any, list[Fault]]:
-    """Labelled algorithms; a faulty one keeps its label, for the checks of the others."""
+    """Parse the labelled algorithms; a faulty one keeps its label, for the checks of the others."""
     if not isinstance(items, list | tuple):
         return items, []
     entries, faults = [], []
@@ -420,7 +420,7 @@ def _sweep_faults(sweep: Mapping[str, Sequence[Any]], plain: Mapping[str, Any]) 
         if not sweep[key]:
             yield Fault(where, "at least one value", "an empty list")
         seen = set[str]()
-        for i, text in enumerate(map(repr, sweep[key])):  # 1 and 1.0 may mean two things
+        for i, text in enumerate(map(repr, sweep[key])):  # 1 and 1.0 may be different values of the key
             if text in seen:
                 yield Fault((*where, i), "each value once", text)
             seen.add(text)
@@ -437,13 +437,13 @@ def _sweep_faults(sweep: Mapping[str, Sequence[Any]], plain: Mapping[str, Any]) 
 
 
 def _expand(scenario: Scenario) -> tuple[list[Point], list[Fault]]:
-    """All points, and the faults of those that are none."""
+    """Return all points, and the faults of those that are invalid."""
     plain, places = _plain(scenario), scenario._places
     keys = [sweep_module.split(key) for key in scenario.sweep]
     faults = list(_sweep_faults(scenario.sweep, plain))
     if faults:
         return [], faults
-    # Parts that are not swept are right already.
+    # Parts that are not swept have been checked.
     roots = {path[0] for path in keys}
     parts = {name: plain[name] if name in roots else getattr(scenario, name) for name in plain} | {"sweep": {}}
     found: list[Point] = []

@@ -14,7 +14,7 @@ _PART = re.compile(r"([^\[\]]+)((?:\[\d+\])*)")
 
 
 def split(text: str) -> Path:
-    """The path that ``algorithms[1].budget`` or ``algorithms.1.budget`` names; () where it names none.
+    """Return the path that ``algorithms[1].budget`` or ``algorithms.1.budget`` names; () where it names none.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def split(text: str) -> Path:
 
 
 def put(data: Any, path: Path, value: object) -> Any:
-    """A copy of `data` with `value` at `path`; mappings on the way are made, a lone name becomes one with ``name``.
+    """Return a copy of `data` with `value` at `path`; missing mappings are made, a bare name becomes one with ``name``.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def put(data: Any, path: Path, value: object) -> Any:
 
 
 def names(keys: Sequence[Path], values: Sequence[Sequence[Any]]) -> list[list[str]]:
-    """For each swept key a text for each of its values, such as ``uplink=ieee802154``.
+    """Return for each swept key a text for each of its values, such as ``uplink=ieee802154``.
 
     A key is shortened to its end as long as no two are alike; a mapping is called by its ``label`` or ``name``,
     and by what distinguishes it where those are equal.
@@ -74,7 +74,7 @@ def names(keys: Sequence[Path], values: Sequence[Sequence[Any]]) -> list[list[st
 
 
 def columns(keys: Sequence[Path], values: Sequence[Sequence[Any]]) -> list[list[int | float | str]]:
-    """For each swept key what stands in its column of the results, for each of its values.
+    """Return for each swept key the cells of its column of the results, one for each value.
 
     Where all values of a key are numbers, or quantities in the key's unit, these are numbers (whole ones where all
     are); else they are texts, as in `names`.
@@ -90,7 +90,7 @@ def columns(keys: Sequence[Path], values: Sequence[Sequence[Any]]) -> list[list[
 
 
 def short_names(keys: Sequence[Path]) -> list[str]:
-    """Each key shortened to its end as long as no two are alike.
+    """Return each key shortened to its end as long as no two are alike.
 
     Examples
     --------

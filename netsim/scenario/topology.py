@@ -20,7 +20,7 @@ Edge: TypeAlias = tuple[NonNegativeInt, NonNegativeInt]
 
 TOLERANCE = 1e-9  # of the sums of a given mixing matrix
 
-# The keys that a topology takes beside those that all take, and those of them that it needs.
+# The keys of each topology beside the common ones, and those of them that it requires.
 _TAKES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "star": (("aggregators",), ()),
     "star_of_peers": ((), ()),
@@ -160,7 +160,7 @@ class Topology:
         return self.schedule != "fixed"
 
     def needs(self, num_nodes: int) -> Mapping[str, str]:
-        """What an algorithm between peers must take (see `netsim.interfaces.Algorithm`), each in words."""
+        """Return the requirements on an algorithm between peers (see `netsim.interfaces.Algorithm`), in words."""
         from netsim.scenario import graphs
 
         found = {"changing": "a graph that changes from round to round"} if self.changes else {}
@@ -175,13 +175,13 @@ class Topology:
         return found
 
     def clusters(self, num_nodes: int) -> tuple[tuple[NodeId, ...], ...]:
-        """The workers of each aggregator, sizes differing by one at most; empty where there are none."""
+        """Return the workers of each aggregator, sizes differing by one at most; empty where there are none."""
         parts = self.aggregators or 0
         edges = [i * num_nodes // parts for i in range(parts + 1)] if parts else [0]
         return tuple(tuple(range(a, b)) for a, b in pairwise(edges))
 
     def faults(self, num_nodes: int) -> list[Fault]:
-        """What keeps this topology from joining `num_nodes` workers or peers; paths are relative to it."""
+        """Return the faults of this topology with `num_nodes` workers or peers; paths are relative to it."""
         found = [*self._size_faults(num_nodes)]
         if self.aggregators and self.aggregators > num_nodes:
             allowed = f"at most {num_nodes}, so that each has a worker"

@@ -86,12 +86,12 @@ def read(text: str, file_name: str) -> Document:
 
 
 def write(data: object) -> str:
-    """YAML that `read` reads as equal data; short mappings and lists in one line."""
+    """Return YAML that `read` reads as equal data; short mappings and lists in one line."""
     return str(yaml.dump(data, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120))
 
 
 def write_line(data: object) -> str:
-    """The same in one line.
+    """Return YAML in one line; see `write`.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def write_line(data: object) -> str:
 
 
 def _resolving(base: Any, resolvers: Any) -> Any:
-    """A loader or dumper class with the scalars of YAML 1.2 added to `resolvers`."""
+    """Return a loader or dumper class with the scalars of YAML 1.2 added to `resolvers`."""
     made: Any = type("Core" + base.__name__, (base,), {"yaml_implicit_resolvers": resolvers})
     for name, (pattern, first) in _SCALARS.items():
         letters = [*first, ""] if name == "null" else list(first)
@@ -159,7 +159,7 @@ class _Reader:
     _open: list[Any] = field(default_factory=list)
 
     def plain(self, node: Any, path: Path) -> Any:
-        """The data of one node."""
+        """Return the data of one node."""
         self._values += 1
         line = node.start_mark.line + 1
         if self._values > MAX_VALUES:

@@ -75,7 +75,7 @@ class Actor:
         self._coroutine.close()
 
     def says(self, server: NodeId) -> str:
-        """What the actor waits for, in words, for a stalled run."""
+        """Describe the command that the actor waits for, for the message of a stalled run."""
         wanted, who = self.waiting, "the server" if self.node == server else f"node {self.node}"
         if wanted is None:
             return f"{who} waits for nothing"

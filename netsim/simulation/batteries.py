@@ -53,12 +53,12 @@ class Batteries:
             node: computing_w + math.fsum(m.max_power_w(node) if isinstance(m, PowerBound) else math.inf for m in media)
             for node in self.capacity_j
         }
-        # Until then a battery that is not empty now is not empty, whatever happens.
+        # No battery can be empty before this instant.
         self._safe_ns = dict.fromkeys(self.capacity_j, 0)
         self._last_j: dict[NodeId, list[npt.NDArray[np.float64]]] = {}
 
     def first_death(self, now_ns: int, until_ns: int) -> tuple[int, list[NodeId]] | None:
-        """The first instant after `now_ns` and by `until_ns` at which batteries are empty, and whose.
+        """Return the first instant after `now_ns` and by `until_ns` at which batteries are empty, and whose.
 
         Nothing may be submitted before `until_ns`; all batteries but those of `died_ns` last beyond `now_ns`.
         """
@@ -83,14 +83,14 @@ class Batteries:
         spent_j = self._spent_j(due, high_ns)
         return high_ns, [n for n in due if spent_j[n] >= self.capacity_j[n]]
 
-    def bury(self, node: NodeId, now_ns: int) -> None:
-        """From now on the node spends nothing."""
+    def mark_dead(self, node: NodeId, now_ns: int) -> None:
+        """Record a node's death: from `now_ns` on it spends nothing."""
         self.died_ns[node] = now_ns
         usages = [medium.usage(now_ns) for medium in self._media]
         self._last_j[node] = [usage.energy_j[rows[node]] for usage, rows in zip(usages, self._rows, strict=True)]
 
     def without_dead(self, usages: Sequence[Usage]) -> list[Usage]:
-        """The usages with what dead nodes spent up to their end, and nothing since."""
+        """Return the usages, those of dead nodes as they were at their death."""
         out = []
         for i, (usage, rows) in enumerate(zip(usages, self._rows, strict=True)):
             energy_j = usage.energy_j.copy()
@@ -100,7 +100,7 @@ class Batteries:
         return out
 
     def lifetimes_s(self, usages: Sequence[Usage], now_ns: int) -> dict[NodeId, float]:
-        """Of each node that has spent anything its capacity over the mean power that it had while it lived.
+        """Return each node's capacity over its mean power while it lived; nodes that spent nothing are left out.
 
         Parameters
         ----------

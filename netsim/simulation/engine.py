@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
-_BLOCKED = object()  # what a handler answers where the agent has to wait
+_BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +181,7 @@ class Engine:
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
         self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
-        self._ticks: dict[NodeId, int] = {}  # at which multiple of the interval a node's round began
+        self._ticks: dict[NodeId, int] = {}  # multiple of the interval at which a node's round began
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
         self._running = set(self._last())
@@ -240,7 +240,7 @@ class Engine:
         return RunResult("failed", str(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error)
 
     def _last(self) -> tuple[NodeId, ...]:
-        """Those without whom a run is over."""
+        """Return the nodes that must stay alive for the run to go on."""
         return (self.world.server,) if self.world.is_star else self.world.workers
 
     # --- time ------------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class Engine:
         timer.callbacks.append(lambda _: then())
 
     def _settle(self) -> None:
-        """Let everything happen that belongs to this instant."""
+        """Handle everything that belongs to this instant."""
         while not self.stopped:
             while self._env.peek() == self.now_ns:
                 self._env.step()
@@ -297,7 +297,7 @@ class Engine:
         if death is None:
             return False
         self.now_ns, nodes = death
-        # What arrives at this very instant has arrived; what is under way is lost.
+        # Messages that arrive at this instant have arrived; those under way are lost.
         self._deliver()
         for medium in self.world.media:
             medium.advance(self.now_ns)
@@ -312,7 +312,7 @@ class Engine:
         if self.world.is_learner(node):
             self._phases.total_ns["compute"] += busy_ns - self._compute_ns[node]
         self._compute_ns[node] = busy_ns
-        batteries.bury(node, self.now_ns)
+        batteries.mark_dead(node, self.now_ns)
         for medium in self.world.media:
             medium.set_up(self.now_ns, node, False)
         self._changed.update(range(len(self.world.media)))
@@ -450,7 +450,7 @@ class Engine:
 
     def _expire(self, actor: Actor, deadline: int) -> None:
         if self._deadlines.get(actor.node) == deadline:
-            # What arrives at this very instant is still in time.
+            # Messages that arrive at this instant are still in time.
             self._deliver()
             if self._deadlines.get(actor.node) == deadline:
                 self._try_receive(actor, timed_out=True)
@@ -463,7 +463,7 @@ class Engine:
 
     def _gradient_due(self, node: NodeId) -> object:
         if node not in self._gradients:
-            # All that are pending: their inputs are fixed, and one call serves them.
+            # Evaluate all pending requests in one call: their inputs are fixed.
             pending = sorted(self._requests)
             gradients = self.world.learning.gradients([self._requests[n] for n in pending])
             self._gradients |= {n: (gradients, i) for i, n in enumerate(pending)}
@@ -480,7 +480,7 @@ class Engine:
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = self._request(actor.node, command)
-        # A value is the forward half.
+        # A value costs the forward half of a gradient.
         duration_ns = self._duration_ns(request, share=0.5)
         self._work(actor, duration_ns, lambda: self.world.learning.values([request])[0])
         return _BLOCKED
@@ -521,7 +521,7 @@ class Engine:
         self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
         if report.estimate is None or not self._interval_ns:
             return None
-        # Whoever reports a round begins the next one at the next multiple of the interval that is free.
+        # A node that reports a round begins the next one at the next free multiple of the interval.
         tick = max(-(-self.now_ns // self._interval_ns), self._ticks.get(actor.node, -1) + 1)
         self._ticks[actor.node] = tick
         if tick * self._interval_ns == self.now_ns:
@@ -543,12 +543,12 @@ class Engine:
         self._after(duration_ns, done)
 
     def _computing_ns(self, node: NodeId, at_ns: int) -> int:
-        """Time that a node has computed up to `at_ns`, what is under way included."""
+        """Return the time that a node has computed up to `at_ns`, including the computation under way."""
         start_ns, duration_ns = self._working.get(node, (at_ns, 0))
         return self._compute_ns[node] + min(at_ns - start_ns, duration_ns)
 
     def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
-        """Of a gradient, or of a share of its operations; a measured time is the same for both."""
+        """Return the time of a gradient, or of a share of its operations; a measured time is the same for both."""
         compute = self.world.scenario.compute
         if compute.flop_per_s is not None and compute.gradient_s == 0.0:
             return seconds_to_ns(share * self.world.learning.gradient_flop(request) / compute.flop_per_s)
@@ -599,7 +599,7 @@ class Engine:
             more = f", and {len(waiting) - 4} more wait" if len(waiting) > 4 else ""
             who = "; ".join(waiting[-4:]) or "nobody is left"
             status, sentence = "stalled", f"stalled {at}: {who}{more}"
-        sentence += _obituary(deaths, server)
+        sentence += _deaths_in_words(deaths, server)
         tables = {**recorder.tables(), "energy": self._energy_table()}
         if recorder.last_estimate is not None and status != "diverged":
             tables |= self._own_tables(recorder.last_estimate)
@@ -645,7 +645,7 @@ class Engine:
         return table(columns)
 
     def _own_tables(self, last: tuple[int, Array]) -> dict[str, pa.Table]:
-        """The tables that the algorithm makes of the first, a middle and the last model."""
+        """Return the tables that the algorithm makes of the first, a middle and the last model."""
         kept = self.recorder.snapshots
         middle = min(kept, key=lambda s: abs(s[0] - last[0] / 2))
         models = sorted(dict((kept[0], middle, last)).items())
@@ -666,8 +666,8 @@ class _Flight:
     destinations: int
 
 
-def _obituary(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
-    """Whose batteries were empty when, as the end of a sentence."""
+def _deaths_in_words(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
+    """Return the deaths and their times, as the end of a sentence."""
     said = [
         f"; {'the server' if node == server else f'node {node}'} had an empty battery at {at_ns / NS_PER_S:.6g} s"
         for node, at_ns in deaths_ns.items()

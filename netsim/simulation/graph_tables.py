@@ -44,7 +44,7 @@ def tables(world: World, recorder: Recorder) -> dict[str, pa.Table]:
 
 
 def facts(world: World) -> dict[str, float]:
-    """Edges, spectral gap and ||I - W|| of a run's graph, for the manifest."""
+    """Return edges, spectral gap and ||I - W|| of a run's graph, for the manifest."""
     spectrum = world.peers.spectrum
     edges = world.peers.graph.number_of_edges()
     return {"edges": edges, "spectral_gap": spectrum.gap, "mixing_norm": spectrum.norm}

@@ -168,7 +168,7 @@ def _take(actor: Actor) -> object:
 
 
 def _expire(actors: dict[NodeId, Actor], answers: dict[NodeId, object]) -> bool:
-    """Let the earliest deadline pass, of equal ones that of the lowest id; False where nobody waits for one."""
+    """End the wait with the earliest deadline, then the lowest id; return False where nobody waits for a deadline."""
     waiting = [(a.waiting.deadline_s, n) for n, a in actors.items() if a.waiting and a.waiting.deadline_s is not None]
     if not waiting:
         return False

@@ -18,7 +18,7 @@ class Mailbox:
         self.silent: dict[tuple[int, str], set[NodeId]] = {}
 
     def put(self, message: Message) -> None:
-        """A message arrives."""
+        """Add a message that arrives."""
         self.messages.append(message)
 
     def put_silence(self, src: NodeId, round: int, kind: str) -> None:
@@ -26,7 +26,7 @@ class Mailbox:
         self.silent.setdefault((round, kind), set()).add(src)
 
     def silent_nodes(self, wanted: Receive) -> frozenset[NodeId]:
-        """Nodes that said they are silent in the round and kind wanted; none where no round is wanted."""
+        """Return the nodes that said they are silent in the round and kind wanted; none where no round is wanted."""
         if not self.silent or wanted.round is None:
             return _NOBODY
         if wanted.kind is not None:
@@ -34,10 +34,10 @@ class Mailbox:
         return frozenset(node for (round, _), nodes in self.silent.items() if round == wanted.round for node in nodes)
 
     def has(self, wanted: Receive) -> bool:
-        """True where `take` would answer."""
+        """Return whether `take` would answer."""
         need = 1 if wanted.take == "all" else wanted.count
         silent = self.silent_nodes(wanted)
-        # Waiting for many, most looks are too early: counting all is cheaper than sorting out.
+        # With many messages awaited most calls come too early: counting all is cheaper than filtering.
         if len(self.messages) + len(silent) < need:
             return False
         fits = [m for m in self.messages if self.fits(m, wanted)]
@@ -45,7 +45,7 @@ class Mailbox:
         return heard + len(silent) >= need
 
     def take(self, wanted: Receive, timed_out: bool = False) -> Inbox | None:
-        """The answer to `wanted`, taken out of the box; None while too little has come.
+        """Take the answer to `wanted` out of the box; return None while messages are missing.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class Mailbox:
 
     @staticmethod
     def fits(message: Message, wanted: Receive) -> bool:
-        """True where the message is of the round and kind wanted."""
+        """Return whether the message is of the round and kind wanted."""
         return (wanted.round is None or message.round == wanted.round) and wanted.kind in (None, message.kind)
 
     @staticmethod

@@ -230,7 +230,7 @@ class Recorder:
         return self._complete(report.round, now_ns, look)
 
     def leave(self, node: NodeId, now_ns: int, look: Callable[[], Snapshot]) -> bool:
-        """A node that reports estimates will not do so again: rows no longer wait for it; True where the run stops."""
+        """Stop waiting for the estimates of a node; return True where the run stops."""
         self._gone.add(node)
         return any(self._complete(round, now_ns, look) for round in sorted(self._pending))
 
@@ -239,7 +239,7 @@ class Recorder:
         waiting = self._pending[round]
         if len(waiting.keys() - self._gone) < self.reporters - len(self._gone):
             return False
-        # In id order, whoever came last: the mean's bits must not depend on delays.
+        # In id order, not in order of arrival: the mean's bits must not depend on delays.
         models = {node: waiting[node] for node in sorted(waiting)}
         del self._pending[round]
         self.rounds = max(self.rounds, round)
@@ -276,7 +276,7 @@ class Recorder:
         return self.stop.rounds is not None and round >= self.stop.rounds
 
     def has_row(self, round: int) -> bool:
-        """Whether a row of that round is recorded."""
+        """Return whether a row of that round is recorded."""
         return round % self.record.every == 0 or self._is_last(round)
 
     @property
@@ -285,7 +285,7 @@ class Recorder:
         return bool(self._columns)
 
     def tables(self) -> dict[str, pa.Table]:
-        """``rounds``, and ``messages`` where they are recorded."""
+        """Return ``rounds``, and ``messages`` where they are recorded."""
         whole = {"round", "uploads", "gradients", "delivered_bytes", "nodes_alive"}
         whole |= {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
         size = len(self._columns.get("round", ()))
@@ -310,7 +310,7 @@ class Recorder:
     def _measure(self, models: Mapping[NodeId, Array], mean: Array) -> dict[str, float]:
         """Measure the mean model, and where there are several how they differ."""
         metrics = self.problem.metrics(mean)
-        # The column accuracy is there in every run; it is that of the training samples.
+        # Every run has the column accuracy, of the training samples.
         accuracy = metrics.get("train_accuracy", math.nan)
         measured = {"grad_norm": math.nan, "accuracy": accuracy, **metrics}
         measured["loss_gap"] = measured["loss"] - self._best
@@ -357,7 +357,7 @@ class Recorder:
             self._keep(ended.round, _mean(ended.models))
 
     def _spent(self, now_ns: int, seen: Snapshot) -> dict[str, float]:
-        """What the run has spent up to an instant."""
+        """Return what the run has spent up to an instant."""
         row: dict[str, float] = {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
         row |= {"uploads": self.uploads, "gradients": self.gradients, "delivered_bytes": self.delivered_bytes}
         joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
@@ -373,10 +373,10 @@ class Recorder:
         return row | {f"time_{phase}_s": phases[phase] / self.learners / NS_PER_S for phase in PHASES}
 
     def _not_learning(self, usage: Usage) -> Sequence[bool]:
-        """Say which interfaces of a medium are not a worker's or a peer's; those have the ids 0 .. learners - 1."""
+        """Return for each interface whether its node is no worker and no peer; those have the ids 0 .. learners - 1."""
         key = id(usage.interfaces)
         if key not in self._interfaces:
-            # Media hand out one sequence for all times; it is kept, so that its id stays its own.
+            # A medium always returns the same sequence; keeping it keeps its id unique.
             self._interfaces[key] = usage.interfaces, [node >= self.learners for node, _ in usage.interfaces]
             if len(self._interfaces) > MAX_KEPT:
                 del self._interfaces[next(iter(self._interfaces))]
@@ -405,7 +405,7 @@ MESSAGE_COLUMNS: dict[str, type] = {
 
 
 def norm(x: Array) -> float:
-    """The Euclidean norm, also where its square is beyond a float; not finite where an entry is not.
+    """Return the Euclidean norm, also where its square is beyond a float; not finite where an entry is not.
 
     Examples
     --------

@@ -42,7 +42,7 @@ from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 
-# Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
+# The part of a replication that a stream's purpose belongs to; all others belong to codecs and agents.
 _PARTS = {"data": "batch", "gradient": "batch", "topology": "partition", "compute": "channel", "channel": "channel"}
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
@@ -68,7 +68,7 @@ class ProblemFacts:
 
     @cached_property
     def strong_convexity(self) -> float:
-        """mu of F."""
+        """Strong convexity mu of F; 0 where the problem states none."""
         return self._constants.strong_convexity()
 
     @cached_property
@@ -81,16 +81,16 @@ class ProblemFacts:
         return sum(problem.num_samples(node) / problem.batch_size(node) for node in nodes) / problem.num_nodes
 
     def num_samples(self, node: NodeId) -> int:
-        """Samples of one node."""
+        """Return the samples of one node."""
         return self._problem.num_samples(node)
 
     def batch_size(self, node: NodeId) -> int:
-        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+        """Return the size of a node's minibatch; all its samples where the problem knows no minibatches."""
         problem = self._problem
         return problem.batch_size(node) if isinstance(problem, HasBatches) else problem.num_samples(node)
 
     def node_smoothness(self, node: NodeId) -> float:
-        """L_m of one node."""
+        """Return L_m of one node."""
         return self._constants.smoothness(node)
 
     @property
@@ -146,24 +146,29 @@ class AgentContext:
         return all(getattr(channel, "reliable_delivery", True) for channel in channels)
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
+        """See `netsim.interfaces.Context`."""
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)
         return self._streams[purpose]
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
+        """See `netsim.interfaces.Context`."""
         start = self.node if src is None else src
         return _MediumLink(self.world, start, dst)
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
+        """See `netsim.interfaces.Context`."""
         if (cost, dst) not in self._costs:
             self._costs[cost, dst] = cost.open(self.link(dst))
             self._live.setdefault(dst, []).append(self._costs[cost, dst])
         return self._costs[cost, dst]
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
+        """See `netsim.interfaces.Context`."""
         return self.world.peers.mixing(round).neighbours(self.node)
 
     def hearers(self, round: int) -> tuple[NodeId, ...]:
+        """See `netsim.interfaces.Context`."""
         return self.world.peers.mixing(round).hearers[self.node]
 
     @property
@@ -186,6 +191,7 @@ class AgentContext:
         return Key(int(words[0]), int(words[1]))
 
     def samples(self) -> Any:
+        """See `netsim.interfaces.Context`."""
         problem = self.world.problem
         if not isinstance(problem, HasSamples):
             raise SimulationError(f"{self.world.entry.label} needs a problem that shows nodes their samples")
@@ -199,7 +205,7 @@ class AgentContext:
         return problem
 
     def live_costs(self, dst: NodeId) -> Sequence[CostModel]:
-        """The open cost models for one destination, for the engine to feed."""
+        """Return the open cost models for one destination, which the engine feeds with transfers."""
         return self._live.get(dst, ())
 
 
@@ -242,11 +248,11 @@ class World:
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
-        """The stream of one purpose at one node in this replication."""
+        """Return the stream of one purpose at one node in this replication."""
         return rng.stream(self.scenario.seed, self._replication_of(_PARTS.get(purpose, "codec")), node, purpose)
 
     def coder(self) -> Coder:
-        """What encodes and decodes for the agents."""
+        """Return the object that encodes and decodes for the agents."""
         seed, replication = self.scenario.seed, self._replication_of("codec")
         return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, seed, replication))
 
@@ -267,7 +273,7 @@ class World:
         return self.replication if part in self.scenario.varied else 0
 
     def medium_of(self, src: NodeId, dst: NodeId) -> int:
-        """The index of the medium on which `src` sends to `dst`."""
+        """Return the index of the medium on which `src` sends to `dst`."""
         if not self.aggregators:
             return 1 if src == self.server and len(self.media) > 1 else 0
         if self.server in (src, dst):
@@ -277,7 +283,7 @@ class World:
         return (above - len(self.workers)) * channels + (src == above and channels > 1)
 
     def answer(self, src: NodeId, dst: NodeId) -> Answer | None:
-        """The broadcast to all nodes below `dst`, where `src` is one of them."""
+        """Return the broadcast to all nodes below `dst`, where `src` is one of them."""
         if self.parent.get(src) != dst:
             return None
         link, receivers = _MediumLink(self, dst, src), len(self.children[dst])
@@ -285,13 +291,13 @@ class World:
         return Answer(link, receivers, 1 if is_one else receivers, 8.0 * HEADER_BYTES + 32.0 * self.facts.dim)
 
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
-        """The direction, and whose time in ``uplink`` or ``downlink`` a transfer takes."""
+        """Return a transfer's direction, and the phase (``uplink`` or ``downlink`` of a node) that it belongs to."""
         if self.parent.get(src) == dst:
             return "uplink", ("uplink", src)
         return ("downlink", ("downlink", dst)) if self.parent.get(dst) == src else ("peer", ("uplink", src))
 
     def is_learner(self, node: NodeId) -> bool:
-        """Whether a node is a worker or a peer."""
+        """Return whether a node is a worker or a peer."""
         return 0 <= node < len(self.workers)
 
     @cached_property
@@ -300,7 +306,7 @@ class World:
         return Peers(self.scenario.network.topology, len(self.workers), partial(self.stream, -1))
 
     def make_actors(self) -> dict[NodeId, Actor]:
-        """The agents, started but not yet run, in id order."""
+        """Return the agents, started but not yet run, in id order."""
         algorithm: Any = self.entry.algorithm
         make = algorithm.worker if self.is_star else algorithm.peer
         agents = {node: make(self.contexts[node]) for node in self.workers}

@@ -25,7 +25,7 @@ Bits against error
 
 
 def overview(kind: str | None = None) -> str:
-    """Names and first lines of all components of one kind, or of all and the bundled scenarios."""
+    """Return names and first lines of all components of one kind, or of all kinds and the bundled scenarios."""
     lines: list[str] = []
     for one in registry.PACKAGES if kind is None else (kind,):
         known = registry.names(one)
@@ -40,7 +40,7 @@ def overview(kind: str | None = None) -> str:
 
 
 def description(name: str) -> str:
-    """All components of one name: their text, keys and examples; of a compressor also its bits against its error.
+    """Return text, keys and examples of all components of one name; of a compressor also its bits against its error.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def description(name: str) -> str:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a scenario, with every component under ``$defs``."""
+    """Return the JSON Schema of a scenario, with every component under ``$defs``."""
     from netsim.scenario import Scenario
 
     top = parsing.dataclass_schema(Scenario)
@@ -103,7 +103,7 @@ def _component(kind: str, cls: Any) -> str:
 
 
 def _shared(cls: Any) -> list[str]:
-    """What its bases say of the keys that it has from them."""
+    """Return the documentation of the keys that a component inherits."""
     bases = [base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
     sections = [(inspect.getdoc(base) or "").partition("Parameters\n----------\n")[2] for base in bases]
     bodies = [section.partition("\n\n")[0].rstrip() for section in sections]
@@ -111,7 +111,7 @@ def _shared(cls: Any) -> list[str]:
 
 
 def _bits_against_error(name: str) -> str:
-    """What the settings of a compressor cost and lose, beside the bounds on all codes."""
+    """Return bits and error of a compressor's settings, beside the bounds on all codes."""
     from netsim.tools import codec_limits
 
     rows, notes = [], []

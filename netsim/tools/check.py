@@ -16,7 +16,7 @@ from netsim.study.workers import one_thread
 from netsim.testing import Check, NotCheckedError, checks, examples, title
 from netsim.testing.contract import broken
 
-NEEDED = ("interface", "reports")  # the checks after these break on the same
+NEEDED = ("interface", "reports")  # where one of these is broken, the later checks are not run
 BUDGET_S = 60.0  # of one check of one example
 GRACE_S = 10.0  # after which a check that cannot be interrupted ends the process
 
@@ -74,7 +74,7 @@ def _component(kind: str, name: str, tell: Tell) -> bool:
 
 
 def _check(check: Check, made: Sequence[Any], given: Sequence[Any]) -> tuple[str, ...]:
-    """``holds`` with the promise, or ``BROKEN`` or ``not checked`` with the reason, of the first such example."""
+    """Return ``holds`` and the promise, or ``BROKEN`` or ``not checked`` and the reason, for the first such example."""
     for component, example in zip(made, given, strict=True):
         try:
             with within(BUDGET_S):

@@ -28,11 +28,20 @@ class Codec(Protocol):
 
     @property
     def is_unbiased(self) -> bool: ...
-    def encode_keyed(self, x: Array, key: Key) -> Payload: ...
-    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array: ...
-    def max_size_bytes(self, dim: int) -> int | None: ...
-    def variance_bound(self, dim: int) -> float | None: ...
-    def contraction(self, dim: int) -> float | None: ...
+    def encode_keyed(self, x: Array, key: Key) -> Payload:
+        """Encode a vector with the draws of `key`."""
+
+    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
+        """Decode a payload to `dim` values."""
+
+    def max_size_bytes(self, dim: int) -> int | None:
+        """Return the longest payload; None where there is no bound."""
+
+    def variance_bound(self, dim: int) -> float | None:
+        """Return w of E||Q(x) - x||^2 <= w ||x||^2; None where there is none."""
+
+    def contraction(self, dim: int) -> float | None:
+        """Return delta of ||Q(x) - x||^2 <= (1 - delta) ||x||^2; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +94,7 @@ class Measured:
 
 
 def average_bit(error: float, dim: int) -> float:
-    """The least mean bits b of relative error D on the unit ball: D 4^(b/d) >= 1.
+    """Return the least mean bits b of relative error D on the unit ball: D 4^(b/d) >= 1.
 
     A payload of probability p stands for a set of share p of the ball; the set of that volume with the least mean
     squared distance from a point is a ball, p^(2/d) d/(d+2). So D >= sum p p^(2/d) >= 2^(-2H/d) by Jensen's
@@ -105,7 +114,7 @@ def average_bit(error: float, dim: int) -> float:
 
 
 def cap_log2(error: float, dim: int) -> float:
-    """log2 of the share P(a, d) of the unit sphere that one decoded vector serves with ||y - x||^2 <= a.
+    """Return log2 of the share P(a, d) of the unit sphere that one decoded vector serves with ||y - x||^2 <= a.
 
     The best y is c z with |z| = 1 and c = sqrt(1 - a); it serves the cap <x, z> >= c, of which the share is
     0.5 I_a((d-1)/2, 1/2) with the regularised incomplete beta function I.
@@ -137,12 +146,12 @@ def cap_log2(error: float, dim: int) -> float:
 
 
 def covering_bit(error: float, dim: int) -> float:
-    """The least bits b of worst-case error a on the unit sphere, ||x|| not sent: 2^b P(a, d) >= 1; 0 where a >= 1."""
+    """Return the least bits b of worst-case error a on the unit sphere: 2^b P(a, d) >= 1, without ||x||; 0: a >= 1."""
     return 0.0 if error >= 1 else -cap_log2(error, dim) if error > 0 else math.inf
 
 
 def byte_entropy(payloads: Sequence[bytes]) -> float:
-    """Order-0 entropy of all bytes together, in bits a byte; 0 where there are none.
+    """Return the order-0 entropy of all bytes together, in bits a byte; 0 where there are none.
 
     The estimate from counts is too low by (kinds - 1) / (2 n ln 2) in the first order, which is added (Miller, Madow).
 
@@ -162,7 +171,7 @@ def byte_entropy(payloads: Sequence[bytes]) -> float:
 
 
 def ball(dim: int, draws: int, seed: int = 0) -> Floats:
-    """Vectors uniform in the unit ball, shape (draws, dim)."""
+    """Return vectors uniform in the unit ball, shape (draws, dim)."""
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((draws, dim))
     x *= (rng.random(draws) ** (1 / dim) / np.sqrt(np.square(x).sum(axis=1)))[:, None]
@@ -191,7 +200,7 @@ def measure(codec: Codec, dim: int = 256, draws: int = 100, seed: int = 0) -> Me
         data.append(codec.encode_keyed(row, key).data)
         q[i] = codec.decode(data[-1], dim, key)
     norm = float(np.square(x).sum())
-    # Floats stand for the real numbers that round to them: a code is no better than they are.
+    # Each float stands for the real numbers that round to it: no code is more accurate than floats.
     grain = float(np.square(np.spacing(x)).sum()) / 12
     energy = float(np.square(q).sum())
     best = float((q * x).sum()) / energy if energy else 0.0
@@ -212,7 +221,7 @@ def measure(codec: Codec, dim: int = 256, draws: int = 100, seed: int = 0) -> Me
 
 
 def settings(name: str) -> Iterator[tuple[dict[str, Any], Any]]:
-    """A compressor's settings to measure, as YAML keys and as built: its `examples`, then its `sweep`, each once."""
+    """Yield a compressor's settings, as YAML keys and as built: its `examples`, then its `sweep`, each once."""
     cls: Any = registry.get("compressor", name)
     seen = []
     for keys in (*getattr(cls, "examples", ()), *getattr(cls, "sweep", ())):
@@ -223,7 +232,7 @@ def settings(name: str) -> Iterator[tuple[dict[str, Any], Any]]:
 
 
 def _promise(codec: Codec, dim: int) -> tuple[float | None, float]:
-    """The stated worst case, and the least bits of any code that keeps it."""
+    """Return the stated worst case, and the least bits of any code that keeps it."""
     delta, w = codec.contraction(dim), codec.variance_bound(dim)
     if delta is not None:
         return 1 - delta, 0.0 if delta == 1 else covering_bit(1 - delta, dim)

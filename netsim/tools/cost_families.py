@@ -24,9 +24,9 @@ FAMILIES = ("constant", "affine", "packets", "piecewise")
 # Numbers fitted, the noise's scale not counted.
 PARAMETERS = {"constant": 1, "affine": 2, "packets": 4, "piecewise": 4}
 LEVEL = 0.95
-# The coefficient that makes a family more than the one before it: its interval must not hold 0.
+# The coefficient that a family adds to the one before it: its interval must not hold 0.
 OWN = {"affine": "c_bit", "packets": "c_packet", "piecewise": "c_bend"}
-# What an F test may wrongly find in noise, divided by the steps or kinks that were looked at.
+# Error probability of the F test, divided by the number of steps or kinks that were tried.
 CHANCE = 0.02
 FOLDS = 10
 MAX_STEPS = 200
@@ -75,7 +75,7 @@ class Fit:
     is_exact: bool = False
 
     def __call__(self, x: npt.ArrayLike) -> Floats:
-        """The cost at these sizes."""
+        """Return the cost at these sizes."""
         size, v = np.asarray(x, np.float64), self.values
         out = v["c0"] + v.get("c_bit", 0.0) * size
         if "c_packet" in v:
@@ -86,7 +86,7 @@ class Fit:
 
 
 def steps(size: Floats, payload_max: float | Floats) -> Floats:
-    """ceil(size / payload_max), forgiving the rounding of a quotient."""
+    """Return ceil(size / payload_max), forgiving the rounding of a quotient."""
     return np.ceil(size / payload_max - 1e-9)
 
 
@@ -94,7 +94,7 @@ def fit(
     x: npt.ArrayLike, y: npt.ArrayLike, family: str, weights: npt.ArrayLike | None = None, header: float = 0.0,
     unit: float = 1.0,
 ) -> Fit | None:  # fmt: skip
-    """The best member of a family; None where the points do not determine one.
+    """Fit the best member of a family; return None where the points do not determine one.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def compare(
     x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None = None, header: float = 0.0, unit: float = 1.0,
     cross: bool = True,
 ) -> list[Fit]:  # fmt: skip
-    """All families that the points determine, the chosen one first, then by AIC.
+    """Fit all families that the points determine; return the chosen one first, then by AIC.
 
     Chosen is the simplest that `beats` leaves. An affine or packet model with a negative slope, and a piecewise one
     whose slope is, are no cost models and never chosen.
@@ -142,7 +142,7 @@ def compare(
 
 
 def beats(one: Fit, best: Fit) -> bool:
-    """Whether a fit replaces a simpler one, or another one with as many numbers.
+    """Return whether a fit replaces a simpler one, or another one with as many numbers.
 
     One that is exact is never replaced by a fit with more numbers, and replaces any that is not. Else the interval
     of what the family adds (`OWN`) must not hold 0: that alone decides between constant and affine, where it is the
@@ -166,7 +166,7 @@ def beats(one: Fit, best: Fit) -> bool:
 
 
 def _holds_zero(one: Fit) -> bool:
-    """Whether the interval of what a family adds holds 0, so that it says itself that it is not needed."""
+    """Return whether the interval of the family's additional coefficient holds 0, so that it is not needed."""
     low, high = one.intervals[OWN[one.family]]
     return low <= 0.0 <= high
 
@@ -203,7 +203,7 @@ class _Data:
         self, family: str, fixed: dict[str, float], columns: Sequence[Floats], names: Sequence[str] = (),
         header: float = 0.0,
     ) -> Fit:  # fmt: skip
-        """Least squares for c0 and the columns' coefficients."""
+        """Return the least squares for c0 and the columns' coefficients."""
         from scipy.special import stdtrit
 
         design = np.column_stack([np.ones(self.n), *columns]) * self.root[:, None]
@@ -238,7 +238,7 @@ class _Data:
         return float((EXACT * self.y * self.root) @ (EXACT * self.y * self.root)) / self.n or 1e-300
 
     def reductions(self, shapes: Floats, base: Sequence[Floats]) -> Floats:
-        """How much each row of `shapes` (m, n) lowers the RSS of the fit by `base`: shape (m,)."""
+        """Return how much each row of `shapes` (m, n) lowers the RSS of the fit by `base`: shape (m,)."""
         basis, _ = np.linalg.qr(np.column_stack([np.ones(self.n), *base]) * self.root[:, None])
         target = self.y * self.root
         rest = target - basis @ (basis.T @ target)
@@ -246,11 +246,11 @@ class _Data:
         whole = (rows**2).sum(axis=1)
         rows = rows - (rows @ basis) @ basis.T
         square = (rows**2).sum(axis=1)
-        # Rows that the basis spans but for rounding are no columns of their own.
+        # Skip rows that the basis spans up to rounding.
         return np.where(square > 1e-12 * whole, (rows @ rest) ** 2 / np.maximum(square, 1e-300), 0.0)
 
     def staircases(self, counts: Floats) -> Floats:
-        """RSS of c0 + c_packet counts + c_bit x with c_packet > 0 and c_bit >= 0, for each row of counts (m, n).
+        """Return the RSS of c0 + c_packet counts + c_bit x, c_packet > 0, c_bit >= 0, for each row of counts (m, n).
 
         Infinite where c_packet would not be positive, or counts cannot be told from x.
         """
@@ -270,7 +270,7 @@ class _Data:
         return np.minimum(both, alone)
 
     def rss(self, base: Sequence[Floats]) -> float:
-        """Of the fit by `base`."""
+        """Return the residual sum of squares of the fit by `base`."""
         basis, _ = np.linalg.qr(np.column_stack([np.ones(self.n), *base]) * self.root[:, None])
         target = self.y * self.root
         rest = target - basis @ (basis.T @ target)
@@ -278,7 +278,7 @@ class _Data:
 
 
 def _threshold(rss: float, data: _Data, k: int) -> float:
-    """The RSS up to which a searched number stays in its 95 % interval."""
+    """Return the RSS up to which a searched number stays in its 95 % interval."""
     from scipy.stats import f
 
     free = max(data.n - k, 1)
@@ -296,7 +296,7 @@ def _kink(data: _Data) -> Fit | None:
     within = places[(whole - gains <= _threshold(max(whole - gains[best], 0.0), data, 4)) | (gains == gains[best])]
     column, bend = np.maximum(data.x - places[best], 0.0), float(places[best])
     found = data.solved("piecewise", {"bend": bend}, [data.x, column], ["c_bit", "c_bend"])
-    # Where the bend is, is uncertain, too: with its derivative beside them the coefficients' intervals say so.
+    # The bend's place is uncertain, too: its derivative as a column widens the coefficients' intervals.
     moved = np.where(data.x > bend, -found.values["c_bend"], 0.0)
     wide = data.solved("piecewise", {}, [data.x, column, moved], ["c_bit", "c_bend", "bend"])
     for name, (low, high) in wide.intervals.items():
@@ -320,10 +320,10 @@ def _packets(data: _Data, header: float, unit: float) -> Fit | None:
     least = float(rss.min())
     if not least < math.inf:
         return None
-    # Of those that are equal but for rounding the one of fewest packets.
+    # Among fits that are equal up to rounding take the one with the fewest packets.
     best = float(candidates[rss <= least + data.n * data.floor].max())
     within = candidates[(rss <= _threshold(max(least, 0.0), data, 4)) | (candidates == best)]
-    # All that count the packets of these sizes alike are as good; what fills the smallest fits for sure.
+    # All payloads with the same counts fit equally well: take the smallest, which is certain to fit.
     counts = np.maximum(steps(size, best), 1.0)
     payload, high = _alike(size, counts, unit)
     found = data.solved("packets", {"payload_max": payload}, [counts, data.x], ["c_packet", "c_bit"], header)
@@ -341,9 +341,9 @@ def _packets(data: _Data, header: float, unit: float) -> Fit | None:
 
 
 def _payloads(data: _Data, header: float, unit: float) -> Floats:
-    """One payload for each way to count the packets of these sizes: those at which a size just fits k packets."""
+    """Return one payload for each way to count the packets of these sizes: one at which a size just fits k packets."""
     size = np.unique(data.x) + header
-    # With more steps than sizes every noise has a staircase that fits it.
+    # With more steps than sizes some staircase fits any noise.
     most = min(size.size, MAX_STEPS)
     found: Floats = np.unique(np.ceil(size[:, None] / np.arange(1, most + 1) / unit - 1e-9)) * unit
     # A payload that holds every size makes no step.
@@ -354,7 +354,7 @@ def _payloads(data: _Data, header: float, unit: float) -> Floats:
 
 
 def _alike(size: Floats, counts: Floats, unit: float) -> tuple[float, float]:
-    """The smallest and the largest payload, whole units, with these counts."""
+    """Return the smallest and the largest payload, in whole units, that give these counts."""
     low = float((size / counts).max())
     several = counts > 1
     below = float((size[several] / (counts[several] - 1)).min()) if several.any() else math.inf
@@ -363,7 +363,7 @@ def _alike(size: Floats, counts: Floats, unit: float) -> tuple[float, float]:
 
 
 def _crossed(one: Fit, x: Floats, y: Floats, weights: npt.ArrayLike | None, unit: float) -> Fit:
-    """With the error at sizes that take no part in the fit; the smallest and the largest always do."""
+    """Add the error at sizes left out of the fit (cross-validation); the smallest and the largest always take part."""
     sizes = np.unique(x)
     inner = sizes[1:-1]
     folds = min(FOLDS, inner.size)

@@ -22,7 +22,7 @@ SHOWN = 12  # digits of a digest
 
 
 def overview(name: str | None = None) -> str:
-    """A line for each dataset, or for one: here, or which file is wanted where."""
+    """Return a line for each dataset, or for one: present, or which file is wanted where."""
     names = registry.names("dataset") if name is None else (name,)
     width = max(map(len, names), default=0)
     folder = data_folder(None)
@@ -108,7 +108,7 @@ def _state(dataset: Any) -> str:
 
 
 def _facts(dataset: Any, here: Path) -> str:
-    """Size of all files of a dataset, and the beginning of each one's sha256."""
+    """Return the size of all files of a dataset, and the beginning of each one's sha256."""
     files: Sequence[Path] = dataset.files() if hasattr(dataset, "files") else [here]
     facts = []
     for file in files:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 MIN_SIZES = 3
 STEP_SIZES = 5  # of a step or a bend
-LOST = 0.01  # a share of lost messages that is worth a word
+LOST = 0.01  # share of lost messages from which a note is given
 UNLIKELY = 1e-3
 SMALL = 0.15
-LOOSE = 0.05  # a relative error of a line that is worth a word
+LOOSE = 0.05  # relative error of a line from which a note is given
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +92,7 @@ def _check_enough(points: Points) -> None:
 
 
 def _few(points: Points) -> list[str]:
-    """What so few sizes cannot show."""
+    """Return a note where the sizes are too few to show a step or a bend."""
     sizes = np.unique(points.size).size
     if sizes >= STEP_SIZES:
         return []
@@ -100,7 +100,7 @@ def _few(points: Points) -> list[str]:
 
 
 def _losses(points: Points) -> list[str]:
-    """What got lost, and what it would cost to send it again."""
+    """Return a note on lost messages, and what it would cost to send them again."""
     share = 1.0 - points.delivery
     worst = int(np.argmax(share))
     if share[worst] < LOST:
@@ -111,7 +111,7 @@ def _losses(points: Points) -> list[str]:
 
 
 def _misfit(points: Points, fits: Sequence[Fit], spread: tuple[Floats, float] | None) -> list[str]:
-    """Whether a line holds for the fitted rows themselves, and by how much not."""
+    """Return a note where a line does not hold for the fitted rows, and by how much it misses them."""
     line = next((f for f in fits if f.family == "affine"), None)
     if line is None or points.size.size < 4:
         return []
@@ -130,19 +130,19 @@ def _misfit(points: Points, fits: Sequence[Fit], spread: tuple[Floats, float] | 
 
 
 def _off(points: Points, line: Fit) -> Floats:
-    """Of each row, relative to its cost."""
+    """Return the line's error in each row, relative to the row's cost."""
     return np.asarray(np.abs(points.cost - line(points.size)) / points.cost)
 
 
 def _worst(points: Points, line: Fit) -> str:
-    """By how much a line misses the row that it misses most."""
+    """Return the largest relative error of a line, in words."""
     off = _off(points, line)
     worst = int(np.argmax(off))
     return f"by up to {off[worst]:.0%} (at {_size(points, worst)})"
 
 
 def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
-    """What other senders do to the cost."""
+    """Return a note on the effect of other senders on the cost."""
     counts = np.unique(points.nodes)
     if counts.size == 1:
         if counts[0] > 1:
@@ -180,7 +180,7 @@ def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
 
 
 def cost_of(one: Fit, header_bit: float, scale: float = 1.0) -> dict[str, Any]:
-    """The component that CAT takes, as a function of the papers' bits P: a measured size is (P + header_bit) / scale.
+    """Return the component for CAT, as a function of the papers' bits P: a measured size is (P + header_bit) / scale.
 
     Parameters
     ----------
@@ -205,11 +205,11 @@ def cost_of(one: Fit, header_bit: float, scale: float = 1.0) -> dict[str, Any]:
 
 
 def link_of(one: Fit, points: Points) -> dict[str, Any] | None:
-    """A channel whose lone messages take that long; None for joules, T, and what no channel of ours does."""
+    """Return a channel whose lone messages take that long; None for joules, T, and fits that no channel reproduces."""
     v = one.values
     if points.is_count or points.unit != "s" or one.family not in ("affine", "packets"):
         return None
-    # A little less than nothing, such as a shaper's burst, is no delay.
+    # A slightly negative constant, such as a shaper's burst, is no delay.
     if not v["c_bit"] > 0.0 or -v["c0"] > SMALL * float(points.cost.min()):
         return None
     delay_s = _round(max(v["c0"], 0.0))
@@ -256,7 +256,7 @@ def command(
 
 
 def text(result: Result) -> str:
-    """Families, the chosen one's numbers, warnings, and a channel that behaves so."""
+    """Return the families, the chosen one's numbers, warnings, and a channel that behaves so."""
     from netsim.scenario import yaml_lines
     from netsim.text import quantity, table
 

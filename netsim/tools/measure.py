@@ -51,9 +51,10 @@ class Client(Protocol):
     """One way to send a message and wait for its answer."""
 
     def exchange(self, number: int, size_bytes: int) -> float | None:
-        """Seconds until the answer came; None where it did not in time."""
+        """Return the seconds until the answer came; None where it came too late or not at all."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the connection."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Plan:
 
 
 def feasible(size_bytes: int) -> int:
-    """The least size from here whose last datagram has room for the number.
+    """Return the least size from here on whose last datagram has room for the number.
 
     Examples
     --------
@@ -205,7 +206,7 @@ def _row(protocol: str, size: int, times_s: Any, messages: int, back_s: float) -
 
 
 def to_csv(rows: Sequence[dict[str, str]]) -> str:
-    """A row per protocol and size, with `COLUMNS`."""
+    """Return a row per protocol and size, with `COLUMNS`."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -250,7 +251,7 @@ class _Udp:
                 if answer[:4] == datagrams[0][:4]:
                     return time.perf_counter() - begin_s
         except OSError:
-            return None  # too late, or nobody there
+            return None  # too late, or no server
         return None
 
     def close(self) -> None:

@@ -52,7 +52,7 @@ def _zmq() -> Any:
 
 
 def has_zmq() -> bool:
-    """Whether pyzmq is installed."""
+    """Return whether pyzmq is installed."""
     try:
         import zmq
     except ImportError:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 
-# What a word of the command line may be called in a file, the first that is there.
+# Column names in a file for each word of the command line; the first one present counts.
 SIZES = {
     "bytes": ("message_bytes", "size_bytes", "bytes", "payload_bytes", "size_bit"),
     "T": ("T", "budget", "entries"),
@@ -42,7 +42,7 @@ COST_UNITS = {"s": (1.0, "s"), "ms": (1e-3, "s"), "us": (1e-6, "s"), "ns": (1e-9
               "j": (1.0, "J"), "mj": (1e-3, "J"), "uj": (1e-6, "J")}  # fmt: skip
 
 
-# What no link does: bits per second, joules per bit.
+# Limits that no link exceeds: bits per second, joules per bit.
 RATES = {"s": (1e-3, 1e14), "J": (1e-16, 1e3)}
 
 
@@ -90,13 +90,13 @@ class Points:
     blank: int = 0
 
     def of(self, nodes: float) -> Points:
-        """The rows with this many senders."""
+        """Return the rows with this many senders."""
         keep = self.nodes == nodes
         arrays = ("size", "cost", "error", "nodes", "delivery", "replications")
         return replace(self, **{name: getattr(self, name)[keep] for name in arrays})
 
     def spread(self) -> tuple[Floats, float] | None:
-        """A standard error of each row, smooth in the size, and its degrees of freedom; None where nothing tells it."""
+        """Return each row's standard error, smooth in the size, and its degrees of freedom; None where unknown."""
         from scipy.special import digamma
 
         size, error, freedom = self.size, self.error, self.replications - 1.0
@@ -115,7 +115,7 @@ class Points:
 
 
 def read(path: str, x: str = "bytes", y: str = "seconds", where: Sequence[str] = ()) -> Points:
-    """A CSV of ``netsim probe``, ``netsim measure`` or a user's own.
+    """Read a CSV of ``netsim probe``, ``netsim measure`` or a user's own.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def command(
 
 
 def read(folder: Path) -> tuple[pd.DataFrame, list[str]]:
-    """The summary of a folder, and its swept keys."""
+    """Read the summary of a folder, and its swept keys."""
     import pandas as pd
 
     path = folder / "summary.csv"
@@ -107,7 +107,7 @@ def read(folder: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def chosen(frame: pd.DataFrame, where: Sequence[str], swept: Sequence[str]) -> pd.DataFrame:
-    """The rows in which every KEY=VALUE holds."""
+    """Return the rows in which every KEY=VALUE holds."""
     for condition in where:
         name, sign, value = condition.partition("=")
         if not sign:
@@ -125,7 +125,7 @@ def chosen(frame: pd.DataFrame, where: Sequence[str], swept: Sequence[str]) -> p
 def pivot(
     frame: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], values: Sequence[str], swept: Sequence[str]
 ) -> Pivot:
-    """Spread a summary over rows and columns, both in the order in which their values come."""
+    """Return spread a summary over rows and columns, both in the order in which their values come."""
     import pandas as pd
 
     keys = [*rows, *columns]
@@ -171,12 +171,12 @@ def pivot(
 
 
 def to_terminal(table: Pivot) -> str:
-    """Aligned columns under a title."""
+    """Return aligned columns under a title."""
     return f"{table.title}\n{text.table(table.header, table.texts)}\n"
 
 
 def to_csv(table: Pivot) -> str:
-    """One line of names, numbers at full precision, nothing where there is none."""
+    """Return one line of names, then numbers at full precision; an empty cell where there is none."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*table.keys, *(plain for _, plain in table.heads)])
@@ -186,14 +186,14 @@ def to_csv(table: Pivot) -> str:
 
 
 def to_markdown(table: Pivot) -> str:
-    """A pipe table under its title."""
+    """Return a pipe table under its title."""
     ways = ["---"] * len(table.keys) + ["---:"] * len(table.heads)
     lines = [[_piped(cell) for cell in line] for line in (table.header, ways, *table.texts)]
     return f"{table.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def to_latex(table: Pivot) -> str:
-    """A tabular; it needs no package."""
+    """Return a tabular that needs no package."""
     ways = "l" * len(table.keys) + "r" * len(table.heads)
     head, *lines = (f"{' & '.join(map(_escaped, line))} \\\\" for line in (table.header, *table.texts))
     body = "\n".join([f"\\begin{{tabular}}{{{ways}}}", "\\hline", head, "\\hline", *lines, "\\hline"])
@@ -201,7 +201,7 @@ def to_latex(table: Pivot) -> str:
 
 
 def _key(name: str, swept: Sequence[str]) -> str:
-    """The column that a key names, by its whole path or by an end that only one has."""
+    """Return the column that a key names, by its whole path or by an end that is unique."""
     if name in (*KEYS, *swept):
         return name
     ends = [key for key in swept if key.endswith(f".{name}")]

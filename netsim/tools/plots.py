@@ -33,7 +33,7 @@ def check(path: str | None) -> None:
 
 
 def probe(title: str, points: Sequence[Point]) -> str:
-    """Delivery, latency, makespan and energy over what the grid varies most; the latencies of a single point."""
+    """Draw delivery, latency, makespan and energy over the key with most values; the latencies of a single point."""
     x_name, x_title, keys = _across(points)
     panels, legend = [], list[tuple[int | None, str]]()
     if len(points) > 1:
@@ -96,7 +96,7 @@ def _latencies(point: Point) -> str:
 
 
 def fits(title: str, result: Result) -> str:
-    """The measured costs with the fitted families, what they miss, and the costs by the number of senders."""
+    """Draw the measured costs with the fitted families, their residuals, and the costs by the number of senders."""
     points = result.points
     scale, x_unit = (1.0, "") if points.is_count else (8.0, "B")
     x_title = "T" if points.is_count else "message size"

@@ -33,7 +33,7 @@ QUIET_NS = NS_PER_S  # acknowledgements and gaps behind the last delivery are ov
 STALLED_EVENTS = 1_000_000
 ROUNDING = 1e-12  # a smaller relative error is that of the arithmetic
 
-# What a contending MAC counts, of each frame.
+# Counters of a contending MAC, per frame.
 COUNTED = ("delivered", "acked", "no_ack", "caf", "dup", "tx")
 # Means over messages or replications; each has a column of its standard error behind it.
 METRICS = (
@@ -74,7 +74,7 @@ class Point:
     messages: int = 0
 
     def row(self) -> dict[str, str]:
-        """The row of the CSV."""
+        """Return the point's row of the CSV."""
         traffic = self.traffic
         rate = "" if traffic.pattern in ("burst", "trace") else f"{traffic.rate:.9g}"
         size = "" if traffic.pattern == "trace" else str(traffic.size_bytes)
@@ -127,11 +127,11 @@ def replicate(medium: Medium, nodes: Sequence[Node], offers: Sequence[Offer]) ->
 
 
 def _quiet_ns(medium: Medium, since_ns: int) -> int:
-    """When the last acknowledgement has ended: from then on no interface sends."""
+    """Return when the last acknowledgement has ended: from then on no interface sends."""
     tx = STATES.index("tx")
     whole_ns = medium.usage(since_ns + QUIET_NS).state_ns[:, tx]
     now_ns = since_ns
-    # An interface that still has to send for so long cannot be done earlier.
+    # An interface that has this much left to send cannot finish earlier.
     while left_ns := int((whole_ns - medium.usage(now_ns).state_ns[:, tx]).max(initial=0)):
         now_ns += left_ns
     return now_ns
@@ -165,10 +165,10 @@ def _sample(
 
 
 def _counted(medium: Medium, quiet_ns: int) -> dict[str, float]:
-    """What the MAC counted, where there is one that contends."""
+    """Return the counters of a MAC that contends; empty for others."""
     if not hasattr(medium, "counters"):
         return {}
-    # The last frames may be given up behind the last one that was sent.
+    # The last frames may be given up after the last one that was sent.
     medium.advance(quiet_ns + QUIET_NS)
     counters = medium.counters()
     sums = {f"mac_{name}": float(counters[name].sum()) for name in (*COUNTED, "frames", "cca", "busy", "cca2", "busy2")}
@@ -180,7 +180,7 @@ def _counted(medium: Medium, quiet_ns: int) -> dict[str, float]:
 
 
 def summarise(channel: str, traffic: Traffic, samples: Sequence[Sample], seed: int = 0) -> Point:
-    """Means with standard errors over replications.
+    """Return means with standard errors over replications.
 
     A mean over messages is a ratio of sums, with the standard error of a ratio estimate; quantiles are those of all
     latencies together, with a bootstrap over whole replications.
@@ -209,7 +209,7 @@ def summarise(channel: str, traffic: Traffic, samples: Sequence[Sample], seed: i
 
 
 def ratio(top: Floats, bottom: Floats) -> tuple[float, float]:
-    """sum(top) / sum(bottom) over replications and its standard error; NaN where there is none.
+    """Return sum(top) / sum(bottom) over replications and its standard error; NaN where there is none.
 
     Examples
     --------
@@ -228,7 +228,7 @@ def ratio(top: Floats, bottom: Floats) -> tuple[float, float]:
 
 
 def quantiles(latencies_s: Sequence[Floats], seed: int) -> list[tuple[float, float]]:
-    """Nearest-rank quantiles of all values together, and their standard errors by a bootstrap of whole replications."""
+    """Return nearest-rank quantiles of all values together, and their standard errors by bootstrapping replications."""
     values = np.concatenate(latencies_s)
     if not values.size:
         return [(math.nan, math.nan)] * len(QUANTILES)
@@ -297,7 +297,7 @@ def run(
     plugins: Sequence[str] = (),
     tell: Callable[[int, int, Point | None], None] | None = None,
 ) -> list[Point]:
-    """Every grid point, each with its replications; the same whatever `jobs` is.
+    """Return simulate every grid point, each with its replications; the result does not depend on `jobs`.
 
     Parameters
     ----------
@@ -343,7 +343,7 @@ def run(
 
 
 def to_csv(points: Sequence[Point]) -> str:
-    """A row per point, with the columns of `COLUMNS`."""
+    """Return a row per point, with the columns of `COLUMNS`."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()

@@ -44,7 +44,7 @@ class Grid:
     header: bool = False
 
     def traffic(self) -> list[Traffic]:
-        """The grid's points.
+        """Return the grid's points.
 
         Raises
         ------
@@ -140,7 +140,7 @@ def command(
 
 
 def summary(points: Sequence[Point]) -> str:
-    """The main columns as a table for a terminal."""
+    """Return the main columns as a table for a terminal."""
     rows = []
     for point in points:
         value = {name: pair[0] for name, pair in point.values.items()}
@@ -151,7 +151,7 @@ def summary(points: Sequence[Point]) -> str:
 
 
 def numbers(option: str, text: str, unit: str | None, least: float, most: float, whole: bool = True) -> list[float]:
-    """The numbers of a list such as ``1,10``, ``100,1 kB`` or ``100:1500:100`` (start:stop:step).
+    """Return the numbers of a list such as ``1,10``, ``100,1 kB`` or ``100:1500:100`` (start:stop:step).
 
     Examples
     --------
@@ -192,6 +192,7 @@ class Teller:
             self._task = self._bar.add_task("probe", total=None)
 
     def __call__(self, done: int, of: int, point: Point | None) -> None:
+        """Show that `done` of `of` replications are finished, and a point's results once it is complete."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=of)
         if point is not None:
@@ -217,7 +218,7 @@ class Teller:
 
 
 def title(traffic: Traffic) -> str:
-    """``10 nodes, 100 B, 2 messages/s``."""
+    """Return a point's name, such as ``10 nodes, 100 B, 2 messages/s``."""
     nodes = f"{traffic.nodes} node{'s' if traffic.nodes != 1 else ''}"
     if traffic.pattern == "trace":
         return f"{nodes}, trace of {len(traffic.offers)} messages"
@@ -228,7 +229,7 @@ def title(traffic: Traffic) -> str:
 def _capture(
     path: str, setup: probe_setup.Setup, traffic: Traffic, nodes: tuple[Node, ...], seed: int, header: bool
 ) -> str:
-    """Replication 0 once more, with its frames written down; the same events, as frames change nothing."""
+    """Return simulate replication 0 again with its frames written down; frames do not change the events."""
     capture = Capture(cast(ShowsFrames, setup.channel))
 
     def content(transfer: int, src: int, size_bytes: int) -> bytes:
@@ -269,7 +270,7 @@ class _Told:
 
 
 def deliveries(task: Task) -> str:
-    """A replication once more: CSV with a row for each message and destination, times in whole nanoseconds."""
+    """Simulate a replication again; return CSV with a row for each message and destination, times in nanoseconds."""
     told: list[_Told] = []
 
     def seen(medium: Medium) -> Medium:
@@ -287,5 +288,5 @@ def deliveries(task: Task) -> str:
 
 
 def pattern(size_bytes: int) -> bytes:
-    """Bytes that say where they are: 0, 1, ... 255, 0, ..."""
+    """Return bytes that count 0, 1, ... 255, 0, ..., so that each tells its offset."""
     return (bytes(range(256)) * (size_bytes // 256 + 1))[:size_bytes]

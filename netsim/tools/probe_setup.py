@@ -44,7 +44,7 @@ class Setup:
         return str(getattr(self.channel, "name", type(self.channel).__name__))
 
     def nodes(self, senders: int) -> list[Node]:
-        """Senders 0 .. n - 1, and the server n.
+        """Return the senders 0 .. n - 1, and the server n.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Setup:
 
 
 def load(source: str, overrides: Sequence[str] = ()) -> Setup:
-    """What `source` names.
+    """Load the channel and the nodes that `source` names.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def load(source: str, overrides: Sequence[str] = ()) -> Setup:
 
 
 def _read(source: str) -> tuple[dict[str, Any] | None, Mapping[Any, int], str]:
-    """A mapping with `KEYS`, the lines of its keys and its file; None where `source` is a scenario."""
+    """Return a mapping with `KEYS`, the lines of its keys and its file; None where `source` is a scenario."""
     from netsim.scenario import bundled, channels
 
     path, text = channels().get(source, Path(source)), source.lstrip()
@@ -149,7 +149,7 @@ def _parse(data: Mapping[str, Any]) -> Setup:
 def _with_energy(config: Any, energy: Any) -> Any:
     config = {"name": config} if isinstance(config, str) else config
     if not isinstance(config, Mapping) or "name" not in config:
-        return config  # said by the check of the channel itself
+        return config  # the check of the channel itself reports it
     cls = registry.get("channel", str(config["name"]))
     fields = [name for name, hint in hints(cls).items() if _refers_to(hint, "energy")]
     if not fields:

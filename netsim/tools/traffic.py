@@ -66,7 +66,7 @@ class Traffic:
     offers: tuple[Offer, ...] = ()
 
     def schedule(self, seed: int, replication: int) -> list[Offer]:
-        """All messages of one replication, by (time, sender, order); bursts and traces are the same in each.
+        """Return all messages of one replication, by (time, sender, order); bursts and traces are the same in each.
 
         Examples
         --------
@@ -102,7 +102,7 @@ class Traffic:
 
 
 def read_trace(path: str, extra_bytes: int = 0) -> Traffic:
-    """A user's own messages: CSV with the columns ``time_s, src, dst, bytes``.
+    """Read a user's own messages: CSV with the columns ``time_s, src, dst, bytes``.
 
     `src` is a node's number or ``server``; `dst` may also be ``all`` (a broadcast). Nodes are numbered from 0, and the
     server is the one after the largest number.

@@ -111,6 +111,7 @@ def upload_bits(scenario: Scenario, seed: int, label: str) -> npt.NDArray[np.flo
     return np.array([b for b, k in zip(messages["paper_bit"], messages["kind"], strict=True) if k == "update"])
 
 
+@pytest.mark.slow
 def test_the_toys_gain_over_alistarh() -> None:
     """At least 4x under packets (64 B a message, 576 B for 512 B) and 1.3x under affine Ethernet, mean of 5 seeds.
 

@@ -37,13 +37,13 @@ class FifoPort:
         self._waits = self._coming = self._since_fs = 0
 
     def begin(self, at_fs: int, serial: int, rate: int) -> None:
-        """An input of this rate begins."""
+        """Begin an input of this rate."""
         self._settle(at_fs)
         self._inputs[serial] = rate
         self._coming += rate
 
     def end(self, at_fs: int, serial: int) -> tuple[int, bool]:
-        """An input ends: when its last bit has left, and whether all of its bits do."""
+        """End an input; return when its last bit leaves the port, and whether no bit of it was lost."""
         self._settle(at_fs)
         self._coming -= self._inputs.pop(serial)
         is_whole = serial not in self._damaged
@@ -51,7 +51,7 @@ class FifoPort:
         return at_fs - -self._waits // self._rate, is_whole
 
     def jump(self, at_fs: int, work: int) -> None:
-        """All bits of somebody else's message come at once; those that find no room are lost."""
+        """Add all bits of a message of others at once; those that find no room are lost."""
         self._settle(at_fs)
         self._waits += work
         if self._room is not None:

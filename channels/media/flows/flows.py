@@ -50,14 +50,14 @@ class _Message:
     ) -> None:  # fmt: skip
         self.transfer, self.serial, self.src, self.dst, self.path = transfer, serial, src, dst, path
         self.size_bytes, self.submit_ns, self.segments = size_bytes, submit_ns, segments
-        # When it began to be served and when the present burst began; -1: not yet, and none.
+        # Start of service (-1: not yet) and of the present burst (-1: none).
         self.start_fs = self.begun_fs = -1
-        # Segments that were let go, segments shown to the sink, the timer that counts.
+        # Segments released, segments given to the frame sink, number of the valid timer.
         self.sent = self.frames = self.timer = 0
         self.sending_ns = 0
-        # A burst leaves when this has come and the one before is gone.
+        # A burst leaves once this time has come and the burst before it is through.
         self.waits_fs = 0
-        # Of slow start: its window, its round trip and the segments that end it.
+        # Slow start: its window, its round trip and the number of segments that ends it.
         self.window, self.trip_fs, self.slow = float(FIRST_WINDOW), 0, segments
         self.cap: int | None = None
         self.damaged = False
@@ -114,7 +114,7 @@ class Flows(Roster):
         self._lanes: dict[object, deque[_Message]] = {}
         self._timers: list[tuple[int, int, int]] = []
         self._bounds: list[tuple[int, int]] = []
-        # The bound that was told, which holds until it is reached or a message comes or goes.
+        # The last answer of `next_event_ns`, valid until it is reached or a message begins or ends.
         self._bound_ns: int | None = None
         rows = len(self._interfaces)
         # Of each interface: flows that it has, since when, and nanoseconds so far with at least one.
@@ -246,7 +246,7 @@ class Flows(Roster):
         return ports[node]
 
     def _arrival(self, at_fs: int, port: int, resource: Resource) -> None:
-        """Let a message of others come to a resource."""
+        """Add a message of others to a resource."""
         arrivals = self._others[resource]
         size_bytes, carried = arrivals.size_bytes, self._carried[resource]
         carried[0] += 1
@@ -359,7 +359,7 @@ class Flows(Roster):
         return min(times, default=None) if flow_fs is None else min([flow_fs, *times])
 
     def _run(self, now_ns: int) -> None:
-        """Let happen what rounds to `now_ns` or earlier."""
+        """Handle all events that round to `now_ns` or earlier."""
         self._ran_ns = now_ns
         limit_fs = now_ns * FS_PER_NS + (FS_PER_NS + 1) // 2 - 1
         while (at_fs := self._inside_fs()) is not None and at_fs <= limit_fs:

@@ -190,7 +190,7 @@ class Links:
                 load_bps, port_bps = self._others.load_bps, rates_bps[i]
                 rates_bps[i] = port_bps - load_bps
                 if self._is_fifo:
-                    # Only what comes while the message does is between its bits.
+                    # Only others' bits that arrive during the message stand between its bits.
                     wait_s, sender_bps = self._others.mean_wait_s(port_bps), min(rates_bps[:i])
                     rates_bps[i] = port_bps * sender_bps / (sender_bps + load_bps)
         rate_bps = min(rates_bps) * self._availability ** sum(node in self._order for node in (src, dst))

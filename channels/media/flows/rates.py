@@ -52,7 +52,7 @@ class RateChoice:
             raise ConfigError(faults)
 
     def draw(self, uniform: float) -> float:
-        """The rate of one uniform on [0, 1)."""
+        """Return the rate that a uniform number on [0, 1) selects."""
         edges = np.cumsum(self.probabilities)
         place = int(np.searchsorted(edges, uniform, side="right"))
         while place >= len(edges) or not self.probabilities[place]:
@@ -98,7 +98,7 @@ class UpDown:
         self._ends_fs: list[int] = []
 
     def at(self, at_fs: int) -> tuple[bool, int]:
-        """Whether the link works, and until when."""
+        """Return whether the link works, and until when."""
         while not self._ends_fs or self._ends_fs[-1] <= at_fs:
             first = len(self._ends_fs)
             draws = uniforms(self._key, self._counter, np.arange(first, first + _BATCH, dtype=np.uint64))
@@ -133,7 +133,7 @@ class LinkRate:
         self.mean_bps = scale * sum(span * rate for span, rate in spans) / sum(span for span, _ in spans)
 
     def at(self, at_fs: int) -> tuple[int, int | None]:
-        """Nanobits per second, and until when; None: from then on."""
+        """Return the rate in nanobits per second, and until when it holds (None: for good)."""
         place = bisect_right(self._from_fs, at_fs) - 1
         units = self._units[place]
         until_fs = self._from_fs[place + 1] if place + 1 < len(self._from_fs) else None

@@ -35,7 +35,7 @@ class Table:
 
 
 def read_table(path: str) -> Table:
-    """Round trips, and rates where the file has them, between regions.
+    """Read round trips, and rates where the file has them, between regions.
 
     Three kinds of files, told apart by their first line. (1) ``from, to, rtt_s`` and, if wanted, ``rate_bps``. (2)
     ``from_cloud, from_region, to_cloud, to_region, bitrate_Bps, avgrtt``, as measured by iperf and ping between
@@ -83,7 +83,7 @@ def read_table(path: str) -> Table:
 
 
 def read_trace(path: str) -> dict[str, tuple[tuple[float, float], ...]]:
-    """Steps (time in s, rate in bit/s) of every node, from the columns ``time_s, rate_bps`` and maybe ``node``.
+    """Read steps (time in s, rate in bit/s) of every node from the columns ``time_s, rate_bps`` and maybe ``node``.
 
     Without that column the steps are everybody's, under ''. Each node's times begin at 0 and rise; the last rate,
     which is above 0, holds from there on.
@@ -119,12 +119,12 @@ def located(path: str) -> Path:
 
 
 def fault(allowed: str, got: str, nearest: str = "") -> ConfigError:
-    """What is wrong with a file, for the key ``path``."""
+    """Return the error of a wrong file, at the key ``path``."""
     return ConfigError([Fault(("path",), allowed, got, nearest)])
 
 
 def _rows(path: str) -> list[tuple[int, list[str]]]:
-    """(line, cells) of the header and of all lines that are not empty."""
+    """Return (line, cells) of the header and of all lines that are not empty."""
     try:
         text = located(path).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -169,7 +169,7 @@ def _number(path: str, line: int, name: str, text: str) -> float:
 
 
 def _check_units(path: str, table: Table) -> None:
-    """Medians that no network has mean that somebody took another unit."""
+    """Raise where a value is one that no network has: the file is in another unit."""
     for what, values, low, high, unit in (
         ("round trips", table.rtt_s, 0.0, LONGEST_RTT_S, "s"),
         ("rates", table.rate_bps, LOWEST_BPS, HIGHEST_BPS, "bit/s"),

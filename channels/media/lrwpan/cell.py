@@ -68,7 +68,7 @@ class Mac(Protocol):
     Attributes
     ----------
     contends
-        Whether frames meet others on the air, and may be sent in vain or once too often.
+        Whether frames can collide, so that some are lost or sent twice.
     always_delivers
         Whether every message arrives, however the link is set.
     """

@@ -29,6 +29,7 @@ class RawFrames:
         self._last: dict[TransferId, tuple[int, int]] = {}  # offset and sequence number of the last data frame
 
     def __call__(self, frame: Frame, part: bytes, whole: bytes) -> list[bytes]:
+        """Return the octets of one frame."""
         if frame.kind == "ack":
             data = struct.pack("<HB", 0x0002, self._last.get(frame.transfer, (0, 0))[1])
         else:
@@ -66,6 +67,7 @@ class LowpanFrames(RawFrames):
         self._tag: dict[NodeId, int] = {}
 
     def __call__(self, frame: Frame, part: bytes, whole: bytes) -> list[bytes]:
+        """Return the octets of one frame, with the 6LoWPAN headers of its datagram."""
         if frame.kind == "ack":
             return super().__call__(frame, part, whole)
         number, offset = divmod(frame.offset, LOWPAN_BYTES)

@@ -46,18 +46,18 @@ class RawFraming:
         self.cycle = np.array([payload_bytes + OVERHEAD_OCTETS], np.int64)
 
     def plan(self, size_bytes: int) -> Plan:
-        """The frames of a message of that size."""
+        """Return the frames of a message of that size."""
         whole, rest = divmod(size_bytes, self.payload_bytes)
         full = self.payload_bytes + OVERHEAD_OCTETS
         return Plan(whole + (rest > 0), whole, full, full, rest + OVERHEAD_OCTETS if rest else full)
 
     def part(self, size_bytes: int, frame: int) -> tuple[int, int]:
-        """Offset and length of what a frame carries of the message."""
+        """Return offset and length of the part of a message that a frame carries."""
         offset = frame * self.payload_bytes
         return offset, min(self.payload_bytes, size_bytes - offset)
 
     def totals(self, size_bytes: Int64s) -> tuple[Int64s, Int64s]:
-        """Frames and octets on the air of messages of these sizes."""
+        """Return frames and octets on the air of messages of these sizes."""
         frames = -(-size_bytes // self.payload_bytes)
         return frames, size_bytes + OVERHEAD_OCTETS * frames
 
@@ -89,7 +89,7 @@ class SixLowpan:
         return OVERHEAD_OCTETS + (FRAG1 + COMPRESSED if is_first else FRAGN) + size_bytes
 
     def plan(self, size_bytes: int) -> Plan:
-        """The frames of a message of that size."""
+        """Return the frames of a message of that size."""
         datagrams, rest = divmod(size_bytes, DATAGRAM)
         whole = PARTS * datagrams
         first, middle = int(self.cycle[0]), int(self.cycle[1])
@@ -101,7 +101,7 @@ class SixLowpan:
         return Plan(whole + frames, whole, first, middle, self._octets(False, rest - (frames - 1) * PART))
 
     def part(self, size_bytes: int, frame: int) -> tuple[int, int]:
-        """Offset and length of what a frame carries of the message."""
+        """Return offset and length of the part of a message that a frame carries."""
         datagram, number = divmod(frame, PARTS)
         begin = datagram * DATAGRAM
         end = min(begin + DATAGRAM, size_bytes)
@@ -111,7 +111,7 @@ class SixLowpan:
         return offset, min(PART, end - offset)
 
     def totals(self, size_bytes: Int64s) -> tuple[Int64s, Int64s]:
-        """Frames and octets on the air of messages of these sizes."""
+        """Return frames and octets on the air of messages of these sizes."""
         datagrams, rest = size_bytes // DATAGRAM, size_bytes % DATAGRAM
         parts = np.where(rest <= LONE, np.minimum(rest, 1), -(-rest // PART))
         fragmented = OVERHEAD_OCTETS * parts + FRAG1 + COMPRESSED + FRAGN * (parts - 1)
@@ -125,7 +125,7 @@ Framing = RawFraming | SixLowpan
 
 
 def frames_of(framing: Framing, size_bytes: int) -> list[int]:
-    """Octets on the air of each frame of a message."""
+    """Return the octets on the air of each frame of a message."""
     plan = framing.plan(size_bytes)
     out = [int(octets) for octets in framing.cycle[np.arange(plan.whole) % framing.cycle.size]]
     tail = plan.frames - plan.whole

@@ -93,7 +93,7 @@ class PacedNodes(Roster):
         self._left: dict[TransferId, int] = {}
         self._at_ns = 0
         self._is_up = np.ones(len(self._row), np.bool_)
-        # Of each radio: awake in `inner` (None: nobody looked), and listening and waking outside of it.
+        # Of each radio: time awake in `inner` (None: not computed), and listening and waking outside of it.
         self._awake_ns: Int64s | None = None
         self._listen_ns, self._wake_ns = np.zeros((2, len(self._row)), np.int64)
 
@@ -135,7 +135,7 @@ class PacedNodes(Roster):
         return min(times if inner_ns is None else [*times, inner_ns], default=None)
 
     def _run(self, to_ns: int) -> None:
-        """Let everything up to and at `to_ns` happen."""
+        """Handle all events up to and at `to_ns`."""
         inner, policy = self._inner, self._policy
         while True:
             while self._waiting and self._waiting[0].begin_ns <= self._at_ns:

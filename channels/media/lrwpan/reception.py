@@ -18,7 +18,7 @@ SLOPES = np.array([20.0 * (1.0 / j - 1.0) for j in range(2, 17)])
 
 
 def bit_error(sinr: float) -> float:
-    """Bit error rate of IEEE 802.15.4 O-QPSK at 2.4 GHz.
+    """Return the bit error rate of IEEE 802.15.4 O-QPSK at 2.4 GHz.
 
     BER = 8/15 1/16 sum_{j=2..16} (-1)^j C(16, j) exp(20 SINR (1/j - 1)).
 
@@ -39,20 +39,20 @@ def bit_error(sinr: float) -> float:
 
 
 def log_success(sinr: float) -> float:
-    """Logarithm of the probability that one bit is right."""
+    """Return the logarithm of the probability that one bit is right."""
     return math.log1p(-bit_error(sinr))
 
 
 @functools.cache
 def equal_interferers() -> npt.NDArray[np.float64]:
-    """`log_success` of a bit under k interferers as strong as the signal, k = 0 .. `MANY` - 1; 0 under none."""
+    """Return `log_success` of a bit under k interferers as strong as the signal, k = 0 .. `MANY` - 1; 0 under none."""
     return np.array([0.0] + [log_success(1.0 / k) for k in range(1, MANY)])
 
 
 def received_mw(
     places_m: Sequence[tuple[float, float]], tx_power_dbm: float, reference_loss_db: float, exponent: float
 ) -> npt.NDArray[np.float64]:
-    """Power of every node (row) at every other (column) under log-distance path loss.
+    """Return the power of every node (row) at every other (column) under log-distance path loss.
 
     Loss in dB = reference_loss_db + 10 exponent log10(d), d the distance in metres, at least 1.
 
@@ -72,6 +72,6 @@ def received_mw(
 
 
 def distances_m(places_m: Sequence[tuple[float, float]]) -> npt.NDArray[np.float64]:
-    """Between every two places."""
+    """Return the distances between every two places."""
     x, y = np.array(places_m, np.float64).reshape(-1, 2).T
     return np.hypot(x[:, None] - x, y[:, None] - y)

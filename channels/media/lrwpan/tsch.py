@@ -137,7 +137,7 @@ class SlottedCell(Roster):
         self._sleeps, self._lead_ns = policy.sleeps, policy.lead_ns
         self._clear = reach.clear()
         if self._sleeps:
-            self._power_w["idle"] = wake_power_w(policy, radio)  # it is in no other case
+            self._power_w["idle"] = wake_power_w(policy, radio)  # the state idle occurs only while it wakes
         self._queues: dict[NodeId, list[Parcel]] = {node: [] for node in self._row}
         self._free_ns = dict.fromkeys(self._row, 0)
         self._state_ns = np.zeros((len(nodes), len(STATES)), np.int64)

@@ -40,13 +40,13 @@ class CrossedQueue(PortQueue):
     def __init__(self, stride_ns: int, service_ns: int, arrivals: Arrivals, rate_bps: float) -> None:
         super().__init__(stride_ns, service_ns)
         self._arrivals, self._rate_bps = arrivals, rate_bps
-        # Others who are to come (when, service, serial), and those who may not have left yet at `reach_ns`.
+        # Others' messages to come (time, service, serial), and those that may not have left at `reach_ns`.
         self._coming = deque[tuple[int, int, int]]()
         self._leaving = deque[tuple[int, int]]()
         self._others = self._others_ns = 0
 
     def __bool__(self) -> bool:
-        """Whether packets of the nodes' own are to come."""
+        """Return whether packets of the nodes' own are to come."""
         return self._live > len(self._coming)
 
     def run(self, limit_ns: int, budget: int = FOREVER_NS) -> list[Done]:
@@ -68,7 +68,7 @@ class CrossedQueue(PortQueue):
                 return out
 
     def _fetch(self, limit_ns: int) -> int:
-        """Let a batch of others' messages in; return the time up to which all of them are in."""
+        """Read a batch of others' messages; return the time up to which all of them have been read."""
         arrivals, coming = self._arrivals, self._coming
         while arrivals.at_ns <= limit_ns and (len(coming) < _BATCH or arrivals.at_ns == coming[-1][0]):
             service_ns = serialisation_ns(arrivals.size_bytes, self._rate_bps)

@@ -26,6 +26,7 @@ class Datagrams:
         self._sent = 0
 
     def __call__(self, frame: Frame, part: bytes, whole: bytes) -> list[bytes]:
+        """Return the UDP datagrams of one frame's bytes, in Ethernet frames."""
         pieces = [part[i : i + DATAGRAM_BYTES] for i in range(0, len(part), DATAGRAM_BYTES)] or [b""]
         self._sent += len(pieces)
         first = self._sent - len(pieces)

@@ -24,7 +24,7 @@ class Hop(NamedTuple):
     last_ns: int
 
     def total_ns(self, packets: int) -> int:
-        """All packets back to back."""
+        """Return the time of all packets back to back."""
         return (packets - 1) * self.full_ns + self.last_ns
 
 
@@ -60,7 +60,7 @@ class Train(NamedTuple):
     from_port_ns: int = 0
 
     def sent(self, elapsed_ns: int, hop: Hop) -> tuple[int, int, int]:
-        """Whole packets, their bytes, and nanoseconds on the link, `elapsed_ns` after the first bit."""
+        """Return whole packets, their bytes, and nanoseconds on the link, `elapsed_ns` after the first bit."""
         total_ns = hop.total_ns(self.packets)
         if elapsed_ns >= total_ns:
             return self.packets, self.wire_bytes, total_ns
@@ -92,11 +92,11 @@ from_port_ns=0)
     min_frame_bytes: int = 0
 
     def frame_bytes(self, payload_bytes: int) -> int:
-        """Bytes of one packet on the wire."""
+        """Return the bytes of one packet on the wire."""
         return max(self.min_frame_bytes, self.overhead_bytes + payload_bytes)
 
     def train(self, size_bytes: int, rate_bps: float | None, port_bps: float | None = None) -> Train:
-        """The packets of a message; with `rate_bps` None they take no time.
+        """Return the packets of a message; with `rate_bps` None they take no time.
 
         Raises
         ------
@@ -121,24 +121,24 @@ from_port_ns=0)
         return Train(size_bytes, packets, full, last, wire_bytes, wire, wire_ns, port, through_ns)
 
     def packets(self, size_bytes: Int64s) -> Int64s:
-        """Packets of messages of these sizes."""
+        """Return the packets of messages of these sizes."""
         if self.payload_max_bytes is None:
             return np.ones_like(size_bytes)
         return np.maximum(-(-size_bytes // self.payload_max_bytes), 1)
 
     def wire_bytes(self, size_bytes: Int64s) -> Int64s:
-        """Bytes on the wire of messages of these sizes."""
+        """Return the bytes on the wire of messages of these sizes."""
         packets, last = self._cut(size_bytes)
         return (packets - 1) * self.frame_bytes(self.payload_max_bytes or 0) + last
 
     def hop_ns(self, size_bytes: Int64s, rate_bps: float) -> tuple[int, Int64s, Int64s]:
-        """Nanoseconds of a full packet, and packets and nanoseconds of the last packet of messages of these sizes."""
+        """Return the time of a full packet, and packets and time of the last packet of messages of these sizes."""
         packets, last = self._cut(size_bytes)
         full_ns = serialisation_ns(self.frame_bytes(self.payload_max_bytes or 0), rate_bps)
         return full_ns, packets, _serialisations_ns(last, rate_bps)
 
     def per_frame(self, rate_bps: float | None = None) -> tuple[float, float] | None:
-        """(a, b) where n packets with a message of x bits cost exactly a n + b x in bits, or in seconds at a rate.
+        """Return (a, b) where n packets with x bits of message cost exactly a n + b x in bits, or in seconds at a rate.
 
         None where padding or rounding to nanoseconds makes a last packet an exception.
         """
@@ -163,7 +163,7 @@ from_port_ns=0)
 
 
 def tandem_ns(packets: npt.ArrayLike, first: tuple[npt.ArrayLike, ...], then: tuple[npt.ArrayLike, ...]) -> Int64s:
-    """From the first bit in to the last bit out of two store-and-forward links, idle before.
+    """Return the time from the first bit in to the last bit out of two idle store-and-forward links.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def tandem_ns(packets: npt.ArrayLike, first: tuple[npt.ArrayLike, ...], then: tu
 
 
 def _serialisations_ns(size_bytes: Int64s, rate_bps: float) -> Int64s:
-    """`serialisation_ns` of many sizes."""
+    """Return `serialisation_ns` of many sizes."""
     bit_ns = 8 * NS_PER_S * size_bytes
     if float(rate_bps).is_integer():
         rate = int(rate_bps)

@@ -80,7 +80,7 @@ class PortQueue:
         self.reach_ns = -1
 
     def __bool__(self) -> bool:
-        """Whether packets are to come."""
+        """Return whether packets are to come."""
         return self._live > 0
 
     def push(self, stream: Stream) -> None:
@@ -108,7 +108,7 @@ class PortQueue:
         return out + self._call(limit_ns, budget)
 
     def _run_alone(self, limit_ns: int) -> Done | None:
-        """The end of the one message that there is, if all its packets are still to come and do so by `limit_ns`.
+        """Return the end of the only message if all its packets are still to come and do so by `limit_ns`; else None.
 
         Of m full packets from a on, the last one leaves at m s + max(free, a + max(0, (m - 1)(stride - s))).
         """
@@ -158,8 +158,8 @@ class PortQueue:
             self._state[i] = 0
 
     def busy_ns(self, at_ns: int) -> int:
-        """How long the port was sending up to `at_ns`, up to which it was run."""
-        # Whoever has arrived by then keeps the port busy until `free_ns`.
+        """Return how long the port was sending up to `at_ns`, up to which it was run."""
+        # The messages that have arrived by then keep the port busy until `free_ns`.
         return self.work_ns - max(0, self.free_ns - at_ns)
 
     def cut(self, now_ns: int) -> None:
@@ -186,7 +186,7 @@ class PortQueue:
 
     @staticmethod
     def _pays_at() -> int:
-        """Steps in Python after which the compiled loop pays."""
+        """Return the number of steps in Python after which the compiled loop pays."""
         return _USE_AT if _KERNEL in sys.modules else _LOAD_AT
 
     def _compile(self) -> None:
@@ -244,13 +244,13 @@ class SharedPort:
         self._is_new = False
 
     def catch_up(self, now_ns: int) -> None:
-        """Let messages of others, of which nobody is told, pass up to `now_ns` where nothing else is under way."""
+        """Serve messages of others, which are not announced, up to `now_ns` where no message of a node is under way."""
         self._go_on(now_ns)
         if self._ahead is None and not self._now:
             self._now.run(now_ns)
 
     def push(self, now_ns: int, stream: Stream) -> None:
-        """A message comes whose packets arrive after `now_ns`."""
+        """Add a message whose packets arrive after `now_ns`."""
         self._is_new = True
         if self._ahead is None:
             self._budget = _FIRST_BUDGET
@@ -261,7 +261,7 @@ class SharedPort:
         self._now.push(stream)
 
     def next_ns(self) -> int | None:
-        """No message leaves before, if nothing comes between; None where nothing is under way."""
+        """Return a time before which no message leaves unless another one comes; None where nothing is under way."""
         if not self._done and (self._is_new or self._ahead is None):
             self._look_ahead(self._emitted_ns)
         if self._done:
@@ -270,10 +270,10 @@ class SharedPort:
         return self._ahead.free_ns + 1 if self._ahead else None
 
     def advance(self, to_ns: int) -> list[Done]:
-        """Messages that leave up to and at `to_ns`."""
+        """Return the messages that leave up to and at `to_ns`."""
         out = list[Done]()
         if self._ahead is None and self._now and self._now.free_ns < to_ns:
-            # Nothing was looked at beyond the present, so the present itself moves; what is to come leaves later.
+            # There is no look-ahead, so the present itself advances; later messages leave later.
             self._done.extend(self._now.run(to_ns))
         done = self._done
         while True:
@@ -291,7 +291,7 @@ class SharedPort:
         return out
 
     def busy_ns(self, at_ns: int) -> int:
-        """How long the port was sending up to `at_ns`, not before the last `advance`."""
+        """Return how long the port was sending up to `at_ns`, not before the last `advance`."""
         if not self._now:
             return self._now.busy_ns(at_ns)
         queue = self._now.copy()
@@ -321,7 +321,7 @@ class SharedPort:
         self._is_new = False
 
     def _go_on(self, now_ns: int) -> None:
-        """Once all that was looked at has arrived, nobody comes before it any more."""
+        """Make the look-ahead the present once all messages that it served have arrived."""
         if self._ahead is not None and self._ahead.reach_ns <= now_ns:
             self._now, self._ahead = self._ahead, None
 

@@ -177,7 +177,7 @@ class Wires(Roster):
         port, wire, full = train.port or train.wire, train.wire, train.packets - 1
         delay_ns = self._delay_ns
         if full and wire.full_ns < port.full_ns:
-            # Whatever the slower port sent before, a full packet behind it finds the wire free.
+            # A full packet behind the slower port always finds the wire free.
             free_ns = port_start_ns + full * port.full_ns + wire.full_ns
             first_ns = port_start_ns + port.full_ns
             self._log.add((row, first_ns + delay_ns, port.full_ns, wire.full_ns, full, 0, serial))
@@ -207,7 +207,7 @@ class Wires(Roster):
             self._show_coming(to_ns)
 
     def _leave_port(self, at_ns: int, copy: _Copy) -> None:
-        # Waiting at the port behind own earlier packets is own queueing; they left before this one's first began.
+        # Waiting behind one's own earlier packets is queueing; they left before this message's first packet began.
         own_ns = max(0, self._left_port_ns.get(copy.src, 0) - copy.arrival_ns)
         self._left_port_ns[copy.src] = at_ns
         train = copy.train

@@ -26,7 +26,7 @@ _LOSS_KEY = np.uint64(0x9E3779B97F4A7C15)
 def enter(g, ring, now, start, end, src, dst, is_ack, transfer, fragment, txno, attempt, ref):
     """Enter a frame that is to come; return its number, which is that of its row modulo the ring's size."""
     mask = ring.shape[0] - 1
-    # No question can be about a frame that ended before all those began that are still on the air: its row is free.
+    # Nothing depends on a frame that ended before the oldest frame on the air began: its row is free.
     oldest = now - t.CCA
     for j in range(g[t.LOW], g[t.HIGH]):
         if ring[j & mask, t.END] > now - t.MARGIN:
@@ -115,7 +115,7 @@ def is_busy(g, ring, radio, n, now, par, real, link):
 
 @inner
 def settle(g, node, radio, ring, mrg, limit, par, real, link, log):
-    """Let radios lock onto the frames that start before `limit`, frame by frame in order of start."""
+    """Lock radios onto the frames that start before `limit`, frame by frame in order of start."""
     mask, nodes = ring.shape[0] - 1, par[t.P_NODES]
     while True:
         # With propagation an acknowledgement may stand before a frame that starts a little earlier.
@@ -270,7 +270,7 @@ def received(g, ring, radio, mrg, i, d, par, real, link):
 
 @inner
 def unlock(radio, n, now):
-    """Take away the frame that the node receives or is about to, with the time that it would have received on."""
+    """Cancel the frame that the node receives or is about to receive, and take back its time in state rx."""
     if radio[t.LOCK_END, n] > now:
         radio[t.RX_NS, n] -= radio[t.LOCK_END, n] - max(now, radio[t.LOCK_START, n])
         radio[t.LOCK_END, n] = now
@@ -280,7 +280,7 @@ def unlock(radio, n, now):
 
 @inner
 def unlock_previous(radio, n, now):
-    """Take away the frame that the node receives while another one is already to follow."""
+    """Cancel the frame that the node still receives while the next one is already chosen."""
     if radio[t.PREV_END, n] > now:
         radio[t.RX_NS, n] -= radio[t.PREV_END, n] - now
         radio[t.PREV_END, n] = now
@@ -307,7 +307,7 @@ def wake(node, radio, n, now):
 
 @inner
 def rest(node, radio, n, now, par):
-    """Let a radio sleep whose node takes part in no message and owes no acknowledgement."""
+    """Put a radio to sleep whose node takes part in no message and owes no acknowledgement."""
     if par[t.P_SLEEPS] and node[n, t.AWAKE] and node[n, t.PARTS] == 0 and node[n, t.DUTY] < 0:
         node[n, t.AWAKE] = 0
         node[n, t.AWAKE_NS] += now - node[n, t.SINCE]

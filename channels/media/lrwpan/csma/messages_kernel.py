@@ -202,7 +202,7 @@ def follow(msg, dst, late, m):
 
 @inner
 def put_behind(msg, dst, late, m):
-    """Let the current frame of a message to one node wait behind the message's others; note its state in bits."""
+    """Defer the current frame of a message to one node behind the message's others; note its state in bits."""
     n, row, f = msg[m, t.M_SRC], msg[m, t.M_DST], msg[m, t.M_FRAGMENT]
     first, place, state = t.LATE_SIZE * (f >> 6), f & 63, dst[row, t.D_STATE]
     late[n, first + t.LATE_WAITS] |= np.int64(1) << place

@@ -233,7 +233,7 @@ class ContendingNodes(Roster):
         self._make_room(64)
         self._bind()
         self._sizes: dict[TransferId, int] = {}
-        self._bound_ns: int | None = None  # what `next_event_ns` said; None: not known
+        self._bound_ns: int | None = None  # the last answer of `next_event_ns`; None: not known
         self._is_exact = self._is_ahead = False
         self._budget = _FIRST_BUDGET
         self._plans: dict[int, Plan] = {}
@@ -321,7 +321,7 @@ class ContendingNodes(Roster):
             self._go_to(now_ns)
 
     def _go_to(self, to_ns: int) -> None:
-        """Let everything up to and at `to_ns` happen."""
+        """Handle all events up to and at `to_ns`."""
         scalars = self._scalars
         if self._is_ahead:
             self._is_ahead = False

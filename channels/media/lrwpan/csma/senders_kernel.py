@@ -33,7 +33,7 @@ _PAUSE_KEY = np.uint64(0xD1B54A32D192ED03)
 
 @inner
 def backoff(node, msg, mrg, n, par):
-    """The node's next draw: word c mod 4 of Philox under (key, transfer, c div 4), c counting its message's draws."""
+    """Draw the node's next backoff: word c mod 4 of Philox under (key, transfer, c div 4), c counting its message's."""
     exponent = min(par[t.P_MIN_BE] + node[n, t.NB], par[t.P_MAX_BE])
     if mrg.shape[0] > 0:
         return np.int64(uniform(mrg, n) * (1 << exponent))
@@ -50,7 +50,7 @@ def backoff(node, msg, mrg, n, par):
 
 @inner
 def await_next(g, node, wheel, timer, n, kind, since, at):
-    """What happens next to the node, since when it waits for that, and when it happens."""
+    """Schedule the node's next event of this kind at `at`; `since` is when it began to wait for it."""
     node[n, t.KIND], node[n, t.WAITS], node[n, t.TURN_NO] = kind, 2 * since, g[t.TURNS]
     g[t.TURNS] += 1
     push(wheel, timer, n, at)
@@ -58,18 +58,18 @@ def await_next(g, node, wheel, timer, n, kind, since, at):
 
 @inner
 def wait_for(g, node, msg, wheel, timer, mrg, n, base, par):
-    """A backoff from `base` on, then a clear channel assessment."""
+    """Schedule a backoff from `base` on, and the clear channel assessment after it."""
     if par[t.P_SLOTTED]:
         base = (base + t.UNIT - 1) // t.UNIT * t.UNIT
     at = base + backoff(node, msg, mrg, n, par) * t.UNIT + t.CCA
     await_next(g, node, wheel, timer, n, t.CCA_END, base, at)
-    # Who begins to contend comes after those that go on at that instant.
+    # A node that begins to contend comes after nodes that continue at the same instant.
     node[n, t.WAITS] += node[n, t.NB] == 0
 
 
 @inner
 def go_on(g, node, radio, msg, dst, late, par, real, out, out_real, n, now, base):
-    """Through with the current frame to whom it was for: whoever else needs it, the next frame, the next message.
+    """Choose what follows a finished frame: another receiver of it, the next frame, or the next message.
 
     Returns
     -------
@@ -89,7 +89,7 @@ def go_on(g, node, radio, msg, dst, late, par, real, out, out_real, n, now, base
 
 @inner
 def keep(buffer, kept, g, ring, wheel):
-    """Copy all that cannot be made from the rest."""
+    """Copy everything that cannot be computed from the rest."""
     top = buffer.size - ring.size - wheel.size
     for k in range(top):
         kept[k] = buffer[k]
@@ -101,7 +101,7 @@ def keep(buffer, kept, g, ring, wheel):
 
 @outer
 def back(buffer, kept, g, timer, ring, wheel):
-    """Everything as it was when it was kept."""
+    """Restore the state that `keep` copied."""
     empty(wheel, timer)
     keep(kept, buffer, kept[: t.G_SIZE], ring, wheel)
     for entity in range(timer.shape[1]):
@@ -111,7 +111,7 @@ def back(buffer, kept, g, timer, ring, wheel):
 
 @inner
 def first_of(wheel, timer, node, bucket, nodes):
-    """Who comes first of those in a bucket: the earliest, then by kind, then who waits longer; receivers by number."""
+    """Return the first entity of a bucket: earliest, then by kind, then the longest wait; receivers by number."""
     entity = wheel[bucket]
     other = timer[t.NEXT, entity]
     while other >= 0:
@@ -132,7 +132,7 @@ def first_of(wheel, timer, node, bucket, nodes):
 
 @inner
 def ended(g, ring, radio, mrg, i, par, real, link):
-    """A frame ends: with ns-3's draws every radio that is locked onto it decides."""
+    """End a frame: with ns-3's draws every radio that is locked onto it decides."""
     if mrg.shape[0] > 0:
         for n in range(par[t.P_NODES]):
             if radio[t.LOCK_ID, n] == i and radio[t.OPEN, n]:
@@ -141,7 +141,7 @@ def ended(g, ring, radio, mrg, i, par, real, link):
 
 @inner
 def is_own(node, ring, mrg, i, b):
-    """Whether acknowledgement `i` is for node `b`; with ns-3's draws: whether it has the number of the node's frame."""
+    """Return whether acknowledgement `i` is for node `b`; with ns-3's draws, whether it has its frame's number."""
     r = i & (ring.shape[0] - 1)
     if mrg.shape[0] > 0:
         return ring[r, t.SEQUENCE] == node[b, t.DSN] & 255
@@ -150,7 +150,7 @@ def is_own(node, ring, mrg, i, b):
 
 @inner
 def acknowledged(g, node, radio, timer, wheel, ring, mrg, par, real, link, d, now):
-    """The acknowledgement of `d` ends: whoever waits for one and got it takes it, or takes it for a failure."""
+    """End the acknowledgement that `d` sends: a waiting node that receives it takes it for its own or for a failure."""
     i = node[d, t.DUTY]
     ended(g, ring, radio, mrg, i, par, real, link)
     node[d, t.DUTY] = -1
@@ -171,7 +171,7 @@ def acknowledged(g, node, radio, timer, wheel, ring, mrg, par, real, link, d, no
 
 @inner
 def transmit(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link, cycle, n, now):
-    """The channel is free: the node turns round and sends."""
+    """Turn the node's radio round and send: the channel is free."""
     m = node[n, t.HEAD]
     start = now + t.TURN
     node[n, t.AIR] = frame_octets(msg, m, cycle) * t.OCTET
@@ -193,7 +193,7 @@ def transmit(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link,
 
 @inner
 def transmitted(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, link, out, out_real, n, now):
-    """The node's frame ends; whether nobody is to acknowledge it."""
+    """End the node's frame; return whether nobody is to acknowledge it."""
     m, i, air = node[n, t.HEAD], node[n, t.CURRENT], node[n, t.AIR]
     r = i & (ring.shape[0] - 1)
     ended(g, ring, radio, mrg, i, par, real, link)
@@ -220,7 +220,7 @@ def transmitted(g, node, radio, timer, wheel, ring, msg, dst, mrg, par, real, li
             continue
         there = now if par[t.P_ALL] else now + np.int64(link[t.L_DELAY, n, d])
         if is_answered:
-            # Its acknowledgement is sure to come: the message counts it at once.
+            # The acknowledgement is certain: the message counts it at once.
             msg[m, t.M_OCTETS] += t.ACK_OCTETS
             msg[m, t.M_AIR] += t.ACK_AIR
             msg[m, t.M_ACKS] += 1
@@ -287,7 +287,7 @@ def run(
             acknowledged(g, node, radio, timer, wheel, ring, mrg, par, real, link, entity - nodes, now)
             continue
 
-        # What becomes of the node's frame: it waits for the channel from `base` on (again), is through, or given up.
+        # The frame waits for the channel from `base` on (again), is through, or is given up.
         n, base = entity, now
         waits = is_through = is_given_up = False
         kind = node[n, t.KIND]
@@ -377,7 +377,7 @@ def submit(
     last,
     now,
 ):
-    """A message from node `n`; everything up to `now` has happened. False where the tables are full.
+    """Add a message from node `n`, once everything up to `now` has happened; return False where the tables are full.
 
     Parameters
     ----------
@@ -421,7 +421,7 @@ def stop(node, radio, timer, wheel, ring, msg, n, now):
 
 @outer
 def down(g, node, radio, timer, wheel, ring, msg, dst, late, mrg, par, real, out, out_real, n, now):
-    """A node goes down; everything up to `now` has happened."""
+    """Take a node down, once everything up to `now` has happened."""
     node[n, t.DOWN] = 1
     if node[n, t.DUTY] >= 0:
         i = node[n, t.DUTY]
@@ -479,7 +479,7 @@ def down(g, node, radio, timer, wheel, ring, msg, dst, late, mrg, par, real, out
 
 @outer
 def up(node, radio, n, now, par):
-    """A node comes up again."""
+    """Bring a node up again."""
     node[n, t.DOWN] = 0
     if not par[t.P_SLEEPS] or node[n, t.PARTS] > 0:
         node[n, t.AWAKE] = 1
@@ -489,7 +489,7 @@ def up(node, radio, n, now, par):
 
 @outer
 def used(g, node, radio, ring, now, state):
-    """Nanoseconds of every node (row) in each of `netsim.interfaces.STATES`; everything up to `now` has happened."""
+    """Write the nanoseconds of every node (row) in each of `netsim.interfaces.STATES` up to `now` to `state`."""
     tx, rx, listen, sleep = 0, 1, 2, 4
     for n in range(node.shape[0]):
         awake = node[n, t.AWAKE_NS] + (now - node[n, t.SINCE] if node[n, t.AWAKE] else 0)

@@ -17,11 +17,11 @@ FIRST_PAUSE, LAST_PAUSE = 5, 12  # exponents of the pause before a frame is trie
 HOP = 10_000_000  # less than the wheel spans
 BUCKET_BITS = 16  # of nanoseconds: a bucket of the wheel is 65.5 us
 
-# What happens next to a node, in the order in which events of one instant are handled.
+# A node's next event, in the order in which events of one instant are handled.
 TX_END, ACK_END, ACKED, FOREIGN, TIMEOUT, PAUSE, CCA_END, CCA2_END = range(8)
 
 # g: scalars. Rows of messages and blocks of destinations: the first that is free again, and how many were ever used;
-# how often anything was to happen to a node.
+# how many events were scheduled.
 NOW, LOW, HIGH, SEEN, OUTS, LOGS, EVENTS, PENDING, FIRST, FREE_MSG, FREE_BLOCK, MSGS, BLOCKS, TURNS = range(14)
 G_SIZE = 16
 
@@ -34,8 +34,8 @@ G_SIZE = 16
 ) = range(43)  # fmt: skip
 NODE_SIZE = 43
 
-# radio: a column for each node. OPEN: what it is locked onto was not decided yet (with the draws of ns-3), BROKEN: how.
-# PREV: what it was locked onto just before.
+# radio: a column for each node. OPEN: reception of the locked frame is undecided (ns-3's draws); BROKEN: its outcome.
+# PREV: the frame that it was locked onto just before.
 RX_FROM, LOCK_START, LOCK_END, LOCK_ID, RX_NS, OPEN, BROKEN, PREV_ID, PREV_END, PREV_BROKEN = range(10)
 RADIO_SIZE = 10
 

@@ -11,7 +11,7 @@ quickstart: $(STAMP)
 	@echo "The page: results/quickstart/report.html"
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -q --doctest-modules netsim algorithms channels
+	$(BIN)/python -m pytest -q --doctest-modules --doctest-ignore-import-errors netsim algorithms channels
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 test-slow: $(STAMP)
@@ -42,7 +42,7 @@ codecs: $(STAMP)
 validation: $(STAMP)
 	$(BIN)/python -m benchmarks.validation
 
-# Makes 120 expressions wrong, one at a time, and sees that the tests notice; `make mutants ONLY=codecs`.
+# Makes about a hundred expressions wrong, one at a time, and sees that the tests notice; `make mutants ONLY=codecs` takes a group or a part of names.
 mutants: $(STAMP)
 	$(BIN)/python -m tests.mutations $(ONLY)
 

@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from algorithms.compressors.alistarh import Alistarh as AlistarhCode
-from algorithms.roles.star import Star, Worker
+from algorithms.roles.star import Worker
+from algorithms.roles.tolerant import Tolerant
 from netsim.interfaces import Agent, Array, Context, Report
 from netsim.registry import component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Alistarh(Star):
+class Alistarh(Tolerant):
     """x^{k+1} = x^k - (gamma_k / M) sum_m Q(g_m) with T_A = min {T : S(T) >= ||g||}, S+Q coded.
 
     The payload carries the projection-scaled signs, so that the step 1/L is that of S+Q; the choice of T alone sets it
@@ -28,6 +29,8 @@ class Alistarh(Star):
         ``auto`` is 1/L of F; a number; or a step rule.
     model_bit
         Bits of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast.
 
     References
     ----------

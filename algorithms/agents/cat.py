@@ -11,6 +11,7 @@ import numpy as np
 from algorithms.coding.sizes import CodeSize
 from algorithms.roles.budget_code import Budgeted, BudgetServer, BudgetWorker
 from algorithms.roles.star import Updates
+from algorithms.roles.tolerant import Tolerant
 from algorithms.tuners.curve import curves
 from algorithms.tuners.tune import tune
 from netsim.fields import Ref
@@ -20,7 +21,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Cat(Budgeted):
+class Cat(Budgeted, Tolerant):
     """T^k = argmax_T progress(T) / C(T) at every worker and round, then x^{k+1} = x^k - (gamma_k/M) sum_m Q_{T_m}(g_m).
 
     Parameters
@@ -32,8 +33,7 @@ class Cat(Budgeted):
         sizes than the best, which its T then is.
     tune
         ``local``: each worker by its own gradient. ``shared``: one T for all, which the server sends with the model:
-        the rounded mean of what the workers preferred in the round before (32 bits each way; in round 0 each
-        worker's own).
+        the rounded mean of what the workers preferred in the round before (32 bits each way; in round 0 their own).
     expected
         Of ``stochastic``, whose number N of entries is drawn with the mean T. ``cost``: C(T) is E[C(N)]. ``count``:
         it is C(E N), as the paper writes it, which takes a message of T entries for a sure thing.
@@ -41,6 +41,8 @@ class Cat(Budgeted):
         ``auto`` is 1/L, for SS omega/L (see `BudgetServer`); a number; or a step rule.
     float_bit, model_bit
         Bits of a float in the upload and in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds.
 
     References
     ----------
@@ -95,7 +97,7 @@ class CatServer(BudgetServer):
     async def step(self, round: int, updates: Updates) -> None:
         """Step, and share the mean of the preferred T."""
         await super().step(round, updates)
-        if self.notes:
+        if self.notes and len(updates):
             preferred = [float(notes[-1]) for notes in (await updates.notes()).values()]
             self.notes = (float(np.rint(sum(preferred) / len(preferred))),)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from algorithms.coding.codec import Codec
 from algorithms.roles.compressed import max_smoothness
-from algorithms.roles.star import Star
+from algorithms.roles.tolerant import Tolerant
 from netsim.fields import Ref
 from netsim.interfaces import Context
 from netsim.registry import component
@@ -16,7 +16,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Dcgd(Star):
+class Dcgd(Tolerant):
     """x^{k+1} = x^k - (gamma_k / M) sum_m Q(g_m), with nothing kept of what Q left out.
 
     With an unbiased Q of E||Q(g) - g||^2 <= w ||g||^2 the expected step is that of gradient descent and
@@ -27,9 +27,6 @@ class Dcgd(Star):
     Each worker keeps the memory of a compressor that has one: with `error_feedback` what Q left out of one gradient is
     added to the next, and `low_rank` starts from the factors before. `ef_sgd` has the step inside the memory.
 
-    The draws of a message depend on seed, replication, round and sender alone, so that the server can repeat those of
-    a compressor whose ends share their randomness.
-
     Parameters
     ----------
     compressor
@@ -39,6 +36,9 @@ class Dcgd(Star):
         number; or a step rule.
     model_bit
         Bits of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast. A
+        compressor with an error memory is refused then, as a lost message takes its part of the memory with it.
 
     References
     ----------
@@ -62,6 +62,11 @@ class Dcgd(Star):
         {"compressor": "identity", "model_bit": 64},
         {"compressor": {"name": "error_feedback", "part": {"name": "top_k", "k": 3}}, "step_size": 0.1},
     )
+
+    @property
+    def tolerates(self) -> frozenset[str]:  # type: ignore[override]  # depends on a key
+        """Late and lost messages, unless the compressor keeps a memory of what it sent."""
+        return frozenset() if self.compressor.is_outermost else frozenset({"late", "loss"})
 
     def codec(self, ctx: Context) -> Codec:
         """Return Q for the problem's tensors."""

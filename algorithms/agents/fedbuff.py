@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.roles.asynchronous import AsynchronousServer
+from algorithms.roles.asynchronous import AskingWorker, AsynchronousServer
 from algorithms.roles.federated import Federated
-from algorithms.roles.local import LocalWorker
 from algorithms.roles.parts import sampled
 from netsim.fields import PositiveFloat, PositiveInt
-from netsim.interfaces import Agent, Context, Message, NodeId, Payload, Receive, Send, Sum
+from netsim.interfaces import Agent, Context, Message, NodeId, Sum
 from netsim.registry import component
 
 
@@ -24,8 +22,8 @@ class Fedbuff(Federated):
     """The server adds up updates as they come; K of them make a step x <- x - (eta / K) sum s_m (x_m - y_m).
 
     x_m is the model that client m started from and y_m where its local steps led. A client whose update has come makes
-    place for another, drawn uniformly from those that do not train (itself among them), which gets the newest model.
-    Rounds are steps of the server; `staleness` is the mean number of steps since the buffered updates' models.
+    place for one drawn uniformly from those that do not train (itself among them), which gets the newest model. Rounds
+    are steps of the server; `staleness` is the mean number of steps since the buffered updates' models.
 
     Parameters
     ----------
@@ -40,14 +38,13 @@ class Fedbuff(Federated):
     local_steps, epochs, compressor, step_size, weight_decay, model_bit
         As in `fedavg`.
     deadline_s
-        A client that has heard nothing for so long asks for the model, in a message of a header alone; one that the
-        server does not count on is not answered. Nothing: never; a network that can lose messages needs it.
+        A client that has heard nothing for so long, a half more or less at random, asks for the model by a header; one
+        that does not train is not answered. Nothing: never; a network that can lose messages needs it.
 
     References
     ----------
     Nguyen, Malik, Zhan, Yousefpour, Rabbat, Malek, Huba, "Federated learning with buffered asynchronous aggregation",
-    AISTATS 2022, algorithms 1 and 2. Deviations: no secure aggregation; updates of one instant are taken in increasing
-    id; what clients send may be compressed.
+    AISTATS 2022, algorithms 1 and 2. Deviations: no secure aggregation; what clients send may be compressed.
     """
 
     buffer_size: PositiveInt
@@ -62,24 +59,21 @@ class Fedbuff(Federated):
         {"buffer_size": 4, "epochs": 1, "compressor": {"name": "qsgd", "levels": 4}, "step_size": 0.1},
     )
 
+    def patience(self, asked: int) -> tuple[int, float | None]:
+        """Return the deadline: a model may then reach a client twice."""
+        return asked, self.deadline_s
+
     def server(self, ctx: Context) -> Agent:
         """Return a server with a buffer."""
         return FedbuffServer(ctx, self)
 
     def worker(self, ctx: Context) -> Agent:
-        """Return a client that trains whenever it gets a model."""
-        return FedbuffClient(ctx, self)
+        """Return a client that trains on every model it gets."""
+        return AskingWorker(ctx, self, self.deadline_s)
 
 
 class FedbuffServer(AsynchronousServer):
-    """Keeps a buffer.
-
-    Attributes
-    ----------
-    buffer : sum of the weighted updates since the last step, shape (dim,).
-    ages : their staleness.
-    training : clients that have a model and whose update has not come.
-    """
+    """Keeps a `buffer` of weighted updates with their `ages`, and who is `training`: has a model, has not answered."""
 
     def __init__(self, ctx: Context, algorithm: Fedbuff) -> None:
         super().__init__(ctx, algorithm.at_server())
@@ -112,19 +106,3 @@ class FedbuffServer(AsynchronousServer):
             self.training.add(chosen)
             again.add(chosen)
         return sorted(again)
-
-
-class FedbuffClient(LocalWorker):
-    """Trains on every model it gets; its messages are numbered by itself, as a model may come twice."""
-
-    def __init__(self, ctx: Context, algorithm: Fedbuff) -> None:
-        super().__init__(ctx, algorithm)
-        self.deadline_s = algorithm.deadline_s
-
-    async def run(self) -> None:
-        """Train and upload, and ask where nothing comes."""
-        for number in count():
-            while not (inbox := await Receive(kind="model", take="latest", deadline_s=self.deadline_s)).messages:
-                await Send(self.ctx.server, Payload(b"", 0.0), number, "request")
-            self.x = await self.decoded(inbox.messages[0])
-            await self.upload(number, self.x - await self.walk(self.local.batches(self.ctx)))

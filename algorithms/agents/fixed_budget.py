@@ -10,6 +10,7 @@ import numpy as np
 
 from algorithms.coding.sizes import CodeSize
 from algorithms.roles.budget_code import Budgeted, BudgetWorker
+from algorithms.roles.tolerant import Tolerant
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Array, Context, CostModel
 from netsim.registry import component
@@ -17,7 +18,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class FixedBudget(Budgeted):
+class FixedBudget(Budgeted, Tolerant):
     """x^{k+1} = x^k - (gamma_k / M) sum_m Q_T(g_m) with the same T in every round.
 
     Parameters
@@ -30,6 +31,8 @@ class FixedBudget(Budgeted):
         ``auto`` is 1/L, for SS omega/L; a number; or a step rule.
     float_bit, model_bit
         Bits of a float in the upload and in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast.
 
     References
     ----------

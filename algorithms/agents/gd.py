@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 
 from algorithms.compressors.identity import Identity
 from algorithms.roles.parts import FloatBit
-from algorithms.roles.star import Star
+from algorithms.roles.tolerant import Tolerant
 from netsim.interfaces import Context
 from netsim.registry import component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Gd(Star):
+class Gd(Tolerant):
     """x^{k+1} = x^k - (gamma_k / M) sum_m grad f_m(x^k), with dense gradients.
 
     With minibatches in the problem it is distributed SGD.
@@ -26,12 +26,19 @@ class Gd(Star):
         ``auto`` is 1/L of F; a number; or a step rule such as ``{name: inverse_round, a: 1}``.
     float_bit, model_bit
         Bits of a float in the upload and in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast.
     """
 
     float_bit: FloatBit = 32
 
     relays: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1}, {"float_bit": 64, "model_bit": 64})
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+        {},
+        {"step_size": 0.1},
+        {"float_bit": 64, "model_bit": 64},
+        {"quorum": 2},
+    )
 
     def codec(self, ctx: Context) -> Identity:
         """Return the codec of dense gradients."""

@@ -76,12 +76,7 @@ class HierarchicalFedavg(Trained):
 
 
 class CountingServer(Server):
-    """Averages, weighted by the numbers of samples that came along.
-
-    Attributes
-    ----------
-    samples : behind the uploads of the last round.
-    """
+    """Averages, weighted by the numbers of samples that came along; `samples` is their sum."""
 
     samples = 0.0
 
@@ -93,12 +88,7 @@ class CountingServer(Server):
 
 
 class Aggregator(CountingServer):
-    """Takes the server's model through `edge_rounds` averages of its clients, and sends how far it came.
-
-    Attributes
-    ----------
-    above : what the node is to the server.
-    """
+    """Takes the server's model through `edge_rounds` averages of its clients; `above` is what it is to the server."""
 
     def __init__(self, ctx: Context, algorithm: HierarchicalFedavg) -> None:
         super().__init__(ctx, algorithm.at_server())

@@ -12,9 +12,8 @@ from algorithms.coding.codec import Codec
 from algorithms.coding.index_changes import IndexChanges
 from algorithms.coding.wrappers import require_memoryless
 from algorithms.roles.ballot import Ballot
-from algorithms.roles.copies import CopyServer, CopyWorker
+from algorithms.roles.copies import Copying, CopyServer, CopyWorker
 from algorithms.roles.federated import IDENTITY
-from algorithms.roles.local import FixedSteps
 from algorithms.roles.voting import TieBreak
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, NonNegativeInt, Ref
@@ -24,7 +23,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class SsgdMv(FixedSteps):
+class SsgdMv(Copying):
     """D_n = (how far H local steps led) + e_n; votes make a mask of K, on which Q(D_n) is averaged; e_n <- D_n - Q.
 
     Four messages a round and worker: the vote up, the mask down, values up, their mean down. All workers keep x
@@ -80,6 +79,7 @@ class SsgdMv(FixedSteps):
     )  # fmt: skip
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_memoryless(quantiser=self.quantiser)
         if (self.change_fraction is None) == (self.mask == "add_drop"):
             allowed = "a share of the coordinates goes with mask: add_drop, and with it alone"

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback
 from algorithms.compressors.top_k import TopK
-from algorithms.roles.copies import CopyServer, CopyWorker
-from algorithms.roles.local import FixedSteps
+from algorithms.roles.copies import Copying, CopyServer, CopyWorker
 from algorithms.roles.parts import FloatBit
 from algorithms.roles.star import Updates
 from netsim.fields import Fraction
@@ -20,7 +19,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class SsgdTopK(FixedSteps):
+class SsgdTopK(Copying):
     """D_n = (how far H local steps led) + e_n; the K largest |D_n| are sent, e_n <- D_n - sent; x <- x + mean sent.
 
     The mean has up to N K nonzeros and travels down sparse. All workers keep x themselves and start from the same.

@@ -71,11 +71,16 @@ class SparseCompressor(Codec):
         x[indices] = values
         return x
 
+    def entries(self, data: bytes, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
+        """Return the entries that `data` stands for; see `netsim.interfaces.SparseCode`."""
+        src = BitReader(data)
+        found = self.read_entries(src, dim, key)
+        src.finish()
+        return found
+
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
         """Add `scale * decode(data, acc.size)` to `acc`, touching only the entries that were sent."""
-        src = BitReader(data)
-        indices, values = self.read_entries(src, acc.size, key)
-        src.finish()
+        indices, values = self.entries(data, acc.size, key)
         acc[indices] += scale * values
 
 

@@ -79,15 +79,17 @@ class Wrapper(Codec):
         src.finish()
         return found.vector(dim)
 
+    def entries(self, data: bytes, dim: int, key: Key | None = None) -> tuple[Indices | None, Array]:
+        """Return the entries that `data` stands for; see `netsim.interfaces.SparseCode`."""
+        src = BitReader(data)
+        found = self.read_parts(src, dim, key)
+        src.finish()
+        return found
+
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
         """Add `scale * decode(data, acc.size)` to `acc`, touching only the entries that were sent."""
-        src = BitReader(data)
-        found = self.read_parts(src, acc.size, key)
-        src.finish()
-        if found.indices is None:
-            acc += scale * found.values
-        else:
-            acc[found.indices] += scale * found.values
+        indices, values = self.entries(data, acc.size, key)
+        acc[... if indices is None else indices] += scale * values
 
     def write_part(
         self, part: Codec, x: Array, key: Key, out: BitWriter, memory: Any = None, where: str = ""

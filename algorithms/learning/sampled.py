@@ -77,7 +77,8 @@ class SampledProblem(ABC):
     ) -> None:
         self._name, self._shares, self._l2 = name, shares, l2
         self._targets, self._test_targets = targets, test_targets
-        self._features, self._edges = shares.features, shares.edges
+        self._features, self._test_features, self._edges = shares.features, shares.test_features, shares.edges
+        self._block_rows = _BLOCK_ROWS
         self._batch_sizes = batch_sizes(batch, shares)
         self.num_nodes = shares.num_nodes
         self.layout = tuple(layout)
@@ -163,12 +164,12 @@ class SampledProblem(ABC):
         is the mean loss of the test samples, without the ridge.
         """
         point = self.point(w)
-        values, right, gradients = list[float](), 0, list[Array]()
+        values, right, seen, gradients = list[float](), 0, 0, list[Array]()
         total = np.zeros(self.dim)
         for node in range(self.num_nodes):
-            losses, gradient, of_node = self._pass(node, point)
+            losses, gradient, right_here, seen_here = self._pass(node, point)
             values.append(float(losses.mean()) + self._ridge(point))
-            right += of_node
+            right, seen = right + right_here, seen + seen_here
             total += gradient
             if self._is_kept:
                 gradients.append(gradient)
@@ -177,7 +178,7 @@ class SampledProblem(ABC):
         total /= self.num_nodes
         found = {"loss": sum(values) / self.num_nodes, "grad_norm": float(np.sqrt(np.dot(total, total)))}
         if self._has_classes:
-            found["train_accuracy"] = right / self._targets.size
+            found["train_accuracy"] = right / seen
         return found | self._tested(point)
 
     def gradient_flop(self, request: GradientRequest) -> float:
@@ -217,23 +218,29 @@ class SampledProblem(ABC):
         parts = [self.forward(w, x, y).pull(1.0 / size) for x, y in self._blocks(request.node, request.batch)]
         return self._ridged(functools.reduce(np.add, parts), w)
 
-    def _pass(self, node: NodeId, w: Array) -> tuple[Vector, Array, int]:
-        """Return all losses of a node, its gradient, and how many classes are right."""
+    def _pass(self, node: NodeId, w: Array) -> tuple[Vector, Array, int, int]:
+        """Return all losses of a node, its gradient, how many classes are right, and of how many samples."""
         losses, parts, right = list[Vector](), list[Array](), 0
-        for x, y in self._blocks(node, None):
+        batch = self._measured_batch(node)
+        size = self.num_samples(node) if batch is None else batch.size
+        for x, y in self._blocks(node, batch):
             seen = self.forward(w, x, y)
             losses.append(seen.losses)
-            parts.append(seen.pull(1.0 / self.num_samples(node)))
+            parts.append(seen.pull(1.0 / size))
             right += _right(seen, y)
-        return np.concatenate(losses), self._ridged(functools.reduce(np.add, parts), w), right
+        return np.concatenate(losses), self._ridged(functools.reduce(np.add, parts), w), right, size
+
+    def _measured_batch(self, node: NodeId) -> Indices | None:
+        """Return samples of a node that metrics look at; None for all."""
+        return None
 
     def _tested(self, w: Array) -> dict[str, float]:
         if self._test_targets is None:
             return {}
         losses, right = list[Vector](), 0
-        for first in range(0, self._test_targets.size, _BLOCK_ROWS):
-            part = slice(first, first + _BLOCK_ROWS)
-            seen = self.forward(w, self._shares.test_features[part], self._test_targets[part])
+        for first in range(0, self._test_targets.size, self._block_rows):
+            part = slice(first, first + self._block_rows)
+            seen = self.forward(w, self._test_features[part], self._test_targets[part])
             losses.append(seen.losses)
             right += _right(seen, self._test_targets[part])
         found = {"test_loss": float(np.concatenate(losses).mean())}
@@ -243,8 +250,8 @@ class SampledProblem(ABC):
         """Yield features and targets of the node's samples, some at a time."""
         first, stop = self._edges[node], self._edges[node + 1]
         size = stop - first if batch is None else batch.size
-        for begin in range(0, size, _BLOCK_ROWS):
-            end = min(begin + _BLOCK_ROWS, size)
+        for begin in range(0, size, self._block_rows):
+            end = min(begin + self._block_rows, size)
             if batch is None:
                 part: Any = slice(first + begin, first + end)
             else:
@@ -269,7 +276,7 @@ class SampledProblem(ABC):
 
     def _entries(self, node: NodeId) -> float:
         """Return mean stored features of a node's sample."""
-        if isinstance(self._features, np.ndarray):
+        if not hasattr(self._features, "indptr"):
             return float(self._features.shape[1])
         starts = self._features.indptr
         return float(starts[self._edges[node + 1]] - starts[self._edges[node]]) / self.num_samples(node)

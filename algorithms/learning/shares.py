@@ -14,6 +14,7 @@ from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Indices, La
 from netsim.rng import stream
 
 FIRST = Draws()
+_FLOAT64: np.dtype[np.floating[Any]] = np.dtype(np.float64)
 _KEPT_MAX_BYTES = 1 << 28
 
 
@@ -31,6 +32,7 @@ class Shares:
     test_features: Any = None
     test_labels: npt.NDArray[np.float64] | None = None
     class_names: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
 
     def label_counts(self) -> LabelCounts:
         """Return how many samples of each label every node has."""
@@ -55,7 +57,12 @@ class Shares:
 
 
 def deal(
-    dataset: Dataset, partition: Partition | ColumnPartition, nodes: int, seed: int, draws: Draws = FIRST
+    dataset: Dataset,
+    partition: Partition | ColumnPartition,
+    nodes: int,
+    seed: int,
+    draws: Draws = FIRST,
+    dtype: np.dtype[np.floating[Any]] = _FLOAT64,
 ) -> Shares:
     """Load `dataset` and split it.
 
@@ -70,10 +77,10 @@ def deal(
         With more nodes than samples.
     """
     data = _load(dataset, seed, draws.data)
-    features = _checked(data.name, data.features, data.labels)
+    features = _checked(data.name, data.features, data.labels, dtype)
     test_features = None
     if data.test_labels is not None:
-        test_features = _checked(f"{data.name}, test samples", data.test_features, data.test_labels)
+        test_features = _checked(f"{data.name}, test samples", data.test_features, data.test_labels, dtype)
         if test_features.shape[1] != features.shape[1]:
             allowed = f"test samples of {features.shape[1]} columns are needed, as many as training samples have"
             raise DataError(f"{data.name}: {allowed}. Got {test_features.shape[1]}.")
@@ -94,7 +101,7 @@ def deal(
         features, labels = features[order], data.labels[order]
     else:
         labels = data.labels
-    return Shares(features, labels, edges, data.name, test_features, data.test_labels, data.class_names)
+    return Shares(features, labels, edges, data.name, test_features, data.test_labels, data.class_names, data.shape)
 
 
 def batch_sizes(batch: str | float, shares: Shares) -> tuple[int | None, ...]:
@@ -174,10 +181,10 @@ def _name(component: object) -> str:
     return str(getattr(component, "name", type(component).__name__))
 
 
-def _checked(name: str, given: Any, labels: npt.NDArray[np.float64]) -> Any:
-    """Return the features as a C-contiguous float64 array or CSR, all finite."""
+def _checked(name: str, given: Any, labels: npt.NDArray[np.float64], dtype: np.dtype[np.floating[Any]]) -> Any:
+    """Return the features as a C-contiguous array of a type, or CSR, all finite."""
     is_sparse = hasattr(given, "tocsr")
-    features: Any = given.tocsr() if is_sparse else np.ascontiguousarray(given, np.float64)
+    features: Any = given.tocsr() if is_sparse else np.ascontiguousarray(given, dtype)
     if features.ndim != 2 or features.shape[0] != labels.size or 0 in features.shape:
         allowed = "features of shape (samples, columns), at least one each, and a label per sample are needed"
         raise DataError(f"{name}: {allowed}. Got shape {features.shape} and {labels.size} labels.")

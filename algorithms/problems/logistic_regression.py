@@ -295,7 +295,7 @@ class LogisticProblem:
     def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
         """Yield models and rows of the requests, a part at a time where dense minibatches are copied."""
         points, spans, copied, last = list[Vector](), list[Span](), 0, None
-        for node, at, batch in requests:
+        for node, at, batch, _ in requests:
             batch = None if batch is None else np.ascontiguousarray(batch, np.int64)
             span = Span(self._edges[node], self._edges[node + 1], batch)
             is_same = bool(points) and at is last

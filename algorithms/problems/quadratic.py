@@ -122,12 +122,12 @@ class QuadraticProblem:
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> list[Array]:
         """Return A_m w - b_m of each request; as A_m (w - x_m) it is exact where w - x_m is."""
-        return [self._product(self.matrices[node], self._point(at) - self.centres[node]) for node, at, _ in requests]
+        return [self._product(self.matrices[node], self._point(at) - self.centres[node]) for node, at, *_ in requests]
 
     @quiet
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
         """Return f_m(w) of each request."""
-        return [self._value(self.matrices[node], self._linear[node], self._point(at)) for node, at, _ in requests]
+        return [self._value(self.matrices[node], self._linear[node], self._point(at)) for node, at, *_ in requests]
 
     @quiet
     def loss(self, w: Array) -> float:

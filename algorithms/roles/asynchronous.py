@@ -1,11 +1,13 @@
-"""A server that takes uploads as they come and answers their senders alone."""
+"""A server that takes uploads as they come, and workers that ask where no answer comes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
+from algorithms.roles.local import Local, LocalWorker
 from algorithms.roles.star import Server, Star, Updates
-from netsim.interfaces import Array, Context, Message, NodeId, Receive, Report
+from netsim.interfaces import Array, Context, Message, NodeId, Payload, Receive, Report, Send
 
 
 class AsynchronousServer(Server):
@@ -57,3 +59,31 @@ class AsynchronousServer(Server):
         self.asked = workers
         self.known |= dict.fromkeys(workers, self.version)
         await self.broadcast(self.version)
+
+
+class AskingWorker(LocalWorker):
+    """Walks from every model it gets, and asks for one, by a header alone, where it has heard nothing for long.
+
+    It numbers its messages by itself, as a model may come twice.
+
+    Parameters
+    ----------
+    deadline_s
+        How long, a half more or less, drawn anew so that workers do not ask, and collide, all at once; None: for ever.
+    """
+
+    def __init__(self, ctx: Context, algorithm: Local, deadline_s: float | None) -> None:
+        super().__init__(ctx, algorithm)
+        self.deadline_s = deadline_s
+
+    async def run(self) -> None:
+        """Train and upload."""
+        for number in count():
+            while not (inbox := await Receive(kind="model", take="latest", deadline_s=self.patience_s())).messages:
+                await Send(self.ctx.server, Payload(b"", 0.0), number, "request")
+            self.x = await self.decoded(inbox.messages[0])
+            await self.upload(number, self.x - await self.walk(self.local.batches(self.ctx)))
+
+    def patience_s(self) -> float | None:
+        """Draw how long to wait for the next model."""
+        return self.deadline_s and self.deadline_s * float(self.ctx.rng("patience").uniform(0.5, 1.5))

@@ -88,7 +88,7 @@ class BudgetServer(Server):
     async def step(self, round: int, updates: Updates) -> None:
         """Step along the mean upload."""
         gamma = self.gamma(round)
-        if self.sends_omega:
+        if self.sends_omega and len(updates):
             omegas = [float(notes[0]) for notes in (await updates.notes()).values()]
             gamma /= 1.0 + sum(1.0 / omega - 1.0 for omega in omegas if omega) / len(omegas) ** 2
         self.x = self.x - gamma * await updates.mean()

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import count
 
-from algorithms.roles.local import LocalWorker
+from algorithms.roles.local import FixedSteps, LocalWorker
 from algorithms.roles.star import Server, Star
+from netsim.errors import ConfigError, Fault
 from netsim.interfaces import Array, Code, Context, Decode, Encode, Message, Receive, Report, Send
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copying(FixedSteps):
+    """Keys of algorithms whose server sends aggregates and never a model."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.broadcast != "auto":
+            raise ConfigError([Fault(("broadcast",), "auto, as no model travels down", self.broadcast)])
 
 
 class CopyServer(Server):

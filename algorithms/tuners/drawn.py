@@ -18,10 +18,12 @@ from algorithms.tuners.ranked import Ranked
 
 Floats = npt.NDArray[np.float64]
 
-TOLERANCE = 2e-3  # no T is better than the answer by more than this share
-POLISHED = 1e-4  # how close, as a share of T, the answer is to the top of its hill
-RARE = 1 / 8  # entries below this probability count by the powers of their probabilities
-ORDERS = 20  # of those powers; what is left out changes the characteristic function by less than 1e-13
+TOLERANCE = 5e-3  # no T is better than the answer by more than this share
+HILL = 0.4  # of N's standard deviation: no hill is narrower
+NARROW = 0.25  # entries: nor is one narrower than that
+POLISHED = 5e-4  # how close, as a share of T, the answer is to the top of its hill
+RARE = 0.28  # entries with p |z| below it count by the powers of their p
+ORDERS = 20  # of those powers; what is left out changes the law by less than 1e-13
 BLOCK = 64  # entries whose powers are summed together
 ROWS = 1 << 12  # factors multiplied at once
 NEGLIGIBLE = 37.0  # exp(-37) = 1e-16
@@ -52,17 +54,12 @@ class DrawnCount:
     def distribution(self, budget: float) -> tuple[int, Floats]:
         """Return a number of entries, and the probabilities of N from that number on; < 1e-15 is left out."""
         ranked = self.ranked
-        certain = int(np.searchsorted(ranked.reach, budget)) if budget < ranked.size else ranked.size
+        certain = self._certain(budget)
         uncertain = ranked.size - certain
         if not uncertain:
             return certain, np.ones(1)
-        scale = min((budget - certain) / float(ranked.rest[certain]), 1.0 / float(ranked.magnitudes[certain]))
-        likely = certain + int(np.searchsorted(-ranked.magnitudes[certain:], -RARE / scale, side="left"))
-        likely = min(-(-likely // BLOCK) * BLOCK, ranked.size)
-        p = scale * ranked.magnitudes[certain:likely]
-        powers = self._powers(scale, likely)
-        mean = float(p.sum()) + float(powers[0])
-        variance = max(mean - float(p @ p) - float(powers[1]), 0.0)
+        scale = self._scale(budget, certain)
+        mean, variance = budget - certain, self.variance(budget)
         # Bernstein: N is farther from its mean than this with a probability below 2 exp(-NEGLIGIBLE).
         reach = NEGLIGIBLE / 3 + math.sqrt((NEGLIGIBLE / 3) ** 2 + 2 * NEGLIGIBLE * variance)
         low = max(math.floor(mean - reach), 0)
@@ -70,6 +67,10 @@ class DrawnCount:
         angles = 2 * np.pi / width * np.arange(width // 2 + 1)
         angles = angles[2 * variance * np.sin(angles / 2) ** 2 <= NEGLIGIBLE]
         z = np.expm1(1j * angles)
+        bound = -RARE / (scale * max(abs(z[-1]), 1e-9))
+        likely = certain + int(np.searchsorted(-ranked.magnitudes[certain:], bound, side="left"))
+        likely = min(-(-likely // BLOCK) * BLOCK, ranked.size)
+        p, powers = scale * ranked.magnitudes[certain:likely], self._powers(scale, likely)
         rare = np.zeros_like(z)
         for k in range(powers.size, 0, -1):  # Horner
             rare = z * (rare + (-1) ** (k + 1) / k * powers[k - 1])
@@ -78,6 +79,25 @@ class DrawnCount:
             transform *= np.multiply.reduce(1 + p[start : start + ROWS, np.newaxis] * z, axis=0)
         weights = np.fft.irfft(transform.conj(), width)
         return certain + low, np.maximum(weights, 0.0)
+
+    def variance(self, budget: float) -> float:
+        """Return var N = sum p_i (1 - p_i)."""
+        energy = self.ranked.energy
+        certain = self._certain(budget)
+        if certain == self.ranked.size:
+            return 0.0
+        rest = float(energy[-1] - energy[certain])
+        return max(budget - certain - self._scale(budget, certain) ** 2 * rest, 0.0)
+
+    def _certain(self, budget: float) -> int:
+        """Return entries with p_i = 1."""
+        size = self.ranked.size
+        return int(np.searchsorted(self.ranked.reach, budget)) if budget < size else size
+
+    def _scale(self, budget: float, certain: int) -> float:
+        """Return lambda."""
+        ranked = self.ranked
+        return min((budget - certain) / float(ranked.rest[certain]), 1.0 / float(ranked.magnitudes[certain]))
 
     def _powers(self, scale: float, start: int) -> Floats:
         """Return sum_i p_i^k over the entries from a block's start on, for k = 1 .. ORDERS."""
@@ -146,7 +166,9 @@ def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
 
     omega and E[C(N)] never fall in T (all p_i grow with it), so between a and b no ratio is over omega(b) / E[C(N_a)]:
     intervals are halved, the most promising first, until none promises more than `TOLERANCE` over the best
-    T found, which is then moved to the top of its hill.
+    T found, or is narrower than a hill can be; the best T is then moved to the top of its hill. N smooths the steps of
+    C over its standard deviation s: within `HILL` s the ratio bends by less than the tolerance, which is HILL^2 / 8
+    times 0.24, the largest curvature of a normal distribution function.
 
     Parameters
     ----------
@@ -170,8 +192,10 @@ def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
     low, high = 1.0, float(drawn.ranked.size)
     best = max((low, high), key=ratio)
     open_intervals = [(-at(high)[0] / at(low)[1], low, high)]
-    while -open_intervals[0][0] > (1.0 + TOLERANCE) * ratio(best):
+    while open_intervals and -open_intervals[0][0] > (1.0 + TOLERANCE) * ratio(best):
         _, low, high = heapq.heappop(open_intervals)
+        if high - low <= max(HILL * math.sqrt(drawn.count.variance(low)), NARROW):
+            continue
         middle = math.sqrt(low * high) if high > 2 * low else (low + high) / 2
         if ratio(middle) > ratio(best):
             best = middle

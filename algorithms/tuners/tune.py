@@ -69,7 +69,7 @@ def tune(x: npt.ArrayLike, variant: Variant, size: CodeSize, cost: CostModel, *,
     sparsify   c0 + c1 T                  `affine.solve`: one threshold, no sort
     sparsify   packets, whole bytes       `packets.solve` for large x, else as the last row
     stochastic c0 + c1 T                  `affine.solve_stochastic`: the same threshold, E[C(N)] = C(E N)
-    stochastic any, E[C(N)]               `drawn.solve`: within 0.2 % of the best T, and at the top of its hill
+    stochastic any, E[C(N)]               `drawn.solve`: within 0.5 % of the best T, and at the top of its hill
     stochastic packets, C(E N)            `stochastic.solve`: each number of packets by itself
     any        any                        `universal.solve`: sorts as many entries as can matter
     ========== ========================== ===========================================================

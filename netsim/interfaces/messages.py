@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,14 @@ class Code(Protocol):
 
     def decode_flop_of(self, data: bytes, dim: int) -> float:
         """Return the operations that decoding this payload takes."""
+
+
+@runtime_checkable
+class SparseCode(Code, Protocol):
+    """A code that can hand out what a payload holds without its zeros, so that adding it up costs O(T)."""
+
+    def entries(self, data: bytes, dim: int, key: Key | None = None) -> tuple[Indices | None, Array]:
+        """Return the coordinates, each once, and their values; None: all coordinates."""
 
 
 class Encoded:

@@ -10,15 +10,19 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from netsim.interfaces.messages import Array, Indices, NodeId
+from netsim.interfaces.messages import Array, Indices, Key, NodeId
 
 
 class GradientRequest(NamedTuple):
-    """A gradient (or value) of one node's objective: where, and on which of its samples (None: all)."""
+    """A gradient (or value) of one node's objective: where, and on which of its samples (None: all).
+
+    `key` is for problems that draw in a gradient, such as dropout; None: nothing is drawn.
+    """
 
     node: NodeId
     at: Array
     batch: Indices | None = None
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +147,18 @@ class LabelCounts:
         shares = self.counts / self.counts.sum(1, keepdims=True)
         variation: npt.NDArray[np.float64] = np.abs(shares - shares.mean(0)).sum(1) / 2
         return variation
+
+
+@runtime_checkable
+class DrawsInGradients(Protocol):
+    """A problem whose gradients draw random numbers, from `GradientRequest.key`, or change a state of a run."""
+
+    @property
+    def wants_keys(self) -> bool:
+        """Whether gradients draw."""
+
+    def fresh(self) -> Problem:
+        """Return the problem at the beginning of a run, with no state of another one."""
 
 
 @runtime_checkable

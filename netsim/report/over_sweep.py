@@ -39,7 +39,7 @@ def section(results: Results, labels: Sequence[str]) -> str:
     x_key = next((key for key in keys if len(_numbers(results.summary, key)) >= LEAST), None)
     if x_key is None or not rows:
         return ""
-    names = dict(zip(keys, sweep.short_names([sweep.split(key) for key in keys]), strict=True))
+    names = dict(zip(keys, sweep.short_names([sweep.split(key) or (key,) for key in keys]), strict=True))
     others = [key for key in keys if key != x_key]
     panels: dict[tuple[str, ...], list[Row]] = {}
     for row in results.summary:

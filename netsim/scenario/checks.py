@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from netsim import registry
 from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames
 from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop, rises
@@ -92,12 +93,39 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
             got = f"network.{without[0]} without slots" if without else f"network.silence: {network.silence}"
             yield Fault(("algorithms", i, "no_update"), allowed, got)
         tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
+        needs: list[str] = []
         if lossy and "loss" not in tolerates:
             allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
-            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+            yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('loss', network)}", repr(algorithm.name))
+        elif lossy:
+            needs.append(f"network.{lossy[0]} can lose messages")
         if network.silence == "deadline" and "late" not in tolerates:
             allowed = "silence: deadline needs an algorithm that tolerates late messages"
-            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+            yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('late', network)}", repr(algorithm.name))
+        elif network.silence == "deadline":
+            needs.append("silence: deadline says nothing of who stays silent")
+        if needs and getattr(algorithm, "deadline_s", 0.0) is None:
+            yield Fault(("algorithms", i, "deadline_s"), f"a number of seconds, as {' and '.join(needs)}", "nothing")
+        for key in ("quorum", "deadline_s"):
+            if getattr(algorithm, key, None) is not None and "late" not in tolerates:
+                allowed = f"no key of {algorithm.name} as it is here, as it does not tolerate late messages then"
+                allowed += f"; take another algorithm{_tolerant('late', network)}"
+                yield Fault(("algorithms", i, key), allowed, repr(key))
+
+
+def _tolerant(what: str, network: Network) -> str:
+    """Name the algorithms for such a network that tolerate late messages or losses, as the end of a sentence."""
+    shape = "server" if network.topology.is_star else "peer"
+    found = [
+        name
+        for name in registry.names("algorithm")
+        if hasattr(registry.get("algorithm", name), shape)
+        and any(
+            what in registry.build("algorithm", {"name": name, **example}).tolerates
+            for example in getattr(registry.get("algorithm", name), "examples", ())
+        )
+    ]
+    return f", such as {', '.join(found)}" if found else ""
 
 
 def _battery(problem: Any, network: Network) -> Iterator[Fault]:
@@ -195,6 +223,8 @@ def start_metrics(problem: Problem, targets: Collection[str]) -> dict[str, float
     if not targets or not hasattr(problem, "start"):
         return {}
     found = dict(problem.metrics(problem.start()))
+    if "train_accuracy" in found:
+        found["accuracy"] = found["train_accuracy"]
     if "loss_gap" in targets and isinstance(problem, HasOptimum) and (best := problem.optimum()) is not None:
         found["loss_gap"] = found["loss"] - best.value
     return {metric: value for metric, value in found.items() if metric in targets}

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+_CODE = ("module", "loss")
+
 
 def in_full(data: Any, folder: Path, key: str = "") -> Any:
     """Return plain data with the full path of every existing file, so that it means the same from any folder.
 
-    Files are the texts at keys ``path``, ``..._path``, ``data_dir`` and ``module`` (``FILE.py:NAME``), swept or not.
+    Files are the texts at keys ``path``, ``..._path`` and ``data_dir``, and ``FILE.py:NAME`` at ``module`` and
+    ``loss``, swept or not.
     One that is neither in `folder` nor in the working folder stays as it is: it may be in a data folder.
 
     Parameters
@@ -26,8 +29,8 @@ def in_full(data: Any, folder: Path, key: str = "") -> Any:
         return [in_full(item, folder, key) for item in data]
     if not isinstance(data, str) or not data or not _names_a_file(key):
         return data
-    file, colon, name = data.partition(":") if key == "module" else (data, "", "")
-    if key == "module" and not file.endswith(".py"):
+    file, colon, name = data.rpartition(":") if key in _CODE else (data, "", "")
+    if key in _CODE and not file.endswith(".py"):
         return data
     for place in (folder, Path()):
         path = place.absolute() / file
@@ -37,4 +40,4 @@ def in_full(data: Any, folder: Path, key: str = "") -> Any:
 
 
 def _names_a_file(key: str) -> bool:
-    return key in ("path", "data_dir", "module") or key.endswith("_path")
+    return key in ("path", "data_dir", *_CODE) or key.endswith("_path")

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from netsim.interfaces import Array, Code, Decode, Encode, Encoded, Key, Message, NodeId, Sum
+from netsim.interfaces import Array, Code, Decode, Encode, Encoded, Key, Message, NodeId, SparseCode, Sum
 
 _NO_DRAWS = Key(0, 0)
+_KEPT_BYTES = 128 << 20
 _PARTS = 1 << 24  # rounds are 24 bits in the header
+
+
+class _Kept(NamedTuple):
+    codec: Code
+    data: bytes
+    dim: int
+    key: Key | None
+    value: Any
+    size: int
 
 
 class Coder:
@@ -26,8 +36,9 @@ class Coder:
 
     def __init__(self, dim: int, dtype: np.dtype[Any], shared_key: Callable[[int, NodeId], Key]) -> None:
         self._dim, self._dtype, self._shared_key = dim, dtype, shared_key
-        self._last: tuple[Code, bytes, Any] | None = None
         self._last_sum: tuple[Sum, Array] | None = None
+        self._kept: dict[tuple[int, bool], _Kept] = {}
+        self._kept_bytes = 0
 
     def answer(self, node: NodeId, command: Encode | Decode | Sum) -> object:
         """Return what a node's command asks for, or the error in which it ends, for the agent to raise."""
@@ -61,9 +72,14 @@ class Coder:
         if self._last_sum is not None and _are_equal(self._last_sum[0], command):
             return self._last_sum[1]
         codec, total = command.codec, np.zeros(self._dim, self._dtype)
+        sparse = codec if isinstance(codec, SparseCode) else None
         for i, message in enumerate(command.messages):
-            weight = 1.0 if command.weights is None else command.weights[i]
-            codec.add_to(message.data, total, weight, self._shared(codec, message))
+            weight, key = 1.0 if command.weights is None else command.weights[i], self._shared(codec, message)
+            if sparse is not None:
+                indices, values = self._entries(sparse, message.data, key)
+                total[... if indices is None else indices] += weight * values
+            else:
+                codec.add_to(message.data, total, weight, key)
         total.flags.writeable = False
         self._last_sum = command, total
         return total
@@ -85,10 +101,32 @@ class Coder:
         return self._shared_key(round + part * _PARTS, sender)
 
     def _value(self, codec: Code, data: bytes, dim: int, key: Key | None) -> Any:
-        # All receivers of one broadcast get the same bytes, mostly one after the other.
-        if self._last is None or self._last[1] is not data or self._last[0] != codec:
-            self._last = codec, data, self._frozen(codec.decode(data, dim, key))
-        return self._last[2]
+        found = self._find(codec, data, dim, key, is_sparse=False)
+        return self._keep(codec, data, dim, key, self._frozen(codec.decode(data, dim, key))) if found is None else found
+
+    def _entries(self, codec: SparseCode, data: bytes, key: Key | None) -> Any:
+        found = self._find(codec, data, self._dim, key, is_sparse=True)
+        return (
+            self._keep(codec, data, self._dim, key, codec.entries(data, self._dim, key), True)
+            if found is None
+            else found
+        )
+
+    def _find(self, codec: Code, data: bytes, dim: int, key: Key | None, is_sparse: bool) -> Any:
+        """Return the earlier decoded value of these bytes; receivers of one broadcast share it, in any order."""
+        kept = self._kept.get((id(data), is_sparse))
+        return kept.value if kept is not None and (kept.dim, kept.key, kept.codec) == (dim, key, codec) else None
+
+    def _keep(self, codec: Code, data: bytes, dim: int, key: Key | None, value: Any, is_sparse: bool = False) -> Any:
+        """Keep a decoded value, and its bytes, whose address is its name; the oldest ones go."""
+        parts = [part for part in (value if isinstance(value, tuple) else (value,)) if part is not None]
+        size = sum(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
+        while self._kept and self._kept_bytes + size > _KEPT_BYTES:
+            self._kept_bytes -= self._kept.pop(next(iter(self._kept))).size
+        replaced = self._kept.pop((id(data), is_sparse), None)
+        self._kept_bytes += size - (replaced.size if replaced is not None else 0)
+        self._kept[id(data), is_sparse] = _Kept(codec, data, dim, key, value, size)
+        return value
 
     def _frozen(self, value: Any) -> Any:
         if isinstance(value, tuple):

@@ -476,7 +476,7 @@ class Engine:
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
         batch = self.world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows)
+        return GradientRequest(node, command.at, batch.rows, self.world.contexts[node].next_key())
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = self._request(actor.node, command)

@@ -182,7 +182,7 @@ def _expire(actors: dict[NodeId, Actor], answers: dict[NodeId, object]) -> bool:
 
 def _request(world: World, node: NodeId, command: Gradient | Value) -> GradientRequest:
     batch = world.contexts[node].next_batch() if command.batch is None else command.batch
-    return GradientRequest(node, command.at, batch.rows)
+    return GradientRequest(node, command.at, batch.rows, world.contexts[node].next_key())
 
 
 def _close(actors: dict[NodeId, Actor]) -> None:

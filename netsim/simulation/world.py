@@ -19,11 +19,13 @@ from netsim.interfaces import (
     Broadcasts,
     Cost,
     CostModel,
+    DrawsInGradients,
     HasBatches,
     HasGradients,
     HasPairs,
     HasSamples,
     HasSmoothness,
+    Key,
     Link,
     Medium,
     Node,
@@ -41,7 +43,7 @@ from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 
 # The part of a replication that a stream's purpose belongs to; all others belong to codecs and agents.
-_PARTS = {"data": "batch", "topology": "partition", "compute": "channel", "channel": "channel"}
+_PARTS = {"data": "batch", "gradient": "batch", "topology": "partition", "compute": "channel", "channel": "channel"}
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
 
@@ -181,6 +183,13 @@ class AgentContext:
             self._batches = [Batch(draw(self.node, stream)) for _ in range(count)][::-1]
         return self._batches.pop()
 
+    def next_key(self) -> Key | None:
+        """Draw the key of the node's next gradient from its stream ``gradient``; None where gradients draw nothing."""
+        if not self.world.draws_in_gradients:
+            return None
+        words = self.rng("gradient").integers(0, 1 << 64, 2, np.uint64)
+        return Key(int(words[0]), int(words[1]))
+
     def samples(self) -> Any:
         """See `netsim.interfaces.Context`."""
         problem = self.world.problem
@@ -219,7 +228,8 @@ class World:
         self.scenario = scenario
         self.entry = entry
         self.replication = replication
-        self.problem = problem
+        self.problem = problem.fresh() if isinstance(problem, DrawsInGradients) else problem
+        self.draws_in_gradients = isinstance(problem, DrawsInGradients) and problem.wants_keys
         self.workers: tuple[NodeId, ...] = tuple(range(problem.num_nodes))
         self.is_star = hasattr(entry.algorithm, "server")
         clusters = scenario.network.topology.clusters(len(self.workers)) if self.is_star else ()

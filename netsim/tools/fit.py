@@ -266,7 +266,8 @@ def text(result: Result) -> str:
     for one in result.fits:
         cross = "-" if math.isnan(one.cross) else quantity(one.cross, points.unit)
         mark = " <-" if one is best else ""
-        rows.append([one.family, f"{one.aic - least:.1f}", quantity(one.rms, points.unit), f"{cross}{mark}"])
+        more = f"{one.aic - least:.1f}" if math.isfinite(one.aic) else "-"
+        rows.append([one.family, more, quantity(one.rms, points.unit), f"{cross}{mark}"])
     sizes = np.unique(points.size).size
     head = f"{points.size.size} rows of {sizes} sizes, {points.names[1]} over {points.names[0]}"
     nodes = f", {points.nodes[0]:g} senders" if points.nodes[0] > 1 or result.everything.nodes.max() > 1 else ""

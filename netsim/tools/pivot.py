@@ -148,7 +148,7 @@ def pivot(
         wide = ordered.pivot(index=list(rows), columns=list(columns), values=list(values))
     else:
         wide = ordered.set_index(list(rows))[list(values)].sort_index()
-    names = dict(zip(swept, sweep.short_names([sweep.split(key) for key in swept]), strict=True))
+    names = dict(zip(swept, sweep.short_names([sweep.split(key) or (key,) for key in swept]), strict=True))
     heads = []
     found: Sequence[Any] = wide.columns.tolist()
     spread = [column if isinstance(column, tuple) else (column,) for column in found]

@@ -336,6 +336,7 @@ def test_a_code_that_is_no_contraction_has_no_consensus_step_of_theory() -> None
         run({"name": "choco_sgd", "compressor": {"name": "rand_k", "k": 3}, "gamma": "choco"}, 1)
 
 
+@pytest.mark.slow
 def test_gradient_tracking_reaches_the_minimiser_where_dgd_stalls() -> None:
     problem = unlike()
     best = problem.optimum()

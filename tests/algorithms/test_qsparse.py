@@ -62,15 +62,15 @@ def test_one_worker_and_one_step_is_error_feedback_sgd() -> None:
 
 @pytest.mark.parametrize("compressor", [TOP, SIGN], ids=["top_k", "sign_top_k"])
 def test_asynchronous_with_equal_gaps_is_synchronous(compressor: dict[str, Any]) -> None:
-    """Bitwise, over 600 local steps of 6 workers in lockstep, and where all compute and links are equally slow."""
+    """Bitwise, over 320 local steps of 6 workers in lockstep, and where all compute and links are equally slow."""
     problem = ToyProblem(6, batch=8)
     runs = []
     for mode in ("synchronous", "asynchronous"):
         algorithm = qsparse(local_steps=4, compressor=compressor, mode=mode)
-        runs.append(iterates(algorithm, problem, 150))
+        runs.append(iterates(algorithm, problem, 80))
         base = scenario(
             algorithm, nodes=6, network={"link": {"name": "ideal", "delay_s": 0.25}}, compute={"gradient_s": 0.125},
-            stop={"rounds": 150},
+            stop={"rounds": 80},
         )  # fmt: skip
         runs.append(reported(base, problem))
     for found in runs[1:]:

@@ -182,6 +182,7 @@ def test_projections_are_the_nearest_points() -> None:
     np.testing.assert_array_equal(box.project(np.array([3.0, -0.4]), 0.5), [0.5, -0.4])
 
 
+@pytest.mark.slow
 def test_real_data_of_users_with_models_of_their_own() -> None:
     """Breast cancer by label: a bound near 0 makes one model of all, a wide one gives every user its own minimum."""
     text = """

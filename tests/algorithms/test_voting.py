@@ -191,7 +191,7 @@ def test_nothing_is_lost(algorithm: dict[str, Any]) -> None:
 def test_all_copies_of_the_model_are_equal_whatever_the_delays(algorithm: dict[str, Any]) -> None:
     """Each worker holds, bit for bit, what the server held after some round, and never goes back; as in lockstep."""
     problem = apart()
-    base = scenario(algorithm, nodes=4, compute=SLOW, network=WIRES, stop={"rounds": 25})
+    base = scenario(algorithm, nodes=4, compute=SLOW, network=WIRES, stop={"rounds": 12})
     history: dict[bytes, int] = {}
     newest = [0] * 4
 
@@ -203,8 +203,8 @@ def test_all_copies_of_the_model_are_equal_whatever_the_delays(algorithm: dict[s
             newest[node] = age
 
     watch(base, problem, look)
-    assert min(newest) == len(history) - 2 == 24
-    for x, y in zip(iterates(algorithm, problem, 25), reported(base, problem), strict=True):
+    assert min(newest) == len(history) - 2 == 11
+    for x, y in zip(iterates(algorithm, problem, 12), reported(base, problem), strict=True):
         np.testing.assert_array_equal(x, y)
 
 

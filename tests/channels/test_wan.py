@@ -148,6 +148,47 @@ def test_flows_in_time_against_exact_fractions() -> None:
             assert abs(ends[i] - exact) <= 1
 
 
+def test_rates_that_an_event_does_not_touch_stay_and_are_still_fair() -> None:
+    """Peers that send to each other over links up and down: after each of 400 events the rates are max_min's of all.
+
+    To 1e-9 of them, as rates are whole nanobits per second; some links change, some flows have limits and weights.
+    """
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        room = {(way, i): int(rng.integers(1, 30)) * 10**6 for way in ("up", "down") for i in range(15)}
+        steps = {name: (value, value // 2 or 1) for name, value in room.items()}
+        turn_fs = 10**15
+
+        def capacity(resource: Any, at_fs: int, steps: Any = steps, turn_fs: int = turn_fs) -> tuple[int, int | None]:
+            before, after = steps[resource]
+            if resource[1] % 5:
+                return rate_units(before), None
+            return (rate_units(before), turn_fs) if at_fs < turn_fs else (rate_units(after), None)
+
+        fluid, now_fs, serial = Fluid(capacity), 0, 0
+        for _ in range(400):
+            now_fs += int(rng.integers(0, 10**13)) * int(rng.random() < 0.8)
+            while (at_fs := fluid.next_fs()) is not None and at_fs <= now_fs:
+                fluid.step()
+            if rng.random() < 0.6 or not fluid._flows:
+                a, b = rng.permutation(15)[:2].tolist()
+                cap = rate_units(int(rng.integers(1, 9)) * 10**5) if rng.random() < 0.2 else None
+                weight = int(rng.integers(1, 3))
+                fluid.add(now_fs, serial, (("up", a), ("down", b)), int(rng.integers(1, 10**6)) * BIT_WORK, cap, weight)
+                serial += 1
+            elif rng.random() < 0.5:
+                fluid.remove(now_fs, int(rng.choice(list(fluid._flows))))
+            if rng.random() < 0.5:
+                continue
+            fluid.next_fs()
+            flows = list(fluid._flows.values())
+            now = {resource: capacity(resource, now_fs)[0] for resource in room}
+            whole = max_min([f.path for f in flows], now, [f.cap for f in flows], None, [f.weight for f in flows])
+            for flow, rate in zip(flows, whole, strict=True):
+                assert flow.kind is not None
+                assert abs(flow.kind.rate - rate) <= 1e-9 * rate + 1e5
+
+
 def test_a_rest_of_work_takes_a_femtosecond_more() -> None:
     """3 bits at 7 Mbit/s: 428.571428571 ns and a bit."""
     fluid = Fluid(lambda resource, at_fs: (rate_units(7e6), None))

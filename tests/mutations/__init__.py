@@ -2,13 +2,14 @@
 
 from tests.mutations import codecs, energy, engine, learning, radio, studies, tuners, wires
 
-MUTANTS = (
-    *codecs.MUTANTS,
-    *tuners.MUTANTS,
-    *learning.MUTANTS,
-    *wires.MUTANTS,
-    *radio.MUTANTS,
-    *energy.MUTANTS,
-    *engine.MUTANTS,
-    *studies.MUTANTS,
-)
+GROUPS = {
+    "codecs": codecs.MUTANTS,
+    "tuners": tuners.MUTANTS,
+    "learning": learning.MUTANTS,
+    "wires": wires.MUTANTS,
+    "radio": radio.MUTANTS,
+    "energy": energy.MUTANTS,
+    "engine": engine.MUTANTS,
+    "studies": studies.MUTANTS,
+}
+MUTANTS = tuple(mutant for group in GROUPS.values() for mutant in group)

@@ -1,4 +1,4 @@
-"""Make one expression wrong at a time and see that the tests notice: ``python -m tests.mutations [PATTERN] [-j N]``.
+"""Make one expression wrong at a time and see that the tests notice: ``python -m tests.mutations [ONLY] [-j N]``.
 
 Each mutant is applied to a copy of the project; the tests named beside it must fail on the copy, and pass without it.
 A mutant that survives is a hole in the tests.
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.mutations import MUTANTS
+from tests.mutations import GROUPS, MUTANTS
 from tests.mutations.mutant import ROOT, AddressError, Mutant
 
 LEFT_OUT = (".venv*", ".git", ".hypothesis", "results", "*.nbi", "*.nbc", ".*_cache", "__pycache__")
@@ -63,14 +63,14 @@ def is_killed(mutant: Mutant, folder: Path) -> bool:
 
 
 def main() -> int:
-    """Check every mutant whose name or address contains the pattern; 1 where one survives."""
+    """Check a group of mutants, or all whose name or address contains a text; 1 where one survives."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutations")
-    parser.add_argument("pattern", nargs="?", default="")
+    parser.add_argument("only", nargs="?", default="", help=f"a group ({', '.join(GROUPS)}), or a part of names")
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1)
     wanted = parser.parse_args()
-    chosen = [m for m in MUTANTS if wanted.pattern in m.name or wanted.pattern in m.at]
+    chosen = GROUPS.get(wanted.only) or [m for m in MUTANTS if wanted.only in m.name or wanted.only in m.at]
     if not chosen:
-        print(f"no mutant's name or address contains {wanted.pattern!r}")
+        print(f"no mutant's name or address contains {wanted.only!r}")
         return 1
     with tempfile.TemporaryDirectory() as name:
         first = Path(name) / "0"

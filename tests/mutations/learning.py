@@ -85,10 +85,10 @@ MUTANTS = (
         ("tests/algorithms/test_agents.py::test_one_packet_budget_fills_one_packet",),
     ),
     Mutant(
-        "the server adds instead of averaging",
+        "the mean upload is three times as long",
         "algorithms.roles.star:Updates.mean",
-        "(await self.sum()) / max(len(self), 1)",
         "await self.sum()",
+        "3.0 * await self.sum()",
         ("tests/algorithms/test_agents.py::test_all_coordinates_at_1_over_l_is_gradient_descent",),
     ),
     Mutant(

@@ -45,9 +45,9 @@ def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.Monke
     commands = [
         shlex.split(line, comments=True)
         for line in re.findall(r"^(netsim .*)$", README, re.M)
-        if not line.startswith("netsim run papers")
+        if not line.startswith(("netsim run papers", "netsim run examples"))
     ]
-    assert len(commands) == 14
+    assert len(commands) == 16
     assert cli.main(["run", "my-link.yaml", "-s", "stop.rounds=3", "-o", "results/quickstart"]) == 0
     for _, *arguments in commands:
         short = SHORTER.get(arguments[0], [])

@@ -61,6 +61,17 @@ def max_min(
     >>> max_min([("a", "server"), ("b", "server")], {"a": 30, "b": 200, "server": 100}, [None, None])
     [30, 70]
     """
+    return share(paths, capacity, caps, counts, weights)[0]
+
+
+def share(
+    paths: Sequence[Sequence[Hashable]],
+    capacity: Mapping[Any, int],
+    caps: Sequence[int | None],
+    counts: Sequence[int] | None = None,
+    weights: Sequence[int] | None = None,
+) -> tuple[list[int], list[Hashable | None]]:
+    """Return the rates of `max_min`, and the resource at which each flow has no more: None where its cap limits it."""
     many = [1] * len(paths) if counts is None else counts
     weight = [1] * len(paths) if weights is None else weights
     users: dict[Hashable, list[int]] = {}
@@ -71,14 +82,16 @@ def max_min(
         resource: [capacity[resource], sum(many[flow] * weight[flow] for flow in who)]
         for resource, who in users.items()
     }
-    limited = sorted(
-        ((most, flow) for flow, most in enumerate(caps) if most is not None),
-        key=lambda entry: entry if weights is None else (Fraction(entry[0], weight[entry[1]]), entry[1]),
-    )
+    limited = sorted((_level(most, weight[flow]), flow) for flow, most in enumerate(caps) if most is not None)
+    rates, tight, place = [-1] * len(paths), list[Hashable | None]([None] * len(paths)), 0
     if len(shared) == 1 and weights is None:
-        ((left, total),) = shared.values()
-        return _fill(paths, left, total, limited, many)
-    rates, place = [-1] * len(paths), 0
+        ((only, (left, total)),) = shared.items()
+        rates = _fill(paths, left, total, [(caps[flow] or 0, flow) for _, flow in limited], many)
+        return rates, [None if rate == cap else only for rate, cap in zip(rates, caps, strict=True)]
+    # Levels only rise while flows are settled: an entry that is too low is put back with the level that holds.
+    names = list(shared)
+    levels = [(_level(*shared[name]), n) for n, name in enumerate(names)]
+    heapq.heapify(levels)
 
     def settle(flow: int, rate: int) -> None:
         rates[flow] = rate
@@ -90,19 +103,31 @@ def max_min(
     while True:
         while place < len(limited) and rates[limited[place][1]] >= 0:
             place += 1
-        tightest, room, wanted = None, 0, 0  # room / wanted is the rate of weight 1 there
-        for resource, (left, total) in shared.items():
-            if total and (tightest is None or left * wanted < room * total):
-                tightest, room, wanted = resource, left, total
-        most, flow = limited[place] if place < len(limited) else (0, -1)
-        if flow >= 0 and (tightest is None or most * wanted <= room * weight[flow]):
-            settle(flow, most)
-        elif tightest is not None:
-            for flow in users[tightest]:
+        while levels:
+            left, total = shared[names[levels[0][1]]]
+            if not total:
+                heapq.heappop(levels)
+            elif levels[0][0] != (level := _level(left, total)):
+                heapq.heapreplace(levels, (level, levels[0][1]))
+            else:
+                break
+        if place < len(limited) and (not levels or limited[place][0] <= levels[0][0]):
+            flow = limited[place][1]
+            settle(flow, caps[flow] or 0)
+        elif levels:
+            name = names[heapq.heappop(levels)[1]]
+            left, total = shared[name]
+            for flow in users[name]:
                 if rates[flow] < 0:
-                    settle(flow, room * weight[flow] // wanted)
+                    tight[flow] = name
+                    settle(flow, left * weight[flow] // total)
         else:
-            return rates
+            return rates, tight
+
+
+def _level(room: int, weight: int) -> int:
+    """Return the rate of weight 1, to 2**-64 of a unit."""
+    return (room << 64) // weight
 
 
 def _fill(
@@ -121,22 +146,27 @@ def _fill(
     return [level if rate < 0 else rate for rate in rates]
 
 
+_SLACK = 1 << 12  # nanobits per second that rounding may move a rate without moving others
+
+
 _Key = tuple[tuple[Resource, ...], int | None, int]
 
 
 class _Kind:
     """Flows that have the same rate at all times: they share the same links and have the same limit of their own.
 
-    `done` is the work that one of them would have done so far; a flow ends when it reaches the flow's target.
+    `done` is the work that one of them would have done so far; a flow ends when it reaches the flow's target. `tight`
+    is the link that keeps them from having more; None where their own limit does.
     """
 
-    __slots__ = ("done", "key", "limit", "members", "path", "rate", "since_fs", "targets", "version", "weight")
+    __slots__ = ("done", "key", "limit", "members", "path", "rate", "since_fs", "targets", "tight", "version", "weight")
 
     def __init__(self, key: _Key, at_fs: int) -> None:
         self.key, self.since_fs = key, at_fs
         self.path, self.limit, self.weight = key
         self.done = self.rate = self.version = self.members = 0
         self.targets: list[tuple[int, int]] = []
+        self.tight: Resource | None = None
 
     def settle(self, at_fs: int) -> None:
         if at_fs > self.since_fs:
@@ -147,6 +177,10 @@ class _Kind:
         if done <= self.done:
             return self.since_fs
         return self.since_fs - (self.done - done) // self.rate if self.rate else None
+
+
+def _order(kind: _Kind) -> tuple[Any, ...]:
+    return kind.path, -1 if kind.limit is None else kind.limit, kind.weight
 
 
 class _Flow:
@@ -171,8 +205,13 @@ class Fluid:
     Notes
     -----
     Flows that share the same links with others and have the same limit of their own are one kind with one rate, so an
-    event costs a step per kind that it can reach, not per flow. Changes of one instant are taken together. A flow whose
-    work ends between two femtoseconds ends at the later one.
+    event costs a step per kind that it touches, not per flow. Changes of one instant are taken together, from the rates
+    before it. A flow whose work ends between two femtoseconds ends at the later one.
+
+    Only rates that an event changes are computed. The kinds at the links that it touches are shared out anew, all
+    others keeping their rates; where this moves a rate, those that the same link keeps from having more come in, too,
+    and so do those who have more at a link that now keeps another one from having as much; until nobody comes in. Then
+    every kind has a full link at which nobody has more, which is what defines the max-min fair shares.
     """
 
     def __init__(self, capacity: Callable[[Resource, int], tuple[int, int | None]]) -> None:
@@ -185,8 +224,11 @@ class Fluid:
         self._ends: list[tuple[int, int, int, _Kind]] = []
         self._changes: list[tuple[int, Resource]] = []
         self._changed = dict[int, None]()
-        self._touched = dict[_Kind, None]()
+        self._touched, self._dirty = dict[_Kind, None](), dict[Resource, None]()
         self._changed_fs = self._versions = 0
+        # Of the last instant: what was touched, and the rates before it of the kinds that were shared out anew.
+        self._instant_fs, self._before = -1, dict[_Kind, tuple[int, Resource | None]]()
+        self._touched_then, self._dirty_then = dict[_Kind, None](), dict[Resource, None]()
 
     def add(
         self, at_fs: int, serial: int, path: tuple[Resource, ...], work: int, cap: int | None = None, weight: int = 1
@@ -283,7 +325,7 @@ class Fluid:
         for resource in kind.path:
             at = self._kinds_at[resource]
             del at[kind]
-            self._touched.update(at)
+            self._dirty[resource] = None
             if not at:
                 del self._kinds_at[resource]
 
@@ -315,31 +357,70 @@ class Fluid:
             for serial in sorted(self._changed):
                 self._join(serial, self._flows[serial])
             self._changed.clear()
-        if not self._touched:
+        if not self._touched and not self._dirty:
             return
-        todo = [kind for kind in self._touched if kind.members]
-        joined, seen, touched = dict.fromkeys(todo), set[Resource](), set(todo)
+        if self._changed_fs != self._instant_fs:
+            self._instant_fs = self._changed_fs
+            for then in (self._before, self._touched_then, self._dirty_then):
+                then.clear()
+        self._touched_then.update(self._touched)
+        self._dirty_then.update(self._dirty)
         self._touched.clear()
-        while todo:
-            for resource in todo.pop().path:
-                if resource not in seen:
-                    seen.add(resource)
-                    fresh = [kind for kind in self._kinds_at[resource] if kind not in joined]
-                    joined.update(dict.fromkeys(fresh))
-                    todo.extend(fresh)
-        kinds = list(joined)
-        room = {resource: self._room[resource][0] for resource in seen}
-        counts, weights = [kind.members for kind in kinds], [kind.weight for kind in kinds]
-        is_even = len(set(weights)) == 1
-        limits = [kind.limit for kind in kinds]
-        rates = max_min([kind.path for kind in kinds], room, limits, counts, None if is_even else weights)
-        for kind, rate in zip(kinds, rates, strict=True):
-            if rate != kind.rate:
-                kind.settle(self._changed_fs)
-                kind.rate = rate
-                self._expect(kind)
-            elif kind in touched:
-                self._expect(kind)
+        self._dirty.clear()
+        # An earlier look at this instant leaves no trace.
+        moved = dict.fromkeys(kind for kind in self._before if kind.members)
+        for kind in moved:
+            kind.rate, kind.tight = self._before[kind]
+        chosen = [kind for kind in self._touched_then if kind.members]
+        dirty = {**self._dirty_then, **dict.fromkeys(resource for kind in chosen for resource in kind.path)}
+        found = self._share_out(dict.fromkeys(chosen), dirty)
+        for kind, (rate, tight) in found.items():
+            self._before.setdefault(kind, (kind.rate, kind.tight))
+            kind.settle(self._changed_fs)
+            kind.rate, kind.tight = rate, tight
+        for kind in {**moved, **found}:
+            self._expect(kind)
+
+    def _share_out(
+        self, chosen: dict[_Kind, None], dirty: dict[Resource, None]
+    ) -> dict[_Kind, tuple[int, Resource | None]]:
+        """Find new rates of the kinds chosen and of all that these move, with what keeps each from having more."""
+        self._choose(chosen, dirty, {})
+        while True:
+            kinds = sorted(chosen, key=_order)
+            seen = dict.fromkeys(resource for kind in kinds for resource in kind.path)
+            room = {resource: self._room_for(resource, chosen) for resource in seen}
+            counts, weights = [kind.members for kind in kinds], [kind.weight for kind in kinds]
+            is_even = len(set(weights)) <= 1
+            limits = [kind.limit for kind in kinds]
+            paths: list[tuple[Resource, ...]] = [kind.path for kind in kinds]
+            rates, tight = share(paths, room, limits, counts, None if is_even else weights)
+            levels = dict[Resource, Fraction | int]()
+            for kind, rate, where in zip(kinds, rates, tight, strict=True):
+                if abs(rate - kind.rate) > _SLACK:
+                    dirty.update(dict.fromkeys(kind.path))
+                if isinstance(where, tuple):
+                    levels[where] = max(levels.get(where, 0), -(-rate // kind.weight))
+            size = len(chosen)
+            self._choose(chosen, dirty, levels)
+            if len(chosen) == size:
+                where_tight = [where if isinstance(where, tuple) else None for where in tight]
+                return dict(zip(kinds, zip(rates, where_tight, strict=True), strict=True))
+
+    def _choose(self, chosen: dict[_Kind, None], dirty: dict[Resource, None], levels: Mapping[Resource, Any]) -> None:
+        """Add who is kept from more by a dirty link, and who has more at a link that keeps others from it."""
+        for resource in {**dirty, **levels}:
+            level = levels.get(resource)
+            for kind in self._kinds_at.get(resource, ()):
+                if kind not in chosen:
+                    keeps = kind.tight == resource and resource in dirty
+                    if keeps or (level is not None and kind.rate > (level + 1) * kind.weight + _SLACK):
+                        chosen[kind] = None
+
+    def _room_for(self, resource: Resource, chosen: Mapping[_Kind, None]) -> int:
+        """Return what is left at a link beside the kinds that keep their rates."""
+        others = sum(kind.rate * kind.members for kind in self._kinds_at[resource] if kind not in chosen)
+        return max(0, self._room[resource][0] - others)
 
     def _expect(self, kind: _Kind) -> None:
         """Put the kind's next end into the heap, in place of the one that is there."""

@@ -59,6 +59,15 @@ def test_the_law_of_the_count_equals_the_convolution(most: int) -> None:
             np.testing.assert_allclose(law(x, budget), convolved(probabilities(x, budget)), rtol=0, atol=1e-12)
 
 
+def test_equal_entries_are_a_binomial() -> None:
+    """9000 of them with p = 5/9, multiplied in several pieces; with p = 1/9000 all are rare."""
+    from scipy.stats import binom
+
+    n = np.arange(9001)
+    for budget in (5000.0, 1.0):
+        np.testing.assert_allclose(law(np.ones(9000), budget), binom.pmf(n, 9000, budget / 9000), rtol=0, atol=1e-13)
+
+
 def test_two_fair_coins() -> None:
     """x = (1, 1), T = 1: p = 1/2 each and N = 0, 1, 2 with 1/4, 1/2, 1/4. One entry a packet: E C = 1/4 + 1/2 + 2/4."""
     assert law(np.ones(2), 1.0) == pytest.approx([0.25, 0.5, 0.25], abs=1e-15)

@@ -154,6 +154,13 @@ def test_best_is_marked_where_something_is_to_be_won(other: float, best: int) ->
     assert tables.summary(results).count('<td class="best">') == best
 
 
+def test_a_target_that_is_met_at_the_start_ranks_nobody() -> None:
+    results = results_of(run_of("GD", "gd", [1e5, 1e5]), run_of("CAT", "cat", [2e5, 2e5]), goal=0.6)
+    (case,) = answer.cases(results)
+    text = plain(answer.paragraph(results, case))
+    assert text.endswith("every algorithm meets the target at the start, in round 0: set a harder one.")
+
+
 def test_nobody_and_no_target_have_their_sentences() -> None:
     results = results_of(run_of("GD", "gd", [1e5, 1e5], end=0.5))
     (case,) = answer.cases(results)

@@ -111,9 +111,3 @@ def test_the_server_counts_in_where_it_has_a_battery(tmp_path: Path) -> None:
     assert "the batteries last longest (" in battery.summary_text()
     assert "battery life" in battery.summary_text()
     assert "battery life" not in mains.summary_text()
-
-
-def test_a_target_met_at_the_start_is_said_so(tmp_path: Path) -> None:
-    text = STUDY[: STUDY.index("sweep:")].replace("loss_gap: 0.3", "loss_gap: 1.0e+9")
-    results = study.run(parse_text(text, "s.yaml"), tmp_path / "out")
-    assert "meets the target at the start, in round 0" in results.summary_text()

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -70,6 +70,13 @@ def cases() -> Iterator[Case]:
         yield Case(lines["#"][0].strip(), text, options, "".join(f"{line[1:]}\n" for line in lines[">"]))
 
 
+def tolerant(name: str, what: str, shape: str) -> bool:
+    """Whether an algorithm of a server, or of peers, tolerates late messages or losses in one of its examples."""
+    cls: Any = registry.get("algorithm", name)
+    built = [registry.build("algorithm", {"name": name, **example}) for example in getattr(cls, "examples", ())]
+    return hasattr(cls, shape) and any(what in algorithm.tolerates for algorithm in built)
+
+
 def fill(text: str) -> str:
     """The sentence with what the registry and the hints say now."""
 
@@ -81,6 +88,9 @@ def fill(text: str) -> str:
             return ", ".join(parsing.hints(registry.get(of[0], of[1]) if of else Scenario))
         if what == "hint":
             return parsing.describe(parsing.hints(registry.get(of[0], of[1]))[of[2]], of[2])
+        if what == "tolerant":
+            found = [name for name in registry.names("algorithm") if tolerant(name, *of)]
+            return f", such as {', '.join(found)}" if found else ""
         assert what == "quantities"
         return ", ".join(CLAIMED)
 

@@ -98,6 +98,7 @@ def kill_again_and_again(folder: Path, kills: int, pause_s: float) -> int:
     return hits
 
 
+@pytest.mark.slow
 def test_killed_a_few_times(tmp_path: Path) -> None:
     assert kill_again_and_again(tmp_path, kills=4, pause_s=0.02) >= 1
 

@@ -533,7 +533,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_every_swept_key_is_a_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Quantities as numbers in the key's unit, whole numbers whole, the rest as texts; in all tables alike."""
-    monkeypatch.setattr("netsim.simulation.engine.simulate", SIMULATE)
+    monkeypatch.setattr("netsim.simulation.engine.attempt", SIMULATE)
     given = parse_text(
         """
 name: swept

@@ -301,6 +301,7 @@ def test_losses_of_a_measurement_are_said(capsys: pytest.CaptureFixture[str]) ->
 def test_few_sizes_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, write("l.csv", "bytes,seconds", [(s, 2e-3 + 8e-6 * s) for s in (100, 500, 900)]))
     assert "affine, with 95 % confidence intervals" in text
+    assert "nan" not in text
     assert "warning: with 3 sizes a step of packets or a bend cannot be told from a line; measure 5 or more." in text
     assert read_yaml(text.splitlines()[-1], "x").data["cost"]["c_bit"] == pytest.approx(1e-6)
 

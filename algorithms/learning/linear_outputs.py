@@ -159,8 +159,15 @@ class LinearOutputs(SampledProblem):
         slopes = self.judge(outputs, self._targets[picked]).slopes
         slopes *= 1.0 / picked.shape[1]
 
+        # Nodes often have the very same model: its ridge is made once.
+        is_same = all(w is points[0] for w in points)
+        ridge = self._l2 * points[0] if self._l2 and is_same else None
+
         def combine(i: int) -> Array:
             gradient: Array = np.matmul(slopes[i].T, features[i]).reshape(-1)
-            return self._ridged(gradient, points[i])
+            if ridge is None:
+                return self._ridged(gradient, points[i])
+            gradient += ridge
+            return gradient
 
         return {position: functools.partial(combine, i) for i, position in enumerate(requests)}

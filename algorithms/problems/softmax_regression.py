@@ -58,6 +58,10 @@ class SoftmaxRegression:
 
     A gradient's work is 4 operations per stored feature and class, 6 per sample and class, 2 per coordinate.
 
+    The optimum is found by Newton's method with conjugate gradients when a run begins, and kept on disk: for all of
+    MNIST that takes minutes once (12000 images at l2 = 1e-3: 392 products with all data, 16 s). With l2 = 0 there is
+    none to find.
+
     References
     ----------
     Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical Mathematics, 1992.

@@ -86,12 +86,16 @@ class BudgetServer(Server):
         self.sends_omega = algorithm.sends_omega
 
     async def step(self, round: int, updates: Updates) -> None:
-        """Step along the mean upload."""
+        """Step along the uploads."""
         gamma = self.gamma(round)
         if self.sends_omega and len(updates):
             omegas = [float(notes[0]) for notes in (await updates.notes()).values()]
             gamma /= 1.0 + sum(1.0 / omega - 1.0 for omega in omegas if omega) / len(omegas) ** 2
-        self.x = self.x - gamma * await updates.mean()
+        self.x = self.x - gamma * await self.direction(updates)
+
+    async def direction(self, updates: Updates) -> Array:
+        """Return the mean upload."""
+        return await updates.mean()
 
 
 class BudgetWorker(Worker):
@@ -109,8 +113,8 @@ class BudgetWorker(Worker):
         known: float | None = None,
         kept: Indices | None = None,
         *notes: float,
-    ) -> None:
-        """Send Q_T(g).
+    ) -> Encoded:
+        """Send Q_T(g), and return it.
 
         Parameters
         ----------
@@ -136,6 +140,7 @@ class BudgetWorker(Worker):
             if known is None:
                 metrics["progress"] = lambda: _progress(variant, g, vector_of(sent))
         await Report(round + 1, metrics=metrics)
+        return sent
 
 
 def vector_of(sent: Encoded) -> Array:
@@ -149,6 +154,16 @@ def budget_cost(budget: float, size: CodeSize, cost: CostModel) -> float:
     t = np.array([budget])
     of_basis = {"count": t, "paper": size.paper_bit(t), "message": size.message_bit(t)}
     return float(cost(of_basis[cost.basis])[0])
+
+
+def explored(budget: float, g: Array, size: CodeSize, cost: Any) -> float:
+    """Return the budget, or another one near it where a cost that learns asks for other sizes."""
+    explore = getattr(cost, "explore", None)
+    if explore is None or budget < 1.0:
+        return budget
+    chosen_bit = float(size.message_bit(budget))
+    wanted = budget + (explore(chosen_bit) - chosen_bit) / size.entry_bit
+    return float(min(max(round(wanted), 1), np.count_nonzero(g))) if wanted != budget else budget
 
 
 def _progress(variant: Variant, g: Array, sent: Array) -> float:

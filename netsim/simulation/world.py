@@ -36,14 +36,22 @@ from netsim.interfaces import (
     Spectrum,
 )
 from netsim.scenario import Entry, Scenario
+from netsim.scenario.devices import devices
 from netsim.scenario.graphs import positions
 from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 
-# The part of a replication that a stream's purpose belongs to; all others belong to codecs and agents.
-_PARTS = {"data": "batch", "gradient": "batch", "topology": "partition", "compute": "channel", "channel": "channel"}
+# Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
+_PARTS = {
+    "data": "batch",
+    "gradient": "batch",
+    "topology": "partition",
+    "compute": "channel",
+    "devices": "channel",
+    "channel": "channel",
+}
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
 
@@ -244,6 +252,7 @@ class World:
             self.problem = problem.coupled(sorted((min(edge), max(edge)) for edge in self.peers.graph.edges))
         self.captures: dict[str, Capture] = {}
         self.media_names, self.media = self._open_media()
+        self.devices = devices(scenario.compute, self.nodes, self.workers, self.stream(-1, "devices"))
         self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 

@@ -25,7 +25,7 @@ from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
 from netsim.results.findings import findings
-from netsim.study import names, nodes, workers
+from netsim.study import find_step, names, nodes, workers
 from netsim.study.execute import close_problems, content, open_problem, problem_key
 from netsim.study.merge import merge
 from netsim.study.plan import Run, plan
@@ -41,7 +41,7 @@ MARK = ".netsim"  # marks a folder of netsim's, and is locked while a study writ
 RUNS = "runs"
 PCAP = "pcap"
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = ("summary.csv", "findings.csv", "bounds.csv", nodes.FILE, "report.html", PCAP)
+MERGED = ("summary.csv", "findings.csv", "bounds.csv", nodes.FILE, find_step.FILE, "report.html", PCAP)
 WRITTEN = ("scenario.yaml", *MERGED)
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 

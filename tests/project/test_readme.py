@@ -47,7 +47,7 @@ def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.Monke
         for line in re.findall(r"^(netsim .*)$", README, re.M)
         if not line.startswith(("netsim run papers", "netsim run examples"))
     ]
-    assert len(commands) == 16
+    assert len(commands) == 17
     assert cli.main(["run", "my-link.yaml", "-s", "stop.rounds=3", "-o", "results/quickstart"]) == 0
     for _, *arguments in commands:
         short = SHORTER.get(arguments[0], [])

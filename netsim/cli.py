@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
-        # Not its main(), which answers interrupts and closed pipes itself.
+        # Do not use its main(), which handles interrupts and closed pipes itself.
         command = typer.main.get_command(app)
         with command.make_context("netsim", words) as context:
             code = command.invoke(context)
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = error.format_message()
         return _fail(f"{text}{'' if text.endswith(('.', '?')) else '.'} See netsim --help", BAD_INPUT)
     except BrokenPipeError:
-        # Whoever read our output has gone: nothing to say, and nobody to say it to.
+        # The reader of our output has closed the pipe: end without a message.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt as error:

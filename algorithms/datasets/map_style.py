@@ -58,7 +58,7 @@ class MapStyle(NeedsNoFile, Selection):
         return Data(features, labels, self.module, test_features, test_labels, shape=shape)
 
     def files(self) -> Sequence[Path]:
-        """The function's file, and modules of the user's that it imports."""
+        """Return the function's file, and modules of the user's that it imports."""
         return sources(self.module)
 
     def _samples(self, arguments: Mapping[str, Any]) -> tuple[Any, Any, tuple[int, ...]]:

@@ -120,12 +120,12 @@ class SoftmaxProblem(LinearOutputs):
             self.metric_names |= {"loss_gap"}
 
     def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
-        """Cross-entropy of the scores."""
+        """Return the cross-entropy of the scores."""
         found = cross_entropy(outputs, targets)
         return Verdict(found.losses, found.slopes, outputs.argmax(-1))
 
     def optimum(self) -> Optimum | None:
-        """The minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0."""
+        """Return the minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0."""
         return self._optimum if self._l2 > 0 else None
 
     @functools.cached_property

@@ -56,7 +56,7 @@ class Budgeted(Star):
         return code
 
     def upload_notes(self) -> int:
-        """SS with the automatic step sends omega(T) as well, which the server's step needs."""
+        """Return omega(T) for SS with the automatic step, where the server's step needs it."""
         return int(self.sends_omega)
 
     @property
@@ -65,7 +65,7 @@ class Budgeted(Star):
         return self.variant == "stochastic" and self.step_size == "auto"
 
     def size(self, dim: int) -> CodeSize:
-        """Bits of an upload as a function of T."""
+        """Return the bits of an upload as a function of T."""
         size = self.at(1).size(dim)
         return CodeSize(size.paper0_bit + NOTE_BIT * self.upload_notes(), size.entry_bit, size.count_bit)
 
@@ -167,7 +167,7 @@ def explored(budget: float, g: Array, size: CodeSize, cost: Any) -> float:
 
 
 def _progress(variant: Variant, g: Array, sent: Array) -> float:
-    """alpha or beta of the coordinates that were sent, in O(T) beside ||g||."""
+    """Return alpha or beta of the coordinates that were sent, in O(T) beside ||g||."""
     kept = np.abs(g[np.flatnonzero(sent)])
     if not kept.size:
         return 0.0

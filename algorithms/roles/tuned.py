@@ -57,11 +57,11 @@ class Tuned(Budgeted, Tolerant):
         return share(self.participation, nodes)
 
     def upload_notes(self) -> int:
-        """The preferred T goes with an upload where all share one."""
+        """Return the preferred T with each upload where all share one."""
         return super().upload_notes() + self.model_notes()
 
     def model_notes(self) -> int:
-        """The shared T goes with the model."""
+        """Return the shared T with the model."""
         return int(self.tune == "shared")
 
     @property

@@ -115,7 +115,8 @@ class Frame(NamedTuple):
 class FrameSink(Protocol):
     """Gets every frame of a medium when it begins; frames of one instant in any order."""
 
-    def add(self, frame: Frame) -> None: ...
+    def add(self, frame: Frame) -> None:
+        """Take a frame."""
 
 
 class FrameMaker(Protocol):
@@ -155,19 +156,19 @@ class Medium(Protocol):
         """Take a message (header included); `now_ns` is never before the last `advance`."""
 
     def next_event_ns(self) -> int | None:
-        """A lower bound on the next delivery, never later than it; None: nothing under way. Other calls change it."""
+        """Return a lower bound on the time of the next delivery, None: nothing is under way. Other calls change it."""
 
     def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """All deliveries up to and at `to_ns`, by (at_ns, dst, src, transfer); the same however time is cut."""
+        """Return all deliveries up to and at `to_ns`, by (at_ns, dst, src, transfer); the same however time is cut."""
 
     def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """A node goes down or comes up, at the time of the last `advance`; what needs it ends with ok False."""
+        """Take a node down or bring it up, at the time of the last `advance`; transfers that need it end not ok."""
 
     def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """Expected cost of a lone message of some bits (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""
+        """Return the expected cost of a lone message (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""
 
     def usage(self, at_ns: int) -> Usage:
-        """State times up to `at_ns`, which is not before the last `advance`; after it: if nothing is submitted."""
+        """Return state times up to `at_ns`, not before the last `advance`; later ones hold if nothing is submitted."""
 
 
 @runtime_checkable
@@ -182,7 +183,7 @@ class PowerBound(Protocol):
     """What a medium may offer so that a battery need not be looked at all the time."""
 
     def max_power_w(self, node: NodeId) -> float:
-        """No less than the power of all the node's interfaces together at any time."""
+        """Return an upper bound on the power of all the node's interfaces together, at any time."""
 
 
 class Channel(Protocol):
@@ -192,9 +193,10 @@ class Channel(Protocol):
     """
 
     reliable_delivery: ClassVar[bool]  # False where a transfer can end with ok False
-    # It may have `has_slots`, a bool: whether the end of a node's slot says that it sent nothing.
+    # It may have `has_slots`, a bool: whether the end of a node's slot shows that the node sent nothing.
 
-    def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium: ...
+    def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
+        """Open a medium between these nodes at time 0."""
 
 
 class Carried(NamedTuple):
@@ -250,4 +252,4 @@ class PowerProfile(Protocol):
     """Power of an interface in each state (kind ``energy``)."""
 
     def power_w(self, state: str) -> float:
-        """Watts in one of `STATES`."""
+        """Return the power in watts in one of `STATES`."""

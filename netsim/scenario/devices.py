@@ -37,7 +37,7 @@ class Device:
 def devices(
     compute: ComputeModel, nodes: Sequence[NodeId], workers: Sequence[NodeId], rng: np.random.Generator
 ) -> dict[NodeId, Device]:
-    """The device of every node.
+    """Return the device of every node.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def devices(
 
 
 def read(file: str) -> dict[str, Device]:
-    """A table of boards: a CSV file with the columns name, flop_per_s and power_w; others are for its readers.
+    """Read a table of boards: a CSV file with the columns name, flop_per_s and power_w; others are for its readers.
 
     Raises
     ------

@@ -113,7 +113,7 @@ class Coder:
         )
 
     def _find(self, codec: Code, data: bytes, dim: int, key: Key | None, is_sparse: bool) -> Any:
-        """What these very bytes decoded to before: all receivers of one broadcast get them, in any order."""
+        """Return the earlier decoded value of these bytes; receivers of one broadcast share it, in any order."""
         kept = self._kept.get((id(data), is_sparse))
         return kept.value if kept is not None and (kept.dim, kept.key, kept.codec) == (dim, key, codec) else None
 

@@ -85,13 +85,13 @@ def _attempt(run: Run, problem: Problem, tick: Tick | None) -> RunResult:
 
 
 def problem_key(scenario: Scenario, replication: int = 0) -> str:
-    """What tells a problem from others: configuration, seed, what is drawn anew, and its files as they are now."""
+    """Return what identifies a problem: configuration, seed, redrawn streams, and its files as they are now."""
     draws = scenario.draws(replication)
     return digest([scenario.problem, scenario.seed, draws, list(map(file_digest, files_of(scenario.problem)))])
 
 
 def open_problem(scenario: Scenario, replication: int = 0) -> Problem:
-    """A replication's problem, opened once per process as long as its files stay, as loading is slow."""
+    """Open a replication's problem; it is kept for the process as long as its files stay, as loading is slow."""
     key = problem_key(scenario, replication)
     if key not in _opened:
         while len(_opened) >= MAX_OPENED:
@@ -101,7 +101,7 @@ def open_problem(scenario: Scenario, replication: int = 0) -> Problem:
 
 
 def content(problem: Problem) -> str:
-    """A digest of the data of an opened problem; '' where it does not offer one."""
+    """Return a digest of the data of an opened problem; '' where it does not offer one."""
     return problem.content() if isinstance(problem, HasContent) else ""
 
 

@@ -108,7 +108,7 @@ def write_steps(folder: str | Path, found: Sequence[Found]) -> None:
 
 
 def golden(score: Callable[[int], float], low: int, high: int) -> int:
-    """The best whole number of an interval, where the score falls and then rises.
+    """Return the best whole number of an interval, where the score falls and then rises.
 
     Golden-section search between whole numbers; two that are equal count as falling.
 
@@ -151,7 +151,7 @@ class _Search:
                      self._gradients, host_s)  # fmt: skip
 
     def score(self, k: int) -> float:
-        """The end of a trial, the less the better; infinite where it breaks or is no number."""
+        """Return the end of a trial, the less the better; infinite where it breaks or is no number."""
         if k not in self._scores:
             self._scores[k] = self._try(_step(k))
         return self._scores[k]

@@ -71,7 +71,7 @@ class Run:
 def plan(
     scenario: Scenario, plugins: Sequence[str] = (), content_of: Callable[[Scenario], str] = lambda _: ""
 ) -> list[Run]:
-    """All runs of a study, by sweep point, then algorithm, then replication.
+    """Return all runs of a study, by sweep point, then algorithm, then replication.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ def in_the_engine(base: Scenario, replication: int = 0) -> tuple[Estimates, RunR
 
 
 def check_interface(algorithm: Any) -> None:
-    """It makes a server and workers, or peers, and says what it tolerates of late and lost messages."""
+    """Check that it makes a server and workers, or peers, and says what it tolerates of late and lost messages."""
     star = [name for name in ("server", "worker") if callable(getattr(algorithm, name, None))]
     peer = callable(getattr(algorithm, "peer", None))
     got = ", ".join([*star, *(["peer"] if peer else [])]) or "none of them"
@@ -90,7 +90,7 @@ def check_interface(algorithm: Any) -> None:
 
 
 def check_reports(algorithm: Any) -> None:
-    """The server, or every peer, reports a finite estimate of every round, in order, without a network."""
+    """Check that the server, or every peer, reports a finite estimate of every round in order, without a network."""
     on_smallest(functools.partial(_reports, algorithm), range(1, ROUNDS + 1), lambda r: place_of(algorithm, len(r)))
 
 
@@ -119,7 +119,7 @@ def _reports(algorithm: Any, rounds: Sequence[int]) -> None:
 
 
 def check_lockstep(algorithm: Any) -> None:
-    """On ideal links and with equal compute times every node reports, in every round, what it does in lockstep."""
+    """Check that with ideal links and equal compute times every node reports in every round what lockstep does."""
     base = contract_world(algorithm, compute=ComputeModel(gradient_s=1.0))
     on(place_of(algorithm, ROUNDS), lambda: _check_lockstep(algorithm, base))
 
@@ -132,7 +132,7 @@ def _check_lockstep(algorithm: Any, base: Scenario) -> None:
 
 
 def check_delays(algorithm: Any) -> None:
-    """A synchronous algorithm does not feel random speeds and delays, in any order of arrival.
+    """Check that random speeds, delays and orders of arrival do not change a synchronous algorithm.
 
     Lockstep prices messages on the same links, for algorithms that ask what a message costs.
     """
@@ -162,7 +162,7 @@ def _check_delays(algorithm: Any, base: Scenario, replication: int) -> None:
 
 
 def _compare(algorithm: Any, engine: Estimates, plain: Estimates, where: str) -> None:
-    """Both must have every reporter's estimate of every round, bit for bit the same."""
+    """Raise unless both have every reporter's estimate of every round, with the same bits."""
     for round in range(ROUNDS + 1):
         for node in reporters_of(algorithm):
             case = place_of(algorithm, max(round, 1))
@@ -179,7 +179,7 @@ def _compare(algorithm: Any, engine: Estimates, plain: Estimates, where: str) ->
 
 
 def check_seed(algorithm: Any) -> None:
-    """Equal seeds give equal tables, cell by cell, clock and joules included."""
+    """Check that equal seeds give equal tables, cell by cell, clock and joules included."""
     base = contract_world(algorithm, Jitter(), compute=SLOW, record=Record(messages=True), seed=3)
     on(place_of(algorithm, ROUNDS), lambda: _check_seed(algorithm, base))
 
@@ -196,7 +196,7 @@ def _check_seed(algorithm: Any, base: Scenario) -> None:
 
 
 def check_counters(algorithm: Any) -> None:
-    """Counters are the sums over messages that ended; each is as long as its payload; nothing is counted back."""
+    """Check that counters are sums over messages that ended, each as long as its payload, and never fall."""
     link = {"name": "ethernet_udp", "rate_bps": 1e6}
     base = contract_world(algorithm, link, record=Record(messages=True))
     on(place_of(algorithm, ROUNDS), lambda: _check_counters(algorithm, base))

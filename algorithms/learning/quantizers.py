@@ -19,7 +19,7 @@ MAX_BITS = 24
 
 
 def cells(x: Floats, boundaries: Floats) -> Labels:
-    """Number of boundaries strictly below each value."""
+    """Return the number of boundaries strictly below each value."""
     return np.searchsorted(boundaries, x, side="left").astype(np.int64)
 
 
@@ -79,7 +79,7 @@ def _joint(index: Labels) -> Labels:
 def _best_split(
     x: Floats, labels: Labels, classes: int, slab: Labels, others: Labels, order: Labels
 ) -> tuple[int, float, int, float] | None:
-    """The best (errors, impurity, imbalance, threshold) of one more boundary on a feature.
+    """Return the best (errors, impurity, imbalance, threshold) of one more boundary on a feature.
 
     Points are taken in sorted order from right to left of a sweeping boundary, one slab of the feature's cells after
     another; of each point only its own box changes, so the sums over boxes are sums of changes.
@@ -139,7 +139,7 @@ def _runs(values: Labels) -> list[tuple[int, int]]:
 
 
 def on_the_line(u: Floats, v: Floats, labels: Labels, intervals: int) -> Floats:
-    """The boundaries that u and v share which leave the fewest errors where the class is [u > v].
+    """Find the boundaries that u and v share which leave the fewest errors where the class is [u > v].
 
     Cells off the diagonal are decided without error; one on it, [a, b) x [a, b), costs the smaller of its two classes'
     counts. Dynamic programming over the sorted values, exact within shared boundaries.

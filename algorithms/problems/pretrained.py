@@ -136,7 +136,7 @@ class PretrainedProblem:
         return self.dim
 
     def samples(self, node: NodeId) -> Sensing:
-        """What a node knows; the centre's id is the number of sensors."""
+        """Return what a node knows; the centre's id is the number of sensors."""
         if node >= self.num_nodes:
             return Sensing(np.zeros((self.dim, 0)), self.train, self.owners, self.h)
         return Sensing(self.test[:, [owner == node for owner in self.owners]])

@@ -349,7 +349,7 @@ class World:
         return {node: Actor(node, agent) for node, agent in agents.items()}
 
     def drawn_media(self, replications: Sequence[int]) -> list[DrawnMedia] | None:
-        """The media in several replications at once; None where a channel does not offer that."""
+        """Open the media in several replications at once; None where a channel does not offer that."""
         found = list[DrawnMedia]()
         for i, (channel, nodes) in enumerate(self._places.values()):
             if not isinstance(channel, Replays):

@@ -63,7 +63,7 @@ class AllReduceSgdPeer(SteppingPeer):
         self.group, self.how = Group(ctx, algorithm.float_bit), algorithm.collective
 
     async def step(self, round: int) -> None:
-        """Run the rounds."""
+        """Step along the mean of all gradients."""
         g = await Gradient(at=self.x)
         total = await self.group.sum(g, round, self.how)
         self.x = self.x - (self.eta(round) / self.group.size) * total

@@ -161,13 +161,14 @@ class _Search:
 
         entry = dataclasses.replace(self._entry, algorithm=_with_step(self._entry.algorithm, step))
         try:
-            table: Mapping[str, list[Any]] = simulate(self._trial, entry, 0, self._problem).tables["rounds"].to_pydict()
+            result = simulate(self._trial, entry, 0, self._problem)
         except (SimulationError, ArithmeticError):
             return math.inf
+        table: Mapping[str, list[Any]] = result.tables["rounds"].to_pydict()
         self._rounds += table["round"][-1]
         self._gradients += table["gradients"][-1]
         end = float(table[self._metric][-1])
-        if not math.isfinite(end):
+        if result.status == "diverged" or not math.isfinite(end):
             return math.inf
         return -end if rises(self._metric) else end
 

@@ -155,7 +155,8 @@ def test_synchronous_agents_do_not_feel_speeds_and_delays(algorithm: dict[str, A
     times = {"distribution": "exponential", "mean_s": 0.2}
     slow = scenario(algorithm, compute={"gradient_s": times})
     slow = dataclasses.replace(slow, network=Network(uplink=Jitter(), downlink=Jitter(), silence="free"))
-    if algorithm.get("cost", {}).get("name") != "from_channel":
+    cost = algorithm.get("cost")
+    if not isinstance(cost, dict) or cost.get("name") != "from_channel":
         engine = _watched(slow, SampledToy(batch=8))
         assert all(np.array_equal(a, b) for a, b in zip(_estimates(trace, 3), engine, strict=True))
 

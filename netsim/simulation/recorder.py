@@ -409,8 +409,8 @@ def norm(x: Array) -> float:
 
     Examples
     --------
-    >>> norm(np.array([3e200, 4e200])), norm(np.array([1.0, np.nan]))
-    (5e+200, nan)
+    >>> norm(np.array([0.0, -3e200])), norm(np.array([1.0, np.nan]))
+    (3e+200, nan)
     """
     largest = float(np.abs(x).max(initial=0.0))
     if largest == 0.0 or not math.isfinite(largest):

@@ -202,7 +202,7 @@ class Engine:
         # Numbers beyond all floats need no warning: the run ends as diverged, and says where.
         with np.errstate(over="ignore", invalid="ignore"):
             self._go(limit_ns)
-        return self._result(limit_ns)
+            return self._result(limit_ns)
 
     def _go(self, limit_ns: int | None) -> None:
         try:

@@ -206,11 +206,6 @@ class SampledProblem(ABC):
             raise SimulationError(f"{self._name}: a model of shape ({self.dim},) is needed. Got {np.shape(w)}.")
         return np.ascontiguousarray(w, np.float64)
 
-    def recall(self, request: GradientRequest) -> Array | None:
-        """Return a copy of the gradient where it is known from the last measurement."""
-        known = self._recall(request)
-        return None if known is None else known.copy()
-
     @quiet
     def _gradient(self, request: GradientRequest) -> Array:
         w = self.point(request.at)

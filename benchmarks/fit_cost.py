@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim import files
-from netsim.tools.cost_families import Fit, compare
+from netsim.tools.cost_families import Fit, compare, steps
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,14 +35,21 @@ def sizes(count: int) -> Floats:
 
 
 def trials(truth: str, count: int, noise: float, repeats: int) -> Iterator[tuple[Floats, Floats]]:
-    """Sizes and their noisy costs, seeded; packets hold 200 to 700 bytes."""
-    for seed in range(TRIALS if noise else 1):
+    """Sizes and their noisy costs, seeded; packets hold 200 to 700 bytes and are no line at these sizes."""
+    for seed in range(TRIALS):
         rng = np.random.default_rng([seed, list(TRUTHS).index(truth), count])
-        known = TRUTHS[truth]
-        payload = {"payload_max": UNIT * rng.integers(200, 701)} if known.family == "packets" else {}
-        x = np.repeat(sizes(count), repeats)
+        known, x = TRUTHS[truth], np.repeat(sizes(count), repeats)
+        payload = {"payload_max": _payload(rng, sizes(count))} if known.family == "packets" else {}
         cost = Fit(known.family, {**known.values, **payload}, {}, 0.0, 0.0)(x)
         yield x, cost + rng.normal(0.0, noise * cost.mean(), x.size)
+
+
+def _payload(rng: np.random.Generator, x: Floats) -> float:
+    while True:
+        payload = UNIT * float(rng.integers(200, 701))
+        packets = steps(x, payload)
+        if np.ptp(np.diff(packets) / np.diff(x)) > 1e-9:
+            return payload
 
 
 def found(truth: str, count: int, noise: float, repeats: int = 1) -> Counter[str]:
@@ -68,9 +75,9 @@ def _share(chosen: Counter[str], family: str) -> str:
 
 def main() -> int:
     """Write the table between its marks."""
-    text, (start, end) = DOCS.read_text("utf-8"), MARKS
-    whole = re.sub(f"{start}.*?{end}", lambda _: f"{start}\n{table()}\n{end}", text, flags=re.DOTALL)
-    files.write(DOCS, whole)
+    new, (start, end) = table(), MARKS
+    text = DOCS.read_text("utf-8")
+    files.write(DOCS, re.sub(f"{start}.*?{end}", lambda _: f"{start}\n{new}\n{end}", text, flags=re.DOTALL))
     return 0
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def column(values: npt.NDArray[Any]) -> pa.Array:
-    """An arrow column of a one-dimensional array.
+    """Return an arrow column of a one-dimensional array.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def column(values: npt.NDArray[Any]) -> pa.Array:
 
 
 def text_column(texts: Sequence[str]) -> pa.Array:
-    """An arrow column of texts.
+    """Return an arrow column of texts.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def text_column(texts: Sequence[str]) -> pa.Array:
 
 
 def repeated_text(text: str, size: int) -> pa.Array:
-    """An arrow column of the same text `size` times.
+    """Return an arrow column of the same text `size` times.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def repeated_text(text: str, size: int) -> pa.Array:
 
 
 def table(columns: Mapping[str, npt.NDArray[Any] | Sequence[str]]) -> pa.Table:
-    """An arrow table of numpy arrays and sequences of texts, in that order.
+    """Return an arrow table of numpy arrays and sequences of texts, in that order.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def table(columns: Mapping[str, npt.NDArray[Any] | Sequence[str]]) -> pa.Table:
 
 
 def numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
-    """A read-only array of an arrow column of integers or floating-point numbers; nulls become NaN.
+    """Return a read-only array of an arrow column of integers or floating-point numbers; nulls become NaN.
 
     Examples
     --------

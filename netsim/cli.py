@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
-        # Not its main(), which answers interrupts and closed pipes itself.
+        # Do not use its main(), which handles interrupts and closed pipes itself.
         command = typer.main.get_command(app)
         with command.make_context("netsim", words) as context:
             code = command.invoke(context)
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = error.format_message()
         return _fail(f"{text}{'' if text.endswith(('.', '?')) else '.'} See netsim --help", BAD_INPUT)
     except BrokenPipeError:
-        # Whoever read our output has gone: nothing to say, and nobody to say it to.
+        # The reader of our output has closed the pipe: end without a message.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt as error:
@@ -119,6 +119,9 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Finished runs are kept with or without it.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do finished runs again, too.")] = False,
     dask: Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="A Dask scheduler.")] = None,
+    find_step: Annotated[
+        bool, typer.Option("--find-step", help="Search step sizes first, with a seed that the study does not use.")
+    ] = False,
     debug: Debug = False,
 ) -> int:
     """Run a scenario: write DIR, print the summary."""
@@ -129,7 +132,12 @@ def run(
     if out is None:
         study.check_name(Path(folder), study_scenario)
     words = ["netsim", *sys.argv[1:]]
+    found = None
+    if find_step:
+        study_scenario, found = study.find_steps(study_scenario, lambda text: typer.echo(text, err=True))
     results = study.run(study_scenario, folder, jobs, fresh, plugins or (), dask, words, show=True)
+    if found is not None:
+        study.write_steps(folder, found)
     typer.echo(results.summary_text().rstrip("\n"))
     typer.echo(f"\n{folder}/report.html")
     if debug or ctx.find_root().params["debug"]:

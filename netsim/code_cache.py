@@ -29,8 +29,8 @@ except ImportError:  # not on Windows: two processes may compile the same kernel
     fcntl = None  # type: ignore[assignment]
 
 QUIET = "NETSIM_CACHE_QUIET"  # set in processes whose parent or sibling gives the note
-PROBE_BYTES = 1 << 16  # a full disk or a spent quota takes an empty file but not so much
-LOCK_S = 120.0  # wait no longer than so for another process that compiles the same kernel
+PROBE_BYTES = 1 << 16  # a full disk or a spent quota accepts an empty file but not this one
+LOCK_S = 120.0  # longest wait for another process that compiles the same kernel
 VERSIONS_KEPT = 8  # folders of one module, each compiled from other sources
 DIGEST_LENGTH = 16
 SEAL, LOCK = "seal.json", "lock"
@@ -49,7 +49,7 @@ def root() -> Path | None:
         if not named and not Path.home().is_dir():
             raise FileNotFoundError(None, "the home folder does not exist")
         _prove_writable(folder)
-    except (OSError, RuntimeError) as error:  # RuntimeError: nobody knows where home is
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
         if not os.environ.get(QUIET):
             why = getattr(error, "strerror", None) or error
             print(
@@ -210,7 +210,7 @@ def _module_folder(base: Path, module: ModuleType, extra: str) -> Path:
         os.utime(folder)
         return folder
     folder.mkdir(exist_ok=True)
-    with suppress(OSError):  # such as that another process deletes the same folders
+    with suppress(OSError):  # another process may delete the same folders
         ages = {path: path.stat().st_mtime for path in base.glob(f"{short}-{'?' * DIGEST_LENGTH}")}
         for old in sorted(ages, key=ages.__getitem__)[:-VERSIONS_KEPT]:
             shutil.rmtree(old, ignore_errors=True)
@@ -219,7 +219,7 @@ def _module_folder(base: Path, module: ModuleType, extra: str) -> Path:
 
 @functools.cache
 def _source(path: str) -> tuple[bytes, tuple[str, ...]]:
-    """A file's digest and the modules that it may import: of ``from a import b`` both ``a`` and ``a.b``."""
+    """Return a file's digest and the modules that it may import: of ``from a import b`` both ``a`` and ``a.b``."""
     text = Path(path).read_bytes()
     names = list[str]()
     for statement in ast.parse(text).body:

@@ -18,12 +18,12 @@ from typing import Any, overload
 from netsim import code_cache
 from netsim.code_cache import QUIET as QUIET
 
-# numba's own switch: kernels run as plain Python, and whoever has a numpy twin takes that.
+# numba's own switch: kernels run as plain Python, and callers with a numpy twin use that.
 IS_ON = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 
 Function = Callable[..., Any]
 
-_LOADED_PART = 128  # loading numba costs as much as so many times the smallest work that pays
+_LOADED_PART = 128  # loading numba costs as much as this many times the smallest work that pays
 _settings = threading.Lock()  # of numba, while they are changed for one declaration
 _listeners: list[Callable[[str], None]] = []
 
@@ -104,7 +104,7 @@ def _njit(function: Function, options: dict[str, Any]) -> Any:
 
 
 def _kept(function: Function, folder: code_cache.KernelFolder, options: dict[str, Any]) -> Any:
-    """numba reads where to keep code when a function is declared, from its settings."""
+    """Declare a function whose code numba keeps in `folder`, which it reads from its settings at that moment."""
     import numba
 
     config: Any = numba.config
@@ -116,7 +116,7 @@ def _kept(function: Function, folder: code_cache.KernelFolder, options: dict[str
             return _njit(function, options)
         finally:
             config.CACHE_DIR = before
-    # Where the folder has vanished since it was made, numba may find another one, which nobody checks.
+    # If the folder was deleted meanwhile, numba may choose another one, which is not checked.
     is_there = Path(dispatcher.stats.cache_path).is_relative_to(folder.path)
     return dispatcher if is_there else _njit(function, options)
 
@@ -133,7 +133,7 @@ def _compile_safely(dispatcher: Any, folder: code_cache.KernelFolder | None, aga
     from numba.core.errors import NumbaError
 
     compile_or_load = dispatcher.compile
-    twins = list[Any]()  # numba forgets the code of a dispatcher that is gone
+    twins = list[Any]()  # kept, because numba discards the code of a dispatcher that is deleted
 
     def compile(signature: Any) -> Any:
         arguments = tuple(getattr(signature, "args", signature))
@@ -152,7 +152,7 @@ def _compile_safely(dispatcher: Any, folder: code_cache.KernelFolder | None, aga
                 except NumbaError:
                     raise
                 except Exception:
-                    # The folder cannot be read any more, or it is full; in that case the code is in memory by now.
+                    # The folder has become unreadable or full; if full, the code is in memory by now.
                     with suppress(OSError):
                         folder.clear()
                     if arguments not in dispatcher.overloads:
@@ -173,7 +173,7 @@ def _announce(name: str) -> None:
 
 
 def _plain(function: Function) -> Function:
-    """Python as compiled code does it: whole numbers of 64 bits wrap around without a warning."""
+    """Return a function as compiled code runs it: integers of 64 bits wrap around without a warning."""
     import numpy as np
 
     @functools.wraps(function)
@@ -186,7 +186,7 @@ def _plain(function: Function) -> Function:
 
 @functools.cache
 def _compiler() -> str:
-    """Everything beside the source that decides what is compiled; the processor stands in numba's own index."""
+    """Return everything that decides what is compiled, but the source and the processor, which numba's index holds."""
     import llvmlite
     import numba
 

@@ -39,7 +39,7 @@ class Fault:
     origin: str = ""
 
     def where(self) -> str:
-        """The path as a user writes it: ``algorithms[2].cost.c0``."""
+        """Return the path as a user writes it: ``algorithms[2].cost.c0``."""
         text = ""
         for part in self.path:
             text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
@@ -81,7 +81,7 @@ class SimulationError(NetsimError, RuntimeError):
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str:
-    """The one of `names` that looks most like `name`, or ''.
+    """Return the one of `names` that is most similar to `name`, or ''.
 
     Examples
     --------

@@ -16,7 +16,7 @@ ASIDE = ".aside-"
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """A name in the same folder to write to; on success it becomes `path`, on any error it is removed.
+    """Yield a name in the same folder to write to; on success it becomes `path`, on any error it is removed.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """What the file system refuses in here becomes one sentence.
+    """Turn a refusal of the file system inside the block into one sentence.
 
     Raises
     ------
@@ -127,6 +127,6 @@ def _flush(path: Path) -> None:
 
 
 def data_folder(data_dir: str | None) -> Path | None:
-    """`data_dir`, else the folder that NETSIM_DATA names, else None."""
+    """Return `data_dir`, else the folder that NETSIM_DATA names, else None."""
     name = data_dir or os.environ.get("NETSIM_DATA")
     return Path(name).expanduser() if name else None

@@ -40,7 +40,7 @@ class Header:
     version: int = VERSION
 
     def pack(self) -> bytes:
-        """Eight bytes: version 4, kind 6, flags 6, sender 24, round 24 bits.
+        """Return eight bytes: version 4, kind 6, flags 6, sender 24, round 24 bits.
 
         Raises
         ------
@@ -57,7 +57,7 @@ class Header:
 
     @classmethod
     def unpack(cls, message: bytes) -> Header:
-        """The header that begins the message.
+        """Return the header that begins the message.
 
         Raises
         ------

@@ -86,7 +86,7 @@ def _beside(folder: Path, name: str) -> Path | None:
 
 
 def _elsewhere(name: str) -> Path | None:
-    """The file, or the folder without ``__init__.py``, of a module on ``sys.path`` that is not installed."""
+    """Return the file, or the folder without ``__init__.py``, of a module on ``sys.path`` that is not installed."""
     if name in sys.stdlib_module_names:
         return None
     try:
@@ -105,7 +105,7 @@ def _elsewhere(name: str) -> Path | None:
 
 
 def _imported(file: Path) -> frozenset[str]:
-    """The first part of every name that a file imports; nothing where it is no Python."""
+    """Return the first part of every name that a file imports; nothing where it is no Python."""
     try:
         status = file.stat()
     except OSError:

@@ -46,7 +46,7 @@ PACKAGES = {
 _PLUGINS = "netsim_plugins"
 
 _classes: dict[tuple[str, str], type] = {}
-_unnamed: dict[tuple[str, str], dict[str, type]] = {}  # by kind and module: classes that give themselves no name
+_unnamed: dict[tuple[str, str], dict[str, type]] = {}  # by kind and module: classes without a name of their own
 _plugin_files: dict[str, dict[str, str]] = {}  # by module: files of the plugin and its helpers, and their sha256
 
 
@@ -254,7 +254,7 @@ def place(error: BaseException, module: str = "") -> str:
     plugins, others = set[str]().union(*_plugin_files.values()), set[str]()
     for name in (module, *(cls.__module__ for cls in _classes.values())):
         top = name.partition(".")[0]
-        if top != "netsim":  # whose drivers and checks wrap agents, and are never to blame
+        if top != "netsim":  # drivers and checks of netsim wrap agents and never cause the fault
             files = others if top in OURS else plugins
             files.add(str(getattr(sys.modules.get(name), "__file__", "")))
     for chosen in (plugins, others, {file for file, _ in frames}):
@@ -282,7 +282,7 @@ def _snake_case(name: str) -> str:
 
 
 def _own(kind: str, name: str) -> type | None:
-    """The class in netsim's own file of that name."""
+    """Return the class in netsim's own file of that name."""
     importlib.import_module(f"{PACKAGES[kind]}.{name}")
     module = sys.modules[f"{PACKAGES[kind]}.{name}"]
     mine = (c for c in vars(module).values() if isinstance(c, type) and c.__module__ == module.__name__)
@@ -305,7 +305,7 @@ def _check_imports(beside: Mapping[str, Path]) -> None:
 def _new(
     module: str, beside: Mapping[str, Path], before: Mapping[tuple[str, str], type]
 ) -> dict[tuple[str, str], type]:
-    """What a plugin and the files beside it have made known since `before`."""
+    """Return the components that a plugin and the files beside it have registered since `before`."""
     known = set(before.values())
     return {
         key: cls
@@ -329,7 +329,7 @@ def _check_kind(kind: str) -> None:
 
 @functools.cache
 def _files(kind: str) -> frozenset[str]:
-    """Names of the files in a kind's folder that hold a component; a package of the same name may have others there."""
+    """Return the files in a kind's folder that hold a component; a package of the same name may have others there."""
     mark = f'@component("{kind}"'.encode()
     files = _folder(PACKAGES[kind]).glob("*.py")
     return frozenset(f.stem for f in files if f.stem.isidentifier() and mark in f.read_bytes())

@@ -16,7 +16,7 @@ _SHARED = zlib.crc32(b"shared")
 
 
 def stream(seed: int, replication: int, node: int, purpose: str) -> np.random.Generator:
-    """The random stream of one purpose at one node.
+    """Return the random stream of one purpose at one node.
 
     Streams differ in any of the four arguments and are independent of who asks first: changing
     the compressor never changes which samples a worker draws.
@@ -39,7 +39,7 @@ def stream(seed: int, replication: int, node: int, purpose: str) -> np.random.Ge
 
 
 def shared_key(seed: int, replication: int, round: int, sender: int) -> Key:
-    """The key of one message's draws, which sender and receivers compute alike: nothing of it is sent.
+    """Return the key of one message's draws, which sender and receivers compute alike: it is not sent.
 
     Two words of a seed sequence over all four names, so that keys of different messages are as good as independent of
     each other and of every `stream`.
@@ -62,7 +62,7 @@ def shared_key(seed: int, replication: int, round: int, sender: int) -> Key:
 
 
 def philox(key: int, counter_high: int, counter_low: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint32]:
-    """Philox4x32-10: four 32-bit words for each counter.
+    """Return four 32-bit words for each counter, by Philox4x32-10.
 
     Parameters
     ----------
@@ -100,5 +100,5 @@ def philox(key: int, counter_high: int, counter_low: npt.NDArray[np.uint64]) -> 
 
 
 def uniforms(key: int, counter_high: int, counter_low: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
-    """One uniform in [0, 1) for each counter, of 32 bits: word 0 of `philox` times 2**-32."""
+    """Return one uniform in [0, 1) for each counter, of 32 bits: word 0 of `philox` times 2**-32."""
     return philox(key, counter_high, counter_low)[:, 0].astype(np.float64) * 2.0**-32

@@ -9,7 +9,7 @@ PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "
 
 
 def short(number: float) -> str:
-    """Three significant digits without an exponent where it can be read so.
+    """Return three significant digits, without an exponent where that is readable.
 
     Examples
     --------
@@ -20,7 +20,7 @@ def short(number: float) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A value with a metric prefix; '-' for NaN.
+    """Return a value with a metric prefix; '-' for NaN.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def seconds(time_s: float) -> str:
-    """A duration in a readable unit; '-' for NaN.
+    """Return a duration in a readable unit; '-' for NaN.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def seconds(time_s: float) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns, the first to the left, the others to the right.
+    """Return aligned columns, the first to the left, the others to the right.
 
     Examples
     --------

@@ -27,12 +27,12 @@ UNITS = {
     "_m": "m",
 }
 
-# A number and a unit, nothing that pint would calculate.
+# A number and a unit, no expression that pint would evaluate.
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d_]+(?:/[^\W\d_]+)?)\s*")
 
 
 def unit_of(key: str) -> str | None:
-    """The unit that a key's suffix names, or None.
+    """Return the unit that a key's suffix names, or None.
 
     Examples
     --------
@@ -52,7 +52,7 @@ def _registry() -> Any:
 
 
 def to_number(text: str, unit: str | None) -> float:
-    """The number of `unit` that `text` says.
+    """Return the number of `unit` that `text` says.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def to_number(text: str, unit: str | None) -> float:
 
 
 def seconds_to_ns(time_s: float) -> int:
-    """Whole nanoseconds nearest to `time_s`, half up."""
+    """Return the whole nanoseconds nearest to `time_s`, half up."""
     return int(time_s * NS_PER_S + 0.5)
 
 
 def serialisation_ns(size_bytes: int, rate_bps: float) -> int:
-    """Nanoseconds to put `size_bytes` on a link of `rate_bps`, half up.
+    """Return the nanoseconds to put `size_bytes` on a link of `rate_bps`, half up.
 
     Exact in integers where the rate is a whole number of bits per second.
 

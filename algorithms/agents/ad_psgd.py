@@ -61,6 +61,7 @@ class AdPsgdPeer(SteppingPeer):
         self.met = 0
 
     async def step(self, round: int) -> Mapping[str, float]:
+        """Run one round."""
         seen = self.met
         if self.near:
             to = self.near[int(self.ctx.rng("partner").integers(len(self.near)))]

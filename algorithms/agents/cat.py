@@ -8,10 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.coding.sizes import CodeSize
-from algorithms.roles.budget_code import Budgeted, BudgetServer, BudgetWorker
-from algorithms.roles.star import Updates
-from algorithms.roles.tolerant import Tolerant
+from algorithms.roles.budget_code import BudgetWorker, explored
+from algorithms.roles.compensation import compensation
+from algorithms.roles.local import summed_gradients
+from algorithms.roles.star import step_of
+from algorithms.roles.tuned import Tuned
 from algorithms.tuners.curve import curves
 from algorithms.tuners.tune import tune
 from netsim.fields import Ref
@@ -21,7 +22,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Cat(Budgeted, Tolerant):
+class Cat(Tuned):
     """T^k = argmax_T progress(T) / C(T) at every worker and round, then x^{k+1} = x^k - (gamma_k/M) sum_m Q_{T_m}(g_m).
 
     Parameters
@@ -37,6 +38,13 @@ class Cat(Budgeted, Tolerant):
     expected
         Of ``stochastic``, whose number N of entries is drawn with the mean T. ``cost``: C(T) is E[C(N)]. ``count``:
         it is C(E N), as the paper writes it, which takes a message of T entries for a sure thing.
+    memory
+        Of S and S+Q, which are biased. ``ef``: e_m + g_m is compressed and e_m keeps what is lost. ``ef21``: g_m - h_m
+        is, both ends add it to h_m, and the step is along mean h_m; it needs a smaller step and has no floor.
+    participation
+        max(floor(participation * M), 1) workers, drawn anew in every round, get the model and upload.
+    local_steps
+        H > 1: g_m is the sum of the gradients of H steps of the size gamma_k from the model.
     step_size
         ``auto`` is 1/L, for SS omega/L (see `BudgetServer`); a number; or a step rule.
     float_bit, model_bit
@@ -48,11 +56,10 @@ class Cat(Budgeted, Tolerant):
     ----------
     Khirirat, Magnusson, Aytekin, Johansson, "A flexible framework for communication-efficient machine learning",
     AAAI 2021. Deviations: S+Q sends S(T)/T in place of ||g||, which gives the same iterates at the step 1/L;
-    with several workers S and S+Q are biased and may stall near the minimiser.
+    with several workers S and S+Q without memory may stall near the minimiser.
     """
 
     cost: Annotated[Cost, Ref("cost")]
-    tune: Literal["local", "shared"] = "local"
     expected: Literal["cost", "count"] = "cost"
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
@@ -64,19 +71,9 @@ class Cat(Budgeted, Tolerant):
             "cost": {"name": "packets", "c_packet": 1, "payload_max_bit": 256},
             "expected": "count",
         },
+        {"variant": "sign", "cost": "bit", "memory": "ef", "participation": 0.7, "step_size": 0.1},
+        {"variant": "sparsify", "cost": "bit", "memory": "ef21", "local_steps": 2, "step_size": 0.05},
     )
-
-    def upload_notes(self) -> int:
-        """The preferred T goes with an upload where all share one."""
-        return super().upload_notes() + self.model_notes()
-
-    def model_notes(self) -> int:
-        """The shared T goes with the model."""
-        return int(self.tune == "shared")
-
-    def server(self, ctx: Context) -> Agent:
-        """Return a server that shares T where it is shared."""
-        return CatServer(ctx, self)
 
     def worker(self, ctx: Context) -> Agent:
         """Return a worker that tunes."""
@@ -91,17 +88,6 @@ class Cat(Budgeted, Tolerant):
         return {"efficiency": curves(gradient, models, self.variant, size, cost, drawn)}
 
 
-class CatServer(BudgetServer):
-    """Averages; with ``tune: shared`` also averages the preferred budgets."""
-
-    async def step(self, round: int, updates: Updates) -> None:
-        """Step, and share the mean of the preferred T."""
-        await super().step(round, updates)
-        if self.notes and len(updates):
-            preferred = [float(notes[-1]) for notes in (await updates.notes()).values()]
-            self.notes = (float(np.rint(sum(preferred) / len(preferred))),)
-
-
 class CatWorker(BudgetWorker):
     """Tunes T to its gradient and its link, then compresses."""
 
@@ -109,22 +95,20 @@ class CatWorker(BudgetWorker):
         super().__init__(ctx, algorithm)
         self.variant, self.size = algorithm.variant, algorithm.size(ctx.facts.dim)
         self.cost, self.drawn = ctx.cost(algorithm.cost, ctx.server), algorithm.expected == "cost"
+        self.compensation = compensation(algorithm.memory, np.zeros_like(ctx.facts.start))
+        self.gamma, self.steps = step_of(algorithm, ctx), algorithm.local_steps
+
+    async def gradient(self, round: int, x: Array) -> Array:
+        """Return the gradient, or the sum of those of the local steps."""
+        return await summed_gradients(x, self.steps, self.gamma(round))
 
     async def upload(self, round: int, g: Array) -> None:
-        """Choose T and send Q_T(g)."""
+        """Choose T and send Q_T of the gradient, or of what the memory makes of it."""
+        g = self.compensation.target(g)
         choice = tune(g, self.variant, self.size, self.cost, drawn=self.drawn)  # Step 1
         told = float(self.notes[0]) if self.notes.size else 0.0
         budget = explored(told or choice.budget, g, self.size, self.cost)
         known = (choice.progress, choice.kept) if budget == choice.budget and not told else (None, None)
         preferred = (choice.budget,) if self.notes.size else ()
-        await self.send_at(round, g, budget, *known, *preferred)  # Step 2
-
-
-def explored(budget: float, g: Array, size: CodeSize, cost: Any) -> float:
-    """Return the budget, or another one near it where a cost that learns asks for other sizes."""
-    explore = getattr(cost, "explore", None)
-    if explore is None or budget < 1.0:
-        return budget
-    chosen_bit = float(size.message_bit(budget))
-    wanted = budget + (explore(chosen_bit) - chosen_bit) / size.entry_bit
-    return float(min(max(round(wanted), 1), np.count_nonzero(g))) if wanted != budget else budget
+        sent = await self.send_at(round, g, budget, *known, *preferred)  # Step 2
+        self.compensation.keep(g, sent)

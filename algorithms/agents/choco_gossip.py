@@ -62,6 +62,7 @@ class ChocoGossipPeer(PublicCopyPeer):
         self.count = algorithm.local_steps
 
     async def step(self, round: int) -> None:
+        """Run one round."""
         if round == 0:
             self.x = await local_steps(self.x, self.count, self.eta, 0, self.momentum)
         await self.publish(self.x, round)  # lines 2 to 4

@@ -60,6 +60,7 @@ class GradCompressMix(PublicCopyPeer):
     """Steps, sends, mixes."""
 
     async def step(self, round: int) -> None:
+        """Run one round."""
         g = await Gradient(at=self.x)  # line 2
         x = self.x - self.eta(round) * self.momentum.direction(g)  # line 3
         await self.publish(x, round)  # lines 4 to 6
@@ -71,6 +72,7 @@ class MixCompressGrad(PublicCopyPeer):
     """Mixes, sends, steps."""
 
     async def step(self, round: int) -> None:
+        """Run one round."""
         x = self.x + self.pull()  # line 2
         await self.publish(x, round)  # lines 3 to 5
         g = await Gradient(at=x)  # line 8

@@ -52,6 +52,7 @@ class DgdPeer(SteppingPeer):
         self.codec = Identity(algorithm.float_bit)
 
     async def step(self, round: int) -> None:
+        """Run one round."""
         x = await self.send(self.codec, self.x, round)
         g = await Gradient(at=self.x)
         self.x = self.mix(x, await self.hear(self.codec, round), round) - self.eta(round) * g

@@ -48,6 +48,7 @@ class DpsgdPeer(SteppingPeer):
         self.codec = Identity(algorithm.float_bit)
 
     async def step(self, round: int) -> None:
+        """Run one round."""
         g = await Gradient(at=self.x)  # lines 2 and 3
         x = await self.send(self.codec, self.x - self.eta(round) * g, round)  # line 5
         self.x = self.mix(x, await self.hear(self.codec, round), round)  # line 4

@@ -73,6 +73,7 @@ class DsgdMomentumPeer(SteppingPeer):
         self.momentum = Momentum(algorithm.momentum, algorithm.nesterov)
 
     async def step(self, round: int) -> None:
+        """Run one round."""
         x = self.x - self.eta(round) * self.momentum.direction(await Gradient(at=self.x))
         v = self.momentum.v if self.momentum.v is not None else np.zeros_like(x)
         sent = await self.send(self.codec, (x, v) if self.mixes_v else (x,), round)

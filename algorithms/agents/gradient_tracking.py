@@ -60,6 +60,7 @@ class GradientTrackingPeer(SteppingPeer):
         self.g: Array = np.zeros_like(self.x)
 
     async def step(self, round: int) -> None:
+        """Run one round."""
         if round == 0:
             self.y = self.g = await Gradient(at=self.x)
         x, y = await self.send(self.codec, (self.x, self.y), round)

@@ -53,7 +53,7 @@ class GridSearch(Budgeted):
     )
 
     def model_notes(self) -> int:
-        """The budget travels with the model."""
+        """Return the budget with the model."""
         return 1
 
     def server(self, ctx: Context) -> Agent:

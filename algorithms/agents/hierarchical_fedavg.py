@@ -59,7 +59,7 @@ class HierarchicalFedavg(Trained):
         require_memoryless(compressor=self.compressor)
 
     def upload_notes(self) -> int:
-        """The number of samples goes with an upload."""
+        """Return the number of samples with an upload."""
         return 1
 
     def server(self, ctx: Context) -> Agent:

@@ -64,7 +64,7 @@ class Marina(Unbiased):
         return 1.0 / (smoothness * (1.0 + math.sqrt((1.0 - p) * self.variance(ctx) / (p * len(workers)))))
 
     def model_notes(self) -> int:
-        """The coin travels with the model."""
+        """Return the coin with the model."""
         return 1
 
     def server(self, ctx: Context) -> Agent:

@@ -61,6 +61,7 @@ class PushSumPeer(SteppingPeer):
         self.weight: Array = np.ones(1)
 
     async def step(self, round: int) -> None:
+        """Run one round."""
         g = await Gradient(at=self.x)  # lines 2 and 3
         push = self.push - self.eta(round) * g  # line 4
         share = 1.0 / (1 + len(self.ctx.hearers(round)))

@@ -112,6 +112,7 @@ class SaddlePointPeer(Peer):
         return self.mean.mean
 
     async def step(self, round: int) -> Mapping[str, float]:
+        """Run one round."""
         self.mean.add(self.x)
         me = self.ctx.node
         heard = {me: await self.send(self.codec, self.x - self.hats[me], round)}

@@ -75,6 +75,7 @@ class SparqSgdPeer(PublicCopyPeer):
         self.threshold = step_rule(algorithm.threshold, ctx, lambda: 0.0)
 
     async def step(self, round: int) -> Mapping[str, float]:
+        """Run one round."""
         first, last = round * self.count, (round + 1) * self.count - 1
         x = await local_steps(self.x, self.count, self.eta, first, self.momentum)  # lines 3 to 5
         difference = x - self.hat

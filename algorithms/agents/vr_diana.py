@@ -57,7 +57,7 @@ class VrDiana(Learning):
         return 1.0 / ((1.0 + 36.0 * (self.variance(ctx) + 1.0) / len(ctx.workers)) * max_smoothness(ctx))
 
     def model_notes(self) -> int:
-        """The coin travels with the model."""
+        """Return the coin with the model."""
         return 1
 
     def server(self, ctx: Context) -> Agent:

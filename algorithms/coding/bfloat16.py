@@ -13,7 +13,7 @@ _ONE = np.uint32(1)
 
 
 def to_bfloat16(x: Array) -> npt.NDArray[np.uint16]:
-    """The 16 bits of each number; those of infinity where it is half a unit or more above the largest.
+    """Return the 16 bits of each number; those of infinity where it is half a unit or more above the largest.
 
     Examples
     --------
@@ -33,5 +33,5 @@ def to_bfloat16(x: Array) -> npt.NDArray[np.uint16]:
 
 
 def from_bfloat16(words: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
-    """The numbers of these bits, exactly."""
+    """Return the numbers of these bits, exactly."""
     return (words.astype(np.uint32) << np.uint32(16)).view(np.float32)

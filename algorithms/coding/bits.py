@@ -57,7 +57,7 @@ class BitWriter:
         return 8 * self._whole_bytes + self._tail_bit
 
     def uint(self, value: int, width: int) -> None:
-        """One unsigned integer of `width` bits.
+        """Append one unsigned integer of `width` bits.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class BitWriter:
             self._tail_bit &= 7
 
     def uints(self, values: npt.ArrayLike, width: int) -> None:
-        """Unsigned integers, each of `width` bits (0 to 64).
+        """Append unsigned integers, each of `width` bits (0 to 64).
 
         Raises
         ------
@@ -95,7 +95,7 @@ class BitWriter:
             self._put_bits(np.unpackbits(octets, axis=1, count=width, bitorder="little").ravel())
 
     def floats(self, values: npt.ArrayLike, float_bit: FloatBit) -> None:
-        """Floating-point numbers rounded to IEEE 754 of 64, 32 or 16 bits."""
+        """Append floating-point numbers rounded to IEEE 754 of 64, 32 or 16 bits."""
         floats = np.ascontiguousarray(values, FLOATS[float_bit])
         if self._tail_bit:
             self.uints(floats.view(_UINTS[float_bit]), float_bit)
@@ -103,11 +103,11 @@ class BitWriter:
             self._append(floats.astype(_LITTLE[float_bit], copy=False).tobytes(), floats.nbytes)
 
     def signs(self, negative: npt.NDArray[np.bool_]) -> None:
-        """One bit each: 1 where negative, 0 elsewhere, zero included."""
+        """Append one bit each: 1 where negative, 0 elsewhere, zero included."""
         self._put_bits(np.ascontiguousarray(negative, np.bool_).view(np.uint8))
 
     def codes(self, codes: Words, lengths: npt.NDArray[np.int64]) -> None:
-        """Codewords one after the other; a codeword's first bit is its lowest one.
+        """Append codewords one after the other; a codeword's first bit is its lowest one.
 
         Parameters
         ----------
@@ -128,7 +128,7 @@ class BitWriter:
             self._put_bits(bits.astype(np.uint8))
 
     def packed(self, octets: npt.NDArray[np.uint8], count: int) -> None:
-        """`count` bits that are packed already, low bits first; any others of the last octet are zero.
+        """Append `count` bits that are packed already, low bits first; other bits of the last octet are zero.
 
         The array is kept, not copied, until `getvalue`.
         """
@@ -142,7 +142,7 @@ class BitWriter:
         self._keep(octets, shift + count)
 
     def getvalue(self) -> bytes:
-        """All that was written, filled with zero bits to a whole byte."""
+        """Return all that was written, filled with zero bits to a whole byte."""
         if self._tail_bit:
             return b"".join([*self._chunks, bytes([self._tail])])
         return b"".join(self._chunks)
@@ -192,7 +192,7 @@ class BitReader:
         return 8 * len(self._data) - self._position
 
     def uint(self, width: int) -> int:
-        """One unsigned integer of `width` bits.
+        """Return one unsigned integer of `width` bits.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class BitReader:
         return value >> (start & 7) & ((1 << width) - 1)
 
     def uints(self, count: int, width: int) -> Words:
-        """`count` unsigned integers of `width` bits each (0 to 64), shape (count,).
+        """Return `count` unsigned integers of `width` bits each (0 to 64), shape (count,).
 
         With ``width=0`` nothing bounds `count` but the caller.
 
@@ -228,7 +228,7 @@ class BitReader:
         return windows(self._words, start + width * np.arange(count), width)
 
     def floats(self, count: int, float_bit: FloatBit) -> npt.NDArray[np.float64]:
-        """`count` finite numbers, shape (count,), float64.
+        """Return `count` finite numbers, shape (count,), float64.
 
         Raises
         ------
@@ -245,7 +245,7 @@ class BitReader:
         return raw.astype(np.float64)
 
     def signs(self, count: int) -> npt.NDArray[np.bool_]:
-        """`count` bits as truth values, shape (count,): True is negative.
+        """Return `count` bits as truth values, shape (count,): True is negative.
 
         Raises
         ------
@@ -255,7 +255,7 @@ class BitReader:
         return np.unpackbits(self.packed(count), count=count, bitorder="little").view(np.bool_)
 
     def packed(self, count: int) -> npt.NDArray[np.uint8]:
-        """`count` bits as they are, low bits first, shape (ceil(count / 8),); zeros fill the last octet.
+        """Return `count` bits as they are, low bits first, shape (ceil(count / 8),); zeros fill the last octet.
 
         Raises
         ------
@@ -273,7 +273,7 @@ class BitReader:
         return octets
 
     def rest(self) -> tuple[npt.NDArray[np.uint8], int]:
-        """All octets from the one with the next bit on, and which of its bits (0 to 7) that is; takes nothing."""
+        """Return all octets from that of the next bit on, and which of its bits (0 to 7) comes next; read nothing."""
         return np.frombuffer(self._data, np.uint8)[self._position >> 3 :], self._position & 7
 
     def skip(self, count: int) -> None:
@@ -287,7 +287,7 @@ class BitReader:
         self._advance(count, 1)
 
     def finish(self) -> None:
-        """Say that nothing should be left.
+        """Check that nothing is left.
 
         Raises
         ------
@@ -310,7 +310,7 @@ class BitReader:
 
 
 def within(values: npt.NDArray[np.floating[Any]], square: float = _LARGEST) -> bool:
-    """True only if all v_i^2 are finite and at most `square` times 1 + 6e-8; False may mean that nobody knows.
+    """Return True only if all v_i^2 are finite and at most `square` times 1 + 6e-8; False may mean unknown.
 
     A sum of squares is quick, and no less than any of them, however it is rounded.
     """
@@ -331,14 +331,14 @@ def _kernels() -> ModuleType:
 
 
 def padded_words(octets: npt.NDArray[np.uint8]) -> Words:
-    """The octets as 64-bit words, low octets first, with more than a word of zeros behind them."""
+    """Return the octets as 64-bit words, low octets first, with more than a word of zeros behind them."""
     padded = np.zeros((octets.size + 23) & ~7, np.uint8)
     padded[: octets.size] = octets
     return padded.view("<u8").astype(np.uint64, copy=False)
 
 
 def windows(words: Words, offsets: npt.NDArray[np.int64], width: int) -> Words:
-    """The `width` bits (1 to 64) at each bit offset, read through an 8-byte window that slides by bytes."""
+    """Return the `width` bits (1 to 64) at each bit offset, read through an 8-byte window that slides by bytes."""
     padded = words.astype("<u8", copy=False).view(np.uint8)
     window: npt.NDArray[np.uint64] = np.ndarray((padded.size - 7,), "<u8", padded, strides=(1,))
     place, shift = offsets >> 3, (offsets & 7).astype(np.uint64)

@@ -67,7 +67,7 @@ class Changes(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """Bytes where every entry changed."""
+        """Return the bytes where every entry changed."""
         return -(-(lg(dim + 1) + most_index_bit(dim, dim, "auto") + dim * self.float_bit) // 8)
 
 

@@ -59,7 +59,7 @@ class Codec(ABC):
     is_outermost: ClassVar[bool] = False  # True: no other codec can hold it, as none would keep its memory
 
     def encode(self, x: Array, rng: np.random.Generator) -> Payload:
-        """The payload of `x`.
+        """Return the payload of `x`.
 
         Takes two 64-bit words from `rng`, whether the codec draws or not, so that no later draw of the stream
         depends on which codec it is.
@@ -78,14 +78,14 @@ class Codec(ABC):
         return self.encode_keyed(x, key)
 
     def encode_keyed(self, x: Array, key: Key) -> Payload:
-        """The payload of `x`, drawn with that key; otherwise as `encode`."""
+        """Return the payload of `x`, drawn with that key; otherwise as `encode`."""
         vector = self.vector(x)
         self.check(vector)
         out = BitWriter()
         return sealed(out, self.write(vector, key, out))
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
-        """The vector that `data` stands for, float64, shape (dim,).
+        """Return the vector that `data` stands for, float64, shape (dim,).
 
         `key` is the one that the sender drew with, needed where the code shares its randomness.
 
@@ -100,11 +100,11 @@ class Codec(ABC):
         return x
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
-        """acc += scale * decode(data, acc.size); `acc` stays as it is where `data` is refused."""
+        """Add `scale * decode(data, acc.size)` to `acc`, which stays as it is where `data` is refused."""
         acc += scale * self.decode(data, acc.size, key)
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """This codec for a model of those tensor shapes; itself where it does not look at tensors."""
+        """Return this codec for a model of those tensor shapes; itself where it does not look at tensors."""
         return self
 
     def check(self, x: Array) -> None:
@@ -146,34 +146,34 @@ class Codec(ABC):
 
     @abstractmethod
     def max_size_bytes(self, dim: int) -> int | None:
-        """The longest payload of a vector of that dimension; None where there is no bound."""
+        """Return the longest payload of a vector of that dimension; None where there is no bound."""
 
     def variance_bound(self, dim: int) -> float | None:
-        """w with E||Q(x) - x||^2 <= w ||x||^2, float rounding aside; None where no such promise is made."""
+        """Return w with E||Q(x) - x||^2 <= w ||x||^2, float rounding aside; None where no such promise is made."""
         return None
 
     def contraction(self, dim: int) -> float | None:
-        """delta with ||Q(x) - x||^2 <= (1 - delta) ||x||^2 on every draw, float rounding aside; None where none."""
+        """Return delta of ||Q(x) - x||^2 <= (1 - delta) ||x||^2 on every draw, but for rounding; None where none."""
         return None
 
     def encode_flop(self, dim: int) -> float:
-        """Floating-point operations and comparisons of `encode`; here one per coordinate."""
+        """Return the floating-point operations and comparisons of `encode`; here one per coordinate."""
         return dim
 
     def decode_flop(self, dim: int) -> float:
-        """Floating-point operations of `decode`; here one per coordinate."""
+        """Return the floating-point operations of `decode`; here one per coordinate."""
         return dim
 
     def decode_flop_at(self, src: BitReader, dim: int) -> float:
-        """Floating-point operations of `read` for what stands next on the bit stream."""
+        """Return the floating-point operations of `read` for what stands next on the bit stream."""
         return self.decode_flop(dim)
 
     def decode_flop_of(self, data: bytes, dim: int) -> float:
-        """Floating-point operations of decoding this very payload."""
+        """Return the floating-point operations of decoding this payload."""
         return self.decode_flop_at(BitReader(data), dim)
 
     def rounded(self, values: Array, float_bit: FloatBit, indices: Indices | None = None, what: str = "entry") -> Array:
-        """`values` in the float type that goes on the wire.
+        """Return `values` in the float type that goes on the wire.
 
         Parameters
         ----------
@@ -210,7 +210,7 @@ class Codec(ABC):
             raise EncodeError(f"{self.name}: {what} {place} must be finite. Got {values[i]}.")
 
     def vector(self, x: Array) -> Array:
-        """`x` as `write` wants it, or an EncodeError."""
+        """Return `x` as `write` expects it; raise `EncodeError` where it is no such vector."""
         vector = np.asarray(x)
         if vector.ndim != 1 or vector.size == 0:
             raise EncodeError(f"{self.name}: a vector of one entry or more is needed. Got shape {vector.shape}.")
@@ -222,18 +222,18 @@ class Codec(ABC):
 
 
 def sealed(out: BitWriter, bits: PaperBits) -> Payload:
-    """The payload of what was written."""
+    """Return the payload of a finished bit stream."""
     return Payload(out.getvalue(), float(bits.paper_bit), float(bits.index_bit), float(bits.value_bit))
 
 
 def draw_key(rng: np.random.Generator) -> Key:
-    """Two 64-bit words of the stream, as a Philox key and upper half of the counter."""
+    """Draw two 64-bit words of the stream, as a Philox key and upper half of the counter."""
     word = rng.bit_generator.random_raw
     return Key(word(), word())
 
 
 def squared_norm(x: Array, scale: float = 1.0) -> float:
-    """sum (x_i / scale)^2 in float64, summed in fixed blocks: the same number on every machine."""
+    """Return sum (x_i / scale)^2 in float64, summed in fixed blocks: the same number on every machine."""
     total = 0.0
     for start in range(0, x.size, BLOCK):
         block: npt.NDArray[np.float64] = x[start : start + BLOCK].astype(np.float64)

@@ -21,7 +21,7 @@ class DrawnValues(SparseCompressor):
 
     @abstractmethod
     def draw(self, x: Array, key: Key) -> tuple[Indices, Floats]:
-        """What is sent: coordinates, ascending, and their values before the wire's rounding."""
+        """Draw the coordinates to send, ascending, and their values before the wire's rounding."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Draw, and append count, indices and values."""
@@ -33,21 +33,21 @@ class DrawnValues(SparseCompressor):
         return PaperBits(index_bit, indices.size * self.float_bit)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream."""
+        """Read the entries off the bit stream."""
         count = read_count(src, dim)
         return read_indices(src, count, dim, self.index), src.floats(count, self.float_bit)
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = 0, p1 = lg d + FPP."""
+        """Return p0 = 0, p1 = lg d + FPP."""
         return CodeSize(paper0_bit=0, entry_bit=lg(dim) + self.float_bit, count_bit=lg(dim + 1))
 
     def encode_flop(self, dim: int) -> float:
-        """A check of each entry; a draw and a multiplication for each one sent."""
+        """Return a check of each entry; a draw and a multiplication for each one sent."""
         return dim + 2 * self.max_entries(dim)
 
 
 def senders(key: Key | None, name: str) -> Key:
-    """The key of a code that shares its randomness.
+    """Return the key of a code that shares its randomness.
 
     Raises
     ------

@@ -18,7 +18,7 @@ Words32 = npt.NDArray[np.uint32]
 
 
 def uniforms(key: Key, coordinates: Indices) -> npt.NDArray[np.float64]:
-    """One uniform in [0, 1) of 53 bits for each coordinate.
+    """Return one uniform in [0, 1) of 53 bits for each coordinate.
 
     Word 0 of the coordinate's Philox block gives the upper 32 bits, as in `netsim.rng.uniforms`, and word 1 the
     21 below them, so that a probability far below 2**-32 is met too.
@@ -40,7 +40,7 @@ def uniforms(key: Key, coordinates: Indices) -> npt.NDArray[np.float64]:
 
 
 def dense_words(key: Key, first: int, count: int, lower: bool = False) -> Words32:
-    """32 random bits for each of the coordinates first .. first + count - 1: all words of a Philox block are used.
+    """Return 32 random bits for each coordinate first .. first + count - 1, using all words of a Philox block.
 
     Coordinate c takes word (c >> 8) & 3 of the block with counter 2^63 + 256 (c >> 10) + (c & 255): runs of 256
     coordinates take the same word of successive blocks, which fills vectors without a shuffle.
@@ -78,12 +78,12 @@ def dense_words(key: Key, first: int, count: int, lower: bool = False) -> Words3
 
 
 def dense_counter(first: int) -> int:
-    """The counter of the block that holds coordinate `first`, a multiple of 1024, and the 255 after it."""
+    """Return the counter of the block that holds coordinate `first`, a multiple of 1024, and the 255 after it."""
     return _DENSE + (first >> 2)
 
 
 def words_at(key: Key, coordinates: Indices) -> Words32:
-    """The words that `dense_words` gives for these coordinates, in any order.
+    """Return the words that `dense_words` gives for these coordinates, in any order.
 
     Examples
     --------

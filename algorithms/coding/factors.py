@@ -65,18 +65,18 @@ class Factored(Codec):
 
     @abstractmethod
     def read_factors(self, src: BitReader, dim: int) -> list[Factors]:
-        """What the bit stream holds, tensor by tensor."""
+        """Read the factors off the bit stream, tensor by tensor."""
 
     @abstractmethod
     def saves(self, rows: int, columns: int) -> bool:
-        """Whether a matrix of that shape travels as factors."""
+        """Return whether a matrix of that shape travels as factors."""
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """This codec for those tensors, unless it has a layout."""
+        """Return this codec for those tensors, unless it has a layout."""
         return self if self.layout else dataclasses.replace(self, layout=as_layout(layout))
 
     def tensors(self, dim: int, error: type[Exception] = ValueError) -> list[Tensor]:
-        """The tensors of a vector of that dimension."""
+        """Return the tensors of a vector of that dimension."""
         found, start, first = list[Tensor](), 0, 0
         for shape in shapes_of(self.layout, dim, error, self.name):
             size = math.prod(shape)
@@ -94,24 +94,24 @@ class Factored(Codec):
         return found
 
     def write_raw(self, x: Array, tensor: Tensor, out: BitWriter) -> int:
-        """A tensor as it is; returns its bits."""
+        """Write a tensor as it is; return its bits."""
         places = cast(Any, range(tensor.start, tensor.stop))  # no array: wanted for an error only
         out.floats(self.rounded(x[tensor.start : tensor.stop], self.float_bit, places), self.float_bit)
         return self.float_bit * (tensor.stop - tensor.start)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         return self.expand(self.read_factors(src, dim), dim)
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
-        """The vector that `data` stands for; it exists only once all of `data` is accepted."""
+        """Return the vector that `data` stands for; it exists only once all of `data` is accepted."""
         src = BitReader(data)
         factors = self.read_factors(src, dim)
         src.finish()
         return self.expand(factors, dim)
 
     def expand(self, factors: Sequence[Factors], dim: int) -> Array:
-        """The vector: outer products added in order, so that its bits are the same everywhere.
+        """Return the vector: outer products added in order, so that its bits are the same everywhere.
 
         Raises
         ------
@@ -135,7 +135,7 @@ class Factored(Codec):
 
 
 def as_matrix(x: Array, tensor: Tensor) -> tuple[Floats, int]:
-    """The tensor's matrix in units of 2**exponent, and the exponent: entries below 1, one of them 1/2 or more."""
+    """Return the tensor's matrix in units of 2**exponent, and the exponent: its largest entry is in [1/2, 1)."""
     matrix = np.zeros(tensor.rows * tensor.columns)
     part = x[tensor.start : tensor.stop]
     matrix[: part.size] = part
@@ -145,6 +145,6 @@ def as_matrix(x: Array, tensor: Tensor) -> tuple[Floats, int]:
 
 
 def scaled_up(values: Floats, exponent: int) -> Floats:
-    """values 2**exponent; what is then infinite is refused when rounded."""
+    """Return values 2**exponent; infinite results are refused when rounded."""
     with np.errstate(over="ignore", under="ignore"):
         return np.ldexp(values, exponent)

@@ -84,9 +84,9 @@ class IndexChanges:
         acc[changes.drops] -= scale
 
     def encode_flop(self, dim: int) -> float:
-        """One operation for each coordinate of the vector that was looked through."""
+        """Return one operation for each coordinate of the vector that was looked through."""
         return self.dim
 
     def decode_flop_of(self, data: bytes, dim: int) -> float:
-        """One operation for each coordinate of the sets, of which eight bits hold one or more."""
+        """Return one operation for each coordinate of the sets, of which eight bits hold one or more."""
         return 8 * len(data)

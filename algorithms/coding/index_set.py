@@ -74,11 +74,11 @@ class IndexSet:
         acc[self.decode(data, self.dim)] += scale
 
     def encode_flop(self, dim: int) -> float:
-        """One operation for each coordinate of the vector that was looked through."""
+        """Return one operation for each coordinate of the vector that was looked through."""
         return self.dim
 
     def decode_flop_of(self, data: bytes, dim: int) -> float:
-        """One operation for each coordinate of the set, of which eight bits hold one or more."""
+        """Return one operation for each coordinate of the set, of which eight bits hold one or more."""
         return self.count if self.count is not None else 8 * len(data)
 
 

@@ -38,12 +38,12 @@ ENUMERATED_DIM = 1024  # beyond, ranks of thousands of bits take longer than the
 
 
 def write_count(out: BitWriter, count: int, dim: int) -> None:
-    """A number of entries, 0 to dim, in lg(dim + 1) bits."""
+    """Write a number of entries, 0 to dim, in lg(dim + 1) bits."""
     out.uint(count, lg(dim + 1))
 
 
 def read_count(src: BitReader, dim: int) -> int:
-    """The number that `write_count` wrote.
+    """Read the number that `write_count` wrote.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_count(src: BitReader, dim: int) -> int:
 
 
 def write_indices(out: BitWriter, indices: Indices, dim: int, code: IndexCode = "fixed") -> int:
-    """Ascending indices below `dim`; returns the bits of the section.
+    """Write ascending indices below `dim`; return the bits of the section.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def write_indices(out: BitWriter, indices: Indices, dim: int, code: IndexCode = 
 
 
 def read_indices(src: BitReader, count: int, dim: int, code: IndexCode = "fixed") -> Indices:
-    """The indices that `write_indices` wrote, shape (count,), int64; `count` is at most `dim`.
+    """Read the indices that `write_indices` wrote, shape (count,), int64; `count` is at most `dim`.
 
     Raises
     ------
@@ -128,7 +128,7 @@ def read_indices(src: BitReader, count: int, dim: int, code: IndexCode = "fixed"
 
 
 def index_bit(indices: Indices, dim: int, code: IndexCode = "fixed") -> int:
-    """Bits of the section that `write_indices` writes, without writing it.
+    """Return the bits of the section that `write_indices` writes, without writing it.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def index_bit(indices: Indices, dim: int, code: IndexCode = "fixed") -> int:
 
 
 def most_index_bit(count: int, dim: int, code: IndexCode = "fixed") -> int:
-    """No set of `count` indices or fewer takes more bits."""
+    """Return an upper bound on the bits of a set of `count` indices or fewer."""
     if code == "auto":
         return TAG_BIT + count * lg(dim)
     if code == "fixed":
@@ -175,13 +175,13 @@ def most_index_bit(count: int, dim: int, code: IndexCode = "fixed") -> int:
 
 
 def shortest(indices: Indices, dim: int) -> Code:
-    """The code with the fewest bits, the first of those that are equal."""
+    """Return the code with the fewest bits, the first of those that are equal."""
     codes = [code for code in CODES if code != "enumerative" or dim <= ENUMERATED_DIM]
     return min(codes, key=lambda code: index_bit(indices, dim, code))
 
 
 def _block(dim: int, count: int, code: IndexCode) -> int:
-    """B, entries of a block."""
+    """Return B, entries of a block."""
     if code == "block_paper":
         return max(1, math.floor(dim / count + 0.5)) if count else dim
     return min((1 << w for w in range(lg(dim) + 1)), key=lambda block: _block_bit(dim, count, block))
@@ -209,7 +209,7 @@ def _read_bitmap(src: BitReader, count: int, dim: int) -> Indices:
 
 
 def _rice_width(dim: int, count: int) -> int:
-    """The largest b >= 0 with 2**b <= 0.6931 d / T, in whole numbers: the same at both ends."""
+    """Return the largest b >= 0 with 2**b <= 0.6931 d / T, in whole numbers: the same at both ends."""
     return max(6931 * dim // (10_000 * max(count, 1)), 1).bit_length() - 1
 
 
@@ -223,7 +223,7 @@ def _require_small(dim: int, error: type[Exception] = EncodeError) -> None:
 
 
 def _rank(indices: list[int]) -> int:
-    """sum C(i_j, j), j = 1, 2, ...: the place of the set among all of that size."""
+    """Return sum C(i_j, j), j = 1, 2, ...: the place of the set among all of that size."""
     return sum(math.comb(index, j) for j, index in enumerate(indices, 1))
 
 

@@ -12,12 +12,12 @@ Layout: TypeAlias = tuple[tuple[PositiveInt, ...], ...]
 
 
 def as_layout(layout: Sequence[Sequence[int]]) -> Layout:
-    """The shapes as tuples, which can be compared and hashed."""
+    """Return the shapes as tuples, which can be compared and hashed."""
     return tuple(tuple(int(n) for n in shape) for shape in layout)
 
 
 def shapes_of(layout: Layout, dim: int, error: type[Exception], name: str) -> Layout:
-    """The tensors of a vector of that dimension; one of shape (dim,) where no layout is known.
+    """Return the tensors of a vector of that dimension; one of shape (dim,) where no layout is known.
 
     Raises
     ------

@@ -44,7 +44,7 @@ DECODE_FLOP = 2  # per coordinate: the level's check and the scaling
 
 
 def code_bit(levels: int) -> int:
-    """Bits of a sign and a level: 1 + lg(s+1).
+    """Return the bits of a sign and a level: 1 + lg(s+1).
 
     Examples
     --------
@@ -55,7 +55,7 @@ def code_bit(levels: int) -> int:
 
 
 def finite_norms(codec: Codec, x: Array, bucket: int, p: float) -> Floats:
-    """||.||_p of each bucket; infinite only where it is beyond float64.
+    """Return ||.||_p of each bucket; infinite only where it is beyond float64.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def finite_norms(codec: Codec, x: Array, bucket: int, p: float) -> Floats:
 
 
 def rounded_up(codec: Codec, values: Floats, float_bit: FloatBit, what: str = "norm", down: bool = False) -> Floats:
-    """`values` in the float type that goes on the wire, none below what it stands for; as float64.
+    """Return `values` in the float type that goes on the wire, none below what it stands for; as float64.
 
     With a scale that is not below the largest magnitude no level exceeds s, and both ends use the same scale.
 
@@ -98,7 +98,7 @@ def rounded_up(codec: Codec, values: Floats, float_bit: FloatBit, what: str = "n
 
 
 def draw_codes(x: Array, scales: Floats, bucket: int, levels: int, key: Key, places: Indices | None = None) -> Codes:
-    """Sign and level of each entry, shape (n,).
+    """Draw sign and level of each entry, shape (n,).
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def write_codes(out: BitWriter, codes: Codes, width: int) -> None:
 
 
 def read_codes(src: BitReader, count: int, width: int) -> Iterator[tuple[int, Codes]]:
-    """Blocks of the numbers that were written with `width` bits each, and where each block begins.
+    """Yield blocks of the numbers that were written with `width` bits each, and where each block begins.
 
     All bits are taken at once, before the first block: a block lives until the next one.
 
@@ -177,7 +177,7 @@ def read_codes(src: BitReader, count: int, width: int) -> Iterator[tuple[int, Co
 
 
 def read_drawn(src: BitReader, dim: int, scales: Floats, bucket: int, levels: int) -> Floats:
-    """The vector that `write_drawn` wrote: sign, scale times level / s.
+    """Read the vector that `write_drawn` wrote: sign, scale times level / s.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def read_drawn(src: BitReader, dim: int, scales: Floats, bucket: int, levels: in
 
 
 def fractions(codes: Codes, levels: int) -> Floats:
-    """sign level / s of each code.
+    """Return sign level / s of each code.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def fractions(codes: Codes, levels: int) -> Floats:
 
 
 def split(codes: Codes, levels: int) -> tuple[Codes, npt.NDArray[np.bool_]]:
-    """Levels, and which are negative."""
+    """Split codes into levels, and which are negative."""
     kind = codes.dtype.type
     width = lg(levels + 1)
     whole: Codes = codes & kind((1 << width) - 1)
@@ -236,7 +236,7 @@ def check_levels(found: Codes, levels: int) -> None:
 
 
 def read_scales(src: BitReader, count: int, float_bit: FloatBit) -> Floats:
-    """Numbers that no encoder writes with a minus, shape (count,).
+    """Read numbers that no encoder writes with a minus, shape (count,).
 
     Raises
     ------
@@ -250,7 +250,7 @@ def read_scales(src: BitReader, count: int, float_bit: FloatBit) -> Floats:
 
 
 def dither_variance(dim: int, levels: int, p: float) -> float:
-    """w of levels of ||x||_p: min(a^2 / (4 s^2), a / s) with a = d^(1/min(p,2)), for s = 1 a - 1, which is met.
+    """Return w of levels of ||x||_p: min(a^2 / (4 s^2), a / s) with a = d^(1/min(p,2)), for s = 1 a - 1, which is met.
 
     With p = inf it is min((d-1) / (4 s^2), sqrt(d-1) / (2 s)), for s = 1 (sqrt(d) - 1) / 2, which is met. From
     f (1-f) <= 1/4 and <= y, and, with p = inf, from f = 0 of the largest entry.
@@ -269,7 +269,7 @@ def dither_variance(dim: int, levels: int, p: float) -> float:
 
 
 def in_reach(x: Array, scales: Floats, bucket: int) -> tuple[Array, Floats]:
-    """Both times a power of two in buckets whose scale is so small that s / scale would overflow."""
+    """Return entries and scale times a power of two in buckets whose scale is so small that s / scale overflows."""
     tiny = (scales > 0) & (scales < 2.0**-900)
     if not tiny.any():
         return x, scales
@@ -329,7 +329,7 @@ class _Rounding:
         return self.x, self.low, self.bucket, self.factors, self.top, self.fraction, self.sign
 
     def _plain(self, x: Array, start: int, stop: int, words: Words32) -> npt.NDArray[np.int64]:
-        """What the kernels compute."""
+        """Return the result of the kernels, by numpy."""
         with np.errstate(over="ignore", under="ignore"):
             y = np.abs(x.astype(np.float64) - np.float64(self.low))
             y = y * _spread(self.factors, self.bucket, start, stop) + 0.5
@@ -340,7 +340,7 @@ class _Rounding:
 
 
 def chunks(size: int) -> Iterator[tuple[int, int]]:
-    """Blocks of CHUNK entries, the last of half to one and a half of that; one where there are fewer."""
+    """Yield blocks of CHUNK entries, the last of half to one and a half of that; one where there are fewer."""
     start = 0
     while size - start >= CHUNK + CHUNK // 2:
         yield start, start + CHUNK
@@ -350,7 +350,7 @@ def chunks(size: int) -> Iterator[tuple[int, int]]:
 
 
 def _spread(values: Floats, bucket: int, start: int, stop: int) -> Any:
-    """The value of the bucket of each of these coordinates; one number where there is one bucket."""
+    """Return the value of the bucket of each of these coordinates; one number where there is one bucket."""
     if values.size == 1:
         return values[0]
     first = start // bucket
@@ -359,7 +359,7 @@ def _spread(values: Floats, bucket: int, start: int, stop: int) -> Any:
 
 
 def _octets(size: int) -> Octets:
-    """Memory for a packed vector, the same again where no writer holds it any more: pages that are new cost time."""
+    """Return memory for a packed vector; it is reused once no writer holds it, because new pages cost time."""
     kept: Octets | None = getattr(_memory, "octets", None)
     if kept is None or kept.size < size or sys.getrefcount(kept) > _UNHELD:
         kept = _memory.octets = np.empty(size, np.uint8)

@@ -59,9 +59,9 @@ class MaskedValues:
         acc[self.mask] += scale * self.codec.decode(data, self.mask.size, key)
 
     def encode_flop(self, dim: int) -> float:
-        """The codec's for the mask's length."""
+        """Return the codec's for the mask's length."""
         return self.codec.encode_flop(self.mask.size)
 
     def decode_flop_of(self, data: bytes, dim: int) -> float:
-        """The codec's for the mask's length."""
+        """Return the codec's for the mask's length."""
         return self.codec.decode_flop_of(data, self.mask.size)

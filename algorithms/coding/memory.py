@@ -35,7 +35,7 @@ class Stateful(Protocol):
 
 
 def step(codec: Codec, memory: Any, x: Array, key: Key) -> Step:
-    """One vector by any codec; the memory stays None where it keeps none."""
+    """Encode one vector by any codec; the memory stays None where there is none."""
     if isinstance(codec, Stateful):
         return codec.step(memory, x, key)
     payload = codec.encode_keyed(x, key)
@@ -43,7 +43,7 @@ def step(codec: Codec, memory: Any, x: Array, key: Key) -> Step:
 
 
 def encode(codec: Codec, memory: Any, x: Array, key: Key) -> tuple[Payload, Any]:
-    """The payload and the next memory: as `step`, but nothing is decoded where no memory needs it."""
+    """Return the payload and the next memory: as `step`, but nothing is decoded where no memory needs it."""
     if isinstance(codec, Stateful):
         payload, _, memory = codec.step(memory, x, key)
         return payload, memory

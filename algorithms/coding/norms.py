@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def norm1(x: Array, scale: float = 1.0) -> float:
-    """||x||_1 / scale; infinite where that is beyond float64.
+    """Return ||x||_1 / scale; infinite where that is beyond float64.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def norm1(x: Array, scale: float = 1.0) -> float:
 
 
 def norm2(x: Array, scale: float = 1.0) -> float:
-    """||x||_2 / scale, where squares of x_i / scale neither overflow nor vanish; infinite or 0 where all do.
+    """Return ||x||_2 / scale, where squares of x_i / scale neither overflow nor vanish; infinite or 0 where all do.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def norm2(x: Array, scale: float = 1.0) -> float:
 
 
 def peaks(x: Array, bucket: int) -> Floats:
-    """max |x_i| of each bucket, float64; NaN where there is one.
+    """Return max |x_i| of each bucket, float64; NaN where there is one.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def peaks(x: Array, bucket: int) -> Floats:
 
 
 def norms(x: Array, bucket: int, p: float = 2.0) -> Floats:
-    """||.||_p of each bucket, float64, shape (ceil(d / bucket),).
+    """Return ||.||_p of each bucket, float64, shape (ceil(d / bucket),).
 
     Never overflows or vanishes on the way; infinite where the norm itself is beyond float64, and infinite or NaN where
     an entry is.
@@ -119,7 +119,7 @@ def norms(x: Array, bucket: int, p: float = 2.0) -> Floats:
 
 
 def deviation(x: Array) -> float:
-    """The standard deviation of the entries, sqrt(mean (x_i - mean)^2); infinite where it is beyond float64."""
+    """Return the standard deviation of the entries, sqrt(mean (x_i - mean)^2); infinite where it is beyond float64."""
     peak = float(peaks(x, x.size)[0])
     if not 0 < peak < math.inf:
         return peak
@@ -130,7 +130,7 @@ def deviation(x: Array) -> float:
 
 
 def _split(scale: float) -> tuple[float, float]:
-    """A power of two by which numbers up to `scale` come near 1 without rounding, and scale times it."""
+    """Return a power of two by which numbers up to `scale` come near 1 without rounding, and scale times it."""
     scale = float(scale)
     exponent = max(math.frexp(scale)[1], -1000)
     factor = math.ldexp(1.0, -exponent)
@@ -153,7 +153,7 @@ def _sums(x: Array, bucket: int, kind: int, offset: float = 0.0, factor: float =
 
 
 def _lane_sums(x: Array, bucket: int, kind: int, offset: float, factor: float) -> Floats:
-    """What the kernel of the same name computes."""
+    """Return the result of the kernel of the same name, by numpy."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         y: Floats = (x.astype(np.float64) - offset) * factor
         y = np.square(y) if kind == _SQUARE else np.abs(y) if kind == _MAGNITUDE else y
@@ -181,7 +181,7 @@ def _norm_p(x: Array, peak: float, p: float) -> float:
 
 
 def _power(y: Floats, p: float) -> Floats:
-    """y^p for y >= 0: whole powers by products, binary digits of the rest by square roots."""
+    """Return y^p for y >= 0: whole powers by products, binary digits of the rest by square roots."""
     whole, rest = divmod(p, 1.0)
     result, square, n = np.ones_like(y), y, int(whole)
     with np.errstate(over="ignore", under="ignore"):

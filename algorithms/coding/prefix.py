@@ -22,7 +22,7 @@ _OCTETS = 65536  # of a unary section that are looked at together
 
 
 def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
-    """k >= 1 as k - 1 ones and a zero."""
+    """Write k >= 1 as k - 1 ones and a zero."""
     numbers = _words(values)
     if pays(numbers.size, COMPILED_FROM):
         from algorithms.coding.kernels import prefix
@@ -39,7 +39,7 @@ def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
 
 
 def read_unary(src: BitReader, count: int, most: int) -> Words:
-    """The numbers of `write_unary`, shape (count,).
+    """Read the numbers of `write_unary`, shape (count,).
 
     Raises
     ------
@@ -78,14 +78,14 @@ def read_unary(src: BitReader, count: int, most: int) -> Words:
 
 
 def write_rice(out: BitWriter, values: npt.ArrayLike, width: int) -> None:
-    """k >= 0 as floor(k / 2**width) + 1 in unary and its `width` low bits."""
+    """Write k >= 0 as floor(k / 2**width) + 1 in unary and its `width` low bits."""
     numbers = _words(values)
     write_unary(out, (numbers >> np.uint64(width)) + np.uint64(1))
     out.uints(numbers & np.uint64((1 << width) - 1), width)
 
 
 def read_rice(src: BitReader, count: int, width: int, most: int) -> Words:
-    """The numbers of `write_rice`, shape (count,).
+    """Read the numbers of `write_rice`, shape (count,).
 
     Raises
     ------
@@ -97,12 +97,12 @@ def read_rice(src: BitReader, count: int, width: int, most: int) -> Words:
 
 
 def rice_bit(values: npt.ArrayLike, width: int) -> Lengths:
-    """Bits of each number in `write_rice`."""
+    """Return the bits of each number in `write_rice`."""
     return (_words(values) >> np.uint64(width)).astype(np.int64) + 1 + width
 
 
 def write_golomb(out: BitWriter, values: npt.ArrayLike, m: int) -> None:
-    """k = q m + r, k >= 0, m >= 1, as q + 1 in unary and r in truncated binary."""
+    """Write k = q m + r, k >= 0, m >= 1, as q + 1 in unary and r in truncated binary."""
     numbers = _words(values)
     quotients = numbers // np.uint64(m)
     write_unary(out, quotients + np.uint64(1))
@@ -113,7 +113,7 @@ def write_golomb(out: BitWriter, values: npt.ArrayLike, m: int) -> None:
 
 
 def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
-    """The numbers of `write_golomb`, shape (count,).
+    """Read the numbers of `write_golomb`, shape (count,).
 
     Raises
     ------
@@ -143,7 +143,7 @@ def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
 
 
 def golomb_bit(values: npt.ArrayLike, m: int) -> Lengths:
-    """Bits of each number in `write_golomb`."""
+    """Return the bits of each number in `write_golomb`."""
     numbers = _words(values)
     quotients = numbers // np.uint64(m)
     _, short = _truncated(numbers - quotients * np.uint64(m), m)
@@ -151,7 +151,7 @@ def golomb_bit(values: npt.ArrayLike, m: int) -> Lengths:
 
 
 def write_gamma(out: BitWriter, values: npt.ArrayLike) -> None:
-    """Elias gamma of k >= 1: n - 1 zeros, then the n bits of k.
+    """Write Elias gamma of k >= 1: n - 1 zeros, then the n bits of k.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def write_gamma(out: BitWriter, values: npt.ArrayLike) -> None:
 
 
 def read_gamma(src: BitReader, count: int, most: int) -> Words:
-    """The numbers of `write_gamma`, shape (count,).
+    """Read the numbers of `write_gamma`, shape (count,).
 
     Raises
     ------
@@ -186,12 +186,12 @@ def read_gamma(src: BitReader, count: int, most: int) -> Words:
 
 
 def gamma_bit(values: npt.ArrayLike) -> Lengths:
-    """Bits of each number in `write_gamma`: 2 floor(log2 k) + 1."""
+    """Return the bits of each number in `write_gamma`: 2 floor(log2 k) + 1."""
     return 2 * _widths(_words(values)) - 1
 
 
 def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
-    """Elias omega of k >= 1: groups, each the length of the next less one, then a zero.
+    """Write Elias omega of k >= 1: groups, each the length of the next less one, then a zero.
 
     Examples
     --------
@@ -218,7 +218,7 @@ def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
 
 
 def read_omega(src: BitReader, count: int, most: int) -> Words:
-    """The numbers of `write_omega`, shape (count,).
+    """Read the numbers of `write_omega`, shape (count,).
 
     Raises
     ------
@@ -238,7 +238,7 @@ def read_omega(src: BitReader, count: int, most: int) -> Words:
 
 
 def omega_bit(values: npt.ArrayLike) -> Lengths:
-    """Bits of each number in `write_omega`.
+    """Return the bits of each number in `write_omega`.
 
     Examples
     --------
@@ -255,7 +255,7 @@ def omega_bit(values: npt.ArrayLike) -> Lengths:
 
 
 def _omega(words: Words) -> tuple[Words, Lengths]:
-    """The number that starts at bit 0 of each word, and its bits; 0 where there is none below 2**32."""
+    """Return the number that starts at bit 0 of each word, and its bits; 0 where there is none below 2**32."""
     values, used = np.ones(words.size, np.uint64), np.zeros(words.size, np.int64)
     left = words
     while (more := (left & np.uint64(1) == 1) & (values > 0)).any():
@@ -307,25 +307,25 @@ def _words(values: npt.ArrayLike) -> Words:
 
 
 def _widths(numbers: Words) -> Lengths:
-    """Bits of each number below 2**53, or of a power of two; 0 of 0."""
+    """Return the bits of each number below 2**53, or of a power of two; 0 of 0."""
     return np.frexp(numbers.astype(np.float64))[1].astype(np.int64)
 
 
 def _ones(widths: Lengths) -> Words:
-    """As many ones, 0 to 63."""
+    """Return as many ones, 0 to 63."""
     ones: Words = (np.uint64(1) << widths.astype(np.uint64)) - np.uint64(1)
     return ones
 
 
 def _truncated(rests: Words, m: int) -> tuple[Words, npt.NDArray[np.bool_]]:
-    """Truncated binary of numbers below m: its value, and whether it takes one bit less than lg m."""
+    """Return truncated binary of numbers below m: its value, and whether it takes one bit less than lg m."""
     cut = np.uint64((1 << (m - 1).bit_length()) - m)
     short = rests < cut
     return np.where(short, rests, rests + cut), short
 
 
 def _reversed(numbers: Words, widths: Lengths) -> Words:
-    """The lowest `widths` (0 to 32) bits of numbers below 2**widths, in opposite order."""
+    """Return the lowest `widths` (0 to 32) bits of numbers below 2**widths, in opposite order."""
     bits = numbers
     for step, mask in ((1, 0x55555555), (2, 0x33333333), (4, 0x0F0F0F0F), (8, 0x00FF00FF), (16, 0x0000FFFF)):
         bits = (bits >> np.uint64(step)) & np.uint64(mask) | (bits & np.uint64(mask)) << np.uint64(step)

@@ -16,12 +16,12 @@ _SIGNS = 128  # signs of one Philox block
 
 
 def padded(dim: int) -> int:
-    """The smallest power of two that is `dim` or more."""
+    """Return the smallest power of two that is `dim` or more."""
     return 1 << (dim - 1).bit_length()
 
 
 def rotate(x: Array, key: Key) -> Array:
-    """H diag(s) x / sqrt(D), float64, shape (D,): x padded with zeros to D entries, s random signs, H of +1 and -1.
+    """Return H diag(s) x / sqrt(D), float64, shape (D,): x padded with zeros, s random signs, H of +1 and -1.
 
     An orthogonal map of the padded vector. Sums and differences are taken in the same order everywhere, stage by stage
     from neighbours to halves, so that the bits do not depend on the machine.
@@ -40,7 +40,7 @@ def rotate(x: Array, key: Key) -> Array:
 
 
 def rotate_back(y: Array, dim: int, key: Key) -> Array:
-    """The first `dim` entries of the vector that `rotate` maps to `y`; `y` is used up."""
+    """Return the first `dim` entries of the vector that `rotate` maps to `y`; `y` is used up."""
     _transform(y)
     _flip(y, key)
     y += 0.0  # no minus zero
@@ -48,7 +48,7 @@ def rotate_back(y: Array, dim: int, key: Key) -> Array:
 
 
 def _flip(y: Array, key: Key) -> None:
-    """y_i <- s_i y_i, by the numbers' sign bits."""
+    """Multiply y_i by s_i in place, by the numbers' sign bits."""
     counters = np.arange(-(-y.size // _SIGNS), dtype=np.uint64)
     if IS_ON and counters.size >= COMPILED_FROM:
         from algorithms.coding.kernels import draws
@@ -66,7 +66,7 @@ def _flip(y: Array, key: Key) -> None:
 
 
 def _transform(y: Array) -> Array:
-    """H y / sqrt(D) in place, with sums that cannot overflow: in units of a power of two near the largest entry."""
+    """Return H y / sqrt(D) in place; sums in units of a power of two near the largest entry cannot overflow."""
     peak = max(float(y.max()), -float(y.min()))
     if peak == 0:
         return y
@@ -91,7 +91,7 @@ def _transform(y: Array) -> Array:
 
 
 def _scale(y: Array, exponent: int) -> None:
-    """y <- 2**exponent y; twice by half of it, as 2**exponent itself may be no float64."""
+    """Multiply y by 2**exponent in place; twice by half of it, as 2**exponent itself may be no float64."""
     if abs(exponent) < 1000:
         y *= 2.0**exponent
     else:

@@ -39,7 +39,7 @@ class Candidates(NamedTuple):
 
 
 def top_k(x: Array, k: int) -> Indices:
-    """Indices of the min(k, nonzeros) entries of largest |x_i|, ascending.
+    """Return indices of the min(k, nonzeros) entries of largest |x_i|, ascending.
 
     A sample gives a threshold that at least k entries very probably reach, one pass collects those, and the
     exact choice is made among them. Where the sample misleads, a much lower threshold is tried, and then the choice
@@ -102,7 +102,7 @@ def _without_sign(keys: Keys) -> Keys:
 
 @lru_cache(maxsize=8)
 def _sample_places(size: int) -> Indices:
-    """One place in each of 1024 to 65,536 equal strides, moved by a hash so that periodic data cannot hide.
+    """Return one place in each of 1024 to 65,536 equal strides, moved by a hash so that periodic data cannot hide.
 
     None of a short vector.
     """
@@ -115,7 +115,7 @@ def _sample_places(size: int) -> Indices:
 
 
 def _sampled(keys: Keys, places: Indices, rank: int) -> int:
-    """The magnitude of that rank among the nonzeros at some places; the smallest there is where they are too few."""
+    """Return the magnitude of that rank among the nonzeros at some places; the smallest where they are too few."""
     sample = _without_sign(keys[places])
     sample = sample[sample != 0]
     return _SMALLEST if rank >= sample.size else _kth_largest(sample, rank)
@@ -128,7 +128,7 @@ def _collect(keys: Keys, threshold: int) -> Candidates:
 
 
 def collect(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
-    """The places whose keys without their sign reach a threshold; None where they are more than `capacity`.
+    """Return the places whose keys without their sign reach a threshold; None if they are more than `capacity`.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def collect(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
 
 
 def _choose(candidates: Candidates, k: int) -> Indices:
-    """The k largest candidates, ties to the lowest index."""
+    """Choose the k largest candidates, ties to the lowest index."""
     found, magnitudes = candidates
     if found.size <= k:
         return found.copy()

@@ -72,7 +72,7 @@ class Several:
         self.part(len(self.codecs) - 1).add_to(data, acc, scale, key)
 
     def part(self, index: int) -> PartOf:
-        """The codec that decodes one of the vectors and passes over those before it."""
+        """Return the codec that decodes one of the vectors and passes over those before it."""
         return PartOf(self, index)
 
     def encode_flop(self, dim: int) -> float:
@@ -125,16 +125,16 @@ class PartOf:
         acc[... if found.indices is None else found.indices] += scale * found.values
 
     def encode_flop(self, dim: int) -> float:
-        """Operations of encoding this vector."""
+        """Return the operations of encoding this vector."""
         return self.whole.codecs[self.index].encode_flop(self.whole.dims[self.index] or dim)
 
     def decode_flop_of(self, data: bytes, dim: int) -> float:
-        """Operations of decoding this vector of this payload."""
+        """Return the operations of decoding this vector of this payload."""
         src, _, n = self._before(data, dim, None)
         return self.whole.codecs[self.index].decode_flop_at(src, n)
 
     def _before(self, data: bytes, dim: int, key: Key | None) -> tuple[BitReader, Key | None, int]:
-        """The bit stream behind the vectors before this one, this one's key, and its length."""
+        """Return the bit stream behind the vectors before this one, this one's key, and its length."""
         whole, src = self.whole, BitReader(data)
         lengths, keys = whole._lengths(dim), whole._keys(key, whole.shares_randomness)
         for i in range(self.index):
@@ -143,5 +143,5 @@ class PartOf:
 
 
 def pair(codec: Codec) -> Several:
-    """The code of two vectors of the dimension that `decode` is asked for, both by one codec."""
+    """Return the code of two vectors of the dimension that `decode` is asked for, both by one codec."""
     return Several((codec, codec), (None, None))

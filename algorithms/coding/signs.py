@@ -41,7 +41,7 @@ def _kernels() -> ModuleType:
 
 
 def write_signs(out: BitWriter, x: Array) -> None:
-    """One bit an entry: 1 where it is below 0, 0 elsewhere, both zeros included.
+    """Write one bit an entry: 1 where it is below 0, 0 elsewhere, both zeros included.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def write_signs(out: BitWriter, x: Array) -> None:
 
 
 def read_signs(src: BitReader, count: int, plus: float, minus: float | None = None, into: Array | None = None) -> Array:
-    """A number for each of `count` bits: `minus` where it is 1, `plus` where it is 0.
+    r"""Read a number for each of `count` bits: `minus` where it is 1, `plus` where it is 0.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _unpack(words: Any, plus: Any, minus: Any, keys: Any) -> None:
 
 
 def magnitude_means(x: Array, block: int) -> Floats:
-    """mean |x_i| of each `block` entries, the last of those that are left; shape (ceil(d / block),).
+    """Return mean |x_i| of each `block` entries, the last of those that are left; shape (ceil(d / block),).
 
     Also right where a sum is beyond float64. Not finite only where an entry of the block is not.
 
@@ -141,7 +141,7 @@ def magnitude_means(x: Array, block: int) -> Floats:
 
 
 def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
-    """Of a matrix of so many columns, row by row: sums of entries >= 0, of the others' magnitudes, and their number.
+    """Return for each column of a matrix the sum of entries >= 0, of the other magnitudes, and their number.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
 
 
 def rounded_up(codec: Codec, value: float, float_bit: FloatBit, what: str = "scale") -> Floats:
-    """A number in the wire's float, the next one above where rounding made it smaller; shape (1,).
+    """Return a number in the wire's float, the next one above where rounding made it smaller; shape (1,).
 
     Raises
     ------
@@ -181,7 +181,7 @@ def rounded_up(codec: Codec, value: float, float_bit: FloatBit, what: str = "sca
 
 
 def _part_sums(x: Array, sums: Floats) -> None:
-    """What the kernel of the same name computes."""
+    """Add the result of the kernel of the same name, by numpy."""
     below = x < 0
     magnitudes = np.abs(x).astype(np.float64, copy=False)
     period = sums.shape[1]

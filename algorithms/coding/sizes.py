@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def lg(n: int) -> int:
-    """ceil(log2 n) for n >= 1: bits that tell n things apart.
+    """Return ceil(log2 n) for n >= 1: bits that tell n things apart.
 
     Examples
     --------
@@ -48,10 +48,10 @@ class CodeSize:
     count_bit: float
 
     def paper_bit(self, entries: npt.ArrayLike) -> Floats:
-        """P(T) of the papers, elementwise; T may be an expectation."""
+        """Return P(T) of the papers, elementwise; T may be an expectation."""
         t = np.asarray(entries, np.float64)
         return np.where(t > 0, self.paper0_bit + self.entry_bit * t, 0.0)
 
     def message_bit(self, entries: npt.ArrayLike) -> Floats:
-        """Bits of the whole message, elementwise: header, and payload in whole bytes."""
+        """Return the bits of the whole message, elementwise: header, and payload in whole bytes."""
         return 8.0 * (HEADER_BYTES + np.ceil((self.paper_bit(entries) + self.count_bit) / 8))

@@ -29,7 +29,7 @@ class SparseCompressor(Codec):
 
     @abstractmethod
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream: indices, each once, and their values.
+        """Read the entries off the bit stream: indices, each once, and their values.
 
         Raises
         ------
@@ -39,31 +39,31 @@ class SparseCompressor(Codec):
 
     @abstractmethod
     def size(self, dim: int) -> CodeSize:
-        """Bits as a function of how many entries are sent, lg d for each index."""
+        """Return the bits as a function of the number of entries, lg d for each index."""
 
     @abstractmethod
     def max_entries(self, dim: int) -> int:
-        """The most entries that a payload holds."""
+        """Return the most entries that a payload holds."""
 
     def max_size_bytes(self, dim: int) -> int:
-        """No payload of a vector of that dimension is longer."""
+        """Return an upper bound on the payload of a vector of that dimension."""
         size, most = self.size(dim), self.max_entries(dim)
         index_bit = most_index_bit(most, dim, self.index) - most * lg(dim)
         return math.ceil((size.count_bit + float(size.paper_bit(most)) + index_bit) / 8)
 
     def decode_flop(self, dim: int) -> float:
-        """One multiplication per entry."""
+        """Return one multiplication per entry."""
         return self.max_entries(dim)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         indices, values = self.read_entries(src, dim, key)
         x = np.zeros(dim)
         x[indices] = values
         return x
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
-        """The vector that `data` stands for; it exists only once all of `data` is accepted."""
+        """Return the vector that `data` stands for; it exists only once all of `data` is accepted."""
         src = BitReader(data)
         indices, values = self.read_entries(src, dim, key)
         src.finish()
@@ -72,14 +72,14 @@ class SparseCompressor(Codec):
         return x
 
     def entries(self, data: bytes, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries that `data` stands for; see `netsim.interfaces.SparseCode`."""
+        """Return the entries that `data` stands for; see `netsim.interfaces.SparseCode`."""
         src = BitReader(data)
         found = self.read_entries(src, dim, key)
         src.finish()
         return found
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
-        """acc += scale * decode(data, acc.size), touching only the entries that were sent."""
+        """Add `scale * decode(data, acc.size)` to `acc`, touching only the entries that were sent."""
         indices, values = self.entries(data, acc.size, key)
         acc[indices] += scale * values
 
@@ -91,25 +91,25 @@ class SupportCode(SparseCompressor):
 
     @abstractmethod
     def support(self, x: Array) -> Indices:
-        """The coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
+        """Return the coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
 
     @abstractmethod
     def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
         """Append the entries of `x` at `support`."""
 
     def check(self, x: Array) -> None:
-        """Nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
+        """Do nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the entries of the support."""
         return self.write_support(x, self.support(x), out)
 
     def decode_flop_at(self, src: BitReader, dim: int) -> float:
-        """One multiplication for each entry that the payload holds."""
+        """Return one multiplication for each entry that the payload holds."""
         return read_count(src, dim)
 
     def on(self, support: Indices) -> OnSupport:
-        """This code for a vector whose coordinates to keep are known already."""
+        """Return this code for a vector whose coordinates to keep are known already."""
         return OnSupport(self, support)
 
 
@@ -160,12 +160,12 @@ class ValueCode(SupportCode):
         return PaperBits(index_bit, support.size * self.float_bit)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream."""
+        """Read the entries off the bit stream."""
         count = read_count(src, dim)
         return read_indices(src, count, dim, self.index), src.floats(count, self.float_bit)
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = 0, p1 = lg d + FPP."""
+        """Return p0 = 0, p1 = lg d + FPP."""
         return CodeSize(paper0_bit=0, entry_bit=lg(dim) + self.float_bit, count_bit=lg(dim + 1))
 
 
@@ -194,7 +194,7 @@ class SignCode(SupportCode):
         return PaperBits(index_bit, self.float_bit + support.size)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream."""
+        """Read the entries off the bit stream."""
         count = read_count(src, dim)
         if count == 0:
             return np.zeros(0, np.int64), np.zeros(0)
@@ -203,7 +203,7 @@ class SignCode(SupportCode):
         return indices, np.where(src.signs(count), -scale, scale)
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = FPP, p1 = lg d + 1."""
+        """Return p0 = FPP, p1 = lg d + 1."""
         return CodeSize(paper0_bit=self.float_bit, entry_bit=lg(dim) + 1, count_bit=lg(dim + 1))
 
 
@@ -220,7 +220,7 @@ class Kept:
             raise ConfigError([Fault(("k",), "either k or fraction is needed", got)])
 
     def max_entries(self, dim: int) -> int:
-        """k for a vector of that dimension."""
+        """Return k for a vector of that dimension."""
         if self.k is not None:
             return min(self.k, dim)
         # 0.29 * 100 is a little less than 29 in floats and 29 in decimals.
@@ -228,7 +228,7 @@ class Kept:
 
 
 def mean_magnitude(values: Floats) -> float:
-    """mean |v_i| of finite numbers, also where their sum is beyond float64."""
+    """Return mean |v_i| of finite numbers, also where their sum is beyond float64."""
     magnitudes = np.abs(values)
     with np.errstate(over="ignore"):
         total = float(np.add.reduce(magnitudes))
@@ -239,7 +239,7 @@ def mean_magnitude(values: Floats) -> float:
 
 
 def read_scale(src: BitReader, float_bit: FloatBit) -> float:
-    """One number that no encoder writes with a minus.
+    """Read one number that no encoder writes with a minus.
 
     Raises
     ------

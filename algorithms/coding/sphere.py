@@ -35,7 +35,7 @@ class Cap(NamedTuple):
 
 @cache
 def cap(dim: int, error: float) -> Cap:
-    """P = I_a((d-1)/2, 1/2) / 2 and kappa = a^((d-1)/2) / ((d-1) Beta((d-1)/2, 1/2) P), I the incomplete beta function.
+    """Return P = I_a((d-1)/2, 1/2) / 2 and kappa = a^((d-1)/2) / ((d-1) Beta((d-1)/2, 1/2) P) (I: incomplete beta).
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def cap(dim: int, error: float) -> Cap:
 
 
 def points(key: int, dim: int, places: Words) -> Floats:
-    """The points of the stream at these places, each uniform on the unit sphere.
+    """Return the points of the stream at these places, each uniform on the unit sphere.
 
     The squared lengths of d/2 pairs of coordinates are the spacings of d/2 - 1 sorted uniforms, and each pair points as
     a point uniform in the disk does, of which the first of a sequence that falls into the disk is taken. That point's

@@ -18,7 +18,7 @@ _HALF = np.uint64(32)
 
 
 def subset(key: Key, dim: int, count: int) -> Indices:
-    """`count` of the numbers 0 .. dim - 1, ascending, every such set equally likely.
+    """Return `count` of the numbers 0 .. dim - 1, ascending, every such set equally likely.
 
     Draw j = 0, 1, 2, ... gives the number floor(w_j dim / 2**64), w_j a 64-bit word of its own counter; the first
     `count` different ones are the set, or what is missing from it where it holds more than half of all. So no number's
@@ -46,7 +46,7 @@ def subset(key: Key, dim: int, count: int) -> Indices:
 
 
 def derived(key: Key, count: int) -> list[Key]:
-    """Keys for the parts 0 .. count - 1 of a composed code, whose draws have nothing to do with those of `key`.
+    """Return keys for the parts 0 .. count - 1 of a composed code; their draws are independent of those of `key`.
 
     Part t has the four words of the counter 2**64 - 1 - t, which is no coordinate's.
 
@@ -64,12 +64,12 @@ def derived(key: Key, count: int) -> list[Key]:
 
 
 def derived_or_none(key: Key | None, count: int) -> list[Key] | list[None]:
-    """The same for a reader, who may have no key."""
+    """Return `derived` keys for a reader, who may have no key."""
     return [None] * count if key is None else derived(key, count)
 
 
 def _philox_block(key: Key, counter: int) -> list[int]:
-    """The four words of one counter of `netsim.rng.philox`, in whole numbers: for a few of them ten times as quick."""
+    """Return the four words of one counter of `netsim.rng.philox`, in Python integers: faster for a few of them."""
     c0, c1, c2, c3 = counter & _MASK, counter >> 32, key.counter & _MASK, key.counter >> 32
     k0, k1 = key.key & _MASK, key.key >> 32
     for _ in range(10):
@@ -80,7 +80,7 @@ def _philox_block(key: Key, counter: int) -> list[int]:
 
 
 def _distinct(key: Key, dim: int, count: int) -> Indices:
-    """The first `count` different draws, ascending."""
+    """Return the first `count` different draws, ascending."""
     if IS_ON and count >= COMPILED_FROM:
         from algorithms.coding.kernels import subset as subset_kernels
 

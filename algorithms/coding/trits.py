@@ -16,12 +16,12 @@ _OCTETS = 65536  # decoded together
 
 
 def trits_bit(count: int) -> int:
-    """8 ceil(count / 5) bits."""
+    """Return 8 ceil(count / 5) bits."""
     return 8 * -(-count // 5)
 
 
 def write_trits(out: BitWriter, trits: npt.ArrayLike) -> None:
-    """Each octet is sum t_i 3**i of five trits in a row; zeros fill the last one.
+    """Write octets sum t_i 3**i of five trits in a row; zeros fill the last one.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def write_trits(out: BitWriter, trits: npt.ArrayLike) -> None:
 
 
 def read_trits(src: BitReader, count: int) -> Trits:
-    """The numbers of `write_trits`, uint8, shape (count,).
+    """Read the numbers of `write_trits`, uint8, shape (count,).
 
     Raises
     ------

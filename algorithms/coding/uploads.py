@@ -55,7 +55,7 @@ class Uploads:
         return Payload(out.getvalue() + bodies, 8.0 * len(bodies), 0.0, 8.0 * len(bodies))
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> tuple[bytes | None, ...]:
-        """Part the uploads.
+        """Split the payload into the uploads.
 
         Raises
         ------
@@ -80,11 +80,11 @@ class Uploads:
         raise TypeError("uploads add up in the server's step")
 
     def encode_flop(self, dim: int) -> float:
-        """No operation: bytes are copied."""
+        """Return 0: bytes are copied."""
         return 0.0
 
     def decode_flop_of(self, data: bytes, dim: int) -> float:
-        """No operation: bytes are copied; the step that follows decodes."""
+        """Return 0: bytes are copied; the step that follows decodes."""
         return 0.0
 
 

@@ -24,7 +24,7 @@ class Entries(NamedTuple):
     values: Array
 
     def vector(self, dim: int) -> Array:
-        """The whole vector, float64, shape (dim,)."""
+        """Return the whole vector, float64, shape (dim,)."""
         if self.indices is None:
             return self.values
         x = np.zeros(dim)
@@ -33,7 +33,7 @@ class Entries(NamedTuple):
 
 
 def entries(codec: Codec, src: BitReader, dim: int, key: Key | None) -> Entries:
-    """One vector off the bit stream, without the zeros where the codec does not send them."""
+    """Read one vector off the bit stream, without the zeros where the codec does not send them."""
     if isinstance(codec, SparseCompressor):
         return Entries(*codec.read_entries(src, dim, key))
     if isinstance(codec, Wrapper):
@@ -60,7 +60,7 @@ class Wrapper(Codec):
 
     @abstractmethod
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
-        """What the bit stream holds.
+        """Read the parts off the bit stream.
 
         Raises
         ------
@@ -69,32 +69,32 @@ class Wrapper(Codec):
         """
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         return self.read_parts(src, dim, key).vector(dim)
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
-        """The vector that `data` stands for; the whole vector exists only once all of `data` is accepted."""
+        """Return the vector that `data` stands for; the whole vector exists only once all of `data` is accepted."""
         src = BitReader(data)
         found = self.read_parts(src, dim, key)
         src.finish()
         return found.vector(dim)
 
     def entries(self, data: bytes, dim: int, key: Key | None = None) -> tuple[Indices | None, Array]:
-        """The entries that `data` stands for; see `netsim.interfaces.SparseCode`."""
+        """Return the entries that `data` stands for; see `netsim.interfaces.SparseCode`."""
         src = BitReader(data)
         found = self.read_parts(src, dim, key)
         src.finish()
         return found
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
-        """acc += scale * decode(data, acc.size), touching only the entries that were sent."""
+        """Add `scale * decode(data, acc.size)` to `acc`, touching only the entries that were sent."""
         indices, values = self.entries(data, acc.size, key)
         acc[... if indices is None else indices] += scale * values
 
     def write_part(
         self, part: Codec, x: Array, key: Key, out: BitWriter, memory: Any = None, where: str = ""
     ) -> PaperBits:
-        """`x` by a part, whose refusals then name this codec, too."""
+        """Write `x` by a part, whose refusals then name this codec, too."""
         try:
             return part.write(x, key, out, memory)
         except EncodeError as error:

@@ -57,7 +57,7 @@ class Alistarh(SignCode):
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"index": "auto", "float_bit": 16},)
 
     def support(self, x: Array) -> Indices:
-        """The T_A largest entries, ascending."""
+        """Return the T_A largest entries, ascending."""
         largest = select.top_k(x, self.max_entries(x.size))
         if largest.size == 0:
             return largest
@@ -71,13 +71,13 @@ class Alistarh(SignCode):
         return np.sort(largest[order[:enough]])
 
     def max_entries(self, dim: int) -> int:
-        """ceil(sqrt(dim)), which T_A never exceeds."""
+        """Return ceil(sqrt(dim)), which T_A never exceeds."""
         return math.isqrt(dim - 1) + 1
 
     def encode_flop(self, dim: int) -> float:
-        """Two comparisons, a square and an addition of each entry; four for each of the ceil(sqrt(d)) largest."""
+        """Return two comparisons, a square and an addition an entry; four for each of the ceil(sqrt(d)) largest."""
         return 4 * (dim + self.max_entries(dim))
 
     def contraction(self, dim: int) -> float:
-        """delta = 1/ceil(sqrt(d))."""
+        """Return delta = 1/ceil(sqrt(d))."""
         return 1 / self.max_entries(dim)

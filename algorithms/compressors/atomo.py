@@ -81,7 +81,7 @@ class Atomo(Factored):
     )
 
     def saves(self, rows: int, columns: int) -> bool:
-        """Every matrix with more than one singular value."""
+        """Return whether a matrix has more than one singular value."""
         return min(rows, columns) > 1
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
@@ -92,7 +92,7 @@ class Atomo(Factored):
         return PaperBits(value_bit=bit)
 
     def read_factors(self, src: BitReader, dim: int) -> list[Factors]:
-        """What was drawn of each matrix, and all else as it is."""
+        """Return what was drawn of each matrix, and all else as it is."""
         factors = []
         for tensor in self.tensors(dim, DecodeError):
             if tensor.rows == 0:
@@ -105,7 +105,7 @@ class Atomo(Factored):
         return factors
 
     def max_size_bytes(self, dim: int) -> int:
-        """All singular vectors."""
+        """Return the bytes of all singular vectors."""
         bit = 0
         for tensor in self.tensors(dim):
             most = min(tensor.rows, tensor.columns)
@@ -114,17 +114,17 @@ class Atomo(Factored):
         return math.ceil(bit / 8)
 
     def variance_bound(self, dim: int) -> float:
-        """The largest R/budget - 1 of a matrix, 0 where there is none or the budget reaches R."""
+        """Return the largest R/budget - 1 of a matrix, 0 where there is none or the budget reaches R."""
         return max([min(t.rows, t.columns) / self.budget - 1 for t in self.tensors(dim)] + [0.0])
 
     def encode_flop(self, dim: int) -> float:
-        """14 n m R for a decomposition, R and n the smaller and m the larger side; one per entry elsewhere."""
+        """Return 14 n m R for a decomposition, R and n the smaller and m the larger side; one per entry elsewhere."""
         return sum(
             14 * t.rows * t.columns * min(t.rows, t.columns) if t.rows else t.stop - t.start for t in self.tensors(dim)
         )
 
     def decode_flop(self, dim: int) -> float:
-        """2 n m for each singular vector of the budget."""
+        """Return 2 n m for each singular vector of the budget."""
         return sum(2 * t.rows * t.columns * min(self.budget, t.rows, t.columns) for t in self.tensors(dim))
 
     def _write_matrix(self, x: Array, tensor: Tensor, key: Key, out: BitWriter) -> int:

@@ -75,7 +75,7 @@ class Bernoulli(DrawnValues):
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"p": 0.01}, {"p": 0.1})
 
     def draw(self, x: Array, key: Key) -> tuple[Indices, Floats]:
-        """The nonzero entries that were drawn, times 1/p."""
+        """Draw the nonzero entries to send, times 1/p."""
         if self.lazy:
             sent = bool(uniforms(key, np.zeros(1, np.int64))[0] < self.p) and bool(x.any())
             indices = np.arange(x.size if sent else 0)
@@ -96,28 +96,28 @@ class Bernoulli(DrawnValues):
         return PaperBits(value_bit=self.float_bit * values.size)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream."""
+        """Read the entries off the bit stream."""
         if not self.lazy:
             return super().read_entries(src, dim)
         values = src.floats(dim if src.uint(1) else 0, self.float_bit)
         return np.arange(values.size), values
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = 0, p1 = lg d + FPP; where lazy FPP, of which d are sent or none."""
+        """Return p0 = 0, p1 = lg d + FPP; where lazy FPP, of which d are sent or none."""
         return CodeSize(0, self.float_bit, 1) if self.lazy else super().size(dim)
 
     def max_entries(self, dim: int) -> int:
-        """All of them."""
+        """Return `dim`: all entries may be sent."""
         return dim
 
     def max_size_bytes(self, dim: int) -> int:
-        """No payload of a vector of that dimension is longer."""
+        """Return an upper bound on the payload of a vector of that dimension."""
         return math.ceil((1 + self.float_bit * dim) / 8) if self.lazy else super().max_size_bytes(dim)
 
     def variance_bound(self, dim: int) -> float:
-        """w = 1/p - 1, met by every vector."""
+        """Return w = 1/p - 1, met by every vector."""
         return 1 / self.p - 1
 
     def encode_flop(self, dim: int) -> float:
-        """A check, a draw, a comparison and a division of each entry; no draw where lazy."""
+        """Return a check, a draw, a comparison and a division of each entry; no draw where lazy."""
         return (2 if self.lazy else 4) * dim

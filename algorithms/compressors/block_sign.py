@@ -60,7 +60,7 @@ class BlockSign(Codec):
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"block": 32, "float_bit": 16},)
 
     def check(self, x: Array) -> None:
-        """Nothing: the scales of `write` are finite only where every entry is."""
+        """Do nothing: the scales of `write` are finite only where every entry is."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the scales and the signs."""
@@ -72,7 +72,7 @@ class BlockSign(Codec):
         return PaperBits(value_bit=self.float_bit * scales.size + x.size)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         block = min(self.block, dim)
         scales = read_scales(src, -(-dim // block), self.float_bit)
         x = read_signs(src, dim, 1.0)
@@ -82,17 +82,17 @@ class BlockSign(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return (self.float_bit * -(-dim // self.block) + dim + 7) // 8
 
     def contraction(self, dim: int) -> float:
-        """delta = 1/B, or 1/d where that is more; met by one nonzero entry in each block."""
+        """Return delta = 1/B, or 1/d where that is more; met by one nonzero entry in each block."""
         return 1 / min(self.block, dim)
 
     def encode_flop(self, dim: int) -> float:
-        """A magnitude, a sum and a comparison an entry."""
+        """Return a magnitude, a sum and a comparison an entry."""
         return 3.0 * dim
 
     def decode_flop(self, dim: int) -> float:
-        """One product an entry."""
+        """Return one product an entry."""
         return float(dim)

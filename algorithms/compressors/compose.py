@@ -108,7 +108,7 @@ class Compose(Wrapper):
         return self.outer.shares_randomness
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """Q2 and, in the plain form, Q1 for those tensors."""
+        """Return Q2 and, in the plain form, Q1 for those tensors."""
         outer = self.outer.bind(layout) if self.form == "plain" else self.outer
         return dataclasses.replace(self, outer=outer, inner=self.inner.bind(layout))
 
@@ -132,7 +132,7 @@ class Compose(Wrapper):
             raise EncodeError(f"{self.name}: of the {indices.size} entries kept, {error}") from None
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
-        """What the bit stream holds."""
+        """Read the parts off the bit stream."""
         outer_key = derived_or_none(key if self.shares_randomness else None, 2)[1]
         if self.form == "plain":
             return entries(self.outer, src, dim, outer_key)
@@ -143,7 +143,7 @@ class Compose(Wrapper):
         return Entries(indices, self.outer.read(src, count, outer_key))
 
     def max_size_bytes(self, dim: int) -> int | None:
-        """No payload of a vector of that dimension is longer."""
+        """Return an upper bound on the payload of a vector of that dimension."""
         if self.form == "plain":
             return self.outer.max_size_bytes(dim)
         most = self._max_kept(dim)
@@ -151,17 +151,17 @@ class Compose(Wrapper):
         return None if size is None else size + (lg(dim + 1) + most_index_bit(most, dim, self.index) + 7) // 8
 
     def variance_bound(self, dim: int) -> float | None:
-        """w1 + w2 + w1 w2; None where one is unknown or biased, or too many sizes would have to be tried."""
+        """Return w1 + w2 + w1 w2; None where one is unknown or biased, or too many sizes would have to be tried."""
         w1, w2 = self._outer_variance(dim), self.inner.variance_bound(dim)
         return None if w1 is None or w2 is None or not self.is_unbiased else w1 + w2 + w1 * w2
 
     def encode_flop(self, dim: int) -> float:
-        """Those of both, and of decoding Q2."""
+        """Return the operations of both, and of decoding Q2."""
         outer = self.outer.encode_flop(dim if self.form == "plain" else self._max_kept(dim))
         return self.inner.encode_flop(dim) + self.inner.decode_flop(dim) + outer
 
     def decode_flop(self, dim: int) -> float:
-        """Those of Q1."""
+        """Return the operations of Q1."""
         return self.outer.decode_flop(dim if self.form == "plain" else self._max_kept(dim))
 
     def _max_kept(self, dim: int) -> int:
@@ -176,7 +176,7 @@ class Compose(Wrapper):
 
 @lru_cache(maxsize=64)
 def _largest_variance(codec: Codec, most: int) -> float | None:
-    """The largest w among vectors of up to `most` entries, which need not be that of the longest."""
+    """Return the largest w among vectors of up to `most` entries, which need not be that of the longest."""
     if most > COUNTED:
         return None
     largest = 0.0

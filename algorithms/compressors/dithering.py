@@ -83,7 +83,7 @@ class Dithering(Codec):
     )
 
     def check(self, x: Array) -> None:
-        """Nothing: `write` looks at the norm, in which whatever is not finite shows."""
+        """Do nothing: the norm that `write` takes shows every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the norm, signs and levels."""
@@ -93,23 +93,23 @@ class Dithering(Codec):
         return PaperBits(value_bit=self.float_bit + x.size * code_bit(self.levels))
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         return read_drawn(src, dim, read_scales(src, 1, self.float_bit), dim, self.levels)
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return math.ceil((self.float_bit + dim * code_bit(self.levels)) / 8)
 
     def variance_bound(self, dim: int) -> float:
-        """w."""
+        """Return w."""
         return dither_variance(dim, self.levels, self._order)
 
     def encode_flop(self, dim: int) -> float:
-        """8 per coordinate."""
+        """Return 8 per coordinate."""
         return ENCODE_FLOP * dim
 
     def decode_flop(self, dim: int) -> float:
-        """2 per coordinate."""
+        """Return 2 per coordinate."""
         return DECODE_FLOP * dim
 
     @property

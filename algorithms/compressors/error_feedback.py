@@ -90,7 +90,7 @@ class ErrorFeedback(Wrapper):
         return self.part.draws
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """Q for those tensors."""
+        """Return Q for those tensors."""
         return dataclasses.replace(self, part=self.part.bind(layout))
 
     def step(self, memory: Memory | None, x: Array, key: Key) -> Step:
@@ -125,23 +125,23 @@ class ErrorFeedback(Wrapper):
         return self.write_part(self.part, _plus(x, memory), key, out, inner)
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
-        """What the bit stream holds."""
+        """Read the parts off the bit stream."""
         return entries(self.part, src, dim, key)
 
     def max_size_bytes(self, dim: int) -> int | None:
-        """Q's."""
+        """Return Q's."""
         return self.part.max_size_bytes(dim)
 
     def contraction(self, dim: int) -> float | None:
-        """Q's, for the vector e + x."""
+        """Return Q's, for the vector e + x."""
         return self.part.contraction(dim)
 
     def encode_flop(self, dim: int) -> float:
-        """Q's both ways, an addition and a subtraction."""
+        """Return Q's both ways, an addition and a subtraction."""
         return self.part.encode_flop(dim) + self.part.decode_flop(dim) + 2 * dim
 
     def decode_flop(self, dim: int) -> float:
-        """Q's."""
+        """Return Q's."""
         return self.part.decode_flop(dim)
 
 

@@ -97,7 +97,7 @@ class Fractional(Codec):
         return PaperBits(value_bit=self.bits * x.size + self.float_bit * self._levels)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         codes = src.uints(dim, self.bits)
         means = read_scales(src, self._levels, self.float_bit)
         table = np.stack([means, -means], axis=1).ravel()
@@ -105,19 +105,19 @@ class Fractional(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return (self.bits * dim + self.float_bit * self._levels + 7) // 8
 
     def contraction(self, dim: int) -> float:
-        """delta = 1/d, met by one nonzero entry where q = 1."""
+        """Return delta = 1/d, met by one nonzero entry where q = 1."""
         return 1 / dim
 
     def encode_flop(self, dim: int) -> float:
-        """Two comparisons for the range, q - 1 for the level, a product and a sum an entry."""
+        """Return two comparisons for the range, q - 1 for the level, a product and a sum an entry."""
         return float((3 + self.bits) * dim)
 
     def decode_flop(self, dim: int) -> float:
-        """One choice an entry."""
+        """Return one choice an entry."""
         return float(dim)
 
     @property
@@ -125,7 +125,7 @@ class Fractional(Codec):
         return 1 << (self.bits - 1)
 
     def _ends(self, x: Array) -> tuple[float, Floats]:
-        """x_max, and x_max / a^l for l = 1 .. L - 1, falling."""
+        """Return x_max, and x_max / a^l for l = 1 .. L - 1, falling."""
         high, low = 0.0, math.inf
         for start in range(0, x.size, _STAGE):
             magnitudes = np.abs(x[start : start + _STAGE])
@@ -141,7 +141,7 @@ class Fractional(Codec):
         return high, ends[1:-1]
 
     def _codes(self, x: Array, dim: int, ends: Floats, unit: float) -> tuple[Words, Floats]:
-        """Sign and level of each entry, and for each level the sum of |x_i| / unit and the number of its entries."""
+        """Return sign and level of each entry, and for each level the sum of |x_i| / unit and its entries."""
         if IS_ON and dim >= COMPILED_FROM:
             codes, found = np.empty(x.size, np.uint64), np.zeros((2, self._levels))
             _kernels().codes(x, ends, unit, found[0], found[1], codes)

@@ -94,41 +94,41 @@ class Hadamard(Wrapper):
         return self.write_part(self.part, rotate.rotate(x, signs), own, out, where="after rotation, ")
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
-        """What the bit stream holds, rotated back."""
+        """Return what the bit stream holds, rotated back."""
         found, signs = self._read(src, dim, key)
         return Entries(None, self._back(found, dim, signs))
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
-        """The vector that `data` stands for; it exists only once all of `data` is accepted."""
+        """Return the vector that `data` stands for; it exists only once all of `data` is accepted."""
         src = BitReader(data)
         found, signs = self._read(src, dim, key)
         src.finish()
         return self._back(found, dim, signs)
 
     def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
-        """acc += scale * decode(data, acc.size)."""
+        """Add `scale * decode(data, acc.size)` to `acc`."""
         acc += scale * self.decode(data, acc.size, key)
 
     def max_size_bytes(self, dim: int) -> int | None:
-        """Q's for D entries, and the seed."""
+        """Return Q's for D entries, and the seed."""
         size = self.part.max_size_bytes(rotate.padded(dim))
         return None if size is None else size + (0 if self.shared_seed else SEED_BIT // 8)
 
     def variance_bound(self, dim: int) -> float | None:
-        """Q's for D entries."""
+        """Return Q's for D entries."""
         return self.part.variance_bound(rotate.padded(dim))
 
     def contraction(self, dim: int) -> float | None:
-        """Q's for D entries."""
+        """Return Q's for D entries."""
         return self.part.contraction(rotate.padded(dim))
 
     def encode_flop(self, dim: int) -> float:
-        """Q's for D entries, D lg D additions and a multiplication of each entry."""
+        """Return Q's for D entries, D lg D additions and a multiplication of each entry."""
         size = rotate.padded(dim)
         return self.part.encode_flop(size) + size * size.bit_length()
 
     def decode_flop(self, dim: int) -> float:
-        """Q's for D entries, D lg D additions and a multiplication of each entry."""
+        """Return Q's for D entries, D lg D additions and a multiplication of each entry."""
         size = rotate.padded(dim)
         return self.part.decode_flop(size) + size * size.bit_length()
 

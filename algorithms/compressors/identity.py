@@ -59,7 +59,7 @@ class Identity(Codec):
             raise ConfigError([Fault(("float_bit",), "16, as the format is bfloat16", str(self.float_bit))])
 
     def check(self, x: Array) -> None:
-        """Nothing: `write` looks at every entry."""
+        """Do nothing: `write` looks at every entry."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append all entries."""
@@ -76,7 +76,7 @@ class Identity(Codec):
         return PaperBits(value_bit=self.float_bit * x.size)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         if self.format == "ieee":
             return src.floats(dim, self.float_bit)
         numbers = bfloat16.from_bfloat16(src.uints(dim, 16).astype(np.uint16))
@@ -86,15 +86,15 @@ class Identity(Codec):
         return numbers.astype(np.float64)
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return self.float_bit * dim // 8
 
     def variance_bound(self, dim: int) -> float:
-        """w = 0."""
+        """Return w = 0."""
         return 0.0
 
     def contraction(self, dim: int) -> float:
-        """delta = 1."""
+        """Return delta = 1."""
         return 1.0
 
     def _require_reach(self, x: Array, words: Any) -> None:

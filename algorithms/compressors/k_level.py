@@ -66,7 +66,7 @@ class KLevel(Codec):
     )
 
     def check(self, x: Array) -> None:
-        """Nothing: `write` looks at the extremes, in which whatever is not finite shows."""
+        """Do nothing: the extremes that `write` takes show every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the extremes and the levels."""
@@ -87,7 +87,7 @@ class KLevel(Codec):
         return PaperBits(value_bit=2 * self.float_bit + x.size * lg(self.levels))
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         low, high = src.floats(2, self.float_bit).tolist()
         if low > high:
             raise DecodeError(f"payload: the minimum is at most the maximum. Got {low} and {high}.")
@@ -101,17 +101,17 @@ class KLevel(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return math.ceil((2 * self.float_bit + dim * lg(self.levels)) / 8)
 
     def variance_bound(self, dim: int) -> float:
-        """w = d / (2 (k-1)^2)."""
+        """Return w = d / (2 (k-1)^2)."""
         return dim / (2 * (self.levels - 1) ** 2)
 
     def encode_flop(self, dim: int) -> float:
-        """8 per coordinate."""
+        """Return 8 per coordinate."""
         return ENCODE_FLOP * dim
 
     def decode_flop(self, dim: int) -> float:
-        """1 per coordinate."""
+        """Return 1 per coordinate."""
         return dim

@@ -66,7 +66,7 @@ class Laq(Codec):
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"bits": 2}, {"bits": 6})
 
     def check(self, x: Array) -> None:
-        """Nothing: the range is finite only where every entry is."""
+        """Do nothing: the range is finite only where every entry is."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the range and the levels; `memory` is the reference to subtract, None where `x` is the innovation."""
@@ -87,7 +87,7 @@ class Laq(Codec):
         return PaperBits(value_bit=self.float_bit + self.bits * x.size)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The innovation on the bit stream, float64, shape (dim,)."""
+        """Return the innovation on the bit stream, float64, shape (dim,)."""
         radius, top = read_scale(src, self.float_bit), (1 << self.bits) - 1
         levels = src.uints(dim, self.bits)
         if self.bits <= _TABLED:
@@ -101,13 +101,13 @@ class Laq(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return (self.float_bit + self.bits * dim + 7) // 8
 
     def encode_flop(self, dim: int) -> float:
-        """A comparison for R and five operations for the level an entry."""
+        """Return a comparison for R and five operations for the level an entry."""
         return 6.0 * dim
 
     def decode_flop(self, dim: int) -> float:
-        """Four operations an entry."""
+        """Return four operations an entry."""
         return 4.0 * dim

@@ -86,7 +86,7 @@ class LowRank(Factored):
     )
 
     def saves(self, rows: int, columns: int) -> bool:
-        """Where both factors together are shorter."""
+        """Return whether both factors together are shorter."""
         return self._rank(rows, columns) * (rows + columns) < rows * columns
 
     def step(self, memory: Array | None, x: Array, key: Key) -> Step:
@@ -123,7 +123,7 @@ class LowRank(Factored):
         return PaperBits(value_bit=bit)
 
     def read_factors(self, src: BitReader, dim: int) -> list[Factors]:
-        """Both factors of each matrix, and all else as it is."""
+        """Return both factors of each matrix, and all else as it is."""
         factors = []
         for tensor in self.tensors(dim, DecodeError):
             if tensor.rows == 0:
@@ -136,11 +136,11 @@ class LowRank(Factored):
         return factors
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return math.ceil(self.float_bit * sum(map(self._floats, self.tensors(dim))) / 8)
 
     def encode_flop(self, dim: int) -> float:
-        """Two products of 2 n m r, and 4 n r^2 for the orthogonalisation, done twice; one per entry elsewhere."""
+        """Return two products of 2 n m r, and 4 n r^2 for the orthogonalisation, twice; one per entry elsewhere."""
         total = 0
         for t in self.tensors(dim):
             r = self._rank(t.rows, t.columns)
@@ -148,7 +148,7 @@ class LowRank(Factored):
         return total
 
     def decode_flop(self, dim: int) -> float:
-        """2 n m r for each matrix."""
+        """Return 2 n m r for each matrix."""
         return sum(2 * t.rows * t.columns * self._rank(t.rows, t.columns) for t in self.tensors(dim))
 
     def _rank(self, rows: int, columns: int) -> int:
@@ -173,7 +173,7 @@ class LowRank(Factored):
 
 
 def orthogonal(p: npt.NDArray[np.float64]) -> Floats:
-    """The rows of `p` made orthonormal in their order, each projected twice; zero where nothing is left of one.
+    """Return the rows of `p` made orthonormal in their order, each projected twice; zero where nothing is left of one.
 
     Modified Gram-Schmidt, from each row in units of its largest entry.
     """
@@ -193,7 +193,7 @@ def orthogonal(p: npt.NDArray[np.float64]) -> Floats:
 
 
 def _unit(q: Floats) -> Floats:
-    """The rows in units of their largest entry, so that no product overflows."""
+    """Return the rows in units of their largest entry, so that no product overflows."""
     peaks = np.abs(q).max(axis=1, keepdims=True)
     unit: Floats = np.ldexp(q, -np.frexp(peaks)[1])
     return unit
@@ -208,7 +208,7 @@ def _dot(x: Floats, y: Floats) -> float:
 
 
 def _right(matrix: Floats, q: Floats) -> Floats:
-    """(matrix @ q.T).T: for each of its entries the terms added from the first column to the last."""
+    """Return (matrix @ q.T).T: for each of its entries the terms added from the first column to the last."""
     out = np.zeros((matrix.shape[0], q.shape[0]))
     columns = np.ascontiguousarray(q.T)
     if IS_ON and matrix.size >= COMPILED_FROM:
@@ -222,7 +222,7 @@ def _right(matrix: Floats, q: Floats) -> Floats:
 
 
 def _left(matrix: Floats, p: Floats) -> Floats:
-    """p @ matrix: for each of its entries the terms added from the first row to the last."""
+    """Return p @ matrix: for each of its entries the terms added from the first row to the last."""
     out = np.zeros((p.shape[0], matrix.shape[1]))
     rows = np.ascontiguousarray(p.T)
     if IS_ON and matrix.size >= COMPILED_FROM:

@@ -77,7 +77,7 @@ class Natural(Codec):
         return PaperBits(value_bit=self._entry_bit * x.size)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         if self.float_bit == 32:
             exponents: Codes = src.packed(8 * dim)
             powers = np.ldexp(1.0, np.arange(256) - 127)
@@ -95,19 +95,19 @@ class Natural(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return (self._entry_bit * dim + 7) // 8
 
     def variance_bound(self, dim: int) -> float:
-        """w = 1/8."""
+        """Return w = 1/8."""
         return 1 / 8
 
     def encode_flop(self, dim: int) -> float:
-        """3 per coordinate: finite, rounded, sign."""
+        """Return 3 per coordinate: finite, rounded, sign."""
         return 3 * dim
 
     def decode_flop(self, dim: int) -> float:
-        """1 per coordinate."""
+        """Return 1 per coordinate."""
         return dim
 
     @property
@@ -115,7 +115,7 @@ class Natural(Codec):
         return 9 if self.float_bit == 32 else 12
 
     def _codes(self, x: npt.NDArray[np.float64], draws: Words, first: int) -> Words:
-        """Adding a fraction's worth of random bits carries into the exponent with just the probability wanted."""
+        """Return the codes: a fraction's worth of random bits, added, carries into the exponent with probability t."""
         bits = x.view(np.uint64) & _MAGNITUDE
         top = 2046 if self.float_bit == 64 else 128 + 1023
         beyond = bits > np.uint64(top << 52)
@@ -136,5 +136,5 @@ class Natural(Codec):
 
 
 def _short_codes(x: npt.NDArray[Any], words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
-    """The same from float32, whose fractions need but 23 of the random bits."""
+    """Return the codes of float32 numbers, whose fractions need only 23 of the random bits."""
     return ((x.view(np.uint32) & np.uint32(0x7FFFFFFF)) + (words >> np.uint32(9))) >> np.uint32(23)

@@ -81,7 +81,7 @@ class NaturalDithering(Codec):
     )
 
     def check(self, x: Array) -> None:
-        """Nothing: `write` looks at the norm, in which whatever is not finite shows."""
+        """Do nothing: the norm that `write` takes shows every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the norm, signs and levels."""
@@ -99,7 +99,7 @@ class NaturalDithering(Codec):
         return PaperBits(value_bit=self.float_bit + x.size * code_bit(self.levels))
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         scale = read_scales(src, 1, self.float_bit)[0]
         blocks = read_codes(src, dim, code_bit(self.levels))
         powers = np.concatenate([[0.0], np.ldexp(1.0, np.arange(1 - self.levels, 1))])
@@ -112,25 +112,25 @@ class NaturalDithering(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return math.ceil((self.float_bit + dim * code_bit(self.levels)) / 8)
 
     def variance_bound(self, dim: int) -> float:
-        """w."""
+        """Return w."""
         r = 2.0 if self.p == "inf" else min(float(self.p), 2.0)
         c: float = float(dim) ** (1 / r) * 2.0 ** (1 - self.levels)
         return 1 / 8 + c * min(1.0, c)
 
     def encode_flop(self, dim: int) -> float:
-        """8 per coordinate."""
+        """Return 8 per coordinate."""
         return ENCODE_FLOP * dim
 
     def decode_flop(self, dim: int) -> float:
-        """2 per coordinate."""
+        """Return 2 per coordinate."""
         return DECODE_FLOP * dim
 
     def _levels(self, y: npt.NDArray[np.float64], words: Words32) -> npt.NDArray[np.uint64]:
-        """The power's number from 1 on, or 0: random bits added to the fraction carry into the exponent."""
+        """Return the power's number from 1 on, or 0: random bits added to the fraction carry into the exponent."""
         draws = (words.astype(np.uint64) << np.uint64(20)) + np.uint64(1 << 19)
         powers = (y.view(np.uint64) + draws) >> np.uint64(52)
         lowest = 1024 - self.levels  # exponent code of 2^(1-s)

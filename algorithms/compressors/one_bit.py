@@ -61,7 +61,7 @@ class OneBit(Codec):
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"float_bit": 16})
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """With the columns of those tensors, unless it has a layout."""
+        """Return this codec with the columns of those tensors, unless it has a layout."""
         return self if self.layout else dataclasses.replace(self, layout=as_layout(layout))
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
@@ -72,7 +72,7 @@ class OneBit(Codec):
         return PaperBits(value_bit=self.float_bit * means.size + x.size)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         tensors = self._tensors(dim, DecodeError)
         means = read_scales(src, 2 * sum(columns for _, columns in tensors), self.float_bit)
         if means.size == 2:
@@ -87,24 +87,24 @@ class OneBit(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return (2 * self.float_bit * sum(columns for _, columns in self._tensors(dim)) + dim + 7) // 8
 
     def contraction(self, dim: int) -> float:
-        """delta = 1 / (entries of the longest column), met by one nonzero entry in each."""
+        """Return delta = 1 / (entries of the longest column), met by one nonzero entry in each."""
         longest: int = max((part.stop - part.start) // columns for part, columns in self._tensors(dim))
         return 1 / longest
 
     def encode_flop(self, dim: int) -> float:
-        """Two comparisons, a magnitude, and two sums an entry."""
+        """Return two comparisons, a magnitude, and two sums an entry."""
         return 5.0 * dim
 
     def decode_flop(self, dim: int) -> float:
-        """One choice an entry."""
+        """Return one choice an entry."""
         return float(dim)
 
     def _tensors(self, dim: int, error: type[Exception] = ValueError) -> list[tuple[slice, int]]:
-        """Where each tensor lies in the vector, and its columns."""
+        """Return the place of each tensor in the vector, and its columns."""
         found, start = [], 0
         for shape in shapes_of(self.layout, dim, error, self.name):
             size = math.prod(shape)
@@ -115,7 +115,7 @@ class OneBit(Codec):
 
 
 def _means(x: Array, columns: int) -> Floats:
-    """For each column the mean of entries that are 0 or more, then of the magnitudes of the others."""
+    """Return for each column the mean of entries that are 0 or more, then of the magnitudes of the others."""
     rows = x.size // columns
     plus, minus, negative = column_sums(x, columns)
     unit = 1.0

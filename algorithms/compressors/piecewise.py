@@ -98,11 +98,11 @@ class Piecewise(Wrapper):
         return any(codec.shares_randomness for codec in self._codecs())
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """This codec for those tensors, unless it has a layout."""
+        """Return this codec for those tensors, unless it has a layout."""
         return self if self.layout else dataclasses.replace(self, layout=as_layout(layout))
 
     def pieces(self, dim: int, error: type[Exception] = ValueError) -> list[Piece]:
-        """The tensors of a vector of that dimension, each with its codec bound to its shape."""
+        """Return the tensors of a vector of that dimension, each with its codec bound to its shape."""
         found, start = list[Piece](), 0
         for shape in shapes_of(self.layout, dim, error, self.name):
             codec = self.part if self.vectors is None or len(shape) > 1 else self.vectors
@@ -121,7 +121,7 @@ class Piecewise(Wrapper):
         return bits
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
-        """All tensors; the entries alone where all their codecs are sparse."""
+        """Return all tensors; the entries alone where all their codecs are sparse."""
         pieces = self.pieces(dim, DecodeError)
         keys = derived_or_none(key if self.shares_randomness else None, len(pieces))
         found = [entries(piece.codec, src, piece.dim, own) for piece, own in zip(pieces, keys, strict=True)]
@@ -132,7 +132,7 @@ class Piecewise(Wrapper):
         return Entries(None, np.concatenate([part.vector(piece.dim) for piece, part in both]))
 
     def max_size_bytes(self, dim: int) -> int | None:
-        """The sum of the parts' bounds, each in whole bytes."""
+        """Return the sum of the parts' bounds, each in whole bytes."""
         total = 0
         for piece in self.pieces(dim):
             size = piece.codec.max_size_bytes(piece.dim)
@@ -142,23 +142,23 @@ class Piecewise(Wrapper):
         return total
 
     def variance_bound(self, dim: int) -> float | None:
-        """The largest w of a tensor; None where one has none."""
+        """Return the largest w of a tensor; None where one has none."""
         bounds = [piece.codec.variance_bound(piece.dim) for piece in self.pieces(dim)]
         known = [w for w in bounds if w is not None]
         return max(known) if len(known) == len(bounds) else None
 
     def contraction(self, dim: int) -> float | None:
-        """The smallest delta of a tensor; None where one has none."""
+        """Return the smallest delta of a tensor; None where one has none."""
         bounds = [piece.codec.contraction(piece.dim) for piece in self.pieces(dim)]
         known = [delta for delta in bounds if delta is not None]
         return min(known) if len(known) == len(bounds) else None
 
     def encode_flop(self, dim: int) -> float:
-        """The sum over the tensors."""
+        """Return the sum over the tensors."""
         return sum(piece.codec.encode_flop(piece.dim) for piece in self.pieces(dim))
 
     def decode_flop(self, dim: int) -> float:
-        """The sum over the tensors."""
+        """Return the sum over the tensors."""
         return sum(piece.codec.decode_flop(piece.dim) for piece in self.pieces(dim))
 
     def _codecs(self) -> tuple[Codec, ...]:

@@ -103,7 +103,7 @@ class QSGD(Codec):
     )
 
     def check(self, x: Array) -> None:
-        """Nothing: `write` looks at the norms, in which whatever is not finite shows."""
+        """Do nothing: the norms that `write` takes show every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Round the norms, draw the levels, and append both."""
@@ -138,7 +138,7 @@ class QSGD(Codec):
         return PaperBits(value_bit=norm_bit + out.bit_length - start)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         code, bucket = self.code, self._bucket(dim)
         if code == "best":
             code = "dense" if src.uint(1) else "sparse"
@@ -159,7 +159,7 @@ class QSGD(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload of ``fixed``, otherwise a bound: gaps of 1 and the longest level everywhere."""
+        """Return the length of every payload of ``fixed``, else a bound: gaps of 1 and the longest level everywhere."""
         bit = self.float_bit * -(-dim // self._bucket(dim))
         longest = [int(length) for length in omega_bit([self.levels, self.levels + 1])]
         sparse, dense = lg(dim + 1) + dim * (2 + longest[0]), dim * (1 + longest[1])
@@ -172,19 +172,19 @@ class QSGD(Codec):
         return math.ceil(bit / 8)
 
     def variance_bound(self, dim: int) -> float:
-        """w, of which the largest bucket has the largest."""
+        """Return w, of which the largest bucket has the largest."""
         return dither_variance(self._bucket(dim), self.levels, 2.0 if self.norm == "two" else math.inf)
 
     def encode_flop(self, dim: int) -> float:
-        """8 per coordinate."""
+        """Return 8 per coordinate."""
         return ENCODE_FLOP * dim
 
     def decode_flop(self, dim: int) -> float:
-        """2 per coordinate."""
+        """Return 2 per coordinate."""
         return DECODE_FLOP * dim
 
     def _shorter(self, levels: Codes, places: Indices) -> Literal["sparse", "dense"]:
-        """The code with fewer bits, sparse if they are equal, from how often each level occurs."""
+        """Return the code with fewer bits, sparse if they are equal, from how often each level occurs."""
         lengths = omega_bit(np.arange(1, self.levels + 2))
         counts = np.bincount(levels, minlength=self.levels + 1)
         dense = int(counts @ lengths) + places.size

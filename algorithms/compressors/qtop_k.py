@@ -97,7 +97,7 @@ class QTopK(Kept, SparseCompressor):
     )
 
     def check(self, x: Array) -> None:
-        """Nothing: the largest entries hold whatever is not finite, and their norm shows it."""
+        """Do nothing: the largest entries hold any that is not finite, and their norm shows it."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append count, norm, indices, signs and levels."""
@@ -115,7 +115,7 @@ class QTopK(Kept, SparseCompressor):
         return PaperBits(index_bit, self.float_bit + support.size * code_bit(self.levels))
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream; those of level 0 among them."""
+        """Return the entries on the bit stream; those of level 0 among them."""
         count = read_count(src, dim)
         if count == 0:
             return np.zeros(0, np.int64), np.zeros(0)
@@ -126,11 +126,11 @@ class QTopK(Kept, SparseCompressor):
         return indices, values / (1 + self._beta(count)) if self.scaled else values
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = FPP, p1 = lg d + 1 + lg(s+1)."""
+        """Return p0 = FPP, p1 = lg d + 1 + lg(s+1)."""
         return CodeSize(self.float_bit, lg(dim) + code_bit(self.levels), lg(dim + 1))
 
     def variance_bound(self, dim: int) -> float:
-        """E||Q - x||^2 / ||x||^2 at most: 1 - k / (d (1 + beta)), or unscaled 1 - (1 - beta) k/d, beta where it is > 1.
+        """Return max E||Q - x||^2 / ||x||^2: 1 - k / (d (1 + beta)), unscaled 1 - (1 - beta) k/d, or beta if > 1.
 
         beta is the sharper min(k / (4 s^2), sqrt(k) / s) where Q is not scaled.
         """
@@ -141,11 +141,11 @@ class QTopK(Kept, SparseCompressor):
         return 1 - (1 - beta) * k / dim if beta < 1 else beta
 
     def encode_flop(self, dim: int) -> float:
-        """One comparison per coordinate, 8 per kept entry."""
+        """Return one comparison per coordinate, 8 per kept entry."""
         return dim + ENCODE_FLOP * self.max_entries(dim)
 
     def decode_flop(self, dim: int) -> float:
-        """3 per kept entry."""
+        """Return 3 per kept entry."""
         return 3 * self.max_entries(dim)
 
     def _beta(self, count: int) -> float:

@@ -93,7 +93,7 @@ class RandK(Kept, DrawnValues):
         return self.shared_seed
 
     def draw(self, x: Array, key: Key) -> tuple[Indices, Floats]:
-        """S without the coordinates of zeros where indices travel, and the values."""
+        """Draw S, without the coordinates of zeros where indices travel, and return it with the values."""
         indices = subset(key, x.size, self.max_entries(x.size))
         if not self.shared_seed:
             indices = indices[x[indices] != 0]
@@ -112,7 +112,7 @@ class RandK(Kept, DrawnValues):
         return PaperBits(value_bit=self.float_bit * values.size)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream."""
+        """Read the entries off the bit stream."""
         if not self.shared_seed:
             return super().read_entries(src, dim)
         key = senders(key, self.name)
@@ -120,16 +120,16 @@ class RandK(Kept, DrawnValues):
         return subset(key, dim, values.size), values
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = 0, p1 = lg d + FPP, or FPP where the seed is shared."""
+        """Return p0 = 0, p1 = lg d + FPP, or FPP where the seed is shared."""
         return CodeSize(0, self.float_bit, 0) if self.shared_seed else super().size(dim)
 
     def max_size_bytes(self, dim: int) -> int:
-        """No payload of a vector of that dimension is longer."""
+        """Return an upper bound on the payload of a vector of that dimension."""
         if self.shared_seed:
             return math.ceil(self.float_bit * self.max_entries(dim) / 8)
         return super().max_size_bytes(dim)
 
     def variance_bound(self, dim: int) -> float:
-        """w = d/k - 1; 1 - k/d where values are not scaled. Both are met by every vector."""
+        """Return w = d/k - 1; 1 - k/d where values are not scaled. Both are met by every vector."""
         k = self.max_entries(dim)
         return dim / k - 1 if self.scaled else 1 - k / dim

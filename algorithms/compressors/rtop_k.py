@@ -79,7 +79,7 @@ class RTopK(DrawnValues):
             raise ConfigError([Fault(("r",), f"a whole number >= k = {self.k}", str(self.r))])
 
     def draw(self, x: Array, key: Key) -> tuple[Indices, Floats]:
-        """K of the R largest."""
+        """Draw K of the R largest."""
         largest = select.top_k(x, self.r)
         kept = min(self.k, largest.size)
         indices = largest[subset(key, largest.size, kept)] if kept else largest
@@ -90,14 +90,14 @@ class RTopK(DrawnValues):
         return indices, values
 
     def max_entries(self, dim: int) -> int:
-        """min(k, d)."""
+        """Return min(k, d)."""
         return min(self.k, dim)
 
     def variance_bound(self, dim: int) -> float:
-        """1 - k/d; scaled, the largest of R/K - 1 (x within R entries) and 1 + (R/K - 2) r/d (all equal)."""
+        """Return 1 - k/d; scaled, the largest of R/K - 1 (x within R entries) and 1 + (R/K - 2) r/d (all equal)."""
         r, k = min(self.r, dim), self.max_entries(dim)
         return max(r / k - 1, 1 + (r / k - 2) * r / dim) if self.scaled else 1 - k / dim
 
     def encode_flop(self, dim: int) -> float:
-        """A check of each entry and the two comparisons of the selection; a draw and a multiplication for each kept."""
+        """Return a check of each entry and two comparisons for the selection; a draw and a product for each kept."""
         return 3 * dim + 2 * self.max_entries(dim)

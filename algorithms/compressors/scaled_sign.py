@@ -49,7 +49,7 @@ class ScaledSign(Codec):
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"float_bit": 16})
 
     def check(self, x: Array) -> None:
-        """Nothing: the scale of `write` is finite only where every entry is."""
+        """Do nothing: the scale of `write` is finite only where every entry is."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the scale and the signs."""
@@ -61,21 +61,21 @@ class ScaledSign(Codec):
         return PaperBits(value_bit=self.float_bit + x.size)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         return read_signs(src, dim, read_scale(src, self.float_bit))
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return (self.float_bit + dim + 7) // 8
 
     def contraction(self, dim: int) -> float:
-        """delta = 1/d, met by one nonzero entry."""
+        """Return delta = 1/d, met by one nonzero entry."""
         return 1 / dim
 
     def encode_flop(self, dim: int) -> float:
-        """A magnitude, a sum and a comparison an entry."""
+        """Return a magnitude, a sum and a comparison an entry."""
         return 3.0 * dim
 
     def decode_flop(self, dim: int) -> float:
-        """One choice an entry."""
+        """Return one choice an entry."""
         return float(dim)

@@ -46,17 +46,17 @@ class Sign(Codec):
         return PaperBits(value_bit=x.size)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         return read_signs(src, dim, 1.0)
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return (dim + 7) // 8
 
     def encode_flop(self, dim: int) -> float:
-        """One comparison an entry."""
+        """Return one comparison an entry."""
         return float(dim)
 
     def decode_flop(self, dim: int) -> float:
-        """One choice an entry."""
+        """Return one choice an entry."""
         return float(dim)

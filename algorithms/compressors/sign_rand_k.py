@@ -97,7 +97,7 @@ class SignRandK(Kept, SparseCompressor):
         return PaperBits(index_bit, self.float_bit + indices.size)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream."""
+        """Read the entries off the bit stream."""
         if self.shared_seed:
             key = senders(key, self.name)
             scale = read_scale(src, self.float_bit)
@@ -111,23 +111,23 @@ class SignRandK(Kept, SparseCompressor):
         return indices, np.where(src.signs(count), -scale, scale)
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = FPP, p1 = lg d + 1, or 1 where the seed is shared."""
+        """Return p0 = FPP, p1 = lg d + 1, or 1 where the seed is shared."""
         if self.shared_seed:
             return CodeSize(self.float_bit, 1, 0)
         return CodeSize(self.float_bit, lg(dim) + 1, lg(dim + 1))
 
     def max_size_bytes(self, dim: int) -> int:
-        """No payload of a vector of that dimension is longer."""
+        """Return an upper bound on the payload of a vector of that dimension."""
         if self.shared_seed:
             return math.ceil((self.float_bit + self.max_entries(dim)) / 8)
         return super().max_size_bytes(dim)
 
     def variance_bound(self, dim: int) -> float:
-        """1 - 1/d, met by one nonzero entry with k = d and a shared seed."""
+        """Return 1 - 1/d, met by one nonzero entry with k = d and a shared seed."""
         return 1 - 1 / dim
 
     def encode_flop(self, dim: int) -> float:
-        """A check of each entry; a draw, a comparison and an addition for each one sent."""
+        """Return a check of each entry; a draw, a comparison and an addition for each one sent."""
         return dim + 3 * self.max_entries(dim)
 
     def _write_scale(self, kept: Floats, out: BitWriter) -> None:

@@ -72,13 +72,13 @@ class SignTopK(Kept, SignCode):
     )
 
     def support(self, x: Array) -> Indices:
-        """The T largest entries, ascending."""
+        """Return the T largest entries, ascending."""
         return select.top_k(x, self.max_entries(x.size))
 
     def encode_flop(self, dim: int) -> float:
-        """Two comparisons of each entry; an addition and a comparison of each one sent."""
+        """Return two comparisons of each entry; an addition and a comparison of each one sent."""
         return 2 * dim + 2 * self.max_entries(dim)
 
     def contraction(self, dim: int) -> float:
-        """delta = 1/d, met by x = (1, ..., 1) with k = 1."""
+        """Return delta = 1/d, met by x = (1, ..., 1) with k = 1."""
         return 1 / dim

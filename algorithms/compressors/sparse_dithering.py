@@ -104,7 +104,7 @@ class SparseDithering(Codec):
         return self.randomised
 
     def check(self, x: Array) -> None:
-        """Nothing: the norm is finite only where every entry is, and `write` looks at it."""
+        """Do nothing: the norm that `write` takes is finite only where every entry is."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append scale, trits and levels."""
@@ -131,7 +131,7 @@ class SparseDithering(Codec):
         return PaperBits(value_bit=self.float_bit + trits.bit_length + levels.bit_length)
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         scale = read_scale(src, self.float_bit)
         trits = read_trits(src, dim)
         levels = read_unary(src, int(np.count_nonzero(trits)), self._most_level(dim))
@@ -146,7 +146,7 @@ class SparseDithering(Codec):
         return x
 
     def max_size_bytes(self, dim: int) -> int:
-        """No payload of a vector of that dimension is longer."""
+        """Return an upper bound on the payload of a vector of that dimension."""
         if self.randomised:
             most = (math.sqrt(1 / self.nu) / 2 + 1) * dim
         else:
@@ -155,23 +155,23 @@ class SparseDithering(Codec):
         return (self.float_bit + trits_bit(dim) + math.floor(most * _SLACK) + 1 + 7) // 8
 
     def variance_bound(self, dim: int) -> float | None:
-        """w = nu where the levels are drawn."""
+        """Return w = nu where the levels are drawn."""
         return self.nu if self.randomised else None
 
     def contraction(self, dim: int) -> float | None:
-        """delta = 1 - nu where the levels are the nearest and nu < 1."""
+        """Return delta = 1 - nu where the levels are the nearest and nu < 1."""
         return None if self.randomised or self.nu >= 1 else 1 - self.nu
 
     def encode_flop(self, dim: int) -> float:
-        """Norm 2, level 3 and scale 4 operations an entry; drawn levels take 4 and no scale, draws not counted."""
+        """Return norm 2, level 3 and scale 4 operations an entry; drawn levels 4, no scale, without the draws."""
         return (6.0 if self.randomised else 9.0) * dim
 
     def decode_flop(self, dim: int) -> float:
-        """One product an entry."""
+        """Return one product an entry."""
         return float(dim)
 
     def _within_reach(self, x: Array) -> tuple[Array, float, int]:
-        """x / 2^e, its norm, and e: 0 but where ||x||^2 or a step would leave what float64 resolves."""
+        """Return x / 2^e, its norm, and e: 0 but where ||x||^2 or a step would leave what float64 resolves."""
         norm = float(norms(x, x.size)[0])
         if norm == 0 or 2.0**-900 < norm < 2.0**900:
             return x, norm, 0
@@ -181,7 +181,7 @@ class SparseDithering(Codec):
         return near, float(norms(near, near.size)[0]), exponent
 
     def _levels(self, x: Array, step: float, key: Key, first: int, lanes: Floats) -> tuple[Words, Trits]:
-        """The k_i > 0 and all trits of a stage that starts at coordinate `first`; adds to the sums of the scale."""
+        """Return k_i > 0 and all trits of a stage that starts at coordinate `first`; add to the scale's sums."""
         draws = uniforms(key, np.arange(first, first + x.size)) if self.randomised else None
         if IS_ON and first + x.size >= COMPILED_FROM:
             levels, trits = np.empty(x.size, np.uint64), np.empty(x.size, np.uint8)
@@ -202,7 +202,7 @@ class SparseDithering(Codec):
         return k[k > 0].astype(np.uint64), (k > 0).astype(np.uint8) << (x < 0).astype(np.uint8)
 
     def _most_level(self, dim: int) -> int:
-        """No level is higher: y_i <= sqrt(d / nu) / 2."""
+        """Return the highest possible level: y_i <= sqrt(d / nu) / 2."""
         return math.floor(math.sqrt(dim / self.nu) / 2 * _SLACK) + 1
 
 

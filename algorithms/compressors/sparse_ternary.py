@@ -26,7 +26,7 @@ GOLDEN = (math.sqrt(5) - 1) / 2  # phi - 1
 
 
 def golomb_width(count: int, dim: int) -> int:
-    """b* = 1 + floor(log2(log(phi - 1) / log(1 - p))), p = count/dim, and 0 where that is negative.
+    """Return b* = 1 + floor(log2(log(phi - 1) / log(1 - p))), p = count/dim, and 0 where that is negative.
 
     Found by squaring 1 - p until it is below phi - 1, so that it is the same number on every machine.
 
@@ -92,7 +92,7 @@ class SparseTernary(Kept, SparseCompressor):
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
 
     def check(self, x: Array) -> None:
-        """Nothing: the selection holds every kind of entry that is refused, and `write` looks at it."""
+        """Do nothing: the selection holds every kind of entry that is refused, and `write` looks at it."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append count, mean magnitude, gaps and signs."""
@@ -110,7 +110,7 @@ class SparseTernary(Kept, SparseCompressor):
         return PaperBits(count * mean_gap_bit(count, x.size), self.float_bit + count)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream."""
+        """Read the entries off the bit stream."""
         count = read_count(src, dim)
         if count == 0:
             return np.zeros(0, np.int64), np.zeros(0)
@@ -122,24 +122,24 @@ class SparseTernary(Kept, SparseCompressor):
         return indices, np.where(src.signs(count), -mean, mean)
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = FPP, p1 = 1 and the mean length of a gap at T = k: exact for the paper's bits of k entries."""
+        """Return p0 = FPP, p1 = 1 and the mean length of a gap at T = k: exact for the paper's bits of k entries."""
         return CodeSize(self.float_bit, 1 + mean_gap_bit(self.max_entries(dim), dim), lg(dim + 1))
 
     def max_size_bytes(self, dim: int) -> int:
-        """No payload of a vector of that dimension is longer."""
+        """Return an upper bound on the payload of a vector of that dimension."""
         return (lg(dim + 1) + self.float_bit + _most_bit(self.max_entries(dim), dim) + 7) // 8
 
     def contraction(self, dim: int) -> float:
-        """delta = 1/d, met by x = (1, ..., 1) with k = 1."""
+        """Return delta = 1/d, met by x = (1, ..., 1) with k = 1."""
         return 1 / dim
 
     def encode_flop(self, dim: int) -> float:
-        """The two comparisons of the selection; an addition, a comparison and a subtraction for each entry sent."""
+        """Return two comparisons for the selection; an addition, a comparison and a subtraction for each entry sent."""
         return 2 * dim + 3 * self.max_entries(dim)
 
 
 def mean_gap_bit(count: int, dim: int) -> float:
-    """b* + 1 / (1 - (1 - p)^(2^b*)): the mean length of a gap between random positions."""
+    """Return b* + 1 / (1 - (1 - p)^(2^b*)): the mean length of a gap between random positions."""
     width, power = golomb_width(count, dim), (dim - count) / dim
     for _ in range(width):
         power *= power
@@ -148,7 +148,7 @@ def mean_gap_bit(count: int, dim: int) -> float:
 
 @lru_cache(maxsize=256)
 def _most_bit(most: int, dim: int) -> int:
-    """Bits of the longest gaps and signs of up to `most` entries, T (2 + b) + floor((d - T) / 2^b).
+    """Return bits of the longest gaps and signs of up to `most` entries, T (2 + b) + floor((d - T) / 2^b).
 
     As long as b stays the same this grows with T, so the last T of each b is tried.
     """

@@ -134,7 +134,7 @@ class Spherical(Codec):
         return PaperBits(value_bit=self.float_bit * blocks + int(golomb_bit(numbers, self._golomb).sum()))
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         stream = src.uint(64) if self.unbiased else _PUBLIC
         scales = read_scales(src, -(-dim // self.block), self.float_bit)
         live = np.flatnonzero(scales)
@@ -151,23 +151,23 @@ class Spherical(Codec):
         return x.ravel()[:dim]
 
     def max_size_bytes(self, dim: int) -> int | None:
-        """None: J has no bound."""
+        """Return None: J has no bound."""
         return None
 
     def variance_bound(self, dim: int) -> float | None:
-        """w = 1 / kappa^2 - 1 of the unbiased code."""
+        """Return w = 1 / kappa^2 - 1 of the unbiased code."""
         return 1 / self._cap.mean**2 - 1 if self.unbiased else None
 
     def contraction(self, dim: int) -> float | None:
-        """delta = 1 - a of the biased code."""
+        """Return delta = 1 - a of the biased code."""
         return None if self.unbiased else 1 - self.error
 
     def encode_flop(self, dim: int) -> float:
-        """2 B operations for each of 1/P points tried, and 5 B for range and norm, a block; points not counted."""
+        """Return 2 B operations for each of 1/P points tried, and 5 B for range and norm, a block, without points."""
         return -(-dim // self.block) * self.block * (2 / self._cap.share + 5)
 
     def decode_flop(self, dim: int) -> float:
-        """One product an entry, and about 10 operations for its point."""
+        """Return one product an entry, and about 10 operations for its point."""
         return 11.0 * dim
 
     @property
@@ -180,7 +180,7 @@ class Spherical(Codec):
         return max(1, math.ceil(-math.log2(2 - share) / math.log2(1 - share)))
 
     def _search(self, x: Array, windows: _Windows, compiled: bool) -> tuple[Floats, Indices]:
-        """s and J - 1 of each block."""
+        """Return s and J - 1 of each block."""
         blocks = np.zeros((-(-x.size // self.block), self.block))
         blocks.ravel()[: x.size] = x
         peaks = np.abs(blocks).max(axis=1)
@@ -221,7 +221,7 @@ class _Windows:
 
 
 def _span(index: int) -> tuple[int, int]:
-    """Where a window begins and ends: each is twice the one before, up to 1024 points."""
+    """Return where a window begins and ends: each is twice the one before, up to 1024 points."""
     doubled = min(index, _DOUBLINGS)
     start = _WINDOW * ((1 << doubled) - 1) + (index - doubled) * (_WINDOW << _DOUBLINGS)
     return start, start + (_WINDOW << doubled)
@@ -237,7 +237,7 @@ def _windows(key: int | None, dim: int) -> _Windows:
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
-    """<a_i, b_i> of rows, summed from the first coordinate to the last."""
+    """Return <a_i, b_i> of rows, summed from the first coordinate to the last."""
     total = np.zeros(a.shape[0])
     for k in range(a.shape[1]):
         total += a[:, k] * b[:, k]
@@ -245,7 +245,7 @@ def _dot(a: Floats, b: Floats) -> Floats:
 
 
 def _first_hits(blocks: Floats, reach: Floats, table: Floats, first: int, found: Indices) -> int:
-    """What the kernel of the same name computes."""
+    """Return the result of the kernel of the same name, by numpy."""
     left = np.flatnonzero(found < 0)
     products = np.zeros((left.size, table.shape[1]))
     for k in range(table.shape[0]):

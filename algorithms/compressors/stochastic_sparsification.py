@@ -23,7 +23,7 @@ from netsim.registry import component
 
 
 def optimal_level(x: Array, budget: float) -> float:
-    """1/lambda of the optimal probabilities p_i = min(1, lambda |x_i|) with sum p_i = budget.
+    """Return 1/lambda of the optimal probabilities p_i = min(1, lambda |x_i|) with sum p_i = budget.
 
     With s the smallest number for which (T - s) |x_(s+1)| <= R_s, the s largest entries have p = 1 and
     1/lambda = R_s / (T - s), where R_s is the sum of the other magnitudes. Found without a sort: entries with
@@ -58,7 +58,7 @@ def optimal_level(x: Array, budget: float) -> float:
 
 
 def level_of_variance(x: Array, variance: float) -> float:
-    """1/lambda of the probabilities p_i = min(1, lambda |x_i|) with E||Q||^2 = (1 + variance) ||x||^2.
+    """Return 1/lambda of the probabilities p_i = min(1, lambda |x_i|) with E||Q||^2 = (1 + variance) ||x||^2.
 
     With s the smallest number for which |x_(s+1)| R_s <= V_s, V_s = variance ||x||^2 plus the squares of all but the s
     largest entries, 1/lambda = V_s / R_s. Found without a sort: entries with |x_i| R_s > V_s move over to the s
@@ -90,12 +90,12 @@ def level_of_variance(x: Array, variance: float) -> float:
 
 
 def probabilities(x: Array, level: float) -> Floats:
-    """p_i = min(1, |x_i| / level), shape (d,)."""
+    """Return p_i = min(1, |x_i| / level), shape (d,)."""
     return np.minimum(np.abs(x).astype(np.float64, copy=False) / level, 1.0)
 
 
 def omega(x: Array, budget: npt.ArrayLike) -> Floats:
-    """||x||^2 / E||Q||^2 with the optimal probabilities, for each budget; 1 where x = 0.
+    """Return ||x||^2 / E||Q||^2 with the optimal probabilities, for each budget; 1 where x = 0.
 
     Concave and increasing in the budget T, 0 at 0, 1 from T = nonzeros on; T ||x||^2 / ||x||_1^2 as long as
     T <= ||x||_1 / max|x|; never below T/d.
@@ -201,7 +201,7 @@ class StochasticSparsification(SparseCompressor):
             raise ConfigError([Fault(("budget",), "either budget or variance is needed", got)])
 
     def level(self, x: Array) -> float:
-        """1/lambda for a vector that is not zero."""
+        """Return 1/lambda for a vector that is not zero."""
         if self.budget is None:
             return level_of_variance(x, self.variance or 0.0)
         return optimal_level(x, self.budget)
@@ -223,39 +223,39 @@ class StochasticSparsification(SparseCompressor):
         return PaperBits(index_bit, places.size * self.float_bit)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
-        """The entries on the bit stream."""
+        """Read the entries off the bit stream."""
         if self.wire == "hybrid":
             return self._read_hybrid(src, dim)
         count = read_count(src, dim)
         return read_indices(src, count, dim, self.index), src.floats(count, self.float_bit)
 
     def size(self, dim: int) -> CodeSize:
-        """p0 = 0, p1 = lg d + FPP; of ``hybrid`` an upper bound, met where every entry has p = 1."""
+        """Return p0 = 0, p1 = lg d + FPP; of ``hybrid`` an upper bound, met where every entry has p = 1."""
         if self.wire == "hybrid":
             return CodeSize(self.float_bit, lg(dim) + self.float_bit, 2 * lg(dim + 1))
         return CodeSize(0, lg(dim) + self.float_bit, lg(dim + 1))
 
     def max_entries(self, dim: int) -> int:
-        """All of them."""
+        """Return `dim`: all entries may be sent."""
         return dim
 
     def decode_flop_at(self, src: BitReader, dim: int) -> float:
-        """One multiplication for each entry that the payload holds; all of them with ``hybrid``."""
+        """Return one multiplication for each entry that the payload holds; all of them with ``hybrid``."""
         return read_count(src, dim) if self.wire == "plain" else dim
 
     def encode_flop(self, dim: int) -> float:
-        """Eight for each entry: magnitude, unit, sum, comparison, probability, draw, comparison, value."""
+        """Return eight for each entry: magnitude, unit, sum, comparison, probability, draw, comparison, value."""
         return 8 * dim
 
     def max_size_bytes(self, dim: int) -> int:
-        """No payload of a vector of that dimension is longer; ``hybrid`` has two index sections of d indices in all."""
+        """Return an upper bound on the payload; ``hybrid`` has two index sections of d indices in all."""
         if self.wire == "plain" or self.index == "fixed":
             return super().max_size_bytes(dim)
         rest = 2 * lg(dim + 1) + self.float_bit * (1 + dim)
         return math.ceil((rest + 2 * most_index_bit(dim, dim, self.index)) / 8)
 
     def variance_bound(self, dim: int) -> float:
-        """w = d/T - 1, and 0 from T = d on; eps."""
+        """Return w = d/T - 1, and 0 from T = d on; eps."""
         if self.budget is None:
             return self.variance or 0.0
         return max(dim / self.budget - 1.0, 0.0)

@@ -73,7 +73,7 @@ class TernGrad(Codec):
         return self.clip is None
 
     def check(self, x: Array) -> None:
-        """Nothing: `write` looks at the largest magnitude, in which whatever is not finite shows."""
+        """Do nothing: the largest magnitude, which `write` takes, shows every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the scale and the trits."""
@@ -86,23 +86,23 @@ class TernGrad(Codec):
         return PaperBits(value_bit=self.float_bit + x.size * math.log2(3))
 
     def read(self, src: BitReader, dim: int, key: Key | None = None) -> Array:
-        """The vector on the bit stream, float64, shape (dim,)."""
+        """Read the vector off the bit stream, float64, shape (dim,)."""
         scale = read_scales(src, 1, self.float_bit)[0]
         values: Array = (_VALUES * scale + 0.0).take(read_trits(src, dim))
         return values
 
     def max_size_bytes(self, dim: int) -> int:
-        """The length of every payload."""
+        """Return the length of every payload."""
         return (self.float_bit + trits_bit(dim)) // 8
 
     def variance_bound(self, dim: int) -> float | None:
-        """w = (sqrt(d) - 1) / 2 without clipping."""
+        """Return w = (sqrt(d) - 1) / 2 without clipping."""
         return dither_variance(dim, 1, math.inf) if self.clip is None else None
 
     def encode_flop(self, dim: int) -> float:
-        """8 per coordinate, and 4 more for its standard deviation."""
+        """Return 8 per coordinate, and 4 more for its standard deviation."""
         return (ENCODE_FLOP + (0 if self.clip is None else 4)) * dim
 
     def decode_flop(self, dim: int) -> float:
-        """2 per coordinate."""
+        """Return 2 per coordinate."""
         return DECODE_FLOP * dim

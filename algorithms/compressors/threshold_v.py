@@ -26,7 +26,7 @@ _KEYS: dict[int, Any] = {
 
 
 def reaching(x: Array, v: Array) -> Indices:
-    """The places with |x_i| >= v, or NaN, ascending: magnitudes compare like their bits without the sign.
+    """Return the places with |x_i| >= v, or NaN, ascending: magnitudes compare like their bits without the sign.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class ThresholdV(ValueCode):
     )
 
     def support(self, x: Array) -> Indices:
-        """The entries that reach v, ascending; NaN reaches everything."""
+        """Return the entries that reach v, ascending; NaN reaches everything."""
         v = np.array([self.v])
         if x.dtype == np.float32:
             with np.errstate(over="ignore", under="ignore"):
@@ -106,5 +106,5 @@ class ThresholdV(ValueCode):
         return reaching(x, v)
 
     def max_entries(self, dim: int) -> int:
-        """All of them."""
+        """Return `dim`: all entries may be sent."""
         return dim

@@ -66,7 +66,7 @@ class ToContraction(Wrapper):
         return self.part.shares_randomness
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """Q for those tensors."""
+        """Return Q for those tensors."""
         return dataclasses.replace(self, part=self.part.bind(layout))
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
@@ -75,26 +75,26 @@ class ToContraction(Wrapper):
         return self.write_part(self.part, x, key, out, memory)
 
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
-        """What the bit stream holds, divided."""
+        """Read the parts off the bit stream, divided by 1 + w."""
         w = self._variance(dim, DecodeError)
         found = entries(self.part, src, dim, key)
         return Entries(found.indices, found.values / (1 + w))
 
     def max_size_bytes(self, dim: int) -> int | None:
-        """Q's."""
+        """Return Q's."""
         return self.part.max_size_bytes(dim)
 
     def variance_bound(self, dim: int) -> float:
-        """w/(1+w)."""
+        """Return w/(1+w)."""
         w = self._variance(dim)
         return w / (1 + w)
 
     def encode_flop(self, dim: int) -> float:
-        """Q's."""
+        """Return Q's."""
         return self.part.encode_flop(dim)
 
     def decode_flop(self, dim: int) -> float:
-        """Q's and a division of each entry."""
+        """Return Q's and a division of each entry."""
         return self.part.decode_flop(dim) + dim
 
     def _variance(self, dim: int, error: type[Exception] = ValueError) -> float:

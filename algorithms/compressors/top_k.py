@@ -68,13 +68,13 @@ class TopK(Kept, ValueCode):
     )
 
     def support(self, x: Array) -> Indices:
-        """The T largest entries, ascending."""
+        """Return the T largest entries, ascending."""
         return select.top_k(x, self.max_entries(x.size))
 
     def encode_flop(self, dim: int) -> float:
-        """Two comparisons of each entry."""
+        """Return two comparisons of each entry."""
         return 2 * dim
 
     def contraction(self, dim: int) -> float:
-        """delta = k/d."""
+        """Return delta = k/d."""
         return self.max_entries(dim) / dim

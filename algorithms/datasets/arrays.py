@@ -108,15 +108,15 @@ class Arrays(Selection):
         )  # fmt: skip
 
     def wants(self) -> tuple[DataFile, ...]:
-        """The file in the cache."""
+        """Return the file in the cache."""
         return (DataFile(str(_file(self.sha256)), "arrays handed over in Python on this machine"),)
 
     def found(self) -> Path | None:
-        """The file that `read` reads."""
+        """Return the file that `read` reads."""
         return find(self.wants())
 
     def files(self) -> Sequence[Path]:
-        """That file."""
+        """Return that file."""
         return [path for path in (self.found(),) if path is not None]
 
 
@@ -125,7 +125,7 @@ def _file(digest: str) -> Path:
 
 
 def _plain(name: str, given: Any) -> dict[str, Any]:
-    """Features as arrays of their own: one, or four of a sparse matrix."""
+    """Return features as plain arrays: one, or four of a sparse matrix."""
     features = to_features(given, name)
     if isinstance(features, np.ndarray):
         return {name: features}

@@ -74,21 +74,21 @@ class Cifar10(Selection):
         return Data(features, labels, name, test_features, test_labels, shape=(3, 32, 32), class_names=CLASSES)
 
     def wants(self) -> tuple[DataFile, ...]:
-        """Any of three."""
+        """Return the three files, of which one is enough."""
         return _FILES
 
     def found(self) -> Path | None:
-        """The file or folder that `read` reads."""
+        """Return the file or folder that `read` reads."""
         return find(_FILES, self.data_dir)
 
     def files(self) -> Sequence[Path]:
-        """That archive, or the batches of that folder."""
+        """Return that archive, or the batches of that folder."""
         path = self.found()
         return [] if path is None else sorted(path.glob("*_batch*")) if path.is_dir() else [path]
 
 
 def _kept(path: Path) -> tuple[Images, Images]:
-    """The images of a tar, decoded when they are first read."""
+    """Return the images of a tar, decoded at the first call."""
     with path.open("rb") as stream:
         key = f"cifar10-1-{hashlib.file_digest(stream, 'sha256').hexdigest()}"
 

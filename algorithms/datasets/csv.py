@@ -69,13 +69,13 @@ class Csv(Selection):
         return to_data(frame, str(path), self.target, self.node_column, self.ignore, first_line=2)
 
     def wants(self) -> tuple[DataFile, ...]:
-        """The file of `path`."""
+        """Return the file of `path`."""
         return (DataFile(self.path, "a CSV file with a line of column names"),)
 
     def found(self) -> Path | None:
-        """The file that `read` reads."""
+        """Return the file that `read` reads."""
         return find(self.wants())
 
     def files(self) -> Sequence[Path]:
-        """That file."""
+        """Return that file."""
         return [path for path in (self.found(),) if path is not None]

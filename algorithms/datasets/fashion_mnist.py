@@ -53,17 +53,17 @@ class FashionMnist(Selection):
         return read_images("fashion_mnist", _FILES, self.data_dir)
 
     def wants(self) -> tuple[DataFile, ...]:
-        """The first of the four files."""
+        """Return the first of the four files."""
         return _FILES[0]
 
     def needs(self) -> Sequence[tuple[DataFile, ...]]:
-        """All four, each packed or not."""
+        """Return all four, each packed or not."""
         return _FILES
 
     def found(self) -> Path | None:
-        """The first of the four files, where all are there."""
+        """Return the first of the four files, where all are there."""
         return next(iter(self.files()), None)
 
     def files(self) -> Sequence[Path]:
-        """What `read` reads."""
+        """Return the files that `read` reads."""
         return found_images(_FILES, self.data_dir)

@@ -81,15 +81,15 @@ class Libsvm(Selection):
         return Data(features, labels, path.name)
 
     def wants(self) -> tuple[DataFile, ...]:
-        """The file of `path`."""
+        """Return the file of `path`."""
         return (DataFile(self.path, "a file in LIBSVM's text format"),)
 
     def found(self) -> Path | None:
-        """The file that `load` reads."""
+        """Return the file that `load` reads."""
         return find(self.wants())
 
     def files(self) -> list[Path]:
-        """That file."""
+        """Return that file."""
         return [path for path in (self.found(),) if path is not None]
 
     def _blocks(self, path: Path) -> Iterator[Block]:

@@ -77,13 +77,13 @@ class Npz(Selection):
         return Data(features, labels, str(path), shape=sample_shape(given), **tests)
 
     def wants(self) -> tuple[DataFile, ...]:
-        """The file of `path`."""
+        """Return the file of `path`."""
         return (DataFile(self.path, "a file that numpy.savez wrote"),)
 
     def found(self) -> Path | None:
-        """The file that `read` reads."""
+        """Return the file that `read` reads."""
         return find(self.wants())
 
     def files(self) -> Sequence[Path]:
-        """That file."""
+        """Return that file."""
         return [path for path in (self.found(),) if path is not None]

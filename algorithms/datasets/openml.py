@@ -57,15 +57,15 @@ class Openml(Selection):
         return to_data(frame, f"openml {self.id}", self.target, None, self.ignore, first_line=0)
 
     def wants(self) -> tuple[DataFile, ...]:
-        """The table as it is kept."""
+        """Return the table as it is kept."""
         return (DataFile(f"openml/{self.id}.parquet", f"data set {self.id} of openml.org, fetched when first used"),)
 
     def found(self) -> Path | None:
-        """The table where it was fetched before."""
+        """Return the table where it was fetched before."""
         return find(self.wants())
 
     def files(self) -> Sequence[Path]:
-        """That file."""
+        """Return that file."""
         return [path for path in (self.found(),) if path is not None]
 
     def _fetch(self) -> Any:

@@ -89,15 +89,15 @@ class Reuters21578(Selection):
         return Data(features, labels, "reuters21578")
 
     def wants(self) -> tuple[DataFile, ...]:
-        """The archive, or the first of the 22 files beside each other."""
+        """Return the archive, or the first of the 22 files beside each other."""
         return _FILES
 
     def found(self) -> Path | None:
-        """What `load` reads."""
+        """Return the file or folder that `load` reads."""
         return find(_FILES, self.data_dir)
 
     def files(self) -> list[Path]:
-        """The archive, or all 22 files."""
+        """Return the archive, or all 22 files."""
         path = self.found()
         if path is None:
             return []
@@ -105,7 +105,7 @@ class Reuters21578(Selection):
 
 
 def _texts(path: Path) -> list[str]:
-    """The 22 files in order."""
+    """Yield the 22 files in order."""
     if path.suffix == ".sgm":
         return [file.read_text("latin-1") for file in sorted(path.parent.glob("reut2-*.sgm"))]
     check_sha256("reuters21578", path, next(file.sha256 for file in _FILES if Path(file.path).name == path.name))

@@ -70,7 +70,7 @@ class Sklearn(NeedsNoFile, Selection):
         return Data(to_features(features, what), to_labels(labels, what), function)
 
     def files(self) -> Sequence[Path]:
-        """No file but those of scikit-learn."""
+        """Return no file but those of scikit-learn."""
         return ()
 
 

@@ -13,7 +13,7 @@ _DIGEST_BYTES = 32
 
 
 def remembered_bytes(key: str, compute: Callable[[], bytes]) -> bytes:
-    """The bytes that `compute` makes, from the file `key` of netsim's cache where that is there and whole.
+    """Return the bytes that `compute` makes, from the file `key` of netsim's cache where that is there and whole.
 
     Parameters
     ----------

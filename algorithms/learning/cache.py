@@ -19,13 +19,13 @@ _DIGEST_BYTES = 32
 
 
 def cache_folder() -> Path:
-    """The folder that NETSIM_CACHE names, else ``~/.cache/netsim``."""
+    """Return the folder that NETSIM_CACHE names, else ``~/.cache/netsim``."""
     named = os.environ.get("NETSIM_CACHE")
     return Path(named) if named else Path("~/.cache/netsim").expanduser()
 
 
 def cache_key(*facts: object) -> str:
-    """A hash of `facts` and of what else decides a result: this package's source, numpy, scipy, the kind of processor.
+    """Return a hash of `facts` and of all else that decides a result: this package's source, numpy, scipy, processor.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def cache_key(*facts: object) -> str:
 
 
 def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-    """The vector `compute()`, from the file `key` where that is there and whole.
+    """Return the vector `compute()`, from the file `key` where that is there and whole.
 
     Parameters
     ----------

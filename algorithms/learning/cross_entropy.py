@@ -29,7 +29,7 @@ class CrossEntropy(NamedTuple):
 
 
 def cross_entropy(scores: Array, targets: npt.NDArray[np.int64]) -> CrossEntropy:
-    """Losses and slopes of scores.
+    """Return losses and slopes of scores.
 
     Parameters
     ----------

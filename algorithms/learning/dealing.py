@@ -20,7 +20,7 @@ def check_nodes(nodes: int, samples: int) -> None:
 
 
 def whole_sizes(shares: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
-    """Whole numbers that add up to `total`, at least 1 each, near `total` times the shares.
+    """Return whole numbers that add up to `total`, at least 1 each, near `total` times the shares.
 
     Shares are rounded down, what is missing goes to those that lost most (the first of these), and a 0 takes 1 from the
     largest.
@@ -46,13 +46,13 @@ def whole_sizes(shares: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.i
 
 
 def by_sizes(sizes: npt.NDArray[np.int64], rng: np.random.Generator) -> list[Indices]:
-    """Sorted rows of each node, drawn at random, as many as `sizes` says."""
+    """Draw sorted rows for each node, as many as `sizes` says."""
     rows = rng.permutation(int(sizes.sum()))
     return [np.sort(part) for part in np.split(rows, np.cumsum(sizes)[:-1])]
 
 
 def fill_empty(parts: Sequence[Indices]) -> list[Indices]:
-    """The parts, where every empty one has taken the last row of the largest (the first of these)."""
+    """Return the parts, where every empty one has taken the last row of the largest (the first of these)."""
     filled = list(parts)
     largest = [(-part.size, node) for node, part in enumerate(filled)]
     heapq.heapify(largest)

@@ -10,7 +10,7 @@ import numpy as np
 
 
 def digest_of(facts: tuple[Any, ...], arrays: Sequence[Any]) -> str:
-    """The sha256 of facts and arrays, in hexadecimal.
+    """Return the sha256 of facts and arrays, in hexadecimal.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ _GRID = 2.0**32
 
 
 def largest_eigenvalue(rows: Rows, span: Span, weights: npt.NDArray[np.float64]) -> float:
-    """lmax(sum_i weights_i x_i x_i'), rounded up by at most 6e-10 of itself.
+    """Return lmax(sum_i weights_i x_i x_i'), rounded up by at most 6e-10 of itself.
 
     Small problems take all eigenvalues of the smaller Gram matrix, large ones Lanczos' method from a fixed
     start to machine precision. Both err by less than 2^-34 of the value, which is added; the sum is rounded up to 32
@@ -38,7 +38,7 @@ def largest_eigenvalue(rows: Rows, span: Span, weights: npt.NDArray[np.float64])
 
 
 def round_up(value: float) -> float:
-    """`value` with 2^-34 of itself added, rounded up to 32 significant bits; 0 where it is not positive.
+    """Return `value` with 2^-34 of itself added, rounded up to 32 significant bits; 0 where it is not positive.
 
     Examples
     --------

@@ -16,7 +16,7 @@ from netsim.imports import local_modules, package_files
 
 
 def file_of(named: str) -> Path | None:
-    """The file of ``FILE.py:NAME``, where it is there; None for an import name."""
+    """Return the file of ``FILE.py:NAME``, where it is there; None for an import name."""
     file, _, _ = named.rpartition(":")
     if not file.endswith(".py"):
         return None
@@ -24,7 +24,7 @@ def file_of(named: str) -> Path | None:
 
 
 def sources(named: str) -> list[Path]:
-    """Every file of the user's that decides what ``FILE.py:NAME`` is: itself, and modules that nobody installed."""
+    """Return every file of the user's that decides what ``FILE.py:NAME`` is: itself, and modules not installed."""
     file = file_of(named)
     if file is None:
         return []
@@ -33,7 +33,7 @@ def sources(named: str) -> list[Path]:
 
 
 def imported(named: str, key: str) -> Any:
-    """What ``FILE.py:NAME`` or ``package.module:NAME`` names.
+    """Import the object that ``FILE.py:NAME`` or ``package.module:NAME`` names.
 
     A file is run once per process and content; modules beside it can be imported from it.
 

@@ -35,7 +35,7 @@ class Classes:
 
 
 def classes_of(shares: Shares, problem: str) -> Classes:
-    """Number the classes of the samples.
+    """Return assign numbers to the classes of the samples.
 
     Parameters
     ----------

@@ -91,7 +91,7 @@ class LinearOutputs(SampledProblem):
 
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
-        """One gradient a request, shape (dim,); the last product of each is made when it is asked for.
+        """Return one gradient per request, shape (dim,); the last product of each is computed on access.
 
         Raises
         ------
@@ -109,7 +109,7 @@ class LinearOutputs(SampledProblem):
         return Deferred([makers[i] for i in range(len(requests))])
 
     def smoothness(self, node: NodeId | None = None) -> float:
-        """L of F or L_m, an upper bound within 6e-10 of curvature times the largest eigenvalue, plus l2."""
+        """Return L of F or L_m, an upper bound within 6e-10 of curvature times the largest eigenvalue, plus l2."""
         if node not in self._smoothness:
             first, stop = (0, self._edges[-1]) if node is None else self._edges[node : node + 2]
             sample_weights = self._shares.sample_weights()
@@ -119,7 +119,7 @@ class LinearOutputs(SampledProblem):
         return self._smoothness[node]
 
     def strong_convexity(self) -> float:
-        """l2."""
+        """Return l2."""
         return self._l2
 
     @functools.cached_property
@@ -134,7 +134,7 @@ class LinearOutputs(SampledProblem):
         return self._shape[0] * (4.0 * entries + 6.0 * size)
 
     def _groups(self, requests: Sequence[GradientRequest]) -> list[list[int]]:
-        """Positions of requests with minibatches of one size, some at a time."""
+        """Yield positions of requests with minibatches of one size, some at a time."""
         by_size: dict[int, list[int]] = {}
         for i, request in enumerate(requests):
             if request.batch is not None:
@@ -146,7 +146,7 @@ class LinearOutputs(SampledProblem):
         return groups
 
     def _stacked(self, requests: dict[int, GradientRequest]) -> dict[int, Callable[[], Array]]:
-        """What makes the gradients of minibatches of one size."""
+        """Return the parts of the gradients of minibatches of one size."""
         for request in requests.values():
             self.check(request)
         points = [self.point(request.at) for request in requests.values()]
@@ -159,8 +159,15 @@ class LinearOutputs(SampledProblem):
         slopes = self.judge(outputs, self._targets[picked]).slopes
         slopes *= 1.0 / picked.shape[1]
 
+        # Nodes often have the very same model: its ridge is made once.
+        is_same = all(w is points[0] for w in points)
+        ridge = self._l2 * points[0] if self._l2 and is_same else None
+
         def combine(i: int) -> Array:
             gradient: Array = np.matmul(slopes[i].T, features[i]).reshape(-1)
-            return self._ridged(gradient, points[i])
+            if ridge is None:
+                return self._ridged(gradient, points[i])
+            gradient += ridge
+            return gradient
 
         return {position: functools.partial(combine, i) for i, position in enumerate(requests)}

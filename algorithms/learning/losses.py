@@ -37,7 +37,7 @@ class MarginLoss:
 
 
 def tail(margins: Vector) -> Vector:
-    """1 / (1 + exp(t)), to full relative accuracy.
+    """Return 1 / (1 + exp(t)), to full relative accuracy.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def tail(margins: Vector) -> Vector:
 
 
 def bend(margins: Vector) -> Vector:
-    """exp(t) / (1 + exp(t))^2, the logistic loss's second derivative."""
+    """Return exp(t) / (1 + exp(t))^2, the logistic loss's second derivative."""
     small = np.exp(-np.abs(margins))
     return small / np.square(1.0 + small)
 

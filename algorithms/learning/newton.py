@@ -34,23 +34,26 @@ class Objective:
         return Span(0, self.rows.num_rows)
 
     def margins(self, w: Vector) -> Vector:
+        """Return x_i'w of each row."""
         out = np.empty(self.rows.num_rows)
         self.rows.dots(self.rows.take(self.span), w, out)
         return out
 
     def spread(self, factors: Vector) -> Vector:
-        """sum_i factors_i x_i."""
+        """Return sum_i factors_i x_i."""
         return self.rows.combine(self.rows.take(self.span), factors, factors, 0.0)
 
     def value(self, w: Vector, margins: Vector) -> float:
+        """Return F(w), given the margins at w."""
         return float(np.dot(self.weights, LOGISTIC.value(margins))) + self.l2 / 2 * float(np.dot(w, w))
 
     def gradient(self, w: Vector, margins: Vector) -> Vector:
+        """Return the gradient of F at w, given the margins at w."""
         return self.spread(LOGISTIC.slope(margins, self.weights)) + self.l2 * w
 
 
 def minimise(objective: Objective) -> tuple[Vector, float]:
-    """The minimiser w and a bound on F(w) - F*, namely ||grad F(w)||^2 / (2 l2) as F is l2-strongly convex.
+    """Return the minimiser w and a bound on F(w) - F*, namely ||grad F(w)||^2 / (2 l2) as F is l2-strongly convex.
 
     Newton steps with backtracking (Boyd, Vandenberghe, "Convex optimization", 2004, algorithm 9.5). The linear
     systems are solved by Cholesky factors of the Hessian, or where there are fewer samples than columns of the Gram
@@ -88,7 +91,7 @@ def minimise(objective: Objective) -> tuple[Vector, float]:
 def _search(
     objective: Objective, w: Vector, margins: Vector, value: float, direction: Vector, slope: float
 ) -> tuple[Vector, Vector, float] | None:
-    """The first of the steps 1, 1/2, 1/4, ... that lowers F enough; None where none does."""
+    """Return the first of the steps 1, 1/2, 1/4, ... that lowers F enough; None where none does."""
     change = objective.margins(direction)
     step, rounding = 1.0, 1e-14 * abs(value)
     while step > 1e-8:
@@ -101,7 +104,7 @@ def _search(
 
 
 def _solver(objective: Objective) -> Solve:
-    """(weights of the Hessian, right-hand side) -> solution of (sum_i weights_i x_i x_i' + l2 I) p = right."""
+    """Return a solver (weights of the Hessian, right) -> p of (sum_i weights_i x_i x_i' + l2 I) p = right."""
     rows, l2 = objective.rows, objective.l2
     side = min(rows.num_rows, rows.dim)
     if (rows.entries(objective.span) + side**2) * side > _CHOLESKY_FLOP_MAX:

@@ -40,12 +40,15 @@ class Quadratic(NamedTuple):
 class Smooth(Protocol):
     """A function to minimise."""
 
-    def value(self, w: Vector) -> float: ...
-    def expand(self, w: Vector) -> Quadratic: ...
+    def value(self, w: Vector) -> float:
+        """Return the function's value."""
+
+    def expand(self, w: Vector) -> Quadratic:
+        """Return the quadratic model at w."""
 
 
 def minimise(function: Smooth, start: Vector, convexity: float, name: str) -> tuple[Vector, float]:
-    """The minimiser w and a bound on F(w) - F*, namely ||grad F(w)||^2 / (2 mu).
+    """Return the minimiser w and a bound on F(w) - F*, namely ||grad F(w)||^2 / (2 mu).
 
     Inexact Newton steps with backtracking (Nocedal, Wright, "Numerical optimization", 2006, algorithm 7.1); the linear
     systems are solved by preconditioned conjugate gradients, more exactly from step to step.
@@ -92,7 +95,7 @@ def minimise(function: Smooth, start: Vector, convexity: float, name: str) -> tu
 
 
 def _search(function: Smooth, w: Vector, near: Quadratic, direction: Vector) -> Vector | None:
-    """The first of the steps 1, 1/2, 1/4, ... that lowers the function enough; None where none does."""
+    """Return the first of the steps 1, 1/2, 1/4, ... that lowers the function enough; None where none does."""
     slope, step, rounding = float(near.gradient @ direction), 1.0, 1e-14 * abs(near.value)
     while step > 1e-8:
         ahead: Vector = w + step * direction

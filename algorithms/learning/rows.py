@@ -42,32 +42,32 @@ class Rows(Protocol):
     dim: int
 
     def take(self, span: Span) -> Any:
-        """The rows of a span, for `dots` and `combine`."""
+        """Return the rows of a span, for `dots` and `combine`."""
 
     def joined(self, blocks: Sequence[Any]) -> Any | None:
-        """The rows of all blocks, one after the other; None where products with them would have other bits."""
+        """Return the rows of all blocks, one after the other; None where products with them would have other bits."""
 
     def dots(self, block: Any, w: Vector, out: Vector) -> None:
-        """out_i = x_i'w."""
+        """Write x_i'w of each row to `out`."""
 
     def combine(self, block: Any, factors: Vector, w: Vector, l2: float) -> Vector:
-        """l2 w + sum_i factors_i x_i, shape (dim,), in a new array."""
+        """Return l2 w + sum_i factors_i x_i, shape (dim,), in a new array."""
 
     def entries(self, span: Span) -> float:
-        """Stored entries; of a sparse batch the expected number, from the span's mean row."""
+        """Return the stored entries; of a sparse batch the expected number, from the span's mean row."""
 
     def copied(self, span: Span) -> int:
-        """Entries that `take` copies."""
+        """Return the entries that `take` copies."""
 
     def gram(self, span: Span, weights: Vector) -> Vector:
-        """The smaller one of A'A and AA' with A = diag(sqrt(weights)) X, dense."""
+        """Return the smaller one of A'A and AA' with A = diag(sqrt(weights)) X, dense."""
 
     def buffers(self) -> tuple[npt.NDArray[Any], ...]:
-        """All that the matrix consists of, C-contiguous, for hashing."""
+        """Return the arrays that make up the matrix, C-contiguous, for hashing."""
 
 
 def make_rows(features: Any, signs: Vector) -> Rows:
-    """Rows signs_i x_i of a float64 array or of a scipy CSR array."""
+    """Make rows signs_i x_i of a float64 array or of a scipy CSR array."""
     if isinstance(features, np.ndarray):
         return DenseRows(features * signs[:, None])
     return SparseRows(features, signs)
@@ -81,34 +81,41 @@ class DenseRows:
         self.num_rows, self.dim = matrix.shape
 
     def take(self, span: Span) -> Vector:
+        """See `Rows.take`."""
         block = self.matrix[span.first : span.stop]
         return block if span.batch is None else block.take(span.batch, 0)
 
     def joined(self, blocks: Sequence[Any]) -> None:
-        return None
+        """See `Rows.joined`."""
 
     def dots(self, block: Vector, w: Vector, out: Vector) -> None:
+        """See `Rows.dots`."""
         np.dot(block, w, out=out)
 
     @quiet
     def combine(self, block: Vector, factors: Vector, w: Vector, l2: float) -> Vector:
+        """See `Rows.combine`."""
         out: Vector = np.dot(factors, block)
         if l2:
             out += l2 * w
         return out
 
     def entries(self, span: Span) -> float:
+        """See `Rows.entries`."""
         return float(span.size * self.dim)
 
     def copied(self, span: Span) -> int:
+        """See `Rows.copied`."""
         return 0 if span.batch is None else span.size * self.dim
 
     def gram(self, span: Span, weights: Vector) -> Vector:
+        """See `Rows.gram`."""
         scaled = self.take(span) * np.sqrt(weights)[:, None]
         out: Vector = scaled @ scaled.T if span.size < self.dim else scaled.T @ scaled
         return out
 
     def buffers(self) -> tuple[npt.NDArray[Any], ...]:
+        """See `Rows.buffers`."""
         return (self.matrix,)
 
 
@@ -134,13 +141,15 @@ class SparseRows:
         self._entries_left = _COMPILE_AFTER_ENTRIES
 
     def take(self, span: Span) -> Indices:
-        """The positions of the rows: nothing is copied."""
+        """See `Rows.take`."""
         return self._all[span.first : span.stop] if span.batch is None else span.batch + span.first
 
     def joined(self, blocks: Sequence[Indices]) -> Indices:
+        """See `Rows.joined`."""
         return np.concatenate(blocks)
 
     def dots(self, block: Indices, w: Vector, out: Vector) -> None:
+        """See `Rows.dots`."""
         nb = self._kernels or self._compiled(block)
         if nb is not None:
             nb.dots(self.starts, self.columns, self.values, block, w, out)
@@ -149,6 +158,7 @@ class SparseRows:
         out[:] = np.bincount(row_of, self.values[picked] * w[self.columns[picked]], block.size)
 
     def combine(self, block: Indices, factors: Vector, w: Vector, l2: float) -> Vector:
+        """See `Rows.combine`."""
         out = _times(l2, w) if l2 else np.zeros(self.dim)
         nb = self._kernels or self._compiled(block)
         if nb is not None:
@@ -163,13 +173,16 @@ class SparseRows:
         np.add.at(out, self.columns[picked], factors[row_of] * self.values[picked])
 
     def entries(self, span: Span) -> float:
+        """See `Rows.entries`."""
         stored = float(self.starts[span.stop] - self.starts[span.first])
         return stored if span.batch is None else stored * span.size / (span.stop - span.first)
 
     def copied(self, span: Span) -> int:
+        """See `Rows.copied`."""
         return 0
 
     def gram(self, span: Span, weights: Vector) -> Vector:
+        """See `Rows.gram`."""
         import scipy.sparse as sp
 
         starts = self.starts[span.first : span.stop + 1]
@@ -183,10 +196,11 @@ class SparseRows:
         return out
 
     def buffers(self) -> tuple[npt.NDArray[Any], ...]:
+        """See `Rows.buffers`."""
         return self.starts, self.columns, self.values
 
     def _picked(self, block: Indices) -> tuple[Indices, Indices]:
-        """Positions of the rows' entries, one row after the other, and which row of the block each is in."""
+        """Return positions of the rows' entries, one row after the other, and which row of the block each is in."""
         lengths = self.starts[block + 1] - self.starts[block]
         row_of = np.repeat(np.arange(block.size), lengths)
         skipped = self.starts[block] - (np.cumsum(lengths) - lengths)

@@ -94,15 +94,15 @@ class SampledProblem(ABC):
         """Apply the model `w` to samples: rows of features with their targets, without the ridge."""
 
     def start(self) -> Array:
-        """Zeros."""
+        """Return zeros."""
         return np.zeros(self.dim)
 
     def num_samples(self, node: NodeId) -> int:
-        """n_m."""
+        """Return n_m."""
         return self._edges[node + 1] - self._edges[node]
 
     def content(self) -> str:
-        """A digest of all samples, and of which node has which."""
+        """Return a digest of all samples, and of which node has which."""
         return self._content
 
     @functools.cached_property
@@ -112,19 +112,19 @@ class SampledProblem(ABC):
         return digest_of((self.dim, self._edges), arrays)
 
     def label_counts(self) -> LabelCounts | None:
-        """Samples of each class at every node; None where there are no classes."""
+        """Return samples of each class at every node; None where there are no classes."""
         return self._shares.label_counts() if self._has_classes else None
 
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
-        """Sorted positions among the node's samples, without replacement; None for all."""
+        """Draw sorted positions among the node's samples, without replacement; None for all."""
         return draw(self._batch_sizes[node], self.num_samples(node), rng)
 
     def batch_size(self, node: NodeId) -> int:
-        """Samples of one minibatch, n_m for full batches."""
+        """Return the samples of one minibatch, n_m for full batches."""
         return self._batch_sizes[node] or self.num_samples(node)
 
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
-        """One gradient a request, shape (dim,); each is computed when it is asked for.
+        """Return one gradient per request, shape (dim,); each is computed on access.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class SampledProblem(ABC):
 
     @quiet
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
-        """f_m(w) of each request, on its batch."""
+        """Return f_m(w) of each request, on its batch."""
         out: list[float] = []
         for request in requests:
             self.check(request)
@@ -153,12 +153,12 @@ class SampledProblem(ABC):
         return out
 
     def loss(self, w: Array) -> float:
-        """F(w)."""
+        """Return F(w)."""
         return sum(self.values([GradientRequest(m, w) for m in range(self.num_nodes)])) / self.num_nodes
 
     @quiet
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """``loss`` and ``grad_norm`` of F; ``train_accuracy``, ``test_accuracy`` and ``test_loss`` where there are any.
+        """Return ``loss`` and ``grad_norm`` of F; ``train_accuracy``, ``test_accuracy``, ``test_loss`` if there are.
 
         Accuracies are shares of samples that the model gives their class, of all nodes' samples together; ``test_loss``
         is the mean loss of the test samples, without the ridge.
@@ -219,7 +219,7 @@ class SampledProblem(ABC):
         return self._ridged(functools.reduce(np.add, parts), w)
 
     def _pass(self, node: NodeId, w: Array) -> tuple[Vector, Array, int, int]:
-        """All losses of a node, its gradient, how many classes are right, and of how many samples."""
+        """Return all losses of a node, its gradient, how many classes are right, and of how many samples."""
         losses, parts, right = list[Vector](), list[Array](), 0
         batch = self._measured_batch(node)
         size = self.num_samples(node) if batch is None else batch.size
@@ -231,7 +231,7 @@ class SampledProblem(ABC):
         return np.concatenate(losses), self._ridged(functools.reduce(np.add, parts), w), right, size
 
     def _measured_batch(self, node: NodeId) -> Indices | None:
-        """Samples of a node that metrics look at; None for all."""
+        """Return samples of a node that metrics look at; None for all."""
         return None
 
     def _tested(self, w: Array) -> dict[str, float]:
@@ -247,7 +247,7 @@ class SampledProblem(ABC):
         return found | ({"test_accuracy": right / self._test_targets.size} if self._has_classes else {})
 
     def _blocks(self, node: NodeId, batch: Indices | None) -> Iterator[tuple[Any, npt.NDArray[Any]]]:
-        """Features and targets of the node's samples, some at a time."""
+        """Yield features and targets of the node's samples, some at a time."""
         first, stop = self._edges[node], self._edges[node + 1]
         size = stop - first if batch is None else batch.size
         for begin in range(0, size, self._block_rows):
@@ -259,7 +259,7 @@ class SampledProblem(ABC):
             yield self._features[part], self._targets[part]
 
     def _recall(self, request: GradientRequest) -> Array | None:
-        """The full gradient where `metrics` was last asked at the very bits of this model."""
+        """Return the full gradient if `metrics` was last asked at exactly this model."""
         if request.batch is not None or self._measured is None or np.shape(request.at) != (self.dim,):
             return None
         at, gradients = self._measured
@@ -275,7 +275,7 @@ class SampledProblem(ABC):
         return gradient
 
     def _entries(self, node: NodeId) -> float:
-        """Mean stored features of a node's sample."""
+        """Return mean stored features of a node's sample."""
         if not hasattr(self._features, "indptr"):
             return float(self._features.shape[1])
         starts = self._features.indptr

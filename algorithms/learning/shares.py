@@ -35,7 +35,7 @@ class Shares:
     shape: tuple[int, ...] = ()
 
     def label_counts(self) -> LabelCounts:
-        """How many samples of each label every node has."""
+        """Return how many samples of each label every node has."""
         known, codes = np.unique(self.labels, return_inverse=True)
         parts = np.split(codes, self.edges[1:-1])
         counts = np.stack([np.bincount(part, minlength=known.size) for part in parts])
@@ -47,10 +47,11 @@ class Shares:
         return len(self.edges) - 1
 
     def num_samples(self, node: int) -> int:
+        """Return the number of a node's samples."""
         return self.edges[node + 1] - self.edges[node]
 
     def sample_weights(self) -> npt.NDArray[np.float64]:
-        """1 / (M n_m) for each row, so that weighted sums over all rows are means over nodes."""
+        """Return 1 / (M n_m) for each row, so that weighted sums over all rows are means over nodes."""
         sizes = np.diff(self.edges)
         return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
 
@@ -104,7 +105,7 @@ def deal(
 
 
 def batch_sizes(batch: str | float, shares: Shares) -> tuple[int | None, ...]:
-    """Samples in each node's minibatch; None where it is all that the node has.
+    """Return the samples in each node's minibatch; None where it is all that the node has.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def batch_sizes(batch: str | float, shares: Shares) -> tuple[int | None, ...]:
 
 
 def draw(size: int | None, num_samples: int, rng: np.random.Generator) -> Indices | None:
-    """`size` of the node's samples without replacement, sorted, every subset equally likely; None: all of them."""
+    """Draw `size` of the node's samples without replacement, sorted, all subsets equally likely; None: all of them."""
     if size is None:
         return None
     batch = rng.choice(num_samples, size, replace=False, shuffle=False)
@@ -128,13 +129,13 @@ def draw(size: int | None, num_samples: int, rng: np.random.Generator) -> Indice
 
 
 def redraws(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int) -> frozenset[str]:
-    """What of a dealt dataset replications can draw anew; see `netsim.interfaces.Redraws`."""
+    """Return the parts of a dealt dataset that replications can draw anew; see `netsim.interfaces.Redraws`."""
     parts = {"data": getattr(dataset, "draws", True), "partition": nodes > 1 and getattr(partition, "draws", True)}
     return frozenset(part for part, is_drawn in parts.items() if is_drawn)
 
 
 def _load(dataset: Dataset, seed: int, replication: int) -> Data:
-    """The data, those of a dataset that draws nothing kept from one call to the next as long as its files stay."""
+    """Load the data; those of a dataset that draws nothing are kept as long as its files stay."""
     if getattr(dataset, "draws", True):
         return dataset.load(stream(seed, replication, -1, "dataset"))
     files = dataset.files() if isinstance(dataset, ReadsFiles) else ()
@@ -158,7 +159,7 @@ _kept = dict[str, Data]()
 
 
 def _vertical(shares: Shares, columns: Sequence[Indices]) -> Shares:
-    """Every node holds all samples, with zeros in place of the columns that are not its own."""
+    """Give every node all samples, with zeros in place of the columns that are not its own."""
     import scipy.sparse as sp
 
     whole = sp.csc_array(shares.features)
@@ -181,7 +182,7 @@ def _name(component: object) -> str:
 
 
 def _checked(name: str, given: Any, labels: npt.NDArray[np.float64], dtype: np.dtype[np.floating[Any]]) -> Any:
-    """The features as a C-contiguous array of a type, or CSR, all finite."""
+    """Return the features as a C-contiguous array of a type, or CSR, all finite."""
     is_sparse = hasattr(given, "tocsr")
     features: Any = given.tocsr() if is_sparse else np.ascontiguousarray(given, dtype)
     if features.ndim != 2 or features.shape[0] != labels.size or 0 in features.shape:
@@ -201,7 +202,7 @@ def _checked(name: str, given: Any, labels: npt.NDArray[np.float64], dtype: np.d
 
 
 def _checked_order(parts: Sequence[Indices], nodes: int, data: Data) -> Indices:
-    """All rows in the order of their nodes."""
+    """Return all rows in the order of their nodes."""
     order = np.concatenate(parts) if parts else np.empty(0, np.int64)
     is_fine = len(parts) == nodes and all(part.size for part in parts) and order.size == data.labels.size
     if not is_fine or not np.array_equal(np.sort(order), np.arange(order.size)):

@@ -15,7 +15,7 @@ from netsim.interfaces import Key
 
 
 def require_torch() -> Any:
-    """PyTorch, or a sentence that says how to install it."""
+    """Import PyTorch; raise an error that says how to install it where it is missing."""
     try:
         import torch
     except ImportError:
@@ -71,13 +71,13 @@ class TorchVector:
         self.weights.copy_(self.torch.from_numpy(whole))
 
     def take_slopes(self) -> npt.NDArray[Any]:
-        """The gradient that has been added up since the last call, in an array of its own."""
+        """Return the gradient that has been added up since the last call, in an array of its own."""
         found: npt.NDArray[Any] = self.slopes.cpu().numpy().copy()
         self.slopes.zero_()
         return found
 
     def buffers(self) -> npt.NDArray[np.float64]:
-        """All buffers of floats, one after the other."""
+        """Return all buffers of floats, one after the other."""
         parts = [buffer.detach().cpu().numpy().reshape(-1).astype(np.float64) for buffer in self._buffers]
         return np.concatenate(parts) if parts else np.empty(0)
 
@@ -109,7 +109,7 @@ class TorchVector:
         yield
 
     def forward_flop(self, sample: Any) -> float:
-        """Operations of one sample forward: two for each product in convolutions and fully connected layers."""
+        """Return operations of one sample forward: two for each product in convolutions and fully connected layers."""
         counts = list[float]()
 
         def count(part: Any, inputs: Any, output: Any) -> None:

@@ -45,7 +45,7 @@ class ByLabel:
     labels_per_node: PositiveInt | None = None
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted rows of each node.
+        """Return sorted rows of each node.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class ByLabel:
         return [np.sort(np.concatenate(parts[node::nodes])) for node in range(nodes)]
 
     def _places(self, counts: npt.NDArray[np.int64], nodes: int) -> npt.NDArray[np.int64]:
-        """How many nodes have each label: at most all, and no more than it has samples."""
+        """Return the number of nodes with each label: at most all, and no more than it has samples."""
         each = self.labels_per_node or 1
         most = np.minimum(counts, nodes)
         if not counts.size <= each * nodes <= most.sum():

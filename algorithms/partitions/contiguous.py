@@ -31,7 +31,7 @@ class Contiguous:
     draws: ClassVar[bool] = False
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted rows of each node; `rng` is not used.
+        """Return sorted rows of each node; `rng` is not used.
 
         Raises
         ------

@@ -57,7 +57,7 @@ class Dirichlet:
     over: Literal["labels", "quantities"] = "labels"
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted rows of each node.
+        """Return sorted rows of each node.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Dirichlet:
         return fill_empty([np.sort(np.concatenate(part)) for part in parts])
 
     def _shares(self, nodes: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-        """One draw; the limit where alpha is so small or large that its draw would be no number."""
+        """Draw shares; the limit where alpha is so small or large that its draw would be no number."""
         if self.alpha >= _EQUAL:
             return np.full(nodes, 1.0 / nodes)
         if self.alpha <= _ONE:

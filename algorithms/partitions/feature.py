@@ -46,7 +46,7 @@ class Feature:
         return self.order == "random"
 
     def split_columns(self, columns: int, nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted columns of each node.
+        """Return sorted columns of each node.
 
         Raises
         ------

@@ -36,7 +36,7 @@ class File:
     path: str
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted rows of each node; `rng` is not used.
+        """Return sorted rows of each node; `rng` is not used.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class File:
         return parts
 
     def files(self) -> Sequence[Path]:
-        """The file."""
+        """Return the file."""
         path = find((self._file,))
         return [] if path is None else [path]
 

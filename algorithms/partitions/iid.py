@@ -30,7 +30,7 @@ class Iid:
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted rows of each node.
+        """Return sorted rows of each node.
 
         Raises
         ------

@@ -36,7 +36,7 @@ class Natural:
     by_group: ClassVar[bool] = True
 
     def split(self, groups: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted rows of each node; `rng` is not used.
+        """Return sorted rows of each node; `rng` is not used.
 
         Raises
         ------

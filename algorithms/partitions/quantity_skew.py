@@ -38,7 +38,7 @@ class QuantitySkew:
     exponent: NonNegativeFloat = 1.0
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted rows of each node.
+        """Return sorted rows of each node.
 
         Raises
         ------

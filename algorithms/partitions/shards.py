@@ -47,7 +47,7 @@ class Shards:
     per_node: PositiveInt = 2
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted rows of each node.
+        """Return sorted rows of each node.
 
         Raises
         ------

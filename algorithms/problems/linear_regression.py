@@ -107,7 +107,7 @@ class LinearProblem(LinearOutputs):
             self.metric_names |= {"loss_gap"}
 
     def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
-        """Half the squared distances."""
+        """Return half the squared distances."""
         distances = outputs - targets[..., None]
         return Verdict(0.5 * np.square(distances[..., 0]), distances)
 
@@ -122,11 +122,11 @@ class LinearProblem(LinearOutputs):
         return self._l2 + max(0.0, float(spectrum[0] - 1e-12 * spectrum[-1]))
 
     def strong_convexity(self) -> float:
-        """lmin(A) + l2, a lower bound within 1e-12 of L; l2 for more than 1000 columns."""
+        """Return lmin(A) + l2, a lower bound within 1e-12 of L; l2 for more than 1000 columns."""
         return self._convexity
 
     def optimum(self) -> Optimum | None:
-        """The solution of the normal equations with ||grad F||^2 / (2 l2) <= 1e-12; None where l2 is 0.
+        """Return the solution of the normal equations with ||grad F||^2 / (2 l2) <= 1e-12; None where l2 is 0.
 
         Raises
         ------
@@ -173,7 +173,7 @@ class LinearProblem(LinearOutputs):
         roots = np.sqrt(weights)
 
         def by_rows(residual: Vector) -> Vector:
-            """Woodbury: (A'A + l2 I)^-1 r = (r - A'(AA' + l2 I)^-1 A r) / l2."""
+            """Return the solution by Woodbury: (A'A + l2 I)^-1 r = (r - A'(AA' + l2 I)^-1 A r) / l2."""
             inner = cho_solve(factor, roots * (features @ residual))
             out: Vector = (residual - features.T @ (roots * inner)) / l2
             return out

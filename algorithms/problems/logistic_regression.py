@@ -143,28 +143,28 @@ class LogisticProblem:
         self._measured: tuple[Vector, list[Vector]] | None = None
 
     def start(self) -> Array:
-        """Zeros."""
+        """Return zeros."""
         return np.zeros(self.dim)
 
     def num_samples(self, node: NodeId) -> int:
-        """n_m."""
+        """Return n_m."""
         return self._edges[node + 1] - self._edges[node]
 
     def label_counts(self) -> LabelCounts:
-        """Samples of each class at every node."""
+        """Return samples of each class at every node."""
         return self._shares.label_counts()
 
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
-        """Sorted positions among the node's samples, without replacement; None for all."""
+        """Draw sorted positions among the node's samples, without replacement; None for all."""
         return draw(self._batch_sizes[node], self.num_samples(node), rng)
 
     def batch_size(self, node: NodeId) -> int:
-        """Samples of one minibatch, n_m for full batches."""
+        """Return the samples of one minibatch, n_m for full batches."""
         return self._batch_sizes[node] or self.num_samples(node)
 
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
-        """One gradient a request, shape (dim,), float64; each is put together when it is asked for.
+        """Return one gradient per request, shape (dim,), float64; each is put together on access.
 
         Raises
         ------
@@ -183,7 +183,7 @@ class LogisticProblem:
 
     @quiet
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
-        """f_m(w) of each request, on its batch."""
+        """Return f_m(w) of each request, on its batch."""
         out: list[float] = []
         for points, spans in self._groups(requests):
             _, margins, ends = self._margins(points, spans)
@@ -194,13 +194,13 @@ class LogisticProblem:
 
     @quiet
     def loss(self, w: Array) -> float:
-        """F(w)."""
+        """Return F(w)."""
         point = self._point(w)
         return self._value(point, self._all_margins(point))
 
     @quiet
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """``loss`` and ``grad_norm`` of F; ``train_accuracy``, the share of samples with y x'w > 0.
+        """Return ``loss`` and ``grad_norm`` of F; ``train_accuracy``, the share of samples with y x'w > 0.
 
         Where x'w = 0, class 1 is the guess. With test samples, ``test_accuracy`` and ``test_loss``, the mean of their
         losses without the ridge.
@@ -228,21 +228,21 @@ class LogisticProblem:
         return found
 
     def smoothness(self, node: NodeId | None = None) -> float:
-        """L of F or L_m, an upper bound within 6e-10 of the exact one; kept on disk as the optimum is."""
+        """Return L of F or L_m, an upper bound within 6e-10 of the exact one; kept on disk as the optimum is."""
         top = self._top if node is None else self._node_tops[node]
         return self._loss.curvature * float(top) + self._l2
 
     def strong_convexity(self) -> float:
-        """l2 where the loss is convex, else 0."""
+        """Return l2 where the loss is convex, else 0."""
         return self._l2 if self._loss.is_convex else 0.0
 
     def gradient_flop(self, request: GradientRequest) -> float:
-        """4 per stored feature, 4 per sample, 2 per coordinate."""
+        """Return 4 per stored feature, 4 per sample, 2 per coordinate."""
         span = Span(self._edges[request.node], self._edges[request.node + 1], request.batch)
         return 4.0 * self._rows.entries(span) + 4.0 * span.size + 2.0 * self.dim
 
     def optimum(self) -> Optimum | None:
-        """The minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0 or the loss nonconvex.
+        """Return the minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None for l2 = 0 or nonconvex loss.
 
         The file's name is a hash of all that decides it (see `algorithms.learning.cache`); what is read is bit for bit
         what this machine would compute.
@@ -250,7 +250,7 @@ class LogisticProblem:
         return self._optimum if self._has_optimum else None
 
     def content(self) -> str:
-        """A digest of rows, labels and which node has which."""
+        """Return a digest of rows, labels and which node has which."""
         return self._content
 
     @functools.cached_property
@@ -293,7 +293,7 @@ class LogisticProblem:
         return remembered(cache_key("node eigenvalues", self._content), self.num_nodes, compute)
 
     def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
-        """Models and rows of the requests, a part at a time where dense minibatches are copied."""
+        """Yield models and rows of the requests, a part at a time where dense minibatches are copied."""
         points, spans, copied, last = list[Vector](), list[Span](), 0, None
         for node, at, batch, _ in requests:
             batch = None if batch is None else np.ascontiguousarray(batch, np.int64)
@@ -310,7 +310,7 @@ class LogisticProblem:
             yield points, spans
 
     def _slopes(self, points: list[Vector], spans: list[Span]) -> tuple[list[Callable[[], Vector]], Vector]:
-        """What makes the requests' gradients, and all their margins one after the other."""
+        """Return the factors of the requests' gradients, and all their margins one after the other."""
         blocks, margins, ends = self._margins(points, spans)
         sizes = [span.size for span in spans]
         weights = 1.0 / sizes[0] if len(set(sizes)) == 1 else np.repeat(1.0 / np.array(sizes), sizes)
@@ -322,7 +322,7 @@ class LogisticProblem:
         return slopes, margins
 
     def _recall(self, request: GradientRequest) -> Vector | None:
-        """The full gradient where `metrics` was last asked at the very bits of this model."""
+        """Return the full gradient if `metrics` was last asked at exactly this model."""
         if request.batch is not None or self._measured is None or np.shape(request.at) != (self.dim,):
             return None
         at, gradients = self._measured
@@ -333,7 +333,7 @@ class LogisticProblem:
         return [Span(self._edges[m], self._edges[m + 1]) for m in range(self.num_nodes)]
 
     def _margins(self, points: list[Vector], spans: list[Span]) -> tuple[list[Any], Vector, list[int]]:
-        """The requests' rows, all their margins one after the other, and where each request's end."""
+        """Return the requests' rows, all their margins one after the other, and where each request's end."""
         _check_batches(spans)
         ends = [0]
         for span in spans:
@@ -364,7 +364,7 @@ class LogisticProblem:
 
 
 def _test_rows(shares: Shares) -> tuple[Rows | None, Any]:
-    """Test samples times their labels, and which are of class 1."""
+    """Return test samples times their labels, and which are of class 1."""
     if shares.test_labels is None:
         return None, None
     return make_rows(shares.test_features, shares.test_labels), shares.test_labels > 0
@@ -390,7 +390,7 @@ def _check_labels(shares: Shares) -> None:
 
 
 def _check_batches(spans: list[Span]) -> None:
-    """Once for all requests, as a check of each would cost more than its gradient."""
+    """Check all requests at once: a check of each would cost more than its gradient."""
     limits = [(span.batch, span.stop - span.first) for span in spans if span.batch is not None]
     if not limits:
         return

@@ -114,7 +114,7 @@ class MlpProblem(SampledProblem):
         self._start = self._he(rng)
 
     def start(self) -> Array:
-        """The draw of He et al."""
+        """Return weights drawn as by He et al."""
         return self._start.copy()
 
     def forward(self, w: Array, features: Any, targets: npt.NDArray[Any]) -> Forward:

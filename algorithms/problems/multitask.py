@@ -128,11 +128,11 @@ class MultitaskProblem:
     # --- the functions -------------------------------------------------------------------------------------
 
     def start(self) -> Array:
-        """The costs' start, in X."""
+        """Return the costs' start, in X."""
         return self.project(self.costs.start())
 
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """Those of the costs at one model for all."""
+        """Return the metrics of the costs at one model for all."""
         measured: Mapping[str, float] = self.costs.metrics(w)
         return measured
 
@@ -158,7 +158,7 @@ class MultitaskProblem:
         return [float(f + self._drawn(r) @ r.at) if self._is_noisy(r) else f for r, f in pairs]
 
     def gradient_flop(self, request: GradientRequest) -> float:
-        """Operations of the costs' gradient."""
+        """Return operations of the costs' gradient."""
         return float(self.costs.gradient_flop(*self._without_noise([request])))
 
     def _is_noisy(self, request: GradientRequest) -> bool:
@@ -246,5 +246,5 @@ class MultitaskProblem:
 
 @functools.lru_cache(maxsize=8)
 def _coupled(costs: Any, config: Multitask, pairs: tuple[Pair, ...]) -> MultitaskProblem:
-    """One object for each graph, so that its minimum is found once."""
+    """Return one object for each graph, so that its minimum is found once."""
     return MultitaskProblem(costs, config, pairs)

@@ -128,7 +128,7 @@ class OneVersusRestProblem(LinearOutputs):
             self.metric_names |= {"loss_gap"}
 
     def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
-        """Logistic losses of all classes, added up."""
+        """Return logistic losses of all classes, added up."""
         signs = self._signs(targets)
         margins = signs * outputs
         slopes = LOGISTIC.slope(margins, signs)
@@ -136,7 +136,7 @@ class OneVersusRestProblem(LinearOutputs):
         return Verdict(LOGISTIC.value(margins).sum(-1), slopes, guesses)
 
     def optimum(self) -> Optimum | None:
-        """The minimiser with ||grad F||^2 / (2 l2) <= 1e-12 a class, kept on disk; None where l2 is 0."""
+        """Return the minimiser with ||grad F||^2 / (2 l2) <= 1e-12 a class, kept on disk; None where l2 is 0."""
         return self._optimum if self._l2 > 0 else None
 
     @functools.cached_property
@@ -157,7 +157,7 @@ class OneVersusRestProblem(LinearOutputs):
         return Optimum(at, self.loss(at), float(kept[-1]))
 
     def _signs(self, targets: npt.NDArray[Any]) -> Vector:
-        """1 for the class of each sample, -1 for the others, shape (..., outputs)."""
+        """Return 1 for the class of each sample, -1 for the others, shape (..., outputs)."""
         if self._only is not None:
             return 2.0 * targets[..., None] - 1.0
         return np.where(targets[..., None] == np.arange(self._shape[0]), 1.0, -1.0)

@@ -104,15 +104,15 @@ class QuadraticProblem:
         self._mean, self._mean_linear = matrices.mean(0), self._linear.mean(0)
 
     def start(self) -> Array:
-        """Zeros."""
+        """Return zeros."""
         return np.zeros(self.dim)
 
     def num_samples(self, node: NodeId) -> int:
-        """1: the function is all that a node has."""
+        """Return 1: the function is all that a node has."""
         return 1
 
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
-        """None: there are no minibatches."""
+        """Return None: there are no minibatches."""
         return None
 
     def batch_size(self, node: NodeId) -> int:
@@ -121,22 +121,22 @@ class QuadraticProblem:
 
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> list[Array]:
-        """A_m w - b_m of each request; as A_m (w - x_m) it is exact where w - x_m is."""
+        """Return A_m w - b_m of each request; as A_m (w - x_m) it is exact where w - x_m is."""
         return [self._product(self.matrices[node], self._point(at) - self.centres[node]) for node, at, *_ in requests]
 
     @quiet
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
-        """f_m(w) of each request."""
+        """Return f_m(w) of each request."""
         return [self._value(self.matrices[node], self._linear[node], self._point(at)) for node, at, *_ in requests]
 
     @quiet
     def loss(self, w: Array) -> float:
-        """F(w)."""
+        """Return F(w)."""
         return self._value(self._mean, self._mean_linear, self._point(w))
 
     @quiet
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """``loss`` and ``grad_norm`` of F."""
+        """Return ``loss`` and ``grad_norm`` of F."""
         point = self._point(w)
         gradient = self._product(self._mean, point) - self._mean_linear
         return {
@@ -145,19 +145,19 @@ class QuadraticProblem:
         }
 
     def smoothness(self, node: NodeId | None = None) -> float:
-        """The largest eigenvalue of A_m, or of the mean matrix."""
+        """Return the largest eigenvalue of A_m, or of the mean matrix."""
         return float(self._spectrum(self._mean if node is None else self.matrices[node])[-1])
 
     def strong_convexity(self) -> float:
-        """The smallest eigenvalue of the mean matrix."""
+        """Return the smallest eigenvalue of the mean matrix."""
         return float(self._spectrum(self._mean)[0])
 
     def gradient_flop(self, request: GradientRequest) -> float:
-        """2 d^2 + d, or 2 d if isotropic: a product and a sum per entry, and w - x_m."""
+        """Return 2 d^2 + d, or 2 d if isotropic: a product and a sum per entry, and w - x_m."""
         return float(2 * self.dim if self._is_isotropic else 2 * self.dim**2 + self.dim)
 
     def optimum(self) -> Optimum:
-        """The solution of the mean system, with ||grad F||^2 / (2 mu) as its error."""
+        """Return the solution of the mean system, with ||grad F||^2 / (2 mu) as its error."""
         return self._optimum
 
     @functools.cached_property
@@ -191,7 +191,7 @@ class QuadraticProblem:
 
 
 def _rotated(eigenvalues: Matrix, rng: np.random.Generator) -> Matrix:
-    """Q diag(eigenvalues) Q' with a uniformly random rotation (or reflection) Q."""
+    """Return Q diag(eigenvalues) Q' with a uniformly random rotation (or reflection) Q."""
     q, r = np.linalg.qr(rng.standard_normal((eigenvalues.size, eigenvalues.size)))
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)
     matrix: Matrix = (q * eigenvalues) @ q.T

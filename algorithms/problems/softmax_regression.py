@@ -58,6 +58,10 @@ class SoftmaxRegression:
 
     A gradient's work is 4 operations per stored feature and class, 6 per sample and class, 2 per coordinate.
 
+    The optimum is found by Newton's method with conjugate gradients when a run begins, and kept on disk: for all of
+    MNIST that takes minutes once (12000 images at l2 = 1e-3: 392 products with all data, 16 s). With l2 = 0 there is
+    none to find.
+
     References
     ----------
     Böhning, "Multinomial logistic regression algorithm", Annals of the Institute of Statistical Mathematics, 1992.
@@ -116,12 +120,12 @@ class SoftmaxProblem(LinearOutputs):
             self.metric_names |= {"loss_gap"}
 
     def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
-        """Cross-entropy of the scores."""
+        """Return the cross-entropy of the scores."""
         found = cross_entropy(outputs, targets)
         return Verdict(found.losses, found.slopes, outputs.argmax(-1))
 
     def optimum(self) -> Optimum | None:
-        """The minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0."""
+        """Return the minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0."""
         return self._optimum if self._l2 > 0 else None
 
     @functools.cached_property

@@ -126,7 +126,7 @@ class TorchModule:
         return redraws(self.dataset, self.partition, self.nodes) | {"start"}
 
     def files(self) -> Sequence[Path]:
-        """The files of the module and of the loss, and modules of the user's that they import."""
+        """Return the files of the module and of the loss, and modules of the user's that they import."""
         return [*sources(self.module), *sources(self.loss)]
 
     def open(self, seed: int, draws: Draws = FIRST) -> TorchProblem:
@@ -180,28 +180,28 @@ class TorchProblem(SampledProblem):
         self._flop_a_sample = self._try()
 
     def fresh(self) -> TorchProblem:
-        """The problem with the buffers that the module was made with."""
+        """Return the problem with the buffers that the module was made with."""
         other = copy.copy(self)
         other._buffers = {}
         return other
 
     def content(self) -> str:
-        """A digest of all samples, which node has which, and PyTorch's version, which decides last digits."""
+        """Return a digest of all samples, which node has which, and PyTorch's version, which decides last digits."""
         return digest_of((super().content(), self._torch.__version__), ())
 
     def start(self) -> Array:
-        """What the module drew for itself."""
+        """Return the parameters that the module drew for itself."""
         start: Array = self._start.copy()
         return start
 
     def point(self, w: Array) -> Any:
-        """A model as it is, of any floats."""
+        """Return a model as it is, of any floats."""
         if np.shape(w) != (self.dim,):
             raise SimulationError(f"torch_module: a model of shape ({self.dim},) is needed. Got {np.shape(w)}.")
         return np.ascontiguousarray(w)  # of the type that it has
 
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
-        """f_m(w) of each request, on its batch, with nothing dropped."""
+        """Return f_m(w) of each request, on its batch, with nothing dropped."""
         out = list[float]()
         for request in requests:
             with self._vector.training(None), self._kept_buffers(request.node):
@@ -229,13 +229,13 @@ class TorchProblem(SampledProblem):
         return Forward(losses.detach().cpu().numpy().astype(np.float64), pull, guesses)
 
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """Loss, gradient norm and accuracies, by the statistics of `buffers`; see `SampledProblem.metrics`."""
+        """Return loss, gradient norm and accuracies, by the statistics of `buffers`; see `SampledProblem.metrics`."""
         self._vector.put_buffers(self._mean_buffers())
         with self._vector.judging():
             return super().metrics(w)
 
     def sample_flop(self, entries: float, size: int) -> float:
-        """Three times the products forward."""
+        """Return three times the products forward."""
         return 3.0 * self._flop_a_sample * size
 
     def _gradient(self, request: GradientRequest) -> Array:
@@ -286,7 +286,7 @@ class TorchProblem(SampledProblem):
         return self._augmented(inputs) if self._draws_anew and self._config.augment == "flip_crop" else inputs
 
     def _augmented(self, images: Any) -> Any:
-        """Images mirrored and shifted, each by a draw of its own."""
+        """Return images mirrored and shifted, each by a draw of its own."""
         torch = self._torch
         number, _, height, width = images.shape
         flips = torch.rand(number) < 0.5
@@ -306,7 +306,7 @@ class TorchProblem(SampledProblem):
         return imported(self._config.loss, "loss")
 
     def _try(self) -> float:
-        """Operations of a sample forward, and whether module and data fit together at all."""
+        """Return operations of a sample forward, and whether module and data fit together at all."""
         try:
             sample = self._inputs(self._features[:1])
             if self._config.augment == "flip_crop" and sample.ndim != 4:

@@ -11,7 +11,7 @@ from netsim.errors import DataError
 
 
 def to_features(given: Any, what: str) -> Any:
-    """A float64 array of shape (n, p) or a CSR array, from numpy, pandas, scipy.sparse or torch.
+    """Return a float64 array of shape (n, p) or a CSR array, from numpy, pandas, scipy.sparse or torch.
 
     Samples that are arrays themselves, such as images, become rows.
 
@@ -31,7 +31,7 @@ def to_features(given: Any, what: str) -> Any:
 
 
 def to_labels(given: Any, what: str) -> npt.NDArray[np.float64]:
-    """A float64 vector, from whatever `to_features` takes.
+    """Return a float64 vector from any type that `to_features` takes.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def to_labels(given: Any, what: str) -> npt.NDArray[np.float64]:
 
 
 def sample_shape(given: Any) -> tuple[int, ...]:
-    """The shape of one sample; () where it is a plain vector."""
+    """Return the shape of one sample; () where it is a plain vector."""
     shape = tuple(getattr(given, "shape", np.shape(given)))[1:]
     return tuple(int(side) for side in shape) if len(shape) > 1 else ()
 

@@ -37,7 +37,7 @@ class Images(NamedTuple):
 
 
 def read_cifar(path: Path) -> tuple[Images, Images]:
-    """Training and test images of a tar of images, of the published tar, or of a folder of its batches.
+    """Read training and test images from a tar of images, the published tar, or a folder of its batches.
 
     Nothing is written to the disk: members are read from the archive.
 
@@ -77,7 +77,7 @@ def read_cifar(path: Path) -> tuple[Images, Images]:
 
 
 def _members(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of an archive's files, one after the other."""
+    """Yield names and contents of an archive's files, one after the other."""
     try:
         with tarfile.open(path) as archive:
             for member in archive:

@@ -16,20 +16,21 @@ from netsim.interfaces.problems import DataFile
 
 
 def find(files: Sequence[DataFile], data_dir: str | None = None) -> Path | None:
-    """The first of `files` that exists, each looked for in `places`."""
+    """Return the first of `files` that exists, each looked for in `places`."""
     return next((path for file in files for path in places(file.path, data_dir) if path.exists()), None)
 
 
 def places(file: str, data_dir: str | None = None) -> list[Path]:
-    """Where a file is looked for: below `data_dir` where that is given; else in the working folder, then below
-    the folder that NETSIM_DATA names.
+    """Return the places of a file, the first one first.
+
+    They are below `data_dir` where that is given; else the working folder, then the folder that NETSIM_DATA names.
     """
     folder, own = data_folder(data_dir), Path(file).expanduser()
     return [*([] if data_dir else [own]), *([folder / own] if folder else [])]
 
 
 def require(name: str, files: Sequence[DataFile], data_dir: str | None = None) -> Path:
-    """`find`, with a `DataError` that says what to put where."""
+    """Return the answer of `find`; raise a `DataError` that says which file to put where."""
     path = find(files, data_dir)
     if path is None:
         folder = data_folder(data_dir)
@@ -51,7 +52,7 @@ def check_sha256(name: str, path: Path, expected: str) -> None:
 
 
 def sklearn_file(name: str, file: str) -> bytes:
-    """A data file of the installed scikit-learn, read without importing the package (which takes a second)."""
+    """Read a data file of the installed scikit-learn without importing the package (which takes a second)."""
     spec = importlib.util.find_spec("sklearn")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     path = Path(folders[0], "datasets", "data", file) if folders else None
@@ -62,7 +63,7 @@ def sklearn_file(name: str, file: str) -> bytes:
 
 
 def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
-    """All numbers of a text; `ValueError` where it holds anything else."""
+    """Return all numbers of a text; `ValueError` where it holds anything else."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
         try:
@@ -72,7 +73,7 @@ def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
 
 
 def table(name: str, text: bytes, columns: int) -> npt.NDArray[np.float64]:
-    """Comma-separated numbers of a scikit-learn file as an array of shape (rows, columns)."""
+    """Return the comma-separated numbers of a scikit-learn file as an array of shape (rows, columns)."""
     try:
         return numbers(text.replace(b"\n", b",").rstrip(b","), ",").reshape(-1, columns)
     except ValueError as error:

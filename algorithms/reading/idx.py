@@ -24,7 +24,7 @@ _CLASSES = 10
 
 
 def image_files(folder: str, note: str, urls: Mapping[str, str] | None = None) -> tuple[tuple[DataFile, ...], ...]:
-    """Training images and labels, test images and labels, each packed or not.
+    """Return training images and labels, test images and labels, each packed or not.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ def image_files(folder: str, note: str, urls: Mapping[str, str] | None = None) -
 
 
 def found_images(files: Sequence[Sequence[DataFile]], data_dir: str | None) -> list[Path]:
-    """The four files, or nothing where one is missing."""
+    """Return the four files, or nothing where one is missing."""
     paths = [find(either, data_dir) for either in files]
     there = [path for path in paths if path is not None]
     return there if len(there) == len(files) else []
 
 
 def read_images(name: str, files: Sequence[Sequence[DataFile]], data_dir: str | None) -> Data:
-    """Images as rows of grey levels from 0 to 1 and their labels 0 to 9, training and test part.
+    """Read images as rows of grey levels from 0 to 1 and their labels 0 to 9, training and test part.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def read_images(name: str, files: Sequence[Sequence[DataFile]], data_dir: str | 
 
 
 def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
-    """The array of an IDX file of unsigned bytes.
+    """Read the array of an IDX file of unsigned bytes.
 
     Parameters
     ----------

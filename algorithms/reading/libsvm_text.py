@@ -99,7 +99,7 @@ def _blame(text: bytes, path: Path, first_line: int, num_features: int | None) -
 
 
 def _fault(tokens: list[bytes], num_features: int | None) -> str:
-    """What is wrong in a line; '' where nothing is."""
+    """Return the error in a line; '' where there is none."""
     if not tokens:
         return ""
     if not _NUMBER.fullmatch(tokens[0]) or not float(tokens[0]).is_integer():

@@ -72,5 +72,5 @@ def _unit(features: Any) -> Any:
 
 
 def _inverse(sizes: Any) -> Any:
-    """1 / size, and 1 where that is 0."""
+    """Return 1 / size, and 1 where that is 0."""
     return 1.0 / np.where(sizes > 0, sizes, 1.0)

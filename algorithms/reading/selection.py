@@ -87,7 +87,7 @@ class Selection(ABC):
 
 
 def stratified(labels: Labels, count: int, rng: np.random.Generator) -> Indices:
-    """Sorted rows, `count` in all: of every class its share, at random.
+    """Return sorted rows, `count` in all: of every class its share, at random.
 
     Shares are rounded down, and what is missing goes to the classes that lost most (the first of these). Labels that
     are no whole numbers count as one class.
@@ -112,7 +112,7 @@ def stratified(labels: Labels, count: int, rng: np.random.Generator) -> Indices:
 
 
 def _label(data: Data, item: int | str, path: tuple[str | int, ...]) -> float:
-    """The label of a class that a user names."""
+    """Return the label of a class that a user names."""
     if str(item) in data.class_names:
         return float(data.class_names.index(str(item)))
     known = np.unique(data.labels)
@@ -125,7 +125,7 @@ def _label(data: Data, item: int | str, path: tuple[str | int, ...]) -> float:
 
 
 def _keep(data: Data, labels: Sequence[float]) -> Data:
-    """Only samples with these labels."""
+    """Keep only samples with these labels."""
     rows = np.flatnonzero(np.isin(data.labels, labels))
     kept = replace(data, features=data.features[rows], labels=data.labels[rows], groups=_rows(data.groups, rows))
     if data.test_labels is None:
@@ -135,7 +135,7 @@ def _keep(data: Data, labels: Sequence[float]) -> Data:
 
 
 def _signed(data: Data) -> Data:
-    """Two classes as -1 and 1; other labels of test samples stay, for whoever checks these."""
+    """Return two classes as -1 and 1; other labels of test samples stay, and a later check refuses them."""
     known = np.unique(data.labels)
     if known.size != 2 or not np.array_equal(known, np.round(known)):
         return data
@@ -151,7 +151,7 @@ def _one_against_the_rest(data: Data, label: float) -> Data:
 
 
 def _cut(data: Data, share: float, rng: np.random.Generator) -> Data:
-    """Some samples become the test set."""
+    """Move some samples to the test set."""
     size = data.labels.size
     count = max(1, round(share * size))
     if count >= size:
@@ -164,7 +164,7 @@ def _cut(data: Data, share: float, rng: np.random.Generator) -> Data:
 
 
 def _thin(data: Data, wanted: float, rng: np.random.Generator) -> Data:
-    """Only some training samples."""
+    """Keep only some training samples."""
     size = data.labels.size
     count = wanted if isinstance(wanted, int) else max(1, round(wanted * size))
     if count > size:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def to_data(
     frame: pd.DataFrame, name: str, target: str | None, node: str | None, ignore: Collection[str], first_line: int
 ) -> Data:
-    """Columns of numbers as they are, columns of texts one-hot, the target as labels.
+    """Return columns of numbers as they are, columns of texts one-hot, the target as labels.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def _is_number(column: pd.Series[Any]) -> bool:
 
 
 def _numbers(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
-    """Shape (n, 1), or one column for each category."""
+    """Return a column of numbers, shape (n, 1), or one column for each category."""
     if _is_number(column):
         return column.to_numpy(dtype=np.float64)[:, None]
     codes, names = _codes(column)
@@ -99,7 +99,7 @@ def _labels(column: pd.Series[Any]) -> tuple[npt.NDArray[np.float64], tuple[str,
 
 
 def _codes(column: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """The number of each value's name among all, in order: of numbers by size, of texts by the alphabet."""
+    """Return the position of each value's name among all, in order: numbers by size, texts by the alphabet."""
     values = column.to_numpy() if _is_number(column) else np.array([str(value) for value in column], object)
     known, codes = np.unique(values, return_inverse=True)
     return codes.astype(np.int64), tuple(str(value) for value in known)

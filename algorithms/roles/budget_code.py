@@ -56,7 +56,7 @@ class Budgeted(Star):
         return code
 
     def upload_notes(self) -> int:
-        """SS with the automatic step sends omega(T) as well, which the server's step needs."""
+        """Return omega(T) for SS with the automatic step, where the server's step needs it."""
         return int(self.sends_omega)
 
     @property
@@ -65,7 +65,7 @@ class Budgeted(Star):
         return self.variant == "stochastic" and self.step_size == "auto"
 
     def size(self, dim: int) -> CodeSize:
-        """Bits of an upload as a function of T."""
+        """Return the bits of an upload as a function of T."""
         size = self.at(1).size(dim)
         return CodeSize(size.paper0_bit + NOTE_BIT * self.upload_notes(), size.entry_bit, size.count_bit)
 
@@ -86,12 +86,16 @@ class BudgetServer(Server):
         self.sends_omega = algorithm.sends_omega
 
     async def step(self, round: int, updates: Updates) -> None:
-        """Step along the mean upload."""
+        """Step along the uploads."""
         gamma = self.gamma(round)
         if self.sends_omega and len(updates):
             omegas = [float(notes[0]) for notes in (await updates.notes()).values()]
             gamma /= 1.0 + sum(1.0 / omega - 1.0 for omega in omegas if omega) / len(omegas) ** 2
-        self.x = self.x - gamma * await updates.mean()
+        self.x = self.x - gamma * await self.direction(updates)
+
+    async def direction(self, updates: Updates) -> Array:
+        """Return the mean upload."""
+        return await updates.mean()
 
 
 class BudgetWorker(Worker):
@@ -109,8 +113,8 @@ class BudgetWorker(Worker):
         known: float | None = None,
         kept: Indices | None = None,
         *notes: float,
-    ) -> None:
-        """Send Q_T(g).
+    ) -> Encoded:
+        """Send Q_T(g), and return it.
 
         Parameters
         ----------
@@ -136,6 +140,7 @@ class BudgetWorker(Worker):
             if known is None:
                 metrics["progress"] = lambda: _progress(variant, g, vector_of(sent))
         await Report(round + 1, metrics=metrics)
+        return sent
 
 
 def vector_of(sent: Encoded) -> Array:
@@ -151,8 +156,18 @@ def budget_cost(budget: float, size: CodeSize, cost: CostModel) -> float:
     return float(cost(of_basis[cost.basis])[0])
 
 
+def explored(budget: float, g: Array, size: CodeSize, cost: Any) -> float:
+    """Return the budget, or another one near it where a cost that learns asks for other sizes."""
+    explore = getattr(cost, "explore", None)
+    if explore is None or budget < 1.0:
+        return budget
+    chosen_bit = float(size.message_bit(budget))
+    wanted = budget + (explore(chosen_bit) - chosen_bit) / size.entry_bit
+    return float(min(max(round(wanted), 1), np.count_nonzero(g))) if wanted != budget else budget
+
+
 def _progress(variant: Variant, g: Array, sent: Array) -> float:
-    """alpha or beta of the coordinates that were sent, in O(T) beside ||g||."""
+    """Return alpha or beta of the coordinates that were sent, in O(T) beside ||g||."""
     kept = np.abs(g[np.flatnonzero(sent)])
     if not kept.size:
         return 0.0

@@ -50,7 +50,7 @@ class DriftServer(Server):
         self.last = np.full(len(ctx.workers), -1)
 
     async def step(self, round: int, updates: Updates) -> None:
-        """Step, then take over the drifts of those who uploaded."""
+        """Step, then take over the drifts of the nodes that uploaded."""
         heard = {i: sent for i, sent in enumerate((await updates.vectors()).values()) if sent is not None}
         is_silent = np.ones(len(self.q), self.q.dtype)
         is_silent[list(heard)] = 0.0

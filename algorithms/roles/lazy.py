@@ -71,7 +71,7 @@ class Limit:
 
 
 def is_overdue(round: int, last: int | None, max_age: int | None) -> bool:
-    """Whether there was no upload yet, or the last one is `max_age` rounds old."""
+    """Return whether there was no upload yet, or the last one is `max_age` rounds old."""
     return last is None or (max_age is not None and round - last >= max_age)
 
 

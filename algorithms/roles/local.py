@@ -9,7 +9,7 @@ from typing import Annotated
 from algorithms.roles.parts import Momentum, local_steps
 from algorithms.roles.star import Server, Star, Worker, step_of
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
-from netsim.interfaces import Agent, Array, Batch, Context
+from netsim.interfaces import Agent, Array, Batch, Context, Gradient
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,16 @@ class FixedSteps(Local):
     def new_momentum(self) -> Momentum:
         """Return a worker's momentum at the start."""
         return Momentum(self.momentum, self.nesterov)
+
+
+async def summed_gradients(x: Array, steps: int, gamma: float) -> Array:
+    """Return the sum of the gradients of so many local steps of one size from `x`; of one step, the gradient there."""
+    total = g = await Gradient(at=x)
+    for _ in range(steps - 1):
+        x = x - gamma * g
+        g = await Gradient(at=x)
+        total = total + g
+    return total
 
 
 class LocalWorker(Worker):

@@ -21,7 +21,7 @@ class Step(Protocol):
         """What the rule counts."""
 
     def at(self, count: float) -> float:
-        """The step after `count` rounds or epochs."""
+        """Return the step after `count` rounds or epochs."""
 
 
 StepSize: TypeAlias = Literal["auto"] | PositiveFloat | Annotated[Step, Ref("step")]

@@ -7,6 +7,7 @@ from itertools import count
 
 from algorithms.coding.codec import Codec
 from algorithms.roles.star import Server, Star, Updates, Worker, step_of
+from netsim.errors import ConfigError, Fault
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Receive, Report, Send
 
 
@@ -14,8 +15,13 @@ from netsim.interfaces import Agent, Array, Context, Decode, Encode, Receive, Re
 class Replicated(Star):
     """Keys of a star in which x^{k+1} = x^k - gamma_k D(u), u what the server makes of the uploads and D its code.
 
-    All nodes start from x^0 and no model is ever sent, so that `model_bit` has no effect.
+    All nodes start from x^0 and no model is ever sent, so that `model_bit` has no effect and `broadcast` no choice.
     """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.broadcast != "auto":
+            raise ConfigError([Fault(("broadcast",), "auto, as steps are sent down and no models", self.broadcast)])
 
     def down(self, ctx: Context) -> Codec:
         """Return D; here the code of the uploads."""

@@ -36,7 +36,7 @@ class Tolerant(Star):
         return min(self.quorum or asked, asked), self.deadline_s
 
     def timing_free(self, network: Any) -> bool:
-        """Whether results depend on no delay: not where the server goes on without some uploads."""
+        """Return whether results depend on no delay: not where the server goes on without some uploads."""
         return self.quorum is None and self.deadline_s is None
 
     def num_asked(self, nodes: int) -> int:

@@ -41,7 +41,7 @@ class Kept(NamedTuple):
 
 
 def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
-    """The smallest T that maximises alpha(T) / C(T).
+    """Return the smallest T that maximises alpha(T) / C(T).
 
     Rounding decides between two T only where their efficiencies agree to about 1e-15.
 
@@ -58,7 +58,7 @@ def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
 
 
 def solve_stochastic(x: Magnitudes, cost: BudgetCost) -> Choice:
-    """The smallest real T in [1, nonzeros] that maximises omega(T) / C(T).
+    """Return the smallest real T in [1, nonzeros] that maximises omega(T) / C(T).
 
     The threshold is that of `solve`: p_i = min(1, |x_i| / sqrt(tau)), and T is their sum. For c0 <= 0, T = 1 and
     p_i = |x_i| / ||x||_1.
@@ -76,7 +76,7 @@ def solve_stochastic(x: Magnitudes, cost: BudgetCost) -> Choice:
 
 
 def keep(x: Magnitudes, line: Line) -> Kept:
-    """The smallest set that maximises A(T) / (c0 + c1 T), with c1 >= 0.
+    """Return the smallest set that maximises A(T) / (c0 + c1 T), with c1 >= 0.
 
     With rho = c0 / c1, A(T) - a_(T+1) (rho + T) never falls in T, and its sign says whether the ratio rises or falls:
     it rises, may stay at its maximum, and falls. Dinkelbach's equation max_T [A(T) - lambda C(T)] = 0 reads
@@ -111,7 +111,7 @@ def keep(x: Magnitudes, line: Line) -> Kept:
 
 
 def fixed_point(places: Indices, pool: Values, line: Line, *, compiled: bool = False) -> tuple[Indices, Values, float]:
-    """The entries of `pool` over the tau that they imply, where they are, and the sum of their squares.
+    """Return the entries of `pool` over the tau that they imply, where they are, and the sum of their squares.
 
     I <- {i in I: a_i > tau}, tau <- A_I / (|I| + rho) until I stays: Newton's method on a convex function from its
     left, about ten passes at most. Empty where rounding empties it.
@@ -145,7 +145,7 @@ def _slack(tau: float) -> float:
 
 
 def _guess(x: Magnitudes, line: Line) -> float:
-    """A magnitude below sqrt(tau*) if the sample, each entry of which stands for `share` entries, is right."""
+    """Return a magnitude below sqrt(tau*) if the sample, each entry of which stands for `share` entries, is right."""
     share = x.size / x.sample.size
     ratio = np.cumsum(x.sample**2) / (line.c0 / share + line.c1 * np.arange(1, x.sample.size + 1))
     return min(0.9 * math.sqrt(line.c1 * float(ratio.max())), x.sample_rank(SURE_RANK))

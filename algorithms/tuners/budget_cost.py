@@ -109,7 +109,7 @@ class BudgetCost:
         return Line(self.c0 + self.c_packet * start, self.c1 + self.c_packet * packet)
 
     def __call__(self, budget: npt.ArrayLike) -> Floats:
-        """C(T), elementwise, T > 0; T whole unless `expected`."""
+        """Return C(T), elementwise, T > 0; T whole unless `expected`."""
         t = np.asarray(budget, np.float64)
         if self.is_exact:
             price = self.c0 + self.c1 * t
@@ -118,7 +118,7 @@ class BudgetCost:
         return self.model(self.base + self.slope * t if linear else self.code.message_bit(t))
 
     def of_entries(self, entries: npt.ArrayLike) -> Floats:
-        """C of messages of whole numbers of entries that were drawn, elementwise; 0 entries are a message, too."""
+        """Return C of messages of whole numbers of drawn entries, elementwise; 0 entries are a message, too."""
         n = np.asarray(entries, np.float64)
         if self.model.basis != "message":
             return self(n)
@@ -126,7 +126,7 @@ class BudgetCost:
         return self.model(8.0 * (HEADER_BYTES + np.ceil(payload_bit / 8.0)))
 
     def packets(self, budget: npt.ArrayLike) -> Floats:
-        """Packets of a message of T entries, elementwise, T > 0."""
+        """Return the packets of a message of T entries, elementwise, T > 0."""
         t = np.asarray(budget, np.float64)
         if self._whole is not None:
             before, first, later = self._whole
@@ -140,7 +140,7 @@ class BudgetCost:
         return np.maximum(np.where(n * room < size, n + 1.0, n), 1.0)
 
     def last_in(self, packets: npt.ArrayLike) -> Floats:
-        """The largest T, a real number, whose message has no more than this many packets."""
+        """Return the largest T, a real number, whose message has no more than this many packets."""
         n = np.asarray(packets, np.float64)
         if self._whole is not None:
             before, first, later = self._whole
@@ -155,7 +155,7 @@ class BudgetCost:
         return t
 
     def limit(self, efficiency: float, most: int) -> int:
-        """The largest whole T <= most that could still be as efficient, as progress is at most 1."""
+        """Return the largest whole T <= most that could still be as efficient, as progress is at most 1."""
         bound = (1.0 + 1e-9) / efficiency
         low, high = 0, most + 1
         while high - low > 1:

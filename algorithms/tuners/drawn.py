@@ -47,12 +47,12 @@ class DrawnCount:
     ranked: Ranked
 
     def expectation(self, budget: float, cost: BudgetCost) -> float:
-        """E[C(N)] at E N = `budget`, 0 < T <= n, as exact as float64."""
+        """Return E[C(N)] at E N = `budget`, 0 < T <= n, as exact as float64."""
         first, weights = self.distribution(budget)
         return float(weights @ cost.of_entries(first + np.arange(float(weights.size))))
 
     def distribution(self, budget: float) -> tuple[int, Floats]:
-        """A number of entries, and the probabilities of N = that number and those after it; < 1e-15 is left out."""
+        """Return a number of entries, and the probabilities of N from that number on; < 1e-15 is left out."""
         ranked = self.ranked
         certain = self._certain(budget)
         uncertain = ranked.size - certain
@@ -81,7 +81,7 @@ class DrawnCount:
         return certain + low, np.maximum(weights, 0.0)
 
     def variance(self, budget: float) -> float:
-        """Var N = sum p_i (1 - p_i)."""
+        """Return var N = sum p_i (1 - p_i)."""
         energy = self.ranked.energy
         certain = self._certain(budget)
         if certain == self.ranked.size:
@@ -90,17 +90,17 @@ class DrawnCount:
         return max(budget - certain - self._scale(budget, certain) ** 2 * rest, 0.0)
 
     def _certain(self, budget: float) -> int:
-        """Entries with p_i = 1."""
+        """Return entries with p_i = 1."""
         size = self.ranked.size
         return int(np.searchsorted(self.ranked.reach, budget)) if budget < size else size
 
     def _scale(self, budget: float, certain: int) -> float:
-        """lambda."""
+        """Return lambda."""
         ranked = self.ranked
         return min((budget - certain) / float(ranked.rest[certain]), 1.0 / float(ranked.magnitudes[certain]))
 
     def _powers(self, scale: float, start: int) -> Floats:
-        """sum_i p_i^k over the entries from a block's start on, for k = 1 .. ORDERS."""
+        """Return sum_i p_i^k over the entries from a block's start on, for k = 1 .. ORDERS."""
         tops, sums = self._blocks
         first = start // BLOCK
         if start >= self.ranked.size:
@@ -148,21 +148,21 @@ class Drawn:
         return DrawnCount(self.ranked)
 
     def progress(self, budget: float) -> float:
-        """omega(T)."""
+        """Return omega(T)."""
         return float(self.ranked.progress("stochastic", np.array([budget]))[0])
 
     def price(self, budget: float) -> float:
-        """E[C(N)]."""
+        """Return E[C(N)]."""
         return self.count.expectation(budget, self.cost)
 
     def choice(self, budget: float) -> Choice:
-        """T and what it promises."""
+        """Return T and its progress and price."""
         progress = self.progress(budget)
         return Choice(budget, progress / self.price(budget), progress)
 
 
 def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
-    """A real T in [1, nonzeros] that maximises omega(T) / E[C(N)].
+    """Return a real T in [1, nonzeros] that maximises omega(T) / E[C(N)].
 
     omega and E[C(N)] never fall in T (all p_i grow with it), so between a and b no ratio is over omega(b) / E[C(N_a)]:
     intervals are halved, the most promising first, until none promises more than `TOLERANCE` over the best
@@ -208,7 +208,7 @@ def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
 
 
 def climbed(function: Callable[[float], float], low: float, high: float) -> float:
-    """Where the function is largest between two budgets that have one hill between them, by golden sections."""
+    """Return where the function is largest between two budgets with one hill between them, by golden sections."""
     golden = (math.sqrt(5.0) - 1.0) / 2.0
     left, right = high - golden * (high - low), low + golden * (high - low)
     while high - low > POLISHED * high:

@@ -46,15 +46,15 @@ class Magnitudes:
         return self.size >= COMPILED_FROM
 
     def top(self) -> float:
-        """max |x_i|."""
+        """Return max |x_i|."""
         return float(max(self.x.max(), -self.x.min()))
 
     def energy_from(self, threshold: float) -> float:
-        """The sum of all x_i^2 with |x_i| >= threshold, a number of x's dtype."""
+        """Return the sum of all x_i^2 with |x_i| >= threshold, a number of x's dtype."""
         return _energy_from(self.x, threshold)
 
     def mass_below(self, threshold: float) -> float:
-        """The sum of all |x_i| < threshold, a number of x's dtype."""
+        """Return the sum of all |x_i| < threshold, a number of x's dtype."""
         bound = self.x.dtype.type(threshold)
         if not self.is_large:
             magnitudes = np.abs(self.x)
@@ -64,11 +64,11 @@ class Magnitudes:
         return float(magnitudes_kernel.mass_below(self.x, bound))
 
     def above(self, low: float) -> Values:
-        """All nonzero |x_i| >= low, which is rounded down to x's dtype, in index order; a new array."""
+        """Return all nonzero |x_i| >= low, which is rounded down to x's dtype, in index order; a new array."""
         return self.found_above(low)[1]
 
     def found_above(self, low: float) -> tuple[Indices, Values]:
-        """The places of all nonzero |x_i| >= low, ascending, and these; new arrays."""
+        """Return the places of all nonzero |x_i| >= low, ascending, and these; new arrays."""
         least = self._rounded_down(low)
         if not self.is_large:
             magnitudes = np.abs(self.x)
@@ -83,7 +83,7 @@ class Magnitudes:
         return places, magnitudes.view(self.x.dtype)
 
     def largest(self, count: int) -> tuple[Values, bool]:
-        """At least the `count` largest nonzero |x_i| in index order, and whether these are all there are.
+        """Return at least the `count` largest nonzero |x_i| in index order, and whether these are all there are.
 
         Among equals at the end, all are in or none.
         """
@@ -97,7 +97,7 @@ class Magnitudes:
         return self.above(0.0), True
 
     def sample_rank(self, rank: float) -> float:
-        """The rank-th largest (from 1) of the sample; infinite before its start, 0 behind its end."""
+        """Return the rank-th largest (from 1) of the sample; infinite before its start, 0 behind its end."""
         if rank < 1:
             return math.inf
         return float(self.sample[int(rank) - 1]) if rank <= self.sample.size else 0.0
@@ -122,7 +122,7 @@ class Magnitudes:
 
 @lru_cache(maxsize=8)
 def _sample_places(size: int) -> Indices:
-    """One place in each of `SAMPLE` equal strides, moved by a hash so that periodic data cannot hide."""
+    """Return one place in each of `SAMPLE` equal strides, moved by a hash so that periodic data cannot hide."""
     stride = np.uint64(size // SAMPLE)
     steps = np.arange(SAMPLE, dtype=np.uint64)
     jitter = ((steps * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(32)) * stride >> np.uint64(32)
@@ -130,7 +130,7 @@ def _sample_places(size: int) -> Indices:
 
 
 def measure(x: npt.ArrayLike) -> Magnitudes:
-    """The magnitudes of `x`, shape (d,), scaled by a power of two where their squares would overflow or vanish.
+    """Return the magnitudes of `x`, shape (d,), scaled by a power of two where their squares would overflow or vanish.
 
     Raises
     ------

@@ -18,7 +18,7 @@ REACH = 64
 
 
 def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
-    """The smallest whole T that maximises alpha(T) / C(T).
+    """Return the smallest whole T that maximises alpha(T) / C(T).
 
     C(T) lies over a line L(T) and touches it wherever a packet is just full. alpha(T) / L(T) rises to its maximum
     at T_L, which `affine.keep` finds, and falls after it; alpha(T) / C(T) lies below. So only T around T_L matter:
@@ -47,7 +47,7 @@ def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
 
 
 def _window(x: Magnitudes, kept: affine.Kept, reach: float) -> tuple[Floats, Floats, bool]:
-    """About `reach` budgets T to both sides of the kept count, their A(T), and whether the last is all nonzeros."""
+    """Return about `reach` budgets T to both sides of the kept count, their A(T), and whether they reach the end."""
     root = min(math.sqrt(kept.tau), kept.least)
     rank = int(np.count_nonzero(x.sample >= root))
     expected = reach * x.sample.size / x.size

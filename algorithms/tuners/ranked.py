@@ -35,7 +35,7 @@ class Ranked:
 
     @classmethod
     def of(cls, x: Magnitudes, values: npt.NDArray[Any], complete: bool) -> Ranked:
-        """From magnitudes in any order."""
+        """Return the ranking of magnitudes in any order."""
         return cls(np.sort(values)[::-1].astype(np.float64), x, complete)
 
     @property
@@ -66,7 +66,7 @@ class Ranked:
 
     @cached_property
     def reach(self) -> Floats:
-        """s + R_s / m_(s+1) for s = 0 .. n-1: the largest T at which entry s+1 is not yet certain."""
+        """Values s + R_s / m_(s+1), s = 0 .. n-1: the largest T at which entry s+1 is not yet certain."""
         return np.maximum.accumulate(np.arange(self.size) + self.rest[:-1] / self.magnitudes)
 
     @property
@@ -75,12 +75,12 @@ class Ranked:
         return float(self.energy[-1]) if self.complete else self.x.l2_squared
 
     def progress(self, variant: Variant, budget: Floats) -> Floats:
-        """alpha, beta (whole T) or omega (real T), elementwise, 0 < T <= n."""
+        """Return alpha, beta (whole T) or omega (real T), elementwise, 0 < T <= n."""
         above, below = self.fraction(variant, budget)
         return np.minimum(above / below / self.total, 1.0)
 
     def fraction(self, variant: Variant, budget: Floats) -> tuple[Floats, Floats]:
-        """||x||^2 times the progress as a fraction, whose parts are exact where the entries are small whole numbers.
+        """Return ||x||^2 times the progress as a fraction; its parts are exact for entries that are small integers.
 
         alpha = A(T) / ||x||^2, beta = S(T)^2 / (T ||x||^2) and omega = ||x||^2 / E||Q||^2, the last at the best
         probabilities for an expected count of T.

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
-    """The smallest real T in [1, nonzeros] that maximises omega(T) / C(T).
+    """Return the smallest real T in [1, nonzeros] that maximises omega(T) / C(T).
 
     While the message has n packets, t_(n-1) < T <= t_n, C is a line, and omega is concave, so the ratio has one
     peak there: that of the line alone where the interval holds it, else t_n; a peak before the
@@ -39,7 +39,7 @@ def solve(x: Magnitudes, cost: BudgetCost) -> Choice:
 
 
 def candidates(ranked: Ranked, cost: BudgetCost) -> Floats:
-    """Increasing budgets in [1, n], the best one among them: 1, and one at most for each number of packets."""
+    """Return increasing budgets in [1, n], the best one among them: 1, and one at most for each number of packets."""
     most = float(ranked.size)
     packets = np.arange(float(cost.packets(1.0)), float(cost.packets(most)) + 1.0)
     ends = np.minimum(cost.last_in(packets), most)
@@ -49,7 +49,7 @@ def candidates(ranked: Ranked, cost: BudgetCost) -> Floats:
 
 
 def line_peaks(ranked: Ranked, constants: Floats, slope: float) -> Floats:
-    """The best T for each cost constant + slope * T at once, as far as it is at most n, else some T >= n.
+    """Return the best T for each cost constant + slope * T at once, as far as it is at most n, else some T >= n.
 
     With s entries certain, tau = A_s / (s + rho); s is the first whose next square is at most tau. A constant below 0
     counts as 0: then no T > 1 is better than T = 1.

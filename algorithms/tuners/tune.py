@@ -26,7 +26,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def tune(x: npt.ArrayLike, variant: Variant, size: CodeSize, cost: CostModel, *, drawn: bool = True) -> Choice:
-    """The budget T that maximises progress(T) / C(T), exactly.
+    """Return the budget T that maximises progress(T) / C(T), exactly.
 
     A(T) and S(T) are the sums of the T largest x_i^2 and |x_i|. Progress is alpha(T) = A(T) / ||x||^2 for
     ``sparsify``, beta(T) = S(T)^2 / (T ||x||^2) for ``sign``, and omega(T) = ||x||^2 / E||Q||^2 for ``stochastic``,
@@ -98,7 +98,7 @@ def tune(x: npt.ArrayLike, variant: Variant, size: CodeSize, cost: CostModel, *,
 
 
 def progress(x: npt.ArrayLike, variant: Variant, budgets: npt.ArrayLike) -> Floats:
-    """alpha, beta or omega at any budgets, elementwise.
+    """Return alpha, beta or omega at any budgets, elementwise.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def efficiency(
     *,
     drawn: bool = True,
 ) -> Floats:
-    """progress(T) / C(T) at any budgets, elementwise, 0 at T = 0; the curve whose highest point `tune` finds.
+    """Return progress(T) / C(T) at any budgets, elementwise, 0 at T = 0; the curve whose highest point `tune` finds.
 
     Parameters are those of `tune` and `progress`; C is taken at the budgets as they are given.
 
@@ -161,7 +161,7 @@ def efficiency(
 
 
 def _is_drawn(variant: Variant, cost: BudgetCost) -> bool:
-    """Whether E[C(N)] may differ from C(E N), but for whole bytes."""
+    """Return whether E[C(N)] may differ from C(E N), but for whole bytes."""
     return variant == "stochastic" and not cost.is_line
 
 

@@ -17,7 +17,7 @@ FIRST_ENTRIES = 1 << 12
 
 
 def solve(x: Magnitudes, variant: Variant, cost: BudgetCost) -> Choice:
-    """The smallest whole T that maximises progress(T) / C(T), T = 1 .. nonzeros of x.
+    """Return the smallest whole T that maximises progress(T) / C(T), T = 1 .. nonzeros of x.
 
     Sorts only the T_hi largest magnitudes. Efficiencies are compared as float64 numbers.
 
@@ -39,7 +39,7 @@ def solve(x: Magnitudes, variant: Variant, cost: BudgetCost) -> Choice:
 
 
 def best(ranked: Ranked, variant: Variant, cost: BudgetCost, budgets: npt.NDArray[np.float64]) -> Choice:
-    """The first of these budgets that is as efficient as any of them."""
+    """Return the first of these budgets that is as efficient as any of them."""
     above, below = ranked.fraction(variant, budgets)
     price = cost(budgets)
     i = int(np.argmax(above / (below * price)))
@@ -48,7 +48,7 @@ def best(ranked: Ranked, variant: Variant, cost: BudgetCost, budgets: npt.NDArra
 
 
 def search(x: Magnitudes, cost: BudgetCost, solve_pool: Callable[[npt.NDArray[Any], bool], Choice]) -> Choice:
-    """The best choice, from pools of the largest magnitudes that grow until no larger budget can win.
+    """Return the best choice, from pools of the largest magnitudes that grow until no larger budget can win.
 
     Every efficiency that some T reaches bounds the cost of the best T, as progress is at most 1. So the
     best T of the `FIRST_ENTRIES` largest entries tells how many entries can matter; a pool of more of them

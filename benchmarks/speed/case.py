@@ -28,12 +28,15 @@ class Rival:
         The ratio of its time to ours that is wanted; None where it is only for information.
     agrees
         Whether our result and this one are the same; None where it computes something else.
+    times
+        How many such calls do our call's work: their time counts so often.
     """
 
     name: str
     run: Call
     target: float | None
     agrees: Callable[[Any, Any], bool] | None
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,8 @@ def measure(work: str, case: Case) -> Iterator[Row]:
     equal = [rival.agrees is None or rival.agrees(result, rival.run()) for rival in case.rivals]
     ours_s, *theirs_s = medians_s([case.ours, *(rival.run for rival in case.rivals)])
     for rival, seconds, is_equal in zip(case.rivals, theirs_s, equal, strict=True):
-        name, target = rival.name, rival.target
-        yield Row(work, case.setting, ours_s / case.calls, name, seconds / case.calls, target, is_equal)
+        theirs = seconds * rival.times / case.calls
+        yield Row(work, case.setting, ours_s / case.calls, rival.name, theirs, rival.target, is_equal)
 
 
 def medians_s(calls: Sequence[Call]) -> list[float]:

@@ -19,7 +19,9 @@ from benchmarks.speed import (
     bottleneck,
     coding,
     contention,
+    messages,
     quantizing,
+    replaying,
     selection,
     sharing,
     signs,
@@ -29,7 +31,8 @@ from benchmarks.speed import (
 )
 from benchmarks.speed.case import Row, measure
 
-SECTIONS = (selection, coding, signs, quantizing, tuning, transfer, bottleneck, sharing, contention, whole_rounds)
+SECTIONS = (selection, coding, signs, quantizing, tuning, transfer, bottleneck, sharing, contention, whole_rounds,
+            replaying, messages)  # fmt: skip
 HEAD = ("work", "setting", "ours", "against", "theirs", "ratio", "target", "")
 LINE = "{:<16} {:<33} {:>8}  {:<24} {:>8} {:>7} {:>7}  {}"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
+from channels.media.wires.free import FreeWires
 from channels.media.wires.wires import Wires
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import FrameSink, Medium, Node
@@ -53,3 +54,7 @@ class Ideal:
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Return a medium at time 0; draws nothing from `rng`."""
         return Wires(nodes, Framing(None), None, seconds_to_ns(self.delay_s), frames=frames)
+
+    def replay(self, nodes: Sequence[Node], rngs: Sequence[np.random.Generator]) -> FreeWires:
+        """Return what `netsim.interfaces.Replays` says; all draws are alike."""
+        return FreeWires(nodes, seconds_to_ns(self.delay_s))

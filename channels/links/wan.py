@@ -14,6 +14,7 @@ from channels.energy.ethernet import Ethernet
 from channels.media.background import Background
 from channels.media.flows.flows import Flows
 from channels.media.flows.links import Links, Regions, Rtt
+from channels.media.flows.lone import LoneFlows
 from channels.media.flows.path import Transport
 from channels.media.flows.rates import LinkRate, Outages, Probability, RateBps, RateChoice, Step, Stragglers
 from channels.media.flows.tables import located, read_trace
@@ -304,21 +305,43 @@ class Wan:
         faults = self.node_faults(sum(not node.is_server for node in nodes))
         if faults:
             raise ConfigError(faults)
-        key = int(rng.integers(1 << 64, dtype=np.uint64))
-        is_tcp, is_fifo = self.transport == "tcp", self.sharing == "fifo"
-        transport = Transport(
+        transport, is_fifo = self._transport(), self.sharing == "fifo"
+        key, links = self._links(nodes, rng, transport)
+        return Flows(
+            nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key, is_fifo,
+            self.queue_bytes, frames, links.others(key),
+        )  # fmt: skip
+
+    def replay(self, nodes: Sequence[Node], rngs: Sequence[np.random.Generator]) -> LoneFlows | None:
+        """Return what `netsim.interfaces.Replays` says, of ``plain`` messages on links of their own.
+
+        Not where the server has a port, where rates change in time, or where messages are late, lost or behind others':
+        those are simulated one draw after the other.
+        """
+        is_alone = self.server_bps is None and self.sharing == "max_min" and self.background == 0.0
+        is_steady = self.outages is None and len(self._steps) <= 1 and all(len(s) == 1 for s in self._steps.values())
+        is_sure = self.transport == "plain" and not self.loss and not self.jitter_s
+        if not (is_alone and is_steady and is_sure) or not any(node.is_server for node in nodes):
+            return None
+        transport = self._transport()
+        return LoneFlows(nodes, [self._links(nodes, rng, transport)[1] for rng in rngs], transport, self.power)
+
+    def _transport(self) -> Transport:
+        is_tcp = self.transport == "tcp"
+        return Transport(
             SEGMENT_BYTES,
             OVERHEAD_BYTES if is_tcp else 0,
             GROWTH[self.congestion or "newreno"] if is_tcp else 0.0,
             is_tcp and bool(self.handshake),
             self.loss,
         )
+
+    def _links(self, nodes: Sequence[Node], rng: np.random.Generator, transport: Transport) -> tuple[int, Links]:
+        """Return the key of a medium's draws, and its links."""
+        key = int(rng.integers(1 << 64, dtype=np.uint64))
         links = Links(
             nodes, key, rng, transport, rate_bps=self.rate_bps, down_bps=self.down_bps, server_bps=self.server_bps,
             rtt_s=self.rtt_s, table=self.table, steps=self._steps, background=self.background,
-            stragglers=self.stragglers, outages=self.outages, is_fifo=is_fifo,
+            stragglers=self.stragglers, outages=self.outages, is_fifo=self.sharing == "fifo",
         )  # fmt: skip
-        return Flows(
-            nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key, is_fifo,
-            self.queue_bytes, frames, links.others(key),
-        )  # fmt: skip
+        return key, links

@@ -221,12 +221,14 @@ class Facts(Protocol):
     def rounds_per_epoch(self) -> float:
         """Minibatches in which a node sees as many samples as it has, on the mean over nodes."""
 
-    def num_samples(self, node: NodeId) -> int: ...
+    def num_samples(self, node: NodeId) -> int:
+        """Return the number of a node's samples."""
+
     def batch_size(self, node: NodeId) -> int:
-        """Samples of one minibatch of a node; all that it has where the problem knows no minibatches."""
+        """Return the size of a node's minibatch; all its samples where the problem knows no minibatches."""
 
     def node_smoothness(self, node: NodeId) -> float:
-        """L_m of one node's objective."""
+        """Return L_m of one node's objective."""
 
 
 class Spectrum(NamedTuple):
@@ -264,29 +266,29 @@ class Context(Protocol):
         """Whether the network delivers every message."""
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
-        """The node's own stream of that purpose; the same object at every call."""
+        """Return the node's own stream of that purpose, the same object at every call."""
 
     def next_batch(self) -> Batch:
         """Draw the node's next minibatch, for several evaluations on the same samples."""
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
-        """The live cost model of `cost` for the link to `dst`; the engine shows it every own transfer."""
+        """Return the live cost model of `cost` for the link to `dst`; the engine shows it every own transfer."""
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
-        """The link to `dst` from this node, or from `src`."""
+        """Return the link to `dst` from this node, or from `src`."""
 
     def samples(self) -> Any:
-        """The node's own samples, read-only, as the problem keeps them; a `SimulationError` where it shows none."""
+        """Return the node's own samples, read-only, as the problem keeps them; `SimulationError` if it shows none."""
 
     @property
     def pairwise(self) -> Pairwise:
         """The constraints between neighbours' models; a `SimulationError` where the problem has none."""
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
-        """Mixing weights of the peers it hears in that round, in increasing id; the own weight is 1 minus their sum."""
+        """Return mixing weights of the peers heard in that round, in increasing id; its own is 1 minus their sum."""
 
     def hearers(self, round: int) -> tuple[NodeId, ...]:
-        """The peers that hear this one in that round: the neighbours, but where the graph is directed."""
+        """Return the peers that hear this one in that round: the neighbours, unless the graph is directed."""
 
     @property
     def spectrum(self) -> Spectrum:
@@ -296,7 +298,8 @@ class Context(Protocol):
 class Agent(Protocol):
     """One node's program: a coroutine of commands."""
 
-    def run(self) -> Coroutine[Command[Any], Any, None]: ...
+    def run(self) -> Coroutine[Command[Any], Any, None]:
+        """Run the node's program: a coroutine that yields commands and returns when it is done."""
 
 
 @runtime_checkable
@@ -312,18 +315,30 @@ class Algorithm(Protocol):
 
 
 @runtime_checkable
+class TimingFree(Protocol):
+    """What an algorithm may say that tolerates late messages: whether, on a network, none makes a difference."""
+
+    def timing_free(self, network: Any) -> bool:
+        """Return whether what is computed depends on no delay, so that runs that differ in delays train alike."""
+
+
+@runtime_checkable
 class StarAlgorithm(Algorithm, Protocol):
     """An algorithm of a server and workers."""
 
-    def server(self, ctx: Context) -> Agent: ...
-    def worker(self, ctx: Context) -> Agent: ...
+    def server(self, ctx: Context) -> Agent:
+        """Make the server's agent."""
+
+    def worker(self, ctx: Context) -> Agent:
+        """Make a worker's agent."""
 
 
 @runtime_checkable
 class PeerAlgorithm(Algorithm, Protocol):
     """An algorithm of equals on a graph."""
 
-    def peer(self, ctx: Context) -> Agent: ...
+    def peer(self, ctx: Context) -> Agent:
+        """Make a peer's agent."""
 
 
 @runtime_checkable

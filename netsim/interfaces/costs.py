@@ -25,10 +25,10 @@ class CostModel(Protocol):
     @property
     def structure(self) -> CostStructure | None: ...
     def __call__(self, size: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """The cost of messages of these sizes (in the unit of `basis`), elementwise."""
+        """Return the cost of messages of these sizes (in the unit of `basis`), elementwise."""
 
     def observe(self, message_bit: float, value: float) -> None:
-        """A transfer of the owner's ended: it had this size and really cost `value`."""
+        """Learn that an own transfer of this size ended and cost `value`."""
 
 
 @runtime_checkable
@@ -36,7 +36,7 @@ class PacketObserver(Protocol):
     """What a cost model may offer that learns from packets, too."""
 
     def observe_packets(self, message_bit: float, value: float, packets: int) -> None:
-        """Called in place of `CostModel.observe`, with the packets that the owner sent the message in."""
+        """Learn from an own transfer and its number of packets; called in place of `CostModel.observe`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class Link(Protocol):
     """What a node may know of its link to one destination."""
 
     def cost(self, quantity: str) -> CostModel:
-        """The link's own cost in ``bit`` (on the wire), ``packet``, ``s`` or ``j``, for messages of some bits."""
+        """Return the link's cost of messages of some bits in ``bit`` (on the wire), ``packet``, ``s`` or ``j``."""
 
     def answer(self) -> Answer | None:
-        """The broadcast with which the destination answers this node and others; None where it does not."""
+        """Return the broadcast with which the destination answers this node and others; None where it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +100,4 @@ class Cost(Protocol):
     """A frozen cost configuration (kind ``cost``)."""
 
     def open(self, link: Link) -> CostModel:
-        """The live model for one node and destination."""
+        """Return the live model for one node and destination."""

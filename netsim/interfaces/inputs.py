@@ -12,7 +12,7 @@ class ReadsFiles(Protocol):
     """A component whose configuration names files: a run is done again where the content of one has changed."""
 
     def files(self) -> Sequence[Path]:
-        """Every file that is read, or a folder of which all is; none where they are missing."""
+        """Return every file that is read, or a folder that is read whole; nothing where they are missing."""
 
 
 @runtime_checkable
@@ -20,4 +20,4 @@ class HasContent(Protocol):
     """An opened problem that tells its data from others, also where no file holds them."""
 
     def content(self) -> str:
-        """A digest of all data, and of nothing else: equal where, and only where, the data are."""
+        """Return a digest of all data, and of nothing else: equal where, and only where, the data are."""

@@ -115,7 +115,8 @@ class Frame(NamedTuple):
 class FrameSink(Protocol):
     """Gets every frame of a medium when it begins; frames of one instant in any order."""
 
-    def add(self, frame: Frame) -> None: ...
+    def add(self, frame: Frame) -> None:
+        """Take a frame."""
 
 
 class FrameMaker(Protocol):
@@ -155,19 +156,19 @@ class Medium(Protocol):
         """Take a message (header included); `now_ns` is never before the last `advance`."""
 
     def next_event_ns(self) -> int | None:
-        """A lower bound on the next delivery, never later than it; None: nothing under way. Other calls change it."""
+        """Return a lower bound on the time of the next delivery, None: nothing is under way. Other calls change it."""
 
     def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """All deliveries up to and at `to_ns`, by (at_ns, dst, src, transfer); the same however time is cut."""
+        """Return all deliveries up to and at `to_ns`, by (at_ns, dst, src, transfer); the same however time is cut."""
 
     def set_up(self, now_ns: int, node: NodeId, up: bool) -> None:
-        """A node goes down or comes up, at the time of the last `advance`; what needs it ends with ok False."""
+        """Take a node down or bring it up, at the time of the last `advance`; transfers that need it end not ok."""
 
     def cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """Expected cost of a lone message of some bits (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""
+        """Return the expected cost of a lone message (basis ``message``) in ``bit``, ``packet``, ``s`` or ``j``."""
 
     def usage(self, at_ns: int) -> Usage:
-        """State times up to `at_ns`, which is not before the last `advance`; after it: if nothing is submitted."""
+        """Return state times up to `at_ns`, not before the last `advance`; later ones hold if nothing is submitted."""
 
 
 @runtime_checkable
@@ -182,7 +183,7 @@ class PowerBound(Protocol):
     """What a medium may offer so that a battery need not be looked at all the time."""
 
     def max_power_w(self, node: NodeId) -> float:
-        """No less than the power of all the node's interfaces together at any time."""
+        """Return an upper bound on the power of all the node's interfaces together, at any time."""
 
 
 class Channel(Protocol):
@@ -192,13 +193,63 @@ class Channel(Protocol):
     """
 
     reliable_delivery: ClassVar[bool]  # False where a transfer can end with ok False
-    # It may have `has_slots`, a bool: whether the end of a node's slot says that it sent nothing.
+    # It may have `has_slots`, a bool: whether the end of a node's slot shows that the node sent nothing.
 
-    def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium: ...
+    def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
+        """Open a medium between these nodes at time 0."""
+
+
+class Carried(NamedTuple):
+    """One message in many draws of a medium; arrays are int64 of shape (draws,).
+
+    Parameters
+    ----------
+    at_ns
+        When its last byte is there.
+    packets, attempts, wire_bytes
+        As in `Delivery`, the same in all draws.
+    busy
+        (interface, state, begin_ns, end_ns): interfaces, by their place, that it keeps in a state of `STATES`.
+    """
+
+    at_ns: npt.NDArray[np.int64]
+    packets: int
+    attempts: int
+    wire_bytes: int
+    busy: Sequence[tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+
+
+class DrawnMedia(Protocol):
+    """Many draws of a medium in which a message waits for none but those before it on its own way.
+
+    Attributes
+    ----------
+    interfaces
+        As in `Usage`.
+    power_w
+        float64, shape (5,): of an interface in each of `STATES`; one that no message keeps busy is idle.
+    """
+
+    interfaces: Sequence[tuple[NodeId, str]]
+    power_w: npt.NDArray[np.float64]
+
+    def carry(self, at_ns: npt.NDArray[np.int64], src: NodeId, dst: NodeId, size_bytes: int) -> Carried | None:
+        """Return what the medium does with a message that is submitted at these instants; None: more than it knows.
+
+        Messages of one way come in order.
+        """
+
+
+@runtime_checkable
+class Replays(Protocol):
+    """What a channel may offer so that many replications are replayed at once: equal to its media to the nanosecond."""
+
+    def replay(self, nodes: Sequence[Node], rngs: Sequence[np.random.Generator]) -> DrawnMedia | None:
+        """Return one draw for each of `rngs`, as `open` makes it; None where messages share more than their way."""
 
 
 class PowerProfile(Protocol):
     """Power of an interface in each state (kind ``energy``)."""
 
     def power_w(self, state: str) -> float:
-        """Watts in one of `STATES`."""
+        """Return the power in watts in one of `STATES`."""

@@ -54,11 +54,20 @@ class Code(Protocol):
     def shares_randomness(self) -> bool:
         """Whether decoding needs the key that the sender drew with."""
 
-    def encode_keyed(self, x: Any, key: Key) -> Payload: ...
-    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Any: ...
-    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None: ...
-    def encode_flop(self, dim: int) -> float: ...
-    def decode_flop_of(self, data: bytes, dim: int) -> float: ...
+    def encode_keyed(self, x: Any, key: Key) -> Payload:
+        """Encode a vector with the draws of `key`."""
+
+    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Any:
+        """Decode a payload to `dim` values."""
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
+        """Add `scale` times the decoded payload to `acc`."""
+
+    def encode_flop(self, dim: int) -> float:
+        """Return the operations that encoding `dim` values takes."""
+
+    def decode_flop_of(self, data: bytes, dim: int) -> float:
+        """Return the operations that decoding this payload takes."""
 
 
 @runtime_checkable
@@ -66,7 +75,7 @@ class SparseCode(Code, Protocol):
     """A code that can hand out what a payload holds without its zeros, so that adding it up costs O(T)."""
 
     def entries(self, data: bytes, dim: int, key: Key | None = None) -> tuple[Indices | None, Array]:
-        """The coordinates, each once, and their values; None: all coordinates."""
+        """Return the coordinates, each once, and their values; None: all coordinates."""
 
 
 class Encoded:

@@ -55,15 +55,16 @@ class Problem(Protocol):
         """Names that `metrics` returns, and ``loss_gap`` where there is an optimum."""
 
     def start(self) -> Array:
-        """w^0, shape (dim,)."""
+        """Return w^0, shape (dim,)."""
 
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """At least ``loss``; ``grad_norm`` (of F at w) where there are gradients.
+        """Return at least ``loss``; ``grad_norm`` (of F at w) where there are gradients.
 
         ``train_accuracy`` where there are classes; ``test_loss`` and ``test_accuracy`` where there are test samples.
         """
 
-    def num_samples(self, node: NodeId) -> int: ...
+    def num_samples(self, node: NodeId) -> int:
+        """Return the number of a node's samples."""
 
 
 @runtime_checkable
@@ -74,16 +75,16 @@ class HasGradients(Protocol):
         """Draw the node's next minibatch; None where it uses all its samples."""
 
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
-        """One gradient a request; bits do not depend on which requests share a call.
+        """Return one gradient per request; its bits do not depend on which requests share a call.
 
         The sequence may make each one only when it is asked for, so it is asked once.
         """
 
     def values(self, requests: Sequence[GradientRequest]) -> Sequence[float]:
-        """f_m(w) of each request, on its samples."""
+        """Return f_m(w) of each request, on its samples."""
 
     def gradient_flop(self, request: GradientRequest) -> float:
-        """Floating-point operations of one gradient."""
+        """Return the floating-point operations of one gradient."""
 
 
 @runtime_checkable
@@ -91,7 +92,7 @@ class HasBatches(Protocol):
     """A problem that says how long an epoch is."""
 
     def batch_size(self, node: NodeId) -> int:
-        """Samples of one minibatch of the node."""
+        """Return the size of the node's minibatch."""
 
 
 @runtime_checkable
@@ -99,10 +100,10 @@ class HasSmoothness(Protocol):
     """A problem whose constants are known: ``step_size: auto`` needs it."""
 
     def smoothness(self, node: NodeId | None = None) -> float:
-        """L of F (None) or of one node's f_m."""
+        """Return L of F (None) or of one node's f_m."""
 
     def strong_convexity(self) -> float:
-        """mu of F; 0 where there is none."""
+        """Return mu of F; 0 where there is none."""
 
 
 @runtime_checkable
@@ -110,7 +111,7 @@ class HasOptimum(Protocol):
     """A problem whose minimum can be computed: the target ``loss_gap`` needs it."""
 
     def optimum(self) -> Optimum | None:
-        """The minimiser to 1e-12 in value; None where there is none."""
+        """Return the minimiser to 1e-12 in value; None where there is none."""
 
 
 @runtime_checkable
@@ -123,7 +124,7 @@ class HasSamples(Protocol):
     """A problem that shows a node its own samples, for algorithms that are about samples."""
 
     def samples(self, node: NodeId) -> Any:
-        """The node's samples, read-only, as the problem keeps them."""
+        """Return the node's samples, read-only, as the problem keeps them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +143,7 @@ class LabelCounts:
     counts: npt.NDArray[np.int64]
 
     def total_variation(self) -> npt.NDArray[np.float64]:
-        """Half the sum of |p_mc - mean_k p_kc| over classes c, for each node m: 0 where all are alike, below 1."""
+        """Return half the sum over classes c of |p_mc - mean_k p_kc|, for each node m: 0 if all are alike, below 1."""
         shares = self.counts / self.counts.sum(1, keepdims=True)
         variation: npt.NDArray[np.float64] = np.abs(shares - shares.mean(0)).sum(1) / 2
         return variation
@@ -157,7 +158,7 @@ class DrawsInGradients(Protocol):
         """Whether gradients draw."""
 
     def fresh(self) -> Problem:
-        """The problem at the beginning of a run, with no state of another one."""
+        """Return the problem at the beginning of a run, with no state of another one."""
 
 
 @runtime_checkable
@@ -165,7 +166,7 @@ class HasLabels(Protocol):
     """A problem that says which node has samples of which classes."""
 
     def label_counts(self) -> LabelCounts | None:
-        """Counts of all nodes; None where samples have no classes."""
+        """Return the label counts of all nodes; None where samples have no classes."""
 
 
 @runtime_checkable
@@ -177,7 +178,7 @@ class HasJointMetrics(Protocol):
         """Names that `joint_metrics` returns."""
 
     def joint_metrics(self, models: Mapping[NodeId, Array]) -> Mapping[str, float]:
-        """Measures of the models of all nodes, in increasing id."""
+        """Return measures of the models of all nodes, in increasing id."""
 
 
 class Pairwise(Protocol):
@@ -188,13 +189,13 @@ class Pairwise(Protocol):
         """The radius of a ball around 0 in X."""
 
     def constraint(self, a: Array, b: Array) -> float:
-        """g(x_a, x_b)."""
+        """Return g(x_a, x_b)."""
 
     def constraint_slopes(self, a: Array, b: Array) -> tuple[Array, Array]:
-        """The gradients of g for x_a and for x_b."""
+        """Return the gradients of g for x_a and for x_b."""
 
     def project(self, x: Array, shrink: float = 1.0) -> Array:
-        """The point of shrink X that is nearest to x."""
+        """Return the point of shrink X that is nearest to x."""
 
 
 @runtime_checkable
@@ -202,7 +203,7 @@ class HasPairs(Pairwise, Protocol):
     """A problem whose nodes have models of their own, constrained along the edges of the network's graph."""
 
     def coupled(self, pairs: Sequence[tuple[NodeId, NodeId]]) -> Problem:
-        """The problem with constraints between these pairs, the smaller id first."""
+        """Return the problem with constraints between these pairs, the smaller id first."""
 
 
 class ProblemConfig(Protocol):
@@ -283,7 +284,8 @@ class Dataset(Protocol):
     One with the attribute ``draws = False`` depends on its keys and files alone: replications share what was loaded.
     """
 
-    def load(self, rng: np.random.Generator) -> Data: ...
+    def load(self, rng: np.random.Generator) -> Data:
+        """Load or draw the data."""
 
 
 class Partition(Protocol):
@@ -294,7 +296,7 @@ class Partition(Protocol):
     """
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted row indices of each node: disjoint, none empty, together all."""
+        """Return sorted row indices of each node: disjoint, none empty, together all."""
 
 
 @runtime_checkable
@@ -302,7 +304,7 @@ class ColumnPartition(Protocol):
     """A frozen rule (kind ``partition``) that deals columns to nodes, each of which has them of all samples."""
 
     def split_columns(self, columns: int, nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Sorted column indices of each node: disjoint, none empty, together all."""
+        """Return sorted column indices of each node: disjoint, none empty, together all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,13 +334,13 @@ class NeedsNoFile:
     """A dataset for which the installation or a seed is enough."""
 
     def wants(self) -> tuple[DataFile, ...]:
-        """No file."""
+        """Return no file."""
         return ()
 
     def found(self) -> Path | None:
-        """None: nothing is needed."""
+        """Return None: nothing is needed."""
         return None
 
     def files(self) -> Sequence[Path]:
-        """No file but those of the installation."""
+        """Return no file but those of the installation."""
         return ()

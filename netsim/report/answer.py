@@ -56,7 +56,7 @@ class Case:
         return f"to {named(self.target)}{value}"
 
     def first(self, row: Row) -> Row:
-        """The first algorithm of the row's run: what its ratios are to."""
+        """Return the first algorithm of the row's run, the base of its ratios."""
         return next(r for r in self.rows if r.run == row.run)
 
     @property
@@ -73,7 +73,7 @@ class Case:
 
 
 def cases(results: Results) -> list[Case]:
-    """Points and targets in the order of the summary."""
+    """Return points and targets in the order of the summary."""
     found: dict[tuple[str, str, str], list[Row]] = {}
     for row in results.summary:
         found.setdefault((row.point, row.target, str(row.target_value)), []).append(row)
@@ -81,7 +81,7 @@ def cases(results: Results) -> list[Case]:
 
 
 def wins(results: Results, case: Case) -> list[Win]:
-    """The winners of a case, for each quantity in which somebody spends anything."""
+    """Return the winners of a case, for each quantity of which some algorithm spends anything."""
     found = []
     for quantity in judged(results):
         ranked = ranking(case.rows, quantity)
@@ -93,13 +93,13 @@ def wins(results: Results, case: Case) -> list[Win]:
 
 
 def ranking(rows: Sequence[Row], quantity: Quantity) -> list[Row]:
-    """Rows that met the target in every replication and have a number, the best first."""
+    """Return rows that met the target in every replication and have a number, the best first."""
     able = [row for row in rows if row.is_complete and math.isfinite(of(row, quantity).mean)]
     return sorted(able, key=lambda row: of(row, quantity).mean, reverse=quantity.is_gain)
 
 
 def paragraph(results: Results, case: Case) -> str:
-    """The answer at one point, as HTML without its paragraph tags."""
+    """Return the answer at one point, as HTML without its paragraph tags."""
     place = f"{case.where}: "
     if not case.target:
         return f"{place}no target was set, so nothing is ranked; the table says what each spent to the end of its run."
@@ -129,7 +129,7 @@ def paragraph(results: Results, case: Case) -> str:
 
 
 def ledger(results: Results) -> str:
-    """The same in numbers: a row for each quantity, by point and target."""
+    """Return the winners in numbers: a row for each quantity, by point and target."""
     rows: list[list[str] | str] = []
     for case in cases(results):
         found = wins(results, case) if case.target else []
@@ -168,7 +168,7 @@ class Beaten:
 
 
 def beaten(results: Results) -> Beaten:
-    """Every point, target and quantity in which the best CAT is not the best.
+    """Return every point, target and quantity in which the best CAT is not the best.
 
     Beyond the confidence interval: the interval of the ratio, paired by replication, lies above 1, or the two
     intervals are apart, or the means differ by more than half of either, or one replication leaves no interval.
@@ -201,14 +201,14 @@ def beaten(results: Results) -> Beaten:
 
 
 def beside(results: Results, point: str) -> list[str]:
-    """Sentences that a point's figures need beside them: what is free, how models went down, what intervals are of."""
+    """Return the notes to a point's figures: what is free, how models went down, what the intervals cover."""
     notes = mapping(results.manifest.get("notes"))
     told = [str(note) for note in notes.get(point, ()) if isinstance(note, str)]
     return [*told, *_ways_down(results, point)]
 
 
 def replicated(results: Results) -> str:
-    """What the intervals are over, in a sentence; nothing where there is one replication."""
+    """Return a sentence on what the intervals cover; '' where there is one replication."""
     n, redrawn = max((row.replications for row in results.summary), default=0), results.manifest.get("redrawn")
     if n < 2 or not isinstance(redrawn, list):
         return ""
@@ -229,7 +229,7 @@ _PARTS = {
 
 
 def _ways_down(results: Results, point: str) -> list[str]:
-    """How models went down, where any went another way than dense."""
+    """Return a sentence on how models went down, where any went another way than dense."""
     dense, totals, relayed = list[int](), list[int](), list[str]()
     if WIRE_DOWN.noun in free_ways(results, point):
         return []
@@ -276,7 +276,7 @@ def _less(rival: Row, lead: Estimate, quantity: Quantity) -> str:
 
 
 def with_interval(found: Estimate) -> str:
-    """A ratio and its interval, where there is one: ``6.0× [5.1–6.6]``."""
+    """Return a ratio and its interval, where there is one: ``6.0× [5.1–6.6]``."""
     if not found.has_interval or found.low == found.high:
         return times(found.mean)
     return f"{times(found.mean)} [{times(found.low)[:-1]}–{times(found.high)[:-1]}]"

@@ -42,7 +42,7 @@ class Axis:
     is_count: bool = False
 
     def at(self, values: Array | float, length: float) -> Array:
-        """Distances from the low end, where the whole axis is `length`; not beyond it by more than its length.
+        """Return distances from the low end, where the whole axis is `length`; not beyond it by more than its length.
 
         Examples
         --------
@@ -57,12 +57,12 @@ class Axis:
         return np.asarray(np.clip(share, -1.0, 2.0) * length)
 
     def ticks(self, length: float, vertical: bool = False) -> list[tuple[float, str]]:
-        """Values and labels, as many as fit along `length` without touching.
+        r"""Return values and labels, as many as fit along `length` without touching.
 
         Examples
         --------
         >>> [label for _, label in Axis(100, 3e6, is_log=True, unit="bit").ticks(320)]
-        ['100\\xa0bit', '1\\xa0kbit', '10\\xa0kbit', '100\\xa0kbit', '1\\xa0Mbit']
+        ['100\xa0bit', '1\xa0kbit', '10\xa0kbit', '100\xa0kbit', '1\xa0Mbit']
         >>> [label for _, label in Axis(0, 0.8).ticks(320)]
         ['0', '0.2', '0.4', '0.6', '0.8']
         """
@@ -75,14 +75,14 @@ class Axis:
         return best
 
     def minor(self) -> list[float]:
-        """Unlabelled ticks between decades, where there are few decades."""
+        """Return unlabelled ticks between decades, where there are few decades."""
         if not self.is_log or self.high / self.low > 1e5:
             return []
         decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
         return [k * 10.0**e for e in decades for k in range(2, 10) if self.low <= k * 10.0**e <= self.high]
 
     def label(self, value: float) -> str:
-        """The text of a tick."""
+        """Return the text of a tick."""
         if not self.unit and not self.is_log and value and max(abs(self.low), abs(self.high)) < 0.01:
             power = math.floor(math.log10(max(abs(self.low), abs(self.high))))
             return f"{plain(float(f'{value / 10.0**power:.6g}'))}×{ten_to(power)}"
@@ -98,7 +98,7 @@ class Axis:
         return f"{number}{NBSP}{suffix}" if suffix and value else number
 
     def _candidates(self, most: int) -> list[list[float]]:
-        """Lists of tick values, the densest first."""
+        """Return lists of tick values, the densest first."""
         out = []
         span = self.high - self.low
         if self.is_log:
@@ -118,7 +118,7 @@ class Axis:
 
 
 def log_axis(values: Sequence[Array], unit: str = "", is_count: bool = False) -> Axis | None:
-    """A logarithmic axis around the positive values; None where there are none."""
+    """Return a logarithmic axis around the positive values; None where there are none."""
     positive = [v[(v > TINY) & np.isfinite(v)] for v in values]
     positive = [v for v in positive if v.size]
     if not positive:
@@ -131,7 +131,7 @@ def log_axis(values: Sequence[Array], unit: str = "", is_count: bool = False) ->
 
 
 def linear_axis(values: Sequence[Array], unit: str = "", is_count: bool = False, from_zero: bool = True) -> Axis | None:
-    """A linear axis around the finite values; None where there are none."""
+    """Return a linear axis around the finite values; None where there are none."""
     finite = [v[np.isfinite(v)] for v in values]
     finite = [v for v in finite if v.size]
     if not finite:
@@ -145,7 +145,7 @@ def linear_axis(values: Sequence[Array], unit: str = "", is_count: bool = False,
 
 
 def axis(values: Sequence[Array], unit: str = "", is_count: bool = False, log_above: float = 30.0) -> Axis | None:
-    """Logarithmic where the positive values span more than a factor `log_above`, else linear from zero."""
+    """Return a logarithmic axis where the positive values span more than `log_above`, else linear from zero."""
     found = log_axis(values, unit, is_count)
     if found and found.high / found.low > log_above and not any((v < 0).any() for v in values):
         return found
@@ -153,7 +153,7 @@ def axis(values: Sequence[Array], unit: str = "", is_count: bool = False, log_ab
 
 
 def text_px(text: str, size: float = 12.0) -> float:
-    """A generous width of a text in pixels, whatever the font: so that texts never touch.
+    """Return an upper estimate of a text's width in pixels for any font, so that texts never touch.
 
     Examples
     --------
@@ -164,7 +164,7 @@ def text_px(text: str, size: float = 12.0) -> float:
 
 
 def fit(text: str, width: float, size: float = 12.0) -> str:
-    """As much of a text as fits, with an ellipsis where something is left out.
+    """Return as much of a text as fits, with an ellipsis where something is left out.
 
     Examples
     --------

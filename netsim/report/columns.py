@@ -22,24 +22,24 @@ _BLANK = frozenset(["", "nan", "none", "na", "-", "–"])
 
 
 def size(columns: Columns) -> int:
-    """Number of rows."""
+    """Return the number of rows."""
     return len(next(iter(columns.values()))) if columns else 0
 
 
 def numbers(columns: Columns, name: str) -> npt.NDArray[np.float64]:
-    """A numeric column; NaN throughout where it is absent or text."""
+    """Return a numeric column; NaN throughout where it is absent or text."""
     values = columns.get(name)
     absent = values is None or values.dtype == object
     return np.full(size(columns), np.nan) if absent else np.asarray(values, np.float64)
 
 
 def unique(columns: Columns, name: str) -> list[str]:
-    """Different values of a column as texts, in the order in which they come."""
+    """Return the different values of a column as texts, in the order in which they come."""
     return [str(v) for v in dict.fromkeys(columns[name].tolist())] if name in columns else []
 
 
 def groups(columns: Columns, *names: str) -> dict[tuple[Any, ...], Columns]:
-    """The rows by equal values of `names`, in their order; an absent column counts as ''."""
+    """Return the rows by equal values of `names`, in their order; an absent column counts as ''."""
     rows = size(columns)
     if not rows:
         return {}
@@ -59,7 +59,7 @@ def groups(columns: Columns, *names: str) -> dict[tuple[Any, ...], Columns]:
 
 
 def concatenate(tables: Sequence[Columns]) -> Columns:
-    """The rows of all tables; NaN or '' where a table lacks a column."""
+    """Return the rows of all tables; NaN or '' where a table lacks a column."""
     tables = [table for table in tables if size(table)]
     out: dict[str, npt.NDArray[Any]] = {}
     for name in dict.fromkeys(name for table in tables for name in table):
@@ -72,7 +72,7 @@ def concatenate(tables: Sequence[Columns]) -> Columns:
 
 
 def read_parquet(path: Path) -> Columns:
-    """A Parquet file.
+    """Read a Parquet file.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def read_parquet(path: Path) -> Columns:
 
 
 def read_csv(path: Path) -> Columns:
-    """A CSV file with a header; a column is numeric where every cell is a number or blank.
+    """Read a CSV file with a header; a column is numeric where every cell is a number or blank.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def read_csv(path: Path) -> Columns:
 
 
 def to_number(text: str) -> float:
-    """The number that `text` says, or NaN."""
+    """Return the number that `text` says, or NaN."""
     try:
         return float(text)
     except ValueError:

@@ -33,12 +33,12 @@ class Band:
     replications: int
 
     def from_first_cost(self) -> Array:
-        """`x` with the start moved to the first positive value, for a logarithmic axis."""
+        """Return `x` with the start moved to the first positive value, for a logarithmic axis."""
         return np.concatenate([self.x[1:2], self.x[1:]]) if self.x.size > 1 else self.x
 
 
 def band(table: Columns, x_name: str, y_name: str, most: int = 160) -> Band | None:
-    """The median and the range of `y_name` over the cumulative cost `x_name`.
+    """Return the median and the range of `y_name` over the cumulative cost `x_name`.
 
     Each replication is a step function: after a cost x it has the value of its last report at or before x;
     one that has ended keeps its last value.
@@ -73,7 +73,7 @@ def band(table: Columns, x_name: str, y_name: str, most: int = 160) -> Band | No
 
 
 def last_rows(table: Columns, names: Sequence[str]) -> dict[str, float]:
-    """Means over replications of the last row of each; NaN where no replication has a number."""
+    """Return means over replications of the last row of each; NaN where no replication has a number."""
     ends = [{name: numbers(rows, name)[-1] for name in names} for rows in groups(table, "replication").values()]
     found = {name: [float(end[name]) for end in ends if np.isfinite(end[name])] for name in names}
     return {name: sum(values) / len(values) if values else float("nan") for name, values in found.items()}
@@ -91,13 +91,13 @@ def _grid(xs: Sequence[Array], most: int) -> Array:
 
 
 def _extreme(pick: np.ufunc, y: Array, at: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Array:
-    """The least or largest y among the reports since the grid's last step."""
+    """Return the least or largest y among the reports since the grid's last step."""
     since = np.concatenate([[0], np.minimum(at[:-1] + 1, at[1:])])
     return np.asarray(pick(pick.reduceat(y, since), y[at]), np.float64)
 
 
 def thin(x: Array, y: Array, most: int) -> tuple[Array, Array]:
-    """At most about `most` points of a line, the least and the largest y of each logarithmic piece of x among them."""
+    """Return about `most` points of a line, with the least and the largest y of each logarithmic piece of x."""
     if x.size <= most:
         return x, y
     edges = np.unique(np.searchsorted(x, np.geomspace(x[0], x[-1], most // 2 + 1)[:-1]))

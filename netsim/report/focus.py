@@ -15,7 +15,7 @@ OPEN = 4
 
 
 def drawn_points(results: Results) -> list[str]:
-    """The sweep points that are drawn: all where they are few, else evenly spaced ones; the page stays small."""
+    """Return the sweep points to draw: all where they are few, else evenly spaced ones, to keep the page small."""
     points = list(results.points)
     most = max(2, min(16, 90 // max(len(results.labels), 1)))
     if len(points) <= most:
@@ -24,7 +24,7 @@ def drawn_points(results: Results) -> list[str]:
 
 
 def focus(results: Results) -> list[str]:
-    """At most eight labels to draw in colour: the first, and the best of each family of algorithms.
+    """Return at most eight labels to draw in colour: the first, and the best of each family of algorithms.
 
     A family is an algorithm with its variant (and its budget, where that is a word); families come in the order
     of their best member's mean rank over points, targets and quantities.

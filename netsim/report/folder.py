@@ -95,7 +95,7 @@ class Row:
     words: Mapping[str, str] = field(default_factory=dict)
 
     def estimate(self, stem: str) -> Estimate:
-        """Mean and interval of a quantity, such as ``time_s``."""
+        """Return mean and interval of a quantity, such as ``time_s``."""
         mean, low, high = (self.numbers.get(f"{stem}_{end}", math.nan) for end in ("mean", "low", "high"))
         return Estimate(mean, low, high)
 
@@ -198,7 +198,7 @@ def load(folder: Path) -> Results:
 
 
 def merge(runs: Sequence[Results]) -> Results:
-    """Several runs as one, each label with its run's name in front."""
+    """Return several runs as one, each label with its run's name in front."""
     parts = [_named(run) for run in runs]
     return Results(
         " and ".join(run.title for run in runs),
@@ -224,17 +224,17 @@ def _sweeps_alike(one: Results, other: Results) -> bool:
 
 
 def label_of(algorithm: Mapping[str, Any]) -> str:
-    """The label of an algorithm of the scenario: its own, else its name."""
+    """Return the label of an algorithm of the scenario: its own, else its name."""
     return str(algorithm.get("label") or algorithm.get("name") or "unnamed")
 
 
 def mappings(value: object) -> list[Mapping[str, Any]]:
-    """Those members of a list that are mappings; nothing where it is no list."""
+    """Return the members of a list that are mappings; nothing where it is no list."""
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """`value` where it is a mapping, else an empty one."""
+    """Return `value` where it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 

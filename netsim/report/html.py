@@ -19,17 +19,17 @@ class Section:
     body: str
 
     def show(self) -> str:
-        """The section as HTML."""
+        """Return the section as HTML."""
         return f'<section id="{self.key}"><h2>{escape(self.title)}</h2>{self.body}</section>' if self.body else ""
 
 
 def paragraph(html: str, kind: str = "") -> str:
-    """A paragraph of HTML, with a class where given."""
+    """Return a paragraph of HTML, with a class where given."""
     return f'<p class="{kind}">{html}</p>' if kind else f"<p>{html}</p>"
 
 
 def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str] | str], kind: str = "") -> str:
-    """A table that scrolls inside its own box; the first cell of each row heads it.
+    """Return a table that scrolls inside its own box; the first cell of each row heads it.
 
     Parameters
     ----------
@@ -51,30 +51,30 @@ def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str] | st
 
 
 def figure(drawing: str, below: str = "") -> str:
-    """A drawing and the HTML under it."""
+    """Return a drawing and the HTML under it."""
     return f"<figure>{drawing}{f'<figcaption>{below}</figcaption>' if below else ''}</figure>"
 
 
 def group(heading: str, legend: str, figures: Sequence[str], note: str = "") -> str:
-    """Drawings side by side under one heading (plain text) with one legend and a note (HTML)."""
+    """Return drawings side by side under one heading (plain text) with one legend and a note (HTML)."""
     head = f"<h3>{escape(heading)}</h3>" if heading else ""
     after = paragraph(note, "note") if note else ""
     return f'<div class="group">{head}{legend}<div class="figures">{"".join(figures)}</div>{after}</div>'
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> str:
-    """Swatches (HTML) with their names (plain text)."""
+    """Return swatches (HTML) with their names (plain text)."""
     items = "".join(f'<li data-s="{escape(name)}">{mark}<span>{escape(name)}</span></li>' for mark, name in entries)
     return f'<ul class="legend">{items}</ul>'
 
 
 def line_legend(labels: Sequence[tuple[int | None, str]], is_marked: bool = True) -> str:
-    """The legend of curves: style and name of each."""
+    """Return the legend of curves: style and name of each."""
     return legend([(svg.swatch(style, is_marked), name) for style, name in labels])
 
 
 def details(summary: str, body: str) -> str:
-    """What opens on demand, and in print; `summary` is plain text."""
+    """Return a block that opens on demand, and in print; `summary` is plain text."""
     return f"<details><summary>{escape(summary)}</summary>{body}</details>"
 
 

@@ -21,7 +21,7 @@ OTHERS = "the other labels"
 
 
 def section(results: Results) -> str:
-    """The curves of all points; the first few open, the others on demand."""
+    """Return the curves of all points; the first few open, the others on demand."""
     labels, points = list(results.labels), drawn_points(results)
     if not results.rounds or not points:
         return paragraph("There are no rounds to draw.", "gap")
@@ -69,7 +69,7 @@ def _replications(results: Results, point: str) -> int:
 
 
 def _bands(results: Results, point: str, most: int) -> dict[tuple[str, str], Band]:
-    """(label, column) to curve."""
+    """Return the curve of each (label, column)."""
     wanted = ((label, q.noun) for label in results.labels for q in _costs(results))
     y_name, found = metric(results, point), {}
     for label, column in wanted:
@@ -83,7 +83,7 @@ def _panels(
     results: Results, key: str, point: str, bands: Mapping[tuple[str, str], Band], bright: Mapping[str, int],
     rest: Sequence[str],
 ) -> str:  # fmt: skip
-    """The four drawings of one point."""
+    """Return the four drawings of one point."""
     shown = [label for label in [*bright, *rest] if any(label == name for name, _ in bands)]
     figures, absent = [], []
     y = _loss_axis(results, point, [b for (label, _), b in bands.items() if label in shown])
@@ -120,14 +120,14 @@ def _panels(
 
 
 def _cost_axis(bands: Collection[Band], quantity: Quantity) -> Axis | None:
-    """From a hundredth of the least whole cost: the rounds before that are a flat line."""
+    """Return an axis from a hundredth of the least whole cost: before that every curve is flat."""
     least = min((float(b.x[-1]) for b in bands), default=0.0)
     values = [b.x[1:][b.x[1:] >= least / 100] for b in bands]
     return axis(values, quantity.unit, is_count=not quantity.unit, log_above=20)
 
 
 def _loss_axis(results: Results, point: str, bands: Sequence[Band]) -> Axis | None:
-    """Logarithmic for what goes to zero; at most ten times the start, so that divergence does not flatten the rest."""
+    """Return a logarithmic axis for losses that go to zero; it ends at ten times the start, however runs diverge."""
     name = metric(results, point)
     if not bands:
         return None

@@ -17,7 +17,7 @@ CELL, LEFT, TOP = 18.0, 96.0, 26.0
 
 
 def section(results: Results) -> str:
-    """Drawing and table of each point's data; '' where nodes have no classes."""
+    """Return drawing and table of each point's data; '' where nodes have no classes."""
     out = []
     for i, ((point,), here) in enumerate(groups(results.nodes, "point").items()):
         body = group(str(point), "", [_picture(here, f"nodes-{i}")], "") + _table(here)

@@ -25,7 +25,7 @@ HEADING = "To the target, over the sweep"
 
 
 def section(results: Results, labels: Sequence[str]) -> str:
-    """A group of drawings a panel; '' where no swept key has three numbers, or there is no target.
+    """Return a group of drawings per panel; '' where no swept key has three numbers, or there is no target.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _line(rows: Sequence[Row], x_key: str, label: str, style: int, quantity: Qua
 
 
 def _axes(rows: Sequence[Row], x_key: str, quantity: Quantity) -> tuple[Axis, Axis] | None:
-    """Common to all panels, so that they can be compared."""
+    """Return axes common to all panels, so that they can be compared."""
     with_mean = [row for row in rows if math.isfinite(of(row, quantity).mean)]
     x_values = np.array([row.numbers[x_key] for row in with_mean])
     y_values = np.array([of(row, quantity).mean for row in with_mean])
@@ -117,7 +117,7 @@ def _told(name: str, row: Row, key: str) -> str:
 
 
 def _goal(results: Results, row: Row) -> str:
-    """The target, where the study has several."""
+    """Return the target in words, where the study has several."""
     if len({(r.target, r.target_value) for r in results.summary}) == 1 or not row.target:
         return ""
     return f"{named(row.target)} {'≥' if rises(row.target) else '≤'} {plain(row.target_value)}"

@@ -72,7 +72,7 @@ def compare(folders: Sequence[str | Path], out: str | Path) -> Path:
 
 
 def page(runs: Sequence[Results]) -> str:
-    """The HTML of a page.
+    """Return the HTML of a page.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def _origin(runs: Sequence[Results]) -> str:
 
 
 def _told_apart(runs: Sequence[Results]) -> list[Results]:
-    """The runs with different titles: with their folders' names, else numbered, where they are equal."""
+    """Return the runs with different titles: equal ones get their folders' names or numbers."""
     for by_folder in (True, False):
         titles = [run.title for run in runs]
         is_equal = [titles.count(title) > 1 for title in titles]
@@ -150,7 +150,7 @@ def _answer(results: Results) -> str:
 
 
 def _told(results: Results) -> list[str]:
-    """An answer for each point and target, and after the last one of a point what its figures need beside them."""
+    """Return an answer for each point and target, and after the last one of a point the notes to its figures."""
     all_cases, told = answer.cases(results), []
     for case, after in zip(all_cases, [*all_cases[1:], None], strict=False):
         is_last = after is None or after.point != case.point
@@ -161,7 +161,7 @@ def _told(results: Results) -> list[str]:
 
 
 def _verdict(found: answer.Beaten) -> str:
-    """Whether CAT keeps what it promises: nobody who fixes T does better."""
+    """Return whether CAT keeps what it promises: no fixed T does better."""
     if not found.is_compared:
         return ""
     beyond, within = ("".join(f"<li>{text}</li>" for text in texts) for texts in (found.beyond, found.within))

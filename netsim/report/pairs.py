@@ -14,7 +14,7 @@ from netsim.results.summary import SPENT, outcome, ratio
 
 
 def quotient(results: Results, over: Row, under: Row, quantity: Quantity) -> Estimate:
-    """How many times as much `over` spends as `under` to the same target.
+    """Return how many times as much `over` spends as `under` to the same target.
 
     Returns
     -------
@@ -32,18 +32,18 @@ def quotient(results: Results, over: Row, under: Row, quantity: Quantity) -> Est
 
 
 def against_first(row: Row, quantity: Quantity) -> Estimate:
-    """How many times as much the point's first algorithm spends as this row: the summary's ratio turned over."""
+    """Return the inverse of the summary's ratio: what the point's first algorithm spends over what this row spends."""
     found = row.estimate(f"ratio_{quantity.stem}")
     return inverse(found)
 
 
 def inverse(found: Estimate) -> Estimate:
-    """1 / estimate, its interval turned over."""
+    """Return 1 / estimate, its interval turned over."""
     return Estimate(*(1 / v if v > 0 else math.nan for v in (found.mean, found.high, found.low)))
 
 
 def _spent(results: Results, row: Row, quantity: Quantity) -> dict[float, float]:
-    """Replication to what it spent until the row's target."""
+    """Return the amount spent until the row's target, by replication."""
     if quantity.stem not in SPENT:
         return {}
     key = (row.point, row.label, row.target, row.target_value)

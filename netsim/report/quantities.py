@@ -59,7 +59,7 @@ def named(metric: str) -> str:
 
 
 def targets(results: Results, point: str) -> dict[str, float]:
-    """Metric to value of the targets at a point: the summary's, else the scenario's."""
+    """Return the targets at a point, value by metric: the summary's, else the scenario's."""
     told = {row.target: row.target_value for row in results.summary if row.point == point and row.target}
     target = mapping(mapping(results.scenario.get("stop")).get("target"))
     pairs = told.items() if told else target.items()

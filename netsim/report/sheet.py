@@ -15,7 +15,7 @@ FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, s
 
 
 def sheet(title: str, panels: Sequence[str], legend: Sequence[tuple[int | None, str]], note: str = "") -> str:
-    """An SVG document.
+    """Return an SVG document.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def sheet(title: str, panels: Sequence[str], legend: Sequence[tuple[int | None, 
 
 @cache
 def _style() -> str:
-    """The rules of the page's style sheet that concern drawings."""
+    """Return the rules of the page's style sheet that concern drawings."""
     lines = Path(__file__).with_name("style.css").read_text("utf-8").splitlines()
     rules = [line.replace("var(--c)", "currentColor") for line in lines if re.match(r"svg \.|\.c[ {]", line)]
     own = "svg{font-size:12px;fill:#1b1f24} .h{font-size:15px;font-weight:600} .n{fill:#555b63}"

@@ -29,7 +29,7 @@ MAX_ROWS = 40
 
 
 def section(results: Results) -> str:
-    """Bars of each label, per point: its time and its energy, to the end of its runs."""
+    """Return bars of each label, per point: its time and its energy, to the end of its runs."""
     out = []
     for i, point in enumerate(drawn_points(results)):
         bars = [
@@ -66,7 +66,7 @@ def _bars(results: Results, point: str, key: str, what: str, parts: Sequence[tup
 
 
 def _by_node(results: Results, point: str) -> str:
-    """The node that spends the most and the cost of a delivered bit, for each label; lifetimes of batteries.
+    """Return the node that spends the most and the cost of a delivered bit, for each label; lifetimes of batteries.
 
     A lifetime is a battery's capacity over its node's mean power while it lived, the mean of the replications.
     """
@@ -106,7 +106,7 @@ def _by_node(results: Results, point: str) -> str:
 
 
 def _per_bit(rounds: Columns) -> float:
-    """All joules over the payload bits that arrived, each at every receiver, at the end; mean of the replications."""
+    """Return all joules over the payload bits that arrived (counted at every receiver), averaged over replications."""
     ends = [(numbers(t, "energy_j"), numbers(t, "delivered_bytes")) for t in groups(rounds, "replication").values()]
     ratios = [energy_j[-1] / (8 * data[-1]) for energy_j, data in ends if data.size and data[-1] > 0]
     return math.fsum(ratios) / len(ratios) if ratios else math.nan

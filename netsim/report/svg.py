@@ -92,7 +92,7 @@ def lines(
     key: str, title: str, curves: Sequence[Curve], x: Axis, y: Axis, x_title: str, y_title: str,
     level: tuple[float, str] | None = None,
 ) -> str:  # fmt: skip
-    """Curves on two axes, as an SVG element.
+    """Return curves on two axes, as an SVG element.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def lines(
 
 
 def bars(key: str, title: str, rows: Sequence[Bar], parts: Sequence[tuple[str, str]]) -> str:
-    """Stacked horizontal bars, each of the full width.
+    """Return stacked horizontal bars, each of the full width.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def bars(key: str, title: str, rows: Sequence[Bar], parts: Sequence[tuple[str, s
 
 
 def swatch(style: int | None, is_marked: bool = True) -> str:
-    """The legend's piece of a line."""
+    """Return the legend's piece of a line."""
     colour, dash, marker = STYLES[style] if style is not None else (CONTEXT, "", "")
     mark = f'<g transform="translate(17 7)">{_MARKERS[marker]}</g>' if marker and is_marked else ""
     return (
@@ -187,13 +187,13 @@ def swatch(style: int | None, is_marked: bool = True) -> str:
 
 
 def box(colour: str) -> str:
-    """The legend's piece of a bar."""
+    """Return the legend's piece of a bar."""
     square = f'<rect width="14" height="14" fill="{colour}"/>'
     return f'<svg class="k" width="14" height="14" aria-hidden="true">{square}</svg>'
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance of ``#rrggbb`` (WCAG 2.1)."""
+    """Return the relative luminance of ``#rrggbb`` (WCAG 2.1)."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -237,7 +237,7 @@ def _curve(curve: Curve, x: Axis, y: Axis, width: float, height: float) -> str:
 
 
 def _spots(px: Array, py: Array, is_step: bool, index: int) -> list[tuple[float, float]]:
-    """Where to put markers: evenly along x, shifted from line to line, and at the end."""
+    """Return the places of markers: evenly along x, shifted from line to line, and at the end."""
     first, last = max(float(px[0]), 0.0), float(px[-1])
     places = [first + (last - first) * (k + (index % 8) / 8) / 4 for k in range(4)]
     places = [p for p in places if last - p > 8] + [last]
@@ -265,7 +265,7 @@ def _path(px: Array, py: Array, is_step: bool) -> str:
 
 
 def _back(px: Array, py: Array) -> str:
-    """The lower edge of a band of steps, from its end to its start."""
+    """Return the lower edge of a band of steps, from its end to its start."""
     xs, ys = _tenths(px), _tenths(py)
     out, at = [f"V{_t(ys[-1])}"], (xs[-1], ys[-1])
     for right, b in zip(xs[:0:-1], ys[-2::-1], strict=True):

@@ -18,12 +18,12 @@ from netsim.results.glossary import BY_STEM, Quantity
 
 WELL = ("reached", "done", "finished", "ok", "")
 MAX_FAULTS = 40
-_ELSEWHERE = ("runs", "notes", "redrawn", "files")  # facts of the manifest that stand in other places of the page
+_ELSEWHERE = ("runs", "notes", "redrawn", "files")  # facts of the manifest that other sections show
 _ACCURACIES = {"final_accuracy": "Final training accuracy", "final_test_accuracy": "Final test accuracy"}
 
 
 def summary(results: Results) -> str:
-    """One table per point and target."""
+    """Return one table per point and target."""
     columns = tabled(results)
     drawn = [_summary(results, case, columns) for case in cases(results)]
     rest = "".join(drawn[OPEN:])
@@ -56,7 +56,7 @@ def _summary(results: Results, case: Case, columns: Sequence[Quantity]) -> str:
 
 
 def _least(case: Case, quantity: Quantity) -> float:
-    """The least mean; NaN where nothing is to be won."""
+    """Return the least mean; NaN where all rows are equal."""
     means = [of(row, quantity).mean for row in ranking(case.rows, quantity)]
     return means[0] if case.target and means and means[0] != means[-1] else math.nan
 
@@ -93,7 +93,7 @@ def _reached(row: Row) -> str:
 
 
 def reading(results: Results) -> str:
-    """How to read the summary."""
+    """Return the instructions for reading the summary."""
     firsts = list(dict.fromkeys(case.rows[0].label for case in cases(results)))
     first = escape(firsts[0]) if len(firsts) == 1 and not results.summary[0].run else "the first algorithm of its run"
     has_target = any(case.target for case in cases(results))
@@ -108,7 +108,7 @@ def reading(results: Results) -> str:
 
 
 def claims(results: Results) -> str:
-    """What the source claims, what came out here, and the verdict."""
+    """Return the source's claims, the results here, and the verdicts."""
     found = results.findings
     rows: list[list[str] | str] = []
     for i in range(size(found)):
@@ -145,7 +145,7 @@ def measured(stem: str, is_ratio: bool) -> tuple[Callable[[float], str], str]:
 
 
 def faults(results: Results) -> str:
-    """Runs that failed, stalled or diverged, with their sentences."""
+    """Return the runs that failed or stalled, with their sentences."""
     found: dict[tuple[str, ...], list[str]] = {}
     for run in results.runs:
         if str(run.get("status", "")) not in WELL:
@@ -171,7 +171,7 @@ def faults(results: Results) -> str:
 
 
 def origin(results: Results) -> str:
-    """Scenario, versions, machine, seed, command."""
+    """Return scenario, versions, machine, seed and command."""
     facts = {
         "seed": results.scenario.get("seed"),
         **{k: v for k, v in results.manifest.items() if k not in _ELSEWHERE},

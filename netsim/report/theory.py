@@ -24,7 +24,7 @@ NAMES = ("budget", *(name for name, _ in (*BITS, *FACTS)))
 
 
 def section(results: Results) -> str:
-    """A group for each point and regime: fixed budgets are drawn, all labels stand in its table."""
+    """Return a group for each point and regime: fixed budgets are drawn, all labels stand in its table."""
     fixed = {row.label for row in results.summary if row.algorithm == "fixed_budget"}
     out = []
     for i, ((point, regime), here) in enumerate(groups(results.bounds, "point", "regime").items()):
@@ -42,7 +42,7 @@ def section(results: Results) -> str:
 
 
 def _mean(here: Columns) -> dict[str, float]:
-    """Means over replications."""
+    """Return means over replications."""
     return {name: float(np.mean(numbers(here, name))) for name in NAMES}
 
 

@@ -18,7 +18,7 @@ COLOURS = (1, 2, 3)  # styles of the first, a middle and the last round
 
 
 def efficiency(results: Results) -> str:
-    """Progress per cost over T, for each label and point, with the chosen T marked."""
+    """Return drawings of progress per cost over T, for each label and point, with the chosen T marked."""
     found = groups(results.efficiency, "point", "label")
     if not found:
         return ""
@@ -42,7 +42,7 @@ def efficiency(results: Results) -> str:
 
 
 def budgets(results: Results) -> str:
-    """T over the rounds, a drawing for each point."""
+    """Return drawings of T over the rounds, one for each point."""
     figures, tables, legends = [], results.tracks, dict[str, int]()
     tuned = [label for label in results.labels if _varies(results, label)]
     steady = [label for label in results.labels if label not in tuned and _has_budget(results, label)]
@@ -130,7 +130,7 @@ def _varies(results: Results, label: str) -> bool:
 
 
 def _different(table: Columns) -> int:
-    """Different T of the replication that has the most."""
+    """Return the number of different T in the replication that has the most."""
     sizes = (
         len(np.unique(b[np.isfinite(b)])) for b in (numbers(r, "budget") for r in groups(table, "replication").values())
     )

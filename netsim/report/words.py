@@ -16,7 +16,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u206
 
 
 def escape(text: object) -> str:
-    """`text` as it may stand in HTML, in an attribute too; what no page can show becomes U+FFFD.
+    """Return `text` escaped for HTML, attributes included; characters that no page can show become U+FFFD.
 
     Examples
     --------
@@ -27,7 +27,7 @@ def escape(text: object) -> str:
 
 
 def plain(value: float, digits: int = 3) -> str:
-    """A number without unit, with a power of ten where it is very small or large.
+    """Return a number without unit, with a power of ten where it is very small or large.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def plain(value: float, digits: int = 3) -> str:
 
 
 def ten_to(power: int) -> str:
-    """A power of ten, with a raised exponent.
+    """Return a power of ten, with a raised exponent.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def ten_to(power: int) -> str:
 
 
 def scale(value: float) -> int:
-    """The power of ten, a multiple of 3, whose SI prefix suits `value`.
+    """Return the power of ten, a multiple of 3, whose SI prefix suits `value`.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def scale(value: float) -> int:
 
 
 def si(value: float, unit: str, power: int | None = None, show_unit: bool = True) -> str:
-    """Three significant digits with an SI prefix; seconds above ten thousand in hours.
+    r"""Return three significant digits with an SI prefix; seconds above ten thousand in hours.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def si(value: float, unit: str, power: int | None = None, show_unit: bool = True
     Examples
     --------
     >>> si(1234567, "bit"), si(0.0123, "J"), si(0, "s"), si(36000, "s"), si(1500, "s"), si(2484.3, "")
-    ('1.23\\xa0Mbit', '12.3\\xa0mJ', '0\\xa0s', '10.0\\xa0h', '1500\\xa0s', '2484')
+    ('1.23\xa0Mbit', '12.3\xa0mJ', '0\xa0s', '10.0\xa0h', '1500\xa0s', '2484')
     """
     if not math.isfinite(value):
         return NONE
@@ -111,12 +111,12 @@ def _three_digits(number: float) -> str:
 
 
 def interval(low: float, high: float, unit: str) -> str:
-    """Two ends with the prefix of the upper one: ``401–423 kbit``.
+    r"""Return two ends with the prefix of the upper one: ``401–423 kbit``.
 
     Examples
     --------
     >>> interval(401000, 423000, "bit")
-    '401–423\\xa0kbit'
+    '401–423\xa0kbit'
     """
     if unit == "s" and abs(high) >= 1e4:
         return f"{si(low, unit)}–{si(high, unit)}"
@@ -127,7 +127,7 @@ def interval(low: float, high: float, unit: str) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio: two digits, three near one.
+    """Return a ratio with two digits, three near one.
 
     Examples
     --------
@@ -144,7 +144,7 @@ def times(ratio: float) -> str:
 
 
 def listing(items: Sequence[str], last: str = "and") -> str:
-    """``a, b and c``.
+    """Return a list in words: ``a, b and c``.
 
     Examples
     --------
@@ -155,7 +155,7 @@ def listing(items: Sequence[str], last: str = "and") -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun in the singular or plural.
+    """Return a number with its noun in the singular or plural.
 
     Examples
     --------

@@ -75,7 +75,7 @@ class Bound:
 
 
 def full_gradient_rounds(problem: KnownProblem, gap: float, distance: float, eps: float) -> Mapping[str, float]:
-    """A_eps of each regime for gradient descent at the step 1/L.
+    """Return A_eps of each regime for gradient descent at the step 1/L.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def full_gradient_rounds(problem: KnownProblem, gap: float, distance: float, eps
 def bounds_of_run(
     run: Mapping[str, np.ndarray], problem: KnownProblem, eps: float, grad_norm: float | None = None
 ) -> list[Bound]:
-    """The bounds of one run with one worker.
+    """Return the bounds of one run with one worker.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Any
 
 from netsim.files import sha256
 
-# The page is made of the others and may be made again; the manifest holds the digests; `runs` has its own.
+# The page can be rebuilt from the other files; the manifest holds the digests; `runs` has its own.
 _OTHERS = frozenset({"manifest.json", "report.html"})
 
 

@@ -61,7 +61,7 @@ class Group:
 
 
 def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str, float]) -> Outcome:
-    """What one run spent.
+    """Return what one run spent.
 
     Parameters
     ----------
@@ -117,13 +117,13 @@ def _optional(column: Callable[[str], Numbers], name: str, rows: int) -> Numbers
 
 
 def nothing(status: str, targets: Mapping[str, float]) -> Outcome:
-    """The outcome of a run that left no rows."""
+    """Return the outcome of a run without rows."""
     size = max(len(targets), 1)
     return Outcome(status, np.zeros(size, bool), np.full((size, len(SPENT)), math.nan))
 
 
 def interval(values: Numbers) -> tuple[float, float, float]:
-    """Mean and 95 % confidence interval of the mean, by Student's t.
+    """Return mean and 95 % confidence interval of the mean, by Student's t.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def interval(values: Numbers) -> tuple[float, float, float]:
 
 
 def ratio(ours: Numbers, first: Numbers) -> tuple[float, float, float]:
-    """How many times as much as the first algorithm, paired by replication.
+    """Return how many times as much is spent as by the first algorithm, paired by replication.
 
     Parameters
     ----------
@@ -191,7 +191,7 @@ def ratio(ours: Numbers, first: Numbers) -> tuple[float, float, float]:
 
 
 def rows(groups: Sequence[Group]) -> list[Row]:
-    """The rows of ``summary.csv``: for each group in order, one per target.
+    """Return the rows of ``summary.csv``: for each group in order, one per target.
 
     Columns: ``label, algorithm, point``, every swept key, ``target, target_value, status, reached, replications,
     final_loss, final_accuracy, final_test_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target
@@ -222,7 +222,7 @@ def rows(groups: Sequence[Group]) -> list[Row]:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """The text of a table such as ``summary.csv``: numbers at full precision, NaN as an empty cell."""
+    """Return the text of a table such as ``summary.csv``: numbers at full precision, NaN as an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0] if rows else ())
@@ -232,20 +232,20 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def from_csv(text: str) -> list[Row]:
-    """The rows that `to_csv` wrote."""
+    """Return the rows that `to_csv` wrote."""
     lines = list(csv.DictReader(io.StringIO(text)))
     columns = {name: _read(name, [line[name] for line in lines]) for name in (lines[0] if lines else ())}
     return [{name: columns[name][i] for name in line} for i, line in enumerate(lines)]
 
 
 def swept_keys(rows: Sequence[Row]) -> list[str]:
-    """The swept keys of a study: the columns between ``point`` and ``target``."""
+    """Return the swept keys of a study: the columns between ``point`` and ``target``."""
     names = list(rows[0]) if rows else []
     return names[names.index("point") + 1 : names.index("target")] if "target" in names else []
 
 
 def _read(name: str, cells: Sequence[str]) -> Sequence[str | int | float]:
-    """A column's values: words, counts, and numbers where all cells are numbers or empty."""
+    """Parse a column's cells: words, counts, and numbers where all cells are numbers or empty."""
     if name in ("label", "algorithm", "point", "target", "status"):
         return cells
     for kind in (int, lambda cell: float(cell or "nan")):

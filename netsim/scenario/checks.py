@@ -178,9 +178,13 @@ def _captures(network: Network, record: Record) -> Iterator[Fault]:
 
 
 def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
-    times = compute.gradient_s
-    if isinstance(times, tuple) and len(times) != problem.nodes:
-        yield Fault(("compute", "gradient_s"), f"a time for each of {problem.nodes} nodes", f"{len(times)}")
+    for key, what in {"gradient_s": "time", "flop_per_s": "speed", "power_w": "power"}.items():
+        each = getattr(compute, key)
+        if isinstance(each, tuple) and len(each) != problem.nodes:
+            yield Fault(("compute", key), f"a {what} for each of {problem.nodes} nodes", f"{len(each)}")
+    boards = compute.devices.boards if compute.devices is not None else ()
+    if boards and len(boards) != problem.nodes:
+        yield Fault(("compute", "devices", "boards"), f"a board for each of {problem.nodes} nodes", f"{len(boards)}")
 
 
 def _stop(stop: Stop) -> Iterator[Fault]:
@@ -244,7 +248,10 @@ def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fa
     if not isinstance(problem, HasSmoothness):
         for i, algorithm in _each(algorithms):
             if getattr(algorithm, "step_size", None) == "auto":
-                allowed = "a number or a step rule, as the smoothness of this problem is not known"
+                allowed = (
+                    "a number or a step rule, as the smoothness of this problem is not known; netsim run --find-step "
+                    "searches one"
+                )
                 yield Fault(("algorithms", i, "step_size"), allowed, "auto")
 
 

@@ -257,6 +257,23 @@ class Distribution:
 
 
 @dataclass(frozen=True)
+class Devices:
+    """Boards that nodes compute with, of a table.
+
+    Parameters
+    ----------
+    path
+        A CSV file with the columns ``name``, ``flop_per_s`` and ``power_w`` (while computing, beyond idling); further
+        columns, such as the figures' sources, are for its readers.
+    boards
+        The board of each node; an empty list: each node draws one of the table, anew in every replication.
+    """
+
+    path: str
+    boards: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ComputeModel:
     """What computing costs.
 
@@ -265,38 +282,51 @@ class ComputeModel:
     gradient_s
         Time of a gradient: one for all nodes, a list with one per node, or a distribution.
     flop_per_s
-        Speed of a node, in place of `gradient_s`; a gradient then takes what the problem says it takes.
+        Speed of a node, in place of `gradient_s`, or a list with one per node; a gradient then takes what the problem
+        says it takes.
     interval_s
         Time from the start of a round to that of the next, as of sensors that do not train back to back: who reports
         rounds (the server, or each peer) begins each at a multiple of it, the next free one where a round took longer.
         0: back to back.
     power_w
-        Power of a node while it computes, beyond idling.
+        Power of a node while it computes, beyond idling, or a list with one per node.
+    devices
+        Boards with their speed and power, in place of `gradient_s`, `flop_per_s` and `power_w`. With lists or boards
+        nodes that do not learn, such as a server, compute at once and for nothing.
     codec_flop
         Whether encoding and decoding take time and energy too, at `flop_per_s`; `gradient_s` may then be given beside
         it, for the gradients.
     """
 
     gradient_s: NonNegativeFloat | tuple[NonNegativeFloat | Distribution, ...] | Distribution = 0.0
-    flop_per_s: PositiveFloat | None = None
-    power_w: NonNegativeFloat = 0.0
+    flop_per_s: PositiveFloat | tuple[PositiveFloat, ...] | None = None
+    power_w: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 0.0
     codec_flop: bool = False
     interval_s: NonNegativeFloat = 0.0
+    devices: Devices | None = None
 
     def __post_init__(self) -> None:
         faults = []
+        if self.devices is not None:
+            given = [key for key in ("gradient_s", "flop_per_s", "power_w") if getattr(self, key) not in (0.0, None)]
+            faults += [Fault((key,), "either devices or this", "both") for key in given]
         if self.flop_per_s is not None and self.gradient_s != 0.0 and not self.codec_flop:
             faults.append(Fault(("flop_per_s",), "either gradient_s or flop_per_s", "both"))
-        if self.codec_flop and self.flop_per_s is None:
+        if self.codec_flop and not self.has_speed:
             faults.append(Fault(("codec_flop",), "flop_per_s is needed, the rate of codecs", "true alone"))
         if faults:
             raise ConfigError(faults)
 
     @property
+    def has_speed(self) -> bool:
+        """Whether nodes have a speed."""
+        return self.flop_per_s is not None or self.devices is not None
+
+    @property
     def takes_time(self) -> bool:
         """False where every gradient takes no time at all, and rounds are back to back."""
         times = self.gradient_s if isinstance(self.gradient_s, tuple) else (self.gradient_s,)
-        return self.interval_s > 0 or self.flop_per_s is not None or any(time != 0.0 for time in times)
+        return self.interval_s > 0 or self.has_speed or any(time != 0.0 for time in times)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
 from netsim.fields import NonNegativeInt, PositiveInt, Ref
 from netsim.interfaces import Draws, Problem, ProblemConfig, Redraws
@@ -26,6 +28,7 @@ from netsim.scenario.checks import (
     start_faults,
     start_metrics,
 )
+from netsim.scenario.devices import devices
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields
 from netsim.scenario.parts import VARIED, Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
@@ -298,6 +301,11 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
                 faults += places.locate([Fault(path, " ".join(str(error).split()).rstrip("."))])
             found = known, at_start
             opened.append((problem, seed, *found))
+        try:
+            nodes = range(problem.nodes)
+            devices(point.scenario.compute, nodes, nodes, np.random.default_rng(0))
+        except DataError as error:
+            faults += places.locate([Fault(("compute", "devices"), str(error).rstrip("."))])
         if found[0]:
             more = more_metrics(point.scenario.network, point.scenario.algorithms)
             faults += places.locate(list(metric_faults(point.scenario.stop, [*sorted(found[0]), *more])))

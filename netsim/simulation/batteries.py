@@ -31,7 +31,7 @@ class Batteries:
     computing_ns
         How long a node has been computing up to an instant.
     computing_w
-        Power of a node while it computes.
+        Power of each node while it computes.
 
     Attributes
     ----------
@@ -43,14 +43,15 @@ class Batteries:
         capacity_j: Mapping[NodeId, float],
         media: Sequence[Medium],
         computing_ns: Callable[[NodeId, int], int],
-        computing_w: float,
+        computing_w: Mapping[NodeId, float],
     ) -> None:
         self.capacity_j = dict(capacity_j)
         self.died_ns: dict[NodeId, int] = {}
         self._media, self._computing_ns, self._computing_w = media, computing_ns, computing_w
         self._rows = [_rows_by_node(medium.usage(0)) for medium in media]
         self._max_w = {
-            node: computing_w + math.fsum(m.max_power_w(node) if isinstance(m, PowerBound) else math.inf for m in media)
+            node: computing_w[node]
+            + math.fsum(m.max_power_w(node) if isinstance(m, PowerBound) else math.inf for m in media)
             for node in self.capacity_j
         }
         # No battery can be empty before this instant.
@@ -121,7 +122,7 @@ class Batteries:
         pairs = list(zip(usages, self._rows, strict=True))
         return {
             node: math.fsum(float(usage.energy_j[rows[node]].sum()) for usage, rows in pairs)
-            + self._computing_ns(node, at_ns) / NS_PER_S * self._computing_w
+            + self._computing_ns(node, at_ns) / NS_PER_S * self._computing_w[node]
             for node in nodes
         }
 

@@ -113,14 +113,14 @@ class Coder:
         )
 
     def _find(self, codec: Code, data: bytes, dim: int, key: Key | None, is_sparse: bool) -> Any:
-        """What these very bytes decoded to before: all receivers of one broadcast get them, in any order."""
+        """Return the earlier decoded value of these bytes; receivers of one broadcast share it, in any order."""
         kept = self._kept.get((id(data), is_sparse))
         return kept.value if kept is not None and (kept.dim, kept.key, kept.codec) == (dim, key, codec) else None
 
     def _keep(self, codec: Code, data: bytes, dim: int, key: Key | None, value: Any, is_sparse: bool = False) -> Any:
         """Keep a decoded value, and its bytes, whose address is its name; the oldest ones go."""
-        parts = [part for part in (value if isinstance(value, tuple) else (value,)) if part is not None]
-        size = sum(len(part) if isinstance(part, bytes) else part.nbytes for part in parts)
+        parts = value if isinstance(value, tuple) else (value,)
+        size = len(data) + sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
         while self._kept and self._kept_bytes + size > _KEPT_BYTES:
             self._kept_bytes -= self._kept.pop(next(iter(self._kept))).size
         replaced = self._kept.pop((id(data), is_sparse), None)

@@ -57,6 +57,7 @@ from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
@@ -110,7 +111,7 @@ def simulate(
     entry: Entry,
     replication: int,
     problem: Problem,
-    progress: Callable[[int, float, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> RunResult:
     """Run one algorithm once.
 
@@ -159,17 +160,11 @@ class Engine:
         entry: Entry,
         replication: int,
         problem: Problem,
-        progress: Callable[[int, float, float], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
         self.world = World(scenario, entry, replication, problem)
-        self.actors = self.world.make_actors()
-        has_tables = scenario.record.efficiency and isinstance(entry.algorithm, AfterRun)
-        reporters = 1 if self.world.is_star else len(self.world.workers)
-        self.recorder = Recorder(
-            self.world.problem, scenario.stop, scenario.record, reporters, len(self.world.workers),
-            scenario.network.free_ways,
-            has_tables, progress,
-        )  # fmt: skip
+        self.actors = self.make_actors()
+        self.recorder = self.make_recorder(progress)
         self.now_ns = 0
         self.stopped = False
         self._coder = self.world.coder()
@@ -180,6 +175,7 @@ class Engine:
         self._transfers: dict[tuple[int, int], _Flight] = {}
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
+        self._powers_w = {node: device.power_w for node, device in self.world.devices.items()}
         self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
         self._ticks: dict[NodeId, int] = {}  # multiple of the interval at which a node's round began
         self._deadline_ids = count()
@@ -239,6 +235,14 @@ class Engine:
         at_s, rounds = self.now_ns / NS_PER_S, max(recorder.rounds, 0)
         return RunResult("failed", str(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error)
 
+    def make_actors(self) -> dict[NodeId, Actor]:
+        """Make the nodes' agents, in id order."""
+        return self.world.make_actors()
+
+    def make_recorder(self, progress: Progress | None) -> Recorder:
+        """Make what collects the run."""
+        return Recorder(**recorder_keys(self.world), progress=progress)
+
     def _last(self) -> tuple[NodeId, ...]:
         """Return the nodes that must stay alive for the run to go on."""
         return (self.world.server,) if self.world.is_star else self.world.workers
@@ -285,11 +289,11 @@ class Engine:
 
     def _open_batteries(self) -> Batteries | None:
         world = self.world
-        battery, compute = world.scenario.network.battery, world.scenario.compute
+        battery = world.scenario.network.battery
         if battery is None:
             return None
         capacity_j = battery.capacities(world.workers, world.server)
-        return Batteries(capacity_j, world.media, self._computing_ns, compute.power_w)
+        return Batteries(capacity_j, world.media, self._computing_ns, self._powers_w)
 
     def _lose_nodes(self, batteries: Batteries, at_ns: int, limit_ns: int | None) -> bool:
         """Go to the first instant by `at_ns` at which batteries are empty, if there is one."""
@@ -490,9 +494,10 @@ class Engine:
         compute, answer = self.world.scenario.compute, self._coder.answer(actor.node, command)
         if isinstance(answer, EncodeError) and isinstance(command, Encode) and isinstance(command.x, np.ndarray):
             self._check_size(actor, "the vector to send", command.x)
-        if not compute.codec_flop or compute.flop_per_s is None or isinstance(answer, Exception):
+        rate = self.world.devices[actor.node].flop_per_s
+        if not compute.codec_flop or rate is None or isinstance(answer, Exception):
             return answer
-        self._work(actor, seconds_to_ns(self._coder.flop(command) / compute.flop_per_s), lambda: answer)
+        self._work(actor, seconds_to_ns(self._coder.flop(command) / rate), lambda: answer)
         return _BLOCKED
 
     def _check_size(self, actor: Actor, what: str, x: Array) -> None:
@@ -504,9 +509,8 @@ class Engine:
             self.stopped = True
 
     def _compute(self, actor: Actor, command: Compute) -> object:
-        rate = self.world.scenario.compute.flop_per_s
-        self._work(actor, seconds_to_ns(command.flop / rate) if rate else 0, lambda: None)
-        return _BLOCKED
+        rate = self.world.devices[actor.node].flop_per_s
+        return self.take_time(actor, seconds_to_ns(command.flop / rate) if rate else 0)
 
     def _wait(self, actor: Actor, command: Wait) -> object:
         self._after(seconds_to_ns(command.duration_s), lambda: self._answers.update({actor.node: None}))
@@ -529,6 +533,11 @@ class Engine:
         self._after(tick * self._interval_ns - self.now_ns, lambda: self._answers.update({actor.node: None}))
         return _BLOCKED
 
+    def take_time(self, actor: Actor, duration_ns: int) -> object:
+        """Let a node compute for that long; its answer is nothing."""
+        self._work(actor, duration_ns, lambda: None)
+        return _BLOCKED
+
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
         def done() -> None:
             if actor.finished:
@@ -548,15 +557,19 @@ class Engine:
         return self._compute_ns[node] + min(at_ns - start_ns, duration_ns)
 
     def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
+        return self.evaluation_ns(request.node, share, lambda: self.world.learning.gradient_flop(request))
+
+    def evaluation_ns(self, node: NodeId, share: float, flop: Callable[[], float]) -> int:
         """Return the time of a gradient, or of a share of its operations; a measured time is the same for both."""
         compute = self.world.scenario.compute
-        if compute.flop_per_s is not None and compute.gradient_s == 0.0:
-            return seconds_to_ns(share * self.world.learning.gradient_flop(request) / compute.flop_per_s)
+        rate = self.world.devices[node].flop_per_s
+        if rate is not None and compute.gradient_s == 0.0:
+            return seconds_to_ns(share * flop() / rate)
         time = compute.gradient_s
         if isinstance(time, tuple):
-            time = time[request.node]
+            time = time[node]
         if isinstance(time, Distribution):
-            return seconds_to_ns(time.sample(self.world.contexts[request.node].rng("compute")))
+            return seconds_to_ns(time.sample(self.world.contexts[node].rng("compute")))
         return seconds_to_ns(time)
 
     # --- the end ---------------------------------------------------------------------------------------
@@ -564,17 +577,22 @@ class Engine:
     def _look(self) -> Snapshot:
         now_ns, batteries = self.now_ns, self._batteries
         usages = [medium.usage(now_ns) for medium in self.world.media]
-        busy_ns = sum(self._compute_ns.values())
-        busy_ns += sum(min(now_ns - start_ns, duration_ns) for start_ns, duration_ns in self._working.values())
-        others_ns = sum(self._computing_ns(node, now_ns) for node in self.world.nodes[len(self.world.workers) :])
-        power_w = self.world.scenario.compute.power_w
-        compute_j, others_j = busy_ns / NS_PER_S * power_w, others_ns / NS_PER_S * power_w
+        compute_j = self._compute_j(self.world.nodes, now_ns)
+        others_j = self._compute_j(self.world.nodes[len(self.world.workers) :], now_ns)
         if batteries is None:
             return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns))
         usages = batteries.without_dead(usages)
         lifetime_s = min(batteries.lifetimes_s(usages, now_ns).values(), default=math.nan)
         alive = len(self.world.nodes) - len(batteries.died_ns)
         return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns), lifetime_s, alive)
+
+    def _compute_j(self, nodes: Sequence[NodeId], now_ns: int) -> float:
+        """Joules that nodes have computed with; times of nodes with one power are added up first."""
+        busy_ns: dict[float, int] = {}
+        for node in nodes:
+            power_w = self._powers_w[node]
+            busy_ns[power_w] = busy_ns.get(power_w, 0) + self._computing_ns(node, now_ns)
+        return math.fsum(ns / NS_PER_S * power_w for power_w, ns in busy_ns.items())
 
     def _result(self, limit_ns: int | None) -> RunResult:
         recorder, server = self.recorder, self.world.server
@@ -627,9 +645,8 @@ class Engine:
             for (node, interface), *of_states in zip(usage.interfaces, times_s, energies_j, strict=True):
                 where = f"{name}.{interface}"
                 rows += [(node, where, *row) for row in zip(STATES, *of_states, strict=True)]
-        power_w = self.world.scenario.compute.power_w
         for node in self.world.nodes:
-            busy_ns = self._computing_ns(node, self.now_ns)
+            busy_ns, power_w = self._computing_ns(node, self.now_ns), self._powers_w[node]
             rows.append((node, "processor", "compute", busy_ns / NS_PER_S, busy_ns / NS_PER_S * power_w))
         node_ids, interfaces, states, times_s, energies_j = zip(*rows, strict=True)
         columns: dict[str, Any] = {
@@ -656,6 +673,17 @@ class Engine:
 
         made = self.world.entry.algorithm.tables(self.world.contexts[node], gradient, models)
         return {name: table(columns) for name, columns in made.items()}
+
+
+def recorder_keys(world: World) -> dict[str, Any]:
+    """Return the keys of a world's `netsim.simulation.recorder.Recorder`."""
+    scenario, learners = world.scenario, len(world.workers)
+    has_tables = scenario.record.efficiency and isinstance(world.entry.algorithm, AfterRun)
+    return {
+        "problem": world.problem, "stop": scenario.stop, "record": scenario.record,
+        "reporters": 1 if world.is_star else learners, "learners": learners,
+        "free_ways": scenario.network.free_ways, "keep_estimates": has_tables,
+    }  # fmt: skip
 
 
 @dataclass(slots=True)

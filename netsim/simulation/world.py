@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property, partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from netsim.interfaces import (
     Broadcasts,
     Cost,
     CostModel,
+    DrawnMedia,
     DrawsInGradients,
     HasBatches,
     HasGradients,
@@ -32,18 +33,27 @@ from netsim.interfaces import (
     NodeId,
     Pairwise,
     Problem,
+    Replays,
     ShowsFrames,
     Spectrum,
 )
 from netsim.scenario import Entry, Scenario
+from netsim.scenario.devices import devices
 from netsim.scenario.graphs import positions
 from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 
-# The part of a replication that a stream's purpose belongs to; all others belong to codecs and agents.
-_PARTS = {"data": "batch", "gradient": "batch", "topology": "partition", "compute": "channel", "channel": "channel"}
+# Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
+_PARTS = {
+    "data": "batch",
+    "gradient": "batch",
+    "topology": "partition",
+    "compute": "channel",
+    "devices": "channel",
+    "channel": "channel",
+}
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
 
 
@@ -113,6 +123,7 @@ class _MediumLink:
         return self.world.media[self.world.medium_of(self.src, self.dst)]
 
     def cost(self, quantity: str) -> CostModel:
+        self.world.is_asked = True
         return self.medium.cost(quantity, self.src, self.dst)
 
     def answer(self) -> Answer | None:
@@ -159,8 +170,9 @@ class AgentContext:
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         """See `netsim.interfaces.Context`."""
         if (cost, dst) not in self._costs:
-            self._costs[cost, dst] = cost.open(self.link(dst))
-            self._live.setdefault(dst, []).append(self._costs[cost, dst])
+            model = self._costs[cost, dst] = cost.open(self.link(dst))
+            self._live.setdefault(dst, []).append(model)
+            self.world.is_asked |= not _is_fixed(model)
         return self._costs[cost, dst]
 
     def neighbours(self, round: int) -> Mapping[NodeId, float]:
@@ -222,9 +234,15 @@ class World:
         Redraws the streams that ``vary`` says.
     problem
         The opened problem; shared by runs.
+
+    Attributes
+    ----------
+    is_asked : whether an agent has asked what its link costs, or opened a cost model that learns from its transfers.
     """
 
     def __init__(self, scenario: Scenario, entry: Entry, replication: int, problem: Problem) -> None:
+        self.is_asked = False
+        self._channel_streams: list[tuple[np.random.Generator, str]] = []
         self.scenario = scenario
         self.entry = entry
         self.replication = replication
@@ -243,13 +261,28 @@ class World:
         if isinstance(problem, HasPairs) and not self.is_star:
             self.problem = problem.coupled(sorted((min(edge), max(edge)) for edge in self.peers.graph.edges))
         self.captures: dict[str, Capture] = {}
+        self._places = self._place_media()
         self.media_names, self.media = self._open_media()
+        self.devices = devices(scenario.compute, self.nodes, self.workers, self.stream(-1, "devices"))
         self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
     def stream(self, node: NodeId, purpose: str) -> np.random.Generator:
         """Return the stream of one purpose at one node in this replication."""
-        return rng.stream(self.scenario.seed, self._replication_of(_PARTS.get(purpose, "codec")), node, purpose)
+        stream = self.stream_of(self.replication, node, purpose)
+        if _PARTS.get(purpose) == "channel":
+            self._channel_streams.append((stream, str(stream.bit_generator.state)))
+        return stream
+
+    def stream_of(self, replication: int, node: NodeId, purpose: str) -> np.random.Generator:
+        """Return the same stream of another replication."""
+        part = _PARTS.get(purpose, "codec")
+        return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
+
+    @property
+    def has_drawn_channel(self) -> bool:
+        """Return whether anything was drawn so far that belongs to the part ``channel`` of a replication."""
+        return any(str(stream.bit_generator.state) != before for stream, before in self._channel_streams)
 
     def coder(self) -> Coder:
         """Return the object that encodes and decodes for the agents."""
@@ -315,7 +348,20 @@ class World:
             agents[self.server] = algorithm.server(self.contexts[self.server])
         return {node: Actor(node, agent) for node, agent in agents.items()}
 
-    def _open_media(self) -> tuple[tuple[str, ...], tuple[Medium, ...]]:
+    def drawn_media(self, replications: Sequence[int]) -> list[DrawnMedia] | None:
+        """Open the media in several replications at once; None where a channel does not offer that."""
+        found = list[DrawnMedia]()
+        for i, (channel, nodes) in enumerate(self._places.values()):
+            if not isinstance(channel, Replays):
+                return None
+            media = channel.replay(nodes, [self.stream_of(r, i, "channel") for r in replications])
+            if media is None:
+                return None
+            found.append(media)
+        return found
+
+    def _place_media(self) -> dict[str, tuple[Any, list[Node]]]:
+        """Each medium's channel and nodes, by its name."""
         network = self.scenario.network
         places = positions(network.topology, len(self.nodes), self.stream(-1, "topology"))
         ideal = registry.build("channel", "ideal")
@@ -329,10 +375,20 @@ class World:
                 part = f".{i}" if self.aggregators else ""
                 named |= {f"{key}{part}": (channel, above, (*below, above)) for key, channel in lower.items()}
         named = named or {"link": (network.link, -1, self.nodes)}
+        return {
+            name: (channel, [Node(n, n == above, places[self.nodes.index(n)] if places else None) for n in members])
+            for name, (channel, above, members) in named.items()
+        }
+
+    def _open_media(self) -> tuple[tuple[str, ...], tuple[Medium, ...]]:
         media = list[Medium]()
-        for i, (name, (channel, above, members)) in enumerate(named.items()):
-            nodes = [Node(n, n == above, places[self.nodes.index(n)] if places else None) for n in members]
+        for i, (name, (channel, nodes)) in enumerate(self._places.items()):
             if self.scenario.record.pcap and isinstance(channel, ShowsFrames):
                 self.captures[name] = Capture(channel)
             media.append(channel.open(nodes, self.stream(i, "channel"), frames=self.captures.get(name)))
-        return tuple(named), tuple(media)
+        return tuple(self._places), tuple(media)
+
+
+def _is_fixed(model: CostModel) -> bool:
+    """Whether a cost model can learn nothing: a frozen dataclass."""
+    return is_dataclass(model) and bool(model.__dataclass_params__.frozen)

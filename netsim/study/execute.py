@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netsim.interfaces import Problem
     from netsim.scenario import Scenario
     from netsim.simulation.engine import RunResult
+    from netsim.simulation.replay import Replications
 
 
 def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
@@ -38,14 +39,12 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
     How it ended, and the files to keep: one arrow file per table. A run that raised an error is a record of status
     ``failed``, with the rows up to there.
     """
-    from netsim.simulation import engine
-
     start_s, result = time.perf_counter(), None
     try:
         problem = open_problem(run.scenario, run.replication)
         is_first = run.scenario.draws(run.replication) == run.scenario.draws(0)
         check_inputs(run, content(problem) if is_first else run.data)
-        result = engine.attempt(run.scenario, run.entry, run.replication, problem, tick)
+        result = _attempt(run, problem, tick)
         error = result.error
     except Exception as caught:
         error = caught
@@ -73,14 +72,26 @@ def _record(result: RunResult | None, error: Exception | None, host_s: float) ->
     return Record("failed", " ".join(sentence.split()), **facts)
 
 
+def _attempt(run: Run, problem: Problem, tick: Tick | None) -> RunResult:
+    """Simulate a run; replications that train alike are trained once in this process, and the network replayed."""
+    from netsim.simulation import engine, replay
+
+    if run.scenario.replications == 1 or not replay.train_alike(run.scenario) or not run.group:
+        return engine.attempt(run.scenario, run.entry, run.replication, problem, tick)
+    if run.group not in _replications:
+        _replications.clear()
+        _replications[run.group] = replay.Replications(run.scenario, run.entry, problem)
+    return _replications[run.group].attempt(run.replication, tick)
+
+
 def problem_key(scenario: Scenario, replication: int = 0) -> str:
-    """What tells a problem from others: configuration, seed, what is drawn anew, and its files as they are now."""
+    """Return what identifies a problem: configuration, seed, redrawn streams, and its files as they are now."""
     draws = scenario.draws(replication)
     return digest([scenario.problem, scenario.seed, draws, list(map(file_digest, files_of(scenario.problem)))])
 
 
 def open_problem(scenario: Scenario, replication: int = 0) -> Problem:
-    """A replication's problem, opened once per process as long as its files stay, as loading is slow."""
+    """Open a replication's problem; it is kept for the process as long as its files stay, as loading is slow."""
     key = problem_key(scenario, replication)
     if key not in _opened:
         while len(_opened) >= MAX_OPENED:
@@ -90,16 +101,18 @@ def open_problem(scenario: Scenario, replication: int = 0) -> Problem:
 
 
 def content(problem: Problem) -> str:
-    """A digest of the data of an opened problem; '' where it does not offer one."""
+    """Return a digest of the data of an opened problem; '' where it does not offer one."""
     return problem.content() if isinstance(problem, HasContent) else ""
 
 
 def close_problems() -> None:
     """Give back the memory of what `open_problem` keeps."""
     _opened.clear()
+    _replications.clear()
 
 
 _opened = dict[str, "Problem"]()
+_replications = dict[str, "Replications"]()  # of one algorithm at a time
 
 
 def _to_bytes(table: pa.Table) -> bytes:

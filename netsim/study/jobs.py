@@ -30,7 +30,7 @@ serve()
 
 
 def each(function: str, tasks: Sequence[Any], jobs: int, plugins: Sequence[str] = ()) -> Iterator[tuple[int, Any]]:
-    """(index, answer) of every task, as they finish; with one job here and in order.
+    """Yield (index, answer) of every task, as they finish; with one job in this process and in order.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class _Child:
     def __init__(self, function: str, plugins: Sequence[str], is_first: bool) -> None:
         command, environment = [sys.executable, "-c", BOOT], dict(os.environ)
         if not is_first:
-            environment[compiling.QUIET] = "1"  # the first speaks for all where compiled code cannot be kept
+            environment[compiling.QUIET] = "1"  # only the first process notes that compiled code cannot be kept
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._input, self._output = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         self._say(sys.path)
@@ -109,7 +109,7 @@ class _Child:
                 pipe.close()
 
     def _say(self, what: object) -> None:
-        # A child that is dead is noticed when it is listened to.
+        # A dead child is noticed when its answer is read.
         with suppress(OSError, ValueError):
             pickle.dump(what, self._input)
             self._input.flush()
@@ -118,7 +118,7 @@ class _Child:
 def serve() -> None:
     """Answer what the parent asks until it is no more."""
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not print into the pipe
+    os.dup2(2, 1)  # prints must not go into the pipe
     name, plugins = pickle.load(source)
     orders = queue.SimpleQueue[Any]()
     threading.Thread(target=_listen, args=(source, orders), daemon=True).start()

@@ -53,7 +53,7 @@ def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str]
             schema = schema.append(pa.field(name, pa.float64()))
     waiting, size = list[pa.RecordBatch](), 0
     with files.aside(path) as part, part.open("wb") as file, parquet.ParquetWriter(file, schema) as writer:
-        # Row groups of many runs: the same ones whatever the order in which runs were done.
+        # Row groups of many runs; they do not depend on the order in which runs finished.
         for batch in _batches(parts, schema):
             waiting.append(batch)
             size += batch.num_rows

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from netsim.scenario import Scenario
 
 _BEFORE = " as it was before"
-# What may change in one scenario without its becoming another one.
+# Keys that may change without making it another scenario.
 _SAME = frozenset({"question", "source", "finding", "claims", "sweep", "replications", "record"})
 
 

@@ -16,7 +16,7 @@ HEAD = ("point", "node", "label", "samples", "total_variation")
 
 
 def counts(problem: Problem) -> LabelCounts | None:
-    """Samples of each class at every node; None where the problem has no classes."""
+    """Return the samples of each class at every node; None where the problem has no classes."""
     return problem.label_counts() if isinstance(problem, HasLabels) else None
 
 

@@ -45,6 +45,8 @@ class Run:
         The digest of the problem's data in replication 0; '' where the problem offers none.
     swept
         The point's values of the swept keys, as they stand in the tables' columns.
+    group
+        Equal for the replications of one algorithm at one point.
     """
 
     point: str
@@ -55,6 +57,7 @@ class Run:
     inputs: Mapping[str, str] = field(default_factory=dict)
     data: str = ""
     swept: Mapping[str, int | float | str] = field(default_factory=dict)
+    group: str = ""
 
     @property
     def label(self) -> str:
@@ -68,7 +71,7 @@ class Run:
 def plan(
     scenario: Scenario, plugins: Sequence[str] = (), content_of: Callable[[Scenario], str] = lambda _: ""
 ) -> list[Run]:
-    """All runs of a study, by sweep point, then algorithm, then replication.
+    """Return all runs of a study, by sweep point, then algorithm, then replication.
 
     Parameters
     ----------
@@ -103,7 +106,7 @@ def plan(
             inputs = files | {file: sources[file] for file in sources if file in loaded}
             for replication in range(given.replications):
                 hash = digest([facts, replication])[:32]
-                runs.append(Run(point.name, given, entry, replication, hash, inputs, data, point.swept))
+                runs.append(Run(point.name, given, entry, replication, hash, inputs, data, point.swept, facts[:32]))
     return runs
 
 

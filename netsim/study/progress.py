@@ -19,7 +19,7 @@ BAD = ("failed", "stalled", "diverged")
 
 
 def watcher(show: bool, total: int, records: dict[str, Record]) -> Watcher:
-    """What fits where stderr goes.
+    """Return the watcher that suits stderr.
 
     Parameters
     ----------
@@ -48,16 +48,16 @@ class Watcher:
         pass
 
     def start(self, run: Run) -> None:
-        """A run begins."""
+        """Show that a run begins."""
 
     def compiling(self, run: Run, kernel: str) -> None:
-        """A run waits for a kernel that is compiled, which takes seconds but once for all processes."""
+        """Show that a run waits while a kernel is compiled, which takes seconds, but once for all processes."""
 
     def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
-        """A run has come so far."""
+        """Show how far a run has come."""
 
     def finish(self, run: Run, record: Record) -> None:
-        """A run has ended."""
+        """Show that a run has ended."""
         with self._lock:
             self.records[run.hash] = record
 
@@ -78,18 +78,22 @@ class Lines(Watcher):
         self._thread.join()
 
     def start(self, run: Run) -> None:
+        """See `Watcher`."""
         with self._lock:
             self._running[run] = "starts"
 
     def compiling(self, run: Run, kernel: str) -> None:
+        """See `Watcher`."""
         with self._lock:
             self._running[run] = f"compiling {kernel}"
 
     def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
+        """See `Watcher`."""
         with self._lock:
             self._running[run] = f"round {round}, simulated {seconds(sim_time_s)}, loss {loss:.4g}"
 
     def finish(self, run: Run, record: Record) -> None:
+        """See `Watcher`."""
         with self._lock:
             super().finish(run, record)
             self._running.pop(run, None)
@@ -139,17 +143,21 @@ class Bars(Watcher):
         self._bars.stop()
 
     def start(self, run: Run) -> None:
+        """See `Watcher`."""
         limit = run.scenario.stop.rounds
         self._tasks[run] = self._bars.add_task(title(run), total=limit)
 
     def compiling(self, run: Run, kernel: str) -> None:
+        """See `Watcher`."""
         self._bars.update(self._tasks[run], description=f"{title(run)}: compiling {kernel}")
 
     def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
+        """See `Watcher`."""
         text = f"{title(run)}: simulated {seconds(sim_time_s)}, loss {loss:.4g}"
         self._bars.update(self._tasks[run], description=text, completed=round)
 
     def finish(self, run: Run, record: Record) -> None:
+        """See `Watcher`."""
         super().finish(run, record)
         self._bars.remove_task(self._tasks.pop(run))
         self._bars.advance(self._study)
@@ -158,12 +166,12 @@ class Bars(Watcher):
 
 
 def title(run: Run) -> str:
-    """``uplink=wan  CAT S  rep 2``."""
+    """Return a run's name, such as ``uplink=wan  CAT S  rep 2``."""
     return "  ".join(part for part in (run.point, run.label, f"rep {run.replication}") if part)
 
 
 def ending(record: Record) -> str:
-    """How a run ended, in words and both times."""
+    """Return how a run ended, in words, and both times."""
     times = f"simulated {seconds(record.sim_time_s)}, host {record.host_s:.2f} s"
     if record.status in BAD:
         return f"{record.status}: {record.sentence} ({times})"

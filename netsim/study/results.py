@@ -78,7 +78,7 @@ class Results:
         return summaries.from_csv(self._written("summary.csv").read_text())
 
     def summary_text(self) -> str:
-        """The page's answer and main table as text for a terminal."""
+        """Return the page's answer and main table as text for a terminal."""
         from netsim import report
 
         self._written("summary.csv")

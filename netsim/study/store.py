@@ -76,7 +76,7 @@ class Store:
             files_module.write_folder(self.folder / hash, {**files, "run.json": facts.encode()})
 
     def load(self, hash: str) -> Record | None:
-        """How a kept run ended; None where it is missing or damaged."""
+        """Return how a kept run ended; None where it is missing or damaged."""
         try:
             facts = json.loads((self.folder / hash / "run.json").read_text())
             digests = facts.pop("files")
@@ -87,7 +87,7 @@ class Store:
             return None
 
     def tables(self, hash: str) -> dict[str, Path]:
-        """Table name to arrow file."""
+        """Return the arrow file of each table."""
         return {file.stem: file for file in sorted((self.folder / hash).glob("*.arrow"))}
 
     def captures(self, hash: str) -> list[Path]:
@@ -95,7 +95,7 @@ class Store:
         return sorted((self.folder / hash).glob("*.pcap"))
 
     def hashes(self) -> list[str]:
-        """All kept runs."""
+        """Return the hashes of all kept runs."""
         return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith(files_module.ASIDE))
 
     def tidy(self) -> None:

@@ -25,7 +25,7 @@ from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
 from netsim.results.findings import findings
-from netsim.study import names, nodes, workers
+from netsim.study import find_step, names, nodes, workers
 from netsim.study.execute import close_problems, content, open_problem, problem_key
 from netsim.study.merge import merge
 from netsim.study.plan import Run, plan
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from netsim.interfaces import Problem
     from netsim.scenario import Scenario
 
-MARK = ".netsim"  # tells a folder of ours, and is locked while a study writes there
+MARK = ".netsim"  # marks a folder of netsim's, and is locked while a study writes there
 RUNS = "runs"
 PCAP = "pcap"
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
-MERGED = ("summary.csv", "findings.csv", "bounds.csv", nodes.FILE, "report.html", PCAP)
+MERGED = ("summary.csv", "findings.csv", "bounds.csv", nodes.FILE, find_step.FILE, "report.html", PCAP)
 WRITTEN = ("scenario.yaml", *MERGED)
 PACKAGES = ("numpy", "scipy", "numba", "simpy", "pyarrow", "scikit-learn")
 
@@ -246,7 +246,7 @@ def _do(
 
 
 def _by_problem(runs: Sequence[Run]) -> list[Run]:
-    """The runs in an order in which those of one problem follow each other, as each is opened once."""
+    """Sort runs so that those of one problem follow each other: it is then opened once."""
     known, keys = dict[tuple[int, Draws], str](), list[str]()
     for run in runs:
         fact = id(run.scenario), run.scenario.draws(run.replication)
@@ -301,7 +301,7 @@ def _bounds(folder: Path, scenario: Scenario, runs: Sequence[Run]) -> None:
 
 
 def _captures(folder: Path, runs: Sequence[Run], store: Store) -> None:
-    """One capture file a run under a readable name; several where a run has frames of several kinds."""
+    """Write one capture file per run under a readable name; several where a run has frames of several kinds."""
     files: dict[str, bytes] = {}
     for number, run in enumerate(runs):
         words = "-".join(filter(None, (run.point, run.label, f"rep{run.replication}")))
@@ -323,7 +323,7 @@ def _report(folder: Path) -> None:
 
 
 def _redrawn(scenario: Scenario, problem: Problem) -> Iterator[str]:
-    """What differs between the replications of a point, as far as that is known before they run."""
+    """Yield the parts that differ between the replications of a point, as far as known before they run."""
     names = scenario.problem.redraws if isinstance(scenario.problem, Redraws) else frozenset[str]()
     is_whole = not isinstance(problem, HasBatches) or all(
         problem.batch_size(node) == problem.num_samples(node) for node in range(problem.num_nodes)

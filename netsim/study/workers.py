@@ -43,10 +43,10 @@ serve()
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """BLAS and OpenMP use one thread in here: with more, sums come out in other orders and in other bits."""
+    """Limit BLAS and OpenMP to one thread: with more, sums come out in other orders and in other bits."""
     from threadpoolctl import threadpool_limits
 
-    # The variables reach the libraries that are loaded later, the limits those that are there.
+    # The variables reach libraries that are loaded later, the limits those already loaded.
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
@@ -217,7 +217,7 @@ class Child:
             try:
                 what, answer = pickle.load(self._output)
             except (EOFError, pickle.UnpicklingError):
-                return Record("failed", self._epitaph(), host_s=time.perf_counter() - start_s)
+                return Record("failed", self._exit_in_words(), host_s=time.perf_counter() - start_s)
             if what == "done":
                 return cast(Record, answer)
             if what == "unkept":
@@ -233,7 +233,7 @@ class Child:
         return self._process.returncode is not None
 
     def close(self) -> None:
-        """Let the process end, and wait for it."""
+        """End the process, and wait for it."""
         with suppress(BrokenPipeError):
             self._input.close()
         self._output.close()
@@ -244,12 +244,12 @@ class Child:
         self._process.kill()
 
     def _say(self, what: object) -> None:
-        # A child that is dead is noticed when it is listened to.
+        # A dead child is noticed when its answer is read.
         with suppress(BrokenPipeError):
             pickle.dump(what, self._input)
             self._input.flush()
 
-    def _epitaph(self) -> str:
+    def _exit_in_words(self) -> str:
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -268,7 +268,7 @@ class Child:
 def serve() -> None:
     """Do what the parent says until it says no more, or is no more."""
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever prints must not print into the pipe
+    os.dup2(2, 1)  # prints must not go into the pipe
     plugins, folder = pickle.load(source)
     orders = queue.SimpleQueue[Any]()
     threading.Thread(target=_listen, args=(source, orders), daemon=True).start()
@@ -296,7 +296,7 @@ def _execute(wire: bytes, tick: Tick | None = None) -> tuple[Record, dict[str, b
     try:
         run: Run = pickle.loads(wire)
     except (ImportError, AttributeError) as error:
-        # Such as a component that the caller's own script defines.
+        # For example a component that the caller's script defines.
         return Record("failed", f"another process cannot find its components ({error}); make them a plugin"), {}
     return execute(run, tick)
 

@@ -12,13 +12,14 @@ import numpy as np
 from netsim import registry
 from netsim.errors import SimulationError
 from netsim.interfaces import HEADER_BYTES, NodeId, Report
-from netsim.scenario import ComputeModel, Distribution, Network, Record, Scenario
+from netsim.scenario import ComputeModel, Distribution, Record, Scenario
 from netsim.scenario.parts import COUNTERS, DIRECTIONS
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
+from netsim.simulation.replay import is_timing_free
 from netsim.testing.bounded import Bounded
 from netsim.testing.contract import Check, ContractError, broken, check_configuration, on, on_smallest, require
-from netsim.testing.worlds import Jitter, ToyProblem, is_star, nodes_of, world
+from netsim.testing.worlds import Jitter, SampledToy, ToyProblem, is_star, nodes_of, world
 
 ROUNDS = 20
 DIM = 12
@@ -30,7 +31,7 @@ Estimates = dict[tuple[NodeId, int], bytes]
 
 def problem_for(algorithm: Any) -> ToyProblem:
     """Return a problem whose nodes differ, with minibatches."""
-    return ToyProblem(nodes_of(algorithm), DIM, batch=8)
+    return SampledToy(nodes_of(algorithm), DIM, batch=8)
 
 
 def reporters_of(algorithm: Any) -> tuple[NodeId, ...]:
@@ -76,14 +77,8 @@ def in_the_engine(base: Scenario, replication: int = 0) -> tuple[Estimates, RunR
     return seen, result
 
 
-def is_timing_free(algorithm: Any, network: Network) -> bool:
-    """Return whether no delay changes what an algorithm computes: it says so, or tolerates no late message."""
-    says = getattr(algorithm, "timing_free", None)
-    return bool(says(network)) if says is not None else "late" not in algorithm.tolerates
-
-
 def check_interface(algorithm: Any) -> None:
-    """It makes a server and workers, or peers, and says what it tolerates of late and lost messages."""
+    """Check that it makes a server and workers, or peers, and says what it tolerates of late and lost messages."""
     star = [name for name in ("server", "worker") if callable(getattr(algorithm, name, None))]
     peer = callable(getattr(algorithm, "peer", None))
     got = ", ".join([*star, *(["peer"] if peer else [])]) or "none of them"
@@ -95,7 +90,7 @@ def check_interface(algorithm: Any) -> None:
 
 
 def check_reports(algorithm: Any) -> None:
-    """The server, or every peer, reports a finite estimate of every round, in order, without a network."""
+    """Check that the server, or every peer, reports a finite estimate of every round in order, without a network."""
     on_smallest(functools.partial(_reports, algorithm), range(1, ROUNDS + 1), lambda r: place_of(algorithm, len(r)))
 
 
@@ -124,7 +119,7 @@ def _reports(algorithm: Any, rounds: Sequence[int]) -> None:
 
 
 def check_lockstep(algorithm: Any) -> None:
-    """On ideal links and with equal compute times every node reports, in every round, what it does in lockstep."""
+    """Check that with ideal links and equal compute times every node reports in every round what lockstep does."""
     base = contract_world(algorithm, compute=ComputeModel(gradient_s=1.0))
     on(place_of(algorithm, ROUNDS), lambda: _check_lockstep(algorithm, base))
 
@@ -137,7 +132,7 @@ def _check_lockstep(algorithm: Any, base: Scenario) -> None:
 
 
 def check_delays(algorithm: Any) -> None:
-    """A synchronous algorithm does not feel random speeds and delays, in any order of arrival.
+    """Check that random speeds, delays and orders of arrival do not change a synchronous algorithm.
 
     Lockstep prices messages on the same links, for algorithms that ask what a message costs.
     """
@@ -167,7 +162,7 @@ def _check_delays(algorithm: Any, base: Scenario, replication: int) -> None:
 
 
 def _compare(algorithm: Any, engine: Estimates, plain: Estimates, where: str) -> None:
-    """Both must have every reporter's estimate of every round, bit for bit the same."""
+    """Raise unless both have every reporter's estimate of every round, with the same bits."""
     for round in range(ROUNDS + 1):
         for node in reporters_of(algorithm):
             case = place_of(algorithm, max(round, 1))
@@ -184,7 +179,7 @@ def _compare(algorithm: Any, engine: Estimates, plain: Estimates, where: str) ->
 
 
 def check_seed(algorithm: Any) -> None:
-    """Equal seeds give equal tables, cell by cell, clock and joules included."""
+    """Check that equal seeds give equal tables, cell by cell, clock and joules included."""
     base = contract_world(algorithm, Jitter(), compute=SLOW, record=Record(messages=True), seed=3)
     on(place_of(algorithm, ROUNDS), lambda: _check_seed(algorithm, base))
 
@@ -201,7 +196,7 @@ def _check_seed(algorithm: Any, base: Scenario) -> None:
 
 
 def check_counters(algorithm: Any) -> None:
-    """Counters are the sums over messages that ended; each is as long as its payload; nothing is counted back."""
+    """Check that counters are sums over messages that ended, each as long as its payload, and never fall."""
     link = {"name": "ethernet_udp", "rate_bps": 1e6}
     base = contract_world(algorithm, link, record=Record(messages=True))
     on(place_of(algorithm, ROUNDS), lambda: _check_counters(algorithm, base))

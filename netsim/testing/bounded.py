@@ -27,7 +27,7 @@ class Bounded:
                 setattr(self, maker, self._making(getattr(algorithm, maker)))
 
     def __getattr__(self, name: str) -> Any:
-        if name == "algorithm":  # asked for by pickle before there is one
+        if name == "algorithm":  # pickle asks for it before it exists
             raise AttributeError(name)
         return getattr(self.algorithm, name)
 
@@ -43,7 +43,7 @@ class BoundedAgent:
         self.who = "the server" if ctx.node == ctx.server else f"node {ctx.node}"
 
     def run(self) -> Coroutine[Command[Any], Any, None]:
-        """The agent's own program, if it is one."""
+        """Return the agent's own program with its commands counted; anything else as it is."""
         program: Any = self.agent.run()
         return self._counted(program) if hasattr(program, "send") else program
 

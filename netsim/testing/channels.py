@@ -34,7 +34,7 @@ def on_script(channel: Any, promise: Callable[[Any, Sequence[Call]], None], **ho
 
 
 def repeats(channel: Any) -> bool:
-    """Whether a frame may be sent again after it has arrived, or never: the channel says `contends`."""
+    """Return whether a frame may be sent again after it has arrived: the channel says `contends`."""
     return bool(getattr(channel, "contends", False))
 
 
@@ -61,7 +61,7 @@ def assert_equal_usage(a: Usage, b: Usage, sentence: str = "two usages differ") 
 
 
 def check_interface(channel: Any) -> None:
-    """It opens a medium with every method, and says whether it delivers reliably."""
+    """Check that it opens a medium with every method, and says whether it delivers reliably."""
     require_methods(channel, "open")
     reliable = getattr(channel, "reliable_delivery", None)
     require(isinstance(reliable, bool), f"reliable_delivery must be True or False. Got {reliable!r}")
@@ -69,7 +69,7 @@ def check_interface(channel: Any) -> None:
 
 
 def check_states(channel: Any) -> None:
-    """Every interface's states add up to the instant, from the first nanosecond on, and never shrink."""
+    """Check that every interface's states add up to the instant, from the first nanosecond on, and never shrink."""
     on("no message", lambda: _check_fill(open_medium(channel).usage(1), 1))
     on_script(channel, _states, outages=True, seed=7)
 
@@ -100,7 +100,7 @@ def _check_fill(usage: Usage, at_ns: int) -> None:
 
 
 def check_next_event(channel: Any) -> None:
-    """Nothing is delivered before `next_event_ns`, and going there always gets on."""
+    """Check that nothing is delivered before `next_event_ns`, and that advancing to it makes progress."""
     for seed in range(4):
         on_script(channel, _next_event, seed=seed)
 
@@ -131,7 +131,7 @@ def _next_event(channel: Any, calls: Sequence[Call]) -> None:
 
 
 def check_ends(channel: Any) -> None:
-    """Every transfer ends once at each destination, with what was submitted, after its service time."""
+    """Check that every transfer ends once at each destination, with what was submitted, after its service time."""
     on_script(channel, _ends, seed=5)
 
 
@@ -150,13 +150,13 @@ def _ends(channel: Any, calls: Sequence[Call]) -> None:
         require((d.src, d.size_bytes) == (call.src, call.size_bytes), f"a delivery is of {got}; submitted was: {call}")
         require(d.ok or not channel.reliable_delivery, f"reliable_delivery is True, and a transfer is lost: {call}")
         require(d.service_s >= 0, f"service_s is a number >= 0. Got {d.service_s}")
-        # One nanosecond for the float.
+        # One nanosecond of tolerance for the float.
         slow = d.at_ns - call.at_ns >= d.service_s * NS_PER_S - 1
         require(not d.ok or slow, f"service_s is {d.service_s} s, and the transfer took {d.at_ns - call.at_ns} ns")
 
 
 def check_broadcasts(channel: Any) -> None:
-    """A medium that says `broadcasts` counts a message to several nodes once, any other one once for each."""
+    """Check that a medium with `broadcasts` counts a message to several nodes once, any other one once for each."""
     on_script(channel, _broadcasts, seed=11)
 
 
@@ -175,7 +175,7 @@ def _broadcasts(channel: Any, calls: Sequence[Call]) -> None:
 
 
 def check_bytes(channel: Any) -> None:
-    """Wire bytes hold the message, and what deliveries count is what the interfaces sent."""
+    """Check that wire bytes hold the message, and that deliveries count what the interfaces sent."""
     on_script(channel, _bytes)
 
 
@@ -191,13 +191,13 @@ def _bytes(channel: Any, calls: Sequence[Call]) -> None:
         full = wire[transfer] >= call.size_bytes or (repeats(channel) and transfer not in arrived)
         require(full, f"{wire[transfer]} wire bytes are less than the message: {call}")
     sent = int(trace.usages[max(trace.usages)].tx_bytes.sum())
-    # What is repeated behind a sender's last delivery is told by no delivery.
+    # No delivery counts repetitions after a sender's last delivery.
     same = wire.total() == sent or (repeats(channel) and wire.total() < sent)
     require(same, f"deliveries count {wire.total()} wire bytes, and the interfaces sent {sent}")
 
 
 def check_frames(channel: Any) -> None:
-    """The frames of every transfer carry each of its bytes, none before it was submitted or after it arrived."""
+    """Check that a transfer's frames carry each of its bytes, after it was submitted and before it arrived."""
     on_script(channel, _frames, seed=6)
 
 
@@ -230,7 +230,7 @@ def _frames(channel: Any, calls: Sequence[Call]) -> None:
 
 
 def _check_parts(trace: Trace, carried: dict[tuple[TransferId, NodeId], set[tuple[int, int]]]) -> None:
-    """Parts may come by broadcast and parts again to one node: together they are the message, where it arrived."""
+    """Raise unless the parts that reached a node, by broadcast or alone, make up the message where it arrived."""
     for d in trace.deliveries:
         parts = carried.get((d.transfer, d.dst), set()) | carried.get((d.transfer, -1), set())
         whole = _covers(parts, trace.calls[d.transfer].size_bytes)
@@ -238,7 +238,7 @@ def _check_parts(trace: Trace, carried: dict[tuple[TransferId, NodeId], set[tupl
 
 
 def check_seed(channel: Any) -> None:
-    """The same stream gives the same clock."""
+    """Check that the same stream gives the same clock."""
     on_script(channel, _seed, seed=8)
 
 
@@ -248,7 +248,7 @@ def _seed(channel: Any, calls: Sequence[Call]) -> None:
 
 
 def check_cuts(channel: Any, outages: bool = False) -> None:
-    """Deliveries, frames and usage do not depend on when `advance` is called, nor on looking at the usage."""
+    """Check that deliveries, frames and usage do not depend on when `advance` or `usage` is called."""
     for seed in range(2):
         on_script(channel, functools.partial(_cuts, seed=seed), seed=seed, outages=outages)
 
@@ -272,7 +272,7 @@ def _cuts(channel: Any, calls: Sequence[Call], seed: int) -> None:
 
 
 def check_looking_ahead(channel: Any) -> None:
-    """What a medium says of an instant to come holds if nothing is submitted before it, and asking changes nothing."""
+    """Check that answers about a later instant hold if nothing is submitted before, and that asking changes nothing."""
     for seed in range(2):
         on_script(channel, functools.partial(_looking_ahead, seed=seed), seed=seed, outages=True)
 
@@ -308,7 +308,7 @@ def _looking_ahead(channel: Any, calls: Sequence[Call], seed: int) -> None:
 
 
 def check_lone_messages(channel: Any) -> None:
-    """A message that has the link for itself counts what the link's own cost says in bits and packets."""
+    """Check that a message alone on the link counts what the link's cost says in bits and packets."""
     for size in (1, 8, 100, 1472, 1473, 5000):
         for src, dst in ((0, 4), (4, 0), (1, 2)):
             call = Call(5, src, (dst,), size)
@@ -326,7 +326,7 @@ def _lone_message(channel: Any, call: Call) -> None:
 
 
 def check_costs(channel: Any) -> None:
-    """Costs never decrease, are positive where a message needs anything, and know their unit."""
+    """Check that costs never decrease, are positive where a message needs anything, and know their unit."""
     medium = open_medium(channel)
     sizes = 8.0 * np.arange(0, 6000, 7)
     for quantity in ("bit", "packet", "s", "j"):
@@ -345,7 +345,7 @@ def check_costs(channel: Any) -> None:
 
 
 def check_outages(channel: Any) -> None:
-    """Transfers that need a node end with it, later ones at once, others go on; a node that is down sleeps."""
+    """Check that transfers end with a node that they need, others go on, and a node that is down sleeps."""
     for node in (1, 4):
         on(f"node {node} goes down while it sends and receives", functools.partial(_outage, channel, node))
     check_cuts(channel, outages=True)
@@ -377,7 +377,7 @@ def _outage(channel: Any, node: NodeId) -> None:
     require(back[0].ok or not channel.reliable_delivery, f"node {node} is up again, and its message is lost")
     usage = medium.usage(late)
     rows = [i for i, (n, _) in enumerate(usage.interfaces) if n == node]
-    # Whether it slept before as well is the radio's business.
+    # The radio may have slept before as well.
     slept_ns = int(usage.state_ns[rows, STATES.index("sleep")].min())
     require(slept_ns >= late - pace, f"node {node} was down for {late - pace} ns and slept for {slept_ns} ns")
     _check_fill(usage, late)
@@ -393,7 +393,7 @@ def _covers(parts: set[tuple[int, int]], size_bytes: int) -> bool:
 
 
 def _first(a: Sequence[Delivery], b: Sequence[Delivery]) -> str:
-    """The first place in which two lists of deliveries differ."""
+    """Return the first place in which two lists of deliveries differ."""
     for one, two in zip(a, b, strict=False):
         if one != two:
             return f"{one} and {two}"

@@ -104,14 +104,14 @@ def encode_or_refuse(compressor: Any, x: Array) -> Payload | None:
 
 
 def check_interface(compressor: Any) -> None:
-    """It has every method and fact of a compressor."""
+    """Check that it has every method and fact of a compressor."""
     require_methods(compressor, *METHODS)
     for fact in ("is_unbiased", "draws", "shares_randomness"):
         require(isinstance(getattr(compressor, fact, None), bool), f"{fact} must be True or False")
 
 
 def check_round_trip(compressor: Any) -> None:
-    """Decoding gives a finite float64 vector, `add_to` adds the same, no length is above its bound, x is left alone."""
+    """Check that `decode` gives a finite float64 vector, `add_to` the same, no length exceeds its bound, x is kept."""
     for x64 in vectors():
         for dtype in (np.float64, np.float32):
             if dtype is np.float32 and np.abs(x64).max() > FLOAT16_MAX:
@@ -152,7 +152,7 @@ def _check_vector(y: Any, dim: int) -> None:
 
 
 def check_contiguity(compressor: Any) -> None:
-    """A strided view and whole numbers give the same bytes as the plain float64 vector."""
+    """Check that a strided view and whole numbers give the same bytes as the plain float64 vector."""
     on_smallest(
         functools.partial(_contiguity, compressor),
         np.random.default_rng(22).integers(-9, 9, 60).astype(np.float64),
@@ -168,7 +168,7 @@ def _contiguity(compressor: Any, x: Array) -> None:
 
 
 def check_seed(compressor: Any) -> None:
-    """Same seed, same bytes; and `encode` takes two 64-bit words of the stream, whatever the codec and vector."""
+    """Check that equal seeds give equal bytes, and that `encode` takes two 64-bit words of the stream."""
     for x in (np.ones(1), np.zeros(3), np.random.default_rng(23).standard_normal(50)):
         on_smallest(functools.partial(_seed, compressor), x, show)
 
@@ -183,7 +183,7 @@ def _seed(compressor: Any, x: Array) -> None:
 
 
 def check_refusals(compressor: Any) -> None:
-    """NaN and infinity are refused by the codec's name and their index, what is no vector by its shape."""
+    """Check that NaN and infinity are refused by the codec's name and their index, a wrong shape by the shape."""
     rng = np.random.default_rng(24)
     for dim, place in ((1, 0), (40, 17), (200, 199)):
         for bad, word in ((math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")):
@@ -205,7 +205,7 @@ def _refusal(compressor: Any, x: Any, words: tuple[str, ...]) -> None:
 
 
 def check_key(compressor: Any) -> None:
-    """A code that shares its randomness asks for the key; others decode without; one that draws none encodes alike."""
+    """Check that only a code that shares its randomness needs the key to decode; one without draws encodes alike."""
     for x in (np.ones(1), np.random.default_rng(28).standard_normal(50)):
         on(show(x), functools.partial(_key, compressor, x))
 
@@ -224,7 +224,7 @@ def _key(compressor: Any, x: Array) -> None:
 
 
 def check_work(compressor: Any) -> None:
-    """Operations are stated, and grow with the vector; those of decoding one payload, too, are a number."""
+    """Check that operations are stated and grow with the vector, and those of decoding a payload are a number."""
     for name in ("encode_flop", "decode_flop"):
         small, large = getattr(compressor, name)(10), getattr(compressor, name)(1000)
         require(0 <= small <= large < math.inf, f"{name} must grow with d. Got {small} at 10 and {large} at 1000")
@@ -241,7 +241,7 @@ def classes_of(compressor: Any) -> dict[str, type]:
 
 
 def check_representation(compressor: Any) -> None:
-    """Its `repr` makes an equal one, and bound to a layout it has the same bound."""
+    """Check that its `repr` makes an equal one, and bound to a layout it has the same bound."""
     text = repr(compressor)
     require(eval(text, dict(classes_of(compressor))) == compressor, f"its repr makes another one: {text}")
     same = compressor.bind(((50,),)).max_size_bytes(50) == compressor.max_size_bytes(50)
@@ -249,7 +249,7 @@ def check_representation(compressor: Any) -> None:
 
 
 def check_contraction(compressor: Any) -> None:
-    """||Q - x||^2 <= (1 - delta) ||x||^2 on every draw, where a delta is stated.
+    """Check that ||Q - x||^2 <= (1 - delta) ||x||^2 on every draw, where a delta is stated.
 
     Rounding on the wire moves a decoded entry by a share u of itself and at most half a denormal, so the error's norm
     by at most u ||Q|| + sqrt(d) tiny, and ||Q|| <= 2 ||x|| for a contraction; 1e-12 is for this check's own arithmetic.
@@ -279,7 +279,7 @@ def _contraction(compressor: Any, x: Array) -> None:
 
 
 def check_unbiased(compressor: Any, draws: int | None = None) -> None:
-    """E Q(x) = x by a z-test of each coordinate, and the mean squared error against w.
+    """Check that E Q(x) = x by a z-test of each coordinate, and the mean squared error against w.
 
     A false alarm needs |z| > 5 in one of 36 coordinates (5.7e-7 each) or a mean of `draws` errors 5 standard errors
     above its bound (2.9e-7): below 3e-5 a codec. Where `draws` is None there are 500, and up to 1500 where
@@ -318,7 +318,7 @@ def _unbiased(compressor: Any, keys: list[Key], x: Array) -> None:
 
 
 def check_hostile(compressor: Any, cases: int = 667, seed: int = 26) -> None:
-    """Damaged, cut, extended and random bytes decode to a finite vector of the right shape or raise DecodeError."""
+    """Check that damaged, cut, extended and random bytes decode to a finite vector or raise DecodeError."""
     rng = np.random.default_rng(seed)
     for dim in (1, 5, 200):
         key = draw_key(rng)
@@ -332,7 +332,7 @@ def check_hostile(compressor: Any, cases: int = 667, seed: int = 26) -> None:
                 require(case % 6 != 0, "bytes after the end of a payload must be refused with DecodeError")
             except DecodeError:
                 refused += 1
-                if refused % 8 == 0:  # as slow again
+                if refused % 8 == 0:  # slows down alike
                     on(_bytes(data, dim), functools.partial(_untouched, compressor, data, dim, key))
             except Exception as error:
                 on(_bytes(data, dim), functools.partial(_raise, error))
@@ -353,7 +353,7 @@ def _bytes(data: bytes, dim: int) -> str:
 
 
 def _spread(dim: int, ratio: float) -> Array:
-    """Geometric magnitudes: ratio 0 is one nonzero entry, 1 all equal, the two ends of every contraction."""
+    """Return geometric magnitudes: ratio 0 is one nonzero entry, 1 all equal, the two ends of every contraction."""
     return ratio ** np.arange(dim) * np.where(np.arange(dim) % 2, -1.0, 1.0)
 
 

@@ -15,7 +15,7 @@ from netsim.scenario import parsing
 
 Check = Callable[[Any], None]
 
-# Kinds with a contract of their own; components of other kinds promise what every configuration does.
+# Kinds with a contract of their own; other kinds only promise what every configuration does.
 MODULES = {
     "algorithm": "netsim.testing.agents",
     "channel": "netsim.testing.channels",
@@ -55,7 +55,7 @@ def checks(kind: str) -> tuple[Check, ...]:
     UnknownNameError
         If there is no such kind.
     """
-    registry.names(kind)  # refuses what is no kind
+    registry.names(kind)  # raises for an unknown kind
     if kind not in MODULES:
         return (check_configuration,)
     found: tuple[Check, ...] = importlib.import_module(MODULES[kind]).CHECKS
@@ -96,7 +96,7 @@ def title(check: Check) -> str:
 
 
 def check_configuration(component: Any) -> None:
-    """Plain data, JSON and pickle give an equal component; it is frozen and hashable."""
+    """Check that plain data, JSON and pickle give an equal component, which is frozen and hashable."""
     kind = component.kind
     plain = parsing.dump(component)
     require(json.loads(json.dumps(plain)) == plain, f"its keys are no JSON: {plain}")

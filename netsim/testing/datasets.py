@@ -13,7 +13,7 @@ SEEDS = (0, 1)
 
 
 def check_interface(dataset: Any) -> None:
-    """It loads, and says which files it wants and has found; `netsim.interfaces.NeedsNoFile` wants none."""
+    """Check that it loads, and names the files it wants and has found; `netsim.interfaces.NeedsNoFile` wants none."""
     require_methods(dataset, "load", "wants", "found")
     files = dataset.wants()
     text = [name for file in files for name in (file.path, file.note, file.sha256, file.url)]
@@ -35,7 +35,7 @@ def load(dataset: Any, seed: int) -> Data:
 
 
 def check_shapes(dataset: Any) -> None:
-    """Features are (n, p), C-contiguous float64 (of images float32) or CSR, labels (n,), the test part alike."""
+    """Check that features are (n, p), C-contiguous float64 (images: float32) or CSR, labels (n,), test part alike."""
     on("seed 0", lambda: _check_shapes(load(dataset, 0)))
 
 
@@ -77,7 +77,7 @@ def _check_labels(labels: Any, rows: int, what: str) -> None:
 
 
 def check_classes(dataset: Any) -> None:
-    """Labels are -1 and 1, whole numbers of classes from 0, two or more, or numbers to predict."""
+    """Check that labels are -1 and 1, whole numbers of two or more classes from 0, or numbers to predict."""
     on("seed 0", lambda: _check_classes(load(dataset, 0)))
 
 
@@ -95,7 +95,7 @@ def _check_classes(data: Data) -> None:
 
 
 def check_seed(dataset: Any) -> None:
-    """The same stream gives the same bytes, and loading once does not change what is loaded next."""
+    """Check that the same stream gives the same bytes, and that loading does not change what is loaded next."""
     for seed in SEEDS:
         on(f"seed {seed}", lambda seed=seed: _check_seed(dataset, seed))  # type: ignore[misc]
 
@@ -109,7 +109,7 @@ def _check_seed(dataset: Any, seed: int) -> None:
 
 
 def check_draws(dataset: Any) -> None:
-    """One that says ``draws = False`` gives the same data whatever the stream: replications share them."""
+    """Check that with ``draws = False`` the data do not depend on the stream: replications share them."""
     if not getattr(dataset, "draws", True):
         first, second = (_content(load(dataset, seed)) for seed in SEEDS)
         require(first == second, "draws is False, and two streams give different data")

@@ -16,9 +16,9 @@ from netsim.testing.contract import Check, ContractError, check_configuration, o
 from netsim.testing.datasets import require_files
 
 SEED = 1
-NODES = 8  # checked of more
+NODES = 8  # how many nodes are checked where there are more
 METHODS = ("start", "metrics", "num_samples")
-# What a problem may offer, all of a group or nothing of it: see `HasGradients` and its neighbours.
+# Groups of optional methods; a problem offers all of a group or none: see `HasGradients` and its neighbours.
 GRADIENTS = ("draw_batch", "gradients", "values", "gradient_flop")
 CONSTANTS = ("smoothness", "strong_convexity")
 SLOPE = 1e-6  # share of the gradient's length that a difference of values may be off
@@ -40,7 +40,7 @@ def opened(problem: Any, seed: int = SEED) -> Any:
 
 
 def has(live: Any, group: Sequence[str]) -> bool:
-    """Whether a live problem offers all methods of a group."""
+    """Return whether a live problem offers all methods of a group."""
     return all(callable(getattr(live, name, None)) for name in group)
 
 
@@ -60,7 +60,7 @@ def models(live: Any) -> Iterator[tuple[str, Array]]:
 
 
 def check_interface(problem: Any) -> None:
-    """It opens; the live problem has the methods of all problems, others in whole groups, and its sizes fit."""
+    """Check that it opens, that the problem has all required methods, others in whole groups, and that sizes fit."""
     require_methods(problem, "open")
     live = opened(problem)
     require_methods(live, *METHODS)
@@ -83,7 +83,7 @@ def check_interface(problem: Any) -> None:
 
 
 def check_batches(problem: Any) -> None:
-    """A minibatch is None or whole numbers from 0 to below the node's samples; equal streams draw equal ones."""
+    """Check that a minibatch is None or valid indices of the node's samples; equal streams draw equal ones."""
     live = opened(problem)
     for node in nodes_of(live) if has(live, GRADIENTS) else ():
         on(f"node {node}", functools.partial(_check_batches, live, node))
@@ -107,7 +107,7 @@ def _check_batches(live: Any, node: NodeId) -> None:
 
 
 def check_gradients(problem: Any) -> None:
-    """Gradients are the slopes of `values`, by differences of fourth order, on all samples and on minibatches."""
+    """Check that gradients are the slopes of `values` (differences of fourth order), on all samples and minibatches."""
     live, rng = opened(problem), np.random.default_rng(42)
     for name, w in models(live) if has(live, GRADIENTS) else ():
         for node in nodes_of(live):
@@ -140,7 +140,7 @@ def _check_slope(live: Any, node: NodeId, w: Array, batch: Indices | None, along
 
 
 def check_calls(problem: Any) -> None:
-    """A gradient's bits do not depend on which requests share a call; inputs and earlier answers are left alone."""
+    """Check that a gradient's bits do not depend on the other requests of a call; inputs and answers are left alone."""
     live, rng = opened(problem), np.random.default_rng(43)
     if not has(live, GRADIENTS):
         return
@@ -162,7 +162,7 @@ def _check_own(live: Any, request: GradientRequest, before: Array) -> None:
     answer = np.asarray(live.gradients([request])[0])
     require(answer.tobytes() == before.tobytes(), "asked twice for one gradient it gives two")
     if answer.flags.writeable:
-        answer[...] = math.nan  # it belongs to whoever asked
+        answer[...] = math.nan  # the caller owns the answer
     again = np.asarray(live.gradients([request])[0])
     sentence = "writing into a gradient that was handed out changes the next answer; hand out a copy"
     require(again.tobytes() == before.tobytes(), sentence)
@@ -177,7 +177,7 @@ def _check_call(live: Any, requests: Sequence[GradientRequest], alone: Sequence[
 
 
 def _shared(live: Any, requests: Sequence[GradientRequest], alone: Sequence[Array], i: int, part: Sequence[int]) -> str:
-    """Which other request changes the answer to one, the two alone if that is enough."""
+    """Return a sentence on which other request changes the answer to one; one pair alone where that is enough."""
     for other in part:
         for pair in ((i, other), (other, i)):
             answers = live.gradients([requests[k] for k in pair])
@@ -191,7 +191,7 @@ def _shared(live: Any, requests: Sequence[GradientRequest], alone: Sequence[Arra
 
 
 def check_values(problem: Any) -> None:
-    """The loss is the mean of the nodes' values, and all samples as a batch are all samples."""
+    """Check that the loss is the mean of the nodes' values, and that all samples as a batch are all samples."""
     live = opened(problem)
     for name, w in models(live) if has(live, GRADIENTS) else ():
         on(f"at {name}", functools.partial(_check_values, live, w))
@@ -215,7 +215,7 @@ def _check_values(live: Any, w: Array) -> None:
 
 
 def check_metrics(problem: Any) -> None:
-    """Metrics have the names promised; ``grad_norm`` is that of F, accuracies are shares."""
+    """Check that metrics have the names promised; ``grad_norm`` is that of F, accuracies are shares."""
     live = opened(problem)
     for name, w in models(live):
         on(f"at {name}", functools.partial(_check_metrics, live, w))
@@ -242,7 +242,7 @@ def _check_metrics(live: Any, w: Array) -> None:
 
 
 def check_constants(problem: Any) -> None:
-    """No two models have gradients further apart than L times their distance, of F and each f_m, nor nearer than mu."""
+    """Check that gradients of F and each f_m differ by at most L times the distance, and of F by mu times at least."""
     live = opened(problem)
     known = list(models(live)) if has(live, (*CONSTANTS, *GRADIENTS)) else []
     for (name, v), (other, w) in itertools.combinations(known, 2):
@@ -270,7 +270,7 @@ def _check_constants(live: Any, v: Array, w: Array) -> None:
 
 
 def check_optimum(problem: Any) -> None:
-    """Where there is an optimum, no model is below it, its value is the loss there, and ``loss_gap`` is a metric."""
+    """Check that no model is below the optimum, its value is the loss there, and ``loss_gap`` is a metric."""
     live = opened(problem)
     best = live.optimum() if hasattr(live, "optimum") else None
     has_gap = "loss_gap" in live.metric_names
@@ -294,7 +294,7 @@ def check_optimum(problem: Any) -> None:
 
 
 def check_seed(problem: Any) -> None:
-    """Opened twice with one seed it is the same problem; `start` hands out a fresh vector."""
+    """Check that equal seeds open the same problem, and that `start` returns a fresh vector."""
     one, two = opened(problem), opened(problem)
     start = one.start().copy()
     one.start()[...] = math.nan
@@ -307,7 +307,7 @@ def check_seed(problem: Any) -> None:
 
 
 def check_redraws(problem: Any) -> None:
-    """What ``redraws`` names differs between replications, and nothing else does; 0 is what ``open`` gives without."""
+    """Check that exactly the parts in ``redraws`` differ between replications; replication 0 is the default."""
     if not isinstance(problem, Redraws):
         return
     require_files(problem.dataset) if hasattr(problem, "dataset") else None
@@ -325,7 +325,7 @@ def check_redraws(problem: Any) -> None:
 
 
 def _bits(live: Any) -> list[Any]:
-    """What a problem is, as far as its models' metrics and its nodes' gradients show."""
+    """Return the bits that identify a problem: its models' metrics and its nodes' gradients."""
     found = list[Any]()
     for _, w in models(live):
         found += [w.tobytes(), live.metrics(w)]

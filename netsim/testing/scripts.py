@@ -91,7 +91,7 @@ def script(channel: Any, messages: int = 60, seed: int = 0, outages: bool = Fals
     at_once: dict[int, list[Call]] = {}
     for call in calls:
         at_once.setdefault(call.at_ns, []).append(call)
-    # As the engine does: what happens at one instant is handed over in order of the sender.
+    # Like the engine: messages of one instant are submitted in order of the sender.
     return [c for at in sorted(at_once) for c in sorted(at_once[at], key=lambda c: (c.up is None, c.src))]
 
 
@@ -111,7 +111,7 @@ def play(channel: Any, calls: Sequence[Call], cuts: Sequence[int] = (), looks: S
 
     times = sorted({c.at_ns for c in calls} | set(cuts) | set(looks))
     for now in times:
-        # What lies between is advanced to only where a cut says so.
+        # Advance to instants in between only where a cut asks for it.
         advance(now)
         if now in looks:
             trace.usages[now] = medium.usage(now)

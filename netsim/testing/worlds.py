@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -53,15 +54,15 @@ class ToyProblem:
     metric_names = frozenset({"loss", "loss_gap", "grad_norm"})
 
     def start(self) -> Array:
-        """Zeros."""
+        """Return zeros."""
         return np.zeros(self.dim)
 
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
-        """`batch` of 64 samples, sorted; None for all."""
+        """Draw `batch` of 64 samples, sorted; None for all."""
         return np.sort(rng.choice(64, self.batch, replace=False)) if self.batch else None
 
     def gradients(self, requests: Sequence[GradientRequest]) -> list[Array]:
-        """A_m (w - c_m) plus the batch's mean shift."""
+        """Return A_m (w - c_m) plus the batch's mean shift."""
         self.calls.append([(r.node, None if r.batch is None else tuple(map(int, r.batch))) for r in requests])
         return [self._gradient(r) for r in requests]
 
@@ -71,61 +72,73 @@ class ToyProblem:
         return gradient
 
     def values(self, requests: Sequence[GradientRequest]) -> list[float]:
-        """f_m(w), whatever the batch."""
+        """Return f_m(w), whatever the batch."""
         return [0.5 * float(self.curvature[r.node] @ (r.at - self.centres[r.node]) ** 2) for r in requests]
 
     def loss(self, w: Array) -> float:
-        """F(w)."""
+        """Return F(w)."""
         return float(np.mean(self.values([GradientRequest(m, w) for m in range(self.num_nodes)])))
 
     def full_gradient(self, w: Array) -> Array:
-        """The gradient of F."""
+        """Return the gradient of F."""
         mean: Array = np.mean([self._gradient(GradientRequest(m, w)) for m in range(self.num_nodes)], axis=0)
         return mean
 
     def metrics(self, w: Array) -> Mapping[str, float]:
-        """``loss`` and ``grad_norm``."""
+        """Return ``loss`` and ``grad_norm``."""
         return {"loss": self.loss(w), "grad_norm": float(np.linalg.norm(self.full_gradient(w)))}
 
     def smoothness(self, node: NodeId | None = None) -> float:
-        """The largest curvature."""
+        """Return the largest curvature."""
         return float((self.curvature.mean(axis=0) if node is None else self.curvature[node]).max())
 
     def strong_convexity(self) -> float:
-        """The smallest mean curvature."""
+        """Return the smallest mean curvature."""
         return float(self.curvature.mean(axis=0).min())
 
     def num_samples(self, node: NodeId) -> int:
-        """64."""
+        """Return 64."""
         return 64
 
     def gradient_flop(self, request: GradientRequest) -> float:
-        """3 per coordinate."""
+        """Return 3 operations per coordinate."""
         return 3.0 * self.dim
 
     # Constraints between neighbours, for algorithms that are about them: ||x_a - x_b||^2 <= 0.01, all within 100 of 0.
     inner_radius = 100.0
 
     def coupled(self, pairs: Sequence[tuple[NodeId, NodeId]]) -> ToyProblem:
-        """Itself."""
+        """Return itself."""
         return self
 
     def constraint(self, a: Array, b: Array) -> float:
-        """||a - b||^2 - 0.01."""
+        """Return ||a - b||^2 - 0.01."""
         return float((a - b) @ (a - b)) - 0.01
 
     def constraint_slopes(self, a: Array, b: Array) -> tuple[Array, Array]:
-        """2 (a - b) and 2 (b - a)."""
+        """Return 2 (a - b) and 2 (b - a)."""
         return 2.0 * (a - b), 2.0 * (b - a)
 
     def project(self, x: Array, shrink: float = 1.0) -> Array:
-        """The nearest point of the ball."""
+        """Return the nearest point of the ball."""
         return x * min(1.0, shrink * self.inner_radius / max(float(np.linalg.norm(x)), 1e-300))
 
     def optimum(self) -> Optimum:
-        """The curvatures' mean of the centres."""
+        """Return the curvatures' mean of the centres."""
         at = (self.curvature * self.centres).sum(axis=0) / self.curvature.sum(axis=0)
         return Optimum(at, self.loss(at), 0.0)
+
+
+class SampledToy(ToyProblem):
+    """The same, and it shows its nodes samples."""
+
+    def samples(self, node: NodeId) -> Any:
+        """For algorithms about a trained classifier: `dim` samples of a feature a node, at the centre all else."""
+        points = self.centres.T[:, : self.num_nodes]
+        if node < self.num_nodes:
+            return SimpleNamespace(features=points[:, node : node + 1])
+        h = SimpleNamespace(predict=lambda x: (x.sum(axis=1) > 0).astype(np.int64))
+        return SimpleNamespace(train=points, owners=tuple(range(self.num_nodes)), h=h)
 
 
 @dataclass(frozen=True)
@@ -143,7 +156,7 @@ class Jitter:
     reliable_delivery: ClassVar[bool] = True
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """A medium at time 0."""
+        """Open a medium at time 0."""
         return _JitterMedium(nodes, seconds_to_ns(self.max_s), rng)
 
 
@@ -204,7 +217,7 @@ class _JitterCost:
         return size_bit if self.constant is None else np.full_like(size_bit, self.constant)
 
     def observe(self, message_bit: float, value: float) -> None:
-        """Nothing: the model is fixed."""
+        """Do nothing: the model is fixed."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +228,7 @@ class _StandIn:
 
 
 def is_star(algorithm: Any) -> bool:
-    """Whether an algorithm is one of a server and workers."""
+    """Return whether an algorithm is one of a server and workers."""
     return hasattr(algorithm, "server")
 
 

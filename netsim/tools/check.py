@@ -86,7 +86,7 @@ def _check(check: Check, made: Sequence[Any], given: Sequence[Any]) -> tuple[str
         except (Exception, SystemExit) as error:
             wrong = error if isinstance(error, Exception) else RuntimeError(f"it ends the process with {error}")
             return "BROKEN", *_said(broken(wrong, "")), _example(example)
-    return "holds", (check.__doc__ or "").partition("\n")[0]
+    return "holds", (check.__doc__ or "").partition("\n")[0].removeprefix("Check that ")
 
 
 def _said(error: Any) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ OWN = {"affine": "c_bit", "packets": "c_packet", "piecewise": "c_bend"}
 CHANCE = 0.02
 FOLDS = 10
 MAX_STEPS = 200
+FEW = 12  # sizes
 MAX_CANDIDATES = 20_000
 EXACT = 1e-7  # a relative residual that is rounding
 
@@ -110,6 +111,9 @@ def fit(
         Of ``packets``: the payload is a whole number of these, such as 8 for bits in bytes.
     """
     data = _Data.of(x, y, weights)
+    few = _plain_steps(data, header, unit) if family == "packets" and 3 <= data.sizes <= FEW else None
+    if few is not None:
+        return few
     if data.sizes <= PARAMETERS[family] - (family in ("constant", "affine")) or data.n <= PARAMETERS[family]:
         return None
     if family == "constant":
@@ -340,11 +344,30 @@ def _packets(data: _Data, header: float, unit: float) -> Fit | None:
     return replace(found, tried=candidates.size)
 
 
-def _payloads(data: _Data, header: float, unit: float) -> Floats:
+def _plain_steps(data: _Data, header: float, unit: float) -> Fit | None:
+    """Return steps without a cost per bit that meet few sizes exactly, however many they are; None where none do.
+
+    Only rounding is forgiven: with more steps than sizes every noise has a staircase that comes near it.
+    """
+    size, candidates = data.x + header, _payloads(data, header, unit, MAX_STEPS)
+    if not candidates.size:
+        return None
+    left = data.rss([]) - data.reductions(np.maximum(steps(size[None, :], candidates[:, None]), 1.0), [])
+    for payload in candidates[left <= 4 * data.n * data.floor][::-1].tolist():
+        counts = np.maximum(steps(size, payload), 1.0)
+        least, high = _alike(size, counts, unit)
+        found = data.solved("packets", {"payload_max": least, "c_bit": 0.0}, [counts], ["c_packet"], header)
+        if found.is_exact and found.values["c_packet"] > 0.0:
+            found.intervals.update({"payload_max": (least, high), "c_bit": (0.0, 0.0)})
+            return found
+    return None
+
+
+def _payloads(data: _Data, header: float, unit: float, most: int = 0) -> Floats:
     """Return one payload for each way to count the packets of these sizes: one at which a size just fits k packets."""
     size = np.unique(data.x) + header
     # With more steps than sizes some staircase fits any noise.
-    most = min(size.size, MAX_STEPS)
+    most = most or min(size.size, MAX_STEPS)
     found: Floats = np.unique(np.ceil(size[:, None] / np.arange(1, most + 1) / unit - 1e-9)) * unit
     # A payload that holds every size makes no step.
     found = found[(found < size[-1]) & (found >= max(unit, size[-1] / most))]

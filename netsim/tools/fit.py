@@ -77,7 +77,7 @@ def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: 
     weights = None if spread is None else 1.0 / spread[0] ** 2
     unit = 1.0 if points.is_count else 8.0
     fits = compare(base.size, base.cost, weights, unit=unit)
-    warnings = [*_few(base), *_misfit(base, fits, spread), *_losses(base), *_contention(points, fits)]
+    warnings = [*_few(base, fits[0]), *_misfit(base, fits, spread), *_losses(base), *_contention(points, fits)]
     if points.blank:
         warnings.append(f"{points.blank} rows have no {points.names[1]}: nothing arrived there")
     scale, header = (1.0, header_bit) if not points.is_count else (entry_bit or math.nan, 0.0)
@@ -91,11 +91,15 @@ def _check_enough(points: Points) -> None:
         raise ConfigError(f"fit-cost: a fit needs at least {MIN_SIZES} sizes. Got {got}")
 
 
-def _few(points: Points) -> list[str]:
+def _few(points: Points, best: Fit) -> list[str]:
     """Return a note where the sizes are too few to show a step or a bend."""
     sizes = np.unique(points.size).size
     if sizes >= STEP_SIZES:
         return []
+    if best.family == "packets":
+        return [
+            f"{sizes} sizes meet these steps exactly, and leave nothing to test them by; measure {STEP_SIZES} or more"
+        ]
     return [f"with {sizes} sizes a step of packets or a bend cannot be told from a line; measure {STEP_SIZES} or more"]
 
 

@@ -125,7 +125,7 @@ def chosen(frame: pd.DataFrame, where: Sequence[str], swept: Sequence[str]) -> p
 def pivot(
     frame: pd.DataFrame, rows: Sequence[str], columns: Sequence[str], values: Sequence[str], swept: Sequence[str]
 ) -> Pivot:
-    """Return spread a summary over rows and columns, both in the order in which their values come."""
+    """Spread a summary over rows and columns, both in the order in which their values come."""
     import pandas as pd
 
     keys = [*rows, *columns]

@@ -297,7 +297,7 @@ def run(
     plugins: Sequence[str] = (),
     tell: Callable[[int, int, Point | None], None] | None = None,
 ) -> list[Point]:
-    """Return simulate every grid point, each with its replications; the result does not depend on `jobs`.
+    """Simulate every grid point, each with its replications; the result does not depend on `jobs`.
 
     Parameters
     ----------

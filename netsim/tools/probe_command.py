@@ -229,7 +229,7 @@ def title(traffic: Traffic) -> str:
 def _capture(
     path: str, setup: probe_setup.Setup, traffic: Traffic, nodes: tuple[Node, ...], seed: int, header: bool
 ) -> str:
-    """Return simulate replication 0 again with its frames written down; frames do not change the events."""
+    """Simulate replication 0 again with its frames written down; frames do not change the events."""
     capture = Capture(cast(ShowsFrames, setup.channel))
 
     def content(transfer: int, src: int, size_bytes: int) -> bytes:

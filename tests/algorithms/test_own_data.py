@@ -355,3 +355,38 @@ def test_sklearn_of_what_was_not_fetched(monkeypatch, tmp_path):
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"sklearn: the data of sklearn.datasets.fetch_covtype are needed on this mach"):
         load({"name": "sklearn", "loader": "covtype"})
+
+
+# --- map-style datasets ------------------------------------------------------------------------------------
+
+OWN = """
+class Squares:
+    def __init__(self, size, odd=False):
+        self.size, self.odd = size, odd
+    def __len__(self):
+        return self.size
+    def __getitem__(self, i):
+        if i >= self.size:
+            raise IndexError(i)
+        return [[[i, i], [0, 2 * i + self.odd]]], i % 2
+def ragged():
+    return [([1.0], 0), ([1.0, 2.0], 1)]
+def nothing():
+    return 3
+"""
+
+
+def test_map_style(folder):
+    (folder / "here" / "squares.py").write_text(OWN)
+    config = {"name": "map_style", "module": "squares.py:Squares", "arguments": {"size": 4}}
+    data = load({**config, "test_arguments": {"size": 2, "odd": True}})
+    assert data.features[3].tolist() == [3, 3, 0, 6]
+    assert data.labels.tolist() == [-1, 1, -1, 1]
+    assert data.test_features.tolist() == [[0, 0, 0, 1], [1, 1, 0, 3]]
+    assert data.shape == (1, 2, 2)
+    assert [file.name for file in build("dataset", config).files()] == ["squares.py"]
+    with pytest.raises(DataError, match=r"squares.py:ragged: samples of one shape are needed. Got several shapes."):
+        load({"name": "map_style", "module": "squares.py:ragged"})
+    for module, got in (("nothing", "TypeError"), ("Squares", "TypeError"), ("none", "AttributeError")):
+        with pytest.raises(ConfigError, match=f"module: .* Got {got}"):
+            load({"name": "map_style", "module": f"squares.py:{module}"})

@@ -107,7 +107,7 @@ MUTANTS = (
     ),
     Mutant(
         "the shared budget is a sum",
-        "algorithms.agents.cat:CatServer.step",
+        "algorithms.roles.tuned:TunedServer.step",
         "sum(preferred) / len(preferred)",
         "sum(preferred)",
         ("tests/algorithms/test_agents.py::test_shared_budget_is_the_mean_of_last_rounds_preferences",),

@@ -101,9 +101,9 @@ MUTANTS = (
     ),
     Mutant(
         "weights are left out at a tight link",
-        "channels.media.flows.sharing:max_min",
-        "room * weight[flow] // wanted",
-        "room // wanted",
+        "channels.media.flows.sharing:share",
+        "left * weight[flow] // total",
+        "left // total",
         ("tests/channels/test_wan.py::test_shares_are_feasible_and_everybody_has_a_bottleneck",),
     ),
     Mutant(

@@ -47,7 +47,7 @@ def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.Monke
         for line in re.findall(r"^(netsim .*)$", README, re.M)
         if not line.startswith(("netsim run papers", "netsim run examples"))
     ]
-    assert len(commands) == 16
+    assert len(commands) == 17
     assert cli.main(["run", "my-link.yaml", "-s", "stop.rounds=3", "-o", "results/quickstart"]) == 0
     for _, *arguments in commands:
         short = SHORTER.get(arguments[0], [])
@@ -103,3 +103,11 @@ def test_every_link_leads_somewhere() -> None:
 def test_the_quick_start_is_what_the_readme_says() -> None:
     assert len(load("quickstart").algorithms) == 11
     assert load("quickstart").replications == 3
+
+
+def test_the_readme_counts_right() -> None:
+    for kind, words in (
+        ("algorithm", "{} of them, each as its paper's box"),
+        ("compressor", "{} compressors as real bytes"),
+    ):
+        assert words.format(len(registry.names(kind))) in README

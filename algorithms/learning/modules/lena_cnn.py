@@ -6,7 +6,7 @@ from typing import Any
 
 
 def make(classes: int = 10, dropout: float = 0.5) -> Any:
-    """The network of LENA's MNIST experiment: 21840 weights with ten classes.
+    """Make the network of LENA's MNIST experiment: 21840 weights with ten classes.
 
     Convolution of 10 filters 5 x 5, maximum of 2 x 2, ReLU; 20 filters 5 x 5, dropout of whole channels, maximum of
     2 x 2, ReLU; 50 outputs, ReLU, dropout; one output a class. The paper names the layers and not their sizes: these

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def network(widths: Sequence[int], blocks: Sequence[int], classes: int) -> Any:
-    """A residual network of blocks of two convolutions 3 x 3, batch norm and ReLU.
+    """Make a residual network of blocks of two convolutions 3 x 3, batch norm and ReLU.
 
     Stages but the first halve the sides of the image. A shortcut whose shape changes is a convolution 1 x 1 with batch
     norm (option B). After the last stage comes the mean over the image and one output a class.

@@ -8,5 +8,5 @@ from algorithms.learning.modules.residual import network
 
 
 def make(classes: int = 10) -> Any:
-    """Four stages of two blocks, of 64 to 512 channels: 11173962 weights with ten classes."""
+    """Make four stages of two blocks, of 64 to 512 channels: 11173962 weights with ten classes."""
     return network((64, 128, 256, 512), (2, 2, 2, 2), classes)

@@ -8,5 +8,5 @@ from algorithms.learning.modules.residual import network
 
 
 def make(classes: int = 10) -> Any:
-    """Three stages of three blocks, of 16, 32 and 64 channels: 272474 weights with ten classes."""
+    """Make three stages of three blocks, of 16, 32 and 64 channels: 272474 weights with ten classes."""
     return network((16, 32, 64), (3, 3, 3), classes)

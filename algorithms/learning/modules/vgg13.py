@@ -6,7 +6,7 @@ from typing import Any
 
 
 def make(classes: int = 10) -> Any:
-    """Ten convolutions 3 x 3 in five stages and one fully connected layer: 9416010 weights with ten classes.
+    """Make ten convolutions 3 x 3 in five stages and one fully connected layer: 9416010 weights with ten classes.
 
     References
     ----------

@@ -362,7 +362,17 @@ class Flows(Roster):
         """Handle all events that round to `now_ns` or earlier."""
         self._ran_ns = now_ns
         limit_fs = now_ns * FS_PER_NS + (FS_PER_NS + 1) // 2 - 1
-        while (at_fs := self._inside_fs()) is not None and at_fs <= limit_fs:
+        while True:
+            while self._frames is None and self._timers and self._timers[0][0] == self._fluid.pending_fs:
+                # Timers of one instant come before rates are shared out.
+                due_fs, number, timer = heapq.heappop(self._timers)
+                message = self._messages.get(number)
+                if message is not None and message.timer == timer:
+                    self._fire(message, due_fs)
+            inside_fs = self._inside_fs()
+            if inside_fs is None or inside_fs > limit_fs:
+                break
+            at_fs = inside_fs
             if self._frames is not None:
                 self._show_segments(at_fs)
             if self._fluid.next_fs() == at_fs:

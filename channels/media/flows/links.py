@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path as File
 from typing import Annotated
 
@@ -157,8 +157,10 @@ class Links:
             return LinkRate([(0.0, measured or 0.0)], self._scale / slowest, ends[0] if ends else None)
         if node == self._server:
             return LinkRate([(0.0, self._server_bps or 0.0)], self._scale)
-        steps = self._steps(what, node)
-        return LinkRate(steps, self._scale / self._slow[self._order[node]], self._up_down.get(node))
+        steps, scale = self._steps(what, node), self._scale / self._slow[self._order[node]]
+        if node not in self._up_down:
+            return _steady(tuple(steps), scale)
+        return LinkRate(steps, scale, self._up_down[node])
 
     def _measured(self, src: NodeId, dst: NodeId) -> tuple[float, float | None]:
         if self._table is None:
@@ -208,6 +210,12 @@ class Links:
             to_server = [self._rtt_s[self._order[node]] if node in self._order else 0.0 for node in (src, dst)]
             return seconds_to_ns(sum(to_server) / 2)
         return seconds_to_ns((self._rtt_s or 0.0) / 2)
+
+
+@lru_cache(maxsize=1024)
+def _steady(steps: tuple[tuple[float, float], ...], scale: float) -> LinkRate:
+    """Return the rate of links that never stand still; equal ones, of many draws as well, are one."""
+    return LinkRate(steps, scale)
 
 
 def _no_region(path: tuple[str | int, ...], name: str, known: Sequence[str]) -> Fault:

@@ -267,16 +267,35 @@ class Fluid:
         assert flow.kind is not None
         return flow.kind.reaches_fs(flow.target - left)
 
+    @property
+    def pending_fs(self) -> int | None:
+        """The instant of changes after which rates have not been shared out yet; None where there are none."""
+        return self._changed_fs if self._changed or self._touched or self._dirty else None
+
     def next_fs(self) -> int | None:
         """Return when the next flow ends or the next link changes; None: never."""
+        # A flow at its end ends now, whatever the rates will be: they are shared out once for all of an instant.
+        self._drop_ends()
+        if self._ends and self._ends[0][0] == self.pending_fs:
+            return self._ends[0][0]
         self._flush()
-        while self._ends and self._ends[0][2] != self._ends[0][3].version:
-            heapq.heappop(self._ends)
+        self._drop_ends()
         while self._changes and self._room.get(self._changes[0][1], (0, None))[1] != self._changes[0][0]:
             heapq.heappop(self._changes)
         if not self._changes:
             return self._ends[0][0] if self._ends else None
         return min(self._ends[0][0], self._changes[0][0]) if self._ends else self._changes[0][0]
+
+    def _drop_ends(self) -> None:
+        """Take ends that hold no more from the heap."""
+        while self._ends:
+            _, serial, version, kind = self._ends[0]
+            flow = self._flows.get(serial)
+            if version == kind.version and flow is not None and flow.kind is kind:
+                return
+            heapq.heappop(self._ends)
+            if version == kind.version and kind.members:
+                self._expect(kind)
 
     def step(self) -> int | None:
         """Handle the event at `next_fs`; return the flow that ended, None where a link changed."""

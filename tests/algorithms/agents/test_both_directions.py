@@ -293,6 +293,7 @@ def test_nothing_is_sent_while_nobody_diverges() -> None:
     [
         ({"name": "signsgd"}, "step_size: "),
         ({"name": "signsgd", "step_size": "auto"}, "step_size.*Got 'auto'"),
+        ({"name": "signsgd", "step_size": 0.1, "broadcast": "dense"}, "broadcast: auto, as steps are sent.*Got dense"),
         ({"name": "gtop_k", "k": 0, "step_size": 0.1}, "k: .*>= 1"),
         ({"name": "deep_gradient_compression", "fraction": 1.5}, "fraction: .*<= 1"),
         ({"name": "double_squeeze", "compressor": "sign",

@@ -34,6 +34,7 @@ from netsim.scenario import Entry, Network, Scenario
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
 from netsim.testing.agents import is_timing_free
+from netsim.testing.worlds import SampledToy
 from tests.plugins import pigeon as pigeon  # registers the channel
 from tests.support.toys import Jitter, ToyProblem, scenario
 
@@ -139,8 +140,8 @@ def _watched(base: Scenario, problem: ToyProblem, replication: int = 0) -> list[
 @pytest.mark.parametrize("algorithm", _star_algorithms(), ids=str)
 def test_engine_on_ideal_links_equals_lockstep_bitwise(algorithm: dict[str, Any]) -> None:
     base = scenario(algorithm, compute={"gradient_s": 1.0})
-    trace = lockstep.run(base, base.algorithms[0], ToyProblem(batch=8), rounds=20)
-    engine = _watched(base, ToyProblem(batch=8))
+    trace = lockstep.run(base, base.algorithms[0], SampledToy(batch=8), rounds=20)
+    engine = _watched(base, SampledToy(batch=8))
     assert len(engine) == 21
     assert all(np.array_equal(a, b) for a, b in zip(_estimates(trace, 3), engine, strict=True))
 
@@ -150,12 +151,12 @@ def test_synchronous_agents_do_not_feel_speeds_and_delays(algorithm: dict[str, A
     base = scenario(algorithm)
     if not is_timing_free(base.algorithms[0].algorithm, base.network):
         pytest.skip("what it computes depends on delays")
-    trace = lockstep.run(base, base.algorithms[0], ToyProblem(batch=8), rounds=20)
+    trace = lockstep.run(base, base.algorithms[0], SampledToy(batch=8), rounds=20)
     times = {"distribution": "exponential", "mean_s": 0.2}
     slow = scenario(algorithm, compute={"gradient_s": times})
     slow = dataclasses.replace(slow, network=Network(uplink=Jitter(), downlink=Jitter(), silence="free"))
     if algorithm.get("cost", {}).get("name") != "from_channel":
-        engine = _watched(slow, ToyProblem(batch=8))
+        engine = _watched(slow, SampledToy(batch=8))
         assert all(np.array_equal(a, b) for a, b in zip(_estimates(trace, 3), engine, strict=True))
 
 

@@ -128,15 +128,17 @@ def test_a_falling_cost_is_no_line() -> None:
 
 @pytest.mark.parametrize("count", [3, 4, 5, 6, 10])
 def test_exact_data_are_of_their_family_however_few(count: int) -> None:
-    """Where rounding is all that is left, the fewest numbers that say it; 4 sizes leave nothing to test a step by."""
+    """Where rounding is all that is left, the fewest numbers that say it."""
     x = 8.0 * np.rint(np.linspace(100, 1500, count))
     for scale in (1e-9, 1.0, 1e9):
         assert compare(x, scale * (432 + x), unit=8.0)[0].family == "affine"
         assert compare(x, scale * np.full(count, 7.3), unit=8.0)[0].family == "constant"
-        if count >= 5:
-            (best, *_) = compare(x, scale * (5 + 40 * np.ceil(x / 3000)), unit=8.0)
-            assert best.family == "packets"
-            assert best.values["c_packet"] == pytest.approx(40 * scale)
+        payload = 8 * (260 if count < 6 else 230)  # packets 1, 4, 6 or 1, 2, 3, 5, 6, 7 and the like: no line
+        (best, *_) = compare(x, scale * (5 + 40 * np.ceil(x / payload)), unit=8.0)
+        assert best.family == "packets"
+        assert best.values["c_packet"] == pytest.approx(40 * scale)
+        low, high = best.intervals["payload_max"]
+        assert low <= payload <= high
 
 
 def test_no_family_is_contradicted_by_its_own_interval() -> None:
@@ -174,7 +176,7 @@ def test_the_table_of_the_docs_is_what_comes_out() -> None:
 def test_too_few_points_determine_nothing() -> None:
     assert fit([1, 2], [1, 2], "affine") is None
     assert fit([1, 1, 1], [1, 2, 3], "affine") is None
-    assert fit([1, 2, 3, 4], [1, 2, 3, 4], "packets") is None
+    assert fit([1, 2, 3, 4], [1, 2.1, 3, 4.5], "packets") is None
     assert [f.family for f in compare([8, 16, 24], [1, 2, 3.1])] != []
 
 

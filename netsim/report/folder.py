@@ -40,6 +40,8 @@ _TABLES: Mapping[str, tuple[str, Callable[[Path], Columns]]] = {
     "bounds": ("bounds.csv", read_csv),
     "findings": ("findings.csv", read_csv),
     "nodes": ("nodes.csv", read_csv),
+    "edges": ("edges.parquet", read_parquet),
+    "peers": ("peers.parquet", read_parquet),
 }
 
 
@@ -115,7 +117,7 @@ class Results:
         The run's name, and its folder's.
     scenario, scenario_text, manifest
         The two files parsed, and the scenario verbatim.
-    rounds, summary, efficiency, energy, bounds, findings, nodes
+    rounds, summary, efficiency, energy, bounds, findings, nodes, edges, peers
         The tables; empty where the file is absent.
     gaps
         One sentence for each thing that is missing or damaged.
@@ -133,6 +135,8 @@ class Results:
     bounds: Columns = field(default_factory=dict)
     findings: Columns = field(default_factory=dict)
     nodes: Columns = field(default_factory=dict)
+    edges: Columns = field(default_factory=dict)
+    peers: Columns = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
     @property
@@ -193,7 +197,7 @@ def load(folder: Path) -> Results:
     return Results(
         str(scenario.get("name") or name or "run"), name, scenario, text, manifest, tables["rounds"],
         tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"],
-        tables["findings"], tables["nodes"], tuple(gaps),
+        tables["findings"], tables["nodes"], tables["edges"], tables["peers"], tuple(gaps),
     )  # fmt: skip
 
 
@@ -215,6 +219,8 @@ def merge(runs: Sequence[Results]) -> Results:
         bounds=concatenate([run.bounds for run in parts]),
         findings=concatenate([run.findings for run in parts]),
         nodes=parts[0].nodes,
+        edges=concatenate([run.edges for run in parts]),
+        peers=concatenate([run.peers for run in parts]),
         gaps=tuple(f"{run.title}: {gap}" for run in runs for gap in run.gaps),
     )
 
@@ -269,6 +275,8 @@ def _named(run: Results) -> Results:
         energy=rename(run.energy),
         bounds=rename(run.bounds),
         findings=rename(run.findings),
+        edges=rename(run.edges),
+        peers=rename(run.peers),
     )
 
 

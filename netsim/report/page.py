@@ -13,7 +13,7 @@ import numpy as np
 
 from netsim import __version__, files
 from netsim.errors import DataError
-from netsim.report import answer, loss, nodes, spent, tables, theory, tuning
+from netsim.report import answer, graph, loss, nodes, spent, tables, theory, tuning
 from netsim.report.focus import OPEN
 from netsim.report.folder import Results, load, merge
 from netsim.report.html import Section, details, paragraph
@@ -98,6 +98,7 @@ def _sections(results: Results) -> list[Section]:
         Section("curves", "Loss curves", "Loss against wire bits, packets, seconds and joules", loss.section(results)),
         Section("efficiency", "Efficiency(T)", "Efficiency(T): progress per cost", tuning.efficiency(results)),
         Section("budget", "T over rounds", "T over the rounds", tuning.budgets(results)),
+        Section("graph", "Graph", "The graph between peers", graph.section(results)),
         Section("nodes", "Data", "Which node has which data", nodes.section(results)),
         Section("spent", "Time and energy", "Where time and energy went", spent.section(results)),
     ]

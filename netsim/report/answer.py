@@ -249,9 +249,9 @@ def _ways_down(results: Results, point: str) -> list[str]:
 
 def free_ways(results: Results, point: str) -> list[str]:
     """Return the nouns of the directions that are free at a point."""
-    notes = mapping(results.manifest.get("notes")).get(point, ())
-    starts = {WIRE_DOWN.noun: "The broadcast is free", WIRE_UP.noun: "The uploads are free"}
-    return [noun for noun, start in starts.items() if any(str(note).startswith(start) for note in notes)]
+    ways = mapping(results.manifest.get("free_ways")).get(point, ())
+    nouns = {"downlink": WIRE_DOWN.noun, "uplink": WIRE_UP.noun}
+    return [noun for way, noun in nouns.items() if way in ways]
 
 
 WAYS = ("dense_broadcasts", "changes_broadcasts", "relay_broadcasts")

@@ -211,7 +211,7 @@ def merge(runs: Sequence[Results]) -> Results:
             "stop": runs[0].scenario.get("stop"),
             "sweep": runs[0].scenario.get("sweep") if all(_sweeps_alike(run, runs[0]) for run in runs) else None,
         },
-        manifest={"runs": [r for run in parts for r in run.runs]},
+        manifest={"runs": [r for run in parts for r in run.runs], **_said_of_points(runs)},
         rounds=concatenate([run.rounds for run in parts]),
         summary=tuple(row for run in parts for row in run.summary),
         efficiency=concatenate([run.efficiency for run in parts]),
@@ -227,6 +227,18 @@ def merge(runs: Sequence[Results]) -> Results:
 
 def _sweeps_alike(one: Results, other: Results) -> bool:
     return list(mapping(one.scenario.get("sweep"))) == list(mapping(other.scenario.get("sweep")))
+
+
+def _said_of_points(runs: Sequence[Results]) -> dict[str, dict[str, list[str]]]:
+    """Join what several manifests say of their points: every note with its run's name, and ways free in all runs."""
+    notes, free = dict[str, list[str]](), dict[str, list[str]]()
+    for point in dict.fromkeys(point for run in runs for point in run.points):
+        there = [run for run in runs if point in run.points]
+        told = [(run, mapping(run.manifest.get("notes")).get(point, ())) for run in there]
+        notes[point] = [f"{run.title}: {note}" for run, of_run in told for note in of_run]
+        ways = [mapping(run.manifest.get("free_ways")).get(point, ()) for run in there]
+        free[point] = [way for way in ways[0] if all(way in others for others in ways)]
+    return {"notes": notes, "free_ways": free}
 
 
 def label_of(algorithm: Mapping[str, Any]) -> str:

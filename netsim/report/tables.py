@@ -18,7 +18,7 @@ from netsim.results.glossary import BY_STEM, Quantity
 
 WELL = ("reached", "done", "finished", "ok", "")
 MAX_FAULTS = 40
-_ELSEWHERE = ("runs", "notes", "redrawn", "files")  # facts of the manifest that other sections show
+_ELSEWHERE = ("runs", "notes", "free_ways", "redrawn", "files")  # facts of the manifest that other sections show
 _ACCURACIES = {"final_accuracy": "Final training accuracy", "final_test_accuracy": "Final test accuracy"}
 
 

@@ -350,6 +350,7 @@ def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
         "seed": scenario.seed,
         "replications": scenario.replications,
         "notes": {run.point: notes for run in runs if (notes := run.scenario.network.notes)},
+        "free_ways": {run.point: list(ways) for run in runs if (ways := run.scenario.network.free_ways)},
         "vary": list(scenario.varied),
         "content_hash": hashlib.sha256(texts.encode()).hexdigest(),
     }

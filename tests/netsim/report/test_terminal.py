@@ -79,6 +79,21 @@ def test_a_free_broadcast_is_said_and_counts_nothing(results: study.Results) -> 
         assert "Models go down dense in 1 of" in text
 
 
+def test_a_page_of_several_runs_says_what_is_free_in_each(results: study.Results, tmp_path: Path) -> None:
+    """The free way stands beside the run that has it; a column is called free only where it is in all runs."""
+    text = STUDY[: STUDY.index("sweep:")]
+    for name, network in (("one", "{uplink: ieee802154, silence: free}"), ("two", "{link: ieee802154, silence: free}")):
+        made = text.replace("{link: ideal, silence: free}", network).replace("both-ways", name)
+        study.run(parse_text(made, "s.yaml"), tmp_path / name)
+    page = visible(report.compare([tmp_path / "one", tmp_path / "two"], tmp_path / "page.html").read_text("utf-8"))
+    assert page.count("one: The broadcast is free, as the papers count") == 1
+    assert "two: The broadcast is free" not in page
+    folders = [results.folder, results.folder]
+    assert (
+        visible(report.compare(folders, tmp_path / "page.html").read_text("utf-8")).count("The broadcast is free") == 2
+    )
+
+
 @pytest.mark.parametrize(
     ("network", "free", "words"),
     [

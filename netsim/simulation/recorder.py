@@ -115,8 +115,8 @@ class Round:
 class Recorder:
     """Collects one run.
 
-    Targets are looked for in every round. A round has a row if it is the first, the last or one of every
-    ``record.every``, and if it is the first to meet a target.
+    Targets are looked for in one of every ``stop.every`` rounds. A round has a row if it is the first, the last or one
+    of every ``record.every``, and if it is the first to meet a target.
 
     Parameters
     ----------
@@ -245,7 +245,7 @@ class Recorder:
         self.rounds = max(self.rounds, round)
         ended = Round(round, now_ns, models, self._spent(now_ns, look()), self._metrics.pop(round, {}))
         is_due = self.has_row(round)
-        if is_due or self.stop.target:
+        if is_due or (self.stop.target and round % self.stop.every == 0):
             self._measure_round(ended)
             met = {m for m, goal in self.stop.target.items() if _meets(m, ended.row.get(m, math.nan), goal)}
             self.reached = bool(met) and met == self.stop.target.keys()

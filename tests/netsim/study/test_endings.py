@@ -66,6 +66,22 @@ def test_how_often_rows_are_recorded_changes_no_summary(stop: str) -> None:
     assert "done" in whole or "reached" in whole
 
 
+def test_targets_are_looked_for_in_one_of_so_many_rounds() -> None:
+    summary("{target: {loss_gap: 0.1}, rounds: 400}", 1)
+    summary("{target: {loss_gap: 0.1}, rounds: 400, every: 7}", 1000)
+    one, seven = (study.Results(Path(out)).rounds for out in ("out1", "out1000"))
+    for key, run in one.groupby(["label", "replication"]):
+        found = seven[(seven["label"] == key[0]) & (seven["replication"] == key[1])]
+        first = int(run["round"][run["loss_gap"] <= 0.1].iloc[0])
+        # The loss falls in every round here, so the first multiple of 7 after the first round that meets it meets it.
+        assert found["round"].tolist() == [0, -(-first // 7) * 7]
+
+
+def test_rounds_between_looks_need_a_target() -> None:
+    with pytest.raises(ConfigError, match="every.*targets to look for"):
+        parse_text(LOGISTIC.replace("STOP", "{rounds: 3, every: 2}").replace("EVERY", "1"))
+
+
 def test_rows_are_the_due_ones_the_first_to_meet_a_target_and_the_last() -> None:
     summary("{target: {loss_gap: 0.1}, rounds: 400}", 1)
     summary("{target: {loss_gap: 0.1}, rounds: 400}", 10)

@@ -162,6 +162,7 @@ class Recorder:
     _interfaces: dict[int, tuple[object, Sequence[bool]]] = field(default_factory=dict)
     _met: set[str] = field(default_factory=set)
     _unwritten: Round | None = None  # the last round, where it has no row
+    _loss: float = math.nan  # as last measured
     _stride: int = 1
 
     def __post_init__(self) -> None:
@@ -253,6 +254,8 @@ class Recorder:
             self._met |= met
             if round == 0:
                 self.met_at_start = tuple(m for m in self.stop.target if m in met)
+        if self.progress is not None:
+            self.progress(round, now_ns / NS_PER_S, self._loss)
         if is_due:
             self._write(ended)
         elif self.reporters == 1:
@@ -348,8 +351,7 @@ class Recorder:
             norms = {node: norm(model) for node, model in ended.models.items()}
             node = max(norms, key=lambda n: math.inf if math.isnan(norms[n]) else norms[n])
             self.divergence = Divergence(ended.round, node, f"where the loss is {row['loss']}, the model", norms[node])
-        if self.progress is not None:
-            self.progress(ended.round, row["sim_time_s"], row["loss"])
+        self._loss = row["loss"]
 
     def _write(self, ended: Round) -> None:
         for name, value in ended.row.items():

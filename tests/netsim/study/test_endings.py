@@ -277,3 +277,14 @@ def test_simulate_still_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises((Broken, SimulationError), match="no more"):
         engine.simulate(given, given.algorithms[0], 0, given.open_problem())
     assert engine.attempt(given, given.algorithms[0], 0, given.open_problem()).tables["rounds"].num_rows == 3
+
+
+def test_progress_is_told_of_rounds_that_are_not_measured() -> None:
+    given = parse_text(LOGISTIC.replace("STOP", "{rounds: 20}").replace("EVERY", "10"))
+    seen: list[tuple[int, float, float]] = []
+    first = next(iter(given.algorithms))
+    engine.attempt(given, first, 0, given.open_problem(0), lambda *state: seen.append(state))
+    assert [round for round, _, _ in seen] == list(range(21))
+    assert all(later[1] > earlier[1] for earlier, later in zip(seen, seen[1:], strict=False))
+    # The loss is that of the last round that was measured: 0, 10 and 20.
+    assert len({loss for _, _, loss in seen}) == 3

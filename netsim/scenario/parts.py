@@ -16,6 +16,7 @@ from netsim.scenario.topology import Topology
 from netsim.units import to_number
 
 DEFAULT_ROUNDS = 1000
+MAX_CV = 1000.0
 VARIED = ("data", "partition", "start", "batch", "codec", "channel")
 METRICS = ("loss", "loss_gap", "grad_norm", "accuracy", "train_accuracy", "test_accuracy", "test_loss")
 # Measures of all peers' models, beside the mean model's metrics.
@@ -233,6 +234,8 @@ class Distribution:
             if (getattr(self, key) is not None) != (key in needs):
                 got = "nothing" if key in needs else repr(key)
                 faults.append(Fault((key,), f"the {self.distribution} distribution takes {' and '.join(needs)}", got))
+        if self.cv is not None and self.cv > MAX_CV:
+            faults.append(Fault(("cv",), f"at most {MAX_CV:g}, beyond which draws leave the clock", f"{self.cv:g}"))
         if not faults and self.distribution == "uniform" and not _given(self.low_s) < _given(self.high_s):
             faults.append(Fault(("high_s",), f"a time after low_s, {self.low_s:g} s", f"{self.high_s:g}"))
         if faults:
@@ -345,7 +348,7 @@ class Stop:
     target
         Where every metric has reached its value: those of accuracy from below, the others from above.
     every
-        Targets are looked for in one of so many rounds, for problems whose metrics take longer than a round: the rounds,
+        Targets are looked for in one of so many rounds, for problems whose metrics take longer than a round: rounds,
         bytes and seconds to a target are then those of the first such round that meets it.
     """
 

@@ -52,7 +52,7 @@ from netsim.simulation.batteries import Batteries
 from netsim.simulation.phases import Phases
 from netsim.simulation.recorder import Divergence, Recorder, Snapshot, Transfer, norm
 from netsim.simulation.world import World
-from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
+from netsim.units import MAX_NS, NS_PER_S, S_PER_DAY, seconds_to_ns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
+PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
@@ -167,6 +168,10 @@ class Engine:
         self.recorder = self.make_recorder(progress)
         self.now_ns = 0
         self.stopped = False
+        self._steps = 0  # commands and instants since `_stands` was asked
+        self._patience = PATIENCE[0] + PATIENCE[1] * len(self.world.nodes)
+        self._seen: tuple[int, ...] = ()
+        self._stuck = ""
         self._coder = self.world.coder()
         self._env = simpy.Environment()
         self._answers: dict[NodeId, object] = {}
@@ -215,6 +220,9 @@ class Engine:
                     continue
                 if limit_ns is not None and at_ns > limit_ns:
                     self.now_ns = limit_ns
+                    break
+                if at_ns > MAX_NS:
+                    self._stuck = "the clock ends at 2^62 ns (146 years)"
                     break
                 self.now_ns = at_ns
                 self._settle()
@@ -269,6 +277,9 @@ class Engine:
     def _settle(self) -> None:
         """Handle everything that belongs to this instant."""
         while not self.stopped:
+            self._steps += 1
+            if self._steps > self._patience and self._stands():
+                return
             while self._env.peek() == self.now_ns:
                 self._env.step()
             if self._changed or self._delivery_ns <= self.now_ns:
@@ -284,6 +295,16 @@ class Engine:
                     self._run(self.actors[node], woken[node])
                 if self.stopped:
                     return
+
+    def _stands(self) -> bool:
+        """Stop the run where a great many steps have moved neither the clock nor a count that would end the run."""
+        before, self._seen = self._seen, (self.now_ns, *self.recorder.counted())
+        steps, self._steps = self._steps, 0
+        if before != self._seen:
+            return False
+        self._stuck = f"its clock does not move: {steps} steps at one instant, and nothing that would end the run"
+        self.stopped = True
+        return True
 
     # --- batteries ---------------------------------------------------------------------------------
 
@@ -400,6 +421,9 @@ class Engine:
     def _run(self, actor: Actor, answer: object) -> None:
         """Run one agent until it has to wait."""
         while True:
+            self._steps += 1
+            if self._steps > self._patience and self._stands():
+                return
             command = actor.resume(answer)
             if command is None:
                 self._running.discard(actor.node)
@@ -606,6 +630,8 @@ class Engine:
             status, sentence = "reached", f"reached its target {at}"
             if recorder.rounds == 0:
                 sentence = "met its target at the start, before anything was sent"
+        elif self._stuck:
+            status, sentence = "stalled", f"stalled {at}: {self._stuck}"
         elif self.stopped:
             sentence = f"ended {at}: all rounds done"
         elif limit_ns is not None and self.now_ns >= limit_ns:

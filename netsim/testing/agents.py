@@ -83,10 +83,7 @@ def check_interface(algorithm: Any) -> None:
     peer = callable(getattr(algorithm, "peer", None))
     got = ", ".join([*star, *(["peer"] if peer else [])]) or "none of them"
     one_kind = peer if not star else len(star) == 2 and (not peer or hasattr(algorithm, "between_peers"))
-    sentence = (
-        "methods server(ctx) and worker(ctx), or peer(ctx), make the agents; between_peers says which where all do"
-    )
-    require(one_kind, f"{sentence}. Got {got}")
+    require(one_kind, f"methods server(ctx) and worker(ctx), or peer(ctx), make the agents. Got {got}")
     tolerates = getattr(algorithm, "tolerates", None)
     known = isinstance(tolerates, frozenset) and tolerates <= {"late", "loss"}
     require(known, f"tolerates is a frozenset of 'late' and 'loss'. Got {tolerates!r}")

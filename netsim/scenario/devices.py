@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from netsim import cells
 from netsim.errors import DataError, nearest_name
 from netsim.files import data_folder
 from netsim.interfaces import NodeId
@@ -80,18 +79,17 @@ def read(file: str) -> dict[str, Device]:
     if path is None:
         raise DataError(f"devices: the file {file} is needed, with the columns {', '.join(COLUMNS)}. Got no such file.")
     found: dict[str, Device] = {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"{path}:1: the columns {', '.join(COLUMNS)} are needed. Got no {missing[0]}.")
-        for row in reader:
-            speed, power = _number(row["flop_per_s"]), _number(row["power_w"])
-            if not row["name"] or not speed > 0 or not power >= 0 or row["name"] in found:
-                allowed = "a name that no other line has, flop_per_s > 0 and power_w >= 0 are needed"
-                got = ", ".join(str(row[name]) for name in COLUMNS)
-                raise DataError(f"{path}:{reader.line_num}: {allowed}. Got {got}.")
-            found[row["name"]] = Device(speed, power)
+    try:
+        table = cells.read(path, str(path))
+        places = table.places(COLUMNS)
+        for line, row in table.rows:
+            name, speed, power = (row[place] for place in places)
+            if not name or name in found:
+                raise DataError(f"{path}:{line}: a name that no other line has is needed. Got {name!r}.")
+            flop_per_s = table.number(line, "flop_per_s", speed, positive=True)
+            found[name] = Device(flop_per_s, table.number(line, "power_w", power))
+    except cells.CellError as error:
+        raise DataError(f"{error}.") from None
     if not found:
         raise DataError(f"{path}: at least one board is needed. Got none.")
     return found
@@ -103,11 +101,3 @@ def _each(
     if value is None:
         return {}
     return dict(zip(workers, value, strict=True)) if isinstance(value, tuple) else dict.fromkeys(nodes, value)
-
-
-def _number(text: str | None) -> float:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan

@@ -39,6 +39,10 @@ Sets = Annotated[
 Plugins = Annotated[
     list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components of your own.")
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="What a run may take, such as 8 GB [what the machine has]."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -122,10 +126,12 @@ def run(
     find_step: Annotated[
         bool, typer.Option("--find-step", help="Search step sizes first, with a seed that the study does not use.")
     ] = False,
+    memory: Memory = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, estimate, run nothing.")] = False,
     debug: Debug = False,
 ) -> int:
     """Run a scenario: write DIR, print the summary."""
+    _limit_memory(memory)
     study_scenario = _load(scenario, sets, plugins)
     from netsim import study
 
@@ -163,8 +169,11 @@ def prune(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug = 
 
 
 @app.command()
-def validate(scenario: Source, sets: Sets = None, plugins: Plugins = None, debug: Debug = False) -> None:
+def validate(
+    scenario: Source, sets: Sets = None, plugins: Plugins = None, memory: Memory = None, debug: Debug = False
+) -> None:
     """Say all that is wrong with a scenario and its data; run nothing."""
+    _limit_memory(memory)
     checked = _load(scenario, sets, plugins)
     typer.echo(f"{scenario}: valid; {_forecast(checked)}")
 
@@ -361,6 +370,18 @@ def measure(
         target, serve, bind, port, protocols, message_bytes, messages, warm_up, timeout, limit, out, tell
     )
     typer.echo(text.rstrip("\n"))
+
+
+def _limit_memory(size: str | None) -> None:
+    if size is not None:
+        from netsim.memory import VARIABLE
+        from netsim.units import QuantityError, to_number
+
+        try:
+            os.environ[VARIABLE] = repr(to_number(size, "byte"))
+        except QuantityError as error:
+            nearest = f". Nearest: {error.nearest}" if error.nearest else ""
+            raise ConfigError(f"--memory: a size, such as 8 GB. Got {size!r}{nearest}") from None
 
 
 def _forecast(scenario: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netsim import __version__
+from netsim import __version__, console
 from netsim.errors import ConfigError, DataError, NetsimError
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -59,11 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    with console.kept():
+        return _main(words)
+
+
+def _main(words: Sequence[str]) -> int:
     debug = "--debug" in words
     try:
         # Do not use its main(), which handles interrupts and closed pipes itself.
         command = typer.main.get_command(app)
-        with command.make_context("netsim", words) as context:
+        with command.make_context("netsim", list(words)) as context:
             code = command.invoke(context)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
@@ -72,10 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _WrongUse as error:
         text = error.format_message()
         return _fail(f"{text}{'' if text.endswith(('.', '?')) else '.'} See netsim --help", BAD_INPUT)
-    except BrokenPipeError:
-        # The reader of our output has closed the pipe: end without a message.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+    except SystemExit as stop:
+        return _fail(f"sys.exit({stop.code!r}) was called by code of a plugin", FAILED)
     except KeyboardInterrupt as error:
         return _fail(str(error) or "interrupted", INTERRUPTED)
     except Exception as error:

@@ -51,9 +51,9 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, data: bytes | str) -> None:
-    """Write one small file as a whole; text is UTF-8."""
+    """Write one small file as a whole; text is UTF-8, with escapes for the halves of a character that are none."""
     with aside(path) as part:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

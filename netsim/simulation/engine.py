@@ -446,6 +446,8 @@ class Engine:
             self._submit(transfer, silent.to, HEADER_BYTES)
         elif how == "free":
             for dst in _nodes(silent.to):
+                if dst == actor.node:
+                    raise SimulationError(f"node {dst}: a silence is for another node, not for itself")
                 self.actors[dst].mailbox.put_silence(actor.node, silent.round, silent.kind)
                 self._try_receive(self.actors[dst])
 
@@ -453,6 +455,8 @@ class Engine:
         world, nodes = self.world, _nodes(to)
         if not nodes:
             return
+        if transfer.src in nodes:
+            raise SimulationError(f"node {transfer.src}: a message to another node is sent, not one to itself")
         index = world.medium_of(transfer.src, nodes[0])
         handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
         self._changed.add(index)

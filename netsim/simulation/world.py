@@ -38,7 +38,8 @@ from netsim.interfaces import (
     Spectrum,
 )
 from netsim.scenario import Entry, Scenario
-from netsim.scenario.devices import devices
+from netsim.scenario.availability import changes
+from netsim.scenario.devices import devices, gradient_times
 from netsim.scenario.graphs import positions
 from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
@@ -52,6 +53,8 @@ _PARTS = {
     "topology": "partition",
     "compute": "channel",
     "devices": "channel",
+    "gradient_time": "channel",
+    "availability": "channel",
     "channel": "channel",
 }
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
@@ -154,7 +157,8 @@ class AgentContext:
     @property
     def is_reliable(self) -> bool:
         channels = self.world.scenario.network.channels.values()
-        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
+        is_lossy = any(not getattr(channel, "reliable_delivery", True) for channel in channels)
+        return not is_lossy and self.world.scenario.network.availability is None
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """See `netsim.interfaces.Context`."""
@@ -263,7 +267,11 @@ class World:
         self.captures: dict[str, Capture] = {}
         self._places = self._place_media()
         self.media_names, self.media = self._open_media()
-        self.devices = devices(scenario.compute, self.nodes, self.workers, self.stream(-1, "devices"))
+        places = scenario.compute, self.nodes, self.workers
+        self.devices = devices(*places, partial(self.stream, purpose="devices"))
+        self.gradient_s = gradient_times(*places, partial(self.stream, purpose="gradient_time"))
+        availability, stream = scenario.network.availability, partial(self.stream, purpose="availability")
+        self.changes = {} if availability is None else changes(availability, len(self.workers), stream)
         self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
@@ -314,6 +322,11 @@ class World:
         above = max(src, dst)
         channels = (len(self.media) - 1) // len(self.aggregators)
         return (above - len(self.workers)) * channels + (src == above and channels > 1)
+
+    def media_of(self, node: NodeId) -> list[int]:
+        """Return the indices of the media that a node belongs to."""
+        members = [{member.id for member in nodes} for _, nodes in self._places.values()]
+        return [index for index, ids in enumerate(members) if node in ids]
 
     def answer(self, src: NodeId, dst: NodeId) -> Answer | None:
         """Return the broadcast to all nodes below `dst`, where `src` is one of them."""

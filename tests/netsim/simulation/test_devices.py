@@ -10,6 +10,7 @@ import pytest
 
 from netsim.errors import ConfigError, DataError
 from netsim.scenario import check_data, parse_text
+from netsim.scenario.compute import Devices
 from netsim.scenario.devices import devices, read
 from netsim.simulation.engine import Engine
 from netsim.units import seconds_to_ns
@@ -50,7 +51,7 @@ def test_a_round_takes_as_long_as_the_slowest(compute: str) -> None:
     """
     result = simulated(compute)
     assert result.sim_time_s == pytest.approx(2 * seconds_to_ns(1830 / 1.1e6) * 1e-9, abs=1e-15)
-    rows = result.tables["energy"].to_pandas().query("interface == 'processor'").set_index("node")
+    rows = result.tables["energy"].to_pandas().query("state == 'compute'").set_index("node")
     for node, (speed, power) in enumerate([(3e6, 1), (1.1e6, 0.5), (7e6, 3)]):
         busy_s = 2 * seconds_to_ns(1830 / speed) * 1e-9
         assert rows.loc[node, "time_s"] == pytest.approx(busy_s, abs=1e-15)
@@ -63,7 +64,9 @@ def test_a_round_takes_as_long_as_the_slowest(compute: str) -> None:
 def test_boards_are_drawn_anew_in_every_replication() -> None:
     """20 nodes and 3 boards: two replications draw the same with probability 3^-20."""
     compute = parse_text(SCENARIO.format("devices: {path: boards.csv}")).compute
-    one, two = (devices(compute, range(21), range(20), np.random.default_rng(seed)) for seed in (0, 1))
+    one, two = (
+        devices(compute, range(21), range(20), lambda _, seed=seed: np.random.default_rng(seed)) for seed in (0, 1)
+    )
     assert one != two
     assert {device.flop_per_s for device in one.values()} == {7e6, 1.1e6, 3e6, None}
     assert one[20].flop_per_s is None
@@ -82,7 +85,7 @@ def test_boards_are_drawn_anew_in_every_replication() -> None:
 def test_tables_that_are_none(text: str, sentence: str, table: Path) -> None:
     (table / "boards.csv").write_text(text)
     with pytest.raises(DataError) as caught:
-        read("boards.csv")
+        read(Devices("boards.csv"))
     assert sentence in str(caught.value)
 
 

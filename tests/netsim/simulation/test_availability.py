@@ -11,7 +11,7 @@ import pytest
 
 from netsim import rng
 from netsim.errors import ConfigError, SimulationError
-from netsim.interfaces import Command, Context, Gradient, Payload, Receive, Report, Send, Wait
+from netsim.interfaces import Command, Context, Gradient, GradientRequest, Payload, Receive, Report, Send, Silent, Wait
 from netsim.scenario import Entry, check_data, parse_text
 from netsim.simulation import lockstep
 from netsim.simulation.engine import Engine, RunResult, simulate
@@ -95,25 +95,23 @@ def test_a_node_that_is_off_when_the_model_comes_is_missing() -> None:
 
 
 def test_the_step_is_along_the_mean_of_those_that_were_heard() -> None:
-    """x^1 = x^0 - 0.1 (g_0 + g_1) / 2 where node 2 is off, and the mean of three where it is on."""
+    """x^1 = x^0 - 0.1 (g_0 + g_1) / 2 where node 2 is off, the mean of three where it is on; uploads have 32 bits."""
     problem, losses = ToyProblem(3), {}
     for name, lines in {"two": "2,0,0.05\n", "three": "2,0,100\n"}.items():
         losses[name] = run(lines, rounds=1).tables["rounds"]["loss"].to_pylist()[-1]
-    from netsim.interfaces import GradientRequest
-
     x = problem.start()
     g = [np.asarray(problem.gradients([GradientRequest(n, x)])[0]) for n in range(3)]
     for name, heard in (("two", g[:2]), ("three", g)):
         expected = problem.metrics(x - 0.1 * np.mean(heard, axis=0))["loss"]
-        assert losses[name] == pytest.approx(expected, rel=1e-12)
+        assert losses[name] == pytest.approx(expected, rel=1e-7)
     assert losses["two"] != losses["three"]
 
 
 def test_a_node_that_goes_off_while_it_computes_is_late() -> None:
     """Node 2 is off from 0.5 s to 3 s, 0.4 s into its gradient: the other 0.6 s are from 3 s to 3.6 s.
 
-    Its upload of round 0 is there at 3.7 s, in round 1 (2 s to 4 s), whose model it has not got. From 4 s on all answer.
-    Node 2 computes 2 s with 2 W, is off for 2.5 s, and waits 5.2 - 2.5 - 2 = 0.7 s with 0.5 W.
+    Its upload of round 0 is there at 3.7 s, in round 1 (2 s to 4 s), whose model it has not got. From 4 s on
+    all answer. Node 2 computes 2 s with 2 W, is off for 2.5 s, and waits 5.2 - 2.5 - 2 = 0.7 s with 0.5 W.
     """
     compute = {"gradient_s": [1, 1, 1], "power_w": [2, 2, 2], "idle_w": [0.5, 0.5, 0.5]}
     result = run("2,0,0.5\n2,3,100\n", compute=compute, record={"messages": True})
@@ -162,7 +160,7 @@ def test_a_late_message_comes_as_late() -> None:
 
 
 def test_an_upload_under_way_is_lost() -> None:
-    """It is sent at 1.1 s and would be there at 1.2 s; its node goes off at 1.15 s, or at 1.2 s, when it has arrived."""
+    """It is sent at 1.1 s and there at 1.2 s: a node that goes off at 1.15 s loses it, one at 1.2 s does not."""
     for to_s, ok in ((1.15, False), (1.2, True)):
         result = run(f"2,0,{to_s}\n", rounds=1, record={"messages": True})
         messages = result.tables["messages"].to_pandas()
@@ -194,8 +192,6 @@ def test_deadlines_and_waits_go_on_while_a_node_is_off() -> None:
 
 
 def test_a_notice_of_silence_does_not_reach_a_node_that_is_off() -> None:
-    from netsim.interfaces import Silent
-
     Path("trace.csv").write_text("node,from_s,to_s\n0,0,1\n0,3,100\n")
     heard = list[frozenset[int]]()
 
@@ -316,11 +312,11 @@ stop: {{rounds: 2}}
     ("availability", "algorithm", "sentence"),
     [
         ("{path: trace.csv}", "{name: lag, step_size: 0.1, xi: 0.1, window: 3}",
-         "algorithms[0].name: network.availability takes nodes off, and what is under way then is lost; an algorithm that "
-         "tolerates loss is needed, such as "),
+         "algorithms[0].name: network.availability takes nodes off, and what is under way then is lost; an algorithm "
+         "that tolerates loss is needed, such as "),
         ("{path: trace.csv}", "{name: gd}",
-         "algorithms[0].deadline_s: a number of seconds, as network.availability takes nodes off, and what is under way "
-         "then is lost. Got nothing."),
+         "algorithms[0].deadline_s: a number of seconds, as network.availability takes nodes off, and what is under "
+         "way then is lost. Got nothing."),
         ("{}", "{name: gd, deadline_s: 1}", "network.availability.path: path, or up and down, is needed. Got nothing."),
         ("{up: {distribution: exponential, mean_s: 1}}", "{name: gd, deadline_s: 1}",
          "network.availability.up: path, or up and down, is needed. Got up alone."),
@@ -335,7 +331,8 @@ stop: {{rounds: 2}}
         ("{up: &a {distribution: exponential, low_s: 1}, down: *a}", "{name: gd, deadline_s: 1}",
          "network.availability.up.low_s: the exponential distribution takes mean_s. Got 'low_s'."),
         ("{path: none.csv}", "{name: gd, deadline_s: 1}",
-         "off.yaml:4: network.availability: availability: the file none.csv is needed, with the columns node, from_s, to_s"),
+         "off.yaml:4: network.availability: availability: the file none.csv is needed, with the columns "
+         "node, from_s, to_s. Got no such file."),
     ],
 )  # fmt: skip
 def test_what_does_not_fit(availability: str, algorithm: str, sentence: str) -> None:
@@ -356,7 +353,8 @@ def test_what_does_not_fit(availability: str, algorithm: str, sentence: str) -> 
         ("node,from,to\n", "trace.csv:1: the columns node, from_s, to_s are needed. Got node, from, to."),
         ("node,from_s,to_s\n", "trace.csv: at least one line is needed. Got none."),
         ("node,from_s,to_s\n0,0,1\n0,2\n", "trace.csv:3: 3 cells are needed. Got 2."),
-        ("node,from_s,to_s\n0,0,1\n2,0,1\n", "trace.csv:3: node: one of 0 .. 1 is needed, a node that learns. Got '2'."),
+        ("node,from_s,to_s\n0,0,1\n2,0,1\n",
+         "trace.csv:3: node: one of 0 .. 1 is needed, a node that learns. Got '2'."),
         ("node,from_s,to_s\n-1,0,1\n", "trace.csv:2: node: one of 0 .. 1 is needed"),
         ("node,from_s,to_s\n0,1,1\n", "trace.csv:2: seconds with 0 <= from_s < to_s <= 1e+09"),
         ("node,from_s,to_s\n0,0,inf\n", "Got 0, inf."),

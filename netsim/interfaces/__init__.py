@@ -26,6 +26,7 @@ from netsim.interfaces.agents import (
     TimingFree,
     Value,
     Wait,
+    is_between_peers,
 )
 from netsim.interfaces.costs import Answer, Cost, CostModel, CostStructure, Link, PacketObserver
 from netsim.interfaces.inputs import HasContent, ReadsFiles
@@ -179,4 +180,5 @@ __all__ = [
     "Usage",
     "Value",
     "Wait",
+    "is_between_peers",
 ]

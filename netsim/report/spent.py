@@ -24,7 +24,7 @@ ENERGY = (
     ("idle", "#d0d0d0"),
     ("sleep", "#6f6f6f"),
     ("compute", "#f0a81c"),
-    ("waiting", "#f7dba3"),
+    ("waiting", "#87e187"),
 )
 MAX_ROWS = 40
 

@@ -112,8 +112,8 @@ class Scenario:
     vary
         What a replication draws anew, one or a list: ``data`` (synthetic data, subsamples), ``partition`` (which node
         has which samples, and a random topology), ``start`` (w^0), ``batch`` (minibatches), ``codec`` (what codecs and
-        agents draw), ``channel`` (what links draw, and random times of computing). ``all`` of them by default. The
-        optimum and L are those of the problem that was drawn.
+        agents draw), ``channel`` (what links draw, times and speeds of computing, boards, and when nodes are off).
+        ``all`` of them by default. The optimum and L are those of the problem that was drawn.
     claims
         What the source says, to compare.
 

@@ -357,7 +357,7 @@ class Engine:
                 self._paused[node] = job.duration_ns - done_ns, job.result
 
     def _set_up(self, node: NodeId, up: bool) -> None:
-        for index in self.world.media_of(node):
+        for index in self.world.media_of[node]:
             self.world.media[index].set_up(self.now_ns, node, up)
             self._changed.add(index)
 

@@ -331,10 +331,14 @@ class World:
         channels = (len(self.media) - 1) // len(self.aggregators)
         return (above - len(self.workers)) * channels + (src == above and channels > 1)
 
-    def media_of(self, node: NodeId) -> list[int]:
-        """Return the indices of the media that a node belongs to."""
-        members = [{member.id for member in nodes} for _, nodes in self._places.values()]
-        return [index for index, ids in enumerate(members) if node in ids]
+    @cached_property
+    def media_of(self) -> Mapping[NodeId, Sequence[int]]:
+        """The indices of the media that each node belongs to."""
+        found: dict[NodeId, list[int]] = {node: [] for node in self.nodes}
+        for index, (_, members) in enumerate(self._places.values()):
+            for member in members:
+                found[member.id].append(index)
+        return found
 
     def answer(self, src: NodeId, dst: NodeId) -> Answer | None:
         """Return the broadcast to all nodes below `dst`, where `src` is one of them."""

@@ -47,6 +47,7 @@ from netsim.interfaces.links import (
     PowerProfile,
     Replays,
     ShowsFrames,
+    Superposes,
     Usage,
 )
 from netsim.interfaces.messages import (
@@ -174,6 +175,7 @@ __all__ = [
     "Spectrum",
     "StarAlgorithm",
     "Sum",
+    "Superposes",
     "TimingFree",
     "Token",
     "TransferId",

@@ -1,7 +1,7 @@
 """Softmax regression with QSGD over Ethernet as a script would do it: numpy, and an event for each packet.
 
-The same steps as netsim's engine with `dcgd` and nothing else: no payloads are coded, no energy, no states, no counters of
-bytes, and one algorithm only.
+The same steps as netsim's engine with `dcgd` and nothing else: no payloads are coded, no energy, no states, no counters
+of bytes, and one algorithm only.
 """
 
 from __future__ import annotations

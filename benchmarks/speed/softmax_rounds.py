@@ -23,9 +23,9 @@ from netsim.units import NS_PER_S, seconds_to_ns
 WORK = "a softmax round"
 NOTES = (
     "softmax regression, 200 workers with minibatches of 3 of 30 samples of 784 features and 10 classes, as MNIST has;",
-    "first gradient descent on ideal links beside its calls of the problem alone: the ratio is the share of a round that",
-    "is spent in products, at least 0.6 is wanted; then QSGD of 4 bits over UDP, wires of 100 Mbit/s, a server's port of",
-    "1 Gbit/s, 1 ms, against the same in numpy and SimPy: plain and lean as above; equal clocks, draws of its own",
+    "first gradient descent on ideal links beside its calls of the problem alone: the ratio is the share of a round",
+    "that is spent in products, at least 0.6 is wanted; then QSGD of 4 bits over UDP, wires of 100 Mbit/s, a server's",
+    "port of 1 Gbit/s, 1 ms, against the same in numpy and SimPy: plain and lean as above; equal clocks, own draws",
 )
 
 _SCENARIO = """

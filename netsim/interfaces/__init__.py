@@ -26,6 +26,7 @@ from netsim.interfaces.agents import (
     TimingFree,
     Value,
     Wait,
+    is_between_peers,
 )
 from netsim.interfaces.costs import Answer, Cost, CostModel, CostStructure, Link, PacketObserver
 from netsim.interfaces.inputs import HasContent, ReadsFiles
@@ -46,6 +47,7 @@ from netsim.interfaces.links import (
     PowerProfile,
     Replays,
     ShowsFrames,
+    Superposes,
     Usage,
 )
 from netsim.interfaces.messages import (
@@ -177,10 +179,12 @@ __all__ = [
     "Spectrum",
     "StarAlgorithm",
     "Sum",
+    "Superposes",
     "TimingFree",
     "Token",
     "TransferId",
     "Usage",
     "Value",
     "Wait",
+    "is_between_peers",
 ]

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVa
 import numpy as np
 
 from netsim.interfaces.costs import Cost, CostModel, Link
+from netsim.interfaces.links import Superposes
 from netsim.interfaces.messages import Array, Batch, Code, Encoded, Inbox, Message, NodeId, Payload, Token
 from netsim.interfaces.problems import Pairwise
 
@@ -268,6 +269,9 @@ class Context(Protocol):
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """Return the node's own stream of that purpose, the same object at every call."""
 
+    def shared_rng(self, purpose: str) -> np.random.Generator:
+        """Return a stream whose draws are the same at every node, the same object at every call."""
+
     def next_batch(self) -> Batch:
         """Draw the node's next minibatch, for several evaluations on the same samples."""
 
@@ -276,6 +280,9 @@ class Context(Protocol):
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         """Return the link to `dst` from this node, or from `src`."""
+
+    def air(self, dst: NodeId, src: NodeId | None = None) -> Superposes | None:
+        """Return the air to `dst` from this node, or from `src`; None where amplitudes do not add up."""
 
     def samples(self) -> Any:
         """Return the node's own samples, read-only, as the problem keeps them; `SimulationError` if it shows none."""
@@ -307,11 +314,17 @@ class Algorithm(Protocol):
     """Frozen hyper-parameters (kind ``algorithm``); fields are YAML keys.
 
     Either ``server`` and ``worker`` (a star, with ``aggregator`` of two tiers) or ``peer`` (any connected graph) make
-    its agents. One between peers may say in `graphs`, a frozenset, what it takes beside a fixed graph whose edges go
-    both ways: ``changing``; ``directed``, where every peer hears as many as hear it; ``unbalanced``, where not.
+    its agents; one that has all of them says in `between_peers`, a bool, which it is. One between peers may say in
+    `graphs`, a frozenset, what it takes beside a fixed graph whose edges go both ways: ``changing``; ``directed``,
+    where every peer hears as many as hear it; ``unbalanced``, where not.
     """
 
     tolerates: ClassVar[frozenset[str]]  # of {"late", "loss"}
+
+
+def is_between_peers(algorithm: Any) -> bool:
+    """Return whether an algorithm, as it is configured, is one between peers and not one of a server and workers."""
+    return bool(getattr(algorithm, "between_peers", not hasattr(algorithm, "server")))
 
 
 @runtime_checkable

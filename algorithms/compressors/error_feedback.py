@@ -122,12 +122,12 @@ class ErrorFeedback(Wrapper):
             payload, inner = memory_module.encode(self.part, None if memory is None else memory.part, total, key)
         except EncodeError as error:
             raise EncodeError(f"{self.name}: {error}") from None
-        error = vector.astype(np.float64) if memory is None else total
+        rest = vector.astype(np.float64) if memory is None else total
         src = BitReader(payload.data)
         sent = entries(self.part, src, vector.size, key)
         src.finish()
-        error[... if sent.indices is None else sent.indices] -= sent.values
-        return payload, Memory(error, inner)
+        rest[... if sent.indices is None else sent.indices] -= sent.values
+        return payload, Memory(rest, inner)
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Memory | None = None) -> PaperBits:
         """Append Q(e + x); the next e is known once it is decoded, as `step` does."""

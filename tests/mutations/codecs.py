@@ -180,7 +180,7 @@ MUTANTS = (
         "the error is taken from p itself, not from what was decoded",
         "algorithms.compressors.error_feedback:ErrorFeedback.advance",
         "sent.values",
-        "error[... if sent.indices is None else sent.indices]",
+        "rest[... if sent.indices is None else sent.indices]",
         ("tests/algorithms/compressors/test_wrappers.py::test_error_feedback_keeps_what_is_lost",),
     ),
     Mutant(

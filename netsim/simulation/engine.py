@@ -8,10 +8,12 @@ nothing is runnable; only then is a ``Receive(take="all")`` answered and time go
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
+_FIRST_FOUR = itemgetter(0, 1, 2, 3)
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
@@ -172,6 +175,7 @@ class Engine:
         self.stopped = False
         self._coder = self.world.coder()
         self._env = simpy.Environment()
+        self._timers: dict[int, list[Callable[[], None]]] = {}
         self._answers: dict[NodeId, object] = {}
         self._requests: dict[NodeId, GradientRequest] = {}
         self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
@@ -192,6 +196,7 @@ class Engine:
         self._paused: dict[NodeId, tuple[int, Callable[[], object]]] = {}  # what is left of their computations, in ns
         self._batteries = self._open_batteries()
         self._phases = Phases(len(self.world.workers))
+        self._charges_codecs = scenario.compute.codec_flop
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
             Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
@@ -204,7 +209,7 @@ class Engine:
         limit_ns = None if limit_s is None else seconds_to_ns(limit_s)
         self._answers = dict.fromkeys(self.world.nodes)
         # Numbers beyond all floats need no warning: the run ends as diverged, and says where.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), _old_objects_left_alone():
             self._go(limit_ns)
             return self._result(limit_ns)
 
@@ -270,8 +275,17 @@ class Engine:
         self._delivery_ns = min(self._due_ns)
 
     def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
-        timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
-        timer.callbacks.append(lambda _: then())
+        """Call `then` after a delay; calls that fall on one instant are one event and keep their order."""
+        at_ns = self.now_ns + delay_ns
+        if at_ns in self._timers:
+            self._timers[at_ns].append(then)
+            return
+        self._timers[at_ns] = [then]
+        self._env.timeout(at_ns - self._env.now).callbacks.append(lambda _: self._ring(at_ns))
+
+    def _ring(self, at_ns: int) -> None:
+        for then in self._timers.pop(at_ns):
+            then()
 
     def _settle(self) -> None:
         """Handle everything that belongs to this instant."""
@@ -368,14 +382,15 @@ class Engine:
             self._ask()
         if self._delivery_ns > self.now_ns:
             return
+        now_ns, actors = self.now_ns, self.actors
         arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
         for index, due_ns in enumerate(self._due_ns):
-            if due_ns <= self.now_ns:
+            if due_ns <= now_ns:
                 self._changed.add(index)
-                for d in self.world.media[index].advance(self.now_ns):
+                for d in self.world.media[index].advance(now_ns):
                     arrived.append((d.dst, d.src, d.transfer, index, d))
         if len(arrived) > 1:
-            arrived.sort(key=lambda a: a[:4])
+            arrived.sort(key=_FIRST_FOUR)
         for dst, _, handle, index, delivery in arrived:
             flight = self._transfers[index, handle]
             self._book(flight.transfer, delivery)
@@ -384,13 +399,13 @@ class Engine:
                 del self._transfers[index, handle]
             if delivery.ok:
                 src, round, kind, payload, _, is_silence = flight.transfer
-                mailbox = self.actors[dst].mailbox
+                mailbox = actors[dst].mailbox
                 if is_silence:
                     mailbox.put_silence(src, round, kind)
                 else:
                     mailbox.put(Message(src, round, kind, payload.data, payload.flags))
-        for node in sorted({a[0] for a in arrived}):
-            self._try_receive(self.actors[node])
+        for node in sorted({a[0] for a in arrived}) if len(arrived) > 1 else [a[0] for a in arrived]:
+            self._try_receive(actors[node])
 
     def _book(self, transfer: Transfer, delivery: Delivery) -> None:
         src, dst = transfer.src, delivery.dst
@@ -432,12 +447,13 @@ class Engine:
 
     def _run(self, actor: Actor, answer: object) -> None:
         """Run one agent until it has to wait."""
+        resume, handlers = actor.resume, self._handlers
         while True:
-            command = actor.resume(answer)
+            command = resume(answer)
             if command is None:
                 self._running.discard(actor.node)
                 return
-            handler = self._handlers.get(type(command))
+            handler = handlers.get(type(command))
             if handler is None:
                 raise SimulationError(f"node {actor.node}: the engine knows no command {type(command).__name__}")
             answer = handler(actor, command)
@@ -459,7 +475,7 @@ class Engine:
                 self._try_receive(self.actors[dst])
 
     def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
-        world, nodes = self.world, _nodes(to)
+        world, nodes = self.world, to if isinstance(to, tuple) else (to,)
         if not nodes:
             return
         index = world.medium_of(transfer.src, nodes[0])
@@ -470,16 +486,18 @@ class Engine:
             kind = "silence" if transfer.is_silence else transfer.kind
             data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
             world.captures[world.media_names[index]].put(handle, data)
+        way, src, begin, now_ns = world.way, transfer.src, self._phases.begin, self.now_ns
         for node in nodes:
-            self._phases.begin(world.way(transfer.src, node)[1], self.now_ns)
+            begin(way(src, node)[1], now_ns)
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
         if receive.take == "all":
             self._takes_all.add(actor.node)
-        self._try_receive(actor)
-        if actor.node in self._answers:
-            return self._answers.pop(actor.node)
+        elif actor.mailbox.messages or actor.mailbox.silent or not receive.count:
+            self._try_receive(actor)
+            if actor.node in self._answers:
+                return self._answers.pop(actor.node)
         if receive.deadline_s is not None:
             deadline = self._deadlines[actor.node] = next(self._deadline_ids)
             self._after(seconds_to_ns(receive.deadline_s), lambda: self._expire(actor, deadline))
@@ -507,7 +525,8 @@ class Engine:
             self._requests.clear()
         gradients, i = self._gradients.pop(node)
         gradient = gradients[i].astype(self.world.facts.dtype, copy=False)
-        if not np.isfinite(gradient).all():
+        # A sum of squares that is finite is one of finite numbers; of others the size is looked at.
+        if not math.isfinite(np.vdot(gradient, gradient)) and not np.isfinite(gradient).all():
             self._check_size(self.actors[node], "the gradient", gradient)
         return gradient
 
@@ -524,11 +543,13 @@ class Engine:
 
     def _code(self, actor: Actor, command: Encode | Decode | Sum) -> object:
         """Answer at once, or after the time that the work of the codec takes."""
-        compute, answer = self.world.scenario.compute, self._coder.answer(actor.node, command)
+        answer = self._coder.answer(actor.node, command)
+        if not self._charges_codecs and not isinstance(answer, Exception):
+            return answer
         if isinstance(answer, EncodeError) and isinstance(command, Encode) and isinstance(command.x, np.ndarray):
             self._check_size(actor, "the vector to send", command.x)
         rate = self.world.devices[actor.node].flop_per_s
-        if not compute.codec_flop or rate is None or isinstance(answer, Exception):
+        if not self._charges_codecs or rate is None or isinstance(answer, Exception):
             return answer
         self._work(actor, seconds_to_ns(self._coder.flop(command) / rate), lambda: answer)
         return _BLOCKED
@@ -709,6 +730,16 @@ def recorder_keys(world: World) -> dict[str, Any]:
         "reporters": 1 if world.is_star else learners, "learners": learners,
         "free_ways": scenario.network.free_ways, "keep_estimates": has_tables,
     }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """Let no garbage collection of a run look at what was there before: imported modules and loaded data stay."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @dataclass(slots=True)

@@ -153,8 +153,7 @@ class AgentContext:
 
     @property
     def is_reliable(self) -> bool:
-        channels = self.world.scenario.network.channels.values()
-        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
+        return self.world.is_reliable
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """See `netsim.interfaces.Context`."""
@@ -278,6 +277,12 @@ class World:
         """Return the same stream of another replication."""
         part = _PARTS.get(purpose, "codec")
         return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether the channels deliver every message."""
+        channels = self.scenario.network.channels.values()
+        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
 
     @property
     def has_drawn_channel(self) -> bool:

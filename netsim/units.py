@@ -1,10 +1,13 @@
-"""Quantities: a number in the key's own unit, or a string that carries a unit."""
+"""Quantities: a number in the key's own unit, or a number with a unit out of the lists below."""
 
 from __future__ import annotations
 
+import difflib
+import math
 import re
+from collections.abc import Mapping
+from decimal import Decimal, DecimalException
 from functools import cache
-from typing import Any
 
 NS_PER_S = 1_000_000_000
 S_PER_DAY = 86_400
@@ -26,9 +29,63 @@ UNITS = {
     "_v": "V",
     "_m": "m",
 }
+# Ends like a size, and is a cost per bit.
+_NO_QUANTITIES = ("c_bit",)
 
-# A number and a unit, no expression that pint would evaluate.
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([^\W\d_]+(?:/[^\W\d_]+)?)\s*")
+# Digits are ASCII's, without underscores between them; both would pass `float`.
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,6})?"
+_QUANTITY = re.compile(rf"({_NUMBER})(?:\s*([^\W\d_][^\s\d_]*))?")
+# `Mb` and `kb/s` may be meant as bits or as bytes.
+_LOWER_B = re.compile(r"([kKmMgGtT]?)b(ps|/[a-z]+)?")
+
+# What a quantity may be written in: names, case counting, and their factor. No prefixes that make no sense and differ
+# from common ones by case alone: `mbit` is no thousandth of a bit, and `MA` is not written for a radio's current.
+_TIMES = """
+    s sec second seconds = 1; ms millisecond milliseconds = 1e-3; ns nanosecond nanoseconds = 1e-9; ps = 1e-12
+    us \u00b5s \u03bcs microsecond microseconds = 1e-6
+    min minute minutes = 60; h hr hour hours = 3600; d day days = 86400
+"""
+_SIZES = """
+    bit bits = 1; kbit kbits kilobit kilobits = 1e3; Mbit Mbits megabit megabits = 1e6
+    Gbit Gbits gigabit gigabits = 1e9; Tbit Tbits terabit terabits = 1e12; Kibit = 1024; Mibit = 1048576; Gibit = 1073741824; Tibit = 1099511627776
+    B byte bytes octet octets = 8; kB kbyte kbytes kilobyte kilobytes = 8e3; MB Mbyte Mbytes megabyte megabytes = 8e6
+    GB Gbyte Gbytes gigabyte gigabytes = 8e9; TB Tbyte Tbytes terabyte terabytes = 8e12
+    KiB = 8192; MiB = 8388608; GiB = 8589934592; TiB = 8796093022208
+"""
+_BITS_PER_S = "bps = 1; kbps = 1e3; Mbps = 1e6; Gbps = 1e9; Tbps = 1e12"
+_WORK = """
+    flop = 1; kflop = 1e3; Mflop megaflop = 1e6; Gflop gigaflop = 1e9; Tflop teraflop = 1e12; Pflop petaflop = 1e15
+"""
+_POWERS = """
+    W watt watts = 1; mW milliwatt milliwatts = 1e-3; uW \u00b5W \u03bcW microwatt microwatts = 1e-6; nW = 1e-9
+    pW = 1e-12; kW kilowatt kilowatts = 1e3
+"""
+_OTHERS = {
+    "Hz": "Hz hertz = 1; kHz kilohertz = 1e3; MHz megahertz = 1e6; GHz gigahertz = 1e9; THz terahertz = 1e12",
+    "J": """
+        J joule joules = 1; mJ millijoule millijoules = 1e-3; uJ \u00b5J \u03bcJ microjoule microjoules = 1e-6
+        nJ = 1e-9; pJ = 1e-12; kJ kilojoule kilojoules = 1e3; MJ megajoule megajoules = 1e6
+        Wh = 3600; mWh = 3.6; kWh = 3.6e6
+    """,
+    "A": """
+        A amp amps ampere amperes = 1; mA milliamp milliamps milliampere milliamperes = 1e-3
+        uA \u00b5A \u03bcA microamp microamps microampere microamperes = 1e-6; nA = 1e-9; pA = 1e-12
+    """,
+    "V": "V volt volts = 1; mV millivolt millivolts = 1e-3; uV \u00b5V \u03bcV = 1e-6; kV kilovolt kilovolts = 1e3",
+    "m": """
+        m metre metres meter meters = 1; mm = 1e-3; cm = 1e-2; km kilometre kilometres kilometer kilometers = 1e3
+        um \u00b5m \u03bcm = 1e-6; nm = 1e-9
+    """,
+    "A*s": "C coulomb coulombs = 1; mC = 1e-3; Ah = 3600; mAh = 3.6; uAh \u00b5Ah \u03bcAh = 3.6e-3",
+}
+
+
+class QuantityError(ValueError):
+    """A text that is no quantity of the unit wanted; `nearest` is a unit that may be meant, or ''."""
+
+    def __init__(self, sentence: str, nearest: str = "") -> None:
+        super().__init__(sentence)
+        self.nearest = nearest
 
 
 def unit_of(key: str) -> str | None:
@@ -39,16 +96,33 @@ def unit_of(key: str) -> str | None:
     >>> unit_of("rate_bps"), unit_of("levels")
     ('bit/s', None)
     """
+    if key in _NO_QUANTITIES:
+        return None
     return next((unit for suffix, unit in UNITS.items() if key.endswith(suffix)), None)
 
 
 @cache
-def _registry() -> Any:
-    import pint
+def units_of(unit: str) -> Mapping[str, Decimal]:
+    """Return each unit that a quantity in `unit` may be written in, and its factor; dBm is no factor and is 0.
 
-    registry: Any = pint.UnitRegistry(autoconvert_offset_to_baseunit=True)
-    registry.define("flop = [operations]")
-    return registry
+    Examples
+    --------
+    >>> units_of("byte")["kbit"]
+    Decimal('125')
+    """
+    if unit in ("s", "ns"):
+        return _table(_TIMES, 1 if unit == "s" else NS_PER_S)
+    if unit in ("bit", "byte"):
+        return _table(_SIZES, 1 if unit == "bit" else Decimal("0.125"))
+    if unit == "bit/s":
+        times = {name: 1 / factor for name, factor in _table("s = 1; ms = 1e-3; us = 1e-6; min = 60; h = 3600").items()}
+        sizes = _table(_SIZES)
+        return {f"{size}/{time}": sizes[size] * times[time] for time in times for size in sizes} | _table(_BITS_PER_S)
+    if unit in ("flop", "flop/s"):
+        return {name + unit.removeprefix("flop"): factor for name, factor in _table(_WORK).items()}
+    if unit in ("W", "dBm"):
+        return _table(_POWERS) | {"dBm": Decimal(0)}
+    return _table(_OTHERS[unit])
 
 
 def to_number(text: str, unit: str | None) -> float:
@@ -59,34 +133,78 @@ def to_number(text: str, unit: str | None) -> float:
     text
         A number (``"1e-3"``), taken to be in `unit` already, or a number with a unit (``"10 Mbit/s"``).
     unit
-        The unit wanted; None where only a plain number will do.
+        The unit wanted, one of those of `UNITS` or ``A*s``; None where only a plain number will do.
 
     Raises
     ------
-    ValueError
-        If `text` is no quantity, or of another dimension than `unit`.
+    QuantityError
+        If `text` is no quantity, or is one in a unit that is not in the list of `unit`.
 
     Examples
     --------
     >>> to_number("10 Mbit/s", "bit/s"), to_number("54 B", "bit"), to_number("2 ms", "s")
     (10000000.0, 432.0, 0.002)
     """
-    try:
-        return float(text)
-    except ValueError:
-        if unit is None:
-            raise ValueError(f"{text!r} is not a number") from None
-    match = _QUANTITY.fullmatch(text)
+    match = _QUANTITY.fullmatch(text.strip())
+    if unit is None:
+        if match is None or match[2]:
+            raise QuantityError(f"{text!r} is not a number")
+        return float(match[1])
     if match is None:
-        raise ValueError(f"{text!r} is not a quantity in {unit}")
-    import pint
-
+        raise QuantityError(f"{text!r} is not a quantity in {unit}")
+    number, name = match[1], match[2]
+    if name is None:
+        return float(number)
+    known = units_of(unit)
+    if name not in known:
+        nearest = nearest_unit(name, unit)
+        raise QuantityError(f"{text!r} is not a quantity in {unit}; meant {nearest}?", nearest)
     try:
-        quantity = _registry().Quantity(float(match[1]), match[2])
-        # Rounded to 15 digits: 2 ms is then the float 0.002, whatever pint's order of factors.
-        return float(f"{quantity.to(unit).magnitude:.15g}")
-    except (pint.PintError, ValueError, TypeError, AttributeError, AssertionError, OverflowError) as error:
-        raise ValueError(f"{text!r} is not a quantity in {unit}") from error
+        if "dBm" in (unit, name):
+            return _power(float(number), name, unit)
+        return float(Decimal(number) * known[name])
+    except (DecimalException, OverflowError, ValueError) as error:
+        raise QuantityError(f"{text!r} is not a quantity in {unit}") from error
+
+
+def nearest_unit(name: str, unit: str) -> str:
+    """Return the unit of the list of `unit` that is most probably meant by `name`; `unit` itself in doubt.
+
+    Examples
+    --------
+    >>> nearest_unit("mbps", "bit/s"), nearest_unit("Mb", "bit"), nearest_unit("MHz", "bit/s"), nearest_unit("kg", "s")
+    ('Mbps', 'Mbit', 'Mbit/s', 's')
+    """
+    known = list(units_of(unit))
+    if size := _LOWER_B.fullmatch(name):
+        letter = size[1].lower() if size[1] in "kK" else size[1].upper()
+        name = f"{letter}bps" if size[2] == "ps" else f"{letter}bit{size[2] or ''}"
+    folded = {other.casefold(): other for other in reversed(known)}
+    same = [folded[name.casefold()]] if name.casefold() in folded else []
+    # A unit of something else keeps its prefix: `10 MHz` in place of a rate may be 10 Mbit/s.
+    foreign = any(name in units_of(other) for other in (*UNITS.values(), "A*s"))
+    prefixed = [other for other in (f"{name}/s", f"{name[:1]}{unit}") if foreign and len(name) > 1 and other in known]
+    close = [folded[other] for other in difflib.get_close_matches(name.casefold(), folded, 1, 0.75)]
+    return next(iter((*same, *prefixed, *close, *(other for other in (unit, *known) if other in known))))
+
+
+def _power(number: float, name: str, unit: str) -> float:
+    """Return a power in W or dBm, one of which `name` or `unit` is logarithmic: 0 dBm is 1 mW."""
+    if name == unit:
+        return number
+    if name == "dBm":
+        return float(f"{10 ** (number / 10) * 1e-3:.15g}")
+    watts = number * float(units_of("W")[name])
+    return float(f"{10 * math.log10(watts / 1e-3):.15g}") if watts else -math.inf
+
+
+def _table(text: str, scale: int | Decimal = 1) -> dict[str, Decimal]:
+    """Read a list of units: names, their factor; a semicolon or a line break between two."""
+    found: dict[str, Decimal] = {}
+    for entry in re.split(r"[;\n]", text):
+        names, _, factor = entry.partition("=")
+        found |= dict.fromkeys(names.split(), Decimal(factor.strip()) * scale) if factor else {}
+    return found
 
 
 def seconds_to_ns(time_s: float) -> int:

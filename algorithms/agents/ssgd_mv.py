@@ -9,15 +9,18 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from algorithms.coding.codec import Codec
+from algorithms.coding.counts import Counts
 from algorithms.coding.index_changes import IndexChanges
 from algorithms.coding.wrappers import require_memoryless
+from algorithms.compressors.identity import Identity
 from algorithms.roles.ballot import Ballot
+from algorithms.roles.collectives import Group
 from algorithms.roles.copies import Copying, CopyServer, CopyWorker
 from algorithms.roles.federated import IDENTITY
 from algorithms.roles.voting import TieBreak
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, NonNegativeInt, Ref
-from netsim.interfaces import Agent, Array, Context, Encode, Indices, Send, Sum
+from netsim.interfaces import Agent, Array, Context, Encode, Indices, Report, Send, Sum
 from netsim.registry import component
 
 
@@ -53,6 +56,11 @@ class SsgdMv(Copying):
         Rounds at the start of one local step each in which all of D_n is sent, and all of the mean.
     local_steps, step_size, momentum, nesterov, weight_decay
         Of the local steps, as in `local_sgd`.
+    collective
+        ``all_reduce``: no server; peers add up their votes, and then their values on the mask, which is the same at all
+        of them, each by reduce-scatter and all-gather round the ring 0 .. M-1. Ties and samples are drawn from a seed
+        that all have. Values are floats of `model_bit`, rounded on every hop, so no quantiser; and no ``add_drop``, as
+        counts travel and no sets.
 
     References
     ----------
@@ -70,12 +78,14 @@ class SsgdMv(Copying):
     init_vote: Literal["full", "empty"] = "full"
     aggregate: Literal["mean", "sum"] = "mean"
     warm_up_rounds: NonNegativeInt = 0
+    collective: Literal["all_reduce"] | None = None
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"fraction": 0.25, "local_steps": 2, "step_size": 0.1},
         {"fraction": 0.4, "local_steps": 1, "mask": "sampled", "step_size": 0.1, "warm_up_rounds": 3},
         {"fraction": 0.5, "local_steps": 2, "mask": "add_drop", "change_fraction": 0.1, "step_size": 0.1,
          "quantiser": {"name": "fractional", "bits": 3}, "layer_wise": True},
+        {"fraction": 0.25, "local_steps": 2, "step_size": 0.1, "collective": "all_reduce", "warm_up_rounds": 1},
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -84,6 +94,16 @@ class SsgdMv(Copying):
         if (self.change_fraction is None) == (self.mask == "add_drop"):
             allowed = "a share of the coordinates goes with mask: add_drop, and with it alone"
             raise ConfigError([Fault(("change_fraction",), allowed, f"{self.change_fraction}, mask: {self.mask}")])
+        if self.between_peers and self.mask == "add_drop":
+            raise ConfigError([Fault(("mask",), "votes or sampled with collective: all_reduce", self.mask)])
+        if self.between_peers and not isinstance(self.quantiser, Identity):
+            allowed = "identity with collective: all_reduce, which adds up floats on their way"
+            raise ConfigError([Fault(("quantiser",), allowed, self.quantiser.name)])
+
+    @property
+    def between_peers(self) -> bool:
+        """Whether it is one between peers."""
+        return self.collective is not None
 
     def codec(self, ctx: Context) -> Codec:
         """Return Q."""
@@ -96,6 +116,10 @@ class SsgdMv(Copying):
     def worker(self, ctx: Context) -> Agent:
         """Return a worker that votes."""
         return SsgdMvWorker(ctx, self)
+
+    def peer(self, ctx: Context) -> Agent:
+        """Return a worker among peers."""
+        return SsgdMvPeer(ctx, self)
 
 
 class SsgdMvServer(CopyServer):
@@ -119,10 +143,7 @@ class SsgdMvServer(CopyServer):
         a, rng = self.algorithm, self.ctx.rng("mask")
         cast = await Sum(self.ballot.vote(round), await self.gather("vote", round))
         self.votes = self.votes + cast if a.mask == "add_drop" else cast
-        if a.mask == "sampled":
-            mask = self.ballot.layers.sampled(self.votes, rng)
-        else:
-            mask = self.ballot.layers.most_voted(self.votes, rng, a.tie_break)
+        mask = self.ballot.elected(self.votes, a.mask, rng, a.tie_break)
         sent = await Encode(self.ballot.mask, mask, round)
         await Send(self.ctx.workers, sent.payload, round, "mask")
         return mask
@@ -141,10 +162,14 @@ class SsgdMvWorker(CopyWorker):
         is_dense = round < self.algorithm.warm_up_rounds
         d = await self.walk((None,) if is_dense else self.local.batches(self.ctx)) - self.x + self.e
         mask = None if is_dense else await self.vote(round, d)
+        own, aggregate = await self.average(round, mask, d)
+        self.e, self.x = d - own, self.x + aggregate
+
+    async def average(self, round: int, mask: Indices | None, d: Array) -> tuple[Array, Array]:
+        """Send the values on the mask; return them as they decode, and what all workers' come to."""
         sent = await Encode(self.ballot.values(mask), d, round)
         await Send(self.ctx.server, sent.payload, round, "values")
-        self.e = d - sent.value
-        self.x = self.x + await self.answer(self.ballot.values(mask, aggregate=True), "aggregate", round)
+        return sent.value, await self.answer(self.ballot.values(mask, aggregate=True), "aggregate", round)
 
     async def vote(self, round: int, d: Array) -> Any:
         """Vote, and return the mask."""
@@ -158,3 +183,34 @@ class SsgdMvWorker(CopyWorker):
         sent = await Encode(code, vote, round)
         await Send(self.ctx.server, sent.payload, round, "vote")
         return await self.answer(self.ballot.mask, "mask", round)
+
+
+class SsgdMvPeer(SsgdMvWorker):
+    """A worker that adds up votes and values with the others in place of a server."""
+
+    def __init__(self, ctx: Context, algorithm: SsgdMv) -> None:
+        super().__init__(ctx, algorithm)
+        self.votes = Group(ctx, code=Counts, topic="vote ")
+        self.values = Group(ctx, algorithm.model_bit, topic="value ")
+
+    async def exchange(self, round: int) -> None:
+        """Take one round's steps, vote, and average on the mask."""
+        if round == 0:
+            await Report(0, self.x)
+        await super().exchange(round)
+        await Report(round + 1, self.x)
+
+    async def vote(self, round: int, d: Array) -> Any:
+        """Count all votes and return the mask."""
+        a, own = self.algorithm, np.zeros(d.size)
+        own[self.ballot.layers.largest(d)] = 1.0
+        votes = await self.votes.sum(own, round, "ring")
+        return self.ballot.elected(votes, a.mask, self.ctx.shared_rng("mask"), a.tie_break)
+
+    async def average(self, round: int, mask: Indices | None, d: Array) -> tuple[Array, Array]:
+        """Add up the values on the mask; return the own ones and what all come to."""
+        kept: Any = slice(None) if mask is None else mask
+        own, total = np.zeros_like(d), np.zeros_like(d)
+        own[kept] = d[kept]
+        total[kept] = await self.values.sum(d[kept], round, "ring")
+        return own, total / self.values.size if self.algorithm.aggregate == "mean" else total

@@ -71,7 +71,7 @@ class TorchModule:
         to measure, or at each ``node`` its own (test figures are then the mean over nodes).
     measured
         Training samples of each node that loss, gradient norm and training accuracy are measured on: ``full``, or so
-        many, the node's first.
+        many, evenly spaced among the node's, as data often come sorted by class.
     piece
         Samples that go through the module together: a larger batch is done in pieces, with batch norm over each.
     device
@@ -251,8 +251,8 @@ class TorchProblem(SampledProblem):
         return super()._pass(node, w)
 
     def _measured_batch(self, node: NodeId) -> Indices | None:
-        count = self._config.measured
-        return None if isinstance(count, str) or count >= self.num_samples(node) else np.arange(count)
+        count, size = self._config.measured, self.num_samples(node)
+        return None if isinstance(count, str) or count >= size else np.arange(count) * size // count
 
     def _tested(self, w: Array) -> dict[str, float]:
         if self._config.buffers == "mean" or self._test_targets is None or not self._buffers:

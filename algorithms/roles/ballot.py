@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import numpy as np
+
 from algorithms.coding.codec import Codec
 from algorithms.coding.index_changes import IndexChanges
 from algorithms.coding.index_set import IndexSet
@@ -11,8 +13,8 @@ from algorithms.coding.masked_values import MaskedValues
 from algorithms.compressors.identity import Identity
 from algorithms.compressors.piecewise import Piecewise
 from algorithms.roles.parts import FloatBit
-from algorithms.roles.voting import layers
-from netsim.interfaces import Code, Context, Indices
+from algorithms.roles.voting import TieBreak, layers
+from netsim.interfaces import Array, Code, Context, Indices
 
 
 class Keys(Protocol):
@@ -63,6 +65,12 @@ class Ballot:
         if self.moves and not (is_first and self.keys.init_vote == "full"):
             return IndexChanges(self.dim, "block_paper")
         return IndexSet(self.dim, self.layers.total, "block_paper")
+
+    def elected(self, votes: Array, mask: str, rng: np.random.Generator, tie_break: TieBreak) -> Indices:
+        """Return the mask that votes make: drawn in proportion to them (``sampled``), or those with the most."""
+        if mask == "sampled":
+            return self.layers.sampled(votes, rng)
+        return self.layers.most_voted(votes, rng, tie_break)
 
     def values(self, mask: Indices | None, aggregate: bool = False) -> Code:
         """Return the code of the values on a mask, None for all coordinates, or of their aggregate."""

@@ -27,6 +27,7 @@ from netsim.interfaces.agents import (
     TimingFree,
     Value,
     Wait,
+    is_between_peers,
 )
 from netsim.interfaces.costs import Answer, Cost, CostModel, CostStructure, Link, PacketObserver
 from netsim.interfaces.inputs import HasContent, ReadsFiles
@@ -183,4 +184,5 @@ __all__ = [
     "Usage",
     "Value",
     "Wait",
+    "is_between_peers",
 ]

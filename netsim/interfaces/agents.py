@@ -276,6 +276,9 @@ class Context(Protocol):
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """Return the node's own stream of that purpose, the same object at every call."""
 
+    def shared_rng(self, purpose: str) -> np.random.Generator:
+        """Return a stream whose draws are the same at every node, the same object at every call."""
+
     def next_batch(self) -> Batch:
         """Draw the node's next minibatch, for several evaluations on the same samples."""
 
@@ -315,11 +318,17 @@ class Algorithm(Protocol):
     """Frozen hyper-parameters (kind ``algorithm``); fields are YAML keys.
 
     Either ``server`` and ``worker`` (a star, with ``aggregator`` of two tiers) or ``peer`` (any connected graph) make
-    its agents. One between peers may say in `graphs`, a frozenset, what it takes beside a fixed graph whose edges go
-    both ways: ``changing``; ``directed``, where every peer hears as many as hear it; ``unbalanced``, where not.
+    its agents; one that has all of them says in `between_peers`, a bool, which it is. One between peers may say in
+    `graphs`, a frozenset, what it takes beside a fixed graph whose edges go both ways: ``changing``; ``directed``,
+    where every peer hears as many as hear it; ``unbalanced``, where not.
     """
 
     tolerates: ClassVar[frozenset[str]]  # of {"late", "loss", "known_loss"}; the last: if the sender learns of it
+
+
+def is_between_peers(algorithm: Any) -> bool:
+    """Return whether an algorithm, as it is configured, is one between peers and not one of a server and workers."""
+    return bool(getattr(algorithm, "between_peers", not hasattr(algorithm, "server")))
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from typing import Any
 
 from netsim import registry
 from netsim.errors import Fault, nearest_name
-from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames
+from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
 from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop, rises
 
 MAX_NAME = 100
@@ -60,7 +60,9 @@ def _topology(problem: Any, network: Network) -> Iterator[Fault]:
 
 def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     for i, algorithm in _each(algorithms):
-        has_star, has_peers = hasattr(algorithm, "server") and hasattr(algorithm, "worker"), hasattr(algorithm, "peer")
+        is_between = is_between_peers(algorithm)
+        has_star = not is_between and hasattr(algorithm, "worker")
+        has_peers = is_between and hasattr(algorithm, "peer")
         if network.topology.is_star and not has_star:
             allowed = "topology star needs an algorithm of a server and workers"
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one between peers")
@@ -79,7 +81,7 @@ def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iter
     needs = topology.needs(problem.nodes)
     for i, algorithm in _each(algorithms):
         lacking = [word for word in needs if word not in getattr(algorithm, "graphs", ())]
-        if lacking and hasattr(algorithm, "peer"):
+        if lacking and is_between_peers(algorithm):
             allowed = f"network.topology is {needs[lacking[0]]}, and this algorithm needs one where that is not so"
             yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
 

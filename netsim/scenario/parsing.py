@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from netsim import registry
 from netsim.errors import ConfigError, Fault, UnknownNameError, nearest_name
 from netsim.fields import Range, Ref
-from netsim.units import to_number, unit_of
+from netsim.units import QuantityError, to_number, unit_of
 
 Path = tuple[str | int, ...]
 
@@ -278,7 +278,20 @@ def _convert(hint: Any, value: object, path: Path, key: str) -> Any:
         return value if isinstance(value, typing.cast(type, hint)) else _dataclass(typing.cast(type, hint), value, path)
     elif isinstance(value, hint):
         return value
+    if hint is str:
+        raise _Bad(text_fault(path, value))
     raise _Bad(Fault(path, describe(hint, key), _show(value)))
+
+
+def text_fault(path: Path, value: object) -> Fault:
+    """Return the fault of a value that is no text; one that YAML takes for something else needs quotes."""
+    return Fault(path, f"a text{_quotes(value)}", _show(value))
+
+
+def _quotes(value: object) -> str:
+    kinds = {bool: "true or false", int: "a number", float: "a number"}
+    kind = kinds.get(type(value))
+    return f"; YAML reads this as {kind}: put it in quotes" if kind else ""
 
 
 def _all(pairs: list[tuple[Any, object]], path: Path, key: str) -> list[Any]:
@@ -295,6 +308,7 @@ def _all(pairs: list[tuple[Any, object]], path: Path, key: str) -> list[Any]:
 
 def _union(hint: Any, args: tuple[Any, ...], value: object, path: Path, key: str) -> Any:
     meant: list[Fault] = []
+    nearest = ""
     # 1.0 is a fraction before it is a count: float goes first where the value is one.
     for option in sorted(args, key=lambda a: _base(a) is not float) if isinstance(value, float) else args:
         try:
@@ -303,7 +317,9 @@ def _union(hint: Any, args: tuple[Any, ...], value: object, path: Path, key: str
             # A fault below this value, or in the only mapping option, shows that this option was meant.
             sole = isinstance(value, Mapping) and _takes_mapping(option) and sum(map(_takes_mapping, args)) == 1
             meant.extend(f for f in bad.faults if sole or len(f.path) > len(path))
-    raise _Bad(*(meant or [Fault(path, describe(hint, key), _show(value))]))
+            nearest = nearest or next((f.nearest for f in bad.faults if f.path == path), "")
+    allowed = describe(hint, key) + (_quotes(value) if str in args else "")
+    raise _Bad(*(meant or [Fault(path, allowed, _show(value), nearest)]))
 
 
 def _base(hint: Any) -> Any:
@@ -319,11 +335,12 @@ def _takes_mapping(hint: Any) -> bool:
 
 def _to_number(kind: type, value: object, path: Path, key: str) -> int | float:
     number: int | float | None = None
+    nearest = ""
     if isinstance(value, str):
         try:
             number = to_number(value, unit_of(key))
-        except ValueError:
-            number = None
+        except QuantityError as error:
+            nearest = error.nearest
     elif isinstance(value, int | float) and not isinstance(value, bool):
         number = value
     try:
@@ -332,7 +349,7 @@ def _to_number(kind: type, value: object, path: Path, key: str) -> int | float:
             return int(number) if kind is int else float(number)
     except (ValueError, OverflowError):
         pass
-    raise _Bad(Fault(path, _number(kind, "", key), _show(value)))
+    raise _Bad(Fault(path, _number(kind, "", key), _show(value), nearest))
 
 
 def _show(value: object) -> str:

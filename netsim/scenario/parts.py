@@ -344,11 +344,15 @@ class Stop:
         directions.
     target
         Where every metric has reached its value: those of accuracy from below, the others from above.
+    every
+        Targets are looked for in one of so many rounds, for problems whose metrics take longer than a round: the rounds,
+        bytes and seconds to a target are then those of the first such round that meets it.
     """
 
     rounds: PositiveInt | None = None
     sim_time_s: PositiveFloat | None = None
     target: Mapping[str, float] = field(default_factory=dict)
+    every: PositiveInt = 1
     uploads: PositiveInt | None = None
     gradients: PositiveInt | None = None
     messages: PositiveInt | None = None
@@ -360,6 +364,8 @@ class Stop:
                 faults.append(Fault(("target", metric), "a number > 0", f"{value:g}"))
             if rises(metric) and not 0 < value <= 1:
                 faults.append(Fault(("target", metric), "a number > 0 and <= 1", f"{value:g}"))
+        if self.every > 1 and not self.target:
+            faults.append(Fault(("every",), "targets to look for, in stop.target", "none"))
         if faults:
             raise ConfigError(faults)
         if self.target and not self.limits:

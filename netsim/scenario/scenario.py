@@ -30,7 +30,7 @@ from netsim.scenario.checks import (
 )
 from netsim.scenario.devices import devices
 from netsim.scenario.parsing import Path as Where
-from netsim.scenario.parsing import build_component, dump, parse_fields
+from netsim.scenario.parsing import build_component, dump, parse_fields, text_fault
 from netsim.scenario.parts import VARIED, Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
 from netsim.scenario.paths import in_full
 from netsim.scenario.topology import Topology
@@ -386,7 +386,7 @@ def _entries(items: object) -> tuple[Any, list[Fault]]:
             name, label = item["name"], item.get("label", item["name"])
             config = {key: value for key, value in item.items() if key != "label"}
         if not isinstance(label, str) and label is not name:
-            faults.append(Fault(("algorithms", i, "label"), "a text", repr(label)))
+            faults.append(text_fault(("algorithms", i, "label"), label))
         try:
             algorithm = build_component("algorithm", config, ("algorithms", i))
         except ConfigError as error:
@@ -432,6 +432,9 @@ def _sweep_faults(sweep: Mapping[str, Sequence[Any]], plain: Mapping[str, Any]) 
             if text in seen:
                 yield Fault((*where, i), "each value once", text)
             seen.add(text)
+        for i, value in enumerate(sweep[key]):
+            if isinstance(value, Mapping) and not isinstance(value.get("label", ""), str):
+                yield text_fault((*where, i, "label"), value["label"])
         for other, inner in keys.items():
             if other != key and inner[: len(path)] == path:
                 yield Fault(("sweep", other), "swept paths of which none contains another", f"{other!r} within {key!r}")

@@ -191,8 +191,9 @@ class _Reader:
         for key_node, value_node in node.value:
             line, key = key_node.start_mark.line + 1, key_node.value
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _TAG + "str":
-                got = key if isinstance(key_node, yaml.ScalarNode) else "a list or mapping"
-                self._add(line, path, "keys are texts", str(got) or "nothing")
+                is_scalar = isinstance(key_node, yaml.ScalarNode)
+                allowed = "keys are texts; put it in quotes" if is_scalar and key else "keys are texts"
+                self._add(line, path, allowed, (str(key) or "nothing") if is_scalar else "a list or mapping")
                 continue
             here = (*path, key)
             if key in out:

@@ -115,8 +115,8 @@ class Round:
 class Recorder:
     """Collects one run.
 
-    Targets are looked for in every round. A round has a row if it is the first, the last or one of every
-    ``record.every``, and if it is the first to meet a target.
+    Targets are looked for in one of every ``stop.every`` rounds. A round has a row if it is the first, the last or one
+    of every ``record.every``, and if it is the first to meet a target.
 
     Parameters
     ----------
@@ -162,6 +162,7 @@ class Recorder:
     _interfaces: dict[int, tuple[object, Sequence[bool]]] = field(default_factory=dict)
     _met: set[str] = field(default_factory=set)
     _unwritten: Round | None = None  # the last round, where it has no row
+    _loss: float = math.nan  # as last measured
     _stride: int = 1
 
     def __post_init__(self) -> None:
@@ -245,7 +246,7 @@ class Recorder:
         self.rounds = max(self.rounds, round)
         ended = Round(round, now_ns, models, self._spent(now_ns, look()), self._metrics.pop(round, {}))
         is_due = self.has_row(round)
-        if is_due or self.stop.target:
+        if is_due or (self.stop.target and round % self.stop.every == 0):
             self._measure_round(ended)
             met = {m for m, goal in self.stop.target.items() if _meets(m, ended.row.get(m, math.nan), goal)}
             self.reached = bool(met) and met == self.stop.target.keys()
@@ -253,6 +254,8 @@ class Recorder:
             self._met |= met
             if round == 0:
                 self.met_at_start = tuple(m for m in self.stop.target if m in met)
+        if self.progress is not None:
+            self.progress(round, now_ns / NS_PER_S, self._loss)
         if is_due:
             self._write(ended)
         elif self.reporters == 1:
@@ -348,8 +351,7 @@ class Recorder:
             norms = {node: norm(model) for node, model in ended.models.items()}
             node = max(norms, key=lambda n: math.inf if math.isnan(norms[n]) else norms[n])
             self.divergence = Divergence(ended.round, node, f"where the loss is {row['loss']}, the model", norms[node])
-        if self.progress is not None:
-            self.progress(ended.round, row["sim_time_s"], row["loss"])
+        self._loss = row["loss"]
 
     def _write(self, ended: Round) -> None:
         for name, value in ended.row.items():

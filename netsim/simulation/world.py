@@ -36,6 +36,7 @@ from netsim.interfaces import (
     Replays,
     ShowsFrames,
     Spectrum,
+    is_between_peers,
 )
 from netsim.scenario import Entry, Scenario
 from netsim.scenario.devices import devices
@@ -138,6 +139,7 @@ class AgentContext:
     world: World
     facts: ProblemFacts
     _streams: dict[str, np.random.Generator] = field(default_factory=dict)
+    _shared: dict[str, np.random.Generator] = field(default_factory=dict)
     _batches: list[Batch] = field(default_factory=list)
     _costs: dict[tuple[Cost, NodeId], CostModel] = field(default_factory=dict)
     _live: dict[NodeId, list[CostModel]] = field(default_factory=dict)
@@ -160,6 +162,12 @@ class AgentContext:
         if purpose not in self._streams:
             self._streams[purpose] = self.world.stream(self.node, purpose)
         return self._streams[purpose]
+
+    def shared_rng(self, purpose: str) -> np.random.Generator:
+        """See `netsim.interfaces.Context`."""
+        if purpose not in self._shared:
+            self._shared[purpose] = self.world.stream(-1, purpose)
+        return self._shared[purpose]
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         """See `netsim.interfaces.Context`."""
@@ -248,7 +256,7 @@ class World:
         self.problem = problem.fresh() if isinstance(problem, DrawsInGradients) else problem
         self.draws_in_gradients = isinstance(problem, DrawsInGradients) and problem.wants_keys
         self.workers: tuple[NodeId, ...] = tuple(range(problem.num_nodes))
-        self.is_star = hasattr(entry.algorithm, "server")
+        self.is_star = not is_between_peers(entry.algorithm)
         clusters = scenario.network.topology.clusters(len(self.workers)) if self.is_star else ()
         self.aggregators = tuple(len(self.workers) + i for i in range(len(clusters)))
         self.server: NodeId = len(self.workers) + len(clusters) if self.is_star else -1

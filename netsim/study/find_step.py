@@ -76,7 +76,7 @@ def find_steps(scenario: Scenario, tell: Callable[[str], None] = lambda _: None)
     """
     first = points(scenario)[0].scenario
     rounds = min(first.stop.rounds or ROUNDS_MAX, ROUNDS_MAX)
-    stop = dataclasses.replace(first.stop, rounds=rounds, target={})
+    stop = dataclasses.replace(first.stop, rounds=rounds, target={}, every=1)
     trial = dataclasses.replace(
         first, seed=first.seed + _SEED_APART, stop=stop, record=Record(every=rounds, efficiency=False), claims=()
     )

@@ -82,7 +82,7 @@ def check_interface(algorithm: Any) -> None:
     star = [name for name in ("server", "worker") if callable(getattr(algorithm, name, None))]
     peer = callable(getattr(algorithm, "peer", None))
     got = ", ".join([*star, *(["peer"] if peer else [])]) or "none of them"
-    one_kind = peer if not star else len(star) == 2 and not peer
+    one_kind = peer if not star else len(star) == 2 and (not peer or hasattr(algorithm, "between_peers"))
     require(one_kind, f"methods server(ctx) and worker(ctx), or peer(ctx), make the agents. Got {got}")
     tolerates = getattr(algorithm, "tolerates", None)
     known = isinstance(tolerates, frozenset) and tolerates <= {"late", "loss", "known_loss"}

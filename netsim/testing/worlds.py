@@ -25,6 +25,7 @@ from netsim.interfaces import (
     Optimum,
     TransferId,
     Usage,
+    is_between_peers,
 )
 from netsim.scenario import Entry, Network, Scenario, Stop, Topology
 from netsim.units import NS_PER_S, seconds_to_ns
@@ -229,7 +230,7 @@ class _StandIn:
 
 def is_star(algorithm: Any) -> bool:
     """Return whether an algorithm is one of a server and workers."""
-    return hasattr(algorithm, "server")
+    return not is_between_peers(algorithm)
 
 
 def nodes_of(algorithm: Any) -> int:

@@ -21,7 +21,7 @@ from netsim.text import quantity, seconds, table
 from netsim.tools import plots, probe_setup
 from netsim.tools.probe import Point, Task, do, run, to_csv
 from netsim.tools.traffic import Traffic, read_trace
-from netsim.units import to_number
+from netsim.units import QuantityError, to_number
 
 PATTERNS = ("burst", "periodic", "poisson")
 DELIVERY_COLUMNS = (
@@ -160,10 +160,11 @@ def numbers(option: str, text: str, unit: str | None, least: float, most: float,
     """
     out: list[float] = []
     for part in text.split(","):
+        nearest = ""
         try:
             ends = [to_number(word, unit) for word in part.split(":")]
-        except ValueError:
-            ends = []
+        except QuantityError as error:
+            ends, nearest = [], f". Nearest: {error.nearest}" if error.nearest else ""
         if len(ends) == 3 and ends[2] > 0 and (ends[1] - ends[0]) / ends[2] < 1e5:
             ends = [ends[0] + i * ends[2] for i in range(int((ends[1] - ends[0]) / ends[2] + 1e-9) + 1)]
         elif len(ends) != 1:
@@ -172,7 +173,7 @@ def numbers(option: str, text: str, unit: str | None, least: float, most: float,
             if not least <= number <= most or (whole and number != int(number)):
                 kind = "whole numbers" if whole else "numbers"
                 raise ConfigError(
-                    f"{option}: {kind} from {least:g} to {most:g}, such as 1,10 or 100:1500:100. Got {part!r}"
+                    f"{option}: {kind} from {least:g} to {most:g}, such as 1,10 or 100:1500:100. Got {part!r}{nearest}"
                 )
             out.append(number)
     return list(dict.fromkeys(out))

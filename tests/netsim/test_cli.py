@@ -32,7 +32,7 @@ network: {uplink: {name: ethernet_udp, rate_bps: 1e6}}
 algorithms: [gd]
 stop: {rounds: 2}
 """
-HEAVY = ("numpy", "yaml", "pandas", "pyarrow", "numba", "scipy", "simpy", "networkx", "pint", "sklearn", "rich")
+HEAVY = ("numpy", "yaml", "pandas", "pyarrow", "numba", "scipy", "simpy", "networkx", "sklearn", "rich")
 
 
 @pytest.fixture(autouse=True)

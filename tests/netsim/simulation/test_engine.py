@@ -114,6 +114,7 @@ def _star_algorithms() -> list[dict[str, Any]]:
         for name in names("algorithm")
         if hasattr(get("algorithm", name), "server")
         for example in get("algorithm", name).examples  # type: ignore[attr-defined]
+        if "collective" not in example
     ]
 
 

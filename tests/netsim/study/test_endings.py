@@ -66,6 +66,22 @@ def test_how_often_rows_are_recorded_changes_no_summary(stop: str) -> None:
     assert "done" in whole or "reached" in whole
 
 
+def test_targets_are_looked_for_in_one_of_so_many_rounds() -> None:
+    summary("{target: {loss_gap: 0.1}, rounds: 400}", 1)
+    summary("{target: {loss_gap: 0.1}, rounds: 400, every: 7}", 1000)
+    one, seven = (study.Results(Path(out)).rounds for out in ("out1", "out1000"))
+    for key, run in one.groupby(["label", "replication"]):
+        found = seven[(seven["label"] == key[0]) & (seven["replication"] == key[1])]
+        first = int(run["round"][run["loss_gap"] <= 0.1].iloc[0])
+        # The loss falls in every round here, so the first multiple of 7 after the first round that meets it meets it.
+        assert found["round"].tolist() == [0, -(-first // 7) * 7]
+
+
+def test_rounds_between_looks_need_a_target() -> None:
+    with pytest.raises(ConfigError, match="every.*targets to look for"):
+        parse_text(LOGISTIC.replace("STOP", "{rounds: 3, every: 2}").replace("EVERY", "1"))
+
+
 def test_rows_are_the_due_ones_the_first_to_meet_a_target_and_the_last() -> None:
     summary("{target: {loss_gap: 0.1}, rounds: 400}", 1)
     summary("{target: {loss_gap: 0.1}, rounds: 400}", 10)
@@ -261,3 +277,14 @@ def test_simulate_still_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises((Broken, SimulationError), match="no more"):
         engine.simulate(given, given.algorithms[0], 0, given.open_problem())
     assert engine.attempt(given, given.algorithms[0], 0, given.open_problem()).tables["rounds"].num_rows == 3
+
+
+def test_progress_is_told_of_rounds_that_are_not_measured() -> None:
+    given = parse_text(LOGISTIC.replace("STOP", "{rounds: 20}").replace("EVERY", "10"))
+    seen: list[tuple[int, float, float]] = []
+    first = next(iter(given.algorithms))
+    engine.attempt(given, first, 0, given.open_problem(0), lambda *state: seen.append(state))
+    assert [round for round, _, _ in seen] == list(range(21))
+    assert all(later[1] > earlier[1] for earlier, later in zip(seen, seen[1:], strict=False))
+    # The loss is that of the last round that was measured: 0, 10 and 20.
+    assert len({loss for _, _, loss in seen}) == 3

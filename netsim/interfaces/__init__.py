@@ -48,6 +48,7 @@ from netsim.interfaces.links import (
     PowerProfile,
     Replays,
     ShowsFrames,
+    Superposes,
     Usage,
 )
 from netsim.interfaces.messages import (
@@ -178,6 +179,7 @@ __all__ = [
     "Spectrum",
     "StarAlgorithm",
     "Sum",
+    "Superposes",
     "TimingFree",
     "Token",
     "TransferId",

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVa
 import numpy as np
 
 from netsim.interfaces.costs import Cost, CostModel, Link
+from netsim.interfaces.links import Superposes
 from netsim.interfaces.messages import Array, Batch, Code, Encoded, Inbox, Message, NodeId, Payload, Token
 from netsim.interfaces.problems import Pairwise
 
@@ -287,6 +288,9 @@ class Context(Protocol):
 
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         """Return the link to `dst` from this node, or from `src`."""
+
+    def air(self, dst: NodeId, src: NodeId | None = None) -> Superposes | None:
+        """Return the air to `dst` from this node, or from `src`; None where amplitudes do not add up."""
 
     def samples(self) -> Any:
         """Return the node's own samples, read-only, as the problem keeps them; `SimulationError` if it shows none."""

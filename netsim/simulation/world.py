@@ -36,6 +36,7 @@ from netsim.interfaces import (
     Replays,
     ShowsFrames,
     Spectrum,
+    Superposes,
     is_between_peers,
 )
 from netsim.scenario import Entry, Scenario
@@ -173,6 +174,11 @@ class AgentContext:
         """See `netsim.interfaces.Context`."""
         start = self.node if src is None else src
         return _MediumLink(self.world, start, dst)
+
+    def air(self, dst: NodeId, src: NodeId | None = None) -> Superposes | None:
+        """See `netsim.interfaces.Context`."""
+        medium = self.world.media[self.world.medium_of(self.node if src is None else src, dst)]
+        return medium if isinstance(medium, Superposes) else None
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         """See `netsim.interfaces.Context`."""

@@ -258,9 +258,7 @@ class Worker:
         self.model = Identity(algorithm.model_bit)
         self.heard = Listener(ctx, algorithm)
         self.memory: Any = None
-        all_workers = len(ctx.workers)
-        is_sure = ctx.is_reliable and algorithm.patience(all_workers) == (all_workers, None)
-        self.waits_for_word = "known_loss" in algorithm.tolerates and not is_sure
+        self.waits_for_word = "known_loss" in algorithm.tolerates and not is_sure(ctx, algorithm)
 
     @property
     def notes(self) -> Array:
@@ -301,6 +299,12 @@ class Worker:
         """Send what was encoded; return it, or where the worker learns that it was lost, what `lost` makes of it."""
         await Send(self.ctx.server, sent.payload, round)
         return lost() if self.waits_for_word and not await Delivered() else sent
+
+
+def is_sure(ctx: Context, algorithm: Star) -> bool:
+    """Return whether all workers take part in every round: nothing is lost, and the server waits for all."""
+    workers = len(ctx.workers)
+    return ctx.is_reliable and algorithm.patience(workers) == (workers, None)
 
 
 def step_of(algorithm: Star, ctx: Context) -> Callable[[int], float]:

@@ -51,6 +51,13 @@ ERRORS: list[dict[str, Any]] = [
 ]
 
 
+TWO_WAYS: list[dict[str, Any]] = [
+    {"name": "double_squeeze", "compressor": TOP},
+    {"name": "dist_ef_blockwise", "momentum": 0.0},
+    {"name": "one_bit_sgd", "float_bit": 64},
+]
+
+
 def network_of(link: Any) -> dict[str, Any]:
     slow = ComputeModel(gradient_s=Distribution("exponential", mean_s=0.1))
     return {"network": Network(link=link, silence="flag"), "compute": slow}
@@ -199,3 +206,37 @@ def test_lena(drift: Any, times: int, link: Any) -> None:
     gaps = result.tables["rounds"]["loss_gap"].to_pylist()
     if drift != "v":  # where nobody hears of it, a whole upload again in every round leads far away
         assert gaps[-1] < 0.3 * gaps[0]
+
+
+@pytest.mark.parametrize("algorithm", [*TWO_WAYS, {"name": "signsgd", "step_size": 0.1}], ids=lambda a: str(a["name"]))
+@pytest.mark.parametrize("link", [Lossy(), Jitter()], ids=["lossy", "late"])
+def test_copies_of_the_model_catch_up(algorithm: dict[str, Any], link: Any) -> None:
+    """A worker has a model that the server had, bit for bit, and with error memories nothing is lost either way."""
+    problem, models, seen, behind = LoggedProblem(3, batch=8), [np.zeros(0)], [0], [0]
+
+    def look(engine: Any) -> None:
+        server = engine.agent(3)
+        if not (server.x == models[-1]).all():
+            models.append(server.x)
+        for m in range(3):
+            x = engine.agent(m).x
+            assert any((x == model).all() for model in models[-8:])
+            behind[0] += not (x == server.x).all()
+        if all(at_rest(engine, m) for m in range(3)) and algorithm in TWO_WAYS:
+            in_steps = algorithm["name"] == "dist_ef_blockwise"
+            left = server.x - problem.start()
+            left = left - (0 if server.memory is None else (1 if in_steps else 0.05) * server.memory.error)
+            for m in range(3):
+                e = error(engine.agent(m))
+                total = np.sum(problem.log[m], axis=0) if problem.log[m] else np.zeros_like(e)
+                left = left + (0.05 * total - (e if in_steps else 0.05 * e)) / 3
+            assert np.abs(left).max() < 1e-9
+            seen[0] += 1
+
+    models[0] = problem.start()
+    result = run({"step_size": 0.05, **algorithm}, problem, look, link=link)
+    assert result.status == "done"
+    assert seen[0] > 5 or algorithm not in TWO_WAYS
+    assert behind[0] > 20
+    gaps = result.tables["rounds"]["loss_gap"].to_pylist()
+    assert gaps[-1] < 0.5 * gaps[0]

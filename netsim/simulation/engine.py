@@ -28,6 +28,7 @@ from netsim.interfaces import (
     Array,
     Compute,
     Decode,
+    Delivered,
     Delivery,
     Encode,
     Gradient,
@@ -180,6 +181,8 @@ class Engine:
         self._requests: dict[NodeId, GradientRequest] = {}
         self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
         self._transfers: dict[tuple[int, int], _Flight] = {}
+        self._flights: dict[NodeId, _Flight] = {}  # the last one of each node, where agents ask what became of it
+        self._tells = "known_loss" in self.world.entry.algorithm.tolerates
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
         self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
@@ -200,7 +203,7 @@ class Engine:
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
             Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
-            Encode: self._code, Decode: self._code, Sum: self._code,
+            Encode: self._code, Decode: self._code, Sum: self._code, Delivered: self._delivered,
         }  # fmt: skip
 
     def run(self) -> RunResult:
@@ -397,6 +400,8 @@ class Engine:
             flight.destinations -= 1
             if not flight.destinations:
                 del self._transfers[index, handle]
+            if self._tells:
+                self._note(flight, delivery)
             if delivery.ok:
                 src, round, kind, payload, _, is_silence = flight.transfer
                 mailbox = actors[dst].mailbox
@@ -423,6 +428,13 @@ class Engine:
                         model.observe_packets(size_bit, value, delivery.packets)
                     else:
                         model.observe(size_bit, value)
+
+    def _note(self, flight: _Flight, delivery: Delivery) -> None:
+        """Keep who got a message, and answer its sender if that waits for the message's end."""
+        if delivery.ok:
+            flight.arrived.append(delivery.dst)
+        if flight.is_awaited and not flight.destinations:
+            self._answers[delivery.src] = frozenset(flight.arrived)
 
     def _try_receive(self, actor: Actor, timed_out: bool = False) -> None:
         if actor.waiting is None or (actor.waiting.take == "all" and not timed_out):
@@ -481,7 +493,9 @@ class Engine:
         index = world.medium_of(transfer.src, nodes[0])
         handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
         self._changed.add(index)
-        self._transfers[index, handle] = _Flight(transfer, len(nodes))
+        flight = self._transfers[index, handle] = _Flight(transfer, len(nodes))
+        if self._tells:
+            self._flights[transfer.src] = flight
         if world.captures:
             kind = "silence" if transfer.is_silence else transfer.kind
             data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
@@ -489,6 +503,16 @@ class Engine:
         way, src, begin, now_ns = world.way, transfer.src, self._phases.begin, self.now_ns
         for node in nodes:
             begin(way(src, node)[1], now_ns)
+
+    def _delivered(self, actor: Actor, command: Delivered) -> object:
+        """Answer at once where the node's last message has ended, or when it does."""
+        flight = self._flights.get(actor.node)
+        if flight is None:
+            raise SimulationError(f"node {actor.node}: Delivered needs a message before it and known_loss in tolerates")
+        if not flight.destinations:
+            return frozenset(flight.arrived)
+        flight.is_awaited = True
+        return _BLOCKED
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
@@ -744,10 +768,12 @@ def _old_objects_left_alone() -> Iterator[None]:
 
 @dataclass(slots=True)
 class _Flight:
-    """A transfer and at how many destinations it has not ended yet."""
+    """A transfer, at how many destinations it has not ended yet, and where it arrived if it could be lost."""
 
     transfer: Transfer
     destinations: int
+    arrived: list[NodeId] = field(default_factory=list)
+    is_awaited: bool = False
 
 
 def _deaths_in_words(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:

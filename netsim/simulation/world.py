@@ -160,9 +160,7 @@ class AgentContext:
 
     @property
     def is_reliable(self) -> bool:
-        channels = self.world.scenario.network.channels.values()
-        is_lossy = any(not getattr(channel, "reliable_delivery", True) for channel in channels)
-        return not is_lossy and self.world.scenario.network.availability is None
+        return self.world.is_reliable
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """See `netsim.interfaces.Context`."""
@@ -306,6 +304,13 @@ class World:
         """Return the same stream of another replication."""
         part = _PARTS.get(purpose, "codec")
         return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether every message is delivered."""
+        network = self.scenario.network
+        is_lossy = any(not getattr(channel, "reliable_delivery", True) for channel in network.channels.values())
+        return not is_lossy and network.availability is None
 
     @property
     def has_drawn_channel(self) -> bool:

@@ -130,6 +130,21 @@ def test_replays_by_arrays_are_coupled_runs_in_every_cell(
     assert replications.uses_arrays
 
 
+@pytest.mark.parametrize("every", [1, 4, 7])
+@pytest.mark.parametrize("algorithm", ["{name: lena, step_size: 0.1}", "{name: lag, step_size: 0.1, xi: 1}"])
+def test_rounds_that_take_no_time_are_replayed_by_arrays(algorithm: str, every: int) -> None:
+    """Nobody uploads in some rounds, nobody computes for long: rounds and broadcasts fall on one instant."""
+    given = scenario(UP, algorithm, "{}", stop="{rounds: 40}", record=f"{{every: {every}}}")
+    problem = opened(given)
+    replications = Replications(given, given.algorithms[0], problem)
+    for replication in range(3):
+        coupled = simulate(given, given.algorithms[0], replication, problem)
+        times = coupled.tables["rounds"]["sim_time_s"].to_pylist()
+        assert every > 1 or len(set(times)) < len(times)
+        assert not differences(replications.attempt(replication), coupled)
+    assert replications.uses_arrays
+
+
 @pytest.mark.parametrize("late", [lambda ns: (ns[0] + 1, ns[1]), lambda ns: (ns[0], ns[1] + 1)], ids=["link", "there"])
 def test_arrays_that_are_a_nanosecond_off_are_not_used(
     monkeypatch: pytest.MonkeyPatch, late: Callable[[tuple[int, int]], tuple[int, int]]

@@ -15,9 +15,11 @@ from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
 from netsim.scenario.compute import ComputeModel
 from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, rises
+from netsim.units import MAX_NS, NS_PER_S
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
+MAX_RUNS = 1_000_000
 
 
 def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
@@ -87,8 +89,12 @@ def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iter
             yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
 
 
+_OFF = "network.availability takes nodes off, and what is under way then is lost"
+
+
 def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
+    untold = [key for key in lossy if not getattr(network.channels[key], "tells_failure", False)]
     without = [key for key, channel in network.channels.items() if not getattr(channel, "has_slots", False)]
     for i, algorithm in _each(algorithms):
         if getattr(algorithm, "needs_slots", False) and (without or network.silence != "free"):
@@ -97,14 +103,20 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
             yield Fault(("algorithms", i, "no_update"), allowed, got)
         tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
         needs: list[str] = []
-        losses = [f"network.{key} can lose messages" for key in lossy[:1]]
-        if network.availability is not None:
-            losses.append("network.availability takes nodes off, and what is under way then is lost")
-        if losses and "loss" not in tolerates:
-            allowed = f"{losses[0]}; an algorithm that tolerates loss is needed{_tolerant('loss', network)}"
+        if untold and "known_loss" in tolerates:
+            allowed = f"network.{untold[0]} can lose messages, and their senders do not learn it"
+            allowed += "; an algorithm that keeps no memory of what it sent is needed"
+            yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('loss', network)}", repr(algorithm.name))
+        elif lossy and not tolerates & {"loss", "known_loss"}:
+            allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
+            named = _tolerant("loss" if untold else "known_loss", network)
+            yield Fault(("algorithms", i, "name"), f"{allowed}{named}", repr(algorithm.name))
+        elif network.availability is not None and "loss" not in tolerates:
+            allowed = f"{_OFF}; an algorithm that tolerates loss is needed{_tolerant('loss', network)}"
             yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
         else:
-            needs += losses
+            needs += [f"network.{key} can lose messages" for key in lossy[:1]]
+            needs += [_OFF] if network.availability is not None else []
         if network.silence == "deadline" and "late" not in tolerates:
             allowed = "silence: deadline needs an algorithm that tolerates late messages"
             yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('late', network)}", repr(algorithm.name))
@@ -112,22 +124,18 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
             needs.append("silence: deadline says nothing of who stays silent")
         if needs and getattr(algorithm, "deadline_s", 0.0) is None:
             yield Fault(("algorithms", i, "deadline_s"), f"a number of seconds, as {' and '.join(needs)}", "nothing")
-        for key in ("quorum", "deadline_s"):
-            if getattr(algorithm, key, None) is not None and "late" not in tolerates:
-                allowed = f"no key of {algorithm.name} as it is here, as it does not tolerate late messages then"
-                allowed += f"; take another algorithm{_tolerant('late', network)}"
-                yield Fault(("algorithms", i, key), allowed, repr(key))
 
 
 def _tolerant(what: str, network: Network) -> str:
     """Name the algorithms for such a network that tolerate late messages or losses, as the end of a sentence."""
+    enough = {"loss", "known_loss"} if what == "known_loss" else {what}
     shape = "server" if network.topology.is_star else "peer"
     found = [
         name
         for name in registry.names("algorithm")
         if hasattr(registry.get("algorithm", name), shape)
         and any(
-            what in registry.build("algorithm", {"name": name, **example}).tolerates
+            registry.build("algorithm", {"name": name, **example}).tolerates & enough
             for example in getattr(registry.get("algorithm", name), "examples", ())
         )
     ]
@@ -213,6 +221,17 @@ def _clock(stop: Stop, compute: ComputeModel, network: Network) -> Iterator[Faul
     if list(stop.limits) == ["sim_time_s"] and instant and not compute.takes_time:
         allowed = "rounds is needed where neither links nor computing take time"
         yield Fault(("stop", "sim_time_s"), allowed, f"{stop.sim_time_s:g} s alone")
+    fixed = compute.gradient_s if isinstance(compute.gradient_s, float) else 0.0
+    for key, time_s in {"interval_s": compute.interval_s, "gradient_s": fixed}.items():
+        if stop.rounds and stop.sim_time_s is None and stop.rounds * time_s * NS_PER_S > MAX_NS:
+            allowed = f"at most {MAX_NS / NS_PER_S / time_s:.4g} rounds of compute.{key}, as the clock ends at 2^62 ns"
+            yield Fault(("stop", "rounds"), f"{allowed} (146 years)", f"{stop.rounds}")
+
+
+def _runs(algorithms: Sequence[Entry], replications: int, sweep: Mapping[str, Sequence[Any]]) -> Iterator[Fault]:
+    count = len(algorithms) * replications * math.prod(map(len, sweep.values()))
+    if count > MAX_RUNS:
+        yield Fault(("replications",), f"at most {MAX_RUNS} runs, points x algorithms x replications", f"{count}")
 
 
 def _target(problem: Any, network: Network, algorithms: Sequence[Entry], stop: Stop) -> Iterator[Fault]:
@@ -308,6 +327,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _compute,
         _stop,
         _clock,
+        _runs,
         _target,
         _vary,
         _claims,

@@ -8,10 +8,12 @@ nothing is runnable; only then is a ``Receive(take="all")`` answered and time go
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,6 +28,7 @@ from netsim.interfaces import (
     Array,
     Compute,
     Decode,
+    Delivered,
     Delivery,
     Encode,
     Gradient,
@@ -55,7 +58,7 @@ from netsim.simulation.processors import Job, Processors
 from netsim.simulation.recorder import Divergence, Recorder, Snapshot, Transfer, norm
 from netsim.simulation.switches import Switches
 from netsim.simulation.world import World
-from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
+from netsim.units import MAX_NS, NS_PER_S, S_PER_DAY, seconds_to_ns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +66,8 @@ if TYPE_CHECKING:
 Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
+_FIRST_FOUR = itemgetter(0, 1, 2, 3)
+PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
@@ -170,12 +175,19 @@ class Engine:
         self.recorder = self.make_recorder(progress)
         self.now_ns = 0
         self.stopped = False
+        self._steps = 0  # commands and instants since `_stands` was asked
+        self._patience = PATIENCE[0] + PATIENCE[1] * len(self.world.nodes)
+        self._seen: tuple[float, ...] = ()
+        self._stuck = ""
         self._coder = self.world.coder()
         self._env = simpy.Environment()
+        self._timers: dict[int, list[Callable[[], None]]] = {}
         self._answers: dict[NodeId, object] = {}
         self._requests: dict[NodeId, GradientRequest] = {}
         self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
         self._transfers: dict[tuple[int, int], _Flight] = {}
+        self._flights: dict[NodeId, _Flight] = {}  # the last one of each node, where agents ask what became of it
+        self._tells = "known_loss" in self.world.entry.algorithm.tolerates
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
         self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
@@ -192,10 +204,11 @@ class Engine:
         self._paused: dict[NodeId, tuple[int, Callable[[], object]]] = {}  # what is left of their computations, in ns
         self._batteries = self._open_batteries()
         self._phases = Phases(len(self.world.workers))
+        self._charges_codecs = scenario.compute.codec_flop
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
             Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
-            Encode: self._code, Decode: self._code, Sum: self._code,
+            Encode: self._code, Decode: self._code, Sum: self._code, Delivered: self._delivered,
         }  # fmt: skip
 
     def run(self) -> RunResult:
@@ -204,7 +217,7 @@ class Engine:
         limit_ns = None if limit_s is None else seconds_to_ns(limit_s)
         self._answers = dict.fromkeys(self.world.nodes)
         # Numbers beyond all floats need no warning: the run ends as diverged, and says where.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), _old_objects_left_alone():
             self._go(limit_ns)
             return self._result(limit_ns)
 
@@ -219,6 +232,9 @@ class Engine:
                     continue
                 if limit_ns is not None and at_ns > limit_ns:
                     self.now_ns = limit_ns
+                    break
+                if at_ns > MAX_NS:
+                    self._stuck = "the clock ends at 2^62 ns (146 years)"
                     break
                 self.now_ns = at_ns
                 self._settle()
@@ -270,14 +286,26 @@ class Engine:
         self._delivery_ns = min(self._due_ns)
 
     def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
-        timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
-        timer.callbacks.append(lambda _: then())
+        """Call `then` after a delay; calls that fall on one instant are one event and keep their order."""
+        at_ns = self.now_ns + delay_ns
+        if at_ns in self._timers:
+            self._timers[at_ns].append(then)
+            return
+        self._timers[at_ns] = [then]
+        self._env.timeout(at_ns - self._env.now).callbacks.append(lambda _: self._ring(at_ns))
+
+    def _ring(self, at_ns: int) -> None:
+        for then in self._timers.pop(at_ns):
+            then()
 
     def _settle(self) -> None:
         """Handle everything that belongs to this instant."""
         if self._switches.next_ns <= self.now_ns:
             self._switch()
         while not self.stopped:
+            self._steps += 1
+            if self._steps > self._patience and self._stands():
+                return
             while self._env.peek() == self.now_ns:
                 self._env.step()
             if self._changed or self._delivery_ns <= self.now_ns:
@@ -295,6 +323,16 @@ class Engine:
                     self._run(self.actors[node], woken[node])
                 if self.stopped:
                     return
+
+    def _stands(self) -> bool:
+        """Stop the run where a great many steps have moved neither the clock nor a count that would end the run."""
+        before, self._seen = self._seen, (self.now_ns, *self.recorder.counted())
+        steps, self._steps = self._steps, 0
+        if before != self._seen:
+            return False
+        self._stuck = f"its clock does not move: {steps} steps at one instant, and nothing that would end the run"
+        self.stopped = True
+        return True
 
     # --- batteries ---------------------------------------------------------------------------------
 
@@ -368,29 +406,32 @@ class Engine:
             self._ask()
         if self._delivery_ns > self.now_ns:
             return
+        now_ns, actors = self.now_ns, self.actors
         arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
         for index, due_ns in enumerate(self._due_ns):
-            if due_ns <= self.now_ns:
+            if due_ns <= now_ns:
                 self._changed.add(index)
-                for d in self.world.media[index].advance(self.now_ns):
+                for d in self.world.media[index].advance(now_ns):
                     arrived.append((d.dst, d.src, d.transfer, index, d))
         if len(arrived) > 1:
-            arrived.sort(key=lambda a: a[:4])
+            arrived.sort(key=_FIRST_FOUR)
         for dst, _, handle, index, delivery in arrived:
             flight = self._transfers[index, handle]
             self._book(flight.transfer, delivery)
             flight.destinations -= 1
             if not flight.destinations:
                 del self._transfers[index, handle]
+            if self._tells:
+                self._note(flight, delivery)
             if delivery.ok:
                 src, round, kind, payload, _, is_silence = flight.transfer
-                mailbox = self.actors[dst].mailbox
+                mailbox = actors[dst].mailbox
                 if is_silence:
                     mailbox.put_silence(src, round, kind)
                 else:
                     mailbox.put(Message(src, round, kind, payload.data, payload.flags))
-        for node in sorted({a[0] for a in arrived}):
-            self._try_receive(self.actors[node])
+        for node in sorted({a[0] for a in arrived}) if len(arrived) > 1 else [a[0] for a in arrived]:
+            self._try_receive(actors[node])
 
     def _book(self, transfer: Transfer, delivery: Delivery) -> None:
         src, dst = transfer.src, delivery.dst
@@ -408,6 +449,13 @@ class Engine:
                         model.observe_packets(size_bit, value, delivery.packets)
                     else:
                         model.observe(size_bit, value)
+
+    def _note(self, flight: _Flight, delivery: Delivery) -> None:
+        """Keep who got a message, and answer its sender if that waits for the message's end."""
+        if delivery.ok:
+            flight.arrived.append(delivery.dst)
+        if flight.is_awaited and not flight.destinations:
+            self._answers[delivery.src] = frozenset(flight.arrived)
 
     def _try_receive(self, actor: Actor, timed_out: bool = False) -> None:
         if actor.waiting is None or (actor.waiting.take == "all" and not timed_out):
@@ -432,12 +480,16 @@ class Engine:
 
     def _run(self, actor: Actor, answer: object) -> None:
         """Run one agent until it has to wait."""
+        resume, handlers = actor.resume, self._handlers
         while True:
-            command = actor.resume(answer)
+            self._steps += 1
+            if self._steps > self._patience and self._stands():
+                return
+            command = resume(answer)
             if command is None:
                 self._running.discard(actor.node)
                 return
-            handler = self._handlers.get(type(command))
+            handler = handlers.get(type(command))
             if handler is None:
                 raise SimulationError(f"node {actor.node}: the engine knows no command {type(command).__name__}")
             answer = handler(actor, command)
@@ -459,27 +511,41 @@ class Engine:
                 self._try_receive(self.actors[dst])
 
     def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
-        world, nodes = self.world, _nodes(to)
+        world, nodes = self.world, to if isinstance(to, tuple) else (to,)
         if not nodes:
             return
         index = world.medium_of(transfer.src, nodes[0])
         handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
         self._changed.add(index)
-        self._transfers[index, handle] = _Flight(transfer, len(nodes))
+        flight = self._transfers[index, handle] = _Flight(transfer, len(nodes))
+        if self._tells:
+            self._flights[transfer.src] = flight
         if world.captures:
             kind = "silence" if transfer.is_silence else transfer.kind
             data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
             world.captures[world.media_names[index]].put(handle, data)
+        way, src, begin, now_ns = world.way, transfer.src, self._phases.begin, self.now_ns
         for node in nodes:
-            self._phases.begin(world.way(transfer.src, node)[1], self.now_ns)
+            begin(way(src, node)[1], now_ns)
+
+    def _delivered(self, actor: Actor, command: Delivered) -> object:
+        """Answer at once where the node's last message has ended, or when it does."""
+        flight = self._flights.get(actor.node)
+        if flight is None:
+            raise SimulationError(f"node {actor.node}: Delivered needs a message before it and known_loss in tolerates")
+        if not flight.destinations:
+            return frozenset(flight.arrived)
+        flight.is_awaited = True
+        return _BLOCKED
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
         if receive.take == "all":
             self._takes_all.add(actor.node)
-        self._try_receive(actor)
-        if actor.node in self._answers:
-            return self._answers.pop(actor.node)
+        elif actor.mailbox.messages or actor.mailbox.silent or not receive.count:
+            self._try_receive(actor)
+            if actor.node in self._answers:
+                return self._answers.pop(actor.node)
         if receive.deadline_s is not None:
             deadline = self._deadlines[actor.node] = next(self._deadline_ids)
             self._after(seconds_to_ns(receive.deadline_s), lambda: self._expire(actor, deadline))
@@ -507,7 +573,8 @@ class Engine:
             self._requests.clear()
         gradients, i = self._gradients.pop(node)
         gradient = gradients[i].astype(self.world.facts.dtype, copy=False)
-        if not np.isfinite(gradient).all():
+        # A sum of squares that is finite is one of finite numbers; of others the size is looked at.
+        if not math.isfinite(np.vdot(gradient, gradient)) and not np.isfinite(gradient).all():
             self._check_size(self.actors[node], "the gradient", gradient)
         return gradient
 
@@ -524,11 +591,13 @@ class Engine:
 
     def _code(self, actor: Actor, command: Encode | Decode | Sum) -> object:
         """Answer at once, or after the time that the work of the codec takes."""
-        compute, answer = self.world.scenario.compute, self._coder.answer(actor.node, command)
+        answer = self._coder.answer(actor.node, command)
+        if not self._charges_codecs and not isinstance(answer, Exception):
+            return answer
         if isinstance(answer, EncodeError) and isinstance(command, Encode) and isinstance(command.x, np.ndarray):
             self._check_size(actor, "the vector to send", command.x)
         rate = self.world.devices[actor.node].flop_per_s
-        if not compute.codec_flop or rate is None or isinstance(answer, Exception):
+        if not self._charges_codecs or rate is None or isinstance(answer, Exception):
             return answer
         self._work(actor, seconds_to_ns(self._coder.flop(command) / rate), lambda: answer)
         return _BLOCKED
@@ -629,6 +698,8 @@ class Engine:
             status, sentence = "reached", f"reached its target {at}"
             if recorder.rounds == 0:
                 sentence = "met its target at the start, before anything was sent"
+        elif self._stuck:
+            status, sentence = "stalled", f"stalled {at}: {self._stuck}"
         elif self.stopped:
             sentence = f"ended {at}: all rounds done"
         elif limit_ns is not None and self.now_ns >= limit_ns:
@@ -711,12 +782,24 @@ def recorder_keys(world: World) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@contextlib.contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """Let no garbage collection of a run look at what was there before: imported modules and loaded data stay."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 @dataclass(slots=True)
 class _Flight:
-    """A transfer and at how many destinations it has not ended yet."""
+    """A transfer, at how many destinations it has not ended yet, and where it arrived if it could be lost."""
 
     transfer: Transfer
     destinations: int
+    arrived: list[NodeId] = field(default_factory=list)
+    is_awaited: bool = False
 
 
 def _deaths_in_words(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:

@@ -21,6 +21,7 @@ from netsim.interfaces import (
     Command,
     Compute,
     Decode,
+    Delivered,
     Encode,
     Gradient,
     GradientRequest,
@@ -130,6 +131,7 @@ class Lockstep:
         self._gradients: dict[NodeId, GradientRequest] = {}
         self._ready = deque(sorted(world.nodes))
         self._marks = dict.fromkeys(world.nodes, 0)  # tokens are numbered at each node
+        self._last_to: dict[NodeId, frozenset[NodeId]] = {}
 
     def step(self) -> bool:
         """Let the next node go on until it waits; False where no node can.
@@ -186,6 +188,7 @@ class Lockstep:
                 return touched
             if isinstance(command, Send):
                 data, flags = command.payload.data, command.payload.flags
+                self._last_to[actor.node] = frozenset(nodes_of(command.to))
                 for dst in nodes_of(command.to):
                     self.actors[dst].mailbox.put(Message(actor.node, command.round, command.kind, data, flags))
                     touched.add(dst)
@@ -197,6 +200,8 @@ class Lockstep:
                 answer = self._coder.answer(actor.node, command)
             elif request is not None:
                 (answer,) = self._world.learning.values([request])
+            elif isinstance(command, Delivered):
+                answer = self._last_to[actor.node]
             elif isinstance(command, Mark):
                 answer = Token(self._marks[actor.node])
                 self._marks[actor.node] += 1

@@ -21,6 +21,7 @@ from netsim.interfaces import (
     CostModel,
     DrawnMedia,
     DrawsInGradients,
+    DrawsMany,
     HasBatches,
     HasGradients,
     HasPairs,
@@ -159,9 +160,7 @@ class AgentContext:
 
     @property
     def is_reliable(self) -> bool:
-        channels = self.world.scenario.network.channels.values()
-        is_lossy = any(not getattr(channel, "reliable_delivery", True) for channel in channels)
-        return not is_lossy and self.world.scenario.network.availability is None
+        return self.world.is_reliable
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """See `netsim.interfaces.Context`."""
@@ -208,9 +207,13 @@ class AgentContext:
     def next_batch(self) -> Batch:
         """Draw the node's next minibatch from its stream ``data``; some are drawn at a time, which is quicker."""
         if not self._batches:
-            stream, draw = self.rng("data"), self.world.learning.draw_batch
+            stream, problem = self.rng("data"), self.world.learning
             count = min(_BATCHES, self.world.scenario.stop.rounds or _BATCHES)
-            self._batches = [Batch(draw(self.node, stream)) for _ in range(count)][::-1]
+            if isinstance(problem, DrawsMany):
+                drawn = problem.draw_batches(self.node, stream, count)
+            else:
+                drawn = [problem.draw_batch(self.node, stream) for _ in range(count)]
+            self._batches = [Batch(rows) for rows in drawn][::-1]
         return self._batches.pop()
 
     def next_key(self) -> Key | None:
@@ -278,6 +281,7 @@ class World:
         self.parent = {node: above for above, below in self.children.items() for node in below}
         if isinstance(problem, HasPairs) and not self.is_star:
             self.problem = problem.coupled(sorted((min(edge), max(edge)) for edge in self.peers.graph.edges))
+        self._ways: dict[tuple[NodeId, NodeId], tuple[str, tuple[str, NodeId]]] = {}
         self.captures: dict[str, Capture] = {}
         self._places = self._place_media()
         self.media_names, self.media = self._open_media()
@@ -300,6 +304,13 @@ class World:
         """Return the same stream of another replication."""
         part = _PARTS.get(purpose, "codec")
         return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether every message is delivered."""
+        network = self.scenario.network
+        is_lossy = any(not getattr(channel, "reliable_delivery", True) for channel in network.channels.values())
+        return not is_lossy and network.availability is None
 
     @property
     def has_drawn_channel(self) -> bool:
@@ -356,6 +367,12 @@ class World:
 
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         """Return a transfer's direction, and the phase (``uplink`` or ``downlink`` of a node) that it belongs to."""
+        found = self._ways.get((src, dst))
+        if found is None:
+            found = self._ways[src, dst] = self._find_way(src, dst)
+        return found
+
+    def _find_way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         if self.parent.get(src) == dst:
             return "uplink", ("uplink", src)
         return ("downlink", ("downlink", dst)) if self.parent.get(dst) == src else ("peer", ("uplink", src))

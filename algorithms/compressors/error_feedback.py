@@ -129,6 +129,10 @@ class ErrorFeedback(Wrapper):
         rest[... if sent.indices is None else sent.indices] -= sent.values
         return payload, Memory(rest, inner)
 
+    def unsent(self, memory: Memory | None, x: Array) -> Memory:
+        """Return the memory after a message that was lost: the error is all of e + x."""
+        return Memory(_plus(x, memory), None if memory is None else memory.part)
+
     def write(self, x: Array, key: Key, out: BitWriter, memory: Memory | None = None) -> PaperBits:
         """Append Q(e + x); the next e is known once it is decoded, as `step` does."""
         inner = None if memory is None else memory.part

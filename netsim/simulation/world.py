@@ -41,7 +41,8 @@ from netsim.interfaces import (
     is_between_peers,
 )
 from netsim.scenario import Entry, Scenario
-from netsim.scenario.devices import devices
+from netsim.scenario.availability import changes
+from netsim.scenario.devices import devices, gradient_times
 from netsim.scenario.graphs import positions
 from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
@@ -55,6 +56,8 @@ _PARTS = {
     "topology": "partition",
     "compute": "channel",
     "devices": "channel",
+    "gradient_time": "channel",
+    "availability": "channel",
     "channel": "channel",
 }
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
@@ -157,8 +160,7 @@ class AgentContext:
 
     @property
     def is_reliable(self) -> bool:
-        channels = self.world.scenario.network.channels.values()
-        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
+        return self.world.is_reliable
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """See `netsim.interfaces.Context`."""
@@ -282,7 +284,11 @@ class World:
         self.captures: dict[str, Capture] = {}
         self._places = self._place_media()
         self.media_names, self.media = self._open_media()
-        self.devices = devices(scenario.compute, self.nodes, self.workers, self.stream(-1, "devices"))
+        places = scenario.compute, self.nodes, self.workers
+        self.devices = devices(*places, partial(self.stream, purpose="devices"))
+        self.gradient_s = gradient_times(*places, partial(self.stream, purpose="gradient_time"))
+        availability, stream = scenario.network.availability, partial(self.stream, purpose="availability")
+        self.changes = {} if availability is None else changes(availability, len(self.workers), stream)
         self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
@@ -297,6 +303,13 @@ class World:
         """Return the same stream of another replication."""
         part = _PARTS.get(purpose, "codec")
         return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether every message is delivered."""
+        network = self.scenario.network
+        is_lossy = any(not getattr(channel, "reliable_delivery", True) for channel in network.channels.values())
+        return not is_lossy and network.availability is None
 
     @property
     def has_drawn_channel(self) -> bool:
@@ -333,6 +346,15 @@ class World:
         above = max(src, dst)
         channels = (len(self.media) - 1) // len(self.aggregators)
         return (above - len(self.workers)) * channels + (src == above and channels > 1)
+
+    @cached_property
+    def media_of(self) -> Mapping[NodeId, Sequence[int]]:
+        """The indices of the media that each node belongs to."""
+        found: dict[NodeId, list[int]] = {node: [] for node in self.nodes}
+        for index, (_, members) in enumerate(self._places.values()):
+            for member in members:
+                found[member.id].append(index)
+        return found
 
     def answer(self, src: NodeId, dst: NodeId) -> Answer | None:
         """Return the broadcast to all nodes below `dst`, where `src` is one of them."""

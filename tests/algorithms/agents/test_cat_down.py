@@ -69,5 +69,5 @@ def test_it_saves_the_downlink(keys: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("keys", [{"quorum": 2}, {"deadline_s": 1.0}, {"participation": 0.5}, {"broadcast": "dense"}])
 def test_models_that_travel_whole_have_no_budget(keys: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"down: nothing with quorum, deadline_s.*as models travel whole. Got affine"):
+    with pytest.raises(ConfigError, match=r"down: nothing with quorum, deadline_s.*models travel whole. Got affine"):
         build("algorithm", {**UP, **keys, "down": AFFINE})

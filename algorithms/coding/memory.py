@@ -36,6 +36,14 @@ class Stateful(Protocol):
         """Encode `x`; `memory` is None before the first vector."""
 
 
+@runtime_checkable
+class Sparing(Protocol):
+    """A stateful codec that need not decode for its memory."""
+
+    def advance(self, memory: Any, x: Array, key: Key) -> tuple[Payload, Any]:
+        """Return payload and memory as `Stateful.step` does, without the decoded vector."""
+
+
 def step(codec: Codec, memory: Any, x: Array, key: Key) -> Step:
     """Encode one vector by any codec; the memory stays None where there is none."""
     if isinstance(codec, Stateful):
@@ -46,6 +54,8 @@ def step(codec: Codec, memory: Any, x: Array, key: Key) -> Step:
 
 def encode(codec: Codec, memory: Any, x: Array, key: Key) -> tuple[Payload, Any]:
     """Return the payload and the next memory: as `step`, but nothing is decoded where no memory needs it."""
+    if isinstance(codec, Sparing):
+        return codec.advance(memory, x, key)
     if isinstance(codec, Stateful):
         payload, _, memory = codec.step(memory, x, key)
         return payload, memory

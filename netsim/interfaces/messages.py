@@ -78,6 +78,14 @@ class SparseCode(Code, Protocol):
         """Return the coordinates, each once, and their values; None: all coordinates."""
 
 
+@runtime_checkable
+class DecodesAs(Protocol):
+    """A code that makes the decoded vector in the type that is wanted, without one of float64 in between."""
+
+    def decode_as(self, data: bytes, dim: int, dtype: np.dtype[Any]) -> Array:
+        """Return `decode(data, dim)` as that type, perhaps as a read-only view of `data`; needs no key."""
+
+
 class Encoded:
     """What one vector became.
 

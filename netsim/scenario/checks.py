@@ -13,7 +13,8 @@ from typing import Any
 from netsim import registry
 from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
-from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop, rises
+from netsim.scenario.compute import ComputeModel
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, rises
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
@@ -86,6 +87,9 @@ def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iter
             yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
 
 
+_OFF = "network.availability takes nodes off, and what is under way then is lost"
+
+
 def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
     untold = [key for key in lossy if not getattr(network.channels[key], "tells_failure", False)]
@@ -105,8 +109,12 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
             allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
             named = _tolerant("loss" if untold else "known_loss", network)
             yield Fault(("algorithms", i, "name"), f"{allowed}{named}", repr(algorithm.name))
-        elif lossy:
-            needs.append(f"network.{lossy[0]} can lose messages")
+        elif network.availability is not None and "loss" not in tolerates:
+            allowed = f"{_OFF}; an algorithm that tolerates loss is needed{_tolerant('loss', network)}"
+            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+        else:
+            needs += [f"network.{key} can lose messages" for key in lossy[:1]]
+            needs += [_OFF] if network.availability is not None else []
         if network.silence == "deadline" and "late" not in tolerates:
             allowed = "silence: deadline needs an algorithm that tolerates late messages"
             yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('late', network)}", repr(algorithm.name))
@@ -151,6 +159,14 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
         yield Fault((*path, key), f"a capacity for each of {len(nodes)} nodes", f"{len(energy_j)}")
 
 
+def _availability(problem: Any, network: Network) -> Iterator[Fault]:
+    availability = network.availability
+    for i, node in enumerate(availability.nodes if availability and isinstance(availability.nodes, tuple) else ()):
+        if node >= problem.nodes:
+            allowed = f"a node of 0 .. {problem.nodes - 1}, which learn; a server is always on"
+            yield Fault(("network", "availability", "nodes", i), allowed, f"{node}")
+
+
 def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
     """Yield faults of the number of nodes: above the header's 24 bits, or unfit for a channel (`node_faults`)."""
     if problem.nodes >= MAX_SENDERS:
@@ -182,12 +198,12 @@ def _captures(network: Network, record: Record) -> Iterator[Fault]:
 
 
 def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
-    for key, what in {"gradient_s": "time", "flop_per_s": "speed", "power_w": "power"}.items():
+    for key, what in {"gradient_s": "time", "flop_per_s": "speed", "power_w": "power", "idle_w": "power"}.items():
         each = getattr(compute, key)
         if isinstance(each, tuple) and len(each) != problem.nodes:
             yield Fault(("compute", key), f"a {what} for each of {problem.nodes} nodes", f"{len(each)}")
-    boards = compute.devices.boards if compute.devices is not None else ()
-    if boards and len(boards) != problem.nodes:
+    boards = compute.boards.boards if compute.boards is not None else ()
+    if isinstance(boards, tuple) and boards and len(boards) != problem.nodes:
         yield Fault(("compute", "devices", "boards"), f"a board for each of {problem.nodes} nodes", f"{len(boards)}")
 
 
@@ -291,6 +307,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _graphs,
         _tolerance,
         _battery,
+        _availability,
         _nodes,
         _workers,
         _captures,

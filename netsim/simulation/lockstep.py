@@ -78,8 +78,11 @@ def run(scenario: Scenario, entry: Entry, problem: Problem, rounds: int, replica
     Raises
     ------
     SimulationError
-        If the agents wait for each other, or one asks for something that only the engine has.
+        If the agents wait for each other, one asks for something that only the engine has, or nodes go off at times,
+        which lockstep has not.
     """
+    if scenario.network.availability is not None:
+        raise SimulationError(f"{entry.label}: network.availability is in seconds, and lockstep has no clock")
     world = World(scenario, entry, replication, problem)
     reporters = {world.server} if world.is_star else set(world.workers)
     trace = Trace()

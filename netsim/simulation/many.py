@@ -93,7 +93,9 @@ class ManyReplays:
         media = None if not world.is_star or world.aggregators else world.drawn_media(replications)
         if media is None or scenario.record.messages or scenario.compute.interval_s:
             raise Entangled("the channel or the scenario asks for the engine")
-        if scenario.compute.devices is not None or len(set(world.devices.values())) != 1:
+        compute = scenario.compute
+        is_mixed = compute.is_drawn_per_node or compute.counts_waiting or len(set(world.devices.values())) != 1
+        if is_mixed:
             raise Entangled("nodes are different devices")
         (self._device,) = set(world.devices.values())
         while not trace.is_over:

@@ -44,6 +44,9 @@ UP = f"{{uplink: {{name: wan, {RATES}, transport: plain}}, silence: free}}"
 TDMA = "{link: {name: tdma, rate_bps: 1e5}}"
 RING = f"{{topology: {{name: ring}}, link: {{name: wan, {RATES}, jitter_s: 0.01}}}}"
 SLOW = "{gradient_s: {distribution: exponential, mean_s: 0.1}}"
+SPEEDS = "{flop_per_s: {distribution: lognormal, mean_flop_per_s: 1e4, cv: 1}, power_w: 1}"
+TIMES = "{gradient_s: {distribution: uniform, low_s: 0.1, high_s: 0.5, per: node}}"
+IDLE = "{gradient_s: 0.1, power_w: 2, idle_w: 1}"
 WORK = "{flop_per_s: 1e5, codec_flop: true, interval_s: 0.5}"
 GD = "{name: gd, step_size: 0.5}"
 DCGD = "{name: dcgd, compressor: {name: rand_k, k: 5}, step_size: 0.5}"
@@ -87,6 +90,8 @@ CASES = [
     *((network, DCGD, WORK) for network in (PORT, PLAIN, UP, TDMA)),
     *((network, LENA, SLOW) for network in (PORT, PLAIN, UP, TDMA)),
     (UP, CAT, SLOW), (UP, VOTES, SLOW), (PLAIN, FEDAVG, WORK), (RING, DGD, SLOW), (RING, TRACKING, WORK),
+    *((WAN, DCGD, compute) for compute in (SPEEDS, TIMES, "{devices: boards}")),
+    *((UP, DCGD, compute) for compute in (SPEEDS, TIMES, IDLE)),
 ]  # fmt: skip
 
 

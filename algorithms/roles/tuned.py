@@ -49,9 +49,7 @@ class Tuned(Budgeted, Tolerant):
             raise ConfigError([Fault(("memory",), allowed, self.memory)])
         is_whole = self.quorum or self.deadline_s or self.participation < 1 or self.broadcast == "dense"
         if self.down is not None and is_whole:
-            allowed = (
-                "nothing with quorum, deadline_s, participation below 1 or broadcast: dense: models travel whole"
-            )
+            allowed = "nothing with quorum, deadline_s, participation below 1 or broadcast: dense: models travel whole"
             raise ConfigError([Fault(("down",), allowed, getattr(self.down, "name", "a cost"))])
 
     @property

@@ -58,7 +58,7 @@ from netsim.simulation.processors import Job, Processors
 from netsim.simulation.recorder import Divergence, Recorder, Snapshot, Transfer, norm
 from netsim.simulation.switches import Switches
 from netsim.simulation.world import World
-from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
+from netsim.units import MAX_NS, NS_PER_S, S_PER_DAY, seconds_to_ns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,6 +67,7 @@ Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 _FIRST_FOUR = itemgetter(0, 1, 2, 3)
+PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
@@ -174,6 +175,10 @@ class Engine:
         self.recorder = self.make_recorder(progress)
         self.now_ns = 0
         self.stopped = False
+        self._steps = 0  # commands and instants since `_stands` was asked
+        self._patience = PATIENCE[0] + PATIENCE[1] * len(self.world.nodes)
+        self._seen: tuple[float, ...] = ()
+        self._stuck = ""
         self._coder = self.world.coder()
         self._env = simpy.Environment()
         self._timers: dict[int, list[Callable[[], None]]] = {}
@@ -227,6 +232,9 @@ class Engine:
                     continue
                 if limit_ns is not None and at_ns > limit_ns:
                     self.now_ns = limit_ns
+                    break
+                if at_ns > MAX_NS:
+                    self._stuck = "the clock ends at 2^62 ns (146 years)"
                     break
                 self.now_ns = at_ns
                 self._settle()
@@ -295,6 +303,9 @@ class Engine:
         if self._switches.next_ns <= self.now_ns:
             self._switch()
         while not self.stopped:
+            self._steps += 1
+            if self._steps > self._patience and self._stands():
+                return
             while self._env.peek() == self.now_ns:
                 self._env.step()
             if self._changed or self._delivery_ns <= self.now_ns:
@@ -312,6 +323,16 @@ class Engine:
                     self._run(self.actors[node], woken[node])
                 if self.stopped:
                     return
+
+    def _stands(self) -> bool:
+        """Stop the run where a great many steps have moved neither the clock nor a count that would end the run."""
+        before, self._seen = self._seen, (self.now_ns, *self.recorder.counted())
+        steps, self._steps = self._steps, 0
+        if before != self._seen:
+            return False
+        self._stuck = f"its clock does not move: {steps} steps at one instant, and nothing that would end the run"
+        self.stopped = True
+        return True
 
     # --- batteries ---------------------------------------------------------------------------------
 
@@ -461,6 +482,9 @@ class Engine:
         """Run one agent until it has to wait."""
         resume, handlers = actor.resume, self._handlers
         while True:
+            self._steps += 1
+            if self._steps > self._patience and self._stands():
+                return
             command = resume(answer)
             if command is None:
                 self._running.discard(actor.node)
@@ -676,6 +700,8 @@ class Engine:
             status, sentence = "reached", f"reached its target {at}"
             if recorder.rounds == 0:
                 sentence = "met its target at the start, before anything was sent"
+        elif self._stuck:
+            status, sentence = "stalled", f"stalled {at}: {self._stuck}"
         elif self.stopped:
             sentence = f"ended {at}: all rounds done"
         elif limit_ns is not None and self.now_ns >= limit_ns:

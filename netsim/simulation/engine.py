@@ -582,8 +582,10 @@ class Engine:
         return gradient
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        batch = self.world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows, self.world.contexts[node].next_key())
+        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
+        context = self.world.contexts[owner]
+        batch = context.next_batch() if command.batch is None else command.batch
+        return GradientRequest(owner, command.at, batch.rows, context.next_key())
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = self._request(actor.node, command)

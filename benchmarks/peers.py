@@ -31,7 +31,7 @@ LINKS: Mapping[str, Mapping[str, object]] = {
 DIM, ROUNDS, NEIGHBOURS, SIDE_M = 7850, 100, 10, 1000.0
 
 
-def scenario(peers: int, link: str, rounds: int) -> str:
+def scenario(peers: int, link: str, rounds: int, at_once: bool = False) -> str:
     """Return the YAML of one case."""
     radius_m = SIDE_M * math.sqrt((NEIGHBOURS + 1) / (math.pi * peers))
     algorithm = {
@@ -46,16 +46,16 @@ def scenario(peers: int, link: str, rounds: int) -> str:
             "link": dict(LINKS[link]),
             "silence": "free",
         },
-        "compute": {"gradient_s": {"distribution": "exponential", "mean_s": 0.01}},
+        "compute": {"gradient_s": 0.01 if at_once else {"distribution": "exponential", "mean_s": 0.01}},
         "algorithms": [algorithm],
         "stop": {"rounds": rounds},
         "record": {"every": rounds},
     })  # fmt: skip
 
 
-def case(peers: int, link: str, rounds: int) -> dict[str, float]:
+def case(peers: int, link: str, rounds: int, at_once: bool) -> dict[str, float]:
     """Run one case in this process and return what it took."""
-    base = parse_text(scenario(peers, link, rounds), "peers.yaml")
+    base = parse_text(scenario(peers, link, rounds, at_once), "peers.yaml")
     problem = base.problem.open(base.seed)
     simulate(
         parse_text(scenario(16, link, 1), "peers.yaml"),
@@ -77,14 +77,15 @@ def main() -> int:
     parser.add_argument("peers", nargs="*", type=int, default=PEERS)
     parser.add_argument("--link", choices=LINKS, action="append")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--at-once", action="store_true", help="all compute as long, so that all send at one instant")
     parser.add_argument("--case", action="store_true", help="one case in this process")
     wanted = parser.parse_args()
     if wanted.case:
-        print(json.dumps(case(wanted.peers[0], wanted.link[0], wanted.rounds)))
+        print(json.dumps(case(wanted.peers[0], wanted.link[0], wanted.rounds, wanted.at_once)))
         return 0
     print("| link | peers | edges | messages | CPU s | GB | us a message |\n|---|---|---|---|---|---|---|")
     for link in wanted.link or LINKS:
-        found = [_alone(peers, link, wanted.rounds) for peers in wanted.peers]
+        found = [_alone(peers, link, wanted.rounds, wanted.at_once) for peers in wanted.peers]
         for peers, row in zip(wanted.peers, found, strict=True):
             each_us = 1e6 * row["cpu_s"] / row["messages"]
             print(f"| {link} | {peers} | {row['edges']:.0f} | {row['messages']:.0f} | {row['cpu_s']:.1f} | "
@@ -101,8 +102,9 @@ def determined(rows: Sequence[Mapping[str, float]]) -> float:
     return float(1.0 - (left @ left) / ((y - y.mean()) @ (y - y.mean())))
 
 
-def _alone(peers: int, link: str, rounds: int) -> dict[str, float]:
+def _alone(peers: int, link: str, rounds: int, at_once: bool) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.peers", "--case", str(peers), "--link", link, "--rounds", str(rounds)]
+    command += ["--at-once"] if at_once else []
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     row: dict[str, float] = json.loads(done.stdout)
     return row

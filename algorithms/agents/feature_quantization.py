@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar, Literal, cast
@@ -15,9 +15,12 @@ from algorithms.compressors.identity import Identity
 from algorithms.learning import code_books, quantizers
 from algorithms.learning.code_books import Decoder
 from algorithms.learning.sensing import CodeBook, Quantizer, Thresholds, product
+from netsim.errors import Fault
 from netsim.fields import NonNegativeInt, PositiveInt
 from netsim.interfaces import Agent, Context, Decode, Encode, Mark, Payload, Receive, Report, Send
 from netsim.registry import component
+
+MAX_BITS = quantizers.MAX_BITS, code_books.MAX_BITS  # of cells, and of a code book
 
 
 @component("algorithm")
@@ -67,17 +70,13 @@ class FeatureQuantization:
         {"bits": 2, "design": "learned", "epochs": 5},
     )
 
-    def budgets(self, nodes: int) -> tuple[int, ...]:
-        """R of each sensor.
+    def node_faults(self, nodes: int) -> Sequence[Fault]:
+        """Return what does not fit that many sensors."""
+        return quantizers.bit_faults(self.budgets(nodes), nodes, MAX_BITS[self.design == "learned"])
 
-        Raises
-        ------
-        ConfigError
-            If there are not as many, or one is beyond any code.
-        """
-        bits = self.bits if isinstance(self.bits, tuple) else (self.bits,) * nodes
-        quantizers.check_bits(bits, nodes)
-        return bits
+    def budgets(self, nodes: int) -> tuple[int, ...]:
+        """Return R of each sensor."""
+        return self.bits if isinstance(self.bits, tuple) else (self.bits,) * nodes
 
     def server(self, ctx: Context) -> Agent:
         """Return the centre."""
@@ -111,7 +110,6 @@ class Centre:
         """Find every sensor's quantizer."""
         known, how = self.known, self.algorithm.design
         if how == "learned":
-            quantizers.check_bits(self.bits, len(self.bits), code_books.MAX_BITS)
             books, self.network = code_books.learn(
                 known.train, self.labels, known.owners, self.bits, self.algorithm.epochs, self.ctx.rng("design")
             )

@@ -248,16 +248,8 @@ def line_of(known: Any) -> tuple[Floats, float]:
     return weights[0], float(np.ravel(known.h.intercept_)[0])
 
 
-def check_bits(bits: Sequence[int], nodes: int, most: int = MAX_BITS) -> None:
-    """Refuse bits that no cell's number has.
-
-    Raises
-    ------
-    ConfigError
-        With a path relative to the algorithm.
-    """
+def bit_faults(bits: Sequence[int], nodes: int, most: int = MAX_BITS) -> list[Fault]:
+    """Return what is wrong with bits of so many nodes: another number of them, or bits that no cell's number has."""
     if len(bits) != nodes:
-        raise ConfigError([Fault(("bits",), f"bits for each of {nodes} nodes", f"{len(bits)}")])
-    for i, n in enumerate(bits):
-        if n > most:
-            raise ConfigError([Fault(("bits", i), f"at most {most}, for 2^{most} cells", str(n))])
+        return [Fault(("bits",), f"bits for each of {nodes} nodes", f"{len(bits)}")]
+    return [Fault(("bits", i), f"at most {most}, for 2^{most} cells", str(n)) for i, n in enumerate(bits) if n > most]

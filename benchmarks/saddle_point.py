@@ -1,7 +1,7 @@
 """How violation and cost gap of `saddle_point` fall with T: ``python -m benchmarks.saddle_point`` writes a page.
 
-Two nodes with f_i = ||x - a_i||^2 / 2, a = (+-1, 0, 0, 0), held within a distance of 1; noise of 0.1 in every gradient's
-entry, delta = 4, eta = 1 / sqrt(T). docs/saddle_point.md has means over seeds and the fitted exponents.
+Two nodes with f_i = ||x - a_i||^2 / 2, a = (+-1, 0, 0, 0), held within 1; noise of 0.1 in every entry of a
+gradient, delta = 4, eta = 1 / sqrt(T). docs/saddle_point.md has means over seeds and the fitted exponents.
 """
 
 from __future__ import annotations
@@ -70,10 +70,10 @@ def main() -> int:
     files.write(DOCS, f"""# The saddle-point method's orders
 
 Written by `python -m benchmarks.saddle_point`. Two nodes in R^4 with f_i = ||x - a_i||^2 / 2, a = (+-1, 0, 0, 0), held
-within a distance of 1; Gaussian noise of 0.1 in every entry of a gradient, delta = 4, eta = 1 / sqrt(T); means over 8, 4, 2
-and 1 seeds. The paper's bounds are T^(-1/4) for the violation and T^(-1/2) for the cost gap, of the same order with
-compressed messages and with two values in place of a gradient. Here the violation falls faster than its bound, about as
-T^(-1/2): what stays is delta eta lam, which is proportional to eta.
+within a distance of 1; Gaussian noise of 0.1 in every entry of a gradient, delta = 4, eta = 1 / sqrt(T); means over 8,
+4, 2 and 1 seeds. The paper's bounds are T^(-1/4) for the violation and T^(-1/2) for the cost gap, of the same order
+with compressed messages and with two values in place of a gradient. Here the violation falls faster than its bound,
+about as T^(-1/2): what stays is delta eta lam, which is proportional to eta.
 
 {table}
 """)  # fmt: skip

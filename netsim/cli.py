@@ -183,7 +183,7 @@ def check(
 
 @app.command("list")
 def list_components(
-    kind: Annotated[str | None, typer.Argument(help="problem, dataset, compressor, channel, ...")] = None,
+    kind: Annotated[str | None, typer.Argument(help="problem, dataset, compressor, channel, ..., board")] = None,
     plugins: Plugins = None,
     debug: Debug = False,
 ) -> None:

@@ -235,14 +235,25 @@ class BitReader:
         DecodeError
             If fewer bits are left, or one of them is NaN or infinite.
         """
+        return self.raw_floats(count, float_bit).astype(np.float64)
+
+    def raw_floats(self, count: int, float_bit: FloatBit) -> npt.NDArray[np.floating[Any]]:
+        """Return `count` finite numbers in the type that they have in the stream, shape (count,), perhaps read-only.
+
+        Raises
+        ------
+        DecodeError
+            If fewer bits are left, or one of them is NaN or infinite.
+        """
         if self._position & 7:
-            raw = self.uints(count, float_bit).astype(_UINTS[float_bit], copy=False).view(FLOATS[float_bit])
+            words = self.uints(count, float_bit).astype(_UINTS[float_bit], copy=False)
+            raw: npt.NDArray[np.floating[Any]] = words.view(FLOATS[float_bit])
         else:
             start = self._advance(count, float_bit)
             raw = np.frombuffer(self._data, _LITTLE[float_bit], count, start >> 3)
         if not within(raw) and not np.isfinite(raw).all():
             raise DecodeError(f"payload: every number must be finite. Got {raw[~np.isfinite(raw)][0]}.")
-        return raw.astype(np.float64)
+        return raw
 
     def signs(self, count: int) -> npt.NDArray[np.bool_]:
         """Return `count` bits as truth values, shape (count,): True is negative.

@@ -85,6 +85,28 @@ class Identity(Codec):
             raise DecodeError(f"payload: every number must be finite. Got {numbers[~finite][0]}.")
         return numbers.astype(np.float64)
 
+    def decode_as(self, data: bytes, dim: int, dtype: np.dtype[Any]) -> Array:
+        """Return the decoded vector in another type of float; see `netsim.interfaces.DecodesAs`."""
+        if self.format != "ieee":
+            return self.decode(data, dim).astype(dtype)
+        src = BitReader(data)
+        floats = src.raw_floats(dim, self.float_bit)
+        src.finish()
+        return floats.astype(dtype, copy=False)
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
+        """Add `scale * decode(data, acc.size)` to `acc` block by block, without the whole vector in between."""
+        if self.format != "ieee":
+            super().add_to(data, acc, scale, key)
+            return
+        src = BitReader(data)
+        floats = src.raw_floats(acc.size, self.float_bit)
+        src.finish()
+        # A factor of 1 changes no bit, and neither does a sum of two floats of 32 bits that skips those of 64.
+        for start in range(0, acc.size, BLOCK):
+            part = floats[start : start + BLOCK]
+            acc[start : start + BLOCK] += part if scale == 1.0 else scale * part.astype(np.float64)
+
     def max_size_bytes(self, dim: int) -> int:
         """Return the length of every payload."""
         return self.float_bit * dim // 8

@@ -43,14 +43,11 @@ class Tuned(Budgeted, Tolerant):
         if self.memory != "none" and self.variant == "stochastic":
             allowed = "none, as the stochastic variant is unbiased; sparsify and sign have memories"
             raise ConfigError([Fault(("memory",), allowed, self.memory)])
-        if self.memory != "none" and (self.quorum is not None or self.deadline_s is not None):
-            allowed = "none where a server goes on without some uploads, as a memory counts on every one"
-            raise ConfigError([Fault(("memory",), allowed, self.memory)])
 
     @property
-    def tolerates(self) -> frozenset[str]:  # type: ignore[override]  # depends on a key
-        """Missing and late uploads, unless a memory counts on every one."""
-        return frozenset({"late", "loss"}) if self.memory == "none" else frozenset()
+    def keeps_memory(self) -> bool:
+        """Whether workers have a memory."""
+        return self.memory != "none"
 
     def num_asked(self, nodes: int) -> int:
         """Return how many workers take part in a round."""

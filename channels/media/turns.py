@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -34,8 +35,8 @@ _SETTLE_EVERY = 256
 class _Message:
     """A message in its sender's queue; `serial` marks its bytes on the sender's side, serial + 1 + i at receiver i."""
 
-    __slots__ = ("airtime_ns", "all_dst", "dst", "first_ns", "ready_ns", "sent_bytes", "serial", "size_bytes", "slots",
-                 "src", "staying_ns", "submit_ns", "transfer", "waking_ns")  # fmt: skip
+    __slots__ = ("airtime_ns", "all_dst", "dst", "first_ns", "last_turn", "ready_ns", "sent_bytes", "serial",
+                 "size_bytes", "slots", "src", "staying_ns", "submit_ns", "transfer", "waking_ns")  # fmt: skip
 
     def __init__(
         self, transfer: TransferId, serial: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, submit_ns: int,
@@ -46,6 +47,7 @@ class _Message:
         # The first instant at which it may have a slot; its sender's time waking and staying awake before its slots.
         self.ready_ns, self.waking_ns, self.staying_ns = ready_ns, 0, 0
         self.sent_bytes = self.slots = self.airtime_ns = 0
+        self.last_turn = -1  # the turn, counted from the first of all, in which it ends; -1 while it is not known
 
 
 class _Slot(NamedTuple):
@@ -116,7 +118,12 @@ class Rounds(Roster):
         self._log = BusyLog(2 * len(self._row))
         self._queues: list[deque[_Message]] = [deque() for _ in nodes]
         self._waiting = self._serials = self._ran_ns = 0
-        self._turn, self._turn_at_ns = 0, 0
+        # The next turn's node, when it begins, and how many turns were before it.
+        self._turn, self._turn_at_ns, self._turns = 0, 0, 0
+        # Which nodes have a message, 0 or 1 each; and where nobody sleeps (last turn, serial, message) of their first
+        # messages: a message that has a slot in every round ends in a turn that is known when it becomes the first.
+        self._is_busy = bytearray(len(self._row))
+        self._ends: list[tuple[int, int, _Message]] = []
         self._slot: _Slot | None = None
         # Of each radio: the end of its last slot, how long it woke and stayed awake, and (in a copy) its next slot.
         self._used_ns = [-self._lead_ns] * len(self._row)
@@ -134,15 +141,30 @@ class Rounds(Roster):
         if message.dst:
             if not self._waiting:
                 self._skip_idle(message.ready_ns)
-            self._queues[self._row[src]].append(message)
+            place = self._row[src]
+            self._queues[place].append(message)
             self._waiting += 1
+            if len(self._queues[place]) == 1:
+                self._plan(place)
         if not transfer % _SETTLE_EVERY:
             self._log.settle(self._ran_ns)
 
     def _skip_idle(self, ready_ns: int) -> None:
         """Pass over the turns before `ready_ns`, at which the first message may be sent."""
         if self._turn_at_ns < ready_ns:
-            self._turn, self._turn_at_ns = self._passed_over(self._turn, self._turn_at_ns, ready_ns)
+            before = self._turn
+            self._turn, self._turn_at_ns = self._passed_over(before, self._turn_at_ns, ready_ns)
+            self._turns += (self._turn - before) % len(self._row)
+
+    def _plan(self, place: int) -> None:
+        """Note that a node has a new first message or none, and in which turn that one ends."""
+        queue = self._queues[place]
+        self._is_busy[place] = bool(queue)
+        if queue and not self._lead_ns:
+            head, nodes = queue[0], len(self._row)
+            more = (head.size_bytes - head.sent_bytes - 1) // self._slot_bytes
+            head.last_turn = self._turns + (place - self._turn) % nodes + more * nodes
+            heapq.heappush(self._ends, (head.last_turn, head.serial, head))
 
     def _passed_over(self, turn: int, at_ns: int, ready_ns: int) -> tuple[int, int]:
         """Return the first turn from `ready_ns` on, and when it begins; at the earlier `at_ns` it is `turn`."""
@@ -165,6 +187,8 @@ class Rounds(Roster):
 
     def _first_end_ns(self) -> int:
         """Return when the first message ends; until then nodes keep their places, and all slots before are full."""
+        if not self._lead_ns:
+            return self._end_of_turn_ns(*self._first_to_end())
         heads = [queue[0] if queue else None for queue in self._queues]
         turn, reach_ns, best_ns = self._turn, self._turn_at_ns, -1
         ahead: dict[_Message, int] = {}
@@ -198,6 +222,28 @@ class Rounds(Roster):
             reach_ns += self._turn_ns
         return best_ns
 
+    def _first_to_end(self) -> tuple[int, _Message]:
+        """Return the turn in which the first message ends, and the message, where nobody sleeps."""
+        ends = self._ends
+        # Messages that ended or were given up have another last turn by now.
+        while ends[0][2].last_turn != ends[0][0]:
+            heapq.heappop(ends)
+        return ends[0][0], ends[0][2]
+
+    def _end_of_turn_ns(self, last_turn: int, message: _Message) -> int:
+        """Return when the bytes of a message's last turn end, if all messages before it have full slots."""
+        nodes, turn, is_busy = len(self._row), self._turn, self._is_busy
+        cycles, ahead = divmod(last_turn - self._turns, nodes)
+        busy = is_busy.count(1, turn, min(turn + ahead, nodes)) + is_busy.count(1, 0, max(turn + ahead - nodes, 0))
+        left = message.size_bytes - message.sent_bytes - cycles * self._slot_bytes
+        reach_ns = self._turn_at_ns + cycles * self._cycle_ns() + busy * self._turn_ns + (ahead - busy) * self._poll_ns
+        return reach_ns + serialisation_ns(left + self._overhead_bytes, self._rate_bps)
+
+    def _cycle_ns(self) -> int:
+        """Return how long a round is in which every message has a full slot."""
+        busy = self._is_busy.count(1)
+        return busy * self._turn_ns + (len(self._row) - busy) * self._poll_ns
+
     def _run(self, to_ns: int) -> None:
         """Take the turns that begin before `to_ns`: at `to_ns` itself a message may still come."""
         self._ran_ns = max(self._ran_ns, to_ns)
@@ -214,12 +260,22 @@ class Rounds(Roster):
                     return
             if self._run_cycles(to_ns):
                 continue
-            queue = self._queues[self._turn]
+            queue, passed = self._queues[self._turn], 1
             if queue and queue[0].ready_ns <= self._turn_at_ns:
                 self._begin(queue[0])
             else:
-                self._turn_at_ns += self._poll_ns
-            self._turn = (self._turn + 1) % len(self._row)
+                passed = 1 if queue else self._idle_turns(to_ns)
+                self._turn_at_ns += passed * self._poll_ns
+            self._turn = (self._turn + passed) % len(self._row)
+            self._turns += passed
+
+    def _idle_turns(self, to_ns: int) -> int:
+        """Return how many turns that begin before `to_ns` are of nodes that have nothing, one after the other."""
+        busy = self._is_busy.find(1, self._turn)
+        if busy < 0:
+            busy = self._is_busy.find(1) + len(self._row)
+        idle = busy - self._turn
+        return min(idle, -((self._turn_at_ns - to_ns) // self._poll_ns)) if self._poll_ns else idle
 
     def _begin(self, message: _Message) -> None:
         start_ns = self._turn_at_ns
@@ -247,11 +303,15 @@ class Rounds(Roster):
 
     def _run_cycles(self, to_ns: int) -> bool:
         """Take whole rounds in which every message has more than a slot to send; return False where there is none."""
+        if not self._lead_ns and self._first_to_end()[0] - self._turns < len(self._row):
+            return False
+        cycle_ns = self._cycle_ns()
+        cycles = (to_ns - 1 - self._turn_at_ns) // cycle_ns
+        if cycles < 1:
+            return False
         heads = [queue[0] if queue else None for queue in self._queues]
         if self._lead_ns and any(head is not None and head.ready_ns > self._turn_at_ns for head in heads):
             return False
-        cycle_ns = sum(self._poll_ns if head is None else self._turn_ns for head in heads)
-        cycles = (to_ns - 1 - self._turn_at_ns) // cycle_ns
         for head in heads:
             if head is not None:
                 cycles = min(cycles, (head.size_bytes - head.sent_bytes - 1) // self._slot_bytes)
@@ -275,6 +335,7 @@ class Rounds(Roster):
             head.airtime_ns += cycles * self._full_ns
             at_ns += self._turn_ns
         self._turn_at_ns += cycles * cycle_ns
+        self._turns += cycles * len(heads)
         return True
 
     def _rise(self, message: _Message, start_ns: int, end_ns: int, times: int = 1) -> None:
@@ -336,7 +397,10 @@ class Rounds(Roster):
         queue = self._queues[self._row[message.src]]
         is_head = queue[0] is message
         queue.remove(message)
+        message.last_turn = -1
         self._waiting -= 1
+        if is_head:
+            self._plan(self._row[message.src])
         if queue and is_head:
             queue[0].first_ns = max(queue[0].first_ns, at_ns)
 
@@ -450,7 +514,7 @@ class Rounds(Roster):
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`."""
-        if at_ns > self._ran_ns:
+        if at_ns > self._ran_ns and (self._waiting or self._slot is not None):
             ahead = self._copy()
             ahead._run(at_ns)
             return ahead.usage(at_ns)

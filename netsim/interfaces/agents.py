@@ -119,6 +119,14 @@ class Send(Command[None]):
 
 
 @dataclass(slots=True)
+class Delivered(Command[frozenset[NodeId]]):
+    """Wait until the node's last message has ended everywhere; the answer is the nodes that acknowledged it.
+
+    For algorithms with ``known_loss`` in `tolerates`, whose channels deliver every message or tell the sender.
+    """
+
+
+@dataclass(slots=True)
 class Silent(Command[None]):
     """Say that no message of this kind comes in this round; `network.silence` of the scenario says what that costs."""
 
@@ -319,7 +327,7 @@ class Algorithm(Protocol):
     where every peer hears as many as hear it; ``unbalanced``, where not.
     """
 
-    tolerates: ClassVar[frozenset[str]]  # of {"late", "loss"}
+    tolerates: ClassVar[frozenset[str]]  # of {"late", "loss", "known_loss"}; the last: if the sender learns of it
 
 
 def is_between_peers(algorithm: Any) -> bool:

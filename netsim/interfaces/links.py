@@ -213,6 +213,8 @@ class Channel(Protocol):
 
     reliable_delivery: ClassVar[bool]  # False where a transfer can end with ok False
     # It may have `has_slots`, a bool: whether the end of a node's slot shows that the node sent nothing.
+    # It may have `tells_failure`, a bool: whether the sender of a message to one node learns in the end, by
+    # acknowledgements, whether it arrived, where it can be lost at all.
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Open a medium between these nodes at time 0."""

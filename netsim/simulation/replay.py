@@ -32,6 +32,8 @@ def is_timing_free(algorithm: Any, network: Network) -> bool:
     where it tolerates no late message: servers that wait for all whom they asked, and peers that wait for the round of
     every neighbour. `netsim.testing` holds both to it: their models on random delays are those without a clock.
     """
+    if network.availability is not None:
+        return False
     says = getattr(algorithm, "timing_free", None)
     if says is not None:
         return bool(says(network))

@@ -85,8 +85,8 @@ def check_interface(algorithm: Any) -> None:
     one_kind = peer if not star else len(star) == 2 and (not peer or hasattr(algorithm, "between_peers"))
     require(one_kind, f"methods server(ctx) and worker(ctx), or peer(ctx), make the agents. Got {got}")
     tolerates = getattr(algorithm, "tolerates", None)
-    known = isinstance(tolerates, frozenset) and tolerates <= {"late", "loss"}
-    require(known, f"tolerates is a frozenset of 'late' and 'loss'. Got {tolerates!r}")
+    known = isinstance(tolerates, frozenset) and tolerates <= {"late", "loss", "known_loss"}
+    require(known, f"tolerates is a frozenset of 'late', 'loss' and 'known_loss'. Got {tolerates!r}")
 
 
 def check_reports(algorithm: Any) -> None:

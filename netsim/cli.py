@@ -194,7 +194,7 @@ def check(
 
 @app.command("list")
 def list_components(
-    kind: Annotated[str | None, typer.Argument(help="problem, dataset, compressor, channel, ...")] = None,
+    kind: Annotated[str | None, typer.Argument(help="problem, dataset, compressor, channel, ..., board")] = None,
     plugins: Plugins = None,
     debug: Debug = False,
 ) -> None:
@@ -267,9 +267,11 @@ def compare(
 ) -> None:
     """Write one page on several runs, side by side."""
     from netsim import report as pages
+    from netsim.files import check_out
 
     if len(folders) < 2:
         raise ConfigError("compare: at least two folders that netsim run wrote are needed")
+    check_out("--out", out)
     typer.echo(str(pages.compare(folders, out)))
 
 

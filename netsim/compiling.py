@@ -24,12 +24,16 @@ IS_ON = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 Function = Callable[..., Any]
 
 _LOADED_PART = 128  # loading numba costs as much as this many times the smallest work that pays
+_PATIENCE = 1024  # times as much work as would pay at once: numpy takes as long for it as loading numba does
 _settings = threading.Lock()  # of numba, while they are changed for one declaration
 _listeners: list[Callable[[str], None]] = []
+_passed = 0.0  # work that was done without kernels in here, 1 for as much as would pay at once
 
 
 def pays(count: int, compiled_from: int) -> bool:
     """Return whether kernels are used for so many values; their twins in numpy give the same bytes.
+
+    Many small calls pay together: a process that has done enough without kernels loads numba, too.
 
     Parameters
     ----------
@@ -38,7 +42,13 @@ def pays(count: int, compiled_from: int) -> bool:
     compiled_from
         From here on kernels are used even if numba must be loaded first.
     """
-    return IS_ON and count >= (compiled_from // _LOADED_PART if "numba" in sys.modules else compiled_from)
+    global _passed
+    if not IS_ON or count < compiled_from // _LOADED_PART:
+        return False
+    if count >= compiled_from or "numba" in sys.modules:
+        return True
+    _passed += count / compiled_from
+    return _passed >= _PATIENCE
 
 
 @contextmanager

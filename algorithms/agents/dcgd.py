@@ -37,8 +37,8 @@ class Dcgd(Tolerant):
     model_bit
         Bits of a float in the broadcast.
     quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast. A
-        compressor with an error memory is refused then, as a lost message takes its part of the memory with it.
+        The server goes on after so many uploads, or so many seconds after its broadcast. What is late is dropped, or
+        with an error memory counts when it comes.
 
     References
     ----------
@@ -64,9 +64,9 @@ class Dcgd(Tolerant):
     )
 
     @property
-    def tolerates(self) -> frozenset[str]:  # type: ignore[override]  # depends on a key
-        """Late and lost messages, unless the compressor keeps a memory of what it sent."""
-        return frozenset() if self.compressor.is_outermost else frozenset({"late", "loss"})
+    def keeps_memory(self) -> bool:
+        """Whether the compressor keeps an error memory."""
+        return self.compressor.is_outermost
 
     def codec(self, ctx: Context) -> Codec:
         """Return Q for the problem's tensors."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from algorithms.compressors.top_k import TopK
 from algorithms.roles.parts import FloatBit
-from algorithms.roles.star import Star, Worker
+from algorithms.roles.star import Worker
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction, NonNegativeInt, PositiveFloat, Range
 from netsim.interfaces import Agent, Array, Context, Report
 from netsim.registry import component
@@ -19,7 +20,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class DeepGradientCompression(Star):
+class DeepGradientCompression(Mindful):
     """u_m <- b u_m + g_m, v_m <- v_m + u_m; v_m is sent where largest, and both are 0 there; x -= gamma_k mean sent_m.
 
     Momentum is taken before what is kept back adds up (momentum correction), and ends where an entry is sent (factor
@@ -40,6 +41,9 @@ class DeepGradientCompression(Star):
         ``auto`` is 1/L of F. A number, or a step rule.
     float_bit, model_bit
         Bits of a float in the upload and in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from algorithms.roles.compressed import Learning, max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import Range
 from netsim.interfaces import Agent, Context
 from netsim.registry import component
@@ -15,7 +16,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Diana(Learning):
+class Diana(Learning, Mindful):
     """c_m = Q(g_m - h_m), h_m <- h_m + a c_m; v <- b v + h + mean c_m, h <- h + a mean c_m, x^{k+1} = x^k - gamma v.
 
     h is the mean of the h_m, which start from 0. As h_m learns the gradient of f_m at the minimiser, what is compressed
@@ -34,6 +35,9 @@ class Diana(Learning):
         gamma; ``auto`` is 1 / ((1 + 6 w / M) max_m L_m). A number, or a step rule.
     model_bit
         Bits of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------

@@ -13,6 +13,7 @@ from algorithms.roles.compressed import Compressed
 from algorithms.roles.parts import Momentum
 from algorithms.roles.replicas import ReplicaServer, Replicated, ReplicaWorker
 from algorithms.roles.star import step_of
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import Range, Ref
 from netsim.interfaces import Agent, Array, Context
 from netsim.registry import component
@@ -20,7 +21,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class DistEfBlockwise(Compressed, Replicated):
+class DistEfBlockwise(Compressed, Replicated, Mindful):
     """p_m = e_m + gamma_k (b v_m + g_m), e_m <- p_m - C(p_m); P = E + mean C(p_m), E <- P - C(P), x^{k+1} = x^k - C(P).
 
     v_m <- b v_m + g_m is the worker's momentum, and E the server's error memory. The errors are in units of steps,
@@ -36,7 +37,10 @@ class DistEfBlockwise(Compressed, Replicated):
     step_size
         ``auto`` is 1/L of F; what theory admits shrinks with the contraction of C. A number, or a step rule.
     model_bit
-        No effect, as no model is sent.
+        No effect: steps are sent, and a whole model without rounding.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
+        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------

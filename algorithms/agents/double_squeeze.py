@@ -10,6 +10,7 @@ from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback
 from algorithms.roles.compressed import Compressed, refuse_memory
 from algorithms.roles.replicas import Replicated
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import Ref
 from netsim.interfaces import Context
 from netsim.registry import component
@@ -17,7 +18,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class DoubleSqueeze(Compressed, Replicated):
+class DoubleSqueeze(Compressed, Replicated, Mindful):
     """v_m = C(g_m + e_m), e_m <- g_m + e_m - v_m; V = D(mean v_m + E), E <- mean v_m + E - V; x <- x - gamma_k V.
 
     E is the server's error memory. All nodes keep x themselves and the server sends V alone. At a constant step the
@@ -33,7 +34,10 @@ class DoubleSqueeze(Compressed, Replicated):
     step_size
         ``auto`` is 1/L of F; what theory admits shrinks with the contraction of C and D. A number, or a step rule.
     model_bit
-        No effect, as no model is sent.
+        No effect: steps are sent, and a whole model without rounding.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
+        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------

@@ -12,6 +12,7 @@ import numpy as np
 from algorithms.roles.compressed import Compressed
 from algorithms.roles.parts import sampled, share
 from algorithms.roles.shared_state import StateServer, StateWorker
+from algorithms.roles.tolerant import Mindful
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Context
@@ -20,7 +21,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Ef21(Compressed):
+class Ef21(Compressed, Mindful):
     """h_m <- h_m + C(grad f_m(x^k) - h_m), x^{k+1} = x^k - gamma mean h_m, from h_m = 0.
 
     For C a contraction with delta, e^k = mean ||h_m - grad f_m(x^k)||^2 after round k obeys
@@ -41,6 +42,9 @@ class Ef21(Compressed):
         gamma; ``auto`` is 1 / (L + L' sqrt(b / theta)). A number, or a step rule.
     model_bit
         Bits of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------

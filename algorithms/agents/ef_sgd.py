@@ -10,13 +10,14 @@ from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback
 from algorithms.roles.compressed import Compressed
 from algorithms.roles.star import Server, Worker, step_of
+from algorithms.roles.tolerant import Mindful
 from netsim.interfaces import Agent, Array, Context
 from netsim.registry import component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class EfSgd(Compressed):
+class EfSgd(Compressed, Mindful):
     """p_m = e_m + gamma_k g_m, e_m <- p_m - C(p_m) at each worker; x^{k+1} = x^k - (1/M) sum_m C(p_m).
 
     The virtual iterate x^k - mean e_m moves by -gamma_k mean g_m as SGD does, so that biased compressors converge, too.
@@ -32,6 +33,9 @@ class EfSgd(Compressed):
         ``auto`` is 1/L of F; what theory admits shrinks with delta. A number, or a step rule.
     model_bit
         Bits of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------

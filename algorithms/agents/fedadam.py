@@ -8,9 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.roles.federated import Federated, FederatedServer
+from algorithms.roles.federated import FederatedServer, Patient
 from algorithms.roles.star import Updates
-from algorithms.roles.tolerant import Tolerant
 from netsim.fields import PositiveFloat, Range
 from netsim.interfaces import Agent, Context
 from netsim.registry import component
@@ -18,7 +17,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Fedadam(Federated, Tolerant):
+class Fedadam(Patient):
     """x^{k+1} = x^k + eta m / (sqrt(v) + tau), m and v running means of Delta = sum_m (n_m / n_S) (x_m - x^k), Delta^2.
 
     Where no client was heard the server does not step.

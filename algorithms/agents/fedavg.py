@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.roles.federated import Federated
-from algorithms.roles.tolerant import Tolerant
+from algorithms.roles.federated import Patient
 from netsim.registry import component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Fedavg(Federated, Tolerant):
+class Fedavg(Patient):
     """x^{k+1} = sum_{m in S} (n_m / n_S) x_m, x_m where client m's local steps from x^k end, S a sample of the clients.
 
     Clients send C(x^k - x_m): as many bytes as x_m where C is the identity, and any compressor fits (with an unbiased

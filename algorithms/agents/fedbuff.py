@@ -52,12 +52,16 @@ class Fedbuff(Federated):
     staleness: Literal["none", "sqrt"] = "sqrt"
     deadline_s: PositiveFloat | None = None
 
-    tolerates: ClassVar[frozenset[str]] = frozenset({"late", "loss"})
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"buffer_size": 2, "local_steps": 3},
         {"buffer_size": 1, "local_steps": 1, "participation": 0.67, "staleness": "none", "step_size": 0.1},
         {"buffer_size": 4, "epochs": 1, "compressor": {"name": "qsgd", "levels": 4}, "step_size": 0.1},
     )
+
+    @property
+    def tolerates(self) -> frozenset[str]:  # type: ignore[override]  # depends on a key
+        """Late and lost messages; where the compressor keeps a memory, lost ones of which the client learns."""
+        return frozenset({"late", "known_loss" if self.compressor.is_outermost else "loss"})
 
     def patience(self, asked: int) -> tuple[int, float | None]:
         """Return the deadline: a model may then reach a client twice."""

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.roles.federated import Federated
+from algorithms.roles.federated import Patient
 from algorithms.roles.local import LocalWorker
-from algorithms.roles.tolerant import Tolerant
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import Agent, Array, Context
 from netsim.registry import component
@@ -16,7 +15,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Fedprox(Federated, Tolerant):
+class Fedprox(Patient):
     """FedAvg with local steps on h_m(x; x^k) = f_m(x) + (mu / 2) ||x - x^k||^2.
 
     With mu = 0 it is `fedavg`. The larger mu, the less clients with unlike data drift apart in their local steps.

@@ -11,7 +11,8 @@ import numpy as np
 
 from algorithms.compressors.top_k import TopK
 from algorithms.roles.parts import FloatBit
-from algorithms.roles.star import Server, Star, Updates, Worker, step_of
+from algorithms.roles.star import Server, Updates, Worker, step_of
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import Agent, Array, Context, Report
 from netsim.registry import component
@@ -19,7 +20,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Gaia(Star):
+class Gaia(Mindful):
     """a_m <- a_m + gamma_k g_m(x - a_m); its entries with |a_i| >= v_k |x_i| are sent and cleared; x -= mean sent_m.
 
     Every node works on a copy x - a_m of the model that has its own updates at once and those of others when they are
@@ -35,6 +36,9 @@ class Gaia(Star):
         ``auto`` is 1/L of F. A number, or a step rule.
     float_bit, model_bit
         Bits of a float in the upload and in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------

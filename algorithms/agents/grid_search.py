@@ -104,7 +104,7 @@ class GridSearchServer(BudgetServer):
     async def one_round(self) -> None:
         """Run one round with the budget in use."""
         await self.broadcast(self.round)
-        await self.take(self.round, (await self.collect(self.round)).messages)
+        await self.take(self.round, await self.collect(self.round))
         self.round += 1
         await Report(self.round, self.x, {"budget": self.notes[0]})
 

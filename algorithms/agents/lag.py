@@ -37,6 +37,9 @@ class Lag(Lazy):
         gamma; ``auto`` is 1/L of F. A number, or a step rule.
     float_bit, model_bit
         Bits of a float in the upload and in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------

@@ -39,6 +39,9 @@ class Laq(Lazy):
         gamma; ``auto`` is 1/L of F. A number, or a step rule.
     float_bit, model_bit
         Bits of the quantiser's range and of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------
@@ -92,7 +95,7 @@ class LaqWorker(LazyWorker):
         size = squared(innovation.value)
         error = squared(g - self.h - innovation.value)
         if is_overdue(round, self.last, self.max_age) or size >= self.limit.at(round) + 3.0 * (error + self.error):
-            self.last, self.error = round, error
-            await self.tell(round, innovation)
+            if (await self.tell(round, innovation)).arrived:
+                self.last, self.error = round, error
         else:
             await Silent(self.ctx.server, round)

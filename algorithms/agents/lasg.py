@@ -43,8 +43,8 @@ class Lasg(Lazy):
         Rounds after its last upload at which a worker uploads in any case, and between snapshots.
     step_size
         gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
+    float_bit, model_bit, quorum, deadline_s
+        As in `lag`.
 
     References
     ----------

@@ -15,6 +15,7 @@ from algorithms.roles.compressed import Compressed
 from algorithms.roles.drift import Drift, DriftServer, known_drift
 from algorithms.roles.parts import Trigger, squared
 from algorithms.roles.star import Worker, step_of
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction, NonNegativeFloat, PositiveInt, Ref
 from netsim.interfaces import Agent, Array, Context, Silent
 from netsim.registry import component
@@ -22,7 +23,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Lena(Compressed):
+class Lena(Compressed, Mindful):
     """A worker uploads v = e + alpha g where that is far from what it told last; else the server applies its drift q.
 
     With p = e_m + alpha g_m, worker m uploads v_m = p where ||p - v_m^{t-1}||^2 >= limit has held `times` times since
@@ -58,6 +59,9 @@ class Lena(Compressed):
         alpha; ``auto`` is 1/L of F. A number, or a step rule.
     model_bit
         Bits of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------
@@ -104,7 +108,7 @@ class LenaWorker(Worker):
     ----------
     e, q, v : error memory, drift, and what was applied last; shape (dim,).
     m, average, previous : running averages of the steps and of the gradients, and the gradient before.
-    last : round of the last upload, -1 before the first.
+    last, next : round of the last upload, -1 before the first, and the round that the next model should have.
     """
 
     def __init__(self, ctx: Context, algorithm: Lena) -> None:
@@ -113,20 +117,22 @@ class LenaWorker(Worker):
         self.e = self.q = self.v = self.previous = np.zeros_like(ctx.facts.start)
         self.m: Array | None = None
         self.average: Array | None = None
-        self.trigger, self.last = Trigger(algorithm.times), -1
+        self.trigger, self.last, self.next = Trigger(algorithm.times), -1, 0
 
     async def upload(self, round: int, g: Array) -> None:
         """Do lines 8 to 14."""
         keys, step = self.algorithm, self.alpha(round) * g
         self.m = step if self.m is None else (1.0 - keys.gamma) * self.m + keys.gamma * step  # (6)
         self.average = g if self.average is None else (1.0 - keys.gamma) * self.average + keys.gamma * g
-        p = self.e + step
+        if missed := round - self.next:  # rounds whose model did not come, in which it was silent
+            self.e, self.v = self.e - missed * self.q, self.q
+        p, self.next = self.e + step, round + 1
         holds = squared(p - (self.v if keys.reference == "v" else self.q)) >= self.limit(round, g)  # line 8
         self.previous = g
+        self.v = self.q  # line 12
         if self.trigger.fires(holds) or (keys.force_first and self.last < 0):
             await self.upload_both(round, p, step)  # lines 9 and 10
         else:
-            self.v = self.q  # line 12
             await Silent(self.ctx.server, round)
         self.e = p - self.v  # line 14
 
@@ -138,9 +144,12 @@ class LenaWorker(Worker):
         return keys.beta * scale * squared(reference)
 
     async def upload_both(self, round: int, p: Array, step: Array) -> None:
-        """Send v = p with its drift, and keep what they decode to."""
+        """Send v = p with its drift, and keep what they decode to; an upload that was lost is due again."""
         drift, fresh = self.algorithm.drift, {"g": step, "m": self.m}
         sent = await self.send(round, self.codec, (p, fresh[drift]) if drift in fresh else p)
+        if not sent.arrived:
+            self.trigger.count = self.trigger.times
+            return
         if drift in fresh:
             self.v, self.q = sent.value
         else:

@@ -11,13 +11,14 @@ from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback
 from algorithms.compressors.one_bit import OneBit
 from algorithms.roles.replicas import Replicated
+from algorithms.roles.tolerant import Mindful
 from netsim.interfaces import Context
 from netsim.registry import component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class OneBitSgd(Replicated):
+class OneBitSgd(Replicated, Mindful):
     """`double_squeeze` with `one_bit` both ways: the means of each column's positive and negative entries, and signs.
 
     Workers quantise g_m + e_m, the server the mean of what came plus its own error; x^{k+1} = x^k - gamma_k V with V
@@ -30,7 +31,10 @@ class OneBitSgd(Replicated):
     step_size
         ``auto`` is 1/L of F. A number, or a step rule.
     model_bit
-        No effect, as no model is sent.
+        No effect: steps are sent, and a whole model without rounding.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
+        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------

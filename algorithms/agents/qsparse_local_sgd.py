@@ -13,6 +13,7 @@ from algorithms.compressors.error_feedback import ErrorFeedback, Memory
 from algorithms.roles.asynchronous import AsynchronousServer
 from algorithms.roles.local import FixedSteps, LocalWorker
 from algorithms.roles.star import Server, Updates
+from algorithms.roles.tolerant import Mindful
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Array, Context
@@ -23,7 +24,7 @@ Mode = Literal["synchronous", "asynchronous"]
 
 @component("algorithm")
 @dataclass(frozen=True)
-class QsparseLocalSgd(FixedSteps):
+class QsparseLocalSgd(FixedSteps, Mindful):
     """Local steps, then c_m = C(e_m + x_m - xh_m), e_m <- e_m + x_m - xh_m - c_m; at the server x <- x - sum c_m / M.
 
     x_m is the model that worker m got last, xh_m where its local steps led. With the identity and H = 1 it is `gd`,
@@ -58,6 +59,9 @@ class QsparseLocalSgd(FixedSteps):
         v stays with the worker and is never reset.
     model_bit
         Bits of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------
@@ -91,13 +95,20 @@ class QsparseLocalSgd(FixedSteps):
             faults.append(Fault(("compressor",), allowed, self.compressor.name))
         if self.gap == "uniform" and self.mode == "synchronous":
             faults.append(Fault(("gap",), "fixed, as synchronous workers share their gaps", "uniform"))
+        if self.mode == "asynchronous" and (self.quorum is not None or self.deadline_s is not None):
+            key = "deadline_s" if self.quorum is None else "quorum"
+            faults.append(Fault((key,), "none, as an asynchronous server waits for nobody", f"{getattr(self, key)}"))
         if faults:
             raise ConfigError(faults)
 
     @property
     def tolerates(self) -> frozenset[str]:  # type: ignore[override]  # depends on a key
-        """Late messages, where the server waits for nobody; a lost one would take its part of e_m with it."""
-        return frozenset({"late"}) if self.mode == "asynchronous" else frozenset()
+        """Late and lost messages as workers with memories do; asynchronous workers would wait for a lost model."""
+        return frozenset({"late"}) if self.mode == "asynchronous" else super().tolerates
+
+    def timing_free(self, network: Any) -> bool:
+        """Return whether results depend on no delay."""
+        return self.mode == "synchronous" and super().timing_free(network)
 
     def codec(self, ctx: Context) -> Codec:
         """Return C with its error memory, for the problem's tensors."""

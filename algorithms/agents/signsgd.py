@@ -10,6 +10,7 @@ from algorithms.compressors.sign import Sign
 from algorithms.roles.parts import GivenStep, Momentum
 from algorithms.roles.replicas import ReplicaServer, Replicated, ReplicaWorker
 from algorithms.roles.star import Updates
+from algorithms.roles.tolerant import Tolerant
 from netsim.fields import Range
 from netsim.interfaces import Agent, Array, Context
 from netsim.registry import component
@@ -17,7 +18,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True, kw_only=True)
-class Signsgd(Replicated):
+class Signsgd(Replicated, Tolerant):
     """x^{k+1} = x^k - gamma_k sign(sum_m sign(v_m)), v_m <- b v_m + g_m: d bits up from every worker and d bits down.
 
     A tie counts as +1, as sign(0) does. Every entry moves by gamma_k in every round, so that x ends in a box of that
@@ -30,7 +31,10 @@ class Signsgd(Replicated):
     momentum
         b.
     model_bit
-        No effect, as no model is sent.
+        No effect: steps are sent, and a whole model without rounding.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
+        gets the whole model in place of the step.
 
     References
     ----------

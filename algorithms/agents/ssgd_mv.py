@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from algorithms.coding.counts import Counts
 from algorithms.coding.index_changes import IndexChanges
 from algorithms.coding.wrappers import require_memoryless
 from algorithms.compressors.identity import Identity
+from algorithms.roles.analog import Analog, Antenna
 from algorithms.roles.ballot import Ballot
 from algorithms.roles.collectives import Group
 from algorithms.roles.copies import Copying, CopyServer, CopyWorker
@@ -20,7 +21,7 @@ from algorithms.roles.federated import IDENTITY
 from algorithms.roles.voting import TieBreak
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, NonNegativeInt, Ref
-from netsim.interfaces import Agent, Array, Context, Encode, Indices, Report, Send, Sum
+from netsim.interfaces import Agent, Array, Code, Context, Encode, Indices, Report, Send, Silent, Sum
 from netsim.registry import component
 
 
@@ -59,8 +60,12 @@ class SsgdMv(Copying):
     collective
         ``all_reduce``: no server; peers add up their votes, and then their values on the mask, which is the same at all
         of them, each by reduce-scatter and all-gather round the ring 0 .. M-1. Ties and samples are drawn from a seed
-        that all have. Values are floats of `model_bit`, rounded on every hop, so no quantiser; and no ``add_drop``, as
-        counts travel and no sets.
+        that all have. Values are floats of `model_bit`, rounded on every hop. ``over_the_air``: votes, one amplitude a
+        coordinate, and values on the mask are sent as amplitudes to the server, which hears their sums. Neither takes a
+        quantiser, or ``add_drop``, as numbers travel and no sets.
+    analog
+        Of ``over_the_air``, as in `over_the_air_sgd`. A value is what arrives of it, so e_n holds what a power limit
+        takes away, and all of D_n where a gain is too small to send.
 
     References
     ----------
@@ -78,7 +83,8 @@ class SsgdMv(Copying):
     init_vote: Literal["full", "empty"] = "full"
     aggregate: Literal["mean", "sum"] = "mean"
     warm_up_rounds: NonNegativeInt = 0
-    collective: Literal["all_reduce"] | None = None
+    collective: Literal["all_reduce", "over_the_air"] | None = None
+    analog: Analog = field(default_factory=Analog)
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"fraction": 0.25, "local_steps": 2, "step_size": 0.1},
@@ -86,6 +92,7 @@ class SsgdMv(Copying):
         {"fraction": 0.5, "local_steps": 2, "mask": "add_drop", "change_fraction": 0.1, "step_size": 0.1,
          "quantiser": {"name": "fractional", "bits": 3}, "layer_wise": True},
         {"fraction": 0.25, "local_steps": 2, "step_size": 0.1, "collective": "all_reduce", "warm_up_rounds": 1},
+        {"fraction": 0.25, "local_steps": 2, "step_size": 0.1, "collective": "over_the_air", "warm_up_rounds": 1},
     )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -94,16 +101,20 @@ class SsgdMv(Copying):
         if (self.change_fraction is None) == (self.mask == "add_drop"):
             allowed = "a share of the coordinates goes with mask: add_drop, and with it alone"
             raise ConfigError([Fault(("change_fraction",), allowed, f"{self.change_fraction}, mask: {self.mask}")])
-        if self.between_peers and self.mask == "add_drop":
-            raise ConfigError([Fault(("mask",), "votes or sampled with collective: all_reduce", self.mask)])
-        if self.between_peers and not isinstance(self.quantiser, Identity):
-            allowed = "identity with collective: all_reduce, which adds up floats on their way"
+        if self.collective and self.mask == "add_drop":
+            raise ConfigError([Fault(("mask",), f"votes or sampled with collective: {self.collective}", self.mask)])
+        if self.collective and not isinstance(self.quantiser, Identity):
+            allowed = f"identity with collective: {self.collective}, which adds up floats on their way"
             raise ConfigError([Fault(("quantiser",), allowed, self.quantiser.name)])
 
     @property
     def between_peers(self) -> bool:
         """Whether it is one between peers."""
-        return self.collective is not None
+        return self.collective == "all_reduce"
+
+    def timing_free(self, network: Any) -> bool:
+        """Return whether no draw of the channel changes what is computed."""
+        return self.collective != "over_the_air"
 
     def codec(self, ctx: Context) -> Codec:
         """Return Q."""
@@ -111,11 +122,11 @@ class SsgdMv(Copying):
 
     def server(self, ctx: Context) -> Agent:
         """Return a server that counts votes."""
-        return SsgdMvServer(ctx, self)
+        return HearingServer(ctx, self) if self.collective else SsgdMvServer(ctx, self)
 
     def worker(self, ctx: Context) -> Agent:
         """Return a worker that votes."""
-        return SsgdMvWorker(ctx, self)
+        return AnalogWorker(ctx, self) if self.collective else SsgdMvWorker(ctx, self)
 
     def peer(self, ctx: Context) -> Agent:
         """Return a worker among peers."""
@@ -134,19 +145,28 @@ class SsgdMvServer(CopyServer):
         """Take one round's votes and values."""
         a = self.algorithm
         mask = None if round < a.warm_up_rounds else await self.elect(round)
-        values = await Sum(self.ballot.values(mask), await self.gather("values", round))
-        mean = values / len(self.ctx.workers) if a.aggregate == "mean" else values
+        values, senders = await self.total(round, mask)
+        mean = values / max(senders, 1) if a.aggregate == "mean" else values
         await self.add(round, self.ballot.values(mask, aggregate=True), mean)
 
     async def elect(self, round: int) -> Indices:
         """Count the votes and send the mask."""
         a, rng = self.algorithm, self.ctx.rng("mask")
-        cast = await Sum(self.ballot.vote(round), await self.gather("vote", round))
+        cast = await self.cast(round)
         self.votes = self.votes + cast if a.mask == "add_drop" else cast
         mask = self.ballot.elected(self.votes, a.mask, rng, a.tie_break)
         sent = await Encode(self.ballot.mask, mask, round)
         await Send(self.ctx.workers, sent.payload, round, "mask")
         return mask
+
+    async def cast(self, round: int) -> Array:
+        """Count the votes of a round."""
+        return await Sum(self.ballot.vote(round), await self.gather("vote", round))
+
+    async def total(self, round: int, mask: Indices | None) -> tuple[Array, int]:
+        """Return the sum of the values on a mask, and of how many workers."""
+        messages = await self.gather("values", round)
+        return await Sum(self.ballot.values(mask), messages), len(messages)
 
 
 class SsgdMvWorker(CopyWorker):
@@ -214,3 +234,60 @@ class SsgdMvPeer(SsgdMvWorker):
         own[kept] = d[kept]
         total[kept] = await self.values.sum(d[kept], round, "ring")
         return own, total / self.values.size if self.algorithm.aggregate == "mean" else total
+
+
+class HearingServer(SsgdMvServer):
+    """Hears the sums of amplitudes."""
+
+    def __init__(self, ctx: Context, algorithm: SsgdMv) -> None:
+        super().__init__(ctx, algorithm)
+        self.antenna = Antenna(ctx, algorithm.analog)
+
+    async def cast(self, round: int) -> Array:
+        """Return the counts with their noise; one that it takes to 0 or below comes last."""
+        messages = await self.gather("vote", round)
+        weights = self.antenna.weights([message.src for message in messages], round)
+        heard = self.antenna.heard(await Sum(self.ballot.values(None), messages, weights), round)
+        return np.maximum(heard, np.finfo(heard.dtype).tiny)
+
+    async def total(self, round: int, mask: Indices | None) -> tuple[Array, int]:
+        """Return the sum of the values, with noise where values were sent."""
+        messages = await self.gather("values", round)
+        weights = self.antenna.weights([message.src for message in messages], round)
+        total = await Sum(self.ballot.values(mask), messages, weights)
+        kept, heard = slice(None) if mask is None else mask, np.zeros_like(total)
+        heard[kept] = self.antenna.heard(total[kept], round, part=1)
+        return heard, len(messages)
+
+
+class AnalogWorker(SsgdMvWorker):
+    """Sends votes and values as amplitudes."""
+
+    def __init__(self, ctx: Context, algorithm: SsgdMv) -> None:
+        super().__init__(ctx, algorithm)
+        self.antenna = Antenna(ctx, algorithm.analog)
+
+    async def vote(self, round: int, d: Array) -> Any:
+        """Send 1 for every coordinate that is voted for, and return the mask."""
+        own = np.zeros_like(d)
+        own[self.ballot.layers.largest(d)] = 1.0
+        await self.put(self.antenna.amplitudes(own, round), self.ballot.values(None), round, "vote")
+        return await self.answer(self.ballot.mask, "mask", round)
+
+    async def average(self, round: int, mask: Indices | None, d: Array) -> tuple[Array, Array]:
+        """Send the values on the mask; return what arrives of them, and what all come to."""
+        kept: Any = slice(None) if mask is None else mask
+        s, own = np.zeros_like(d), np.zeros_like(d)
+        sent = self.antenna.amplitudes(d[kept], round)
+        if sent is not None:
+            s[kept] = sent
+            own = self.antenna.arriving(s, round)
+        await self.put(None if sent is None else s, self.ballot.values(mask), round, "values")
+        return own, await self.answer(self.ballot.values(mask, aggregate=True), "aggregate", round)
+
+    async def put(self, s: Array | None, code: Code, round: int, kind: str) -> None:
+        """Send amplitudes, or say that none come."""
+        if s is None:
+            await Silent(self.ctx.server, round, kind)
+        else:
+            await Send(self.ctx.server, (await Encode(code, s, round)).payload, round, kind)

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from algorithms.roles.compressed import Learning, max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import ALL, Agent, Array, Context, Gradient
 from netsim.registry import component
@@ -17,7 +16,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class VrDiana(Learning):
+class VrDiana(Learning, Mindful):
     """DIANA on g_m = grad f_m(x^k; B) - grad f_m(s; B) + grad f_m(s), with a snapshot s renewed at random (L-SVRG).
 
     c_m = Q(g_m - h_m), h_m <- h_m + a c_m; x^{k+1} = x^k - gamma (h + mean c_m), h <- h + a mean c_m. In round 0, and
@@ -37,6 +36,9 @@ class VrDiana(Learning):
         gamma; ``auto`` is 1 / ((1 + 36 (w + 1) / M) max_m L_m). A number, or a step rule.
     model_bit
         Bits of a float in the broadcast.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
+        comes.
 
     References
     ----------
@@ -95,12 +97,12 @@ class VrDianaWorker(StateWorker):
     def __init__(self, ctx: Context, algorithm: VrDiana, rate: float) -> None:
         super().__init__(ctx, algorithm, rate)
         self.snapshot = ctx.facts.start
-        self.full = np.zeros_like(self.snapshot)
+        self.full: Array | None = None
 
     async def gradient(self, round: int, x: Array) -> Array:
         """Return the corrected gradient, the full one where the snapshot is renewed."""
         batch = self.ctx.next_batch()
-        if self.notes[0]:
+        if self.notes[0] or self.full is None:
             self.snapshot, self.full = x, await Gradient(x, ALL)
             return self.full
         return await Gradient(x, batch) - await Gradient(self.snapshot, batch) + self.full

@@ -25,7 +25,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 FLOATS: dict[int, type[np.floating[Any]]] = {64: np.float64, 32: np.float32, 16: np.float16}
 COMPILED_FROM = 8192  # values; below, compiling or loading a kernel costs more than it saves
 
-_LITTLE = {bits: np.dtype(kind).newbyteorder("<") for bits, kind in FLOATS.items()}
+LITTLE = {bits: np.dtype(kind).newbyteorder("<") for bits, kind in FLOATS.items()}
 _LARGEST = float(np.finfo(np.float64).max)
 SQUARES = {64: _LARGEST, 32: float(np.finfo(np.float32).max) ** 2, 16: float(np.finfo(np.float16).max) ** 2}
 _WHOLE = {8 * size: np.dtype(f"<u{size}") for size in (1, 2, 4, 8)}  # widths that take no shifts to read
@@ -100,7 +100,7 @@ class BitWriter:
         if self._tail_bit:
             self.uints(floats.view(_UINTS[float_bit]), float_bit)
         else:
-            self._append(floats.astype(_LITTLE[float_bit], copy=False).tobytes(), floats.nbytes)
+            self._append(floats.astype(LITTLE[float_bit], copy=False).tobytes(), floats.nbytes)
 
     def signs(self, negative: npt.NDArray[np.bool_]) -> None:
         """Append one bit each: 1 where negative, 0 elsewhere, zero included."""
@@ -235,14 +235,25 @@ class BitReader:
         DecodeError
             If fewer bits are left, or one of them is NaN or infinite.
         """
+        return self.raw_floats(count, float_bit).astype(np.float64)
+
+    def raw_floats(self, count: int, float_bit: FloatBit) -> npt.NDArray[np.floating[Any]]:
+        """Return `count` finite numbers in the type that they have in the stream, shape (count,), perhaps read-only.
+
+        Raises
+        ------
+        DecodeError
+            If fewer bits are left, or one of them is NaN or infinite.
+        """
         if self._position & 7:
-            raw = self.uints(count, float_bit).astype(_UINTS[float_bit], copy=False).view(FLOATS[float_bit])
+            words = self.uints(count, float_bit).astype(_UINTS[float_bit], copy=False)
+            raw: npt.NDArray[np.floating[Any]] = words.view(FLOATS[float_bit])
         else:
             start = self._advance(count, float_bit)
-            raw = np.frombuffer(self._data, _LITTLE[float_bit], count, start >> 3)
+            raw = np.frombuffer(self._data, LITTLE[float_bit], count, start >> 3)
         if not within(raw) and not np.isfinite(raw).all():
             raise DecodeError(f"payload: every number must be finite. Got {raw[~np.isfinite(raw)][0]}.")
-        return raw.astype(np.float64)
+        return raw
 
     def signs(self, count: int) -> npt.NDArray[np.bool_]:
         """Return `count` bits as truth values, shape (count,): True is negative.

@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit
 from algorithms.coding.codec import Codec, PaperBits
-from algorithms.coding.indices import index_bit, most_index_bit, read_count, read_indices, write_count, write_indices
+from algorithms.coding.indices import (
+    index_bit,
+    least_index_bit,
+    most_index_bit,
+    read_count,
+    read_indices,
+    write_count,
+    write_indices,
+)
 from algorithms.coding.sizes import lg
 from netsim.interfaces import Array, Indices, Key
 
@@ -66,6 +75,16 @@ class Changes(Codec):
         x[changed] = src.floats(changed.size, self.float_bit)
         return x
 
+    def decode_as(self, data: bytes, dim: int, dtype: np.dtype[Any]) -> Array:
+        """Return the decoded vector in another type of float; see `netsim.interfaces.DecodesAs`."""
+        src = BitReader(data)
+        changed = read_indices(src, read_count(src, dim), dim, "auto")
+        values = src.raw_floats(changed.size, self.float_bit)
+        src.finish()
+        x = self.since.astype(dtype)
+        x[changed] = values
+        return x
+
     def max_size_bytes(self, dim: int) -> int:
         """Return the bytes where every entry changed."""
         return -(-(lg(dim + 1) + most_index_bit(dim, dim, "auto") + dim * self.float_bit) // 8)
@@ -73,12 +92,19 @@ class Changes(Codec):
 
 def differing(a: Array, b: Array) -> Indices:
     """Return the places at which two vectors of one type differ in a bit; 0.0 and -0.0 do."""
+    return np.flatnonzero(_differs(a, b))
+
+
+def _differs(a: Array, b: Array) -> npt.NDArray[np.bool_]:
     words = f"u{a.dtype.itemsize}"
-    return np.flatnonzero(a.view(words) != b.view(words))
+    found: npt.NDArray[np.bool_] = a.view(words) != b.view(words)
+    return found
 
 
 def changes_bit(since: Array, x: Array, float_bit: FloatBit, limit_bit: int) -> int:
     """Return the bits that `Changes` needs; beyond `limit_bit` a lower bound, as finding the index code takes long."""
-    changed, dim = differing(since, x), x.size
-    least = lg(dim + 1) + 3 + changed.size * float_bit
-    return least if least >= limit_bit else least - 3 + index_bit(changed, dim, "auto")
+    is_changed, dim = _differs(since, x), x.size
+    count = int(np.count_nonzero(is_changed))
+    others_bit = lg(dim + 1) + count * float_bit
+    least_bit = others_bit + least_index_bit(count, dim)
+    return least_bit if least_bit >= limit_bit else others_bit + index_bit(np.flatnonzero(is_changed), dim, "auto")

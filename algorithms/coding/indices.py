@@ -24,7 +24,16 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from algorithms.coding.bits import BitReader, BitWriter
-from algorithms.coding.prefix import omega_bit, read_omega, read_rice, read_unary, write_omega, write_rice, write_unary
+from algorithms.coding.prefix import (
+    omega_bit,
+    omega_sum_bit,
+    read_omega,
+    read_rice,
+    read_unary,
+    write_omega,
+    write_rice,
+    write_unary,
+)
 from algorithms.coding.sizes import lg
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Indices
@@ -147,12 +156,23 @@ def index_bit(indices: Indices, dim: int, code: IndexCode = "fixed") -> int:
     if code == "bitmap":
         return dim
     if code == "gap":
-        return int(omega_bit(np.diff(indices, prepend=-1)).sum())
+        return omega_sum_bit(np.diff(indices, prepend=-1))
     if code == "rice":
         width = _rice_width(dim, count)
-        return int(((np.diff(indices, prepend=-1) - 1) >> width).sum()) + count * (1 + width)
+        # Whole gaps, less one each, add up to the places before the last index that are not in the set.
+        skipped = int(indices[-1]) + 1 - count if count else 0
+        quotients = int(((np.diff(indices, prepend=-1) - 1) >> width).sum()) if width else skipped
+        return quotients + count * (1 + width)
     _require_small(dim)
     return _enumerative_bit(dim, count)
+
+
+def least_index_bit(count: int, dim: int) -> int:
+    """Return a lower bound on the bits of any set of that size in any code that ``auto`` may take.
+
+    Every code but the enumerative one has a bit or more for each index.
+    """
+    return TAG_BIT + (count if dim > ENUMERATED_DIM else 0)
 
 
 def most_index_bit(count: int, dim: int, code: IndexCode = "fixed") -> int:

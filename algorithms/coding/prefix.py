@@ -19,6 +19,15 @@ Lengths = npt.NDArray[np.int64]
 Decoder = Callable[[Words], tuple[Words, Lengths]]
 
 _OCTETS = 65536  # of a unary section that are looked at together
+_LEAST_OCTETS = 64
+
+
+def _omega_bit(width: int) -> int:
+    """Return the bits of Elias omega of a number of `width` bits."""
+    return 1 if width < 2 else width + _omega_bit((width - 1).bit_length())
+
+
+_OMEGA_BIT = np.array([_omega_bit(width) for width in range(65)])
 
 
 def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
@@ -245,13 +254,24 @@ def omega_bit(values: npt.ArrayLike) -> Lengths:
     >>> omega_bit([1, 2, 3, 4, 8, 16, 32, 1024]).tolist()
     [1, 3, 3, 6, 7, 11, 12, 18]
     """
-    group = _words(values)
-    lengths = np.ones(group.size, np.int64)
-    while (more := group > 1).any():
-        widths = np.where(more, _widths(group), 0)
-        lengths += widths
-        group = np.where(more, widths - 1, 1).astype(np.uint64)
-    return lengths
+    return _OMEGA_BIT[_widths(_words(values))]
+
+
+def omega_sum_bit(values: npt.ArrayLike) -> int:
+    """Return the bits of all numbers in `write_omega` together: quick where they are small.
+
+    Examples
+    --------
+    >>> omega_sum_bit([1, 2, 3, 4, 8, 16, 32, 1024])
+    61
+    """
+    left, total, width = np.asarray(values), np.size(values), 1
+    while left.size:
+        # Of numbers with more than `width` bits the codeword is longer by the same, whatever else they are.
+        left = left[left >= 1 << width]
+        total += left.size * int(_OMEGA_BIT[width + 1] - _OMEGA_BIT[width])
+        width += 1
+    return total
 
 
 def _omega(words: Words) -> tuple[Words, Lengths]:
@@ -275,19 +295,27 @@ def _read(src: BitReader, count: int, decoder: Decoder) -> Words:
         return np.zeros(0, np.uint64)
     _require(src, count)
     octets, first = src.rest()
-    octets = octets[: 8 * count + 1]  # no codeword is longer than 64 bits
-    words = padded_words(octets)
-    values, lengths = decoder(windows(words, np.arange(8 * octets.size), 64))
-    steps = lengths.tolist()
-    places = np.empty(count, np.int64)
-    at = first
-    for i in range(count):
-        if at >= len(steps):
-            raise DecodeError(f"payload: it needs {count} codewords. Got {i}.")
-        places[i] = at
-        at += steps[at]
+    places, found = np.empty(count, np.int64), np.empty(count, np.uint64)
+    done, at, start = 0, first, 0
+    while done < count:
+        # No codeword is longer than 64 bits; most are much shorter, so that few bits are looked at together.
+        part = octets[start : start + max(_LEAST_OCTETS, (count - done) >> 2)]
+        if part.size == 0:
+            raise DecodeError(f"payload: it needs {count} codewords. Got {done}.")
+        # The codewords that begin in this part may end in the eight octets behind it.
+        words = padded_words(octets[start : start + part.size + 8])
+        values, lengths = decoder(windows(words, np.arange(8 * part.size), 64))
+        steps, before, end = lengths.tolist(), done, 8 * part.size
+        at -= 8 * start
+        while done < count and at < end:
+            places[done] = at
+            at += steps[at]
+            done += 1
+        found[before:done] = values[places[before:done]]
+        at += 8 * start
+        start += part.size
     src.skip(at - first)
-    return values[places]
+    return found
 
 
 def _require(src: BitReader, count: int) -> None:

@@ -15,7 +15,7 @@ from algorithms.coding.codec import PaperBits
 from algorithms.coding.memory import Step
 from algorithms.coding.wrappers import Entries, Part, Wrapper, entries
 from netsim.errors import EncodeError
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Key, Payload
 from netsim.registry import component
 
 
@@ -110,14 +110,28 @@ class ErrorFeedback(Wrapper):
         EncodeError
             As `encode`; `memory` stays as it is.
         """
+        payload, after = self.advance(memory, x, key)
+        return Step(payload, self.decode(payload.data, np.size(x), key), after)
+
+    def advance(self, memory: Memory | None, x: Array, key: Key) -> tuple[Payload, Memory]:
+        """Encode e + x as `step` does; the next e differs from e + x where Q sent something, in O(T) if Q is sparse."""
         vector = self.vector(x)
         self.check(vector)
         total = _plus(vector, memory)
         try:
-            inner = memory_module.step(self.part, None if memory is None else memory.part, total, key)
+            payload, inner = memory_module.encode(self.part, None if memory is None else memory.part, total, key)
         except EncodeError as error:
             raise EncodeError(f"{self.name}: {error}") from None
-        return Step(inner.payload, inner.decoded, Memory(total - inner.decoded, inner.memory))
+        rest = vector.astype(np.float64) if memory is None else total
+        src = BitReader(payload.data)
+        sent = entries(self.part, src, vector.size, key)
+        src.finish()
+        rest[... if sent.indices is None else sent.indices] -= sent.values
+        return payload, Memory(rest, inner)
+
+    def unsent(self, memory: Memory | None, x: Array) -> Memory:
+        """Return the memory after a message that was lost: the error is all of e + x."""
+        return Memory(_plus(x, memory), None if memory is None else memory.part)
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Memory | None = None) -> PaperBits:
         """Append Q(e + x); the next e is known once it is decoded, as `step` does."""

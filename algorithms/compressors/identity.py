@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from algorithms.coding import bfloat16
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.bits import LITTLE, SQUARES, BitReader, BitWriter, FloatBit, within
 from algorithms.coding.codec import BLOCK, Codec, PaperBits
 from netsim.errors import ConfigError, DecodeError, EncodeError, Fault
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Key, Payload
 from netsim.registry import component
 
 
@@ -58,6 +58,14 @@ class Identity(Codec):
         if self.format == "bfloat16" and self.float_bit != 16:
             raise ConfigError([Fault(("float_bit",), "16, as the format is bfloat16", str(self.float_bit))])
 
+    def encode_keyed(self, x: Array, key: Key) -> Payload:
+        """Return the payload of `x`: at once where all entries are far within the type's reach."""
+        is_plain = self.format == "ieee" and isinstance(x, np.ndarray) and x.dtype.char in "fd" and x.dtype.isnative
+        if not is_plain or x.ndim != 1 or not x.size or not within(x, SQUARES[self.float_bit]):
+            return super().encode_keyed(x, key)
+        bits = float(self.float_bit * x.size)
+        return Payload(x.astype(LITTLE[self.float_bit], copy=False).tobytes(), bits, 0.0, bits)
+
     def check(self, x: Array) -> None:
         """Do nothing: `write` looks at every entry."""
 
@@ -84,6 +92,28 @@ class Identity(Codec):
         if not finite.all():
             raise DecodeError(f"payload: every number must be finite. Got {numbers[~finite][0]}.")
         return numbers.astype(np.float64)
+
+    def decode_as(self, data: bytes, dim: int, dtype: np.dtype[Any]) -> Array:
+        """Return the decoded vector in another type of float; see `netsim.interfaces.DecodesAs`."""
+        if self.format != "ieee":
+            return self.decode(data, dim).astype(dtype)
+        src = BitReader(data)
+        floats = src.raw_floats(dim, self.float_bit)
+        src.finish()
+        return floats.astype(dtype, copy=False)
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
+        """Add `scale * decode(data, acc.size)` to `acc` block by block, without the whole vector in between."""
+        if self.format != "ieee":
+            super().add_to(data, acc, scale, key)
+            return
+        src = BitReader(data)
+        floats = src.raw_floats(acc.size, self.float_bit)
+        src.finish()
+        # A factor of 1 changes no bit, and neither does a sum of two floats of 32 bits that skips those of 64.
+        for start in range(0, acc.size, BLOCK):
+            part = floats[start : start + BLOCK]
+            acc[start : start + BLOCK] += part if scale == 1.0 else scale * part.astype(np.float64)
 
     def max_size_bytes(self, dim: int) -> int:
         """Return the length of every payload."""

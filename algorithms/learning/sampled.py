@@ -17,7 +17,7 @@ import numpy.typing as npt
 from algorithms.learning.deferred import Deferred
 from algorithms.learning.digest import digest_of
 from algorithms.learning.quiet import quiet
-from algorithms.learning.shares import Shares, batch_sizes, draw
+from algorithms.learning.shares import Shares, batch_sizes, draw, draw_many
 from netsim.errors import SimulationError
 from netsim.interfaces import Array, GradientRequest, Indices, LabelCounts, NodeId
 
@@ -118,6 +118,10 @@ class SampledProblem(ABC):
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
         """Draw sorted positions among the node's samples, without replacement; None for all."""
         return draw(self._batch_sizes[node], self.num_samples(node), rng)
+
+    def draw_batches(self, node: NodeId, rng: np.random.Generator, count: int) -> Sequence[Indices | None]:
+        """Draw as many batches as `count` calls of `draw_batch` do, the same ones."""
+        return draw_many(self._batch_sizes[node], self.num_samples(node), rng, count)
 
     def batch_size(self, node: NodeId) -> int:
         """Return the samples of one minibatch, n_m for full batches."""

@@ -17,6 +17,7 @@ from netsim.rng import stream
 FIRST = Draws()
 _FLOAT64: np.dtype[np.floating[Any]] = np.dtype(np.float64)
 _KEPT_MAX_BYTES = 1 << 28
+_FLOYD_UP_TO = 10_000  # samples; of more, numpy shuffles the last ones where many are chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,6 +132,26 @@ def draw(size: int | None, num_samples: int, rng: np.random.Generator) -> Indice
     batch = rng.choice(num_samples, size, replace=False, shuffle=False)
     batch.sort()
     return batch
+
+
+def draw_many(size: int | None, num_samples: int, rng: np.random.Generator, count: int) -> list[Indices | None]:
+    """Draw as many batches as `count` calls of `draw` do, the same ones, and leave the stream where they do.
+
+    numpy chooses few out of many by Floyd's algorithm: a number up to n - s, ..., n - 1 each, and where one was drawn
+    before, the largest possible one in its place. The numbers of all batches are drawn at once.
+    """
+    # Of batches that hold a number twice before Floyd's replacement, which large ones mostly do, one takes longer here.
+    if size is None or num_samples > _FLOYD_UP_TO or size * size > num_samples:
+        return [draw(size, num_samples, rng) for _ in range(count)]
+    limits = np.tile(np.arange(num_samples - size, num_samples), count)
+    drawn = rng.integers(0, limits, endpoint=True).reshape(count, size)
+    batches = np.sort(drawn, axis=1)
+    for i in np.flatnonzero((batches[:, 1:] == batches[:, :-1]).any(axis=1)):
+        chosen = set[int]()
+        for limit, number in zip(limits[:size].tolist(), drawn[i].tolist(), strict=True):
+            chosen.add(limit if number in chosen else number)
+        batches[i] = sorted(chosen)
+    return list(batches)
 
 
 def redraws(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int) -> frozenset[str]:

@@ -18,7 +18,7 @@ from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.quiet import quiet
 from algorithms.learning.rows import Rows, Span, Vector, make_rows
-from algorithms.learning.shares import FIRST, Shares, batch_sizes, deal, draw, redraws
+from algorithms.learning.shares import FIRST, Shares, batch_sizes, deal, draw, draw_many, redraws
 from algorithms.partitions.iid import Iid
 from netsim.errors import DataError, SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
@@ -157,6 +157,10 @@ class LogisticProblem:
     def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
         """Draw sorted positions among the node's samples, without replacement; None for all."""
         return draw(self._batch_sizes[node], self.num_samples(node), rng)
+
+    def draw_batches(self, node: NodeId, rng: np.random.Generator, count: int) -> Sequence[Indices | None]:
+        """Draw as many batches as `count` calls of `draw_batch` do, the same ones."""
+        return draw_many(self._batch_sizes[node], self.num_samples(node), rng, count)
 
     def batch_size(self, node: NodeId) -> int:
         """Return the samples of one minibatch, n_m for full batches."""

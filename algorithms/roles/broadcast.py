@@ -146,8 +146,9 @@ class Listener:
             node: None if data is None else Message(node, round, "update", data)
             for node, data in zip(uploaders, parts, strict=True)
         }
+        replica.asked = [node for node, upload in uploads.items() if upload is not None]
         replica.x, replica.notes = self.x, tuple(self.notes.tolist())
-        await replica.take(round, uploads)
+        await replica.take(round, replica.updates(uploads))
         self.x, self.notes = replica.x, np.array(replica.notes)
 
 

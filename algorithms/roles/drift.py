@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from algorithms.roles.star import Server, Star, Updates
-from netsim.interfaces import Array, Context
+from netsim.interfaces import Array, Context, NodeId
 
 Drift: TypeAlias = Literal[0, "g", "v", "m", "avg"]
 
@@ -51,13 +51,25 @@ class DriftServer(Server):
 
     async def step(self, round: int, updates: Updates) -> None:
         """Step, then take over the drifts of the nodes that uploaded."""
-        heard = {i: sent for i, sent in enumerate((await updates.vectors()).values()) if sent is not None}
+        heard = {i: sent for i, sent in (await updates.vectors()).items() if sent is not None}
+        late = np.zeros_like(self.x)
+        for i, made, sent in await updates.late_vectors():
+            before = self.q[i].copy()
+            v = self.learn(i, made, sent)
+            # The drift before was applied from that round on; now as if the upload had been there in time.
+            late = late + (v - before) + (round - 1 - made) * (self.q[i] - before)
         is_silent = np.ones(len(self.q), self.q.dtype)
         is_silent[list(heard)] = 0.0
-        total = is_silent @ self.q
+        total = is_silent @ self.q + late
         for i, sent in heard.items():
-            v, q = sent if isinstance(sent, tuple) else (sent, None)
-            total = total + v
-            self.q[i] = known_drift(self.drift, v, self.q[i], round - self.last[i]) if q is None else q
-            self.last[i] = round
+            total = total + self.learn(i, round, sent)
         self.x = self.x - total / len(self.q)
+
+    def learn(self, worker: NodeId, round: int, sent: Any) -> Array:
+        """Take over the drift that an upload of some round gives; return its v."""
+        v: Array
+        v, q = sent if isinstance(sent, tuple) else (sent, None)
+        if q is None:
+            q = known_drift(self.drift, v, self.q[worker], round - self.last[worker])
+        self.q[worker], self.last[worker] = q, round
+        return v

@@ -13,6 +13,7 @@ from algorithms.compressors.identity import Identity
 from algorithms.roles.local import Local
 from algorithms.roles.parts import sampled, share
 from algorithms.roles.star import Server, Updates
+from algorithms.roles.tolerant import Tolerant
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, PositiveInt, Ref
 from netsim.interfaces import ALL, Agent, Array, Batch, Context
@@ -76,6 +77,16 @@ class Federated(Trained):
     def server(self, ctx: Context) -> Agent:
         """Return a server that samples clients and averages."""
         return FederatedServer(ctx, self.at_server())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patient(Federated, Tolerant):
+    """Keys of federated averaging whose server may go on without some clients."""
+
+    @property
+    def keeps_memory(self) -> bool:
+        """Whether the compressor keeps an error memory."""
+        return self.compressor.is_outermost
 
 
 class FederatedServer(Server):

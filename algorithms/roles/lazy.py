@@ -9,13 +9,14 @@ from typing import Literal
 from algorithms.compressors.identity import Identity
 from algorithms.roles.parts import FloatBit, squared
 from algorithms.roles.shared_state import StateServer, StateWorker
-from algorithms.roles.star import Star, step_of
+from algorithms.roles.star import Updates, step_of
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import NonNegativeFloat, PositiveInt
 from netsim.interfaces import Array, Context, NodeId, Silent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lazy(Star):
+class Lazy(Mindful):
     """Keys of lazily aggregated gradients.
 
     Parameters
@@ -96,12 +97,11 @@ class LazyWorker(StateWorker):
 
     async def upload(self, round: int, g: Array) -> None:
         """Send the change, or be silent."""
-        if is_overdue(round, self.last, self.max_age) or self.change(g) > self.limit.at(round):
+        if not is_overdue(round, self.last, self.max_age) and self.change(g) <= self.limit.at(round):
+            await Silent(self.ctx.server, round)
+        elif (await self.tell(round, await self.encode_change(round, g))).arrived:
             self.last = round
             self.note_upload()
-            await super().upload(round, g)
-        else:
-            await Silent(self.ctx.server, round)
 
     def note_upload(self) -> None:
         """Keep what later changes are compared with; here h_m is all."""
@@ -112,11 +112,12 @@ class LazyWorker(StateWorker):
 
 
 class AskingServer(StateServer):
-    """Asks only those workers whose gradient may have changed: L_m^2 ||w^t - w_m||^2 > limit, w_m where m was asked.
+    """Asks only those workers whose gradient may have changed: L_m^2 ||w^t - w_m||^2 > limit, w_m where m uploaded.
 
     Attributes
     ----------
-    asked_at : w_m by worker; those never asked are missing.
+    asked_at : w_m by worker; those never heard are missing.
+    offered : models by worker and round that were sent since, for which no upload came.
     """
 
     def __init__(self, ctx: Context, algorithm: Lazy) -> None:
@@ -124,6 +125,7 @@ class AskingServer(StateServer):
         self.limit, self.max_age = Limit(ctx, algorithm), algorithm.max_age
         self.last = dict[NodeId, int | None].fromkeys(ctx.workers)
         self.asked_at: dict[NodeId, Array] = {}
+        self.offered: dict[NodeId, dict[int, Array]] = {worker: {} for worker in ctx.workers}
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
         """Choose whom to ask, and send them the model."""
@@ -132,8 +134,16 @@ class AskingServer(StateServer):
         due = [is_overdue(round, last, self.max_age) for last in self.last.values()]
         self.asked = [m for m, is_due in zip(self.last, due, strict=True) if is_due or self.bound(m) > limit]
         for worker in self.asked:
-            self.last[worker], self.asked_at[worker] = round, self.x
+            self.offered[worker][round] = self.x
         await super().broadcast(round, kind)
+
+    async def step(self, round: int, updates: Updates) -> None:
+        """Step, and note the models at which the uploads were made."""
+        await super().step(round, updates)
+        for upload in updates.sent:
+            worker, made = upload.src, upload.round
+            self.last[worker], self.asked_at[worker] = made, self.offered[worker][made]
+            self.offered[worker] = {other: x for other, x in self.offered[worker].items() if other > made}
 
     def bound(self, worker: NodeId) -> float:
         """Return L_m^2 ||w^t - w_m||^2, which no change of a full gradient exceeds."""

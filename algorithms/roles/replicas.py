@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import count
 
 from algorithms.coding.codec import Codec
+from algorithms.roles.catching_up import Follower, Leader
 from algorithms.roles.star import Server, Star, Updates, Worker, step_of
 from netsim.errors import ConfigError, Fault
-from netsim.interfaces import Agent, Array, Context, Decode, Encode, Receive, Report, Send
+from netsim.interfaces import Agent, Array, Context, Decode, Encode, Payload, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,18 +48,25 @@ class ReplicaServer(Server):
     def __init__(self, ctx: Context, algorithm: Replicated) -> None:
         super().__init__(ctx, algorithm)
         self.down_code, self.memory = algorithm.down(ctx), None
+        self.leader = Leader(ctx, algorithm)
         self.x = ctx.facts.start
 
     async def run(self) -> None:
         """Run the rounds."""
         await Report(0, self.x)
         for round in count():
-            step = await self.direction(await self.collect(round))
-            sent = await Encode(self.down_code, step, round, self.memory)
-            self.memory = sent.memory
-            await Send(self.ctx.workers, sent.payload, round, "step")
-            self.x = self.x - self.gamma(round) * sent.value
+            updates = await self.collect(round)
+            payload = await self.move(round, updates) if len(updates) else None
+            heard = [node for node, upload in updates.messages.items() if upload is not None]
+            await self.leader.send(payload, self.x, heard, round, "step")
             await Report(round + 1, self.x)
+
+    async def move(self, round: int, updates: Updates) -> Payload:
+        """Take the step of a round, and return its message."""
+        sent = await Encode(self.down_code, await self.direction(updates), round, self.memory)
+        self.memory = sent.memory
+        self.x = self.x - self.gamma(round) * sent.value
+        return sent.payload
 
     async def direction(self, updates: Updates) -> Array:
         """Return what is to be sent down."""
@@ -76,14 +84,20 @@ class ReplicaWorker(Worker):
     def __init__(self, ctx: Context, algorithm: Replicated) -> None:
         super().__init__(ctx, algorithm)
         self.down_code, self.gamma = algorithm.down(ctx), step_of(algorithm, ctx)
+        self.follower = Follower(ctx, algorithm)
         self.x = ctx.facts.start
 
     async def run(self) -> None:
         """Run the rounds."""
-        for round in count():
+        round = 0
+        while True:
             await self.upload(round, await self.gradient(round, self.x))
-            (message,) = (await Receive(1, "step", round)).messages
-            self.take(round, await Decode(self.down_code, message))
+            message = await self.follower.next("step", round)
+            if message.kind == "step":
+                self.take(round, await Decode(self.down_code, message))
+            else:
+                self.x = await self.follower.model(message)
+            round = message.round + 1
 
     def take(self, round: int, step: Array) -> None:
         """Take the server's step."""

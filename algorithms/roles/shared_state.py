@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from algorithms.coding.memory import unsent
 from algorithms.roles.parts import Momentum
 from algorithms.roles.star import Server, Star, Updates, Worker
-from netsim.interfaces import Array, Context, Encode, Encoded, Send
+from netsim.interfaces import Array, Context, Encode, Encoded
 
 
 class StateServer(Server):
@@ -71,7 +72,8 @@ class StateWorker(Worker):
         self.memory = sent.memory
         return sent
 
-    async def tell(self, round: int, change: Encoded) -> None:
-        """Send an encoded change and add what it decodes to."""
-        self.h = self.h + self.rate * change.value
-        await Send(self.ctx.server, change.payload, round)
+    async def tell(self, round: int, change: Encoded) -> Encoded:
+        """Send an encoded change and add what arrives of it."""
+        told = await self.deliver(round, change, lambda: unsent(self.codec, self.h, self.memory))
+        self.h = self.h + self.rate * told.value
+        return told

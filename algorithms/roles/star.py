@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from algorithms.coding.codec import Codec
+from algorithms.coding.memory import unsent
 from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
 from algorithms.roles.broadcast import Broadcast, Broadcaster, Listener, noted
@@ -21,6 +22,7 @@ from netsim.interfaces import (
     Code,
     Context,
     Decode,
+    Delivered,
     Encode,
     Encoded,
     Gradient,
@@ -101,40 +103,57 @@ class Star:
 class Updates:
     """What a server heard in one round.
 
+    Parameters
+    ----------
+    codec
+        Of the uploads.
+    messages
+        By sender in increasing id; None for a worker that was silent.
+    late
+        Uploads of earlier rounds that count now.
+    asked
+        By how many the sum is divided for the mean; 0: by the number of uploads.
+
     Attributes
     ----------
-    messages : by sender in increasing id; None for a worker that was silent.
+    sent : all uploads, the late ones first.
     """
 
-    def __init__(self, codec: Code, messages: Mapping[NodeId, Message | None]) -> None:
-        self.messages = messages
-        self._codec = codec
-        self._sent = [message for message in messages.values() if message is not None]
+    def __init__(
+        self, codec: Code, messages: Mapping[NodeId, Message | None], late: Sequence[Message] = (), asked: int = 0
+    ) -> None:
+        self.messages, self.late = messages, late
+        self._codec, self._asked = codec, asked
+        self.sent = [*late, *(message for message in messages.values() if message is not None)]
 
     def __len__(self) -> int:
-        return len(self._sent)
+        return len(self.sent)
 
     @property
     def senders(self) -> tuple[NodeId, ...]:
         """Who sent an upload, in increasing id."""
-        return tuple(message.src for message in self._sent)
+        return tuple(message.src for message in self.sent)
 
     async def sum(self, weights: Sequence[float] | None = None) -> Array:
         """Add up the decoded uploads, with a weight each where there are weights."""
-        return await Sum(self._codec, self._sent, weights)
+        return await Sum(self._codec, self.sent, weights)
 
     async def mean(self) -> Array:
         """Return the mean of the decoded uploads; zeros where nobody sent one."""
-        return (await self.sum()) / max(len(self), 1)
+        return (await self.sum()) / max(self._asked or len(self), 1)
 
     async def vectors(self) -> dict[NodeId, Any]:
         """Return the decoded upload, with its notes where it has some, of every worker; None for a silent one."""
         return {node: None if m is None else await Decode(self._codec, m) for node, m in self.messages.items()}
 
+    async def late_vectors(self) -> list[tuple[NodeId, int, Any]]:
+        """Return sender, round and decoded upload of every late one, in order of rounds."""
+        return [(m.src, m.round, await Decode(self._codec, m)) for m in self.late]
+
     async def notes(self) -> dict[NodeId, Array]:
         """Return the notes of every upload."""
         assert isinstance(self._codec, Several)
-        return {m.src: await Decode(self._codec.part(0), m) for m in self._sent}
+        return {m.src: await Decode(self._codec.part(0), m) for m in self.sent}
 
 
 class Server:
@@ -156,6 +175,7 @@ class Server:
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.ctx = ctx
         self.patience = algorithm.patience
+        self.is_mindful = "known_loss" in algorithm.tolerates
         self.asked: Sequence[NodeId] = ctx.workers
         self.codec = noted(algorithm.codec(ctx), algorithm.upload_notes())
         self.gamma = step_of(algorithm, ctx)
@@ -172,16 +192,16 @@ class Server:
         await self.report(0)
         for round in count():
             await self.broadcast(round)
-            await self.take(round, (await self.collect(round)).messages)
+            await self.take(round, await self.collect(round))
             await self.report(round + 1)
 
-    async def take(self, round: int, uploads: Mapping[NodeId, Message | None]) -> None:
+    async def take(self, round: int, updates: Updates) -> None:
         """Step along the uploads, and round the model and the notes to the floats of the broadcast."""
         before = self.x
-        await self.step(round, Updates(self.codec, uploads))
+        await self.step(round, updates)
         self.x = self.rounded(self.x)
         self.notes = tuple(map(float, np.array(self.notes, np.float32)))
-        self._made_of, self._made = (before, uploads), (self.x, self.notes)
+        self._made_of, self._made = (before, updates.messages), (self.x, self.notes)
 
     async def report(self, round: int) -> None:
         """Report the model, and how many broadcasts took which way."""
@@ -205,7 +225,13 @@ class Server:
         inbox = await Receive(count, "update", round, deadline_s=deadline_s)
         heard: dict[NodeId, Message | None] = dict.fromkeys(inbox.silent)
         heard |= {message.src: message for message in inbox.messages}
-        return Updates(self.codec, {node: heard[node] for node in sorted(heard)})
+        return self.updates({node: heard[node] for node in sorted(heard)}, inbox.late)
+
+    def updates(self, messages: Mapping[NodeId, Message | None], late: Sequence[Message] = ()) -> Updates:
+        """Return what the server makes of uploads; a server without workers' memories drops those that are late."""
+        if self.is_mindful:
+            return Updates(self.codec, messages, late, len(self.asked))
+        return Updates(self.codec, messages)
 
     def rounded(self, x: Array) -> Array:
         """Round a model to the floats of the broadcast, so that both ends hold the same one."""
@@ -232,6 +258,7 @@ class Worker:
         self.model = Identity(algorithm.model_bit)
         self.heard = Listener(ctx, algorithm)
         self.memory: Any = None
+        self.waits_for_word = "known_loss" in algorithm.tolerates and not is_sure(ctx, algorithm)
 
     @property
     def notes(self) -> Array:
@@ -263,12 +290,21 @@ class Worker:
         return self.heard.x
 
     async def send(self, round: int, codec: Code, x: Any, notes: Sequence[float] = (), memory: Any = None) -> Encoded:
-        """Encode `x` and its notes and send them to the server."""
+        """Encode `x` and its notes and send them to the server; return what of them arrived."""
         if notes:
             codec, x = noted(codec, len(notes)), (np.array(notes), x)
-        sent = await Encode(codec, x, round, memory)
+        return await self.deliver(round, await Encode(codec, x, round, memory), lambda: unsent(codec, x, memory))
+
+    async def deliver(self, round: int, sent: Encoded, lost: Callable[[], Encoded]) -> Encoded:
+        """Send what was encoded; return it, or where the worker learns that it was lost, what `lost` makes of it."""
         await Send(self.ctx.server, sent.payload, round)
-        return sent
+        return lost() if self.waits_for_word and not await Delivered() else sent
+
+
+def is_sure(ctx: Context, algorithm: Star) -> bool:
+    """Return whether all workers take part in every round: nothing is lost, and the server waits for all."""
+    workers = len(ctx.workers)
+    return ctx.is_reliable and algorithm.patience(workers) == (workers, None)
 
 
 def step_of(algorithm: Star, ctx: Context) -> Callable[[int], float]:

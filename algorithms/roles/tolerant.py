@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from algorithms.roles.star import Star
 from netsim.errors import Fault
@@ -13,9 +13,14 @@ from netsim.fields import PositiveFloat, PositiveInt
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerant(Star):
-    """A star whose server may go on without all uploads: a missing one counts as silence, a late one is dropped.
+    """A star whose server may go on without all uploads; a worker that several models reach takes the newest.
 
-    A worker that several models reach takes the newest.
+    Without memories a missing upload counts as silence, and a late one is dropped.
+
+    Workers that remember what they sent count on every message. There a late upload counts when it comes, and a worker
+    waits for the end of its upload before it takes the next model. Where no acknowledgement came, its memory becomes
+    that after an upload of zeros (`netsim.interfaces.Lost`). So worker and server add up the same uploads in the same
+    order.
 
     Parameters
     ----------
@@ -29,7 +34,15 @@ class Tolerant(Star):
     quorum: PositiveInt | None = None
     deadline_s: PositiveFloat | None = None
 
-    tolerates: ClassVar[frozenset[str]] = frozenset({"late", "loss"})
+    @property
+    def keeps_memory(self) -> bool:
+        """Whether workers remember what they sent."""
+        return False
+
+    @property
+    def tolerates(self) -> frozenset[str]:  # type: ignore[override]  # depends on keys
+        """Late and lost messages; with memories lost ones of which the sender learns."""
+        return frozenset({"late", "known_loss" if self.keeps_memory else "loss"})
 
     def patience(self, asked: int) -> tuple[int, float | None]:
         """Return how many answers end a round, and the seconds after which it ends without them."""
@@ -49,3 +62,13 @@ class Tolerant(Star):
         if self.quorum is not None and self.quorum > asked:
             return [Fault(("quorum",), f"at most {asked}, the workers of a round", f"{self.quorum}")]
         return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mindful(Tolerant):
+    """A tolerant star whose workers always remember what they sent."""
+
+    @property
+    def keeps_memory(self) -> bool:
+        """Whether workers remember what they sent: they do."""
+        return True

@@ -25,6 +25,7 @@ from benchmarks.speed import (
     selection,
     sharing,
     signs,
+    softmax_rounds,
     transfer,
     tuning,
     whole_rounds,
@@ -32,7 +33,7 @@ from benchmarks.speed import (
 from benchmarks.speed.case import Row, measure
 
 SECTIONS = (selection, coding, signs, quantizing, tuning, transfer, bottleneck, sharing, contention, whole_rounds,
-            replaying, messages)  # fmt: skip
+            softmax_rounds, replaying, messages)  # fmt: skip
 HEAD = ("work", "setting", "ours", "against", "theirs", "ratio", "target", "")
 LINE = "{:<16} {:<33} {:>8}  {:<24} {:>8} {:>7} {:>7}  {}"
 

@@ -147,6 +147,16 @@ class Ieee802154:
         return self.mac.always_delivers or (self.reliable and self.path_loss.reaches_all)
 
     @property
+    def tells_failure(self) -> bool:
+        """Whether a sender knows of every message whether it arrived.
+
+        It does where frames are repeated until they are acknowledged: what fails then was out of reach or down, and
+        nothing of its last frame was acknowledged. After a last repeat a missing acknowledgement says nothing, as it
+        may be the acknowledgement that was lost.
+        """
+        return self.reliable
+
+    @property
     def has_slots(self) -> bool:
         """Whether the end of a node's slot says that it sent nothing."""
         return bool(getattr(self.mac, "has_slots", False))

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-NODE, JITTER, LOSS, OUTAGE, BACKGROUND = (purpose << 56 for purpose in range(1, 6))
+NODE, JITTER, LOSS, OUTAGE, BACKGROUND, FADING, NOISE = (purpose << 56 for purpose in range(1, 8))

@@ -12,6 +12,7 @@ from channels.costing.models import stream_cost
 from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from channels.media.roster import Roster
+from channels.media.turn_heads import Heads, Message
 from netsim.interfaces import (
     BROADCAST,
     STATES,
@@ -31,27 +32,10 @@ _TX, _RX, _IDLE, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "idle",
 _SETTLE_EVERY = 256
 
 
-class _Message:
-    """A message in its sender's queue; `serial` marks its bytes on the sender's side, serial + 1 + i at receiver i."""
-
-    __slots__ = ("airtime_ns", "all_dst", "dst", "first_ns", "ready_ns", "sent_bytes", "serial", "size_bytes", "slots",
-                 "src", "staying_ns", "submit_ns", "transfer", "waking_ns")  # fmt: skip
-
-    def __init__(
-        self, transfer: TransferId, serial: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, submit_ns: int,
-        ready_ns: int,
-    ) -> None:  # fmt: skip
-        self.transfer, self.serial, self.src, self.dst, self.all_dst = transfer, serial, src, dst, dst
-        self.size_bytes, self.submit_ns, self.first_ns = size_bytes, submit_ns, submit_ns
-        # The first instant at which it may have a slot; its sender's time waking and staying awake before its slots.
-        self.ready_ns, self.waking_ns, self.staying_ns = ready_ns, 0, 0
-        self.sent_bytes = self.slots = self.airtime_ns = 0
-
-
 class _Slot(NamedTuple):
     """The slot in progress."""
 
-    message: _Message
+    message: Message
     start_ns: int
     end_ns: int
     length: int
@@ -114,9 +98,11 @@ class Rounds(Roster):
         # Beyond resting, of a radio that wakes and of one that stays awake.
         self._waking_w, self._staying_w = self._wake_w - base_w, self._power_w["idle"] - base_w
         self._log = BusyLog(2 * len(self._row))
-        self._queues: list[deque[_Message]] = [deque() for _ in nodes]
+        self._queues: list[deque[Message]] = [deque() for _ in nodes]
         self._waiting = self._serials = self._ran_ns = 0
-        self._turn, self._turn_at_ns = 0, 0
+        # The next turn's node, when it begins, and how many turns were before it.
+        self._turn, self._turn_at_ns, self._turns = 0, 0, 0
+        self._heads = Heads(len(self._row))
         self._slot: _Slot | None = None
         # Of each radio: the end of its last slot, how long it woke and stayed awake, and (in a copy) its next slot.
         self._used_ns = [-self._lead_ns] * len(self._row)
@@ -127,22 +113,35 @@ class Rounds(Roster):
 
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         self._run(now_ns)
-        message = _Message(transfer, self._serials, src, dst, size_bytes, now_ns, now_ns + self._lead_ns)
+        message = Message(transfer, self._serials, src, dst, size_bytes, now_ns, now_ns + self._lead_ns)
         self._serials += 1 + len(dst)
         for node in self._lost(src, dst):
             self._give_up(message, node, now_ns)
         if message.dst:
             if not self._waiting:
                 self._skip_idle(message.ready_ns)
-            self._queues[self._row[src]].append(message)
+            place = self._row[src]
+            self._queues[place].append(message)
             self._waiting += 1
+            if len(self._queues[place]) == 1:
+                self._plan(place)
         if not transfer % _SETTLE_EVERY:
             self._log.settle(self._ran_ns)
 
     def _skip_idle(self, ready_ns: int) -> None:
         """Pass over the turns before `ready_ns`, at which the first message may be sent."""
         if self._turn_at_ns < ready_ns:
-            self._turn, self._turn_at_ns = self._passed_over(self._turn, self._turn_at_ns, ready_ns)
+            before = self._turn
+            self._turn, self._turn_at_ns = self._passed_over(before, self._turn_at_ns, ready_ns)
+            self._turns += (self._turn - before) % len(self._row)
+
+    def _plan(self, place: int) -> None:
+        """Note that a node has a new first message or none, and where nobody sleeps in which turn that one ends."""
+        queue, last_turn = self._queues[place], -1
+        if queue and not self._lead_ns:
+            more = (queue[0].size_bytes - queue[0].sent_bytes - 1) // self._slot_bytes
+            last_turn = self._turns + (place - self._turn) % len(self._row) + more * len(self._row)
+        self._heads.set(place, queue[0] if queue else None, last_turn)
 
     def _passed_over(self, turn: int, at_ns: int, ready_ns: int) -> tuple[int, int]:
         """Return the first turn from `ready_ns` on, and when it begins; at the earlier `at_ns` it is `turn`."""
@@ -165,9 +164,11 @@ class Rounds(Roster):
 
     def _first_end_ns(self) -> int:
         """Return when the first message ends; until then nodes keep their places, and all slots before are full."""
+        if not self._lead_ns:
+            return self._end_of_turn_ns(*self._heads.first_to_end())
         heads = [queue[0] if queue else None for queue in self._queues]
         turn, reach_ns, best_ns = self._turn, self._turn_at_ns, -1
-        ahead: dict[_Message, int] = {}
+        ahead: dict[Message, int] = {}
         while self._lead_ns and any(head and head.ready_ns > reach_ns for head in heads):
             # Turn by turn until everybody is awake; `ahead` has the bytes that are sent by then.
             ready_ns, head = min(head.ready_ns for head in heads if head), heads[turn]
@@ -198,6 +199,19 @@ class Rounds(Roster):
             reach_ns += self._turn_ns
         return best_ns
 
+    def _end_of_turn_ns(self, last_turn: int, message: Message) -> int:
+        """Return when the bytes of a message's last turn end, if all messages before it have full slots."""
+        cycles, ahead = divmod(last_turn - self._turns, len(self._row))
+        busy = self._heads.among(self._turn, ahead)
+        left = message.size_bytes - message.sent_bytes - cycles * self._slot_bytes
+        reach_ns = self._turn_at_ns + cycles * self._cycle_ns() + busy * self._turn_ns + (ahead - busy) * self._poll_ns
+        return reach_ns + serialisation_ns(left + self._overhead_bytes, self._rate_bps)
+
+    def _cycle_ns(self) -> int:
+        """Return how long a round is in which every message has a full slot."""
+        busy = self._heads.among(0, len(self._row))
+        return busy * self._turn_ns + (len(self._row) - busy) * self._poll_ns
+
     def _run(self, to_ns: int) -> None:
         """Take the turns that begin before `to_ns`: at `to_ns` itself a message may still come."""
         self._ran_ns = max(self._ran_ns, to_ns)
@@ -214,14 +228,21 @@ class Rounds(Roster):
                     return
             if self._run_cycles(to_ns):
                 continue
-            queue = self._queues[self._turn]
+            queue, passed = self._queues[self._turn], 1
             if queue and queue[0].ready_ns <= self._turn_at_ns:
                 self._begin(queue[0])
             else:
-                self._turn_at_ns += self._poll_ns
-            self._turn = (self._turn + 1) % len(self._row)
+                passed = 1 if queue else self._idle_turns(to_ns)
+                self._turn_at_ns += passed * self._poll_ns
+            self._turn = (self._turn + passed) % len(self._row)
+            self._turns += passed
 
-    def _begin(self, message: _Message) -> None:
+    def _idle_turns(self, to_ns: int) -> int:
+        """Return how many turns that begin before `to_ns` are of nodes that have nothing, one after the other."""
+        idle = self._heads.idle_from(self._turn)
+        return min(idle, -((self._turn_at_ns - to_ns) // self._poll_ns)) if self._poll_ns else idle
+
+    def _begin(self, message: Message) -> None:
         start_ns = self._turn_at_ns
         length = min(self._slot_bytes, message.size_bytes - message.sent_bytes)
         wire_bytes = length + self._overhead_bytes
@@ -236,7 +257,7 @@ class Rounds(Roster):
         self._slot = _Slot(message, start_ns, start_ns + width_ns, length)
 
     def _record(
-        self, message: _Message, start_ns: int, stride_ns: int, width_ns: int, slots: int, wire_bytes: int
+        self, message: Message, start_ns: int, stride_ns: int, width_ns: int, slots: int, wire_bytes: int
     ) -> None:
         row = 2 * self._row[message.src]
         self._log.add((row, start_ns, stride_ns, width_ns, slots, wire_bytes, message.serial))
@@ -247,11 +268,15 @@ class Rounds(Roster):
 
     def _run_cycles(self, to_ns: int) -> bool:
         """Take whole rounds in which every message has more than a slot to send; return False where there is none."""
+        if not self._lead_ns and self._heads.first_to_end()[0] - self._turns < len(self._row):
+            return False
+        cycle_ns = self._cycle_ns()
+        cycles = (to_ns - 1 - self._turn_at_ns) // cycle_ns
+        if cycles < 1:
+            return False
         heads = [queue[0] if queue else None for queue in self._queues]
         if self._lead_ns and any(head is not None and head.ready_ns > self._turn_at_ns for head in heads):
             return False
-        cycle_ns = sum(self._poll_ns if head is None else self._turn_ns for head in heads)
-        cycles = (to_ns - 1 - self._turn_at_ns) // cycle_ns
         for head in heads:
             if head is not None:
                 cycles = min(cycles, (head.size_bytes - head.sent_bytes - 1) // self._slot_bytes)
@@ -275,9 +300,10 @@ class Rounds(Roster):
             head.airtime_ns += cycles * self._full_ns
             at_ns += self._turn_ns
         self._turn_at_ns += cycles * cycle_ns
+        self._turns += cycles * len(heads)
         return True
 
-    def _rise(self, message: _Message, start_ns: int, end_ns: int, times: int = 1) -> None:
+    def _rise(self, message: Message, start_ns: int, end_ns: int, times: int = 1) -> None:
         """Wake the nodes that take part in a slot before it begins; `times` slots that have the same before them."""
         for node in (message.src, *message.dst):
             place = self._row[node]
@@ -292,7 +318,7 @@ class Rounds(Roster):
             if self._rises is not None:
                 self._rises.setdefault(place, _Rise(start_ns, waking_ns, staying_ns, is_sender))
 
-    def _rise_cycles(self, heads: Sequence[_Message | None], cycle_ns: int, cycles: int) -> None:
+    def _rise_cycles(self, heads: Sequence[Message | None], cycle_ns: int, cycles: int) -> None:
         """Wake nodes for whole rounds: for the first one, and for the second, which all others equal."""
         at_ns = self._turn_at_ns
         for times in (1, cycles - 1) if cycles > 1 else (1,):
@@ -314,7 +340,7 @@ class Rounds(Roster):
         ahead._run(at_ns + self._lead_ns)
         return rises
 
-    def _show_slot(self, message: _Message, start_ns: int, offset: int, length: int) -> None:
+    def _show_slot(self, message: Message, start_ns: int, offset: int, length: int) -> None:
         dst = message.dst[0] if len(message.all_dst) == 1 else BROADCAST
         if self._frames is not None:
             self._frames.add(Frame(start_ns, message.src, dst, message.transfer, offset, length, 1, "data"))
@@ -331,17 +357,20 @@ class Rounds(Roster):
             self._end_at(message, node, slot.end_ns, True, node == first, service_s)
         self._drop(message, slot.end_ns)
 
-    def _drop(self, message: _Message, at_ns: int) -> None:
+    def _drop(self, message: Message, at_ns: int) -> None:
         """Take a message out of its queue; the next one's service begins."""
         queue = self._queues[self._row[message.src]]
         is_head = queue[0] is message
         queue.remove(message)
+        message.last_turn = -1
         self._waiting -= 1
+        if is_head:
+            self._plan(self._row[message.src])
         if queue and is_head:
             queue[0].first_ns = max(queue[0].first_ns, at_ns)
 
     def _end_at(
-        self, message: _Message, node: NodeId, at_ns: int, is_ok: bool, is_counted: bool, service_s: float = 0.0
+        self, message: Message, node: NodeId, at_ns: int, is_ok: bool, is_counted: bool, service_s: float = 0.0
     ) -> None:
         slots, airtime_ns = (message.slots, message.airtime_ns) if is_counted else (0, 0)
         sent_bytes = min(message.slots * self._slot_bytes, message.size_bytes) + message.slots * self._overhead_bytes
@@ -350,13 +379,13 @@ class Rounds(Roster):
             message.src, message.size_bytes, service_s, self._extra_j(message),
         ))  # fmt: skip
 
-    def _extra_j(self, message: _Message) -> float:
+    def _extra_j(self, message: Message) -> float:
         sending_j = message.airtime_ns / NS_PER_S * self._extra_w
         if not self._lead_ns:
             return sending_j
         return sending_j + (message.waking_ns * self._waking_w + message.staying_ns * self._staying_w) / NS_PER_S
 
-    def _give_up(self, message: _Message, node: NodeId, now_ns: int) -> None:
+    def _give_up(self, message: Message, node: NodeId, now_ns: int) -> None:
         """End one destination of a message; what was sent counts at the last one to end so."""
         message.dst = tuple(n for n in message.dst if n != node)
         self._end_at(message, node, now_ns, False, not message.dst)
@@ -370,7 +399,7 @@ class Rounds(Roster):
         awake, everybody sleeps, and no slot begins before all can have woken anew.
         """
         heads, before = [queue[0] if queue else None for queue in self._queues], self._rising(now_ns)
-        over, used = list[tuple[_Message, tuple[NodeId, ...]]](), {node}
+        over, used = list[tuple[Message, tuple[NodeId, ...]]](), {node}
         for message in [message for queue in self._queues for message in queue]:
             lost = message.dst if message.src == node else tuple(n for n in message.dst if n == node)
             if not lost:
@@ -396,7 +425,7 @@ class Rounds(Roster):
             for n in lost:
                 self._give_up(message, n, now_ns)
 
-    def _plan_anew(self, now_ns: int, before: Mapping[int, _Rise], heads: Sequence[_Message | None]) -> None:
+    def _plan_anew(self, now_ns: int, before: Mapping[int, _Rise], heads: Sequence[Message | None]) -> None:
         """Charge radios that woke for a slot that is now cancelled for having been awake."""
         after = self._rising(now_ns)
         kept = {place for place, rise in after.items() if place in before and before[place].begin_ns == rise.begin_ns}
@@ -450,7 +479,7 @@ class Rounds(Roster):
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`."""
-        if at_ns > self._ran_ns:
+        if at_ns > self._ran_ns and (self._waiting or self._slot is not None):
             ahead = self._copy()
             ahead._run(at_ns)
             return ahead.usage(at_ns)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVa
 import numpy as np
 
 from netsim.interfaces.costs import Cost, CostModel, Link
+from netsim.interfaces.links import Superposes
 from netsim.interfaces.messages import Array, Batch, Code, Encoded, Inbox, Message, NodeId, Payload, Token
 from netsim.interfaces.problems import Pairwise
 
@@ -29,10 +30,15 @@ class Command(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class Gradient(Command[Array]):
-    """Compute the node's own gradient at `at`, on `batch` (None: its next minibatch). Takes compute time."""
+    """Compute the node's own gradient at `at`, on `batch` (None: its next minibatch). Takes compute time.
+
+    A machine that has all samples names in `of` the node whose gradient it computes, with that node's minibatch, in
+    the time that it takes there.
+    """
 
     at: Array
     batch: Batch | None = None
+    of: NodeId | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +121,14 @@ class Send(Command[None]):
     payload: Payload
     round: int
     kind: str = "update"
+
+
+@dataclass(slots=True)
+class Delivered(Command[frozenset[NodeId]]):
+    """Wait until the node's last message has ended everywhere; the answer is the nodes that acknowledged it.
+
+    For algorithms with ``known_loss`` in `tolerates`, whose channels deliver every message or tell the sender.
+    """
 
 
 @dataclass(slots=True)
@@ -280,6 +294,9 @@ class Context(Protocol):
     def link(self, dst: NodeId, src: NodeId | None = None) -> Link:
         """Return the link to `dst` from this node, or from `src`."""
 
+    def air(self, dst: NodeId, src: NodeId | None = None) -> Superposes | None:
+        """Return the air to `dst` from this node, or from `src`; None where amplitudes do not add up."""
+
     def samples(self) -> Any:
         """Return the node's own samples, read-only, as the problem keeps them; `SimulationError` if it shows none."""
 
@@ -315,7 +332,7 @@ class Algorithm(Protocol):
     where every peer hears as many as hear it; ``unbalanced``, where not.
     """
 
-    tolerates: ClassVar[frozenset[str]]  # of {"late", "loss"}
+    tolerates: ClassVar[frozenset[str]]  # of {"late", "loss", "known_loss"}; the last: if the sender learns of it
 
 
 def is_between_peers(algorithm: Any) -> bool:
@@ -333,7 +350,10 @@ class TimingFree(Protocol):
 
 @runtime_checkable
 class StarAlgorithm(Algorithm, Protocol):
-    """An algorithm of a server and workers."""
+    """An algorithm of a server and workers.
+
+    One that says ``is_alone = True``, a class attribute, computes at its server and sends nothing.
+    """
 
     def server(self, ctx: Context) -> Agent:
         """Make the server's agent."""

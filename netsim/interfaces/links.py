@@ -179,6 +179,25 @@ class Broadcasts(Protocol):
 
 
 @runtime_checkable
+class Superposes(Protocol):
+    """What a medium may offer on which amplitudes of several senders arrive as one sum.
+
+    Attributes
+    ----------
+    power_limit_w
+        The largest mean square of a message's amplitudes; None: no limit.
+    """
+
+    power_limit_w: float | None
+
+    def gains(self, round: int, senders: Sequence[NodeId]) -> npt.NDArray[np.float64]:
+        """Return |h| of each sender in a round: what it sends arrives times that."""
+
+    def noise(self, round: int, dst: NodeId, size: int, part: int = 0) -> npt.NDArray[np.float64]:
+        """Return the noise of a receiver in so many channel uses; `part` tells apart several sums of one round."""
+
+
+@runtime_checkable
 class PowerBound(Protocol):
     """What a medium may offer so that a battery need not be looked at all the time."""
 
@@ -194,6 +213,8 @@ class Channel(Protocol):
 
     reliable_delivery: ClassVar[bool]  # False where a transfer can end with ok False
     # It may have `has_slots`, a bool: whether the end of a node's slot shows that the node sent nothing.
+    # It may have `tells_failure`, a bool: whether the sender of a message to one node learns in the end, by
+    # acknowledgements, whether it arrived, where it can be lost at all.
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Open a medium between these nodes at time 0."""

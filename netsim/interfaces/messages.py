@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -78,6 +78,14 @@ class SparseCode(Code, Protocol):
         """Return the coordinates, each once, and their values; None: all coordinates."""
 
 
+@runtime_checkable
+class DecodesAs(Protocol):
+    """A code that makes the decoded vector in the type that is wanted, without one of float64 in between."""
+
+    def decode_as(self, data: bytes, dim: int, dtype: np.dtype[Any]) -> Array:
+        """Return `decode(data, dim)` as that type, perhaps as a read-only view of `data`; needs no key."""
+
+
 class Encoded:
     """What one vector became.
 
@@ -90,9 +98,14 @@ class Encoded:
         asked for.
     memory
         The sender's, for its next vector; None where the codec keeps none.
+
+    Attributes
+    ----------
+    arrived : False where the sender knows that it was lost; then value and memory are those of a message of zeros.
     """
 
     __slots__ = ("_value", "memory", "payload")
+    arrived: ClassVar[bool] = True
 
     def __init__(self, payload: Payload, value: Any, memory: Any = None) -> None:
         self.payload, self.memory, self._value = payload, memory, value
@@ -103,6 +116,13 @@ class Encoded:
         if callable(self._value):
             self._value = self._value()
         return self._value
+
+
+class Lost(Encoded):
+    """What one vector became where its message was lost, and the sender knows it: zeros, and the memory of that."""
+
+    __slots__ = ()
+    arrived: ClassVar[bool] = False
 
 
 class Message(NamedTuple):

@@ -38,8 +38,8 @@ class Problem(Protocol):
     """A learning problem with its data: F(w) = (1/M) sum_m f_m(w).
 
     This is all that every problem has. One that can offer more has the methods of `HasGradients`, `HasBatches`,
-    `HasSmoothness`, `HasOptimum`, `HasSamples` or `HasJointMetrics`, too; an algorithm or a scenario that needs what a
-    problem lacks is refused with a sentence.
+    `DrawsMany`, `HasSmoothness`, `HasOptimum`, `HasSamples` or `HasJointMetrics`, too; an algorithm or a scenario that
+    needs what a problem lacks is refused with a sentence.
     """
 
     @property
@@ -93,6 +93,14 @@ class HasBatches(Protocol):
 
     def batch_size(self, node: NodeId) -> int:
         """Return the size of the node's minibatch."""
+
+
+@runtime_checkable
+class DrawsMany(Protocol):
+    """A problem that draws several minibatches of a node faster than one by one."""
+
+    def draw_batches(self, node: NodeId, rng: np.random.Generator, count: int) -> Sequence[Indices | None]:
+        """Return what `count` calls of `HasGradients.draw_batch` return, and leave the stream where they leave it."""
 
 
 @runtime_checkable

@@ -24,6 +24,7 @@ ENERGY = (
     ("idle", "#d0d0d0"),
     ("sleep", "#6f6f6f"),
     ("compute", "#f0a81c"),
+    ("waiting", "#87e187"),
 )
 MAX_ROWS = 40
 
@@ -39,14 +40,18 @@ def section(results: Results) -> str:
         if any(bars):
             missing = [name for name, html in zip(("time", "energy"), bars, strict=True) if not html]
             note = f"No {' and no '.join(missing)} was booked here." if missing else ""
-            body = group(point, "", [b for b in bars if b], note) + _by_node(results, point)
+            body = group(point, "", [b for b in bars if b], note) + _by_node(results, point) + _on(results, point)
             out.append(body if i < OPEN else details(f"Time and energy of {point}", body))
     if not out:
         return ""
     how = (
         "Mean over the replications, to the end of each run; a bar is a share of the total at its right. "
-        "The time is a worker's; waiting is neither computing nor sending nor receiving."
+        "The time is a worker's; waiting is neither computing nor sending nor receiving. "
+        "The energy is that of all nodes, the server included: compute is their processors' while they compute"
     )
+    if any(np.isfinite(numbers(track, "energy_waiting_j")).any() for track in results.tracks.values()):
+        how += ", waiting their processors' while they are on and do not compute (idle_w)"
+    how += "; all else is their radios' or ports'."
     return paragraph(how, "note") + "".join(out)
 
 
@@ -103,6 +108,30 @@ def _by_node(results: Results, point: str) -> str:
     header, rows = header[:width], [row + ["-"] * (width - len(row)) for row in rows]
     caption = f"Energy by node{f': {point}' if point else ''}"
     return details(caption, table(caption, header, rows))
+
+
+def _on(results: Results, point: str) -> str:
+    """Return how long nodes were on, for each label; '' where no node goes off."""
+    rows = []
+    for label in results.labels:
+        here = groups(results.energy, "point", "label").get((point, label), {})
+        off_s = {
+            n: float(numbers(t, "time_s").sum()) for (n, s), t in groups(here, "node", "state").items() if s == "off"
+        }
+        # All states of one interface of a node are the whole of its replications.
+        spans = {str(i): float(numbers(t, "time_s").sum()) for (i,), t in groups(here, "interface").items()}
+        nodes = {str(i): np.unique(numbers(t, "node")).size for (i,), t in groups(here, "interface").items()}
+        whole_s = max((spans[i] / nodes[i] for i in spans if i != "processor"), default=0.0)
+        if off_s and whole_s > 0:
+            most = max(off_s, key=lambda node: off_s[node])
+            mean = math.fsum(off_s.values()) / len(off_s)
+            rows.append([
+                escape(label), plain(float(len(off_s))), f"{max(1 - mean / whole_s, 0.0):.0%}", _node(most),
+                f"{max(1 - off_s[most] / whole_s, 0.0):.0%}",
+            ])  # fmt: skip
+    header = ["Algorithm", "Nodes that go off", "On, on the mean", "Node most off", "On"]
+    caption = f"Nodes that go off{f': {point}' if point else ''}"
+    return details(caption, table(caption, header, rows)) if rows else ""
 
 
 def _per_bit(rounds: Columns) -> float:

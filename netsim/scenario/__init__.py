@@ -1,6 +1,8 @@
 """YAML to a checked, frozen scenario, and back."""
 
-from netsim.scenario.parts import Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
+from netsim.scenario.compute import ComputeModel
+from netsim.scenario.distributions import Distribution
+from netsim.scenario.parts import Claim, Entry, Network, Record, Stop
 from netsim.scenario.scenario import Point, Scenario, bundled, channels, check_data, dump_yaml, load, parse_text, points
 from netsim.scenario.topology import Topology
 

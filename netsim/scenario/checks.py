@@ -13,7 +13,8 @@ from typing import Any
 from netsim import registry
 from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
-from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, ComputeModel, Entry, Network, Record, Stop, rises
+from netsim.scenario.compute import ComputeModel
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, rises
 from netsim.units import MAX_NS, NS_PER_S
 
 MAX_NAME = 100
@@ -88,8 +89,12 @@ def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iter
             yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
 
 
+_OFF = "network.availability takes nodes off, and what is under way then is lost"
+
+
 def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
+    untold = [key for key in lossy if not getattr(network.channels[key], "tells_failure", False)]
     without = [key for key, channel in network.channels.items() if not getattr(channel, "has_slots", False)]
     for i, algorithm in _each(algorithms):
         if getattr(algorithm, "needs_slots", False) and (without or network.silence != "free"):
@@ -98,11 +103,20 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
             yield Fault(("algorithms", i, "no_update"), allowed, got)
         tolerates: frozenset[str] = getattr(algorithm, "tolerates", frozenset())
         needs: list[str] = []
-        if lossy and "loss" not in tolerates:
-            allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
+        if untold and "known_loss" in tolerates:
+            allowed = f"network.{untold[0]} can lose messages, and their senders do not learn it"
+            allowed += "; an algorithm that keeps no memory of what it sent is needed"
             yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('loss', network)}", repr(algorithm.name))
-        elif lossy:
-            needs.append(f"network.{lossy[0]} can lose messages")
+        elif lossy and not tolerates & {"loss", "known_loss"}:
+            allowed = f"network.{lossy[0]} can lose messages; an algorithm that tolerates loss is needed"
+            named = _tolerant("loss" if untold else "known_loss", network)
+            yield Fault(("algorithms", i, "name"), f"{allowed}{named}", repr(algorithm.name))
+        elif network.availability is not None and "loss" not in tolerates:
+            allowed = f"{_OFF}; an algorithm that tolerates loss is needed{_tolerant('loss', network)}"
+            yield Fault(("algorithms", i, "name"), allowed, repr(algorithm.name))
+        else:
+            needs += [f"network.{key} can lose messages" for key in lossy[:1]]
+            needs += [_OFF] if network.availability is not None else []
         if network.silence == "deadline" and "late" not in tolerates:
             allowed = "silence: deadline needs an algorithm that tolerates late messages"
             yield Fault(("algorithms", i, "name"), f"{allowed}{_tolerant('late', network)}", repr(algorithm.name))
@@ -110,22 +124,18 @@ def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]
             needs.append("silence: deadline says nothing of who stays silent")
         if needs and getattr(algorithm, "deadline_s", 0.0) is None:
             yield Fault(("algorithms", i, "deadline_s"), f"a number of seconds, as {' and '.join(needs)}", "nothing")
-        for key in ("quorum", "deadline_s"):
-            if getattr(algorithm, key, None) is not None and "late" not in tolerates:
-                allowed = f"no key of {algorithm.name} as it is here, as it does not tolerate late messages then"
-                allowed += f"; take another algorithm{_tolerant('late', network)}"
-                yield Fault(("algorithms", i, key), allowed, repr(key))
 
 
 def _tolerant(what: str, network: Network) -> str:
     """Name the algorithms for such a network that tolerate late messages or losses, as the end of a sentence."""
+    enough = {"loss", "known_loss"} if what == "known_loss" else {what}
     shape = "server" if network.topology.is_star else "peer"
     found = [
         name
         for name in registry.names("algorithm")
         if hasattr(registry.get("algorithm", name), shape)
         and any(
-            what in registry.build("algorithm", {"name": name, **example}).tolerates
+            registry.build("algorithm", {"name": name, **example}).tolerates & enough
             for example in getattr(registry.get("algorithm", name), "examples", ())
         )
     ]
@@ -149,6 +159,14 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
     energy_j, key = battery.energy_j, "capacity" if battery.capacity_j is None else "capacity_j"
     if isinstance(energy_j, tuple) and len(energy_j) != len(nodes):
         yield Fault((*path, key), f"a capacity for each of {len(nodes)} nodes", f"{len(energy_j)}")
+
+
+def _availability(problem: Any, network: Network) -> Iterator[Fault]:
+    availability = network.availability
+    for i, node in enumerate(availability.nodes if availability and isinstance(availability.nodes, tuple) else ()):
+        if node >= problem.nodes:
+            allowed = f"a node of 0 .. {problem.nodes - 1}, which learn; a server is always on"
+            yield Fault(("network", "availability", "nodes", i), allowed, f"{node}")
 
 
 def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
@@ -182,12 +200,12 @@ def _captures(network: Network, record: Record) -> Iterator[Fault]:
 
 
 def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
-    for key, what in {"gradient_s": "time", "flop_per_s": "speed", "power_w": "power"}.items():
+    for key, what in {"gradient_s": "time", "flop_per_s": "speed", "power_w": "power", "idle_w": "power"}.items():
         each = getattr(compute, key)
         if isinstance(each, tuple) and len(each) != problem.nodes:
             yield Fault(("compute", key), f"a {what} for each of {problem.nodes} nodes", f"{len(each)}")
-    boards = compute.devices.boards if compute.devices is not None else ()
-    if boards and len(boards) != problem.nodes:
+    boards = compute.boards.boards if compute.boards is not None else ()
+    if isinstance(boards, tuple) and boards and len(boards) != problem.nodes:
         yield Fault(("compute", "devices", "boards"), f"a board for each of {problem.nodes} nodes", f"{len(boards)}")
 
 
@@ -302,6 +320,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _graphs,
         _tolerance,
         _battery,
+        _availability,
         _nodes,
         _workers,
         _captures,

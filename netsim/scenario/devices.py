@@ -1,20 +1,23 @@
-"""What every node computes with: its speed and its power."""
+"""What every node computes with: its speed and its powers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from netsim import cells
 from netsim.errors import DataError, nearest_name
-from netsim.files import data_folder
 from netsim.interfaces import NodeId
-from netsim.scenario.parts import ComputeModel
+from netsim.scenario.compute import KNOWN, ComputeModel
+from netsim.scenario.compute import Devices as Table
+from netsim.scenario.distributions import Distribution, Speeds, Times
 
 COLUMNS = ("name", "flop_per_s", "power_w")
+T = TypeVar("T")
+Streams = Callable[[NodeId], np.random.Generator]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +29,18 @@ class Device:
     flop_per_s
         None: what takes operations takes no time.
     power_w
-        While it computes, beyond idling.
+        While it computes.
+    idle_w
+        While it is on and does not compute.
     """
 
     flop_per_s: float | None = None
     power_w: float = 0.0
+    idle_w: float = 0.0
 
 
 def devices(
-    compute: ComputeModel, nodes: Sequence[NodeId], workers: Sequence[NodeId], rng: np.random.Generator
+    compute: ComputeModel, nodes: Sequence[NodeId], workers: Sequence[NodeId], stream: Streams
 ) -> dict[NodeId, Device]:
     """Return the device of every node.
 
@@ -43,51 +49,81 @@ def devices(
     compute
         Of the scenario.
     nodes, workers
-        All nodes, and those that learn: with lists or boards the others compute at once and for nothing.
-    rng
-        Draws boards where the scenario names none.
+        All nodes, and those that learn: with lists, boards or speeds drawn the others compute at once and for nothing.
+    stream
+        The random stream of a node, from which its speed is drawn; that of -1 draws boards where the scenario names
+        none.
 
     Raises
     ------
     DataError
         If the table of boards is missing or damaged, or lacks a board.
     """
-    if compute.devices is not None:
-        table, chosen = read(compute.devices.path), compute.devices.boards
-        names = list(chosen) or [list(table)[i] for i in rng.integers(len(table), size=len(workers))]
+    boards = compute.boards
+    if boards is not None:
+        table, chosen = read(boards), boards.boards
+        names = [chosen] * len(workers) if isinstance(chosen, str) else list(chosen)
+        names = names or [list(table)[i] for i in stream(-1).integers(len(table), size=len(workers))]
         unknown = next((name for name in names if name not in table), None)
         if unknown is not None:
             nearest = nearest_name(unknown, table)
             more = f" Nearest: {nearest}." if nearest else ""
             shown = ", ".join(table)
-            raise DataError(f"{compute.devices.path}: no board {unknown!r}; there are {shown}.{more}")
+            raise DataError(f"{boards.path or 'known boards'}: no board {unknown!r}; there are {shown}.{more}")
         return dict.fromkeys(nodes, Device()) | dict(zip(workers, (table[name] for name in names), strict=True))
-    speeds, powers = (_each(value, nodes, workers) for value in (compute.flop_per_s, compute.power_w))
-    return {node: Device(speeds.get(node), powers.get(node) or 0.0) for node in nodes}
+    given: dict[NodeId, float | Speeds] = _each(compute.flop_per_s, nodes, workers)
+    speeds = {n: one.sample(stream(n)) if isinstance(one, Speeds) else one for n, one in given.items()}
+    powers, idle = (_each(value, nodes, workers) for value in (compute.power_w, compute.idle_w))
+    return {n: Device(speeds.get(n), powers.get(n) or 0.0, idle.get(n) or 0.0) for n in nodes}
 
 
-def read(file: str) -> dict[str, Device]:
-    """Read a table of boards: a CSV file with the columns name, flop_per_s and power_w; others are for its readers.
+def gradient_times(
+    compute: ComputeModel, nodes: Sequence[NodeId], workers: Sequence[NodeId], stream: Streams
+) -> dict[NodeId, float | Times]:
+    """Return the seconds of a gradient at every node that takes any, or their law where each gradient draws its own.
+
+    Parameters
+    ----------
+    compute, nodes, workers
+        As for `devices`.
+    stream
+        The random stream of a node, from which its one time is drawn.
+    """
+    given: dict[NodeId, float | Distribution] = _each(compute.gradient_s, nodes, workers)
+    return {
+        n: one.sample(stream(n)) if isinstance(one, Distribution) and one.per == "node" else one
+        for n, one in given.items()
+    }
+
+
+def read(table: Table) -> dict[str, Device]:
+    """Read a table of boards.
 
     Raises
     ------
     DataError
         With file and line.
     """
-    folder, own = data_folder(None), Path(file).expanduser()
-    path = next((one for one in (own, *([folder / own] if folder else [])) if one.is_file()), None)
+    path = table.found()
     if path is None:
-        raise DataError(f"devices: the file {file} is needed, with the columns {', '.join(COLUMNS)}. Got no such file.")
+        needed = f"the file {table.path} is needed, with the columns {', '.join(COLUMNS)}"
+        raise DataError(f"devices: {needed}. Got no such file.")
     found: dict[str, Device] = {}
     try:
         table = cells.read(path, str(path))
-        places = table.places(COLUMNS)
+        places = dict(zip(COLUMNS, table.places(COLUMNS), strict=True))
+        places |= {"idle_w": table.columns.index("idle_w")} if "idle_w" in table.columns else {}
         for line, row in table.rows:
-            name, speed, power = (row[place] for place in places)
+            name = row[places["name"]]
             if not name or name in found:
                 raise DataError(f"{path}:{line}: a name that no other line has is needed. Got {name!r}.")
-            flop_per_s = table.number(line, "flop_per_s", speed, positive=True)
-            found[name] = Device(flop_per_s, table.number(line, "power_w", power))
+            speed = table.number(line, "flop_per_s", row[places["flop_per_s"]], positive=True)
+            power, idle = (
+                table.number(line, key, row[places[key]]) if key in places else 0.0 for key in ("power_w", "idle_w")
+            )
+            if idle > power:
+                raise DataError(f"{path}:{line}: power_w >= idle_w is needed. Got {power:g} and {idle:g}.")
+            found[name] = Device(speed, power, idle)
     except cells.CellError as error:
         raise DataError(f"{error}.") from None
     if not found:
@@ -95,9 +131,23 @@ def read(file: str) -> dict[str, Device]:
     return found
 
 
-def _each(
-    value: float | tuple[float, ...] | None, nodes: Sequence[NodeId], workers: Sequence[NodeId]
-) -> Mapping[NodeId, float]:
+def known() -> dict[str, tuple[Device, str, str]]:
+    """Return the boards that come with netsim by name: the device, the maker's name of it, and where figures are from.
+
+    All figures were measured: flop/s are those of High-Performance Linpack in double precision on all cores of the
+    processor (no graphics unit), watts those of the whole board at its plug, during that and at rest.
+    """
+    table = cells.read(KNOWN, str(KNOWN))
+    places = table.places(("name", "board", "source"))
+    more = {name: (board, source) for name, board, source in (tuple(row[i] for i in places) for _, row in table.rows)}
+    return {name: (device, *more[name]) for name, device in read(Table()).items()}
+
+
+def _each(value: T | tuple[T, ...] | None, nodes: Sequence[NodeId], workers: Sequence[NodeId]) -> dict[NodeId, T]:
+    """Return the values by node: one for all, or those of the workers where they are listed or drawn for each."""
     if value is None:
         return {}
-    return dict(zip(workers, value, strict=True)) if isinstance(value, tuple) else dict.fromkeys(nodes, value)
+    if isinstance(value, tuple):
+        return dict(zip(workers, value, strict=True))
+    is_each = isinstance(value, Speeds) or (isinstance(value, Distribution) and value.per == "node")
+    return dict.fromkeys(workers if is_each else nodes, value)

@@ -1,22 +1,19 @@
-"""The parts of a scenario that are no components: network, compute, stop, record, labelled algorithms, claims."""
+"""The parts of a scenario that are no components: network, stop, record, labelled algorithms, claims."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-import numpy as np
-
 from netsim.errors import ConfigError, Fault, nearest_name
-from netsim.fields import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Ref
+from netsim.fields import NonNegativeInt, PositiveFloat, PositiveInt, Ref
 from netsim.interfaces import Channel
+from netsim.scenario.availability import Availability
 from netsim.scenario.topology import Topology
 from netsim.units import to_number
 
 DEFAULT_ROUNDS = 1000
-MAX_CV = 1000.0
 VARIED = ("data", "partition", "start", "batch", "codec", "channel")
 METRICS = ("loss", "loss_gap", "grad_norm", "accuracy", "train_accuracy", "test_accuracy", "test_loss")
 # Measures of all peers' models, beside the mean model's metrics.
@@ -28,7 +25,7 @@ COUNTERS = (
 WAYS = (*DIRECTIONS, "total")
 ENERGIES = ("worker_energy_j", "server_energy_j", "energy_j")
 _SPENT = ("rounds", "time_s", *ENERGIES, "j_per_bit", "lifetime_days")
-FINALS = ("final_loss", "final_accuracy", "final_test_accuracy")
+FINALS = ("final_loss", "final_accuracy", "final_test_accuracy", "final_violation")
 QUANTITIES = (*_SPENT, *(f"{way}_{counter}" for way in WAYS for counter in COUNTERS))
 CLAIMED = (*QUANTITIES, *FINALS)
 
@@ -130,6 +127,8 @@ class Network:
         header alone, ``deadline`` nothing is said and the receiver's deadline passes.
     battery
         What nodes may spend; nothing: all have power without end.
+    availability
+        When workers are off; nothing: they are always on.
     server_power
         ``mains``: the joules that algorithms are ranked by are the workers'; ``battery``: the server's count, too.
     """
@@ -141,6 +140,7 @@ class Network:
     backbone: Annotated[Channel, Ref("channel")] | None = None
     silence: Literal["free", "flag", "deadline"] = "flag"
     battery: Battery | None = None
+    availability: Availability | None = None
     server_power: Literal["mains", "battery"] = "mains"
 
     def __post_init__(self) -> None:
@@ -199,137 +199,6 @@ _FREE = {
 
 def _is_ideal(channel: Channel | None) -> bool:
     return channel is None or getattr(channel, "name", "") == "ideal"
-
-
-_MOMENTS = {"exponential": ("mean_s",), "uniform": ("low_s", "high_s"), "lognormal": ("mean_s", "cv")}
-
-
-@dataclass(frozen=True)
-class Distribution:
-    """A random time, drawn anew for each gradient.
-
-    Parameters
-    ----------
-    distribution
-        ``exponential`` of mean `mean_s`; ``uniform`` on [low_s, high_s); ``lognormal`` of mean `mean_s` and
-        coefficient of variation `cv` (standard deviation over mean).
-    mean_s, low_s, high_s, cv
-        Exactly those that the distribution needs.
-
-    Examples
-    --------
-    >>> Distribution("uniform", low_s=0.1, high_s=0.3).expected_s
-    0.2
-    """
-
-    distribution: Literal["exponential", "uniform", "lognormal"]
-    mean_s: PositiveFloat | None = None
-    low_s: NonNegativeFloat | None = None
-    high_s: PositiveFloat | None = None
-    cv: PositiveFloat | None = None
-
-    def __post_init__(self) -> None:
-        needs, faults = _MOMENTS[self.distribution], []
-        for key in ("mean_s", "low_s", "high_s", "cv"):
-            if (getattr(self, key) is not None) != (key in needs):
-                got = "nothing" if key in needs else repr(key)
-                faults.append(Fault((key,), f"the {self.distribution} distribution takes {' and '.join(needs)}", got))
-        if self.cv is not None and self.cv > MAX_CV:
-            faults.append(Fault(("cv",), f"at most {MAX_CV:g}, beyond which draws leave the clock", f"{self.cv:g}"))
-        if not faults and self.distribution == "uniform" and not _given(self.low_s) < _given(self.high_s):
-            faults.append(Fault(("high_s",), f"a time after low_s, {self.low_s:g} s", f"{self.high_s:g}"))
-        if faults:
-            raise ConfigError(faults)
-
-    @property
-    def expected_s(self) -> float:
-        """The mean, in seconds."""
-        if self.distribution == "uniform":
-            return (_given(self.low_s) + _given(self.high_s)) / 2
-        return _given(self.mean_s)
-
-    def sample(self, rng: np.random.Generator) -> float:
-        """Draw one value, in seconds."""
-        if self.distribution == "exponential":
-            return float(rng.exponential(_given(self.mean_s)))
-        if self.distribution == "uniform":
-            return float(rng.uniform(_given(self.low_s), _given(self.high_s)))
-        # Mean m and coefficient of variation c: variance of the logarithm ln(1 + c^2), its mean ln m - half of that.
-        variance = math.log1p(_given(self.cv) ** 2)
-        return float(rng.lognormal(math.log(_given(self.mean_s)) - variance / 2, math.sqrt(variance)))
-
-
-@dataclass(frozen=True)
-class Devices:
-    """Boards that nodes compute with, of a table.
-
-    Parameters
-    ----------
-    path
-        A CSV file with the columns ``name``, ``flop_per_s`` and ``power_w`` (while computing, beyond idling); further
-        columns, such as the figures' sources, are for its readers.
-    boards
-        The board of each node; an empty list: each node draws one of the table, anew in every replication.
-    """
-
-    path: str
-    boards: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class ComputeModel:
-    """What computing costs.
-
-    Parameters
-    ----------
-    gradient_s
-        Time of a gradient: one for all nodes, a list with one per node, or a distribution.
-    flop_per_s
-        Speed of a node, in place of `gradient_s`, or a list with one per node; a gradient then takes what the problem
-        says it takes.
-    interval_s
-        Time from the start of a round to that of the next, as of sensors that do not train back to back: who reports
-        rounds (the server, or each peer) begins each at a multiple of it, the next free one where a round took longer.
-        0: back to back.
-    power_w
-        Power of a node while it computes, beyond idling, or a list with one per node.
-    devices
-        Boards with their speed and power, in place of `gradient_s`, `flop_per_s` and `power_w`. With lists or boards
-        nodes that do not learn, such as a server, compute at once and for nothing.
-    codec_flop
-        Whether encoding and decoding take time and energy too, at `flop_per_s`; `gradient_s` may then be given beside
-        it, for the gradients.
-    """
-
-    gradient_s: NonNegativeFloat | tuple[NonNegativeFloat | Distribution, ...] | Distribution = 0.0
-    flop_per_s: PositiveFloat | tuple[PositiveFloat, ...] | None = None
-    power_w: NonNegativeFloat | tuple[NonNegativeFloat, ...] = 0.0
-    codec_flop: bool = False
-    interval_s: NonNegativeFloat = 0.0
-    devices: Devices | None = None
-
-    def __post_init__(self) -> None:
-        faults = []
-        if self.devices is not None:
-            given = [key for key in ("gradient_s", "flop_per_s", "power_w") if getattr(self, key) not in (0.0, None)]
-            faults += [Fault((key,), "either devices or this", "both") for key in given]
-        if self.flop_per_s is not None and self.gradient_s != 0.0 and not self.codec_flop:
-            faults.append(Fault(("flop_per_s",), "either gradient_s or flop_per_s", "both"))
-        if self.codec_flop and not self.has_speed:
-            faults.append(Fault(("codec_flop",), "flop_per_s is needed, the rate of codecs", "true alone"))
-        if faults:
-            raise ConfigError(faults)
-
-    @property
-    def has_speed(self) -> bool:
-        """Whether nodes have a speed."""
-        return self.flop_per_s is not None or self.devices is not None
-
-    @property
-    def takes_time(self) -> bool:
-        """False where every gradient takes no time at all, and rounds are back to back."""
-        times = self.gradient_s if isinstance(self.gradient_s, tuple) else (self.gradient_s,)
-        return self.interval_s > 0 or self.has_speed or any(time != 0.0 for time in times)
 
 
 @dataclass(frozen=True)
@@ -476,10 +345,6 @@ def _charge_as(text: str | float | None) -> float | None:
         return to_number(text, "A*s") if isinstance(text, str) and text.strip()[-1:].isalpha() else None
     except ValueError:
         return None
-
-
-def _given(number: float | None) -> float:
-    return math.nan if number is None else number
 
 
 def rises(metric: str) -> bool:

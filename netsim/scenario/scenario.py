@@ -18,6 +18,7 @@ import numpy as np
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
 from netsim.fields import NonNegativeInt, PositiveInt, Ref
 from netsim.interfaces import Draws, Problem, ProblemConfig, Redraws
+from netsim.scenario import availability as availability_module
 from netsim.scenario import sweep as sweep_module
 from netsim.scenario import yaml_lines
 from netsim.scenario.checks import (
@@ -28,10 +29,12 @@ from netsim.scenario.checks import (
     start_faults,
     start_metrics,
 )
+from netsim.scenario.compute import ComputeModel
 from netsim.scenario.devices import devices
+from netsim.scenario.distributions import Distribution
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields, text_fault
-from netsim.scenario.parts import VARIED, Claim, ComputeModel, Distribution, Entry, Network, Record, Stop
+from netsim.scenario.parts import VARIED, Claim, Entry, Network, Record, Stop
 from netsim.scenario.paths import in_full
 from netsim.scenario.topology import Topology
 
@@ -109,8 +112,8 @@ class Scenario:
     vary
         What a replication draws anew, one or a list: ``data`` (synthetic data, subsamples), ``partition`` (which node
         has which samples, and a random topology), ``start`` (w^0), ``batch`` (minibatches), ``codec`` (what codecs and
-        agents draw), ``channel`` (what links draw, and random times of computing). ``all`` of them by default. The
-        optimum and L are those of the problem that was drawn.
+        agents draw), ``channel`` (what links draw, times and speeds of computing, boards, and when nodes are off).
+        ``all`` of them by default. The optimum and L are those of the problem that was drawn.
     claims
         What the source says, to compare.
 
@@ -307,9 +310,15 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
             opened.append((problem, seed, *found))
         try:
             nodes = range(problem.nodes)
-            devices(point.scenario.compute, nodes, nodes, np.random.default_rng(0))
+            devices(point.scenario.compute, nodes, nodes, lambda _: np.random.default_rng(0))
         except DataError as error:
             faults += places.locate([Fault(("compute", "devices"), str(error).rstrip("."))])
+        try:
+            availability = point.scenario.network.availability
+            if availability is not None and availability.path is not None:
+                availability_module.read(availability, problem.nodes)
+        except DataError as error:
+            faults += places.locate([Fault(("network", "availability"), str(error).rstrip("."))])
         if found[0]:
             more = more_metrics(point.scenario.network, point.scenario.algorithms)
             faults += places.locate(list(metric_faults(point.scenario.stop, [*sorted(found[0]), *more])))

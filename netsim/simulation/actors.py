@@ -15,6 +15,8 @@ from netsim.interfaces import (
 from netsim.registry import place
 from netsim.simulation.mailbox import Mailbox
 
+_HAS_ROUND = dict[type, bool]()  # commands seen so far, and whether they are of a round
+
 
 class Actor:
     """One agent's coroutine, its mailbox, and what it waits for."""
@@ -30,6 +32,7 @@ class Actor:
         if not hasattr(self._coroutine, "send"):
             got = type(self._coroutine).__name__
             raise SimulationError(f"node {node}: run of {type(agent).__name__} must be an async def. It returns {got}")
+        self._go_on = self._coroutine.send
 
     def resume(self, answer: object) -> Command[Any] | None:
         """Go on with `answer` until the next command; None where the agent has returned.
@@ -41,24 +44,30 @@ class Actor:
         SimulationError
             If the agent raises an error, which is then the cause, or awaits something else than a command.
         """
-        if isinstance(answer, Inbox) and answer.messages:
-            self.round = answer.messages[-1].round
         try:
-            if isinstance(answer, Exception):
+            if answer is None:
+                command = self._go_on(None)
+            elif isinstance(answer, Exception):
                 command = self._coroutine.throw(answer)
             else:
-                command = self._coroutine.send(answer)
+                if type(answer) is Inbox and answer.messages:
+                    self.round = answer.messages[-1].round
+                command = self._go_on(answer)
         except StopIteration:
             self.finished = True
             return None
         except (Exception, SystemExit) as error:
             raise self.failure(error) from error
-        if not isinstance(command, Command):
-            text = f"node {self.node}: an agent awaits commands of netsim.interfaces. Got {type(command).__name__}"
-            raise SimulationError(text)
-        round = getattr(command, "round", None)
-        if round is not None:
-            self.round = round
+        kind = type(command)
+        if kind not in _HAS_ROUND:
+            if not isinstance(command, Command):
+                text = f"node {self.node}: an agent awaits commands of netsim.interfaces. Got {kind.__name__}"
+                raise SimulationError(text)
+            _HAS_ROUND[kind] = hasattr(command, "round")
+        if _HAS_ROUND[kind]:
+            round = command.round  # type: ignore[attr-defined]
+            if round is not None:
+                self.round = round
         return command
 
     def failure(self, error: BaseException) -> SimulationError:

@@ -28,10 +28,10 @@ class Batteries:
         Of each node that has a battery.
     media
         Of the world.
-    computing_ns
-        How long a node has been computing up to an instant.
-    computing_w
-        Power of each node while it computes.
+    processor_j
+        What a node's processor has spent up to an instant.
+    processor_w
+        A processor's highest power.
 
     Attributes
     ----------
@@ -42,15 +42,15 @@ class Batteries:
         self,
         capacity_j: Mapping[NodeId, float],
         media: Sequence[Medium],
-        computing_ns: Callable[[NodeId, int], int],
-        computing_w: Mapping[NodeId, float],
+        processor_j: Callable[[NodeId, int], float],
+        processor_w: Callable[[NodeId], float],
     ) -> None:
         self.capacity_j = dict(capacity_j)
         self.died_ns: dict[NodeId, int] = {}
-        self._media, self._computing_ns, self._computing_w = media, computing_ns, computing_w
+        self._media, self._processor_j = media, processor_j
         self._rows = [_rows_by_node(medium.usage(0)) for medium in media]
         self._max_w = {
-            node: computing_w[node]
+            node: processor_w(node)
             + math.fsum(m.max_power_w(node) if isinstance(m, PowerBound) else math.inf for m in media)
             for node in self.capacity_j
         }
@@ -122,7 +122,7 @@ class Batteries:
         pairs = list(zip(usages, self._rows, strict=True))
         return {
             node: math.fsum(float(usage.energy_j[rows[node]].sum()) for usage, rows in pairs)
-            + self._computing_ns(node, at_ns) / NS_PER_S * self._computing_w[node]
+            + self._processor_j(node, at_ns)
             for node in nodes
         }
 

@@ -11,6 +11,7 @@ from netsim.interfaces import Array, Code, Decode, Encode, Encoded, Key, Message
 
 _NO_DRAWS = Key(0, 0)
 _KEPT_BYTES = 128 << 20
+_KEEPS_MEMORY = dict[type, bool]()  # kinds of codecs seen so far, and whether they have a memory
 _PARTS = 1 << 24  # rounds are 24 bits in the header
 
 
@@ -43,9 +44,10 @@ class Coder:
     def answer(self, node: NodeId, command: Encode | Decode | Sum) -> object:
         """Return what a node's command asks for, or the error in which it ends, for the agent to raise."""
         try:
-            if isinstance(command, Encode):
-                return self.encode(node, command)
-            return self.decode(command) if isinstance(command, Decode) else self.sum(command)
+            kind = type(command)
+            if kind is Encode:
+                return self.encode(node, command)  # type: ignore[arg-type]
+            return self.decode(command) if kind is Decode else self.sum(command)  # type: ignore[arg-type]
         except Exception as error:
             return error
 
@@ -53,9 +55,15 @@ class Coder:
         """Encode a vector; its decoded value is computed when it is first asked for."""
         codec = command.codec
         key = self._key(command.round, node, command.part) if codec.draws else _NO_DRAWS
-        step = getattr(codec, "step", None)
-        if step is not None:
-            payload, value, memory = step(command.memory, command.x, key)
+        kind = type(codec)
+        if kind not in _KEEPS_MEMORY:
+            _KEEPS_MEMORY[kind] = hasattr(codec, "step")
+        if _KEEPS_MEMORY[kind]:
+            memorising: Any = codec
+            if hasattr(codec, "advance"):
+                payload, memory = memorising.advance(command.memory, command.x, key)
+                return Encoded(payload, lambda: self._value(codec, payload.data, command.x.size, key), memory)
+            payload, value, memory = memorising.step(command.memory, command.x, key)
             return Encoded(payload, self._frozen(value), memory)
         payload = codec.encode_keyed(command.x, key)
         dim = command.x.size if isinstance(command.x, np.ndarray) else self._dim
@@ -102,7 +110,12 @@ class Coder:
 
     def _value(self, codec: Code, data: bytes, dim: int, key: Key | None) -> Any:
         found = self._find(codec, data, dim, key, is_sparse=False)
-        return self._keep(codec, data, dim, key, self._frozen(codec.decode(data, dim, key))) if found is None else found
+        if found is not None:
+            return found
+        # An isinstance of the protocol `DecodesAs` takes longer than a short decoding.
+        decode_as = getattr(codec, "decode_as", None)
+        value = codec.decode(data, dim, key) if decode_as is None else decode_as(data, dim, self._dtype)
+        return self._keep(codec, data, dim, key, self._frozen(value))
 
     def _entries(self, codec: SparseCode, data: bytes, key: Key | None) -> Any:
         found = self._find(codec, data, self._dim, key, is_sparse=True)

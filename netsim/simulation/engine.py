@@ -8,10 +8,12 @@ nothing is runnable; only then is a ``Receive(take="all")`` answered and time go
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -26,6 +28,7 @@ from netsim.interfaces import (
     Array,
     Compute,
     Decode,
+    Delivered,
     Delivery,
     Encode,
     Gradient,
@@ -45,12 +48,15 @@ from netsim.interfaces import (
     Value,
     Wait,
 )
-from netsim.scenario import Distribution, Entry, Scenario
+from netsim.scenario import Entry, Scenario
+from netsim.scenario.distributions import Times
 from netsim.simulation import capture, graph_tables
 from netsim.simulation.actors import Actor
 from netsim.simulation.batteries import Batteries
 from netsim.simulation.phases import Phases
+from netsim.simulation.processors import Job, Processors
 from netsim.simulation.recorder import Divergence, Recorder, Snapshot, Transfer, norm
+from netsim.simulation.switches import Switches
 from netsim.simulation.world import World
 from netsim.units import MAX_NS, NS_PER_S, S_PER_DAY, seconds_to_ns
 
@@ -60,6 +66,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
+_FIRST_FOUR = itemgetter(0, 1, 2, 3)
 PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
@@ -170,17 +177,19 @@ class Engine:
         self.stopped = False
         self._steps = 0  # commands and instants since `_stands` was asked
         self._patience = PATIENCE[0] + PATIENCE[1] * len(self.world.nodes)
-        self._seen: tuple[int, ...] = ()
+        self._seen: tuple[float, ...] = ()
         self._stuck = ""
         self._coder = self.world.coder()
         self._env = simpy.Environment()
+        self._timers: dict[int, list[Callable[[], None]]] = {}
         self._answers: dict[NodeId, object] = {}
         self._requests: dict[NodeId, GradientRequest] = {}
         self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
         self._transfers: dict[tuple[int, int], _Flight] = {}
+        self._flights: dict[NodeId, _Flight] = {}  # the last one of each node, where agents ask what became of it
+        self._tells = "known_loss" in self.world.entry.algorithm.tolerates
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
-        self._powers_w = {node: device.power_w for node, device in self.world.devices.items()}
         self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
         self._ticks: dict[NodeId, int] = {}  # multiple of the interval at which a node's round began
         self._deadline_ids = count()
@@ -189,14 +198,18 @@ class Engine:
         self._due_ns: list[float] = [math.inf] * len(self.world.media)
         self._delivery_ns = math.inf  # the least of them
         self._changed = set(range(len(self.world.media)))  # media whose next event is to be asked for
-        self._compute_ns = dict.fromkeys(self.world.nodes, 0)
-        self._working: dict[NodeId, tuple[int, int]] = {}
+        self._switches = Switches(self.world.changes)
+        self._processors = Processors(self.world.devices, self._switches)
+        self._held: dict[NodeId, object] = {}  # answers to nodes that are off
+        self._paused: dict[NodeId, tuple[int, Callable[[], object]]] = {}  # what is left of their computations, in ns
         self._batteries = self._open_batteries()
         self._phases = Phases(len(self.world.workers))
+        self._ways = _Ways(self.world)
+        self._charges_codecs = scenario.compute.codec_flop
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
             Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
-            Encode: self._code, Decode: self._code, Sum: self._code,
+            Encode: self._code, Decode: self._code, Sum: self._code, Delivered: self._delivered,
         }  # fmt: skip
 
     def run(self) -> RunResult:
@@ -205,7 +218,7 @@ class Engine:
         limit_ns = None if limit_s is None else seconds_to_ns(limit_s)
         self._answers = dict.fromkeys(self.world.nodes)
         # Numbers beyond all floats need no warning: the run ends as diverged, and says where.
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"), _old_objects_left_alone():
             self._go(limit_ns)
             return self._result(limit_ns)
 
@@ -261,6 +274,9 @@ class Engine:
         if self._changed:
             self._ask()
         at_ns = min(self._env.peek(), self._delivery_ns)
+        # Where nothing else is to come, a node that comes back changes something only if it was about to do something.
+        if at_ns < math.inf or self._held or self._paused:
+            at_ns = min(at_ns, self._switches.next_ns)
         return None if at_ns == math.inf else max(int(at_ns), self.now_ns)
 
     def _ask(self) -> None:
@@ -271,28 +287,42 @@ class Engine:
         self._delivery_ns = min(self._due_ns)
 
     def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
-        timer = self._env.timeout(self.now_ns + delay_ns - self._env.now)
-        timer.callbacks.append(lambda _: then())
+        """Call `then` after a delay; calls that fall on one instant are one event and keep their order."""
+        at_ns = self.now_ns + delay_ns
+        if at_ns in self._timers:
+            self._timers[at_ns].append(then)
+            return
+        self._timers[at_ns] = [then]
+        self._env.timeout(at_ns - self._env.now).callbacks.append(lambda _: self._ring(at_ns))
+
+    def _ring(self, at_ns: int) -> None:
+        for then in self._timers.pop(at_ns):
+            then()
 
     def _settle(self) -> None:
         """Handle everything that belongs to this instant."""
+        env, actors, run = self._env, self.actors, self._run
+        if self._switches.next_ns <= self.now_ns:
+            self._switch()
         while not self.stopped:
             self._steps += 1
             if self._steps > self._patience and self._stands():
                 return
-            while self._env.peek() == self.now_ns:
-                self._env.step()
+            while env.peek() == self.now_ns:
+                env.step()
             if self._changed or self._delivery_ns <= self.now_ns:
                 self._deliver()
-            if not self._answers and self._env.peek() != self.now_ns:
+            if not self._answers and env.peek() != self.now_ns:
                 if self._takes_all:
                     self._answer_all()
                 if not self._answers:
                     return
             woken, self._answers = self._answers, {}
             for node in sorted(woken):
-                if not self.actors[node].finished:
-                    self._run(self.actors[node], woken[node])
+                if node in self._switches.off:
+                    self._held[node] = woken[node]
+                elif not actors[node].finished:
+                    run(actors[node], woken[node])
                 if self.stopped:
                     return
 
@@ -314,7 +344,7 @@ class Engine:
         if battery is None:
             return None
         capacity_j = battery.capacities(world.workers, world.server)
-        return Batteries(capacity_j, world.media, self._computing_ns, self._powers_w)
+        return Batteries(capacity_j, world.media, self._processors.joules, self._processors.max_power_w)
 
     def _lose_nodes(self, batteries: Batteries, at_ns: int, limit_ns: int | None) -> bool:
         """Go to the first instant by `at_ns` at which batteries are empty, if there is one."""
@@ -333,21 +363,43 @@ class Engine:
 
     def _die(self, batteries: Batteries, actor: Actor) -> None:
         node = actor.node
-        busy_ns = self._computing_ns(node, self.now_ns)
-        if self.world.is_learner(node):
-            self._phases.total_ns["compute"] += busy_ns - self._compute_ns[node]
-        self._compute_ns[node] = busy_ns
+        self._book_work(node, self._processors.die(node, self.now_ns))
         batteries.mark_dead(node, self.now_ns)
-        for medium in self.world.media:
-            medium.set_up(self.now_ns, node, False)
-        self._changed.update(range(len(self.world.media)))
+        self._switches.drop(node)
+        self._set_up(node, False)
         actor.close()
         actor.finished, actor.waiting = True, None
         self._running.discard(node)
-        for waiting in (self._working, self._requests, self._gradients, self._answers, self._deadlines):
+        for waiting in (self._held, self._paused, self._requests, self._gradients, self._answers, self._deadlines):
             waiting.pop(node, None)
         if not self.world.is_star:
             self.stopped = self.recorder.leave(node, self.now_ns, self._look) or self.stopped
+
+    # --- nodes that are off ------------------------------------------------------------------------
+
+    def _switch(self) -> None:
+        """Let nodes go off and come back; messages that arrive at this instant have arrived."""
+        self._deliver()
+        for medium in self.world.media:
+            medium.advance(self.now_ns)
+        for node in self._switches.take(self.now_ns):
+            is_on = node not in self._switches.off
+            self._set_up(node, is_on)
+            if is_on:
+                if node in self._held:
+                    self._answers[node] = self._held.pop(node)
+                if node in self._paused:
+                    self._work(self.actors[node], *self._paused.pop(node))
+                continue
+            job, done_ns = self._processors.stop(node, self.now_ns)
+            if job is not None:
+                self._book_work(node, done_ns)
+                self._paused[node] = job.duration_ns - done_ns, job.result
+
+    def _set_up(self, node: NodeId, up: bool) -> None:
+        for index in self.world.media_of[node]:
+            self.world.media[index].set_up(self.now_ns, node, up)
+            self._changed.add(index)
 
     # --- deliveries --------------------------------------------------------------------------------
 
@@ -356,33 +408,36 @@ class Engine:
             self._ask()
         if self._delivery_ns > self.now_ns:
             return
+        now_ns, actors = self.now_ns, self.actors
         arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
         for index, due_ns in enumerate(self._due_ns):
-            if due_ns <= self.now_ns:
+            if due_ns <= now_ns:
                 self._changed.add(index)
-                for d in self.world.media[index].advance(self.now_ns):
+                for d in self.world.media[index].advance(now_ns):
                     arrived.append((d.dst, d.src, d.transfer, index, d))
         if len(arrived) > 1:
-            arrived.sort(key=lambda a: a[:4])
+            arrived.sort(key=_FIRST_FOUR)
         for dst, _, handle, index, delivery in arrived:
             flight = self._transfers[index, handle]
             self._book(flight.transfer, delivery)
             flight.destinations -= 1
             if not flight.destinations:
                 del self._transfers[index, handle]
+            if self._tells:
+                self._note(flight, delivery)
             if delivery.ok:
                 src, round, kind, payload, _, is_silence = flight.transfer
-                mailbox = self.actors[dst].mailbox
+                mailbox = actors[dst].mailbox
                 if is_silence:
                     mailbox.put_silence(src, round, kind)
                 else:
                     mailbox.put(Message(src, round, kind, payload.data, payload.flags))
-        for node in sorted({a[0] for a in arrived}):
-            self._try_receive(self.actors[node])
+        for node in sorted({a[0] for a in arrived}) if len(arrived) > 1 else [a[0] for a in arrived]:
+            self._try_receive(actors[node])
 
     def _book(self, transfer: Transfer, delivery: Delivery) -> None:
         src, dst = transfer.src, delivery.dst
-        direction, phase = self.world.way(src, dst)
+        direction, phase, _ = self._ways[src, dst]
         self.recorder.book(direction, transfer, delivery)
         self._phases.end(phase, self.now_ns)
         models = self.world.contexts[src].live_costs(dst)
@@ -396,6 +451,13 @@ class Engine:
                         model.observe_packets(size_bit, value, delivery.packets)
                     else:
                         model.observe(size_bit, value)
+
+    def _note(self, flight: _Flight, delivery: Delivery) -> None:
+        """Keep who got a message, and answer its sender if that waits for the message's end."""
+        if delivery.ok:
+            flight.arrived.append(delivery.dst)
+        if flight.is_awaited and not flight.destinations:
+            self._answers[delivery.src] = frozenset(flight.arrived)
 
     def _try_receive(self, actor: Actor, timed_out: bool = False) -> None:
         if actor.waiting is None or (actor.waiting.take == "all" and not timed_out):
@@ -420,15 +482,16 @@ class Engine:
 
     def _run(self, actor: Actor, answer: object) -> None:
         """Run one agent until it has to wait."""
+        resume, handlers = actor.resume, self._handlers
         while True:
             self._steps += 1
             if self._steps > self._patience and self._stands():
                 return
-            command = actor.resume(answer)
+            command = resume(answer)
             if command is None:
                 self._running.discard(actor.node)
                 return
-            handler = self._handlers.get(type(command))
+            handler = handlers.get(type(command))
             if handler is None:
                 raise SimulationError(f"node {actor.node}: the engine knows no command {type(command).__name__}")
             answer = handler(actor, command)
@@ -445,36 +508,51 @@ class Engine:
             transfer = Transfer(actor.node, silent.round, silent.kind, SILENCE, self.now_ns, is_silence=True)
             self._submit(transfer, silent.to, HEADER_BYTES)
         elif how == "free":
-            for dst in _nodes(silent.to):
+            for dst in (node for node in _nodes(silent.to) if node not in self._switches.off):
                 if dst == actor.node:
                     raise SimulationError(f"node {dst}: a silence is for another node, not for itself")
                 self.actors[dst].mailbox.put_silence(actor.node, silent.round, silent.kind)
                 self._try_receive(self.actors[dst])
 
     def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
-        world, nodes = self.world, _nodes(to)
+        world, nodes = self.world, to if isinstance(to, tuple) else (to,)
         if not nodes:
             return
-        if transfer.src in nodes:
-            raise SimulationError(f"node {transfer.src}: a message to another node is sent, not one to itself")
-        index = world.medium_of(transfer.src, nodes[0])
-        handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
+        src, now_ns, ways = transfer.src, self.now_ns, self._ways
+        if src in nodes:
+            raise SimulationError(f"node {src}: a message to another node is sent, not one to itself")
+        index = ways[src, nodes[0]][2]
+        handle = world.media[index].submit(now_ns, src, nodes, size_bytes)
         self._changed.add(index)
-        self._transfers[index, handle] = _Flight(transfer, len(nodes))
+        flight = self._transfers[index, handle] = _Flight(transfer, len(nodes))
+        if self._tells:
+            self._flights[transfer.src] = flight
         if world.captures:
             kind = "silence" if transfer.is_silence else transfer.kind
             data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
             world.captures[world.media_names[index]].put(handle, data)
+        begin = self._phases.begin
         for node in nodes:
-            self._phases.begin(world.way(transfer.src, node)[1], self.now_ns)
+            begin(ways[src, node][1], now_ns)
+
+    def _delivered(self, actor: Actor, command: Delivered) -> object:
+        """Answer at once where the node's last message has ended, or when it does."""
+        flight = self._flights.get(actor.node)
+        if flight is None:
+            raise SimulationError(f"node {actor.node}: Delivered needs a message before it and known_loss in tolerates")
+        if not flight.destinations:
+            return frozenset(flight.arrived)
+        flight.is_awaited = True
+        return _BLOCKED
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
         if receive.take == "all":
             self._takes_all.add(actor.node)
-        self._try_receive(actor)
-        if actor.node in self._answers:
-            return self._answers.pop(actor.node)
+        elif actor.mailbox.messages or actor.mailbox.silent or not receive.count:
+            self._try_receive(actor)
+            if actor.node in self._answers:
+                return self._answers.pop(actor.node)
         if receive.deadline_s is not None:
             deadline = self._deadlines[actor.node] = next(self._deadline_ids)
             self._after(seconds_to_ns(receive.deadline_s), lambda: self._expire(actor, deadline))
@@ -502,13 +580,16 @@ class Engine:
             self._requests.clear()
         gradients, i = self._gradients.pop(node)
         gradient = gradients[i].astype(self.world.facts.dtype, copy=False)
-        if not np.isfinite(gradient).all():
+        # A sum of squares that is finite is one of finite numbers; of others the size is looked at.
+        if not math.isfinite(np.vdot(gradient, gradient)) and not np.isfinite(gradient).all():
             self._check_size(self.actors[node], "the gradient", gradient)
         return gradient
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        batch = self.world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows, self.world.contexts[node].next_key())
+        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
+        context = self.world.contexts[owner]
+        batch = context.next_batch() if command.batch is None else command.batch
+        return GradientRequest(owner, command.at, batch.rows, context.next_key())
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = self._request(actor.node, command)
@@ -519,11 +600,13 @@ class Engine:
 
     def _code(self, actor: Actor, command: Encode | Decode | Sum) -> object:
         """Answer at once, or after the time that the work of the codec takes."""
-        compute, answer = self.world.scenario.compute, self._coder.answer(actor.node, command)
+        answer = self._coder.answer(actor.node, command)
+        if not self._charges_codecs and not isinstance(answer, Exception):
+            return answer
         if isinstance(answer, EncodeError) and isinstance(command, Encode) and isinstance(command.x, np.ndarray):
             self._check_size(actor, "the vector to send", command.x)
         rate = self.world.devices[actor.node].flop_per_s
-        if not compute.codec_flop or rate is None or isinstance(answer, Exception):
+        if not self._charges_codecs or rate is None or isinstance(answer, Exception):
             return answer
         self._work(actor, seconds_to_ns(self._coder.flop(command) / rate), lambda: answer)
         return _BLOCKED
@@ -567,22 +650,17 @@ class Engine:
         return _BLOCKED
 
     def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
-        def done() -> None:
-            if actor.finished:
-                return
-            del self._working[actor.node]
-            self._compute_ns[actor.node] += duration_ns
-            if self.world.is_learner(actor.node):
-                self._phases.total_ns["compute"] += duration_ns
-            self._answers[actor.node] = result()
+        job = self._processors.begin(actor.node, self.now_ns, duration_ns, result)
+        self._after(duration_ns, lambda: self._finish(job))
 
-        self._working[actor.node] = (self.now_ns, duration_ns)
-        self._after(duration_ns, done)
+    def _finish(self, job: Job) -> None:
+        if self._processors.end(job):
+            self._book_work(job.node, job.duration_ns)
+            self._answers[job.node] = job.result()
 
-    def _computing_ns(self, node: NodeId, at_ns: int) -> int:
-        """Return the time that a node has computed up to `at_ns`, including the computation under way."""
-        start_ns, duration_ns = self._working.get(node, (at_ns, 0))
-        return self._compute_ns[node] + min(at_ns - start_ns, duration_ns)
+    def _book_work(self, node: NodeId, duration_ns: int) -> None:
+        if self.world.is_learner(node):
+            self._phases.total_ns["compute"] += duration_ns
 
     def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
         return self.evaluation_ns(request.node, share, lambda: self.world.learning.gradient_flop(request))
@@ -593,10 +671,8 @@ class Engine:
         rate = self.world.devices[node].flop_per_s
         if rate is not None and compute.gradient_s == 0.0:
             return seconds_to_ns(share * flop() / rate)
-        time = compute.gradient_s
-        if isinstance(time, tuple):
-            time = time[node]
-        if isinstance(time, Distribution):
+        time = self.world.gradient_s.get(node, 0.0)
+        if isinstance(time, Times):
             return seconds_to_ns(time.sample(self.world.contexts[node].rng("compute")))
         return seconds_to_ns(time)
 
@@ -605,22 +681,19 @@ class Engine:
     def _look(self) -> Snapshot:
         now_ns, batteries = self.now_ns, self._batteries
         usages = [medium.usage(now_ns) for medium in self.world.media]
-        compute_j = self._compute_j(self.world.nodes, now_ns)
-        others_j = self._compute_j(self.world.nodes[len(self.world.workers) :], now_ns)
+        nodes, others = self.world.nodes, self.world.nodes[len(self.world.workers) :]
+        compute_j, others_j = (self._processors.compute_j(which, now_ns) for which in (nodes, others))
+        waiting_j = None
+        if self.world.scenario.compute.counts_waiting:
+            waiting_j = self._processors.waiting_j(nodes, now_ns)
+            others_j += self._processors.waiting_j(others, now_ns)
+        phases_ns = self._phases.at(now_ns)
         if batteries is None:
-            return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns))
+            return Snapshot(usages, compute_j, others_j, phases_ns, waiting_j)
         usages = batteries.without_dead(usages)
         lifetime_s = min(batteries.lifetimes_s(usages, now_ns).values(), default=math.nan)
         alive = len(self.world.nodes) - len(batteries.died_ns)
-        return Snapshot(usages, compute_j, others_j, self._phases.at(now_ns), lifetime_s, alive)
-
-    def _compute_j(self, nodes: Sequence[NodeId], now_ns: int) -> float:
-        """Joules that nodes have computed with; times of nodes with one power are added up first."""
-        busy_ns: dict[float, int] = {}
-        for node in nodes:
-            power_w = self._powers_w[node]
-            busy_ns[power_w] = busy_ns.get(power_w, 0) + self._computing_ns(node, now_ns)
-        return math.fsum(ns / NS_PER_S * power_w for power_w, ns in busy_ns.items())
+        return Snapshot(usages, compute_j, others_j, phases_ns, waiting_j, lifetime_s, alive)
 
     def _result(self, limit_ns: int | None) -> RunResult:
         recorder, server = self.recorder, self.world.server
@@ -646,7 +719,9 @@ class Engine:
             waiting = [a.says(server) for a in self.actors.values() if a.waiting is not None]
             more = f", and {len(waiting) - 4} more wait" if len(waiting) > 4 else ""
             who = "; ".join(waiting[-4:]) or "nobody is left"
-            status, sentence = "stalled", f"stalled {at}: {who}{more}"
+            off = sorted(self._switches.off.keys() - deaths.keys())
+            are_off = f"; {', '.join(map(str, off))} {'is' if len(off) == 1 else 'are'} off" if off else ""
+            status, sentence = "stalled", f"stalled {at}: {who}{more}{are_off}"
         sentence += _deaths_in_words(deaths, server)
         tables = {**recorder.tables(), "energy": self._energy_table()}
         if recorder.last_estimate is not None and status != "diverged":
@@ -675,9 +750,9 @@ class Engine:
             for (node, interface), *of_states in zip(usage.interfaces, times_s, energies_j, strict=True):
                 where = f"{name}.{interface}"
                 rows += [(node, where, *row) for row in zip(STATES, *of_states, strict=True)]
+        waits = self.world.scenario.compute.counts_waiting
         for node in self.world.nodes:
-            busy_ns, power_w = self._computing_ns(node, self.now_ns), self._powers_w[node]
-            rows.append((node, "processor", "compute", busy_ns / NS_PER_S, busy_ns / NS_PER_S * power_w))
+            rows += [(node, "processor", *row) for row in self._processors.rows(node, self.now_ns, waits)]
         node_ids, interfaces, states, times_s, energies_j = zip(*rows, strict=True)
         columns: dict[str, Any] = {
             "node": np.array(node_ids, np.int64),
@@ -716,12 +791,36 @@ def recorder_keys(world: World) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@contextlib.contextmanager
+def _old_objects_left_alone() -> Iterator[None]:
+    """Let no garbage collection of a run look at what was there before: imported modules and loaded data stay."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+class _Ways(dict[tuple[NodeId, NodeId], tuple[str, tuple[str, NodeId], int]]):
+    """The direction, the phase and the medium's index of what a node sends to another, found once for each pair."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def __missing__(self, pair: tuple[NodeId, NodeId]) -> tuple[str, tuple[str, NodeId], int]:
+        found = self[pair] = (*self._world.way(*pair), self._world.medium_of(*pair))
+        return found
+
+
 @dataclass(slots=True)
 class _Flight:
-    """A transfer and at how many destinations it has not ended yet."""
+    """A transfer, at how many destinations it has not ended yet, and where it arrived if it could be lost."""
 
     transfer: Transfer
     destinations: int
+    arrived: list[NodeId] = field(default_factory=list)
+    is_awaited: bool = False
 
 
 def _deaths_in_words(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:

@@ -21,6 +21,7 @@ from netsim.interfaces import (
     Command,
     Compute,
     Decode,
+    Delivered,
     Encode,
     Gradient,
     GradientRequest,
@@ -77,8 +78,11 @@ def run(scenario: Scenario, entry: Entry, problem: Problem, rounds: int, replica
     Raises
     ------
     SimulationError
-        If the agents wait for each other, or one asks for something that only the engine has.
+        If the agents wait for each other, one asks for something that only the engine has, or nodes go off at times,
+        which lockstep has not.
     """
+    if scenario.network.availability is not None:
+        raise SimulationError(f"{entry.label}: network.availability is in seconds, and lockstep has no clock")
     world = World(scenario, entry, replication, problem)
     reporters = {world.server} if world.is_star else set(world.workers)
     trace = Trace()
@@ -127,6 +131,7 @@ class Lockstep:
         self._gradients: dict[NodeId, GradientRequest] = {}
         self._ready = deque(sorted(world.nodes))
         self._marks = dict.fromkeys(world.nodes, 0)  # tokens are numbered at each node
+        self._last_to: dict[NodeId, frozenset[NodeId]] = {}
 
     def step(self) -> bool:
         """Let the next node go on until it waits; False where no node can.
@@ -183,6 +188,7 @@ class Lockstep:
                 return touched
             if isinstance(command, Send):
                 data, flags = command.payload.data, command.payload.flags
+                self._last_to[actor.node] = frozenset(nodes_of(command.to))
                 for dst in nodes_of(command.to):
                     self.actors[dst].mailbox.put(Message(actor.node, command.round, command.kind, data, flags))
                     touched.add(dst)
@@ -194,6 +200,8 @@ class Lockstep:
                 answer = self._coder.answer(actor.node, command)
             elif request is not None:
                 (answer,) = self._world.learning.values([request])
+            elif isinstance(command, Delivered):
+                answer = self._last_to[actor.node]
             elif isinstance(command, Mark):
                 answer = Token(self._marks[actor.node])
                 self._marks[actor.node] += 1
@@ -226,8 +234,10 @@ class Lockstep:
             self._answer(node, _take(self.actors[node], timed_out=True))
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        batch = self._world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows, self._world.contexts[node].next_key())
+        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
+        context = self._world.contexts[owner]
+        batch = context.next_batch() if command.batch is None else command.batch
+        return GradientRequest(owner, command.at, batch.rows, context.next_key())
 
 
 def nodes_of(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 _COMMANDS, _CELLS = 20_000_000, 4_000_000  # of all draws at once, about 1 GB
 _IDLE = STATES.index("idle")
+_NO_ROW = 1 << 62
+_Open = tuple[list[int], list[int]]  # cells: the first row behind what a worker did, how many rows are before it
+_Heard = tuple[Int64s, list[int], list[_Open]]  # when a message is there, rows before it, what its sender did before
 
 
 class Entangled(SimulationError):
@@ -90,7 +93,9 @@ class ManyReplays:
         media = None if not world.is_star or world.aggregators else world.drawn_media(replications)
         if media is None or scenario.record.messages or scenario.compute.interval_s:
             raise Entangled("the channel or the scenario asks for the engine")
-        if scenario.compute.devices is not None or len(set(world.devices.values())) != 1:
+        compute = scenario.compute
+        is_mixed = compute.is_drawn_per_node or compute.counts_waiting or len(set(world.devices.values())) != 1
+        if is_mixed:
             raise Entangled("nodes are different devices")
         (self._device,) = set(world.devices.values())
         while not trace.is_over:
@@ -103,7 +108,7 @@ class ManyReplays:
         self._now: dict[NodeId, Int64s] = {node: np.zeros(self._draws, np.int64) for node in nodes}
         self._known = dict.fromkeys(nodes, 0)  # rows that a node knows to be past
         self._mailboxes = {node: Mailbox() for node in nodes}
-        self._notices: dict[tuple[NodeId, int, str, NodeId], tuple[Int64s, list[int]]] = {}
+        self._notices: dict[tuple[NodeId, int, str, NodeId], _Heard] = {}
         self._marks: dict[NodeId, list[Int64s]] = {node: [] for node in nodes}
         self._streams: dict[NodeId, list[np.random.Generator]] = {}
         self._rows: list[Int64s] = []
@@ -111,9 +116,11 @@ class ManyReplays:
         self._metrics: dict[str, dict[int, list[_Metric]]] = {}
         self._steps: dict[NodeId, int | None] = dict.fromkeys(nodes, 0)
         self._fresh = set(nodes)
-        self._at_once: dict[NodeId, list[list[int]]] = {node: [] for node in nodes}
+        self._at_once: dict[NodeId, dict[int, list[int]]] = {node: {} for node in nodes}
         self._moved = {direction: Sums() for direction in DIRECTIONS}
-        self._requests, self._uploads, self._delivered, self._timeless = Sums(), Sums(), Sums(), Sums()
+        self._requests, self._uploads, self._delivered = Sums(), Sums(), Sums()
+        self._timeless = list[tuple[Int64s, list[int], list[int]]]()  # when, rows before it, first row behind it
+        self._open: dict[NodeId, list[_Open]] = {node: [] for node in nodes}  # what a worker does until it answers
         self._spans: dict[tuple[Any, ...], list[tuple[Int64s, Int64s]]] = {}
         self._walk()
         self._rows_ns = np.array(self._rows)
@@ -183,8 +190,8 @@ class ManyReplays:
             if not (carried.at_ns > sent_ns).all():
                 if direction != "downlink":
                     raise Entangled("a message takes no time")
-                self._timeless.add(carried.at_ns, after)
-                self._at_once[src].append(after)
+                self._timeless.append((carried.at_ns, after, self._until_answer(dst, after)))
+                self._at_once[src][id(after)] = after
             if not float(payload.paper_bit).is_integer():
                 raise Entangled("sums of parts of bits depend on their order")
             self._moved[direction].add(
@@ -201,13 +208,26 @@ class ManyReplays:
             if is_silence:
                 self._notice(src, dst, round, kind, carried.at_ns, after)
             else:
-                data = cast(bytes, (carried.at_ns, after))
+                data = cast(bytes, (carried.at_ns, after, self._answered(src)))
                 self._mailboxes[dst].put(Message(src, round, kind, data))
         return nodes_of(to)
 
+    def _until_answer(self, node: NodeId, after: list[int]) -> list[int]:
+        """Return the first row that comes behind what a node does now: the next one when the server has its answer."""
+        until = [_NO_ROW]
+        self._open[node].append((until, after))
+        return until
+
+    def _answered(self, node: NodeId) -> list[_Open]:
+        """Return what a worker's message tells the server to be past."""
+        if node == self._world.server:
+            return []
+        answered, self._open[node] = self._open[node], []
+        return answered
+
     def _notice(self, src: NodeId, dst: NodeId, round: int, kind: str, at_ns: Int64s, after: list[int]) -> None:
         self._mailboxes[dst].put_silence(src, round, kind)
-        self._notices[dst, round, kind, src] = at_ns, after
+        self._notices[dst, round, kind, src] = at_ns, after, self._answered(src)
 
     def _receive(self, node: NodeId, wanted: Receive) -> bool:
         """Take what a node waits for, if all of it has been sent; it goes on when the last of it is there."""
@@ -220,7 +240,7 @@ class ManyReplays:
         inbox = mailbox.take(wanted)
         if inbox is None or inbox.late or fits != len(inbox.messages) or fits + len(inbox.silent) != wanted.count:
             raise Entangled("more is there than is received")
-        heard = [cast(tuple[Int64s, list[int]], message.data) for message in inbox.messages]
+        heard = [cast(_Heard, message.data) for message in inbox.messages]
         for src in inbox.silent:
             kinds = [key for key in self._notices if key[:2] == (node, wanted.round) and key[3] == src]
             kinds = [key for key in kinds if wanted.kind in (None, key[2])]
@@ -228,8 +248,11 @@ class ManyReplays:
                 raise Entangled("a node is silent twice")
             heard.append(self._notices.pop(kinds[0]))
         before_ns = self._now[node]
-        self._now[node] = np.maximum.reduce([before_ns, *(at_ns for at_ns, _ in heard)])
-        self._known[node] = max(self._known[node], *(after[0] for _, after in heard))
+        self._now[node] = np.maximum.reduce([before_ns, *(at_ns for at_ns, _, _ in heard)])
+        self._known[node] = max(self._known[node], *(after[0] for _, after, _ in heard))
+        for until, after in (cells for _, _, answered in heard for cells in answered):
+            until[0] = self._known[node]
+            self._at_once[node].pop(id(after), None)
         self._pass(node, self._now[node] > before_ns)
         return True
 
@@ -244,7 +267,8 @@ class ManyReplays:
                 self._requests.add(begin_ns, after, 1)
                 # In the first instant workers act before the server.
                 if node not in self._fresh or node == self._world.server:
-                    self._timeless.add(begin_ns, after)
+                    until = [after[0]] if node == self._world.server else self._until_answer(node, after)
+                    self._timeless.append((begin_ns, after, until))
             time = compute.gradient_s[node] if isinstance(compute.gradient_s, tuple) else compute.gradient_s
             if rate is not None and time == 0.0:
                 duration = seconds_to_ns(command.share * command.flop / rate)
@@ -271,7 +295,7 @@ class ManyReplays:
             self._rows.append(self._now[node])
             self._known[node] += 1
             # What this node has handed over without waiting since is delivered behind the row.
-            for after in self._at_once[node]:
+            for after in self._at_once[node].values():
                 after[0] = self._known[node]
 
     def _add_metric(self, node: NodeId, round: int, name: str, value: Any) -> None:
@@ -336,13 +360,14 @@ class ManyReplays:
     def _check_ties(self) -> None:
         """Raise `Entangled` where a request, or a message that took no time, falls on the instant of a row.
 
-        A message that took time is there before anybody acts at its instant.
+        A message that took time is there before anybody acts at its instant; what a worker has done before the server
+        had its answer comes before the next row, also at that row's instant.
         """
         rows, draws = self._rows_ns.shape
-        if self._timeless.at_ns:
-            at_ns, after = np.array(self._timeless.at_ns), np.array(self._timeless.after)
+        if self._timeless:
+            at_ns, after, until = (np.array(cells) for cells in zip(*self._timeless, strict=True))
             place = count_before(self._rows_ns, at_ns)
-            is_tie = (place < rows) & (place >= after)
+            is_tie = (place < rows) & (place >= after) & (place < until)
             if (is_tie & (self._rows_ns[np.minimum(place, rows - 1), np.arange(draws)] == at_ns)).any():
                 raise Entangled("two things happen at one instant")
 

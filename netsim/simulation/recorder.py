@@ -59,10 +59,14 @@ class Snapshot:
     ----------
     usages
         One per medium.
-    compute_j, server_compute_j
-        Joules of computation of all nodes, and of the server and its aggregators.
+    compute_j
+        Joules of computation of all nodes.
+    server_j
+        Joules of the processors of the server and its aggregators.
     phase_ns
         Nanoseconds spent computing, in own uploads, in own downloads: summed over the learning nodes.
+    waiting_j
+        Joules of processors that wait, of all nodes; None where they are not counted.
     lifetime_s
         The shortest of all nodes with a battery, at the mean power so far; NaN where there is none.
     alive
@@ -71,8 +75,9 @@ class Snapshot:
 
     usages: list[Usage]
     compute_j: float
-    server_compute_j: float
+    server_j: float
     phase_ns: Mapping[str, int]
+    waiting_j: float | None = None
     lifetime_s: float = math.nan
     alive: int = -1
 
@@ -271,7 +276,7 @@ class Recorder:
                 self._measure_round(last)
             self._write(last)
 
-    def counted(self) -> tuple[int, ...]:
+    def counted(self) -> tuple[float, ...]:
         """Return the counts that would end the run: of rounds, uploads, gradients, messages those that are limited."""
         messages = sum(counter["messages"] for counter in self.counters.values())
         counts = {"rounds": self.rounds, "uploads": self.uploads, "gradients": self.gradients, "messages": messages}
@@ -374,7 +379,9 @@ class Recorder:
         joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
         row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
         row |= {"energy_compute_j": seen.compute_j, "energy_j": float(joules.sum()) + seen.compute_j}
-        server_j = sum(float(u.energy_j[self._not_learning(u)].sum()) for u in seen.usages) + seen.server_compute_j
+        if seen.waiting_j is not None:
+            row |= {"energy_waiting_j": seen.waiting_j, "energy_j": row["energy_j"] + seen.waiting_j}
+        server_j = sum(float(u.energy_j[self._not_learning(u)].sum()) for u in seen.usages) + seen.server_j
         row |= {"worker_energy_j": row["energy_j"] - server_j, "server_energy_j": server_j}
         if seen.alive >= 0:
             row |= {"lifetime_days": seen.lifetime_s / S_PER_DAY, "nodes_alive": seen.alive}

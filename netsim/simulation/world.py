@@ -21,6 +21,7 @@ from netsim.interfaces import (
     CostModel,
     DrawnMedia,
     DrawsInGradients,
+    DrawsMany,
     HasBatches,
     HasGradients,
     HasPairs,
@@ -36,10 +37,12 @@ from netsim.interfaces import (
     Replays,
     ShowsFrames,
     Spectrum,
+    Superposes,
     is_between_peers,
 )
 from netsim.scenario import Entry, Scenario
-from netsim.scenario.devices import devices
+from netsim.scenario.availability import changes
+from netsim.scenario.devices import devices, gradient_times
 from netsim.scenario.graphs import positions
 from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
@@ -53,6 +56,8 @@ _PARTS = {
     "topology": "partition",
     "compute": "channel",
     "devices": "channel",
+    "gradient_time": "channel",
+    "availability": "channel",
     "channel": "channel",
 }
 _BATCHES = 10  # drawn at a time, unless the run has fewer rounds
@@ -155,8 +160,7 @@ class AgentContext:
 
     @property
     def is_reliable(self) -> bool:
-        channels = self.world.scenario.network.channels.values()
-        return all(getattr(channel, "reliable_delivery", True) for channel in channels)
+        return self.world.is_reliable
 
     def rng(self, purpose: str = "compressor") -> np.random.Generator:
         """See `netsim.interfaces.Context`."""
@@ -174,6 +178,11 @@ class AgentContext:
         """See `netsim.interfaces.Context`."""
         start = self.node if src is None else src
         return _MediumLink(self.world, start, dst)
+
+    def air(self, dst: NodeId, src: NodeId | None = None) -> Superposes | None:
+        """See `netsim.interfaces.Context`."""
+        medium = self.world.media[self.world.medium_of(self.node if src is None else src, dst)]
+        return medium if isinstance(medium, Superposes) else None
 
     def cost(self, cost: Cost, dst: NodeId) -> CostModel:
         """See `netsim.interfaces.Context`."""
@@ -198,9 +207,13 @@ class AgentContext:
     def next_batch(self) -> Batch:
         """Draw the node's next minibatch from its stream ``data``; some are drawn at a time, which is quicker."""
         if not self._batches:
-            stream, draw = self.rng("data"), self.world.learning.draw_batch
+            stream, problem = self.rng("data"), self.world.learning
             count = min(_BATCHES, self.world.scenario.stop.rounds or _BATCHES)
-            self._batches = [Batch(draw(self.node, stream)) for _ in range(count)][::-1]
+            if isinstance(problem, DrawsMany):
+                drawn = problem.draw_batches(self.node, stream, count)
+            else:
+                drawn = [problem.draw_batch(self.node, stream) for _ in range(count)]
+            self._batches = [Batch(rows) for rows in drawn][::-1]
         return self._batches.pop()
 
     def next_key(self) -> Key | None:
@@ -271,7 +284,11 @@ class World:
         self.captures: dict[str, Capture] = {}
         self._places = self._place_media()
         self.media_names, self.media = self._open_media()
-        self.devices = devices(scenario.compute, self.nodes, self.workers, self.stream(-1, "devices"))
+        places = scenario.compute, self.nodes, self.workers
+        self.devices = devices(*places, partial(self.stream, purpose="devices"))
+        self.gradient_s = gradient_times(*places, partial(self.stream, purpose="gradient_time"))
+        availability, stream = scenario.network.availability, partial(self.stream, purpose="availability")
+        self.changes = {} if availability is None else changes(availability, len(self.workers), stream)
         self.facts = ProblemFacts(self.problem, scenario.dtype)
         self.contexts = {node: AgentContext(node, self, self.facts) for node in self.nodes}
 
@@ -286,6 +303,13 @@ class World:
         """Return the same stream of another replication."""
         part = _PARTS.get(purpose, "codec")
         return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
+
+    @property
+    def is_reliable(self) -> bool:
+        """Whether every message is delivered."""
+        network = self.scenario.network
+        is_lossy = any(not getattr(channel, "reliable_delivery", True) for channel in network.channels.values())
+        return not is_lossy and network.availability is None
 
     @property
     def has_drawn_channel(self) -> bool:
@@ -322,6 +346,15 @@ class World:
         above = max(src, dst)
         channels = (len(self.media) - 1) // len(self.aggregators)
         return (above - len(self.workers)) * channels + (src == above and channels > 1)
+
+    @cached_property
+    def media_of(self) -> Mapping[NodeId, Sequence[int]]:
+        """The indices of the media that each node belongs to."""
+        found: dict[NodeId, list[int]] = {node: [] for node in self.nodes}
+        for index, (_, members) in enumerate(self._places.values()):
+            for member in members:
+                found[member.id].append(index)
+        return found
 
     def answer(self, src: NodeId, dst: NodeId) -> Answer | None:
         """Return the broadcast to all nodes below `dst`, where `src` is one of them."""

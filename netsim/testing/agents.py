@@ -85,8 +85,8 @@ def check_interface(algorithm: Any) -> None:
     one_kind = peer if not star else len(star) == 2 and (not peer or hasattr(algorithm, "between_peers"))
     require(one_kind, f"methods server(ctx) and worker(ctx), or peer(ctx), make the agents. Got {got}")
     tolerates = getattr(algorithm, "tolerates", None)
-    known = isinstance(tolerates, frozenset) and tolerates <= {"late", "loss"}
-    require(known, f"tolerates is a frozenset of 'late' and 'loss'. Got {tolerates!r}")
+    known = isinstance(tolerates, frozenset) and tolerates <= {"late", "loss", "known_loss"}
+    require(known, f"tolerates is a frozenset of 'late', 'loss' and 'known_loss'. Got {tolerates!r}")
 
 
 def check_reports(algorithm: Any) -> None:
@@ -221,6 +221,9 @@ def _check_counters(algorithm: Any, base: Scenario) -> None:
     require(ended <= sent, f"messages ended that were never sent, as (src, dst, payload bytes): {ended - sent}")
     for direction in DIRECTIONS:
         _check_direction(engine, direction, rows, messages)
+    if getattr(algorithm, "is_alone", False):
+        require(not sent, f"is_alone is True, and messages are sent, as (src, dst, payload bytes): {dict(sent)}")
+        return
     up = "uplink" if is_star(algorithm) else "peer"
     require(rows[f"{up}_payload_bytes"][-1] > 0, "no node ever sends a payload")
 

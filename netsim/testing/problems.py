@@ -104,6 +104,11 @@ def _check_batches(live: Any, node: NodeId) -> None:
         require(whole, f"draw_batch gives an int64 vector of one entry or more, or None. Got {batch!r}")
         inside = int(batch.min()) >= 0 and int(batch.max()) < samples
         require(inside, f"a batch names samples 0 to {samples - 1}. Got {int(batch.min())} to {int(batch.max())}")
+    if hasattr(live, "draw_batches"):
+        many, alone = live.draw_batches(node, first, 50), [live.draw_batch(node, second) for _ in range(50)]
+        same = len(many) == 50 and all(np.array_equal(a, b) for a, b in zip(many, alone, strict=True))
+        sentence = "draw_batches draws what draw_batch draws one by one, and leaves the stream where that leaves it"
+        require(same and first.bit_generator.state == second.bit_generator.state, sentence)
 
 
 def check_gradients(problem: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from netsim import registry
 from netsim import text as text_module
 from netsim.errors import ConfigError, Fault, NetsimError, UnknownNameError, nearest_name
-from netsim.scenario import parsing, yaml_lines
+from netsim.scenario import devices, parsing, yaml_lines
 
 MEASURED_DIM, MEASURED_VECTORS = 256, 100
 MEASURED_LAYOUT = ((16, 16),)
@@ -25,7 +25,9 @@ Bits against error
 
 
 def overview(kind: str | None = None) -> str:
-    """Return names and first lines of all components of one kind, or of all kinds and the bundled scenarios."""
+    """Return names and first lines of all components of one kind, or of all kinds, boards and the bundled scenarios."""
+    if kind == "board":
+        return "\n".join(["board", *_boards()])
     lines: list[str] = []
     for one in registry.PACKAGES if kind is None else (kind,):
         known = registry.names(one)
@@ -34,13 +36,16 @@ def overview(kind: str | None = None) -> str:
     if kind is None:
         from netsim.scenario import bundled, channels
 
+        lines += ["board", *_boards(), ""]
         lines += ["scenario", *(f"  {name}" for name in bundled()), ""]
         lines += ["to probe", *(f"  {name}" for name in channels()), ""]
     return "\n".join(lines[:-1])
 
 
 def description(name: str) -> str:
-    """Return text, keys and examples of all components of one name; of a compressor also its bits against its error.
+    """Return text, keys and examples of all components of one name, of a compressor also its bits against its error.
+
+    Of a board that comes with netsim: its figures, and where they are from.
 
     Raises
     ------
@@ -48,6 +53,8 @@ def description(name: str) -> str:
         With the nearest name.
     """
     kinds = [kind for kind in registry.PACKAGES if name in registry.names(kind)]
+    if not kinds and name in (boards := devices.known()):
+        return _board(name, *boards[name])
     if not kinds:
         known = sorted({n for kind in registry.PACKAGES for n in registry.names(kind)})
         allowed = "no component of that name; netsim list shows all"
@@ -100,6 +107,28 @@ def _component(kind: str, cls: Any) -> str:
     if kind == "compressor":
         parts.append(_bits_against_error(cls.name))
     return "\n\n".join(part for part in parts if part)
+
+
+def _boards() -> list[str]:
+    boards = devices.known()
+    width = max(map(len, boards))
+    return [f"  {name:<{width}}  {title}: {_figures(device)}" for name, (device, title, _) in boards.items()]
+
+
+def _figures(device: devices.Device) -> str:
+    speed = (device.flop_per_s or 0.0) / 1e9
+    return f"{speed:g} Gflop/s, {device.power_w:g} W computing, {device.idle_w:g} W waiting"
+
+
+def _board(name: str, device: devices.Device, title: str, source: str) -> str:
+    return (
+        f"board {name}\n\n{title}: {_figures(device)}\n\n"
+        "Measured, not peak figures: flop/s of High-Performance Linpack in double precision on all cores of the\n"
+        "processor, no graphics unit; watts of the whole board at its plug, during that and at rest. A gradient of\n"
+        "small vectors, or one in Python, gets less out of the same board.\n\n"
+        f"Source: {source} and the table web/data/results.yml of that repository, April 2026\n\n"
+        f"Examples in YAML\n  compute: {{devices: {{boards: {name}}}}}"
+    )
 
 
 def _shared(cls: Any) -> list[str]:

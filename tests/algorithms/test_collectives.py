@@ -91,7 +91,8 @@ def apart(nodes: int, dim: int = DIM) -> ToyProblem:
 
 def models(nodes: int, problem: ToyProblem, rounds: int, **keys: Any) -> list[list[Array]]:
     """Every reporter's models, round by round, in lockstep."""
-    network = {"topology": "complete", "link": "ideal"} if keys.get("collective") else {"link": "ideal"}
+    is_ring = keys.get("collective") == "all_reduce"
+    network = {"topology": "complete", "link": "ideal"} if is_ring else {"link": keys.pop("link", "ideal")}
     base = scenario({**VOTES, "quantiser": {"name": "identity", "float_bit": 64}, **keys}, nodes=nodes, network=network)
     trace = lockstep.run(base, base.algorithms[0], problem, rounds)
     return [[x for _, r, x in trace.reports if r == round] for round in range(rounds + 1)]

@@ -36,6 +36,7 @@ TOLERANT: list[dict[str, Any]] = [
     {"name": "fedavg", **LOCAL, "participation": 0.7},
     {"name": "fedprox", **LOCAL, "mu": 0.1},
     {"name": "fedadam", **LOCAL, "server_step": 0.3},
+    {"name": "signsgd", "step_size": 0.3},
     {"name": "fedbuff", **LOCAL, "buffer_size": 2},
     {"name": "fedbuff", **LOCAL, "buffer_size": 2, "participation": 0.7},
 ]
@@ -181,7 +182,7 @@ def test_it_learns_over_links_that_lose(algorithm: dict[str, Any]) -> None:
     ],
     ids=lambda n: str(n)[:70],
 )
-@pytest.mark.parametrize("algorithm", [TOLERANT[i] for i in (0, 4, 8, 11)], ids=str)
+@pytest.mark.parametrize("algorithm", [TOLERANT[i] for i in (0, 4, 8, 11, 12)], ids=str)
 def test_it_ends_on_every_link_that_loses(algorithm: dict[str, Any], network: dict[str, Any]) -> None:
     deadline_s = 60.0 if network.get("link", {}).get("name") == "lora" else 2.0
     base = of({**algorithm, "deadline_s": deadline_s}, network=network, compute=SLOW, stop={"rounds": 6})

@@ -29,7 +29,7 @@ MUTANTS = (
     Mutant(
         "computing drains no battery",
         "netsim.simulation.batteries:Batteries._sum",
-        "self._computing_ns(node, at_ns) / NS_PER_S * self._computing_w[node]",
+        "self._processor_j(node, at_ns)",
         "0.0",
         ("tests/netsim/simulation/test_battery.py::test_computing_drains_while_it_lasts",),
     ),

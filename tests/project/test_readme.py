@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from netsim import cli, registry
 from netsim.report import in_words
-from netsim.scenario import load
+from netsim.scenario import check_data, load, parse_text
 from tests.support import PLUGINS, ROOT
 from tests.support.page.reader import visible
 
@@ -33,6 +34,22 @@ def block(after: str) -> str:
     found = re.search(re.escape(after) + r"\n```\w+\n(.*?)```", README, re.S)
     assert found, after
     return found.group(1)
+
+
+def test_the_keys_of_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The block beside a problem is a scenario, and so is it with each key that is commented out in its part."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my-boards.csv").write_text("name,flop_per_s,power_w\nmine,1e9,2\n")
+    (tmp_path / "trace.csv").write_text("node,from_s,to_s\n0,0,9\n")
+    text = block("<!-- devices -->")
+    others = [yaml.safe_load(line.strip()[2:]) for line in text.splitlines() if line.startswith("  # ")]
+    assert len(others) == 5
+    for other in [{}, *others]:
+        keys = yaml.safe_load(text)
+        part = "network" if "availability" in other else "compute"
+        keys[part] = other if part == "compute" and other else keys[part] | other
+        problem = {"name": "quadratic", "dim": 3, "nodes": 4}
+        check_data(parse_text(yaml.safe_dump({"name": "x", "problem": problem, "stop": {"rounds": 1}, **keys})))
 
 
 def test_the_scenario_and_its_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -321,3 +321,15 @@ def test_what_the_damage_is() -> None:
             indices_module.read_indices(BitReader(data), count, dim, code)  # type: ignore[arg-type]
     with pytest.raises(EncodeError, match=r"at most 1024 is needed\. Got 1025"):
         indices_module.write_indices(BitWriter(), np.array([3]), 1025, "enumerative")
+
+
+@given(st.lists(st.integers(1, MOST), max_size=60))
+def test_lengths_add_up(values: list[int]) -> None:
+    assert prefix.omega_sum_bit(values) == int(omega_bit(values).sum())
+
+
+@given(st.integers(1, 3000), st.floats(0, 1), st.integers(0, 99))
+def test_no_set_is_shorter_than_the_bound(dim: int, share: float, seed: int) -> None:
+    """So that a server that finds the bound too long need not look for the shortest code."""
+    indices = np.flatnonzero(np.random.default_rng(seed).random(dim) < share)
+    assert indices_module.least_index_bit(indices.size, dim) <= indices_module.index_bit(indices, dim, "auto")

@@ -397,6 +397,26 @@ def test_error_stays_bounded() -> None:
         assert squared(memory.error) <= 4 * (1 - delta) / delta**2
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "part", [{"name": "top_k", "k": 4}, {"name": "qsgd", "levels": 2}, {"name": "low_rank", "rank": 1}]
+)
+def test_the_error_is_what_was_to_be_sent_less_what_is_decoded(part: dict[str, Any], dtype: Any) -> None:
+    """Bit for bit, although only the coordinates that were sent are touched; the old memory stays as it is."""
+    codec, rng, memory = make("error_feedback", part=part).bind(((8, 5),)), np.random.default_rng(9), None
+    for i in range(6):
+        x = rng.standard_normal(40).astype(dtype)
+        total = x if memory is None else np.add(memory.error, x, dtype=np.float64)
+        before = None if memory is None else memory.error.copy()
+        payload, decoded, after = codec.step(memory, x, Key(i, 1))
+        assert decoded.tobytes() == codec.decode(payload.data, 40, Key(i, 1)).tobytes()
+        assert after.error.tobytes() == (total - decoded).tobytes()
+        assert codec.advance(memory, x, Key(i, 1))[0] == payload
+        if memory is not None:
+            assert memory.error.tobytes() == before.tobytes()
+        memory = after
+
+
 def test_error_feedback_without_memory_is_its_part() -> None:
     x = np.random.default_rng(91).standard_normal(40)
     codec = make("error_feedback", part={"name": "sign_top_k", "k": 5})

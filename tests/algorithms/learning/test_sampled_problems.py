@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from algorithms.learning.digest import digest_of
+from algorithms.learning.shares import draw, draw_many
 from algorithms.partitions.contiguous import Contiguous
 from algorithms.problems.linear_regression import LinearRegression
 from algorithms.problems.mlp import Mlp
@@ -332,3 +333,15 @@ def test_a_digest_tells_shapes_apart():
     flat = digest_of(("a",), [np.zeros(4)])
     assert flat != digest_of(("a",), [np.zeros((2, 2))])
     assert flat != digest_of(("b",), [np.zeros(4)])
+
+
+@given(st.integers(2, 12_000), st.floats(0, 1), st.integers(1, 12), st.integers(0, 9))
+def test_batches_drawn_together_are_those_drawn_one_by_one(samples: int, share: float, count: int, seed: int) -> None:
+    """The same batches, and the stream ends at the same place: numpy's choice is Floyd's algorithm."""
+    size = max(1, min(samples - 1, round(share**4 * samples)))
+    alone, together = np.random.default_rng(seed), np.random.default_rng(seed)
+    one_by_one = [draw(size, samples, alone) for _ in range(count)]
+    many = draw_many(size, samples, together, count)
+    assert [batch.tolist() for batch in many] == [batch.tolist() for batch in one_by_one]
+    assert alone.bit_generator.state == together.bit_generator.state
+    assert all(batch.dtype == np.int64 for batch in many)

@@ -44,6 +44,9 @@ UP = f"{{uplink: {{name: wan, {RATES}, transport: plain}}, silence: free}}"
 TDMA = "{link: {name: tdma, rate_bps: 1e5}}"
 RING = f"{{topology: {{name: ring}}, link: {{name: wan, {RATES}, jitter_s: 0.01}}}}"
 SLOW = "{gradient_s: {distribution: exponential, mean_s: 0.1}}"
+SPEEDS = "{flop_per_s: {distribution: lognormal, mean_flop_per_s: 1e4, cv: 1}, power_w: 1}"
+TIMES = "{gradient_s: {distribution: uniform, low_s: 0.1, high_s: 0.5, per: node}}"
+IDLE = "{gradient_s: 0.1, power_w: 2, idle_w: 1}"
 WORK = "{flop_per_s: 1e5, codec_flop: true, interval_s: 0.5}"
 GD = "{name: gd, step_size: 0.5}"
 DCGD = "{name: dcgd, compressor: {name: rand_k, k: 5}, step_size: 0.5}"
@@ -87,6 +90,8 @@ CASES = [
     *((network, DCGD, WORK) for network in (PORT, PLAIN, UP, TDMA)),
     *((network, LENA, SLOW) for network in (PORT, PLAIN, UP, TDMA)),
     (UP, CAT, SLOW), (UP, VOTES, SLOW), (PLAIN, FEDAVG, WORK), (RING, DGD, SLOW), (RING, TRACKING, WORK),
+    *((WAN, DCGD, compute) for compute in (SPEEDS, TIMES, "{devices: boards}")),
+    *((UP, DCGD, compute) for compute in (SPEEDS, TIMES, IDLE)),
 ]  # fmt: skip
 
 
@@ -121,6 +126,21 @@ def test_replays_by_arrays_are_coupled_runs_in_every_cell(
     replications = Replications(given, given.algorithms[0], problem)
     for replication in range(3):
         coupled = simulate(given, given.algorithms[0], replication, problem)
+        assert not differences(replications.attempt(replication), coupled)
+    assert replications.uses_arrays
+
+
+@pytest.mark.parametrize("every", [1, 4, 7])
+@pytest.mark.parametrize("algorithm", ["{name: lena, step_size: 0.1}", "{name: lag, step_size: 0.1, xi: 1}"])
+def test_rounds_that_take_no_time_are_replayed_by_arrays(algorithm: str, every: int) -> None:
+    """Nobody uploads in some rounds, nobody computes for long: rounds and broadcasts fall on one instant."""
+    given = scenario(UP, algorithm, "{}", stop="{rounds: 40}", record=f"{{every: {every}}}")
+    problem = opened(given)
+    replications = Replications(given, given.algorithms[0], problem)
+    for replication in range(3):
+        coupled = simulate(given, given.algorithms[0], replication, problem)
+        times = coupled.tables["rounds"]["sim_time_s"].to_pylist()
+        assert every > 1 or len(set(times)) < len(times)
         assert not differences(replications.attempt(replication), coupled)
     assert replications.uses_arrays
 

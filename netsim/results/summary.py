@@ -22,6 +22,7 @@ SPENT = QUANTITIES
 BAD = ("failed", "stalled", "diverged")
 ENDS = ("mean", "low", "high")
 CONFIDENCE = 0.95
+_LAST = ("accuracy", "test_accuracy", "violation")  # columns of which the last row counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +37,7 @@ class Outcome:
         Shape (targets,), bool.
     spent
         Shape (targets, len(SPENT)): what the run had spent in that row; NaN where none meets the target.
-    final_loss, final_accuracy, final_test_accuracy
+    final_loss, final_accuracy, final_test_accuracy, final_violation
         Of the last row; NaN where there is none. `final_accuracy` is that of the training samples.
     """
 
@@ -46,6 +47,7 @@ class Outcome:
     final_loss: float = math.nan
     final_accuracy: float = math.nan
     final_test_accuracy: float = math.nan
+    final_violation: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +107,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
         reached,
         np.stack([pick(spent[name]) for name in SPENT], axis=1),
         float(loss[-1]) if rows else math.nan,
-        *(float(_optional(column, name, rows)[-1]) if rows else math.nan for name in ("accuracy", "test_accuracy")),
+        *(float(_optional(column, name, rows)[-1]) if rows else math.nan for name in _LAST),
     )
 
 
@@ -194,7 +196,8 @@ def rows(groups: Sequence[Group]) -> list[Row]:
     """Return the rows of ``summary.csv``: for each group in order, one per target.
 
     Columns: ``label, algorithm, point``, every swept key, ``target, target_value, status, reached, replications,
-    final_loss, final_accuracy, final_test_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target
+    final_loss, final_accuracy, final_test_accuracy,
+    final_violation``, then with ``_mean, _low, _high`` each of `SPENT` to the target
     over the replications that reached it (see `interval`), and as ``ratio_...`` the same against the first algorithm
     of the point (see `ratio`).
     ``status`` is ``failed``, ``stalled`` or ``diverged`` where a replication is, else ``reached`` where all reached,

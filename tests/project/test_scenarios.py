@@ -45,7 +45,9 @@ def test_it_runs_with_tiny_limits(name: str, tmp_path: Path) -> None:
     if scenario.problem.name == "torch_module":  # type: ignore[attr-defined]
         pytest.importorskip("torch")
     dataset = getattr(scenario.problem, "dataset", None)
-    if dataset is None:
+    if dataset is None and not hasattr(scenario.problem, "dim"):
+        problem = scenario.problem
+    elif dataset is None:
         problem = dataclasses.replace(scenario.problem, dim=300)  # type: ignore[type-var]
     else:
         if dataset.wants() and dataset.found() is None:

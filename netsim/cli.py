@@ -122,11 +122,16 @@ def run(
     find_step: Annotated[
         bool, typer.Option("--find-step", help="Search step sizes first, with a seed that the study does not use.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, estimate, run nothing.")] = False,
     debug: Debug = False,
 ) -> int:
     """Run a scenario: write DIR, print the summary."""
     study_scenario = _load(scenario, sets, plugins)
     from netsim import study
+
+    if dry_run:
+        typer.echo(f"{scenario}: {_forecast(study_scenario)}")
+        return DONE
 
     folder = out or str(Path("results") / study_scenario.name)
     if out is None:
@@ -161,13 +166,7 @@ def prune(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug = 
 def validate(scenario: Source, sets: Sets = None, plugins: Plugins = None, debug: Debug = False) -> None:
     """Say all that is wrong with a scenario and its data; run nothing."""
     checked = _load(scenario, sets, plugins)
-    from netsim.scenario import check_data, points
-
-    check_data(checked)
-    sizes = len(points(checked)), len(checked.algorithms), checked.replications
-    runs = sizes[0] * sizes[1] * sizes[2]
-    typer.echo(f"{scenario}: valid; {_count(runs, 'run')} ({_count(sizes[0], 'point')}, "
-               f"{_count(sizes[1], 'algorithm')}, {_count(sizes[2], 'replication')})")  # fmt: skip
+    typer.echo(f"{scenario}: valid; {_forecast(checked)}")
 
 
 @app.command()
@@ -362,6 +361,12 @@ def measure(
         target, serve, bind, port, protocols, message_bytes, messages, warm_up, timeout, limit, out, tell
     )
     typer.echo(text.rstrip("\n"))
+
+
+def _forecast(scenario: Any) -> str:
+    from netsim import study
+
+    return study.in_words(scenario, study.check(scenario))
 
 
 def _load(source: str, sets: Sequence[str] | None, plugins: Sequence[str] | None) -> Any:

@@ -11,6 +11,8 @@ from functools import cache
 
 NS_PER_S = 1_000_000_000
 S_PER_DAY = 86_400
+# The clock ends here, so that a sum of two times is still an integer of 64 bits; 146 years.
+MAX_NS = 1 << 62
 
 # Longest suffix first: `flop_per_s` also ends in `_s`.
 UNITS = {
@@ -28,6 +30,19 @@ UNITS = {
     "_a": "A",
     "_v": "V",
     "_m": "m",
+}
+# What a quantity may be: a time is nothing or a nanosecond that the clock can count, and a few in a row fit in the
+# clock; with these sizes and rates, so does what they make together in all but extreme cases, which are checked.
+BOUNDS = {
+    "s": (1e-9, 1e9),
+    "ns": (1.0, 1e18),
+    "bit/s": (1e-3, 1e15),
+    "bit": (0.0, 2.0**43),
+    "byte": (0.0, 2.0**40),
+    "flop": (0.0, 1e24),
+    "flop/s": (1e-6, 1e21),
+    "Hz": (1e-3, 1e15),
+    "m": (0.0, 1e9),
 }
 # Ends like a size, and is a cost per bit.
 _NO_QUANTITIES = ("c_bit",)
@@ -47,7 +62,8 @@ _TIMES = """
 """
 _SIZES = """
     bit bits = 1; kbit kbits kilobit kilobits = 1e3; Mbit Mbits megabit megabits = 1e6
-    Gbit Gbits gigabit gigabits = 1e9; Tbit Tbits terabit terabits = 1e12; Kibit = 1024; Mibit = 1048576; Gibit = 1073741824; Tibit = 1099511627776
+    Gbit Gbits gigabit gigabits = 1e9; Tbit Tbits terabit terabits = 1e12
+    Kibit = 1024; Mibit = 1048576; Gibit = 1073741824; Tibit = 1099511627776
     B byte bytes octet octets = 8; kB kbyte kbytes kilobyte kilobytes = 8e3; MB Mbyte Mbytes megabyte megabytes = 8e6
     GB Gbyte Gbytes gigabyte gigabytes = 8e9; TB Tbyte Tbytes terabyte terabytes = 8e12
     KiB = 8192; MiB = 8388608; GiB = 8589934592; TiB = 8796093022208
@@ -207,9 +223,34 @@ def _table(text: str, scale: int | Decimal = 1) -> dict[str, Decimal]:
     return found
 
 
+def outside(value: object, key: str) -> str:
+    """Return the bounds of a key's unit where a number, or one of a tuple, is beyond them; else ''.
+
+    Examples
+    --------
+    >>> outside(1e-10, "delay_s"), outside(0.0, "delay_s")
+    ('0, or from 1e-09 to 1e+09 s', '')
+    """
+    unit = unit_of(key) or ""
+    least, most = BOUNDS.get(unit, (0.0, math.inf))
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int | float) and number and not least <= abs(number) <= most:
+            return f"0, or from {least:g} to {most:g} {unit}" if least else f"at most {most:g} {unit}"
+    return ""
+
+
 def seconds_to_ns(time_s: float) -> int:
-    """Return the whole nanoseconds nearest to `time_s`, half up."""
-    return int(time_s * NS_PER_S + 0.5)
+    """Return the whole nanoseconds nearest to `time_s`, half up.
+
+    Raises
+    ------
+    OverflowError
+        For a time that is beyond the clock's end, or not a number.
+    """
+    time_ns = time_s * NS_PER_S + 0.5
+    if not time_ns < MAX_NS:
+        raise OverflowError(f"a time of {time_s:.4g} s is beyond the clock's end, 2^62 ns (146 years)")
+    return int(time_ns)
 
 
 def serialisation_ns(size_bytes: int, rate_bps: float) -> int:

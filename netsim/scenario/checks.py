@@ -15,9 +15,11 @@ from netsim.errors import Fault, nearest_name
 from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
 from netsim.scenario.compute import ComputeModel
 from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, rises
+from netsim.units import MAX_NS, NS_PER_S
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
+MAX_RUNS = 1_000_000
 
 
 def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
@@ -219,6 +221,17 @@ def _clock(stop: Stop, compute: ComputeModel, network: Network) -> Iterator[Faul
     if list(stop.limits) == ["sim_time_s"] and instant and not compute.takes_time:
         allowed = "rounds is needed where neither links nor computing take time"
         yield Fault(("stop", "sim_time_s"), allowed, f"{stop.sim_time_s:g} s alone")
+    fixed = compute.gradient_s if isinstance(compute.gradient_s, float) else 0.0
+    for key, time_s in {"interval_s": compute.interval_s, "gradient_s": fixed}.items():
+        if stop.rounds and stop.sim_time_s is None and stop.rounds * time_s * NS_PER_S > MAX_NS:
+            allowed = f"at most {MAX_NS / NS_PER_S / time_s:.4g} rounds of compute.{key}, as the clock ends at 2^62 ns"
+            yield Fault(("stop", "rounds"), f"{allowed} (146 years)", f"{stop.rounds}")
+
+
+def _runs(algorithms: Sequence[Entry], replications: int, sweep: Mapping[str, Sequence[Any]]) -> Iterator[Fault]:
+    count = len(algorithms) * replications * math.prod(map(len, sweep.values()))
+    if count > MAX_RUNS:
+        yield Fault(("replications",), f"at most {MAX_RUNS} runs, points x algorithms x replications", f"{count}")
 
 
 def _target(problem: Any, network: Network, algorithms: Sequence[Entry], stop: Stop) -> Iterator[Fault]:
@@ -314,6 +327,7 @@ _CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
         _compute,
         _stop,
         _clock,
+        _runs,
         _target,
         _vary,
         _claims,

@@ -12,6 +12,7 @@ import numpy as np
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, PositiveFloat
 
+MAX_CV = 1000.0
 _MOMENTS = {"exponential": ("mean",), "uniform": ("low", "high"), "lognormal": ("mean", "cv")}
 
 
@@ -116,6 +117,9 @@ def _check(law: str, given: Mapping[str, float | None], ending: str, above: str,
             got = "nothing" if key in needs else repr(names[key])
             allowed = f"the {law} distribution takes {' and '.join(names[need] for need in needs)}"
             faults.append(Fault((names[key],), allowed, got))
+    cv = given["cv"]
+    if cv is not None and cv > MAX_CV:
+        faults.append(Fault(("cv",), f"at most {MAX_CV:g}, beyond which draws leave the clock", f"{cv:g}"))
     if not faults and law == "uniform" and not _given(given["low"]) < _given(given["high"]):
         allowed = f"{above}, {given['low']:g} {unit}"
         faults.append(Fault((names["high"],), allowed, f"{given['high']:g}"))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from netsim import registry
 from netsim.errors import ConfigError, Fault, UnknownNameError, nearest_name
 from netsim.fields import Range, Ref
-from netsim.units import QuantityError, to_number, unit_of
+from netsim.units import QuantityError, outside, to_number, unit_of
 
 Path = tuple[str | int, ...]
 
@@ -225,6 +225,8 @@ def _fields(cls: Any, data: Mapping[str, Any], path: Path) -> tuple[dict[str, An
         if key in data:
             try:
                 values[key] = _convert(hint, data[key], (*path, key), key)
+                if bounds := outside(values[key], key):
+                    faults.append(Fault((*path, key), bounds, _show(data[key])))
             except _Bad as bad:
                 faults.extend(bad.faults)
         elif _default(fields[key]) is dataclasses.MISSING:

@@ -217,7 +217,7 @@ class Stop:
     target
         Where every metric has reached its value: those of accuracy from below, the others from above.
     every
-        Targets are looked for in one of so many rounds, for problems whose metrics take longer than a round: the rounds,
+        Targets are looked for in one of so many rounds, for problems whose metrics take longer than a round: rounds,
         bytes and seconds to a target are then those of the first such round that meets it.
     """
 

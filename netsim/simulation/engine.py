@@ -58,7 +58,7 @@ from netsim.simulation.processors import Job, Processors
 from netsim.simulation.recorder import Divergence, Recorder, Snapshot, Transfer, norm
 from netsim.simulation.switches import Switches
 from netsim.simulation.world import World
-from netsim.units import NS_PER_S, S_PER_DAY, seconds_to_ns
+from netsim.units import MAX_NS, NS_PER_S, S_PER_DAY, seconds_to_ns
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,6 +67,7 @@ Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 _FIRST_FOUR = itemgetter(0, 1, 2, 3)
+PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
@@ -174,6 +175,10 @@ class Engine:
         self.recorder = self.make_recorder(progress)
         self.now_ns = 0
         self.stopped = False
+        self._steps = 0  # commands and instants since `_stands` was asked
+        self._patience = PATIENCE[0] + PATIENCE[1] * len(self.world.nodes)
+        self._seen: tuple[float, ...] = ()
+        self._stuck = ""
         self._coder = self.world.coder()
         self._env = simpy.Environment()
         self._timers: dict[int, list[Callable[[], None]]] = {}
@@ -199,6 +204,7 @@ class Engine:
         self._paused: dict[NodeId, tuple[int, Callable[[], object]]] = {}  # what is left of their computations, in ns
         self._batteries = self._open_batteries()
         self._phases = Phases(len(self.world.workers))
+        self._ways = _Ways(self.world)
         self._charges_codecs = scenario.compute.codec_flop
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
@@ -227,6 +233,9 @@ class Engine:
                     continue
                 if limit_ns is not None and at_ns > limit_ns:
                     self.now_ns = limit_ns
+                    break
+                if at_ns > MAX_NS:
+                    self._stuck = "the clock ends at 2^62 ns (146 years)"
                     break
                 self.now_ns = at_ns
                 self._settle()
@@ -292,14 +301,18 @@ class Engine:
 
     def _settle(self) -> None:
         """Handle everything that belongs to this instant."""
+        env, actors, run = self._env, self.actors, self._run
         if self._switches.next_ns <= self.now_ns:
             self._switch()
         while not self.stopped:
-            while self._env.peek() == self.now_ns:
-                self._env.step()
+            self._steps += 1
+            if self._steps > self._patience and self._stands():
+                return
+            while env.peek() == self.now_ns:
+                env.step()
             if self._changed or self._delivery_ns <= self.now_ns:
                 self._deliver()
-            if not self._answers and self._env.peek() != self.now_ns:
+            if not self._answers and env.peek() != self.now_ns:
                 if self._takes_all:
                     self._answer_all()
                 if not self._answers:
@@ -308,10 +321,20 @@ class Engine:
             for node in sorted(woken):
                 if node in self._switches.off:
                     self._held[node] = woken[node]
-                elif not self.actors[node].finished:
-                    self._run(self.actors[node], woken[node])
+                elif not actors[node].finished:
+                    run(actors[node], woken[node])
                 if self.stopped:
                     return
+
+    def _stands(self) -> bool:
+        """Stop the run where a great many steps have moved neither the clock nor a count that would end the run."""
+        before, self._seen = self._seen, (self.now_ns, *self.recorder.counted())
+        steps, self._steps = self._steps, 0
+        if before != self._seen:
+            return False
+        self._stuck = f"its clock does not move: {steps} steps at one instant, and nothing that would end the run"
+        self.stopped = True
+        return True
 
     # --- batteries ---------------------------------------------------------------------------------
 
@@ -414,7 +437,7 @@ class Engine:
 
     def _book(self, transfer: Transfer, delivery: Delivery) -> None:
         src, dst = transfer.src, delivery.dst
-        direction, phase = self.world.way(src, dst)
+        direction, phase, _ = self._ways[src, dst]
         self.recorder.book(direction, transfer, delivery)
         self._phases.end(phase, self.now_ns)
         models = self.world.contexts[src].live_costs(dst)
@@ -461,6 +484,9 @@ class Engine:
         """Run one agent until it has to wait."""
         resume, handlers = actor.resume, self._handlers
         while True:
+            self._steps += 1
+            if self._steps > self._patience and self._stands():
+                return
             command = resume(answer)
             if command is None:
                 self._running.discard(actor.node)
@@ -490,8 +516,9 @@ class Engine:
         world, nodes = self.world, to if isinstance(to, tuple) else (to,)
         if not nodes:
             return
-        index = world.medium_of(transfer.src, nodes[0])
-        handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
+        src, now_ns, ways = transfer.src, self.now_ns, self._ways
+        index = ways[src, nodes[0]][2]
+        handle = world.media[index].submit(now_ns, src, nodes, size_bytes)
         self._changed.add(index)
         flight = self._transfers[index, handle] = _Flight(transfer, len(nodes))
         if self._tells:
@@ -500,9 +527,9 @@ class Engine:
             kind = "silence" if transfer.is_silence else transfer.kind
             data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
             world.captures[world.media_names[index]].put(handle, data)
-        way, src, begin, now_ns = world.way, transfer.src, self._phases.begin, self.now_ns
+        begin = self._phases.begin
         for node in nodes:
-            begin(way(src, node)[1], now_ns)
+            begin(ways[src, node][1], now_ns)
 
     def _delivered(self, actor: Actor, command: Delivered) -> object:
         """Answer at once where the node's last message has ended, or when it does."""
@@ -555,8 +582,10 @@ class Engine:
         return gradient
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        batch = self.world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows, self.world.contexts[node].next_key())
+        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
+        context = self.world.contexts[owner]
+        batch = context.next_batch() if command.batch is None else command.batch
+        return GradientRequest(owner, command.at, batch.rows, context.next_key())
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = self._request(actor.node, command)
@@ -674,6 +703,8 @@ class Engine:
             status, sentence = "reached", f"reached its target {at}"
             if recorder.rounds == 0:
                 sentence = "met its target at the start, before anything was sent"
+        elif self._stuck:
+            status, sentence = "stalled", f"stalled {at}: {self._stuck}"
         elif self.stopped:
             sentence = f"ended {at}: all rounds done"
         elif limit_ns is not None and self.now_ns >= limit_ns:
@@ -764,6 +795,18 @@ def _old_objects_left_alone() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+class _Ways(dict[tuple[NodeId, NodeId], tuple[str, tuple[str, NodeId], int]]):
+    """The direction, the phase and the medium's index of what a node sends to another, found once for each pair."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def __missing__(self, pair: tuple[NodeId, NodeId]) -> tuple[str, tuple[str, NodeId], int]:
+        found = self[pair] = (*self._world.way(*pair), self._world.medium_of(*pair))
+        return found
 
 
 @dataclass(slots=True)

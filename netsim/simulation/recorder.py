@@ -276,6 +276,12 @@ class Recorder:
                 self._measure_round(last)
             self._write(last)
 
+    def counted(self) -> tuple[float, ...]:
+        """Return the counts that would end the run: of rounds, uploads, gradients, messages those that are limited."""
+        messages = sum(counter["messages"] for counter in self.counters.values())
+        counts = {"rounds": self.rounds, "uploads": self.uploads, "gradients": self.gradients, "messages": messages}
+        return tuple(int(counts[key]) for key in self.stop.limits if key in counts)
+
     def _is_last(self, round: int) -> bool:
         messages = sum(counter["messages"] for counter in self.counters.values())
         spent = (self.stop.uploads, self.uploads), (self.stop.gradients, self.gradients), (self.stop.messages, messages)

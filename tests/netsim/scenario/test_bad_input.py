@@ -166,7 +166,13 @@ def test_a_bomb_is_defused(text: str, sentence: str, folder: Path, capsys: pytes
 def test_the_scenario_itself_is_good(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "bad.yaml").write_text(BASE)
     assert main(["validate", "bad.yaml"]) == 0
-    assert capsys.readouterr().out == "bad.yaml: valid; 2 runs (1 point, 2 algorithms, 1 replication)\n"
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "bad.yaml: valid; 2 runs (1 point, 2 algorithms, 1 replication)"
+    # 2 rounds of 3 uploads and 3 models, twice.
+    assert said[1].startswith("estimate, within a factor of some: up to 24 messages, ")
+    assert main(["run", "bad.yaml", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("bad.yaml: 2 runs (1 point, 2 algorithms, 1 replication)\nestimate")
+    assert not (folder / "results").exists()
 
 
 def test_validate_says_the_same_as_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def test_targets_are_looked_for_in_one_of_so_many_rounds() -> None:
 
 
 def test_rounds_between_looks_need_a_target() -> None:
-    with pytest.raises(ConfigError, match="every.*targets to look for"):
+    with pytest.raises(ConfigError, match=r"every.*targets to look for"):
         parse_text(LOGISTIC.replace("STOP", "{rounds: 3, every: 2}").replace("EVERY", "1"))
 
 
@@ -285,6 +286,6 @@ def test_progress_is_told_of_rounds_that_are_not_measured() -> None:
     first = next(iter(given.algorithms))
     engine.attempt(given, first, 0, given.open_problem(0), lambda *state: seen.append(state))
     assert [round for round, _, _ in seen] == list(range(21))
-    assert all(later[1] > earlier[1] for earlier, later in zip(seen, seen[1:], strict=False))
+    assert all(later[1] > earlier[1] for earlier, later in itertools.pairwise(seen))
     # The loss is that of the last round that was measured: 0, 10 and 20.
     assert len({loss for _, _, loss in seen}) == 3

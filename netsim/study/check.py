@@ -1,0 +1,72 @@
+"""Everything that can be said about a study before it runs: its data, its clock, what it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from netsim import scenario as scenarios
+from netsim import text
+from netsim.errors import ConfigError, Fault
+from netsim.study.execute import open_problem
+
+if TYPE_CHECKING:
+    from netsim.interfaces import Problem
+    from netsim.scenario import Scenario
+    from netsim.simulation.outlook import Outlook
+
+MAX_LOOKED_AT = 200  # points; more of them differ in little that decides
+
+
+def check(scenario: Scenario, opener: Callable[[Scenario], Problem] = open_problem) -> list[Outlook]:
+    """Find what is wrong with a scenario's data and with its clock.
+
+    Parameters
+    ----------
+    scenario
+        With or without sweep.
+    opener
+        Opens a point's problem.
+
+    Returns
+    -------
+    A guess at the runs of each sweep point.
+
+    Raises
+    ------
+    ConfigError
+        Listing all that is wrong.
+    """
+    from netsim.simulation.outlook import look_ahead
+
+    scenarios.check_data(scenario, opener)
+    found, faults = list["Outlook"](), list[Fault]()
+    for point in scenarios.points(scenario)[:MAX_LOOKED_AT]:
+        problem = opener(point.scenario)
+        if hasattr(problem, "num_nodes"):  # a stand-in of another program has no world
+            outlook, more = look_ahead(point.scenario, problem)
+            found.append(outlook)
+            faults += point.scenario._places.locate(more)
+    if faults:
+        raise ConfigError(list(dict.fromkeys(faults)))
+    return found
+
+
+def in_words(scenario: Scenario, outlooks: Sequence[Outlook]) -> str:
+    """Return the number of runs and what they will take, in two lines."""
+    points, algorithms = len(scenarios.points(scenario)), len(scenario.algorithms)
+    runs = points * algorithms * scenario.replications
+    sizes = (
+        f"{_count(points, 'point')}, {_count(algorithms, 'algorithm')}, {_count(scenario.replications, 'replication')}"
+    )
+    if not outlooks:
+        return f"{_count(runs, 'run')} ({sizes})"
+    scale = runs / len(outlooks)
+    messages, host_s = (scale * sum(getattr(o, key) for o in outlooks) for key in ("messages", "host_s"))
+    memory = text.quantity(max(outlook.memory_bytes for outlook in outlooks), "B")
+    guess = f"up to {text.quantity(messages, '')} messages, {memory} of memory, {text.seconds(host_s)} of one core"
+    return f"{_count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("" if number == 1 else "s")

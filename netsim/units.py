@@ -92,7 +92,7 @@ _OTHERS = {
         m metre metres meter meters = 1; mm = 1e-3; cm = 1e-2; km kilometre kilometres kilometer kilometers = 1e3
         um \u00b5m \u03bcm = 1e-6; nm = 1e-9
     """,
-    "A*s": "C coulomb coulombs = 1; mC = 1e-3; Ah = 3600; mAh = 3.6; uAh \u00b5Ah \u03bcAh = 3.6e-3",
+    "A*s": "C coulomb coulombs = 1; kC = 1e3; mC = 1e-3; Ah = 3600; mAh = 3.6; uAh \u00b5Ah \u03bcAh = 3.6e-3",
 }
 
 

@@ -20,7 +20,7 @@ from netsim.study import run
 SMALL = {
     "synthetic_sparse": {"num_rows": 200, "num_features": 300, "nonzeros_per_row": 10},
     "digits": {"interactions": False},
-    "mnist": {"subsample": 100},
+    "mnist": {"subsample": 400},
     "cifar10": {"subsample": 40},
     "reuters21578": {},
 }

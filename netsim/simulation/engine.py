@@ -509,6 +509,8 @@ class Engine:
             self._submit(transfer, silent.to, HEADER_BYTES)
         elif how == "free":
             for dst in (node for node in _nodes(silent.to) if node not in self._switches.off):
+                if dst == actor.node:
+                    raise SimulationError(f"node {dst}: a silence is for another node, not for itself")
                 self.actors[dst].mailbox.put_silence(actor.node, silent.round, silent.kind)
                 self._try_receive(self.actors[dst])
 
@@ -517,6 +519,8 @@ class Engine:
         if not nodes:
             return
         src, now_ns, ways = transfer.src, self.now_ns, self._ways
+        if src in nodes:
+            raise SimulationError(f"node {src}: a message to another node is sent, not one to itself")
         index = ways[src, nodes[0]][2]
         handle = world.media[index].submit(now_ns, src, nodes, size_bytes)
         self._changed.add(index)

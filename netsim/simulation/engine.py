@@ -603,8 +603,10 @@ class Engine:
         answer = self._coder.answer(actor.node, command)
         if not self._charges_codecs and not isinstance(answer, Exception):
             return answer
-        if isinstance(answer, EncodeError) and isinstance(command, Encode) and isinstance(command.x, np.ndarray):
-            self._check_size(actor, "the vector to send", command.x)
+        if isinstance(answer, EncodeError) and isinstance(command, Encode):
+            for part in command.x if isinstance(command.x, tuple) else (command.x,):
+                if isinstance(part, np.ndarray):
+                    self._check_size(actor, "the vector to send", part)
         rate = self.world.devices[actor.node].flop_per_s
         if not self._charges_codecs or rate is None or isinstance(answer, Exception):
             return answer

@@ -96,7 +96,7 @@ def check_out(option: str, name: str | None) -> None:
 
 def _is_stream(path: Path) -> bool:
     """Whether a path names a device, a pipe, or what this process has open: it is written to, and never replaced."""
-    if str(path).startswith(("/dev/std", "/dev/fd/", "/proc/self/fd/")):
+    if _number_of(path) is not None:
         return True
     try:
         return not (stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISDIR(mode))
@@ -105,9 +105,20 @@ def _is_stream(path: Path) -> bool:
 
 
 def _pour(source: Path, stream: Path) -> None:
-    handle = os.open(stream, os.O_WRONLY | os.O_APPEND)
+    number = _number_of(stream)
+    # What is open here has its own place in the file, which another opening would not share.
+    handle = os.open(stream, os.O_WRONLY) if number is None else os.dup(number)
     with os.fdopen(handle, "wb") as sink:
         sink.write(source.read_bytes())
+
+
+def _number_of(path: Path) -> int | None:
+    """Return the descriptor that a name such as /dev/stdout stands for; None where it is another name."""
+    known = {"/dev/stdout": 1, "/dev/stderr": 2}
+    folder, _, name = str(path).rpartition("/")
+    if folder in ("/dev/fd", "/proc/self/fd") and name.isascii() and name.isdigit():
+        return int(name)
+    return known.get(str(path))
 
 
 def _short(name: str) -> str:

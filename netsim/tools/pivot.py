@@ -180,9 +180,9 @@ def to_csv(table: Pivot) -> str:
     """Return one line of names, then numbers at full precision; an empty cell where there is none."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*table.keys, *(plain for _, plain in table.heads)])
+    writer.writerow(map(text.to_cell, [*table.keys, *(plain for _, plain in table.heads)]))
     for row, cells in zip(table.rows, table.cells, strict=True):
-        writer.writerow([*row, *("" if math.isnan(cell) else repr(cell) for cell in cells)])
+        writer.writerow([*map(text.to_cell, row), *("" if math.isnan(cell) else repr(cell) for cell in cells)])
     return out.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from netsim import console, files
+from netsim.results import summary
 from netsim.study.names import MAX_FILE_NAME, file_name
 
 LONG = "x" * 260
@@ -150,3 +152,12 @@ def test_streams_are_put_back() -> None:
     with console.kept():
         assert sys.stdout is not before[0]
     assert (sys.stdout, sys.stderr) == before
+
+
+@pytest.mark.parametrize("label", ["=cmd()", "+1+1", "-x", "@sum(a)", "=1,2", "'=x", "'s", "-5", "1e3"])
+def test_formulas_are_neutral_in_csv_and_read_as_they_were(label: str) -> None:
+    made = summary.to_csv([{"label": label, "point": "", "status": "done", "x": 1.5}])
+    cell = next(csv.DictReader(made.splitlines()))["label"]
+    assert cell[0] not in "=@"
+    assert cell[0] not in "+-" or float(cell)
+    assert summary.from_csv(made)[0]["label"] == label

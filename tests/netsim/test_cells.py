@@ -12,6 +12,7 @@ import pytest
 from netsim import cells
 from netsim.errors import ConfigError, DataError
 from netsim.registry import build
+from netsim.scenario.compute import Devices
 from netsim.scenario.devices import read as read_boards
 from netsim.tools.measurements import read as read_measurements
 from netsim.tools.traffic import read_trace
@@ -40,7 +41,7 @@ READERS = {
         lambda file: build_wan(table={"path": file}), "from,to,rtt_s,rate_bps", "aLINE,b,0.5,1e6", "0.5"
     ),
     "wan trace": Reader(lambda file: build_wan(trace=file), "time_s,rate_bps", "LINE,1e6", "1e6"),
-    "boards": Reader(lambda file: read_boards(file), "name,flop_per_s,power_w", "bLINE,1e6,0.5", "0.5"),
+    "boards": Reader(lambda file: read_boards(Devices(file)), "name,flop_per_s,power_w", "bLINE,1e6,0.5", "0.5"),
     "dataset": Reader(
         lambda file: build("dataset", {"name": "csv", "path": file}).read(np.random.default_rng(0)),
         "x,y,label", "LINE,0.5,1", "0.5",

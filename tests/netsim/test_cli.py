@@ -350,7 +350,7 @@ def test_validate_counts_the_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0
     valid, estimate = capsys.readouterr().out.splitlines()
     assert valid == "tiny.yaml: valid; 12 runs (3 points, 1 algorithm, 4 replications)"
-    assert estimate.startswith("estimate, within a factor of some: up to 96 messages, ")
+    assert estimate.startswith("estimate, within a factor of some: d = 31, up to 96 messages, ")
 
 
 @pytest.mark.parametrize("name", bundled())

@@ -125,7 +125,8 @@ def _codes(books: Sequence[CodeBook], numbers: Labels) -> Floats:
 
 
 def _weights(rng: np.random.Generator, inputs: int, outputs: int) -> Floats:
-    return rng.standard_normal((inputs, outputs)) / np.sqrt(inputs)
+    drawn: Floats = rng.standard_normal((inputs, outputs)) / np.sqrt(inputs)
+    return drawn
 
 
 def _new_book(x: Floats, bits: int, rng: np.random.Generator) -> CodeBook:

@@ -194,7 +194,8 @@ def nearest_unit(name: str, unit: str) -> str:
     known = list(units_of(unit))
     if size := _LOWER_B.fullmatch(name):
         letter = size[1].lower() if size[1] in "kK" else size[1].upper()
-        name = f"{letter}bps" if size[2] == "ps" else f"{letter}bit{size[2] or ''}"
+        word = "B" if unit == "byte" else "bit"
+        name = f"{letter}bps" if size[2] == "ps" else f"{letter}{word}{size[2] or ''}"
     folded = {other.casefold(): other for other in reversed(known)}
     same = [folded[name.casefold()]] if name.casefold() in folded else []
     # A unit of something else keeps its prefix: `10 MHz` in place of a rate may be 10 Mbit/s.

@@ -110,16 +110,16 @@ def read(table: Table) -> dict[str, Device]:
         raise DataError(f"devices: {needed}. Got no such file.")
     found: dict[str, Device] = {}
     try:
-        table = cells.read(path, str(path))
-        places = dict(zip(COLUMNS, table.places(COLUMNS), strict=True))
-        places |= {"idle_w": table.columns.index("idle_w")} if "idle_w" in table.columns else {}
-        for line, row in table.rows:
+        file = cells.read(path, str(path))
+        places = dict(zip(COLUMNS, file.places(COLUMNS), strict=True))
+        places |= {"idle_w": file.columns.index("idle_w")} if "idle_w" in file.columns else {}
+        for line, row in file.rows:
             name = row[places["name"]]
             if not name or name in found:
                 raise DataError(f"{path}:{line}: a name that no other line has is needed. Got {name!r}.")
-            speed = table.number(line, "flop_per_s", row[places["flop_per_s"]], positive=True)
+            speed = file.number(line, "flop_per_s", row[places["flop_per_s"]], positive=True)
             power, idle = (
-                table.number(line, key, row[places[key]]) if key in places else 0.0 for key in ("power_w", "idle_w")
+                file.number(line, key, row[places[key]]) if key in places else 0.0 for key in ("power_w", "idle_w")
             )
             if idle > power:
                 raise DataError(f"{path}:{line}: power_w >= idle_w is needed. Got {power:g} and {idle:g}.")

@@ -509,6 +509,8 @@ class Engine:
             self._submit(transfer, silent.to, HEADER_BYTES)
         elif how == "free":
             for dst in (node for node in _nodes(silent.to) if node not in self._switches.off):
+                if dst == actor.node:
+                    raise SimulationError(f"node {dst}: a silence is for another node, not for itself")
                 self.actors[dst].mailbox.put_silence(actor.node, silent.round, silent.kind)
                 self._try_receive(self.actors[dst])
 
@@ -517,6 +519,8 @@ class Engine:
         if not nodes:
             return
         src, now_ns, ways = transfer.src, self.now_ns, self._ways
+        if src in nodes:
+            raise SimulationError(f"node {src}: a message to another node is sent, not one to itself")
         index = ways[src, nodes[0]][2]
         handle = world.media[index].submit(now_ns, src, nodes, size_bytes)
         self._changed.add(index)
@@ -599,8 +603,10 @@ class Engine:
         answer = self._coder.answer(actor.node, command)
         if not self._charges_codecs and not isinstance(answer, Exception):
             return answer
-        if isinstance(answer, EncodeError) and isinstance(command, Encode) and isinstance(command.x, np.ndarray):
-            self._check_size(actor, "the vector to send", command.x)
+        if isinstance(answer, EncodeError) and isinstance(command, Encode):
+            for part in command.x if isinstance(command.x, tuple) else (command.x,):
+                if isinstance(part, np.ndarray):
+                    self._check_size(actor, "the vector to send", part)
         rate = self.world.devices[actor.node].flop_per_s
         if not self._charges_codecs or rate is None or isinstance(answer, Exception):
             return answer

@@ -83,6 +83,7 @@ def command(
     made = form or ENDINGS.get(Path(out or "").suffix, "terminal")
     if made not in FORMS:
         raise ConfigError(f"--format: one of {', '.join(FORMS)}. Got {made!r}{_nearest(made, FORMS)}")
+    files.check_out("--out", out)
     frame, swept = read(Path(folder))
     frame = chosen(frame, where, swept)
     lines = [_key(name, swept) for name in _split(rows)]

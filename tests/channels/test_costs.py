@@ -210,7 +210,8 @@ def test_measured_reads_its_columns(tmp_path: Path) -> None:
         ("", "path: a CSV file with a first line of column names. Got {}: an empty file."),
         (
             "size,cost\n1,1\n",
-            "path: a first line with the columns size_bit, cost. Got {}:1: 'size,cost', without size_bit. Nearest: size.",
+            "path: a first line with the columns size_bit, cost. "
+            "Got {}:1: 'size,cost', without size_bit. Nearest: size.",
         ),
         ("size_bit,cost\n1,1\n2,x\n", "path: cost: a number > 0. Got {}:3: 'x'."),
         ("size_bit,cost\n1,1\n\n2\n", "path: 2 cells, as in the first line. Got {}:4: 1: '2'."),

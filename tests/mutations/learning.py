@@ -6,6 +6,41 @@ from tests.mutations.mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        "a worker does not ask what became of its upload",
+        "algorithms.roles.star:Worker.deliver",
+        "self.waits_for_word and not await Delivered()",
+        "False",
+        ("tests/algorithms/test_known_loss.py::test_both_ends_know_the_same",),
+    ),
+    Mutant(
+        "a lost upload takes its part of the error memory along",
+        "algorithms.coding.memory:unsent",
+        "codec.unsent(memory, x) if isinstance(codec, Accumulating) else memory",
+        "memory",
+        ("tests/algorithms/test_known_loss.py::test_what_is_not_delivered_stays_in_the_memory",),
+    ),
+    Mutant(
+        "late uploads of workers with memories are dropped",
+        "algorithms.roles.star:Server.updates",
+        "Updates(self.codec, messages, late, len(self.asked))",
+        "Updates(self.codec, messages, (), len(self.asked))",
+        ("tests/algorithms/test_known_loss.py::test_both_ends_know_the_same",),
+    ),
+    Mutant(
+        "LENA's server forgets the rounds since a late upload",
+        "algorithms.roles.drift:DriftServer.step",
+        "(round - 1 - made) * (self.q[i] - before)",
+        "0.0 * (self.q[i] - before)",
+        ("tests/algorithms/test_known_loss.py::test_lena",),
+    ),
+    Mutant(
+        "the broadcast's memory forgets",
+        "algorithms.roles.tuned:TunedServer.step",
+        "self.tuned.e + step - (self.x - before)",
+        "step - (self.x - before)",
+        ("tests/algorithms/agents/test_cat_down.py::test_both_ends_have_the_model",),
+    ),
+    Mutant(
         "DCGD's step takes w for one worker",
         "algorithms.agents.dcgd:Dcgd.auto_step",
         "2.0 * w / len(ctx.workers)",

@@ -18,8 +18,7 @@ from netsim.simulation.engine import simulate
 from netsim.study import run
 
 SMALL = {
-    "synthetic_sparse": {"num_rows": 200, "num_features": 300, "nonzeros_per_row": 10},
-    "digits": {"interactions": False},
+    "synthetic_sparse": {"num_rows": 200, "num_features": 5000, "nonzeros_per_row": 10},
     "mnist": {"subsample": 400},
     "cifar10": {"subsample": 40},
     "reuters21578": {},

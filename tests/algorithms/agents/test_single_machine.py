@@ -23,7 +23,7 @@ def test_its_iterates_are_those_of_exact_gradient_descent(batch: int) -> None:
 
 def test_it_sends_nothing_and_takes_the_time_of_all_gradients() -> None:
     base = scenario(
-        {"name": "single_machine"}, network={"link": {"name": "wan", "transport": "plain", "rate_bps": 1e5, "rtt_s": 0.1}},
+        {"name": "single_machine"}, network={"link": {"name": "wan", "rate_bps": 1e5, "rtt_s": 0.1}},
         compute={"gradient_s": [0.2, 0.3, 1.0]}, stop={"rounds": 4}, record={"messages": True},
     )  # fmt: skip
     tables = simulate(base, base.algorithms[0], 0, ToyProblem(3)).tables

@@ -80,7 +80,7 @@ def test_boards_are_drawn_anew_in_every_replication() -> None:
     [
         (
             "name,flop_per_s\na,1\n",
-            "boards.csv:1: a first line with the columns name, flop_per_s, power_w. Got 'name,flop_per_s', without power_w.",
+            "boards.csv:1: a first line with the columns name, flop_per_s, power_w. Got 'name,flop_per_s', without",
         ),
         ("name,flop_per_s,power_w\na,0,1\n", "boards.csv:2: flop_per_s: a number > 0. Got '0'."),
         ("name,flop_per_s,power_w\na,1,1\na,2,2\n", "boards.csv:3: a name that no other line has"),

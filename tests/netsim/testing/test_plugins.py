@@ -202,7 +202,10 @@ def test_an_algorithm_without_messages_is_noticed() -> None:
     ("facts", "sentence"),
     [
         ({"tolerates": {"late"}}, "tolerates is a frozenset of 'late', 'loss' and 'known_loss'. Got {'late'}"),
-        ({"tolerates": frozenset({"pain"})}, "tolerates is a frozenset of 'late', 'loss' and 'known_loss'. Got frozenset"),
+        (
+            {"tolerates": frozenset({"pain"})},
+            "tolerates is a frozenset of 'late', 'loss' and 'known_loss'. Got frozenset",
+        ),
         ({"peer": None}, "methods server(ctx) and worker(ctx), or peer(ctx), make the agents. Got none of them"),
         ({"server": dgd_like.DgdLike.peer}, "make the agents. Got server, peer"),
     ],

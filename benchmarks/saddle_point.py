@@ -30,9 +30,9 @@ CODES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-def run(rounds: int, code: str, seed: int, feedback: str = "sample") -> tuple[float, float]:
+def run(rounds: int, code: str, seed: int) -> tuple[float, float]:
     """Return violation and cost gap of the averaged models after so many rounds."""
-    algorithm = {"name": "saddle_point", "compressor": dict(CODES[code]), "eta": rounds**-0.5, "feedback": feedback}
+    algorithm = {"name": "saddle_point", "compressor": dict(CODES[code]), "eta": rounds**-0.5}
     text = yaml.safe_dump({
         "name": "saddle", "seed": seed, "problem": {"name": "quadratic", "dim": 4, "nodes": 2},
         "network": {"topology": "ring", "link": "ideal"}, "algorithms": [algorithm], "stop": {"rounds": rounds},
@@ -51,15 +51,15 @@ def exponent(values: Mapping[int, float]) -> float:
 
 
 def rows() -> Iterator[str]:
-    """Yield the table: a line for each code and feedback."""
-    yield f"| messages, feedback | measure | {' | '.join(f'T = {t}' for t in ROUNDS)} | exponent |"
+    """Yield the table: two lines for each code."""
+    yield f"| messages | measure | {' | '.join(f'T = {t}' for t in ROUNDS)} | exponent |"
     yield f"|---|---|{'---|' * len(ROUNDS)}---|"
-    for code, feedback in [*((code, "sample") for code in CODES), ("top_1", "bandit")]:
-        found = {t: np.mean([run(t, code, seed, feedback) for seed in range(n)], axis=0) for t, n in ROUNDS.items()}
+    for code in CODES:
+        found = {t: np.mean([run(t, code, seed) for seed in range(n)], axis=0) for t, n in ROUNDS.items()}
         for i, measure in enumerate(("violation", "cost gap")):
             values = {t: float(both[i]) for t, both in found.items()}
             cells = " | ".join(f"{value:.4f}" for value in values.values())
-            line = f"| `{code}`, {feedback} | {measure} | {cells} | {exponent(values):.2f} |"
+            line = f"| `{code}` | {measure} | {cells} | {exponent(values):.2f} |"
             print(line, flush=True)
             yield line
 

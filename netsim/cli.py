@@ -6,16 +6,18 @@ stalled, 2 bad input; every error is one sentence on stderr.
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import typer
 
 from netsim import __version__
 from netsim.errors import ConfigError, DataError, NetsimError
+from netsim.streams import Lenient, open_closed_ones
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -54,26 +56,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     The exit code.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        open_closed_ones()
+    out, err = Lenient(sys.stdout), Lenient(sys.stderr)
+    with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)):
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        out.flush()
+        if out.fault is None or isinstance(out.fault, BrokenPipeError):  # readers may stop when they have enough
+            return code
+        return _fail(f"standard output: {getattr(out.fault, 'strerror', None) or out.fault}", code or FAILED)
+
+
+def _run(words: list[str]) -> int:
     debug = "--debug" in words
     try:
         # Do not use its main(), which handles interrupts and closed pipes itself.
         command = typer.main.get_command(app)
         with command.make_context("netsim", words) as context:
             code = command.invoke(context)
-        sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except typer.Exit as stop:
         return stop.exit_code
     except _WrongUse as error:
         text = error.format_message()
         return _fail(f"{text}{'' if text.endswith(('.', '?')) else '.'} See netsim --help", BAD_INPUT)
-    except BrokenPipeError:
-        # The reader of our output has closed the pipe: end without a message.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
     except KeyboardInterrupt as error:
         return _fail(str(error) or "interrupted", INTERRUPTED)
+    except SystemExit as stop:
+        from netsim.registry import place
+
+        return _fail(f"sys.exit({stop.code!r}) was called before the work was done ({place(stop)})", FAILED)
     except Exception as error:
         if debug:
             raise
@@ -81,12 +93,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(str(error), BAD_INPUT)
         if isinstance(error, OSError):
             what = f"{error.filename}: " if error.filename else ""
-            return _fail(f"{what}{error.strerror or error}", BAD_INPUT)
+            return _fail(f"{what}{error.strerror or error}", FAILED if _is_late(error) else BAD_INPUT)
         if isinstance(error, NetsimError):
             return _fail(f"{error} (--debug shows where)", FAILED)
         from netsim.registry import place
 
         return _fail(f"{type(error).__name__}: {error} ({place(error)}; --debug shows more)", FAILED)
+
+
+def _is_late(error: OSError) -> bool:
+    """Return whether an error is one of the work's end: a reader has gone or a disk is full."""
+    return error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT)
 
 
 @app.callback(invoke_without_command=True, no_args_is_help=False)
@@ -136,6 +153,7 @@ def run(
     folder = out or str(Path("results") / study_scenario.name)
     if out is None:
         study.check_name(Path(folder), study_scenario)
+    study.check_folder(folder)
     words = ["netsim", *sys.argv[1:]]
     found = None
     if find_step:
@@ -254,11 +272,13 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Write one page on several runs, side by side."""
+    from netsim import files
     from netsim import report as pages
 
     if len(folders) < 2:
         raise ConfigError("compare: at least two folders that netsim run wrote are needed")
-    typer.echo(str(pages.compare(folders, out)))
+    files.check_writable("--out", out)
+    typer.echo(str(pages.compare(folders, out)), err=files.is_standard(out))
 
 
 @app.command()

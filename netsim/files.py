@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
+from typing import cast
 
 from netsim.errors import ConfigError
 
@@ -39,7 +42,7 @@ def aside(path: Path) -> Iterator[Path]:
     >>> path.read_text()
     '42'
     """
-    part = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
+    part = _beside(path)
     try:
         yield part
         _flush(part)
@@ -51,9 +54,64 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def write(path: Path, data: bytes | str) -> None:
-    """Write one small file as a whole; text is UTF-8."""
-    with aside(path) as part:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
+    """Write one small file as a whole; text is UTF-8.
+
+    Parameters
+    ----------
+    path
+        The file. Where it is a link, the file that it leads to is replaced and the link stays. What is no regular
+        file (a device, a FIFO, the standard output) is written to as it is.
+
+    Raises
+    ------
+    OSError
+        Whatever the file system says, with `path` as its file name.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    try:
+        if (stream := _standard_stream(path)) is not None:
+            stream.flush()
+            stream.buffer.write(raw)
+            stream.flush()
+        elif path.exists() and not path.is_file():
+            with path.open("wb") as sink:
+                sink.write(raw)
+        else:
+            with aside(path.resolve()) as part:
+                part.write_bytes(raw)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def check_writable(option: str, path: str | None) -> None:
+    """Refuse a path that `write` cannot write to, before the work whose results go there.
+
+    Parameters
+    ----------
+    option
+        Words of the command line, for the sentence.
+    path
+        The file wanted; None: none is.
+
+    Raises
+    ------
+    ConfigError
+        For a folder, a folder that is not there or takes no files, and the like.
+    """
+    if path is None:
+        return
+    try:
+        target = Path(path).resolve()
+        if not path or target.is_dir():
+            raise IsADirectoryError(0, "a file is needed, this is a folder")
+        if _standard_stream(Path(path)) is not None or (target.exists() and not target.is_file()):
+            return
+        with suppress(FileNotFoundError):
+            target.lstat()  # says that the name is too long
+        check_folder(target.parent)
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: a NUL
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(f"{option} {path}: cannot be written: {why}") from error
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -71,7 +129,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     OSError
         Whatever the file system says.
     """
-    part = folder.with_name(f"{ASIDE}{os.getpid()}-{folder.name}")
+    part = _beside(folder)
     try:
         part.mkdir()
         for name, data in files.items():
@@ -84,6 +142,18 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         shutil.rmtree(part, ignore_errors=True)
         raise
     _flush(folder.parent)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise the file system's OSError where a folder takes no new file."""
+    part = _beside(folder / "new")
+    part.touch()
+    part.unlink()
+
+
+def is_standard(path: str | None) -> bool:
+    """Return whether a path leads to where the standard output or the standard error go."""
+    return path is not None and _standard_stream(Path(path)) is not None
 
 
 def sha256(path: Path) -> str:
@@ -115,6 +185,25 @@ def writing(folder: Path) -> Iterator[None]:
         why = error.strerror or str(error)
         text = f"{folder}: cannot be written: {why}. What is finished stays; the same command goes on from there"
         raise ConfigError(text) from error
+
+
+def _beside(path: Path) -> Path:
+    """Return a name in the same folder that is not longer than a short name."""
+    return path.with_name(f"{ASIDE}{os.getpid()}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}")
+
+
+def _standard_stream(path: Path) -> TextIOWrapper | None:
+    """Return the standard output or error if `path` leads to the same file; one opened anew would overwrite it."""
+    for stream in (sys.stdout, sys.stderr):
+        # Streams of tests and notebooks have no file.
+        with suppress(OSError, AttributeError, ValueError):
+            if os.path.samestat(os.fstat(stream.fileno()), path.stat()) and not _is_null(path):
+                return cast(TextIOWrapper, stream)
+    return None
+
+
+def _is_null(path: Path) -> bool:
+    return os.path.samestat(path.stat(), os.stat(os.devnull))
 
 
 def _flush(path: Path) -> None:

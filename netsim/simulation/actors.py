@@ -56,7 +56,9 @@ class Actor:
         except StopIteration:
             self.finished = True
             return None
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit, too, ends the run and not the study
             raise self.failure(error) from error
         kind = type(command)
         if kind not in _HAS_ROUND:
@@ -70,7 +72,7 @@ class Actor:
                 self.round = round
         return command
 
-    def failure(self, error: Exception) -> SimulationError:
+    def failure(self, error: BaseException) -> SimulationError:
         """Return what an error of the agent is to the run: node, round, file and line.
 
         The round is that of the last command that had one or of the newest message received since.

@@ -40,13 +40,16 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
     ``failed``, with the rows up to there.
     """
     start_s, result = time.perf_counter(), None
+    error: BaseException | None
     try:
         problem = open_problem(run.scenario, run.replication)
         is_first = run.scenario.draws(run.replication) == run.scenario.draws(0)
         check_inputs(run, content(problem) if is_first else run.data)
         result = _attempt(run, problem, tick)
         error = result.error
-    except Exception as caught:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as caught:  # sys.exit in a component, too, ends this run and not the study
         error = caught
     files = {}
     if result is not None:
@@ -54,7 +57,7 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
     return _record(result, error, time.perf_counter() - start_s), files
 
 
-def _record(result: RunResult | None, error: Exception | None, host_s: float) -> Record:
+def _record(result: RunResult | None, error: BaseException | None, host_s: float) -> Record:
     facts: dict[str, Any] = {"host_s": host_s}
     if result is not None:
         facts |= {"rounds": result.rounds, "sim_time_s": result.sim_time_s, "met_at_start": result.met_at_start}

@@ -97,7 +97,7 @@ def run(
         After Ctrl-C; what is finished is kept.
     """
     folder, start_s, started = Path(out_dir), time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    _check_folder(folder)
+    check_folder(folder)
     with workers.one_thread():
         close_problems()  # data in memory may have changed since an earlier study of this process
         data, redrawn, labels = dict[str, str](), set[str](), dict[str, LabelCounts | None]()
@@ -163,12 +163,26 @@ def prune(out_dir: str | Path) -> tuple[int, int]:
 # --- the folder -------------------------------------------------------------------------------------
 
 
+def check_folder(out_dir: str | Path) -> None:
+    """Refuse a folder that `run` cannot write to, before any work.
+
+    Raises
+    ------
+    ConfigError
+        If it is a file, somebody else's folder, or takes no new file.
+    """
+    folder = Path(out_dir)
+    with files_module.writing(folder):
+        _check_folder(folder)
+
+
 def _check_folder(folder: Path) -> None:
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
         raise ConfigError(f"{folder}: the output is a folder. Got a file{'' if there == folder else f' at {there}'}")
     if there == folder and any(folder.iterdir()) and not _is_ours(folder):
         raise ConfigError(f"{folder}: the folder is not empty and netsim did not write it; choose another one")
+    files_module.check_folder(there)
 
 
 def _is_ours(folder: Path) -> bool:

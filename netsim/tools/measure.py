@@ -336,6 +336,7 @@ def command(
 
     if target is None:
         raise ConfigError("measure: a host to measure to, or serve, is needed; 127.0.0.1 --serve does both here")
+    files.check_writable("--out", out)
     (limit_s,) = numbers("--limit", limit, "s", 1e-3, MAX_S, whole=False)[:1]
     if target == "serve":
         server = Server(bind, port, limit_s)
@@ -353,7 +354,7 @@ def command(
             rows = run(plan, tell)
     else:
         rows = run(plan, tell)
-    if out is None:
+    if out is None or files.is_standard(out):
         return to_csv(rows)
     files.write(Path(out), to_csv(rows))
     return out

@@ -83,13 +83,14 @@ def command(
     made = form or ENDINGS.get(Path(out or "").suffix, "terminal")
     if made not in FORMS:
         raise ConfigError(f"--format: one of {', '.join(FORMS)}. Got {made!r}{_nearest(made, FORMS)}")
+    files.check_writable("--out", out)
     frame, swept = read(Path(folder))
     frame = chosen(frame, where, swept)
     lines = [_key(name, swept) for name in _split(rows)]
     across = [_key(name, swept) for name in _split(columns or "")] or [key for key in swept if key not in lines]
     table = pivot(frame, lines, across, [_value(name, frame) for name in _split(values)], swept)
     told = {"terminal": to_terminal, "csv": to_csv, "markdown": to_markdown, "latex": to_latex}[made](table)
-    if out is None:
+    if out is None or files.is_standard(out):
         return told
     files.write(Path(out), told)
     return out

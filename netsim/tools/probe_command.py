@@ -111,6 +111,9 @@ def command(
         For whatever is wrong in the words or the channel's file, before anything runs.
     """
     plots.check(files.plot)
+    for option, path in (("--out", files.out), ("--plot", files.plot), ("--pcap", files.pcap),
+                         ("--deliveries", files.deliveries)):  # fmt: skip
+        files_module.check_writable(option, path)
     points = grid.traffic()
     setup = probe_setup.load(source, sets)
     for option, path in (("--pcap", files.pcap), ("--deliveries", files.deliveries)):
@@ -124,9 +127,10 @@ def command(
         found = run(setup, points, replications, seed, jobs, plugins, tell)
     text = to_csv(found)
     said = []
-    if files.out is not None:
-        files_module.write(Path(files.out), text)
-        said.append(files.out)
+    out = None if files_module.is_standard(files.out) else files.out
+    if out is not None:
+        files_module.write(Path(out), text)
+        said.append(out)
     if files.plot is not None:
         files_module.write(Path(files.plot), plots.probe(f"netsim probe {setup.name}", found))
         said.append(files.plot)
@@ -136,7 +140,7 @@ def command(
         told = deliveries(Task(dump(setup.channel), places[0], points[0], seed, 0))
         files_module.write(Path(files.deliveries), told)
         said.append(files.deliveries)
-    return text if files.out is None else f"{summary(found)}\n\n{' '.join(said)}"
+    return text if out is None else f"{summary(found)}\n\n{' '.join(said)}"
 
 
 def summary(points: Sequence[Point]) -> str:

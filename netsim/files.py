@@ -67,7 +67,7 @@ def write(path: Path, data: bytes | str) -> None:
     OSError
         Whatever the file system says, with `path` as its file name.
     """
-    raw = data.encode() if isinstance(data, str) else data
+    raw = data.encode(errors="backslashreplace") if isinstance(data, str) else data  # names may have surrogates
     try:
         if (stream := _standard_stream(path)) is not None:
             stream.flush()

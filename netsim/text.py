@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 
 
@@ -62,3 +64,25 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (header, *rows)
     ]
     return "\n".join(lines)
+
+
+def neutral(cell: Any) -> Any:
+    """Return a cell of a CSV file that no spreadsheet takes for a formula: an apostrophe stands before such a text.
+
+    Examples
+    --------
+    >>> [neutral(cell) for cell in ("CAT S", "=cmd()", "-1", "-a", "'a", -2.5)]
+    ['CAT S', "'=cmd()", '-1', "'-a", "''a", -2.5]
+    """
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
+
+
+def meant(cell: str) -> str:
+    """Return the text that `neutral` made a cell of."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell

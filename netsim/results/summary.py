@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, rises
+from netsim.text import meant, neutral
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
@@ -227,14 +228,14 @@ def to_csv(rows: Sequence[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0] if rows else ())
     for row in rows:
-        writer.writerow(["" if isinstance(v, float) and math.isnan(v) else v for v in row.values()])
+        writer.writerow(["" if isinstance(v, float) and math.isnan(v) else neutral(v) for v in row.values()])
     return text.getvalue()
 
 
 def from_csv(text: str) -> list[Row]:
     """Return the rows that `to_csv` wrote."""
     lines = list(csv.DictReader(io.StringIO(text)))
-    columns = {name: _read(name, [line[name] for line in lines]) for name in (lines[0] if lines else ())}
+    columns = {name: _read(name, [meant(line[name] or "") for line in lines]) for name in (lines[0] if lines else ())}
     return [{name: columns[name][i] for name in line} for i, line in enumerate(lines)]
 
 

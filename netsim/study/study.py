@@ -25,7 +25,7 @@ from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
 from netsim.results.findings import findings
-from netsim.study import find_step, names, nodes, workers
+from netsim.study import children, find_step, names, nodes, workers
 from netsim.study.check import check
 from netsim.study.execute import close_problems, content, open_problem, problem_key
 from netsim.study.merge import merge
@@ -98,7 +98,7 @@ def run(
     """
     folder, start_s, started = Path(out_dir), time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
     check_folder(folder)
-    with workers.one_thread():
+    with children.one_thread():
         close_problems()  # data in memory may have changed since an earlier study of this process
         data, redrawn, labels = dict[str, str](), set[str](), dict[str, LabelCounts | None]()
 
@@ -120,6 +120,7 @@ def run(
             with files_module.writing(folder):
                 store = _prepare(folder, scenario, runs, facts)
             records = _do(folder, runs, store, jobs, fresh, plugins, dask, show)
+            store.check(hash for hash, record in records.items() if record.status != "failed")
             ends = [{**_names(run), **dataclasses.asdict(records[run.hash])} for run in runs]
             with files_module.writing(folder):
                 written = _merge(folder, runs, store, records)
@@ -173,6 +174,8 @@ def check_folder(out_dir: str | Path) -> None:
     """
     folder = Path(out_dir)
     with files_module.writing(folder):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            folder.lstat()  # says that a name is too long
         _check_folder(folder)
 
 
@@ -197,17 +200,20 @@ def _is_ours(folder: Path) -> bool:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Make the folder and keep other studies out of it; the lock ends with this process, however that ends."""
-    import fcntl
+    from filelock import FileLock, Timeout
 
+    lock = FileLock(folder / MARK, timeout=0)
     with files_module.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        mark = (folder / MARK).open("a")
-    with mark:
         try:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire()
+        except Timeout:
             raise ConfigError(f"{folder}: another netsim run is writing there") from None
+    try:
         yield
+    finally:
+        lock.release()
+        (folder / MARK).touch()  # the mark stays without the lock
 
 
 def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], facts: Mapping[str, Any]) -> Store:
@@ -250,7 +256,8 @@ def _do(
                 close_problems()
             if dask is not None:
                 workers.run_on_cluster(dask, left, store, seen, plugins)
-            elif processes > 1:
+            elif left and (processes > 1 or plugins):
+                # A plugin may end its process or wait for input: it never runs in this one.
                 workers.run_in_children(left, store, seen, processes, plugins)
             else:
                 workers.run_here(left, store, seen)
@@ -301,7 +308,7 @@ def _outcome(run: Run, rounds: Path | None, record: Record) -> summaries.Outcome
         return summaries.nothing(record.status, targets)
     import pyarrow as pa
 
-    with pa.memory_map(str(rounds)) as source, pa.ipc.open_file(source) as reader:
+    with rounds.open("rb") as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()
     return summaries.outcome(lambda name: numbers(table[name]), record.status, targets)
 
@@ -312,7 +319,8 @@ def _bounds(folder: Path, scenario: Scenario, runs: Sequence[Run]) -> None:
 
         from netsim.results import bounds
 
-        bounds.write(folder, scenario, parquet.ParquetFile(folder / "rounds.parquet").read())
+        with (folder / "rounds.parquet").open("rb") as file:
+            bounds.write(folder, scenario, parquet.ParquetFile(file).read())
 
 
 def _captures(folder: Path, runs: Sequence[Run], store: Store) -> None:

@@ -182,7 +182,7 @@ def to_csv(table: Pivot) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*table.keys, *(plain for _, plain in table.heads)])
     for row, cells in zip(table.rows, table.cells, strict=True):
-        writer.writerow([*row, *("" if math.isnan(cell) else repr(cell) for cell in cells)])
+        writer.writerow([*map(text.neutral, row), *("" if math.isnan(cell) else repr(cell) for cell in cells)])
     return out.getvalue()
 
 

@@ -6,18 +6,16 @@ stalled, 2 bad input; every error is one sentence on stderr.
 
 from __future__ import annotations
 
-import errno
+import os
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any, TextIO, cast
+from typing import Annotated, Any
 
 import typer
 
-from netsim import __version__
+from netsim import __version__, console
 from netsim.errors import ConfigError, DataError, NetsimError
-from netsim.streams import Lenient, open_closed_ones
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -41,6 +39,10 @@ Sets = Annotated[
 Plugins = Annotated[
     list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components of your own.")
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="What a run may take, such as 8 GB [what the machine has]."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -56,36 +58,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     The exit code.
     """
-    if argv is None:
-        open_closed_ones()
-    out, err = Lenient(sys.stdout), Lenient(sys.stderr)
-    with redirect_stdout(cast(TextIO, out)), redirect_stderr(cast(TextIO, err)):
-        code = _run(list(sys.argv[1:] if argv is None else argv))
-        out.flush()
-        if out.fault is None or isinstance(out.fault, BrokenPipeError):  # readers may stop when they have enough
-            return code
-        return _fail(f"standard output: {getattr(out.fault, 'strerror', None) or out.fault}", code or FAILED)
+    words = list(sys.argv[1:] if argv is None else argv)
+    with console.kept():
+        return _main(words)
 
 
-def _run(words: list[str]) -> int:
+def _main(words: Sequence[str]) -> int:
     debug = "--debug" in words
     try:
         # Do not use its main(), which handles interrupts and closed pipes itself.
         command = typer.main.get_command(app)
-        with command.make_context("netsim", words) as context:
+        with command.make_context("netsim", list(words)) as context:
             code = command.invoke(context)
+        sys.stdout.flush()
         return code if isinstance(code, int) else DONE
     except typer.Exit as stop:
         return stop.exit_code
     except _WrongUse as error:
         text = error.format_message()
         return _fail(f"{text}{'' if text.endswith(('.', '?')) else '.'} See netsim --help", BAD_INPUT)
+    except SystemExit as stop:
+        return _fail(f"sys.exit({stop.code!r}) was called by code of a plugin", FAILED)
     except KeyboardInterrupt as error:
         return _fail(str(error) or "interrupted", INTERRUPTED)
-    except SystemExit as stop:
-        from netsim.registry import place
-
-        return _fail(f"sys.exit({stop.code!r}) was called before the work was done ({place(stop)})", FAILED)
     except Exception as error:
         if debug:
             raise
@@ -93,17 +88,12 @@ def _run(words: list[str]) -> int:
             return _fail(str(error), BAD_INPUT)
         if isinstance(error, OSError):
             what = f"{error.filename}: " if error.filename else ""
-            return _fail(f"{what}{error.strerror or error}", FAILED if _is_late(error) else BAD_INPUT)
+            return _fail(f"{what}{error.strerror or error}", BAD_INPUT)
         if isinstance(error, NetsimError):
             return _fail(f"{error} (--debug shows where)", FAILED)
         from netsim.registry import place
 
         return _fail(f"{type(error).__name__}: {error} ({place(error)}; --debug shows more)", FAILED)
-
-
-def _is_late(error: OSError) -> bool:
-    """Return whether an error is one of the work's end: a reader has gone or a disk is full."""
-    return error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EDQUOT)
 
 
 @app.callback(invoke_without_command=True, no_args_is_help=False)
@@ -139,10 +129,12 @@ def run(
     find_step: Annotated[
         bool, typer.Option("--find-step", help="Search step sizes first, with a seed that the study does not use.")
     ] = False,
+    memory: Memory = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, estimate, run nothing.")] = False,
     debug: Debug = False,
 ) -> int:
     """Run a scenario: write DIR, print the summary."""
+    _limit_memory(memory)
     study_scenario = _load(scenario, sets, plugins)
     from netsim import study
 
@@ -181,8 +173,11 @@ def prune(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug = 
 
 
 @app.command()
-def validate(scenario: Source, sets: Sets = None, plugins: Plugins = None, debug: Debug = False) -> None:
+def validate(
+    scenario: Source, sets: Sets = None, plugins: Plugins = None, memory: Memory = None, debug: Debug = False
+) -> None:
     """Say all that is wrong with a scenario and its data; run nothing."""
+    _limit_memory(memory)
     checked = _load(scenario, sets, plugins)
     typer.echo(f"{scenario}: valid; {_forecast(checked)}")
 
@@ -272,13 +267,13 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Write one page on several runs, side by side."""
-    from netsim import files
     from netsim import report as pages
+    from netsim.files import check_out
 
     if len(folders) < 2:
         raise ConfigError("compare: at least two folders that netsim run wrote are needed")
-    files.check_writable("--out", out)
-    typer.echo(str(pages.compare(folders, out)), err=files.is_standard(out))
+    check_out("--out", out)
+    typer.echo(str(pages.compare(folders, out)))
 
 
 @app.command()
@@ -381,6 +376,18 @@ def measure(
         target, serve, bind, port, protocols, message_bytes, messages, warm_up, timeout, limit, out, tell
     )
     typer.echo(text.rstrip("\n"))
+
+
+def _limit_memory(size: str | None) -> None:
+    if size is not None:
+        from netsim.memory import VARIABLE
+        from netsim.units import QuantityError, to_number
+
+        try:
+            os.environ[VARIABLE] = repr(to_number(size, "byte"))
+        except QuantityError as error:
+            nearest = f". Nearest: {error.nearest}" if error.nearest else ""
+            raise ConfigError(f"--memory: a size, such as 8 GB. Got {size!r}{nearest}") from None
 
 
 def _forecast(scenario: Any) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import sys
+import stat
+import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from io import TextIOWrapper
+from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from netsim.errors import ConfigError
 
@@ -42,7 +41,13 @@ def aside(path: Path) -> Iterator[Path]:
     >>> path.read_text()
     '42'
     """
-    part = _beside(path)
+    if _is_stream(path):
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / "part"
+            _pour(Path(folder) / "part", path)
+        return
+    path = Path(os.path.realpath(path))  # a link stays one
+    part = path.with_name(f"{ASIDE}{os.getpid()}-{_short(path.name)}")
     try:
         yield part
         _flush(part)
@@ -53,65 +58,80 @@ def aside(path: Path) -> Iterator[Path]:
     _flush(path.parent)
 
 
-def write(path: Path, data: bytes | str) -> None:
-    """Write one small file as a whole; text is UTF-8.
-
-    Parameters
-    ----------
-    path
-        The file. Where it is a link, the file that it leads to is replaced and the link stays. What is no regular
-        file (a device, a FIFO, the standard output) is written to as it is.
-
-    Raises
-    ------
-    OSError
-        Whatever the file system says, with `path` as its file name.
-    """
-    raw = data.encode(errors="backslashreplace") if isinstance(data, str) else data  # names may have surrogates
-    try:
-        if (stream := _standard_stream(path)) is not None:
-            stream.flush()
-            stream.buffer.write(raw)
-            stream.flush()
-        elif path.exists() and not path.is_file():
-            with path.open("wb") as sink:
-                sink.write(raw)
-        else:
-            with aside(path.resolve()) as part:
-                part.write_bytes(raw)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-
-
-def check_writable(option: str, path: str | None) -> None:
-    """Refuse a path that `write` cannot write to, before the work whose results go there.
+def check_out(option: str, name: str | None) -> None:
+    """Check before any work that a file can be written.
 
     Parameters
     ----------
     option
-        Words of the command line, for the sentence.
-    path
-        The file wanted; None: none is.
+        Of the command line, for the error.
+    name
+        The file wanted; None: none.
 
     Raises
     ------
     ConfigError
-        For a folder, a folder that is not there or takes no files, and the like.
+        If it is a folder, or its folder is missing or may not be written.
     """
-    if path is None:
+    if name is None:
         return
+    path = Path(name)
     try:
-        target = Path(path).resolve()
-        if not path or target.is_dir():
-            raise IsADirectoryError(0, "a file is needed, this is a folder")
-        if _standard_stream(Path(path)) is not None or (target.exists() and not target.is_file()):
+        if path.is_dir():
+            raise ConfigError(f"{option}: a file is needed. Got the folder {name!r}")
+        if _is_stream(path):
             return
-        with suppress(FileNotFoundError):
-            target.lstat()  # says that the name is too long
-        check_folder(target.parent)
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle; ValueError: a NUL
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(f"{option} {path}: cannot be written: {why}") from error
+        folder = Path(os.path.realpath(path)).parent
+        if not folder.is_dir():
+            raise ConfigError(f"{option}: a file in a folder that exists is needed. Got {name!r}")
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"{option}: a folder that may be written is needed. Got {name!r}")
+        path.stat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{option}: a file that can be written is needed. Got {name[:60]!r}: {why}") from None
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path names a device, a pipe, or what this process has open: it is written to, and never replaced."""
+    if _number_of(path) is not None:
+        return True
+    try:
+        return not (stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISDIR(mode))
+    except (OSError, ValueError):
+        return False
+
+
+def _pour(source: Path, stream: Path) -> None:
+    number = _number_of(stream)
+    # What is open here has its own place in the file, which another opening would not share.
+    handle = os.open(stream, os.O_WRONLY) if number is None else os.dup(number)
+    with os.fdopen(handle, "wb") as sink:
+        sink.write(source.read_bytes())
+
+
+def _number_of(path: Path) -> int | None:
+    """Return the descriptor that a name such as /dev/stdout stands for; None where it is another name."""
+    known = {"/dev/stdout": 1, "/dev/stderr": 2}
+    folder, _, name = str(path).rpartition("/")
+    if folder in ("/dev/fd", "/proc/self/fd") and name.isascii() and name.isdigit():
+        return int(name)
+    return known.get(str(path))
+
+
+def _short(name: str) -> str:
+    # The name beside a long one must not be too long for the file system.
+    return (
+        name if len(name.encode("utf-8", "surrogateescape")) <= 200 else hashlib.sha256(os.fsencode(name)).hexdigest()
+    )
+
+
+def write(path: Path, data: bytes | str) -> None:
+    """Write one small file as a whole; text is UTF-8, with escapes for the halves of a character that are none."""
+    with aside(path) as part:
+        part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -129,7 +149,7 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     OSError
         Whatever the file system says.
     """
-    part = _beside(folder)
+    part = folder.with_name(f"{ASIDE}{os.getpid()}-{folder.name}")
     try:
         part.mkdir()
         for name, data in files.items():
@@ -146,14 +166,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def check_folder(folder: Path) -> None:
     """Raise the file system's OSError where a folder takes no new file."""
-    part = _beside(folder / "new")
+    part = folder / f"{ASIDE}{os.getpid()}"
     part.touch()
     part.unlink()
-
-
-def is_standard(path: str | None) -> bool:
-    """Return whether a path leads to where the standard output or the standard error go."""
-    return path is not None and _standard_stream(Path(path)) is not None
 
 
 def sha256(path: Path) -> str:
@@ -185,25 +200,6 @@ def writing(folder: Path) -> Iterator[None]:
         why = error.strerror or str(error)
         text = f"{folder}: cannot be written: {why}. What is finished stays; the same command goes on from there"
         raise ConfigError(text) from error
-
-
-def _beside(path: Path) -> Path:
-    """Return a name in the same folder that is not longer than a short name."""
-    return path.with_name(f"{ASIDE}{os.getpid()}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]}")
-
-
-def _standard_stream(path: Path) -> TextIOWrapper | None:
-    """Return the standard output or error if `path` leads to the same file; one opened anew would overwrite it."""
-    for stream in (sys.stdout, sys.stderr):
-        # Streams of tests and notebooks have no file.
-        with suppress(OSError, AttributeError, ValueError):
-            if os.path.samestat(os.fstat(stream.fileno()), path.stat()) and not _is_null(path):
-                return cast(TextIOWrapper, stream)
-    return None
-
-
-def _is_null(path: Path) -> bool:
-    return os.path.samestat(path.stat(), os.stat(os.devnull))
 
 
 def _flush(path: Path) -> None:

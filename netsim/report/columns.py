@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netsim.text import meant
+from netsim.text import from_cell
 
 Columns = Mapping[str, npt.NDArray[Any]]
 """Column name to values of one length: float64, or objects that are strings."""
@@ -88,7 +88,7 @@ def read_parquet(path: Path) -> Columns:
 
     columns: dict[str, npt.NDArray[Any]] = {}
     try:
-        with path.open("rb") as source, pq.ParquetFile(source) as file:
+        with pq.ParquetFile(path) as file:
             table = file.read()
     except pa.ArrowException as error:
         raise ValueError(str(error)) from error
@@ -116,7 +116,7 @@ def read_csv(path: Path) -> Columns:
         raise ValueError(str(error)) from error
     columns: dict[str, npt.NDArray[Any]] = {}
     for i, name in enumerate(header):
-        texts = [meant(line[i]) if i < len(line) else "" for line in lines if line]
+        texts = [from_cell(line[i]) if i < len(line) else "" for line in lines if line]
         values = [to_number(text) for text in texts]
         are_numbers = all(t.strip().lower() in _BLANK or not math.isnan(v) for t, v in zip(texts, values, strict=True))
         columns[name] = np.array(values, float) if are_numbers and name not in TEXTS else np.array(texts, object)

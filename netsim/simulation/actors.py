@@ -56,9 +56,7 @@ class Actor:
         except StopIteration:
             self.finished = True
             return None
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # sys.exit, too, ends the run and not the study
+        except (Exception, SystemExit) as error:
             raise self.failure(error) from error
         kind = type(command)
         if kind not in _HAS_ROUND:
@@ -79,11 +77,18 @@ class Actor:
         """
         where = f"node {self.node}" + ("" if self.round is None else f", round {self.round}")
         what = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
+        what = f"sys.exit({error.code!r}) was called" if isinstance(error, SystemExit) else what
         return SimulationError(f"{where}: {what} ({place(error, type(self.agent).__module__)})")
 
     def close(self) -> None:
         """End the coroutine where it stands."""
         self._coroutine.close()
+
+    def __del__(self) -> None:
+        # Where a run fails before its clock starts, Python would warn of a coroutine that was never awaited.
+        close = getattr(getattr(self, "_coroutine", None), "close", None)
+        if close is not None:
+            close()
 
     def says(self, server: NodeId) -> str:
         """Describe the command that the actor waits for, for the message of a stalled run."""

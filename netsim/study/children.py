@@ -20,10 +20,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
 
-from netsim import compiling
+from netsim import compiling, console
 from netsim.errors import NetsimError, SimulationError
 from netsim.registry import load_plugin
-from netsim.streams import Lenient
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 # The pipes get numbers of their own first: a task may close or read the standard streams.
@@ -218,11 +217,10 @@ _parent: list[IO[bytes]] = []
 def serve(orders: IO[bytes], answers: IO[bytes]) -> None:
     """Do what the parent says until it says no more, or is no more."""
     _parent.append(answers)
-    sys.stdout, sys.stderr = cast(Any, Lenient(sys.stdout)), cast(Any, Lenient(sys.stderr))
     name, plugins = pickle.load(orders)
     tasks = queue.SimpleQueue[Any]()
     threading.Thread(target=_listen, args=(orders, tasks), daemon=True).start()
-    with one_thread():
+    with one_thread(), console.kept():
         while True:
             task = tasks.get()
             try:

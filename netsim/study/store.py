@@ -82,7 +82,7 @@ class Store:
     def load(self, hash: str) -> Record | None:
         """Return how a kept run ended; None where it is missing or damaged."""
         try:
-            facts = json.loads((self.folder / hash / "run.json").read_text())
+            facts = json.loads((self.folder / hash / "run.json").read_text("utf-8"))
             if _sealed({name: fact for name, fact in facts.items() if name != SEAL}) != facts:
                 return None
             del facts[SEAL]

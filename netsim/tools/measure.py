@@ -336,13 +336,13 @@ def command(
 
     if target is None:
         raise ConfigError("measure: a host to measure to, or serve, is needed; 127.0.0.1 --serve does both here")
-    files.check_writable("--out", out)
     (limit_s,) = numbers("--limit", limit, "s", 1e-3, MAX_S, whole=False)[:1]
     if target == "serve":
         server = Server(bind, port, limit_s)
         tell(f"serving at {bind}:{port} for {limit_s:g} s; Ctrl-C ends it")
         server.serve()
         return f"{server.answered} messages answered"
+    files.check_out("--out", out)
     (timeout_s,) = numbers("--timeout", timeout, "s", 1e-3, 60.0, whole=False)[:1]
     lengths = tuple(int(n) for n in numbers("--message-bytes", sizes, "byte", HEAD_BYTES, MAX_BYTES))
     words = PROTOCOLS[: 3 if has_zmq() else 2] if protocols is None else tuple(protocols.split(","))
@@ -354,7 +354,7 @@ def command(
             rows = run(plan, tell)
     else:
         rows = run(plan, tell)
-    if out is None or files.is_standard(out):
+    if out is None:
         return to_csv(rows)
     files.write(Path(out), to_csv(rows))
     return out

@@ -111,9 +111,9 @@ def command(
         For whatever is wrong in the words or the channel's file, before anything runs.
     """
     plots.check(files.plot)
-    for option, path in (("--out", files.out), ("--plot", files.plot), ("--pcap", files.pcap),
-                         ("--deliveries", files.deliveries)):  # fmt: skip
-        files_module.check_writable(option, path)
+    outs = {"--out": files.out, "--plot": files.plot, "--pcap": files.pcap, "--deliveries": files.deliveries}
+    for option, name in outs.items():
+        files_module.check_out(option, name)
     points = grid.traffic()
     setup = probe_setup.load(source, sets)
     for option, path in (("--pcap", files.pcap), ("--deliveries", files.deliveries)):
@@ -127,10 +127,9 @@ def command(
         found = run(setup, points, replications, seed, jobs, plugins, tell)
     text = to_csv(found)
     said = []
-    out = None if files_module.is_standard(files.out) else files.out
-    if out is not None:
-        files_module.write(Path(out), text)
-        said.append(out)
+    if files.out is not None:
+        files_module.write(Path(files.out), text)
+        said.append(files.out)
     if files.plot is not None:
         files_module.write(Path(files.plot), plots.probe(f"netsim probe {setup.name}", found))
         said.append(files.plot)
@@ -140,7 +139,7 @@ def command(
         told = deliveries(Task(dump(setup.channel), places[0], points[0], seed, 0))
         files_module.write(Path(files.deliveries), told)
         said.append(files.deliveries)
-    return text if out is None else f"{summary(found)}\n\n{' '.join(said)}"
+    return text if files.out is None else f"{summary(found)}\n\n{' '.join(said)}"
 
 
 def summary(points: Sequence[Point]) -> str:

@@ -41,7 +41,7 @@ class Ieee802154:
     payload_bytes
         Of the message in a raw frame, 1 .. 116: what 127 octets of PPDU leave with short addresses.
     radio
-        Power of every node's radio.
+        Power of every node's radio, and what it notices where `path_loss` is ``log_distance``.
     radio_policy
         What a radio does while its node takes no part in a message (with ``single``: in the message that has the
         medium; with ``tsch``: outside what its slots ask for): ``always_on``, ``sleep_when_idle`` or ``duty_cycle``,
@@ -59,7 +59,7 @@ class Ieee802154:
     cca
         Where frames contend. ``ns3``: the channel is busy where a signal starts within the assessment or is on the air
         at its end. ``any_overlap``: where any signal overlaps with it. With ``path_loss: log_distance``: where all
-        signals together have `cca_threshold_dbm` at one of these instants, or the node receives a frame at the end.
+        signals together have the radio's `cca_threshold_dbm` at one of these instants, or the node receives a frame at the end.
     per
         Probability that a data frame is lost at a receiver, in [0, 1); acknowledgements are not.
     path_loss
@@ -133,7 +133,7 @@ class Ieee802154:
     path_loss: Annotated[PathLoss, Ref("path_loss")] = field(default_factory=Everyone)
 
     def __post_init__(self) -> None:
-        if faults := self.mac.faults(self):
+        if faults := [*self.mac.faults(self), *self.path_loss.faults(self.radio)]:
             raise ConfigError(faults)
 
     @property

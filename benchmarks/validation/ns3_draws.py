@@ -70,8 +70,9 @@ def open_as_ns3(
     Parameters
     ----------
     link
-        An ``ieee802154`` with ``mac: csma_ca``, ``path_loss: log_distance``, ``cca: ns3``, ``per: 0`` and radios that
-        are always on; the path loss says its `noise_dbm`. ``collisions: capture`` is ns-3's error model, ``strict`` one that loses what is below 14.8 dB.
+        An ``ieee802154`` with ``mac: csma_ca``, ``cca: ns3``, ``per: 0``, radios that are always on, and ``path_loss:
+        log_distance`` that says its `noise_dbm`. ``collisions: capture`` is ns-3's error model, ``strict`` one that
+        loses what is below 14.8 dB.
     nodes
         Devices were created in the order server, then the others.
     run, seed

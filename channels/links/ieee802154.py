@@ -59,7 +59,8 @@ class Ieee802154:
     cca
         Where frames contend. ``ns3``: the channel is busy where a signal starts within the assessment or is on the air
         at its end. ``any_overlap``: where any signal overlaps with it. With ``path_loss: log_distance``: where all
-        signals together have the radio's `cca_threshold_dbm` at one of these instants, or the node receives a frame at the end.
+        signals together have the radio's `cca_threshold_dbm` at one of these instants, or the node receives a frame at
+        the end.
     per
         Probability that a data frame is lost at a receiver, in [0, 1); acknowledgements are not.
     path_loss

@@ -41,6 +41,13 @@ MUTANTS = (
         ("tests/channels/test_energy.py::test_energy_of_an_acknowledged_frame",),
     ),
     Mutant(
+        "path loss of half the frequency",
+        "channels.path_losses.log_distance:LogDistance.loss_at_1_m_db",
+        "4 * math.pi * self.frequency_hz",
+        "2 * math.pi * self.frequency_hz",
+        ("tests/channels/test_path_loss.py::test_free_space_at_one_metre",),
+    ),
+    Mutant(
         "a mean of four backoff periods",
         "channels.media.lrwpan.cost:cell_cost",
         "BACKOFFS - 1",

@@ -129,12 +129,11 @@ class Wan:
     Others' messages count in no node's bytes and frames; each costs the simulation a step, also while nobody learns.
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
-    segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, means of 60 transfers of 5 MB
-    against 400 by ns-3: 1 to 8 % less time at p = 0.001 (within 1.5 standard errors) and 3 to 5 % at 0.01, see
-    docs/validation.md for short round trips. Max-min fairness against SimGrid 4.1 to a nanosecond, for one and five
-    clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s (and with values for its flow models CM02 and LV08,
-    which are no keys). Others' messages: the mean wait of M/M/1 and M/D/1 (``fifo``) and the mean time of M/G/1 with
-    processor sharing (``max_min``).
+    segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, means of 40 transfers of 5 MB
+    are within 8 % of means of 400 by ns-3, at p = 0.001 and 0.01 (`make validation`). Max-min fairness against SimGrid
+    4.1 to a nanosecond, for one and five clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s (and with values
+    for its flow models CM02 and LV08, which are no keys). Others' messages: the mean wait of M/M/1 and M/D/1 (``fifo``)
+    and the mean time of M/G/1 with processor sharing (``max_min``).
 
     References
     ----------

@@ -14,8 +14,8 @@ from netsim.errors import ConfigError
 from netsim.interfaces import STATES, Node
 from netsim.scenario import parsing
 
-# Currents in mA at 3 V: sending at 0 dBm, receiving, listening; uJ of an acknowledged frame with 100 bytes. CC2538 draws
-# 20 mA while it receives at -50 dBm and 24 mA while it waits for a signal (SWRS096).
+# Currents in mA at 3 V: sending at 0 dBm, receiving, listening; uJ of an acknowledged frame with 100 bytes. CC2538
+# draws 20 mA while it receives at -50 dBm and 24 mA while it waits for a signal (SWRS096).
 CHIPS = {
     "cc2420": (17.4, 18.8, 18.8, 307.3),
     "cc2538": (24.0, 20.0, 24.0, 408.2),
@@ -40,7 +40,7 @@ def test_chips(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHIPS)
 def test_energy_of_an_acknowledged_frame(name: str) -> None:
-    """V (I_tx 32 (n + 17) + I_listen (1120 + 128 + 192 + 192) + I_rx 352) nJ, the mean over the eight backoffs; mA, us."""
+    """V (I_tx 32 (n + 17) + I_listen (1120 + 128 + 192 + 192) + I_rx 352) nJ, the mean over eight backoffs; mA, us."""
     tx, rx, listen, microjoule = CHIPS[name]
     formula = 3 * (tx * 32 * 117 + listen * (1120 + 128 + 192 + 192) + rx * 352) * 1e-9
     assert formula * 1e6 == pytest.approx(microjoule, abs=0.05)

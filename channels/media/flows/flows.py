@@ -395,9 +395,10 @@ class Flows(Roster):
     def _end_at(
         self, message: _Message, at_ns: int, is_ok: bool, packets: int, wire_bytes: int, service_s: float = 0.0
     ) -> None:
+        extra_j = message.sending_ns / NS_PER_S * self._extra_w
         self._end(Delivery(
             message.transfer, message.dst, at_ns, is_ok, packets, packets + message.repeats, wire_bytes,
-            message.sending_ns, message.src, message.size_bytes, service_s, message.sending_ns / NS_PER_S * self._extra_w,
+            message.sending_ns, message.src, message.size_bytes, service_s, extra_j,
         ))  # fmt: skip
 
     def _occupy(self, row: int, at_fs: int) -> None:

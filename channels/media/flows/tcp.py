@@ -60,7 +60,7 @@ class Window:
         self.patience, self._is_resent = 0, False
 
     def lose(self, congestion: str, count: int, first: int, rest: int) -> bool:
-        """End a round in which a segment was lost, `rest` segments being left behind it; return if it took a timeout."""
+        """End a round in which a segment was lost and `rest` more are left; return if it takes a timeout."""
         told = count - 1 - first + min(first, rest)
         if told:
             told += min(DUPLICATES - 1, rest)  # the first two duplicates release a segment each, RFC 3042

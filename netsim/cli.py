@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from netsim import __version__
+from netsim import __version__, console
 from netsim.errors import ConfigError, DataError, NetsimError
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -39,6 +39,10 @@ Sets = Annotated[
 Plugins = Annotated[
     list[str] | None, typer.Option("--plugin", metavar="FILE", help="A Python file with components of your own.")
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", help="What a run may take, such as 8 GB [what the machine has]."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -55,11 +59,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    with console.kept():
+        return _main(words)
+
+
+def _main(words: Sequence[str]) -> int:
     debug = "--debug" in words
     try:
         # Do not use its main(), which handles interrupts and closed pipes itself.
         command = typer.main.get_command(app)
-        with command.make_context("netsim", words) as context:
+        with command.make_context("netsim", list(words)) as context:
             code = command.invoke(context)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
@@ -68,10 +77,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _WrongUse as error:
         text = error.format_message()
         return _fail(f"{text}{'' if text.endswith(('.', '?')) else '.'} See netsim --help", BAD_INPUT)
-    except BrokenPipeError:
-        # The reader of our output has closed the pipe: end without a message.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+    except SystemExit as stop:
+        return _fail(f"sys.exit({stop.code!r}) was called by code of a plugin", FAILED)
     except KeyboardInterrupt as error:
         return _fail(str(error) or "interrupted", INTERRUPTED)
     except Exception as error:
@@ -122,10 +129,12 @@ def run(
     find_step: Annotated[
         bool, typer.Option("--find-step", help="Search step sizes first, with a seed that the study does not use.")
     ] = False,
+    memory: Memory = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, estimate, run nothing.")] = False,
     debug: Debug = False,
 ) -> int:
     """Run a scenario: write DIR, print the summary."""
+    _limit_memory(memory)
     study_scenario = _load(scenario, sets, plugins)
     from netsim import study
 
@@ -163,8 +172,11 @@ def prune(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug = 
 
 
 @app.command()
-def validate(scenario: Source, sets: Sets = None, plugins: Plugins = None, debug: Debug = False) -> None:
+def validate(
+    scenario: Source, sets: Sets = None, plugins: Plugins = None, memory: Memory = None, debug: Debug = False
+) -> None:
     """Say all that is wrong with a scenario and its data; run nothing."""
+    _limit_memory(memory)
     checked = _load(scenario, sets, plugins)
     typer.echo(f"{scenario}: valid; {_forecast(checked)}")
 
@@ -255,9 +267,11 @@ def compare(
 ) -> None:
     """Write one page on several runs, side by side."""
     from netsim import report as pages
+    from netsim.files import check_out
 
     if len(folders) < 2:
         raise ConfigError("compare: at least two folders that netsim run wrote are needed")
+    check_out("--out", out)
     typer.echo(str(pages.compare(folders, out)))
 
 
@@ -361,6 +375,18 @@ def measure(
         target, serve, bind, port, protocols, message_bytes, messages, warm_up, timeout, limit, out, tell
     )
     typer.echo(text.rstrip("\n"))
+
+
+def _limit_memory(size: str | None) -> None:
+    if size is not None:
+        from netsim.memory import VARIABLE
+        from netsim.units import QuantityError, to_number
+
+        try:
+            os.environ[VARIABLE] = repr(to_number(size, "byte"))
+        except QuantityError as error:
+            nearest = f". Nearest: {error.nearest}" if error.nearest else ""
+            raise ConfigError(f"--memory: a size, such as 8 GB. Got {size!r}{nearest}") from None
 
 
 def _forecast(scenario: Any) -> str:

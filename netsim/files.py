@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,7 +41,13 @@ def aside(path: Path) -> Iterator[Path]:
     >>> path.read_text()
     '42'
     """
-    part = path.with_name(f"{ASIDE}{os.getpid()}-{path.name}")
+    if _is_stream(path):
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / "part"
+            _pour(Path(folder) / "part", path)
+        return
+    path = Path(os.path.realpath(path))  # a link stays one
+    part = path.with_name(f"{ASIDE}{os.getpid()}-{_short(path.name)}")
     try:
         yield part
         _flush(part)
@@ -50,10 +58,80 @@ def aside(path: Path) -> Iterator[Path]:
     _flush(path.parent)
 
 
+def check_out(option: str, name: str | None) -> None:
+    """Check before any work that a file can be written.
+
+    Parameters
+    ----------
+    option
+        Of the command line, for the error.
+    name
+        The file wanted; None: none.
+
+    Raises
+    ------
+    ConfigError
+        If it is a folder, or its folder is missing or may not be written.
+    """
+    if name is None:
+        return
+    path = Path(name)
+    try:
+        if path.is_dir():
+            raise ConfigError(f"{option}: a file is needed. Got the folder {name!r}")
+        if _is_stream(path):
+            return
+        folder = Path(os.path.realpath(path)).parent
+        if not folder.is_dir():
+            raise ConfigError(f"{option}: a file in a folder that exists is needed. Got {name!r}")
+        if not os.access(folder, os.W_OK):
+            raise ConfigError(f"{option}: a folder that may be written is needed. Got {name!r}")
+        path.stat()
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{option}: a file that can be written is needed. Got {name[:60]!r}: {why}") from None
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path names a device, a pipe, or what this process has open: it is written to, and never replaced."""
+    if _number_of(path) is not None:
+        return True
+    try:
+        return not (stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISDIR(mode))
+    except (OSError, ValueError):
+        return False
+
+
+def _pour(source: Path, stream: Path) -> None:
+    number = _number_of(stream)
+    # What is open here has its own place in the file, which another opening would not share.
+    handle = os.open(stream, os.O_WRONLY) if number is None else os.dup(number)
+    with os.fdopen(handle, "wb") as sink:
+        sink.write(source.read_bytes())
+
+
+def _number_of(path: Path) -> int | None:
+    """Return the descriptor that a name such as /dev/stdout stands for; None where it is another name."""
+    known = {"/dev/stdout": 1, "/dev/stderr": 2}
+    folder, _, name = str(path).rpartition("/")
+    if folder in ("/dev/fd", "/proc/self/fd") and name.isascii() and name.isdigit():
+        return int(name)
+    return known.get(str(path))
+
+
+def _short(name: str) -> str:
+    # The name beside a long one must not be too long for the file system.
+    return (
+        name if len(name.encode("utf-8", "surrogateescape")) <= 200 else hashlib.sha256(os.fsencode(name)).hexdigest()
+    )
+
+
 def write(path: Path, data: bytes | str) -> None:
-    """Write one small file as a whole; text is UTF-8."""
+    """Write one small file as a whole; text is UTF-8, with escapes for the halves of a character that are none."""
     with aside(path) as part:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

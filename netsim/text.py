@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so may be calculated
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
 
 
@@ -62,3 +64,30 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in (header, *rows)
     ]
     return "\n".join(lines)
+
+
+def to_cell(value: object) -> object:
+    """Return what to write into a cell of a CSV file: a text that a spreadsheet would calculate gets an apostrophe.
+
+    Examples
+    --------
+    >>> to_cell("=cmd()"), to_cell("-5"), to_cell("CAT"), to_cell(1.5)
+    ("'=cmd()", '-5', 'CAT', 1.5)
+    """
+    if not isinstance(value, str) or value.lstrip("'")[:1] not in _FORMULA:
+        return value
+    with contextlib.suppress(ValueError):
+        float(value)
+        return value
+    return f"'{value}"
+
+
+def from_cell(text: str) -> str:
+    """Return the text of which `to_cell` made a cell.
+
+    Examples
+    --------
+    >>> from_cell("'=cmd()"), from_cell("'s")
+    ('=cmd()', "'s")
+    """
+    return text[1:] if text[:1] == "'" and text.lstrip("'")[:1] in _FORMULA else text

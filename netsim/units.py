@@ -92,7 +92,7 @@ _OTHERS = {
         m metre metres meter meters = 1; mm = 1e-3; cm = 1e-2; km kilometre kilometres kilometer kilometers = 1e3
         um \u00b5m \u03bcm = 1e-6; nm = 1e-9
     """,
-    "A*s": "C coulomb coulombs = 1; mC = 1e-3; Ah = 3600; mAh = 3.6; uAh \u00b5Ah \u03bcAh = 3.6e-3",
+    "A*s": "C coulomb coulombs = 1; kC = 1e3; mC = 1e-3; Ah = 3600; mAh = 3.6; uAh \u00b5Ah \u03bcAh = 3.6e-3",
 }
 
 
@@ -194,7 +194,8 @@ def nearest_unit(name: str, unit: str) -> str:
     known = list(units_of(unit))
     if size := _LOWER_B.fullmatch(name):
         letter = size[1].lower() if size[1] in "kK" else size[1].upper()
-        name = f"{letter}bps" if size[2] == "ps" else f"{letter}bit{size[2] or ''}"
+        word = "B" if unit == "byte" else "bit"
+        name = f"{letter}bps" if size[2] == "ps" else f"{letter}{word}{size[2] or ''}"
     folded = {other.casefold(): other for other in reversed(known)}
     same = [folded[name.casefold()]] if name.casefold() in folded else []
     # A unit of something else keeps its prefix: `10 MHz` in place of a rate may be 10 Mbit/s.

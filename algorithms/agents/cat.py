@@ -45,12 +45,15 @@ class Cat(Tuned):
         max(floor(participation * M), 1) workers, drawn anew in every round, get the model and upload.
     local_steps
         H > 1: g_m is the sum of the gradients of H steps of the size gamma_k from the model.
+    down
+        What the server's message costs; its T, of S, is then tuned like those of the workers, and what is left of the
+        step stays in a memory at the server. The link is that to the first worker.
     step_size
         ``auto`` is 1/L, for SS omega/L (see `BudgetServer`); a number; or a step rule.
     float_bit, model_bit
         Bits of a float in the upload and in the broadcast.
     quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds.
+        The server goes on after so many uploads or seconds; with a memory, what is late counts when it comes.
 
     References
     ----------
@@ -73,6 +76,7 @@ class Cat(Tuned):
         },
         {"variant": "sign", "cost": "bit", "memory": "ef", "participation": 0.7, "step_size": 0.1},
         {"variant": "sparsify", "cost": "bit", "memory": "ef21", "local_steps": 2, "step_size": 0.05},
+        {"variant": "sparsify", "cost": "bit", "down": {"name": "affine", "c0": 99, "c_bit": 1}, "step_size": 0.1},
     )
 
     def worker(self, ctx: Context) -> Agent:

@@ -61,6 +61,10 @@ class Ef21(Compressed, Mindful):
         {"compressor": "identity", "model_bit": 64},
     )
 
+    def num_asked(self, nodes: int) -> int:
+        """Return how many workers take part in a round."""
+        return share(self.participation, nodes)
+
     def auto_step(self, ctx: Context) -> float:
         """Return 1 / (L + L' sqrt(b / theta))."""
         facts, workers = ctx.facts, ctx.workers

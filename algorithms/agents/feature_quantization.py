@@ -6,16 +6,21 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 
 from algorithms.coding.cells import Cells
 from algorithms.compressors.identity import Identity
-from algorithms.learning import quantizers
+from algorithms.learning import code_books, quantizers
+from algorithms.learning.code_books import Decoder
+from algorithms.learning.sensing import CodeBook, Quantizer, Thresholds, product
+from netsim.errors import Fault
 from netsim.fields import NonNegativeInt, PositiveInt
 from netsim.interfaces import Agent, Context, Decode, Encode, Mark, Payload, Receive, Report, Send
 from netsim.registry import component
+
+MAX_BITS = quantizers.MAX_BITS, code_books.MAX_BITS  # of cells, and of a code book
 
 
 @component("algorithm")
@@ -24,19 +29,25 @@ class FeatureQuantization:
     """The centre designs a quantizer for every feature; each round it asks for a batch of samples and decides.
 
     A sensor tells of a sample one whole number, its features' cells in mixed radix, in as many bits as it may send. The
-    centre waits for all sensors of a sample. Messages: once the boundaries, 32 bits each, and a number a feature that
-    says how many; each round a header that asks, and b R bits a sensor. ``elapsed_s`` is the latency of a batch.
+    centre waits for all sensors of a sample. Messages: once the design, 32 bits a number, which are boundaries with
+    their number for each feature, or an encoder and a code book; each round a header that asks, and b R bits a sensor.
+    ``elapsed_s`` is the latency of a batch.
 
     Parameters
     ----------
     bits
         R, bits a sample: one for all sensors, or one each.
     design
-        ``greedy`` (boundary insertion for the classifier's decisions), ``uniform``, ``lloyd_max``; the last two deal a
-        node's bits evenly to its features and know no classifier.
+        ``greedy`` (boundary insertion for the classifier's decisions); ``uniform``, ``lloyd_max``, which deal a node's
+        bits evenly to its features and know no classifier; ``on_the_line``, exact among boundaries that two features
+        share, for two sensors of one feature each and a linear classifier of two classes; ``learned``, where a sensor
+        sends the number of the code vector nearest to what its encoder makes of a sample, trained together with a
+        decoder for the classifier's decisions, with at most 12 bits a sensor.
     decoder
         ``box``: the majority of h over the training points of the product cell, and as ``recon`` where there are none;
-        ``recon``: h at the mean of each feature's cell.
+        ``recon``: h at the mean of each feature's cell. Of ``learned`` the decoder network takes the place of both.
+    epochs
+        Of ``learned``: passes over the training points.
     batch
         Samples a round; after the last one comes the first one again.
 
@@ -46,8 +57,9 @@ class FeatureQuantization:
     """
 
     bits: NonNegativeInt | tuple[NonNegativeInt, ...] = 2
-    design: Literal["greedy", "uniform", "lloyd_max"] = "greedy"
+    design: Literal["greedy", "uniform", "lloyd_max", "on_the_line", "learned"] = "greedy"
     decoder: Literal["box", "recon"] = "box"
+    epochs: PositiveInt = 60
     batch: PositiveInt = 16
 
     tolerates: ClassVar[frozenset[str]] = frozenset()
@@ -55,19 +67,16 @@ class FeatureQuantization:
         {},
         {"bits": 3, "design": "lloyd_max", "decoder": "recon", "batch": 5},
         {"bits": 1, "design": "uniform"},
+        {"bits": 2, "design": "learned", "epochs": 5},
     )
 
-    def budgets(self, nodes: int) -> tuple[int, ...]:
-        """R of each sensor.
+    def node_faults(self, nodes: int) -> Sequence[Fault]:
+        """Return what does not fit that many sensors."""
+        return quantizers.bit_faults(self.budgets(nodes), nodes, MAX_BITS[self.design == "learned"])
 
-        Raises
-        ------
-        ConfigError
-            If there are not as many, or one is beyond any code.
-        """
-        bits = self.bits if isinstance(self.bits, tuple) else (self.bits,) * nodes
-        quantizers.check_bits(bits, nodes)
-        return bits
+    def budgets(self, nodes: int) -> tuple[int, ...]:
+        """Return R of each sensor."""
+        return self.bits if isinstance(self.bits, tuple) else (self.bits,) * nodes
 
     def server(self, ctx: Context) -> Agent:
         """Return the centre."""
@@ -83,7 +92,7 @@ class Centre:
 
     Attributes
     ----------
-    boundaries : of each feature, as the sensors have them.
+    quantizers : of each sensor, as it decodes it.
     decisions : on the test samples, -1 where none has been made.
     """
 
@@ -92,22 +101,35 @@ class Centre:
         self.known = ctx.samples()
         self.bits = algorithm.budgets(len(ctx.workers))
         self.labels = np.asarray(self.known.h.predict(self.known.train), np.int64)
-        self.boundaries = self.design()
+        self.columns = [np.flatnonzero(np.array(self.known.owners) == node) for node in ctx.workers]
+        self.network: Decoder | None = None
+        self.quantizers = self.design()
         self.decisions = ctx.facts.start
 
-    def design(self) -> quantizers.Boundaries:
-        """Find the boundaries."""
-        train, owners = self.known.train, self.known.owners
-        if self.algorithm.design == "greedy":
-            return quantizers.greedy(train, self.labels, owners, self.bits)
-        counts = quantizers.even_counts(owners, self.bits)
-        return (quantizers.uniform if self.algorithm.design == "uniform" else quantizers.lloyd_max)(train, counts)
+    def design(self) -> list[Quantizer]:
+        """Find every sensor's quantizer."""
+        known, how = self.known, self.algorithm.design
+        if how == "learned":
+            books, self.network = code_books.learn(
+                known.train, self.labels, known.owners, self.bits, self.algorithm.epochs, self.ctx.rng("design")
+            )
+            return list(books)
+        if how == "greedy":
+            found = quantizers.greedy(known.train, self.labels, known.owners, self.bits)
+        elif how == "on_the_line":
+            found = quantizers.shared_line(known.train, self.labels, *quantizers.line_of(known), self.bits)
+        else:
+            counts = quantizers.even_counts(known.owners, self.bits)
+            found = (quantizers.uniform if how == "uniform" else quantizers.lloyd_max)(known.train, counts)
+        return [Thresholds([found[j] for j in mine]) for mine in self.columns]
 
     async def run(self) -> None:
         """Send the design, then run the rounds."""
         await Report(0, self.decisions)
         for node in self.ctx.workers:
-            await self.tell(node)
+            sent = await Encode(Identity(), self.quantizers[node].pack(), 0)
+            await Send(node, sent.payload, 0, "design")
+            self.quantizers[node] = unpacked(self.algorithm, sent.value, len(self.columns[node]))
         self.learn()
         size, batch = len(self.decisions), self.algorithm.batch
         codes = [Cells(bits, batch) for bits in self.bits]
@@ -118,80 +140,58 @@ class Centre:
             numbers = [await Decode(codes[message.src], message, dim=batch) for message in inbox.messages]
             rows = (round * batch + np.arange(batch)) % size
             self.decisions = self.decisions.copy()
-            self.decisions[rows] = self.decide(np.stack([self.split(n, x) for n, x in enumerate(numbers)], axis=0))
+            self.decisions[rows] = self.decide(product(numbers))
             await Report(round + 1, self.decisions, since=begun)
-
-    async def tell(self, node: int) -> None:
-        """Send a sensor its boundaries and keep them as it decodes them."""
-        mine = [j for j, owner in enumerate(self.known.owners) if owner == node]
-        flat = np.concatenate([np.r_[len(self.boundaries[j]), self.boundaries[j]] for j in mine])
-        sent = await Encode(Identity(), flat, 0)
-        await Send(node, sent.payload, 0, "design")
-        for j, rounded in zip(mine, unpack(sent.value), strict=True):
-            self.boundaries[j] = rounded
 
     def learn(self) -> None:
         """Find each feature's cell means and the majority of every product cell that has training points."""
-        train, self.box = self.known.train, dict[bytes, int]()
-        index = np.stack([quantizers.cells(x, b) for x, b in zip(train.T, self.boundaries, strict=True)], axis=1)
-        self.means = []
-        for x, own, b in zip(train.T, index.T, self.boundaries, strict=True):
-            size = np.bincount(own, minlength=len(b) + 1)
-            total = np.bincount(own, weights=x, minlength=len(b) + 1)
-            edges = np.r_[x.min(), b, x.max()]
-            self.means.append(np.where(size > 0, total / np.maximum(size, 1), (edges[:-1] + edges[1:]) / 2))
+        train = self.known.train
+        index = product([q.numbers(train[:, mine]) for q, mine in zip(self.quantizers, self.columns, strict=True)])
         votes: dict[bytes, Counter[int]] = {}
         for row, label in zip(index, self.labels.tolist(), strict=True):
             votes.setdefault(row.tobytes(), Counter())[label] += 1
         # Of equal counts the smaller class.
         self.box = {cell: max(sorted(of), key=of.__getitem__) for cell, of in votes.items()}
+        self.means: dict[int, Any] = {}
+        for q, mine in zip(self.quantizers, self.columns, strict=True):
+            if isinstance(q, Thresholds):
+                for j, b in zip(mine.tolist(), q.boundaries, strict=True):
+                    self.means[j] = quantizers.cell_means(train[:, j], b)
 
-    def split(self, node: int, numbers: Any) -> Any:
-        """Take a sensor's numbers apart: its features' cells, shape (features, batch)."""
-        mine = [j for j, owner in enumerate(self.known.owners) if owner == node]
-        out = np.full((len(self.known.owners), len(numbers)), -1)
-        for j in reversed(mine):
-            numbers, out[j] = np.divmod(numbers, len(self.boundaries[j]) + 1)
-        return out
-
-    def decide(self, parts: Any) -> Any:
-        """Decide on a batch from all sensors' cells."""
-        index = np.ascontiguousarray(parts.max(axis=0).T)
-        point = np.stack([means[own] for means, own in zip(self.means, index.T, strict=True)], axis=1)
+    def decide(self, numbers: Any) -> Any:
+        """Decide on a batch from all sensors' numbers, shape (batch, sensors)."""
+        if self.network is not None:
+            return self.network.decide(cast(Any, self.quantizers), numbers)
+        point = np.zeros((len(numbers), len(self.known.owners)))
+        for q, mine, own in zip(self.quantizers, self.columns, numbers.T, strict=True):
+            for j, cell in zip(mine.tolist(), cast(Thresholds, q).split(own).T, strict=True):
+                point[:, j] = self.means[j][cell]
         guess = np.asarray(self.known.h.predict(point), np.float64)
         if self.algorithm.decoder == "recon":
             return guess
-        return np.array([self.box.get(row.tobytes(), g) for row, g in zip(index, guess, strict=True)])
+        return np.array([self.box.get(row.tobytes(), g) for row, g in zip(numbers, guess, strict=True)])
 
 
 class Sensor:
-    """Answers every question with the cells of its features."""
+    """Answers every question with the numbers of its samples."""
 
     def __init__(self, ctx: Context, algorithm: FeatureQuantization) -> None:
-        self.ctx, self.batch = ctx, algorithm.batch
+        self.ctx, self.algorithm = ctx, algorithm
         self.features = ctx.samples().features
         self.code = Cells(algorithm.budgets(len(ctx.workers))[ctx.node], algorithm.batch)
 
     async def run(self) -> None:
         """Wait for the design, then answer."""
         (message,) = (await Receive(kind="design")).messages
-        boundaries = unpack(await Decode(Identity(), message, dim=len(message.data) // 4))
+        flat = await Decode(Identity(), message, dim=len(message.data) // 4)
+        quantizer, batch = unpacked(self.algorithm, flat, self.features.shape[1]), self.algorithm.batch
         while True:
             (message,) = (await Receive(kind="ask")).messages
-            rows = (message.round * self.batch + np.arange(self.batch)) % len(self.features)
-            numbers = np.zeros(self.batch, np.int64)
-            for x, b in zip(self.features[rows].T, boundaries, strict=True):
-                numbers = numbers * (len(b) + 1) + quantizers.cells(x, b)
-            sent = await Encode(self.code, numbers, message.round)
+            rows = (message.round * batch + np.arange(batch)) % len(self.features)
+            sent = await Encode(self.code, quantizer.numbers(self.features[rows]), message.round)
             await Send(self.ctx.server, sent.payload, message.round)
 
 
-def unpack(flat: Any) -> list[Any]:
-    """Take apart how many boundaries each feature has, and those."""
-    out, at = [], 0
-    values: Sequence[float] = flat
-    while at < len(values):
-        n = int(values[at])
-        out.append(np.asarray(flat[at + 1 : at + 1 + n], np.float64))
-        at += 1 + n
-    return out
+def unpacked(algorithm: FeatureQuantization, flat: Any, features: int) -> Quantizer:
+    """Return a sensor's quantizer from its message."""
+    return CodeBook.unpack(flat, features) if algorithm.design == "learned" else Thresholds.unpack(flat)

@@ -40,6 +40,8 @@ class FixedBudget(Budgeted, Tolerant):
     AAAI 2021, sparsified gradient descent.
     """
 
+    counts_entries: ClassVar[tuple[str, ...]] = ("budget",)
+
     budget: PositiveInt | Literal["one_packet"]
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (

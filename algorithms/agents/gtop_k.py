@@ -42,6 +42,8 @@ class GtopK(Replicated):
     mean, not of pairs up a tree.
     """
 
+    counts_entries: ClassVar[tuple[str, ...]] = ("k",)
+
     k: PositiveInt
     float_bit: FloatBit = 32
 

@@ -14,6 +14,7 @@ from algorithms.compressors.identity import Identity
 from algorithms.roles.federated import Federated, FederatedServer
 from algorithms.roles.local import LocalWorker
 from algorithms.roles.star import Updates
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Receive, Send
 from netsim.registry import component
@@ -21,7 +22,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Scaffold(Federated):
+class Scaffold(Federated, Mindful):
     """Local steps y <- y - gamma (g_m(y) - c_m + c), with c_m client m's control variate and c = (1/M) sum_m c_m.
 
     After its K steps a client takes c_m <- c_m - c + (x - y) / (K gamma), option II, and sends y - x and the change of
@@ -32,7 +33,7 @@ class Scaffold(Federated):
     ----------
     server_step
         eta.
-    local_steps, epochs, participation, weight_decay, model_bit
+    local_steps, epochs, participation, weight_decay, model_bit, quorum, deadline_s
         As in `fedavg`.
     compressor
         Of each of the two vectors; one that keeps a memory is refused.
@@ -89,8 +90,8 @@ class ScaffoldServer(FederatedServer):
 
     async def step(self, round: int, updates: Updates) -> None:
         """Add the mean of the clients' changes."""
-        changes = [pair for pair in (await updates.vectors()).values() if pair is not None]
-        self.x = self.x + self.eta / len(changes) * sum(dy for dy, _ in changes)  # lines 16, 17
+        changes = await updates.decoded()
+        self.x = self.x + self.eta / max(len(changes), 1) * sum(dy for dy, _ in changes)  # lines 16, 17
         self.c = self.rounded(self.c + sum(dc for _, dc in changes) / len(self.ctx.workers))
 
 
@@ -105,7 +106,7 @@ class ScaffoldClient(LocalWorker):
     async def run(self) -> None:
         """Run the rounds."""
         while True:
-            (message,) = (await Receive(kind="model")).messages
+            (message,) = (await Receive(kind="model", take="latest")).messages
             self.x, self.c = await Decode(self.two, message)
             batches, first = self.local.batches(self.ctx), self.steps
             y = await self.walk(batches)  # lines 8-11

@@ -177,13 +177,14 @@ class SsgdMvWorker(CopyWorker):
         self.algorithm, self.ballot = algorithm, Ballot(algorithm, ctx)
         self.e, self.own = np.zeros_like(ctx.facts.start), np.zeros(0, np.int64)
 
-    async def exchange(self, round: int) -> None:
-        """Take one round's steps, vote, and send what the mask asks for."""
+    async def exchange(self, round: int) -> int:
+        """Take one round's steps, vote, and send what the mask asks for; return the next round."""
         is_dense = round < self.algorithm.warm_up_rounds
         d = await self.walk((None,) if is_dense else self.local.batches(self.ctx)) - self.x + self.e
         mask = None if is_dense else await self.vote(round, d)
         own, aggregate = await self.average(round, mask, d)
         self.e, self.x = d - own, self.x + aggregate
+        return round + 1
 
     async def average(self, round: int, mask: Indices | None, d: Array) -> tuple[Array, Array]:
         """Send the values on the mask; return them as they decode, and what all workers' come to."""
@@ -213,12 +214,13 @@ class SsgdMvPeer(SsgdMvWorker):
         self.votes = Group(ctx, code=Counts, topic="vote ")
         self.values = Group(ctx, algorithm.model_bit, topic="value ")
 
-    async def exchange(self, round: int) -> None:
-        """Take one round's steps, vote, and average on the mask."""
+    async def exchange(self, round: int) -> int:
+        """Take one round's steps, vote, and average on the mask; return the next round."""
         if round == 0:
             await Report(0, self.x)
         await super().exchange(round)
         await Report(round + 1, self.x)
+        return round + 1
 
     async def vote(self, round: int, d: Array) -> Any:
         """Count all votes and return the mask."""

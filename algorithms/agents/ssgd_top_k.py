@@ -11,7 +11,7 @@ from algorithms.compressors.error_feedback import ErrorFeedback
 from algorithms.compressors.top_k import TopK
 from algorithms.roles.copies import Copying, CopyServer, CopyWorker
 from algorithms.roles.parts import FloatBit
-from algorithms.roles.star import Updates
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Context
 from netsim.registry import component
@@ -19,7 +19,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class SsgdTopK(Copying):
+class SsgdTopK(Copying, Mindful):
     """D_n = (how far H local steps led) + e_n; the K largest |D_n| are sent, e_n <- D_n - sent; x <- x + mean sent.
 
     The mean has up to N K nonzeros and travels down sparse. All workers keep x themselves and start from the same.
@@ -37,6 +37,9 @@ class SsgdTopK(Copying):
         ``auto`` is 1 / max_m L_m; a number; or a step rule, which counts local steps.
     momentum, nesterov, weight_decay
         Of the local steps, as in `local_sgd`.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
+        gets the whole model in place of the mean; a late upload counts when it comes.
 
     References
     ----------
@@ -78,8 +81,9 @@ class SsgdTopKServer(CopyServer):
 
     async def exchange(self, round: int) -> None:
         """Average one round."""
-        updates = Updates(self.codec, {m.src: m for m in await self.gather("update", round)})
-        await self.add(round, self.down, await updates.mean())
+        updates = await self.collect(round)
+        heard = [node for node, upload in updates.messages.items() if upload is not None]
+        await self.add(round, self.down, await updates.mean() if len(updates) else None, heard)
 
 
 class SsgdTopKWorker(CopyWorker):
@@ -89,8 +93,8 @@ class SsgdTopKWorker(CopyWorker):
         super().__init__(ctx, algorithm)
         self.down = algorithm.down()
 
-    async def exchange(self, round: int) -> None:
+    async def exchange(self, round: int) -> int:
         """Take one round's steps and send the largest coordinates."""
         led = await self.walk(self.local.batches(self.ctx)) - self.x
         await self.upload(round, led)
-        self.x = self.x + await self.answer(self.down, "aggregate", round)
+        return await self.follow(self.down, round)

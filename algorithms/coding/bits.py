@@ -25,7 +25,7 @@ Words: TypeAlias = npt.NDArray[np.uint64]
 FLOATS: dict[int, type[np.floating[Any]]] = {64: np.float64, 32: np.float32, 16: np.float16}
 COMPILED_FROM = 8192  # values; below, compiling or loading a kernel costs more than it saves
 
-_LITTLE = {bits: np.dtype(kind).newbyteorder("<") for bits, kind in FLOATS.items()}
+LITTLE = {bits: np.dtype(kind).newbyteorder("<") for bits, kind in FLOATS.items()}
 _LARGEST = float(np.finfo(np.float64).max)
 SQUARES = {64: _LARGEST, 32: float(np.finfo(np.float32).max) ** 2, 16: float(np.finfo(np.float16).max) ** 2}
 _WHOLE = {8 * size: np.dtype(f"<u{size}") for size in (1, 2, 4, 8)}  # widths that take no shifts to read
@@ -100,7 +100,7 @@ class BitWriter:
         if self._tail_bit:
             self.uints(floats.view(_UINTS[float_bit]), float_bit)
         else:
-            self._append(floats.astype(_LITTLE[float_bit], copy=False).tobytes(), floats.nbytes)
+            self._append(floats.astype(LITTLE[float_bit], copy=False).tobytes(), floats.nbytes)
 
     def signs(self, negative: npt.NDArray[np.bool_]) -> None:
         """Append one bit each: 1 where negative, 0 elsewhere, zero included."""
@@ -250,7 +250,7 @@ class BitReader:
             raw: npt.NDArray[np.floating[Any]] = words.view(FLOATS[float_bit])
         else:
             start = self._advance(count, float_bit)
-            raw = np.frombuffer(self._data, _LITTLE[float_bit], count, start >> 3)
+            raw = np.frombuffer(self._data, LITTLE[float_bit], count, start >> 3)
         if not within(raw) and not np.isfinite(raw).all():
             raise DecodeError(f"payload: every number must be finite. Got {raw[~np.isfinite(raw)][0]}.")
         return raw

@@ -211,6 +211,8 @@ class SignCode(SupportCode):
 class Kept:
     """How many entries a code keeps: `k`, or a `fraction` of the dimension rounded down, but one at least."""
 
+    counts_entries: ClassVar[tuple[str, ...]] = ("k",)  # keys that the scenario holds to d
+
     k: PositiveInt | None = None
     fraction: Fraction | None = None
 

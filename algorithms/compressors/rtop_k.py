@@ -58,6 +58,8 @@ class RTopK(DrawnValues):
     [0.0, -3.0, 0.0, 0.0]
     """
 
+    counts_entries: ClassVar[tuple[str, ...]] = ("k", "r")
+
     k: PositiveInt
     r: PositiveInt
     scaled: bool = False

@@ -175,6 +175,8 @@ class StochasticSparsification(SparseCompressor):
     [4.0, 0.0, 2.0, 0.0]
     """
 
+    counts_entries: ClassVar[tuple[str, ...]] = ("budget",)
+
     budget: PositiveFloat | None = None
     wire: Literal["plain", "hybrid"] = "plain"
     float_bit: FloatBit = 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from algorithms.reading.files import find, require
 from algorithms.reading.selection import Selection
 from algorithms.reading.tables import to_data
+from netsim import cells
 from netsim.errors import DataError
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
@@ -62,7 +64,16 @@ class Csv(Selection):
 
         path = require("csv", self.wants())
         try:
-            frame = pd.read_csv(path, sep=self.separator, index_col=False, low_memory=False)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", pd.errors.ParserWarning)  # cells that would be dropped
+                head = pd.read_csv(path, sep=self.separator, header=None, nrows=1, dtype=str, keep_default_na=False)
+                cells.check_header(str(path), 1, [str(name).strip() for name in head.iloc[0]], self.separator)
+                frame = pd.read_csv(path, sep=self.separator, index_col=False, low_memory=False, skipinitialspace=True)
+        except cells.CellError as error:
+            raise DataError(f"{error}.") from None
+        except pd.errors.ParserWarning:
+            allowed = "as many cells in each line as in the first, and a decimal point in numbers"
+            raise DataError(f"{path}:2: {allowed}. Got more.") from None
         except (ValueError, EOFError, OSError) as error:
             text = " ".join(str(error).replace("Error tokenizing data. C error: ", "").split()).rstrip(".")
             raise DataError(f"{path}: lines with as many values as the first are needed. Got: {text}.") from None

@@ -16,6 +16,7 @@ import numpy as np
 from algorithms.reading.files import find, require
 from algorithms.reading.libsvm_text import Block, parse_block
 from algorithms.reading.selection import Selection
+from netsim import memory
 from netsim.errors import DataError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Data
@@ -76,6 +77,7 @@ class Libsvm(Selection):
         width = self.num_features or int(indices.max(initial=-1)) + 1
         if width == 0:
             raise DataError(f"{path}: at least one 'index:value' is needed. Got none in {labels.size} lines.")
+        memory.require(16.0 * width, f"{path}: a model and a gradient of d = {width} numbers")
         starts = np.concatenate([[0], np.cumsum(lengths)])
         features = sp.csr_array((values, indices, starts.astype(_index_type(starts[-1]))), shape=(labels.size, width))
         return Data(features, labels, path.name)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.rows import Rows, Span
+from netsim.errors import DataError
 from netsim.rng import stream
 
 _GRAM_FLOP_MAX = 1e8
@@ -40,12 +41,20 @@ def largest_eigenvalue(rows: Rows, span: Span, weights: npt.NDArray[np.float64])
 def round_up(value: float) -> float:
     """Return `value` with 2^-34 of itself added, rounded up to 32 significant bits; 0 where it is not positive.
 
+    Raises
+    ------
+    DataError
+        If it is not finite.
+
     Examples
     --------
     >>> 1 < round_up(1.0) <= 1 + 6e-10
     True
     """
-    if not value > 0:
+    if not math.isfinite(value):
+        allowed = "features whose Gram matrix has a largest eigenvalue, which bounds the curvature, are needed"
+        raise DataError(f"{allowed}. Got {value}.")
+    if value <= 0:
         return 0.0
     mantissa, exponent = math.frexp(value * (1 + _SAFETY))
     return math.ldexp(math.ceil(mantissa * _GRID) / _GRID, exponent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 Boundaries: TypeAlias = list[Floats]
 
 MAX_BITS = 24
+MOST_POINTS = 800  # of an exact design, whose tables grow with their square
 
 
 def cells(x: Floats, boundaries: Floats) -> Labels:
@@ -177,6 +178,18 @@ def on_the_line(u: Floats, v: Floats, labels: Labels, intervals: int) -> Floats:
     return chosen
 
 
+def shared_line(x: Floats, labels: Labels, weights: Floats, offset: float, bits: Sequence[int]) -> Boundaries:
+    """Return the boundaries of two features of a linear classifier [w1 x1 + w2 x2 + b > 0], shared on the line.
+
+    u = w1 x1 and v = -b - w2 x2 have the same boundaries, 2^min(R1, R2) cells, found by `on_the_line` on at most
+    `MOST_POINTS` of the points, evenly spaced in their order.
+    """
+    rows = np.unique(np.linspace(0, len(x) - 1, MOST_POINTS).astype(np.int64)) if len(x) > MOST_POINTS else slice(None)
+    u, v = weights[0] * x[rows, 0], -offset - weights[1] * x[rows, 1]
+    cuts = on_the_line(u, v, labels[rows], 1 << min(bits))
+    return [np.sort(cuts / weights[0]), np.sort((-offset - cuts) / weights[1])]
+
+
 def uniform(x: Floats, counts: Sequence[int]) -> Boundaries:
     """So many cells of equal width between each feature's least and largest value."""
     return [np.linspace(column.min(), column.max(), n + 1)[1:-1] for column, n in zip(x.T, counts, strict=True)]
@@ -210,16 +223,33 @@ def even_counts(owners: Sequence[int], bits: Sequence[int]) -> list[int]:
     return counts
 
 
-def check_bits(bits: Sequence[int], nodes: int) -> None:
-    """Refuse bits that no cell's number has.
+def cell_means(x: Floats, boundaries: Floats) -> Floats:
+    """Return the mean of a feature's points in each cell; the middle of a cell without points."""
+    own, n = cells(x, boundaries), len(boundaries) + 1
+    size = np.bincount(own, minlength=n)
+    total = np.bincount(own, weights=x, minlength=n)
+    edges = np.r_[x.min(), boundaries, x.max()]
+    return np.where(size > 0, total / np.maximum(size, 1), (edges[:-1] + edges[1:]) / 2)
+
+
+def line_of(known: Any) -> tuple[Floats, float]:
+    """Return weights and offset of a linear classifier of two classes, of two sensors with a feature each.
 
     Raises
     ------
     ConfigError
-        With a path relative to the algorithm.
+        If it is another one, or one of its weights is 0.
     """
+    weights = np.asarray(getattr(known.h, "coef_", np.zeros((0, 0))), np.float64)
+    got = f"{len(known.owners)} features of {len(set(known.owners))} nodes, coefficients of shape {weights.shape}"
+    if weights.shape != (1, 2) or tuple(known.owners) != (0, 1) or not weights.all():
+        allowed = "on_the_line is for two nodes of one feature each and a linear classifier of two classes (coef_)"
+        raise ConfigError([Fault(("design",), allowed, got)])
+    return weights[0], float(np.ravel(known.h.intercept_)[0])
+
+
+def bit_faults(bits: Sequence[int], nodes: int, most: int = MAX_BITS) -> list[Fault]:
+    """Return what is wrong with bits of so many nodes: another number of them, or bits that no cell's number has."""
     if len(bits) != nodes:
-        raise ConfigError([Fault(("bits",), f"bits for each of {nodes} nodes", f"{len(bits)}")])
-    for i, n in enumerate(bits):
-        if n > MAX_BITS:
-            raise ConfigError([Fault(("bits", i), f"at most {MAX_BITS}, for 2^{MAX_BITS} cells", str(n))])
+        return [Fault(("bits",), f"bits for each of {nodes} nodes", f"{len(bits)}")]
+    return [Fault(("bits", i), f"at most {most}, for 2^{most} cells", str(n)) for i, n in enumerate(bits) if n > most]

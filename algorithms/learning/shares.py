@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.reading.sizes import check_sizes
 from netsim.errors import ConfigError, DataError, Fault
 from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Indices, LabelCounts, Partition, ReadsFiles
 from netsim.rng import stream
@@ -57,6 +58,9 @@ class Shares:
         return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
 
 
+_LARGEST_LABEL = 1e100
+
+
 def deal(
     dataset: Dataset,
     partition: Partition | ColumnPartition,
@@ -79,6 +83,7 @@ def deal(
     """
     data = _load(dataset, seed, draws.data)
     features = _checked(data.name, data.features, data.labels, dtype)
+    check_sizes(data.name, features.data if hasattr(features, "tocsr") else features)
     test_features = None
     if data.test_labels is not None:
         test_features = _checked(f"{data.name}, test samples", data.test_features, data.test_labels, dtype)
@@ -219,6 +224,14 @@ def _checked(name: str, given: Any, labels: npt.NDArray[np.float64], dtype: np.d
         else:
             row, column = divmod(at, features.shape[1])
         raise DataError(f"{name}: row {row}, column {column} (from 0): a finite number is needed. Got {values[at]}.")
+    if not np.isfinite(labels).all():
+        row = int(np.flatnonzero(~np.isfinite(labels))[0])
+        raise DataError(f"{name}: row {row} (from 0): a finite label is needed. Got {labels[row]}.")
+    largest = float(np.abs(labels).max())
+    if largest > _LARGEST_LABEL:
+        raise DataError(
+            f"{name}: labels of at most {_LARGEST_LABEL:g}, so that they can be squared. Got {largest:.3g}."
+        )
     return features
 
 

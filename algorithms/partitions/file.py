@@ -46,12 +46,12 @@ class File:
         path = require("file", (self._file,))
         node_of = list[int]()
         try:
-            lines = path.read_text("utf-8").splitlines()
+            lines = path.read_text("utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: a text file is needed. Got {error}.") from None
         for number, line in enumerate(lines, 1):
             if word := line.strip():
-                if not (word.isascii() and word.isdigit() and int(word) < nodes):
+                if not (word.isascii() and word.isdigit() and len(word) < 10 and int(word) < nodes):
                     raise DataError(f"{path}:{number}: a node from 0 to {nodes - 1} is needed. Got {word[:40]!r}.")
                 node_of.append(int(word))
         if len(node_of) != labels.size:

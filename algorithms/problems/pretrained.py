@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.learning.imported import imported, sources
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt, Range, Ref
 from netsim.interfaces import Array, Dataset, NodeId
@@ -37,7 +39,9 @@ class Pretrained:
     features
         How many features each node has; empty: the same for all, up to one.
     classifier, arguments
-        A class with `fit` and `predict`, such as scikit-learn's, and what it is made with.
+        A class with `fit` and `predict`, such as scikit-learn's, and what it is made with; of a PyTorch module
+        `algorithms.learning.torch_classifier.TorchClassifier`. Or ``FILE.py:NAME``, with the file beside the scenario;
+        what it makes may have `predict` alone, trained already. Classes are 0 .. C-1, in the order of the labels.
     test_fraction
         Share of the samples that are decided on; the others train h and design quantizers.
 
@@ -85,16 +89,43 @@ class Pretrained:
         test, train = np.sort(order[:cut]), np.sort(order[cut:])
         classes, labels = np.unique(data.labels, return_inverse=True)
         x = x[:, : len(owners)]
-        h = self._classifier().fit(x[train], labels[train])
+        h = self._classifier()
+        if hasattr(h, "fit"):
+            h = h.fit(x[train], labels[train])
+        self._check(h, x[train], len(classes))
         return PretrainedProblem(h, x[train], x[test], labels[test], owners, len(classes))
 
+    def files(self) -> Sequence[Path]:
+        """Return the file of the classifier, and modules of the user's that it imports."""
+        return sources(self.classifier)
+
     def _classifier(self) -> Any:
+        if self.classifier.rpartition(":")[0].endswith(".py"):
+            return imported(self.classifier, "classifier")(**self.arguments)
         module, _, name = self.classifier.rpartition(".")
         try:
             return getattr(importlib.import_module(module), name)(**self.arguments)
         except (ImportError, AttributeError, ValueError, TypeError) as error:
             allowed = "a class with fit and predict, such as sklearn.linear_model.LogisticRegression"
             raise ConfigError([Fault(("classifier",), allowed, f"{self.classifier}: {error}")]) from None
+
+    def _check(self, h: Any, x: Floats, classes: int) -> None:
+        """Refuse a classifier whose decisions on the training samples are no classes.
+
+        Raises
+        ------
+        ConfigError
+            If it has no `predict`, or one that gives anything but one of 0 .. C-1 for each sample.
+        """
+        allowed = f"a classifier whose predict gives one of 0 .. {classes - 1} for each sample"
+        try:
+            found = np.asarray(h.predict(x))
+        except Exception as error:  # whatever the user's class does
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ConfigError([Fault(("classifier",), allowed, f"{self.classifier}: {text}")]) from error
+        if found.shape != (len(x),) or not np.isin(found, np.arange(classes)).all():
+            got = f"{found.ravel()[:4].tolist()}, shape {found.shape}"
+            raise ConfigError([Fault(("classifier",), allowed, got)])
 
 
 @dataclass(frozen=True, eq=False)

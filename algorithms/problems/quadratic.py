@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.quiet import quiet
+from netsim import memory
 from netsim.errors import SimulationError
-from netsim.fields import NonNegativeFloat, PositiveFloat, PositiveInt, Range
+from netsim.fields import PositiveInt, Range
 from netsim.interfaces import Array, Draws, GradientRequest, Indices, NodeId, Optimum
 from netsim.registry import component
 from netsim.rng import stream
@@ -60,15 +61,18 @@ class Quadratic:
 
     dim: PositiveInt = 20
     nodes: PositiveInt = 4
-    smoothness: PositiveFloat = 1.0
-    condition: Annotated[float, Range(ge=1)] = 10.0
-    heterogeneity: NonNegativeFloat = 0.0
+    smoothness: Annotated[float, Range(gt=0, le=1e100)] = 1.0
+    condition: Annotated[float, Range(ge=1, le=1e15)] = 10.0
+    heterogeneity: Annotated[float, Range(ge=0, le=1e100)] = 0.0
     isotropic: bool = False
 
     redraws: ClassVar[frozenset[str]] = frozenset({"data"})
 
     def open(self, seed: int, draws: Draws = _FIRST) -> QuadraticProblem:
         """Draw matrices and minimisers from the stream ``(seed, draws.data, -1, "dataset")``."""
+        if not self.isotropic:
+            memory.require(16.0 * self.nodes * self.dim**2, f"quadratic: matrices of d = {self.dim} rows and columns")
+        memory.require(16.0 * self.nodes * self.dim, f"quadratic: models of d = {self.dim} numbers")
         rng = stream(seed, draws.data, -1, "dataset")
         h = self.heterogeneity
         centres = rng.standard_normal(self.dim) + h * rng.standard_normal((self.nodes, self.dim))

@@ -55,6 +55,9 @@ def sample_shape(given: Any) -> tuple[int, ...]:
 def _numbers(given: Any, what: str) -> npt.NDArray[Any]:
     if hasattr(given, "detach"):  # a torch tensor
         given = given.detach().cpu()
+    if np.ma.isMaskedArray(given) and np.ma.getmaskarray(given).any():
+        masked = int(np.ma.getmaskarray(given).sum())
+        raise DataError(f"{what}: a number in each cell is needed; fill what is masked. Got {masked} masked.")
     array = np.asarray(given)
     if array.dtype.kind not in "fiub":
         raise DataError(f"{what}: numbers are needed. Got {array.dtype}.")

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.reading.scaling import scaled, with_ones
+from algorithms.reading.sizes import check_sizes
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
 from netsim.fields import PositiveInt, Range
 from netsim.interfaces import Data, Indices
@@ -82,6 +83,8 @@ class Selection(ABC):
             data = _cut(data, self.test_fraction, rng)
         if self.subsample is not None:
             data = _thin(data, self.subsample, rng)
+        if self.normalise in ("standard", "unit"):  # which square
+            check_sizes(data.name, data.features.data if hasattr(data.features, "tocsr") else data.features)
         data = scaled(data, self.normalise)
         return with_ones(data) if self.bias else data
 

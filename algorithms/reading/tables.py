@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,10 @@ from netsim.interfaces import Data
 
 if TYPE_CHECKING:
     import pandas as pd
+
+_PLAIN = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_SPOILT = re.compile(r"[-+]?\d*(?:[ ._']?\d{3})*[,_]\d+(?:[eE][-+]?\d+)?")
+_UNIT = re.compile(rf"{_PLAIN.pattern}\s*([^\W\d_]{{1,9}}(?:/[^\W\d_]{{1,9}})?|%)")
 
 
 def to_data(
@@ -55,6 +60,8 @@ def to_data(
             raise ConfigError([Fault(("dataset", key), allowed, repr(column), nearest_name(column, columns))])
     for column in (one for one in columns if one not in ignore):
         _check_complete(frame[column], name, column, first_line)
+        if column != node and not _is_number(frame[column]):
+            _check_texts([str(value) for value in frame[column]], f"{name}:", column, first_line)
     used = [column for column in columns if column not in {label, node, *ignore}]
     parts = [_numbers(frame[column]) for column in used]
     if not parts:
@@ -74,6 +81,22 @@ def _check_complete(column: pd.Series[Any], name: str, title: str, first_line: i
         value = column.iloc[row]
         got = "nothing" if column.isna().iloc[row] else str(value)
         raise DataError(f"{name}:{first_line + row}: column {title!r}: a value is needed. Got {got}.")
+
+
+def _check_texts(texts: list[str], place: str, title: str, first_line: int) -> None:
+    """Check that a column of texts is no column of numbers that some cell, or a sign in all of them, spoils."""
+    numbers = [_PLAIN.fullmatch(text.strip()) is not None for text in texts]
+    if any(numbers) and not all(numbers):
+        row = numbers.index(False)
+        allowed = "numbers in all cells, or texts in all"
+        raise DataError(f"{place}{first_line + row}: column {title!r}: {allowed}. Got {texts[row][:40]!r}.")
+    if all(_SPOILT.fullmatch(text.strip()) for text in texts):
+        allowed = "numbers have a decimal point and no sign between digits"
+        raise DataError(f"{place}{first_line}: column {title!r}: {allowed}. Got {texts[0][:40]!r}.")
+    units = {match[1] if (match := _UNIT.fullmatch(text.strip())) else "" for text in texts}
+    if len(units) == 1 and "" not in units and len(set(texts)) > 2:
+        allowed = "numbers without their unit, which the column's name may say"
+        raise DataError(f"{place}{first_line}: column {title!r}: {allowed}. Got {texts[0][:40]!r}.")
 
 
 def _is_number(column: pd.Series[Any]) -> bool:

@@ -33,7 +33,13 @@ class Analog:
     def __post_init__(self) -> None:
         if self.least_gain and not self.inversion:
             raise ConfigError(
-                [Fault(("least_gain",), "0 without inversion, where nothing is divided by a gain", "more")]
+                [
+                    Fault(
+                        ("least_gain",),
+                        "0 without inversion, where nothing is divided by a gain",
+                        f"{self.least_gain:g}",
+                    )
+                ]
             )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import count
 
+from algorithms.roles.catching_up import Follower, Leader
 from algorithms.roles.local import FixedSteps, LocalWorker
 from algorithms.roles.star import Server, Star
 from netsim.errors import ConfigError, Fault
-from netsim.interfaces import Array, Code, Context, Decode, Encode, Message, Receive, Report, Send
+from netsim.interfaces import Array, Code, Context, Decode, Encode, Message, NodeId, Receive, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class CopyServer(Server):
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         super().__init__(ctx, algorithm)
+        self.leader = Leader(ctx, algorithm)
         self.x = ctx.facts.start
 
     async def run(self) -> None:
@@ -47,12 +50,14 @@ class CopyServer(Server):
         """Wait for one message of every worker, in increasing id."""
         return list((await Receive(len(self.ctx.workers), kind, round)).messages)
 
-    async def add(self, round: int, code: Code, aggregate: Array) -> None:
-        """Send the aggregate and add what it decodes to."""
-        sent = await Encode(code, aggregate, round, part=1)
-        self.x = self.x + sent.value
+    async def add(self, round: int, code: Code, aggregate: Array | None, heard: Collection[NodeId] = ()) -> None:
+        """Send the aggregate to those heard, where some may not be, and add what it decodes to; None: nobody was."""
+        payload = None
+        if aggregate is not None:
+            sent = await Encode(code, aggregate, round, part=1)
+            self.x, payload = self.x + sent.value, sent.payload
         await Report(round + 1, self.x)
-        await Send(self.ctx.workers, sent.payload, round, "aggregate")
+        await self.leader.send(payload, self.x, heard, round, "aggregate")
 
 
 class CopyWorker(LocalWorker):
@@ -63,14 +68,28 @@ class CopyWorker(LocalWorker):
     x : the model, the same numbers as at the server, shape (dim,).
     """
 
+    def __init__(self, ctx: Context, algorithm: FixedSteps) -> None:
+        super().__init__(ctx, algorithm)
+        self.follower = Follower(ctx, algorithm)
+
     async def run(self) -> None:
         """Run the rounds."""
-        for round in count():
-            await self.exchange(round)
+        round = 0
+        while True:
+            round = await self.exchange(round)
 
-    async def exchange(self, round: int) -> None:
-        """Take the local steps of one round, send what they came to, and add the aggregate."""
+    async def exchange(self, round: int) -> int:
+        """Take the local steps of one round, send what they came to, add the aggregate; return the next round."""
         raise NotImplementedError
+
+    async def follow(self, code: Code, round: int) -> int:
+        """Add the aggregate, or take a whole model in its place; return the next round."""
+        message = await self.follower.next("aggregate", round)
+        if message.kind == "aggregate":
+            self.x = self.x + await Decode(code, message, part=1)
+        else:
+            self.x = await self.follower.model(message)
+        return message.round + 1
 
     async def answer(self, code: Code, kind: str, round: int) -> Array:
         """Wait for the server's message of that kind and round, and decode it."""

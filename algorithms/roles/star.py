@@ -146,6 +146,10 @@ class Updates:
         """Return the decoded upload, with its notes where it has some, of every worker; None for a silent one."""
         return {node: None if m is None else await Decode(self._codec, m) for node, m in self.messages.items()}
 
+    async def decoded(self) -> list[Any]:
+        """Return the decoded uploads of `sent`."""
+        return [await Decode(self._codec, m) for m in self.sent]
+
     async def late_vectors(self) -> list[tuple[NodeId, int, Any]]:
         """Return sender, round and decoded upload of every late one, in order of rounds."""
         return [(m.src, m.round, await Decode(self._codec, m)) for m in self.late]

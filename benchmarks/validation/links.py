@@ -76,7 +76,7 @@ def transfers_s(name: str, sets: list[str], size_bytes: int, runs: int) -> list[
 
 def rows(file: str) -> list[dict[str, str]]:
     """Of a table beside this module."""
-    with (HERE / file).open() as lines:
+    with (HERE / file).open(encoding="utf-8") as lines:
         return list(csv.DictReader(lines))
 
 

@@ -101,7 +101,7 @@ class Result:
 def rows(path: Path = CSV) -> list[Row]:
     """All rows of ns-3."""
     out = []
-    with path.open() as file:
+    with path.open(encoding="utf-8") as file:
         for line in csv.DictReader(file):
             values = {name: float(line[name]) for name in line if line[name] and name not in ("kind", "collision")}
             out.append(
@@ -280,7 +280,7 @@ def scattered() -> Iterator[Check]:
     One run of ns-3 3.44 each (lr-wpan as above, the sink in the middle, random places in squares of 20, 50, 80 and
     120 m, so that many do not hear each other), repeated with its draws: every figure to the ninth decimal.
     """
-    with SCATTERED.open() as file:
+    with SCATTERED.open(encoding="utf-8") as file:
         for line in csv.DictReader(file):
             values = {name: float(line[name]) for name in (*WITH_ERROR, *WITHOUT[:3]) if line[name]}
             run, size = int(line["run"]), int(line["msg_bytes"])

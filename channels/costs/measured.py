@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +9,8 @@ from typing import Any, ClassVar
 
 from channels.costing.line import fit_line
 from channels.costing.models import StructuredCost
-from netsim.errors import ConfigError, Fault, nearest_name
+from netsim import cells
+from netsim.errors import ConfigError, Fault
 from netsim.interfaces import CostModel, CostStructure, Link
 from netsim.registry import component
 
@@ -75,38 +73,18 @@ class Measured:
 
 def _read(path: str) -> tuple[list[float], list[float]]:
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise _fault("a CSV file that can be read", f"{path!r}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise _fault("a CSV file of UTF-8 text", f"{path!r}, which is none") from None
-    rows = csv.reader(io.StringIO(text, newline=""))
-    try:
-        header = [name.strip() for name in next(rows, [])]
-        places = [_column(path, header, name) for name in COLUMNS]
-        points = [_point(path, rows.line_num, row, places) for row in rows if any(cell.strip() for cell in row)]
-    except csv.Error as error:
-        raise _fault("comma-separated values", f"{path}:{rows.line_num}: {error}") from None
+        file = cells.read(Path(path).expanduser(), path)
+        places = file.places(COLUMNS)
+        points = [_point(file, line, [row[place] for place in places]) for line, row in file.rows]
+    except cells.CellError as error:
+        raise _fault(error.allowed, f"{error.place}: {error.got}", error.nearest) from None
     if len(points) < MIN_POINTS:
         raise _fault(f"a file of at least {MIN_POINTS} measurements", f"{len(points)} in {path!r}")
     return [size for size, _ in points], [cost for _, cost in points]
 
 
-def _column(path: str, header: list[str], name: str) -> int:
-    if name not in header:
-        allowed = f"a file whose first line names the columns {' and '.join(COLUMNS)}"
-        raise _fault(allowed, f"{path}:1: {','.join(header)!r}, without {name}", nearest_name(name, header))
-    return header.index(name)
-
-
-def _point(path: str, line: int, row: list[str], places: list[int]) -> tuple[float, float]:
-    try:
-        size, cost = (float(row[place]) for place in places)
-    except (ValueError, IndexError):
-        size = cost = math.nan
-    if not (0.0 <= size < math.inf and 0.0 < cost < math.inf):
-        raise _fault("on each line a size >= 0 and a cost > 0", f"{path}:{line}: {','.join(row)!r}")
-    return size, cost
+def _point(file: cells.Cells, line: int, row: list[str]) -> tuple[float, float]:
+    return file.number(line, "size_bit", row[0]), file.number(line, "cost", row[1], positive=True)
 
 
 def _fault(allowed: str, got: str, nearest: str = "") -> ConfigError:

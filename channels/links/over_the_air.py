@@ -11,6 +11,7 @@ import numpy as np
 from channels.energy.wifi import Wifi
 from channels.media.superposed import Superposed, Uses
 from channels.media.wires.frames import Datagrams
+from channels.policies.always_on import AlwaysOn
 from netsim.fields import NonNegativeFloat, PositiveFloat, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
@@ -95,5 +96,5 @@ class OverTheAir:
         key = int(rng.integers(1 << 64, dtype=np.uint64)) if self.noise_w or self.fading != "none" else 0
         return Superposed(
             nodes, Uses(self.sample_bytes, self.bandwidth_hz), key, self.noise_w, self.fading == "rayleigh",
-            self.power_limit_w, self.radio, frames,
+            self.power_limit_w, self.radio, AlwaysOn(), frames,
         )  # fmt: skip

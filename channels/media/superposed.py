@@ -10,7 +10,7 @@ import numpy.typing as npt
 from channels.costing.models import Int64s, byte_cost
 from channels.media.aloha import Air
 from channels.media.purposes import FADING, NOISE
-from channels.policies.always_on import AlwaysOn
+from channels.media.radio_books import RadioPolicy
 from netsim.interfaces import CostModel, FrameSink, Node, NodeId, PowerProfile
 from netsim.rng import uniforms
 from netsim.units import NS_PER_S, serialisation_ns
@@ -58,13 +58,15 @@ class Superposed(Air):
         Whether gains are drawn for each node and round, |h| of Rayleigh with mean square 1; else 1.
     power_limit_w
         See `netsim.interfaces.Superposes`.
+    policy
+        See `channels.media.aloha.Air`.
     """
 
     def __init__(
         self, nodes: Sequence[Node], uses: Uses, key: int, noise_w: float, fades: bool, power_limit_w: float | None,
-        power: PowerProfile, frames: FrameSink | None = None,
+        power: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(nodes, LONGEST_BYTES, uses, uses, False, power, AlwaysOn(), frames)
+        super().__init__(nodes, LONGEST_BYTES, uses, uses, False, power, policy, frames)
         self._uses, self._key, self._noise_w, self._fades = uses, key, noise_w, fades
         self.power_limit_w = power_limit_w
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from channels.costing.models import stream_cost
 from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from channels.media.roster import Roster
+from channels.media.turn_heads import Heads, Message
 from netsim.interfaces import (
     BROADCAST,
     STATES,
@@ -32,28 +32,10 @@ _TX, _RX, _IDLE, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "idle",
 _SETTLE_EVERY = 256
 
 
-class _Message:
-    """A message in its sender's queue; `serial` marks its bytes on the sender's side, serial + 1 + i at receiver i."""
-
-    __slots__ = ("airtime_ns", "all_dst", "dst", "first_ns", "last_turn", "ready_ns", "sent_bytes", "serial",
-                 "size_bytes", "slots", "src", "staying_ns", "submit_ns", "transfer", "waking_ns")  # fmt: skip
-
-    def __init__(
-        self, transfer: TransferId, serial: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, submit_ns: int,
-        ready_ns: int,
-    ) -> None:  # fmt: skip
-        self.transfer, self.serial, self.src, self.dst, self.all_dst = transfer, serial, src, dst, dst
-        self.size_bytes, self.submit_ns, self.first_ns = size_bytes, submit_ns, submit_ns
-        # The first instant at which it may have a slot; its sender's time waking and staying awake before its slots.
-        self.ready_ns, self.waking_ns, self.staying_ns = ready_ns, 0, 0
-        self.sent_bytes = self.slots = self.airtime_ns = 0
-        self.last_turn = -1  # the turn, counted from the first of all, in which it ends; -1 while it is not known
-
-
 class _Slot(NamedTuple):
     """The slot in progress."""
 
-    message: _Message
+    message: Message
     start_ns: int
     end_ns: int
     length: int
@@ -116,14 +98,11 @@ class Rounds(Roster):
         # Beyond resting, of a radio that wakes and of one that stays awake.
         self._waking_w, self._staying_w = self._wake_w - base_w, self._power_w["idle"] - base_w
         self._log = BusyLog(2 * len(self._row))
-        self._queues: list[deque[_Message]] = [deque() for _ in nodes]
+        self._queues: list[deque[Message]] = [deque() for _ in nodes]
         self._waiting = self._serials = self._ran_ns = 0
         # The next turn's node, when it begins, and how many turns were before it.
         self._turn, self._turn_at_ns, self._turns = 0, 0, 0
-        # Which nodes have a message, 0 or 1 each; and where nobody sleeps (last turn, serial, message) of their first
-        # messages: a message that has a slot in every round ends in a turn that is known when it becomes the first.
-        self._is_busy = bytearray(len(self._row))
-        self._ends: list[tuple[int, int, _Message]] = []
+        self._heads = Heads(len(self._row))
         self._slot: _Slot | None = None
         # Of each radio: the end of its last slot, how long it woke and stayed awake, and (in a copy) its next slot.
         self._used_ns = [-self._lead_ns] * len(self._row)
@@ -134,7 +113,7 @@ class Rounds(Roster):
 
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         self._run(now_ns)
-        message = _Message(transfer, self._serials, src, dst, size_bytes, now_ns, now_ns + self._lead_ns)
+        message = Message(transfer, self._serials, src, dst, size_bytes, now_ns, now_ns + self._lead_ns)
         self._serials += 1 + len(dst)
         for node in self._lost(src, dst):
             self._give_up(message, node, now_ns)
@@ -157,14 +136,12 @@ class Rounds(Roster):
             self._turns += (self._turn - before) % len(self._row)
 
     def _plan(self, place: int) -> None:
-        """Note that a node has a new first message or none, and in which turn that one ends."""
-        queue = self._queues[place]
-        self._is_busy[place] = bool(queue)
+        """Note that a node has a new first message or none, and where nobody sleeps in which turn that one ends."""
+        queue, last_turn = self._queues[place], -1
         if queue and not self._lead_ns:
-            head, nodes = queue[0], len(self._row)
-            more = (head.size_bytes - head.sent_bytes - 1) // self._slot_bytes
-            head.last_turn = self._turns + (place - self._turn) % nodes + more * nodes
-            heapq.heappush(self._ends, (head.last_turn, head.serial, head))
+            more = (queue[0].size_bytes - queue[0].sent_bytes - 1) // self._slot_bytes
+            last_turn = self._turns + (place - self._turn) % len(self._row) + more * len(self._row)
+        self._heads.set(place, queue[0] if queue else None, last_turn)
 
     def _passed_over(self, turn: int, at_ns: int, ready_ns: int) -> tuple[int, int]:
         """Return the first turn from `ready_ns` on, and when it begins; at the earlier `at_ns` it is `turn`."""
@@ -188,10 +165,10 @@ class Rounds(Roster):
     def _first_end_ns(self) -> int:
         """Return when the first message ends; until then nodes keep their places, and all slots before are full."""
         if not self._lead_ns:
-            return self._end_of_turn_ns(*self._first_to_end())
+            return self._end_of_turn_ns(*self._heads.first_to_end())
         heads = [queue[0] if queue else None for queue in self._queues]
         turn, reach_ns, best_ns = self._turn, self._turn_at_ns, -1
-        ahead: dict[_Message, int] = {}
+        ahead: dict[Message, int] = {}
         while self._lead_ns and any(head and head.ready_ns > reach_ns for head in heads):
             # Turn by turn until everybody is awake; `ahead` has the bytes that are sent by then.
             ready_ns, head = min(head.ready_ns for head in heads if head), heads[turn]
@@ -222,26 +199,17 @@ class Rounds(Roster):
             reach_ns += self._turn_ns
         return best_ns
 
-    def _first_to_end(self) -> tuple[int, _Message]:
-        """Return the turn in which the first message ends, and the message, where nobody sleeps."""
-        ends = self._ends
-        # Messages that ended or were given up have another last turn by now.
-        while ends[0][2].last_turn != ends[0][0]:
-            heapq.heappop(ends)
-        return ends[0][0], ends[0][2]
-
-    def _end_of_turn_ns(self, last_turn: int, message: _Message) -> int:
+    def _end_of_turn_ns(self, last_turn: int, message: Message) -> int:
         """Return when the bytes of a message's last turn end, if all messages before it have full slots."""
-        nodes, turn, is_busy = len(self._row), self._turn, self._is_busy
-        cycles, ahead = divmod(last_turn - self._turns, nodes)
-        busy = is_busy.count(1, turn, min(turn + ahead, nodes)) + is_busy.count(1, 0, max(turn + ahead - nodes, 0))
+        cycles, ahead = divmod(last_turn - self._turns, len(self._row))
+        busy = self._heads.among(self._turn, ahead)
         left = message.size_bytes - message.sent_bytes - cycles * self._slot_bytes
         reach_ns = self._turn_at_ns + cycles * self._cycle_ns() + busy * self._turn_ns + (ahead - busy) * self._poll_ns
         return reach_ns + serialisation_ns(left + self._overhead_bytes, self._rate_bps)
 
     def _cycle_ns(self) -> int:
         """Return how long a round is in which every message has a full slot."""
-        busy = self._is_busy.count(1)
+        busy = self._heads.among(0, len(self._row))
         return busy * self._turn_ns + (len(self._row) - busy) * self._poll_ns
 
     def _run(self, to_ns: int) -> None:
@@ -271,13 +239,10 @@ class Rounds(Roster):
 
     def _idle_turns(self, to_ns: int) -> int:
         """Return how many turns that begin before `to_ns` are of nodes that have nothing, one after the other."""
-        busy = self._is_busy.find(1, self._turn)
-        if busy < 0:
-            busy = self._is_busy.find(1) + len(self._row)
-        idle = busy - self._turn
+        idle = self._heads.idle_from(self._turn)
         return min(idle, -((self._turn_at_ns - to_ns) // self._poll_ns)) if self._poll_ns else idle
 
-    def _begin(self, message: _Message) -> None:
+    def _begin(self, message: Message) -> None:
         start_ns = self._turn_at_ns
         length = min(self._slot_bytes, message.size_bytes - message.sent_bytes)
         wire_bytes = length + self._overhead_bytes
@@ -292,7 +257,7 @@ class Rounds(Roster):
         self._slot = _Slot(message, start_ns, start_ns + width_ns, length)
 
     def _record(
-        self, message: _Message, start_ns: int, stride_ns: int, width_ns: int, slots: int, wire_bytes: int
+        self, message: Message, start_ns: int, stride_ns: int, width_ns: int, slots: int, wire_bytes: int
     ) -> None:
         row = 2 * self._row[message.src]
         self._log.add((row, start_ns, stride_ns, width_ns, slots, wire_bytes, message.serial))
@@ -303,7 +268,7 @@ class Rounds(Roster):
 
     def _run_cycles(self, to_ns: int) -> bool:
         """Take whole rounds in which every message has more than a slot to send; return False where there is none."""
-        if not self._lead_ns and self._first_to_end()[0] - self._turns < len(self._row):
+        if not self._lead_ns and self._heads.first_to_end()[0] - self._turns < len(self._row):
             return False
         cycle_ns = self._cycle_ns()
         cycles = (to_ns - 1 - self._turn_at_ns) // cycle_ns
@@ -338,7 +303,7 @@ class Rounds(Roster):
         self._turns += cycles * len(heads)
         return True
 
-    def _rise(self, message: _Message, start_ns: int, end_ns: int, times: int = 1) -> None:
+    def _rise(self, message: Message, start_ns: int, end_ns: int, times: int = 1) -> None:
         """Wake the nodes that take part in a slot before it begins; `times` slots that have the same before them."""
         for node in (message.src, *message.dst):
             place = self._row[node]
@@ -353,7 +318,7 @@ class Rounds(Roster):
             if self._rises is not None:
                 self._rises.setdefault(place, _Rise(start_ns, waking_ns, staying_ns, is_sender))
 
-    def _rise_cycles(self, heads: Sequence[_Message | None], cycle_ns: int, cycles: int) -> None:
+    def _rise_cycles(self, heads: Sequence[Message | None], cycle_ns: int, cycles: int) -> None:
         """Wake nodes for whole rounds: for the first one, and for the second, which all others equal."""
         at_ns = self._turn_at_ns
         for times in (1, cycles - 1) if cycles > 1 else (1,):
@@ -375,7 +340,7 @@ class Rounds(Roster):
         ahead._run(at_ns + self._lead_ns)
         return rises
 
-    def _show_slot(self, message: _Message, start_ns: int, offset: int, length: int) -> None:
+    def _show_slot(self, message: Message, start_ns: int, offset: int, length: int) -> None:
         dst = message.dst[0] if len(message.all_dst) == 1 else BROADCAST
         if self._frames is not None:
             self._frames.add(Frame(start_ns, message.src, dst, message.transfer, offset, length, 1, "data"))
@@ -392,7 +357,7 @@ class Rounds(Roster):
             self._end_at(message, node, slot.end_ns, True, node == first, service_s)
         self._drop(message, slot.end_ns)
 
-    def _drop(self, message: _Message, at_ns: int) -> None:
+    def _drop(self, message: Message, at_ns: int) -> None:
         """Take a message out of its queue; the next one's service begins."""
         queue = self._queues[self._row[message.src]]
         is_head = queue[0] is message
@@ -405,7 +370,7 @@ class Rounds(Roster):
             queue[0].first_ns = max(queue[0].first_ns, at_ns)
 
     def _end_at(
-        self, message: _Message, node: NodeId, at_ns: int, is_ok: bool, is_counted: bool, service_s: float = 0.0
+        self, message: Message, node: NodeId, at_ns: int, is_ok: bool, is_counted: bool, service_s: float = 0.0
     ) -> None:
         slots, airtime_ns = (message.slots, message.airtime_ns) if is_counted else (0, 0)
         sent_bytes = min(message.slots * self._slot_bytes, message.size_bytes) + message.slots * self._overhead_bytes
@@ -414,13 +379,13 @@ class Rounds(Roster):
             message.src, message.size_bytes, service_s, self._extra_j(message),
         ))  # fmt: skip
 
-    def _extra_j(self, message: _Message) -> float:
+    def _extra_j(self, message: Message) -> float:
         sending_j = message.airtime_ns / NS_PER_S * self._extra_w
         if not self._lead_ns:
             return sending_j
         return sending_j + (message.waking_ns * self._waking_w + message.staying_ns * self._staying_w) / NS_PER_S
 
-    def _give_up(self, message: _Message, node: NodeId, now_ns: int) -> None:
+    def _give_up(self, message: Message, node: NodeId, now_ns: int) -> None:
         """End one destination of a message; what was sent counts at the last one to end so."""
         message.dst = tuple(n for n in message.dst if n != node)
         self._end_at(message, node, now_ns, False, not message.dst)
@@ -434,7 +399,7 @@ class Rounds(Roster):
         awake, everybody sleeps, and no slot begins before all can have woken anew.
         """
         heads, before = [queue[0] if queue else None for queue in self._queues], self._rising(now_ns)
-        over, used = list[tuple[_Message, tuple[NodeId, ...]]](), {node}
+        over, used = list[tuple[Message, tuple[NodeId, ...]]](), {node}
         for message in [message for queue in self._queues for message in queue]:
             lost = message.dst if message.src == node else tuple(n for n in message.dst if n == node)
             if not lost:
@@ -460,7 +425,7 @@ class Rounds(Roster):
             for n in lost:
                 self._give_up(message, n, now_ns)
 
-    def _plan_anew(self, now_ns: int, before: Mapping[int, _Rise], heads: Sequence[_Message | None]) -> None:
+    def _plan_anew(self, now_ns: int, before: Mapping[int, _Rise], heads: Sequence[Message | None]) -> None:
         """Charge radios that woke for a slot that is now cancelled for having been awake."""
         after = self._rising(now_ns)
         kept = {place for place, rise in after.items() if place in before and before[place].begin_ns == rise.begin_ns}

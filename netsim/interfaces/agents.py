@@ -30,10 +30,15 @@ class Command(Generic[T]):
 
 @dataclass(slots=True, eq=False)
 class Gradient(Command[Array]):
-    """Compute the node's own gradient at `at`, on `batch` (None: its next minibatch). Takes compute time."""
+    """Compute the node's own gradient at `at`, on `batch` (None: its next minibatch). Takes compute time.
+
+    A machine that has all samples names in `of` the node whose gradient it computes, with that node's minibatch, in
+    the time that it takes there.
+    """
 
     at: Array
     batch: Batch | None = None
+    of: NodeId | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -345,7 +350,10 @@ class TimingFree(Protocol):
 
 @runtime_checkable
 class StarAlgorithm(Algorithm, Protocol):
-    """An algorithm of a server and workers."""
+    """An algorithm of a server and workers.
+
+    One that says ``is_alone = True``, a class attribute, computes at its server and sends nothing.
+    """
 
     def server(self, ctx: Context) -> Agent:
         """Make the server's agent."""

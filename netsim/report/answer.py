@@ -285,7 +285,7 @@ def with_interval(found: Estimate) -> str:
 def _won(win: Win, first: Row, is_first: bool) -> str:
     spends, noun = shown(win.quantity, of(win.best, win.quantity).mean), win.quantity.noun
     gain = against_first(win.best, win.quantity).mean
-    if win.best.label == first.label:
+    if win.best.label == first.label or of(win.best, win.quantity).mean == 0.0:
         return f"{noun} ({spends})"
     if not math.isfinite(gain):
         return f"{noun} ({spends}; {escape(first.label)} does not get there)"
@@ -295,6 +295,8 @@ def _won(win: Win, first: Row, is_first: bool) -> str:
 
 
 def _behind(win: Win) -> str:
+    if not math.isfinite(win.lead.mean):
+        return win.quantity.noun  # the best spends nothing
     return f"{win.quantity.noun} ({'level' if _is_level(win.lead.mean) else times(win.lead.mean)})"
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netsim.text import from_cell
+
 Columns = Mapping[str, npt.NDArray[Any]]
 """Column name to values of one length: float64, or objects that are strings."""
 
@@ -114,7 +116,7 @@ def read_csv(path: Path) -> Columns:
         raise ValueError(str(error)) from error
     columns: dict[str, npt.NDArray[Any]] = {}
     for i, name in enumerate(header):
-        texts = [line[i] if i < len(line) else "" for line in lines if line]
+        texts = [from_cell(line[i]) if i < len(line) else "" for line in lines if line]
         values = [to_number(text) for text in texts]
         are_numbers = all(t.strip().lower() in _BLANK or not math.isnan(v) for t, v in zip(texts, values, strict=True))
         columns[name] = np.array(values, float) if are_numbers and name not in TEXTS else np.array(texts, object)

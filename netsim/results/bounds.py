@@ -22,6 +22,7 @@ from netsim import files
 from netsim.arrow import numbers
 from netsim.interfaces import Draws, KnownProblem, Problem
 from netsim.scenario import Scenario, points
+from netsim.text import to_cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -213,5 +214,5 @@ def write(folder: Path, scenario: Scenario, rounds: pa.Table) -> Path | None:
 
 def _csv(lines: list[list[object]]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(lines)
+    csv.writer(out, lineterminator="\n").writerows(map(to_cell, line) for line in lines)
     return out.getvalue()

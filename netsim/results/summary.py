@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, rises
+from netsim.text import from_cell, to_cell
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
@@ -22,6 +23,7 @@ SPENT = QUANTITIES
 BAD = ("failed", "stalled", "diverged")
 ENDS = ("mean", "low", "high")
 CONFIDENCE = 0.95
+_LAST = ("accuracy", "test_accuracy", "violation")  # columns of which the last row counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,7 @@ class Outcome:
         Shape (targets,), bool.
     spent
         Shape (targets, len(SPENT)): what the run had spent in that row; NaN where none meets the target.
-    final_loss, final_accuracy, final_test_accuracy
+    final_loss, final_accuracy, final_test_accuracy, final_violation
         Of the last row; NaN where there is none. `final_accuracy` is that of the training samples.
     """
 
@@ -46,6 +48,7 @@ class Outcome:
     final_loss: float = math.nan
     final_accuracy: float = math.nan
     final_test_accuracy: float = math.nan
+    final_violation: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +108,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
         reached,
         np.stack([pick(spent[name]) for name in SPENT], axis=1),
         float(loss[-1]) if rows else math.nan,
-        *(float(_optional(column, name, rows)[-1]) if rows else math.nan for name in ("accuracy", "test_accuracy")),
+        *(float(_optional(column, name, rows)[-1]) if rows else math.nan for name in _LAST),
     )
 
 
@@ -194,7 +197,8 @@ def rows(groups: Sequence[Group]) -> list[Row]:
     """Return the rows of ``summary.csv``: for each group in order, one per target.
 
     Columns: ``label, algorithm, point``, every swept key, ``target, target_value, status, reached, replications,
-    final_loss, final_accuracy, final_test_accuracy``, then with ``_mean, _low, _high`` each of `SPENT` to the target
+    final_loss, final_accuracy, final_test_accuracy,
+    final_violation``, then with ``_mean, _low, _high`` each of `SPENT` to the target
     over the replications that reached it (see `interval`), and as ``ratio_...`` the same against the first algorithm
     of the point (see `ratio`).
     ``status`` is ``failed``, ``stalled`` or ``diverged`` where a replication is, else ``reached`` where all reached,
@@ -227,14 +231,14 @@ def to_csv(rows: Sequence[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(rows[0] if rows else ())
     for row in rows:
-        writer.writerow(["" if isinstance(v, float) and math.isnan(v) else v for v in row.values()])
+        writer.writerow(["" if isinstance(v, float) and math.isnan(v) else to_cell(v) for v in row.values()])
     return text.getvalue()
 
 
 def from_csv(text: str) -> list[Row]:
     """Return the rows that `to_csv` wrote."""
     lines = list(csv.DictReader(io.StringIO(text)))
-    columns = {name: _read(name, [line[name] for line in lines]) for name in (lines[0] if lines else ())}
+    columns = {name: _read(name, [from_cell(line[name]) for line in lines]) for name in (lines[0] if lines else ())}
     return [{name: columns[name][i] for name in line} for i, line in enumerate(lines)]
 
 

@@ -5,6 +5,7 @@ Each check takes the parts that it names, so that it runs where those are right 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -12,13 +13,14 @@ from typing import Any
 
 from netsim import registry
 from netsim.errors import Fault, nearest_name
-from netsim.interfaces import HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
+from netsim.interfaces import HasBatches, HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
 from netsim.scenario.compute import ComputeModel
 from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, rises
 from netsim.units import MAX_NS, NS_PER_S
 
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
+MAX_PASSES = 100
 MAX_RUNS = 1_000_000
 
 
@@ -277,7 +279,10 @@ def start_faults(stop: Stop, at_start: Mapping[str, float]) -> Iterator[Fault]:
 
 
 def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fault]:
-    """Find algorithms that need what this problem lacks."""
+    """Find algorithms that need what this problem lacks, or ask for more than it has."""
+    for i, algorithm in _each(algorithms):
+        yield from _entry_faults(algorithm, problem, ("algorithms", i))
+        yield from _step_faults(problem, algorithm, ("algorithms", i))
     if not isinstance(problem, HasSmoothness):
         for i, algorithm in _each(algorithms):
             if getattr(algorithm, "step_size", None) == "auto":
@@ -286,6 +291,32 @@ def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fa
                     "searches one"
                 )
                 yield Fault(("algorithms", i, "step_size"), allowed, "auto")
+
+
+def _entry_faults(component: Any, problem: Problem, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    """Find numbers of coordinates above d, in a component or those inside: keys that it names in `counts_entries`."""
+    for key in getattr(component, "counts_entries", ()):
+        value = getattr(component, key)
+        if isinstance(value, int | float) and value > problem.dim:
+            yield Fault((*path, key), f"at most d, the coordinates of a model, {problem.dim} here", f"{value:g}")
+    for field in dataclasses.fields(component):
+        inner = getattr(component, field.name)
+        if dataclasses.is_dataclass(inner):
+            yield from _entry_faults(inner, problem, (*path, field.name))
+
+
+def _step_faults(problem: Problem, algorithm: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    """Find local steps on minibatches that go through a node's samples more than `MAX_PASSES` times in a round."""
+    steps = getattr(algorithm, "local_steps", None)
+    if steps is None or not isinstance(problem, HasBatches):
+        return
+    for node in range(problem.num_nodes):
+        batch, samples = problem.batch_size(node), problem.num_samples(node)
+        if batch < samples and steps * batch > MAX_PASSES * samples:
+            most = MAX_PASSES * samples // batch
+            allowed = f"at most {most}, in which node {node} draws as many as {MAX_PASSES} times its {samples} samples"
+            yield Fault((*path, "local_steps"), allowed, f"{steps}")
+            return
 
 
 def _vary(vary: str | Sequence[str]) -> Iterator[Fault]:

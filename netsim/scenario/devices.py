@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from netsim import cells
 from netsim.errors import DataError, nearest_name
 from netsim.interfaces import NodeId
 from netsim.scenario.compute import KNOWN, ComputeModel
@@ -111,16 +109,23 @@ def read(table: Table) -> dict[str, Device]:
         needed = f"the file {table.path} is needed, with the columns {', '.join(COLUMNS)}"
         raise DataError(f"devices: {needed}. Got no such file.")
     found: dict[str, Device] = {}
-    for line, row in _rows(path):
-        name, speed, power = row["name"], _number(row["flop_per_s"]), _number(row["power_w"])
-        idle = _number(row["idle_w"]) if "idle_w" in row else 0.0
-        if not name or not speed > 0 or not power >= idle >= 0 or name in found:
-            allowed = "a name that no other line has, flop_per_s > 0 and power_w >= 0 are needed"
-            if "idle_w" in row:
-                allowed = "a name that no other line has, flop_per_s > 0 and power_w >= idle_w >= 0 are needed"
-            got = ", ".join(str(row[key]) for key in (*COLUMNS, "idle_w") if key in row)
-            raise DataError(f"{path}:{line}: {allowed}. Got {got}.")
-        found[name] = Device(speed, power, idle)
+    try:
+        file = cells.read(path, str(path))
+        places = dict(zip(COLUMNS, file.places(COLUMNS), strict=True))
+        places |= {"idle_w": file.columns.index("idle_w")} if "idle_w" in file.columns else {}
+        for line, row in file.rows:
+            name = row[places["name"]]
+            if not name or name in found:
+                raise DataError(f"{path}:{line}: a name that no other line has is needed. Got {name!r}.")
+            speed = file.number(line, "flop_per_s", row[places["flop_per_s"]], positive=True)
+            power, idle = (
+                file.number(line, key, row[places[key]]) if key in places else 0.0 for key in ("power_w", "idle_w")
+            )
+            if idle > power:
+                raise DataError(f"{path}:{line}: power_w >= idle_w is needed. Got {power:g} and {idle:g}.")
+            found[name] = Device(speed, power, idle)
+    except cells.CellError as error:
+        raise DataError(f"{error}.") from None
     if not found:
         raise DataError(f"{path}: at least one board is needed. Got none.")
     return found
@@ -132,20 +137,10 @@ def known() -> dict[str, tuple[Device, str, str]]:
     All figures were measured: flop/s are those of High-Performance Linpack in double precision on all cores of the
     processor (no graphics unit), watts those of the whole board at its plug, during that and at rest.
     """
-    more = {row["name"] or "": (row["board"] or "", row["source"] or "") for _, row in _rows(KNOWN)}
+    table = cells.read(KNOWN, str(KNOWN))
+    places = table.places(("name", "board", "source"))
+    more = {name: (board, source) for name, board, source in (tuple(row[i] for i in places) for _, row in table.rows)}
     return {name: (device, *more[name]) for name, device in read(Table()).items()}
-
-
-def _rows(path: Path) -> list[tuple[int, Mapping[str, str | None]]]:
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        try:
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{path}:1: the columns {', '.join(COLUMNS)} are needed. Got no {missing[0]}.")
-            return [(reader.line_num, row) for row in reader]
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}:{reader.line_num + 1}: a table in UTF-8 is needed. Got {error}.") from None
 
 
 def _each(value: T | tuple[T, ...] | None, nodes: Sequence[NodeId], workers: Sequence[NodeId]) -> dict[NodeId, T]:
@@ -156,11 +151,3 @@ def _each(value: T | tuple[T, ...] | None, nodes: Sequence[NodeId], workers: Seq
         return dict(zip(workers, value, strict=True))
     is_each = isinstance(value, Speeds) or (isinstance(value, Distribution) and value.per == "node")
     return dict.fromkeys(workers if is_each else nodes, value)
-
-
-def _number(text: str | None) -> float:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from netsim.errors import ConfigError, Fault, SimulationError
+from netsim.units import to_number
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -169,10 +170,18 @@ def _edge_list(file: Path, directed: bool) -> Graph:
 
     for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
         words = line.partition("#")[0].split()
-        if len(words) == 1:
+        is_weighted = len(words) == 3 and _is_number(words[2])
+        if words and (not (len(words) == 2 or is_weighted) or any("," in word or ";" in word for word in words)):
             raise ValueError(f"line {number}: {line.strip()[:40]!r}")
     empty: nx.Graph[str] = nx.DiGraph() if directed else nx.Graph()
-    return _numbered(nx.read_edgelist(file, create_using=empty, data=False))
+    return _numbered(nx.read_edgelist(file, create_using=empty, data=False, encoding="utf-8"))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(to_number(text, None))
+    except ValueError:
+        return False
 
 
 def _numbered(named: nx.Graph[str]) -> Graph:

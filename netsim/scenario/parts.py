@@ -25,7 +25,7 @@ COUNTERS = (
 WAYS = (*DIRECTIONS, "total")
 ENERGIES = ("worker_energy_j", "server_energy_j", "energy_j")
 _SPENT = ("rounds", "time_s", *ENERGIES, "j_per_bit", "lifetime_days")
-FINALS = ("final_loss", "final_accuracy", "final_test_accuracy")
+FINALS = ("final_loss", "final_accuracy", "final_test_accuracy", "final_violation")
 QUANTITIES = (*_SPENT, *(f"{way}_{counter}" for way in WAYS for counter in COUNTERS))
 CLAIMED = (*QUANTITIES, *FINALS)
 

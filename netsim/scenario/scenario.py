@@ -299,6 +299,10 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
                 at_start = start_metrics(live, targets)
             except ConfigError as error:
                 faults += places.locate([dataclasses.replace(f, path=("problem", *f.path)) for f in error.faults])
+            except MemoryError as error:
+                faults += places.locate(
+                    [Fault(("problem",), f"a problem that fits into memory: {error or 'too large'}")]
+                )
             except (DataError, OSError) as error:
                 path = ("problem", "dataset") if hasattr(problem, "dataset") else ("problem",)
                 faults += places.locate([Fault(path, " ".join(str(error).split()).rstrip("."))])

@@ -56,7 +56,7 @@ class Actor:
         except StopIteration:
             self.finished = True
             return None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.failure(error) from error
         kind = type(command)
         if kind not in _HAS_ROUND:
@@ -70,18 +70,25 @@ class Actor:
                 self.round = round
         return command
 
-    def failure(self, error: Exception) -> SimulationError:
+    def failure(self, error: BaseException) -> SimulationError:
         """Return what an error of the agent is to the run: node, round, file and line.
 
         The round is that of the last command that had one or of the newest message received since.
         """
         where = f"node {self.node}" + ("" if self.round is None else f", round {self.round}")
         what = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
+        what = f"sys.exit({error.code!r}) was called" if isinstance(error, SystemExit) else what
         return SimulationError(f"{where}: {what} ({place(error, type(self.agent).__module__)})")
 
     def close(self) -> None:
         """End the coroutine where it stands."""
         self._coroutine.close()
+
+    def __del__(self) -> None:
+        # Where a run fails before its clock starts, Python would warn of a coroutine that was never awaited.
+        close = getattr(getattr(self, "_coroutine", None), "close", None)
+        if close is not None:
+            close()
 
     def says(self, server: NodeId) -> str:
         """Describe the command that the actor waits for, for the message of a stalled run."""

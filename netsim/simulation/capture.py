@@ -148,6 +148,8 @@ def write(records: Sequence[tuple[int, bytes]], link_type: int) -> bytes:
     out = [struct.pack("<IHHiIII", MAGIC, 2, 4, 0, 0, SNAP_BYTES, link_type)]
     for at_ns, data in records:
         seconds, rest = divmod(at_ns, NS_PER_S)
+        if seconds >> 32:  # beyond what the format counts; the clock ends a few years later
+            break
         kept = data[:SNAP_BYTES]
         out += (struct.pack("<IIII", seconds, rest, len(kept), len(data)), kept)
     return b"".join(out)

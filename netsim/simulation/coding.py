@@ -11,6 +11,7 @@ from netsim.interfaces import Array, Code, Decode, Encode, Encoded, Key, Message
 
 _NO_DRAWS = Key(0, 0)
 _KEPT_BYTES = 128 << 20
+_KEEPS_MEMORY = dict[type, bool]()  # kinds of codecs seen so far, and whether they have a memory
 _PARTS = 1 << 24  # rounds are 24 bits in the header
 
 
@@ -54,13 +55,15 @@ class Coder:
         """Encode a vector; its decoded value is computed when it is first asked for."""
         codec = command.codec
         key = self._key(command.round, node, command.part) if codec.draws else _NO_DRAWS
-        advance = getattr(codec, "advance", None)
-        if advance is not None:
-            payload, memory = advance(command.memory, command.x, key)
-            return Encoded(payload, lambda: self._value(codec, payload.data, command.x.size, key), memory)
-        step = getattr(codec, "step", None)
-        if step is not None:
-            payload, value, memory = step(command.memory, command.x, key)
+        kind = type(codec)
+        if kind not in _KEEPS_MEMORY:
+            _KEEPS_MEMORY[kind] = hasattr(codec, "step")
+        if _KEEPS_MEMORY[kind]:
+            memorising: Any = codec
+            if hasattr(codec, "advance"):
+                payload, memory = memorising.advance(command.memory, command.x, key)
+                return Encoded(payload, lambda: self._value(codec, payload.data, command.x.size, key), memory)
+            payload, value, memory = memorising.step(command.memory, command.x, key)
             return Encoded(payload, self._frozen(value), memory)
         payload = codec.encode_keyed(command.x, key)
         dim = command.x.size if isinstance(command.x, np.ndarray) else self._dim

@@ -204,6 +204,7 @@ class Engine:
         self._paused: dict[NodeId, tuple[int, Callable[[], object]]] = {}  # what is left of their computations, in ns
         self._batteries = self._open_batteries()
         self._phases = Phases(len(self.world.workers))
+        self._ways = _Ways(self.world)
         self._charges_codecs = scenario.compute.codec_flop
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
@@ -300,17 +301,18 @@ class Engine:
 
     def _settle(self) -> None:
         """Handle everything that belongs to this instant."""
+        env, actors, run = self._env, self.actors, self._run
         if self._switches.next_ns <= self.now_ns:
             self._switch()
         while not self.stopped:
             self._steps += 1
             if self._steps > self._patience and self._stands():
                 return
-            while self._env.peek() == self.now_ns:
-                self._env.step()
+            while env.peek() == self.now_ns:
+                env.step()
             if self._changed or self._delivery_ns <= self.now_ns:
                 self._deliver()
-            if not self._answers and self._env.peek() != self.now_ns:
+            if not self._answers and env.peek() != self.now_ns:
                 if self._takes_all:
                     self._answer_all()
                 if not self._answers:
@@ -319,8 +321,8 @@ class Engine:
             for node in sorted(woken):
                 if node in self._switches.off:
                     self._held[node] = woken[node]
-                elif not self.actors[node].finished:
-                    self._run(self.actors[node], woken[node])
+                elif not actors[node].finished:
+                    run(actors[node], woken[node])
                 if self.stopped:
                     return
 
@@ -435,7 +437,7 @@ class Engine:
 
     def _book(self, transfer: Transfer, delivery: Delivery) -> None:
         src, dst = transfer.src, delivery.dst
-        direction, phase = self.world.way(src, dst)
+        direction, phase, _ = self._ways[src, dst]
         self.recorder.book(direction, transfer, delivery)
         self._phases.end(phase, self.now_ns)
         models = self.world.contexts[src].live_costs(dst)
@@ -507,6 +509,8 @@ class Engine:
             self._submit(transfer, silent.to, HEADER_BYTES)
         elif how == "free":
             for dst in (node for node in _nodes(silent.to) if node not in self._switches.off):
+                if dst == actor.node:
+                    raise SimulationError(f"node {dst}: a silence is for another node, not for itself")
                 self.actors[dst].mailbox.put_silence(actor.node, silent.round, silent.kind)
                 self._try_receive(self.actors[dst])
 
@@ -514,8 +518,11 @@ class Engine:
         world, nodes = self.world, to if isinstance(to, tuple) else (to,)
         if not nodes:
             return
-        index = world.medium_of(transfer.src, nodes[0])
-        handle = world.media[index].submit(self.now_ns, transfer.src, nodes, size_bytes)
+        src, now_ns, ways = transfer.src, self.now_ns, self._ways
+        if src in nodes:
+            raise SimulationError(f"node {src}: a message to another node is sent, not one to itself")
+        index = ways[src, nodes[0]][2]
+        handle = world.media[index].submit(now_ns, src, nodes, size_bytes)
         self._changed.add(index)
         flight = self._transfers[index, handle] = _Flight(transfer, len(nodes))
         if self._tells:
@@ -524,9 +531,9 @@ class Engine:
             kind = "silence" if transfer.is_silence else transfer.kind
             data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
             world.captures[world.media_names[index]].put(handle, data)
-        way, src, begin, now_ns = world.way, transfer.src, self._phases.begin, self.now_ns
+        begin = self._phases.begin
         for node in nodes:
-            begin(way(src, node)[1], now_ns)
+            begin(ways[src, node][1], now_ns)
 
     def _delivered(self, actor: Actor, command: Delivered) -> object:
         """Answer at once where the node's last message has ended, or when it does."""
@@ -579,8 +586,10 @@ class Engine:
         return gradient
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        batch = self.world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows, self.world.contexts[node].next_key())
+        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
+        context = self.world.contexts[owner]
+        batch = context.next_batch() if command.batch is None else command.batch
+        return GradientRequest(owner, command.at, batch.rows, context.next_key())
 
     def _value(self, actor: Actor, command: Value) -> object:
         request = self._request(actor.node, command)
@@ -594,8 +603,10 @@ class Engine:
         answer = self._coder.answer(actor.node, command)
         if not self._charges_codecs and not isinstance(answer, Exception):
             return answer
-        if isinstance(answer, EncodeError) and isinstance(command, Encode) and isinstance(command.x, np.ndarray):
-            self._check_size(actor, "the vector to send", command.x)
+        if isinstance(answer, EncodeError) and isinstance(command, Encode):
+            for part in command.x if isinstance(command.x, tuple) else (command.x,):
+                if isinstance(part, np.ndarray):
+                    self._check_size(actor, "the vector to send", part)
         rate = self.world.devices[actor.node].flop_per_s
         if not self._charges_codecs or rate is None or isinstance(answer, Exception):
             return answer
@@ -790,6 +801,18 @@ def _old_objects_left_alone() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+class _Ways(dict[tuple[NodeId, NodeId], tuple[str, tuple[str, NodeId], int]]):
+    """The direction, the phase and the medium's index of what a node sends to another, found once for each pair."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def __missing__(self, pair: tuple[NodeId, NodeId]) -> tuple[str, tuple[str, NodeId], int]:
+        found = self[pair] = (*self._world.way(*pair), self._world.medium_of(*pair))
+        return found
 
 
 @dataclass(slots=True)

@@ -234,8 +234,10 @@ class Lockstep:
             self._answer(node, _take(self.actors[node], timed_out=True))
 
     def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        batch = self._world.contexts[node].next_batch() if command.batch is None else command.batch
-        return GradientRequest(node, command.at, batch.rows, self._world.contexts[node].next_key())
+        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
+        context = self._world.contexts[owner]
+        batch = context.next_batch() if command.batch is None else command.batch
+        return GradientRequest(owner, command.at, batch.rows, context.next_key())
 
 
 def nodes_of(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from netsim.errors import ConfigError, Fault, SimulationError
+from netsim import memory
+from netsim.errors import ConfigError, DataError, Fault, SimulationError
 from netsim.interfaces import HEADER_BYTES, Batch, GradientRequest, HasGradients, Problem
 from netsim.scenario import Distribution, Scenario
 from netsim.simulation.world import World
@@ -34,11 +35,14 @@ class Outlook:
         Of the process, data included.
     host_s
         Of one core; NaN where its limits do not say.
+    dim
+        Of the model.
     """
 
     messages: float
     memory_bytes: float
     host_s: float
+    dim: int
 
 
 def look_ahead(scenario: Scenario, problem: Problem) -> tuple[Outlook, list[Fault]]:
@@ -52,14 +56,19 @@ def look_ahead(scenario: Scenario, problem: Problem) -> tuple[Outlook, list[Faul
         Opened.
     """
     try:
+        what = f"models and gradients of d = {problem.dim} numbers at {problem.num_nodes} nodes"
+        memory.require(8.0 * problem.dim * (2 * problem.num_nodes + 2), what)
+    except DataError as error:
+        return Outlook(math.nan, math.nan, math.nan, problem.dim), [Fault(("problem",), str(error))]
+    try:
         world = World(scenario, scenario.algorithms[0], 0, problem)
         flop = _flop(world)
         carried = list(_carried(world))
     except ConfigError as error:
-        return Outlook(math.nan, math.nan, math.nan), list(error.faults)
+        return Outlook(math.nan, math.nan, math.nan, problem.dim), list(error.faults)
     except (OverflowError, ValueError, ZeroDivisionError, SimulationError, MemoryError) as error:
         fault = Fault(("network",), f"links and devices that can be opened; this one fails with: {error}")
-        return Outlook(math.nan, math.nan, math.nan), [fault]
+        return Outlook(math.nan, math.nan, math.nan, problem.dim), [fault]
     faults = [*_slow_links(world, carried), *_slow_devices(world, flop), *_standing(world, flop, carried)]
     return _guess(world, flop, carried), faults
 
@@ -149,7 +158,7 @@ def _guess(world: World, flop: float, carried: list[_Way]) -> Outlook:
     host_s = rounds * nodes * (flop / _FLOP_PER_S + _GRADIENT_S) + messages * (_MESSAGE_S + vector_bytes / 1e9)
     if not math.isfinite(rounds):
         messages = host_s = math.nan
-    return Outlook(messages, memory_bytes, host_s)
+    return Outlook(messages, memory_bytes, host_s, world.facts.dim)
 
 
 def _gradient_s(world: World, flop: float) -> float:

@@ -280,7 +280,7 @@ class Recorder:
         """Return the counts that would end the run: of rounds, uploads, gradients, messages those that are limited."""
         messages = sum(counter["messages"] for counter in self.counters.values())
         counts = {"rounds": self.rounds, "uploads": self.uploads, "gradients": self.gradients, "messages": messages}
-        return tuple(counts[key] for key in self.stop.limits if key in counts)
+        return tuple(int(counts[key]) for key in self.stop.limits if key in counts)
 
     def _is_last(self, round: int) -> bool:
         messages = sum(counter["messages"] for counter in self.counters.values())

@@ -51,6 +51,7 @@ def can_replay(scenario: Scenario, entry: Entry) -> bool:
     They may where nothing but the part ``channel`` is drawn anew, no delay changes what is computed, every message is
     delivered, silence is said rather than waited for, no battery ends a node, and rounds or a target of measured models
     end the run: limits in seconds, messages, uploads or gradients depend on the clock. Captures need real payloads.
+    An algorithm that sends nothing has nothing to replay.
     """
     network = scenario.network
     return (
@@ -58,6 +59,7 @@ def can_replay(scenario: Scenario, entry: Entry) -> bool:
         and set(scenario.stop.limits) <= LIMITS
         and scenario.stop.rounds is not None
         and network.battery is None
+        and not getattr(entry.algorithm, "is_alone", False)
         and network.silence != "deadline"
         and not scenario.record.pcap
         and all(getattr(channel, "reliable_delivery", True) for channel in network.channels.values())

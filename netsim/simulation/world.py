@@ -281,7 +281,6 @@ class World:
         self.parent = {node: above for above, below in self.children.items() for node in below}
         if isinstance(problem, HasPairs) and not self.is_star:
             self.problem = problem.coupled(sorted((min(edge), max(edge)) for edge in self.peers.graph.edges))
-        self._ways: dict[tuple[NodeId, NodeId], tuple[str, tuple[str, NodeId]]] = {}
         self.captures: dict[str, Capture] = {}
         self._places = self._place_media()
         self.media_names, self.media = self._open_media()
@@ -367,12 +366,6 @@ class World:
 
     def way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         """Return a transfer's direction, and the phase (``uplink`` or ``downlink`` of a node) that it belongs to."""
-        found = self._ways.get((src, dst))
-        if found is None:
-            found = self._ways[src, dst] = self._find_way(src, dst)
-        return found
-
-    def _find_way(self, src: NodeId, dst: NodeId) -> tuple[str, tuple[str, NodeId]]:
         if self.parent.get(src) == dst:
             return "uplink", ("uplink", src)
         return ("downlink", ("downlink", dst)) if self.parent.get(dst) == src else ("peer", ("uplink", src))

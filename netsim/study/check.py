@@ -64,7 +64,11 @@ def in_words(scenario: Scenario, outlooks: Sequence[Outlook]) -> str:
     scale = runs / len(outlooks)
     messages, host_s = (scale * sum(getattr(o, key) for o in outlooks) for key in ("messages", "host_s"))
     memory = text.quantity(max(outlook.memory_bytes for outlook in outlooks), "B")
-    guess = f"up to {text.quantity(messages, '')} messages, {memory} of memory, {text.seconds(host_s)} of one core"
+    dims = sorted({outlook.dim for outlook in outlooks})
+    size = f"d = {dims[0]}" + (f" to {dims[-1]}" if len(dims) > 1 else "")
+    guess = (
+        f"{size}, up to {text.quantity(messages, '')} messages, {memory} of memory, {text.seconds(host_s)} of one core"
+    )
     return f"{_count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}"
 
 

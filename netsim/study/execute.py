@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import math
+import os
+import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from netsim.errors import NetsimError
+from netsim.errors import NetsimError, SimulationError
 from netsim.interfaces import HasContent
 from netsim.registry import place
 from netsim.study.inputs import digest, file_digest, files_of
@@ -41,17 +45,35 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
     """
     start_s, result = time.perf_counter(), None
     try:
-        problem = open_problem(run.scenario, run.replication)
-        is_first = run.scenario.draws(run.replication) == run.scenario.draws(0)
-        check_inputs(run, content(problem) if is_first else run.data)
-        result = _attempt(run, problem, tick)
+        with _no_input():
+            result = _do(run, tick)
         error = result.error
+    except SystemExit as caught:
+        error = SimulationError(f"sys.exit({caught.code!r}) was called ({place(caught)})")
     except Exception as caught:
         error = caught
     files = {}
     if result is not None:
         files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()} | dict(result.captures)
     return _record(result, error, time.perf_counter() - start_s), files
+
+
+@contextmanager
+def _no_input() -> Iterator[None]:
+    """Give a run an empty stdin: a component that asks for input fails, and does not wait for ever or eat orders."""
+    before = sys.stdin
+    with open(os.devnull, encoding="utf-8") as sys.stdin:
+        try:
+            yield
+        finally:
+            sys.stdin = before
+
+
+def _do(run: Run, tick: Tick | None) -> RunResult:
+    problem = open_problem(run.scenario, run.replication)
+    is_first = run.scenario.draws(run.replication) == run.scenario.draws(0)
+    check_inputs(run, content(problem) if is_first else run.data)
+    return _attempt(run, problem, tick)
 
 
 def _record(result: RunResult | None, error: Exception | None, host_s: float) -> Record:

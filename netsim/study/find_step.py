@@ -18,6 +18,7 @@ from netsim.interfaces import Problem
 from netsim.scenario import Entry, Record, Scenario, points
 from netsim.scenario.parts import rises
 from netsim.study import workers
+from netsim.text import to_cell
 
 FILE = "steps.csv"
 PER_DECADE = 8  # steps of the grid
@@ -103,7 +104,7 @@ def write_steps(folder: str | Path, found: Sequence[Found]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(Found)])
-    writer.writerows(dataclasses.astuple(one) for one in found)
+    writer.writerows(map(to_cell, dataclasses.astuple(one)) for one in found)
     files.write(Path(folder) / FILE, text.getvalue())
 
 

@@ -77,7 +77,7 @@ class _Child:
     """A process that answers one task after the other."""
 
     def __init__(self, function: str, plugins: Sequence[str], is_first: bool) -> None:
-        command, environment = [sys.executable, "-c", BOOT], dict(os.environ)
+        command, environment = [sys.executable, "-P", "-c", BOOT], dict(os.environ)
         if not is_first:
             environment[compiling.QUIET] = "1"  # only the first process notes that compiled code cannot be kept
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 _BEFORE = " as it was before"
 # Keys that may change without making it another scenario.
 _SAME = frozenset({"question", "source", "finding", "claims", "sweep", "replications", "record"})
+
+MAX_FILE_NAME = 60
 
 
 def file_of(scenario: Scenario) -> str:
@@ -30,8 +33,8 @@ def other(folder: Path, scenario: Scenario) -> str:
     import yaml
 
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        old = yaml.safe_load((folder / "scenario.yaml").read_text())
+        manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+        old = yaml.safe_load((folder / "scenario.yaml").read_text("utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         return ""
     if not isinstance(manifest, dict) or not isinstance(old, dict):
@@ -61,3 +64,23 @@ def check_name(folder: Path, scenario: Scenario) -> None:
 
 def _essence(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in _SAME}
+
+
+def file_name(words: str, hash: str) -> str:
+    """Return a name for a file that says what it is about: at most 60 letters of ASCII.
+
+    Parameters
+    ----------
+    words
+        What it is about, such as a label; long ones are cut.
+    hash
+        Of what it holds; its beginning stands for what was cut.
+
+    Examples
+    --------
+    >>> file_name("CAT S+Q (joules)-rep0", "0123456789abcdef"), file_name("x" * 300, "0123456789abcdef")[-16:]
+    ('CAT-S+Q-joules-rep0', 'xxx-0123456789ab')
+    """
+    name = re.sub(r"[^A-Za-z0-9.=+]+", "-", words)
+    is_cut = len(name) > MAX_FILE_NAME or not name.strip("-")
+    return f"{name[: MAX_FILE_NAME - 13]}-{hash[:12]}" if is_cut else name

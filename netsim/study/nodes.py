@@ -10,6 +10,7 @@ from typing import Any
 
 from netsim import files
 from netsim.interfaces import HasLabels, LabelCounts, Problem
+from netsim.text import to_cell
 
 FILE = "nodes.csv"
 HEAD = ("point", "node", "label", "samples", "total_variation")
@@ -44,5 +45,5 @@ def write(folder: Path, found: Mapping[str, LabelCounts | None]) -> None:
             ]
     if rows:
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([HEAD, *rows])
+        csv.writer(text, lineterminator="\n").writerows([HEAD, *(map(to_cell, row) for row in rows)])
         files.write(folder / FILE, text.getvalue())

@@ -34,7 +34,7 @@ class Results:
     @functools.cached_property
     def manifest(self) -> Mapping[str, Any]:
         """What ``manifest.json`` says."""
-        manifest: Mapping[str, Any] = json.loads((self.folder / "manifest.json").read_text())
+        manifest: Mapping[str, Any] = json.loads((self.folder / "manifest.json").read_text("utf-8"))
         return manifest
 
     @property
@@ -75,7 +75,7 @@ class Results:
     @functools.cached_property
     def summary_rows(self) -> list[summaries.Row]:
         """``summary.csv`` as one mapping per row."""
-        return summaries.from_csv(self._written("summary.csv").read_text())
+        return summaries.from_csv(self._written("summary.csv").read_text("utf-8"))
 
     def summary_text(self) -> str:
         """Return the page's answer and main table as text for a terminal."""

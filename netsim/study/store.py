@@ -78,7 +78,7 @@ class Store:
     def load(self, hash: str) -> Record | None:
         """Return how a kept run ended; None where it is missing or damaged."""
         try:
-            facts = json.loads((self.folder / hash / "run.json").read_text())
+            facts = json.loads((self.folder / hash / "run.json").read_text("utf-8"))
             digests = facts.pop("files")
             if any(files_module.sha256(self.folder / hash / name) != digest for name, digest in digests.items()):
                 return None

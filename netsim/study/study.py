@@ -9,7 +9,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -175,7 +174,7 @@ def _is_ours(folder: Path) -> bool:
     if (folder / MARK).exists():
         return True
     try:
-        return "netsim" in json.loads((folder / "manifest.json").read_text())
+        return "netsim" in json.loads((folder / "manifest.json").read_text("utf-8"))
     except (OSError, ValueError, TypeError):
         return False
 
@@ -187,7 +186,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
     with files_module.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        mark = (folder / MARK).open("a")
+        mark = (folder / MARK).open("ab")
     with mark:
         try:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -306,7 +305,7 @@ def _captures(folder: Path, runs: Sequence[Run], store: Store) -> None:
     files: dict[str, bytes] = {}
     for number, run in enumerate(runs):
         words = "-".join(filter(None, (run.point, run.label, f"rep{run.replication}")))
-        name = f"{number:04}-{re.sub(r'[^A-Za-z0-9.=+]+', '-', words)}"
+        name = f"{number:04}-{names.file_name(words, run.hash)}"
         for file in store.captures(run.hash):
             files[f"{name}{file.name.removeprefix('frames')}"] = file.read_bytes()
     if files:
@@ -359,7 +358,7 @@ def _facts(scenario: Scenario, runs: Sequence[Run]) -> dict[str, Any]:
 
 def _processor() -> str:
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return ""

@@ -196,7 +196,7 @@ class Child:
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
         if not is_first:
             environment[compiling.QUIET] = "1"
-        command = [sys.executable, "-c", BOOT]
+        command = [sys.executable, "-P", "-c", BOOT]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._input = cast(IO[bytes], self._process.stdin)
         self._output = cast(IO[bytes], self._process.stdout)

@@ -246,6 +246,8 @@ def command(
     from netsim.tools import plots
 
     plots.check(plot)
+    files.check_out("--out", out)
+    files.check_out("--plot", plot)
     points = read(path, x, y, where)
     if points.is_count and not (entry_bit and entry_bit > 0):
         raise ConfigError("--entry-bit: the bits of a kept coordinate are needed where sizes are T, such as 32 for "

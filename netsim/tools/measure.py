@@ -342,6 +342,7 @@ def command(
         tell(f"serving at {bind}:{port} for {limit_s:g} s; Ctrl-C ends it")
         server.serve()
         return f"{server.answered} messages answered"
+    files.check_out("--out", out)
     (timeout_s,) = numbers("--timeout", timeout, "s", 1e-3, 60.0, whole=False)[:1]
     lengths = tuple(int(n) for n in numbers("--message-bytes", sizes, "byte", HEAD_BYTES, MAX_BYTES))
     words = PROTOCOLS[: 3 if has_zmq() else 2] if protocols is None else tuple(protocols.split(","))

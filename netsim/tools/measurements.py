@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from netsim import cells
 from netsim.errors import ConfigError, nearest_name
 
 if TYPE_CHECKING:
@@ -133,56 +132,54 @@ def read(path: str, x: str = "bytes", y: str = "seconds", where: Sequence[str] =
     ConfigError
         If the file cannot be read, a column is missing, values are none, or units cannot be right.
     """
-    header, rows = _table(path)
+    file = _table(path)
+    header, rows = file.columns, [(line, dict(zip(file.columns, row, strict=True))) for line, row in file.rows]
     for condition in where:
         name, equals, value = condition.partition("=")
         if not equals or name not in header:
             allowed = f"column=value, with a column of {path}: {', '.join(header)}"
             raise ConfigError(f"--where: {allowed}. Got {condition!r}{_nearest(name, header)}")
-        rows = [row for row in rows if _equal(row.get(name, ""), value)]
+        rows = [(line, row) for line, row in rows if _equal(row[name], value)]
     if not rows:
         raise ConfigError(f"{path}: no rows{' where ' + ' and '.join(where) if where else ''}")
     for name in ONE_AT_A_TIME:
-        values = sorted({row.get(name, "") for row in rows})
+        values = sorted({row.get(name, "") for _, row in rows})
         if len(values) > 1:
             raise ConfigError(f"{path}: one {name} at a time; choose with --where {name}={values[0]}. "
                               f"Got {', '.join(values[:8])}")  # fmt: skip
     size_name, size_unit = _size_column(path, x, header)
     cost_name, (factor, unit) = _cost_column(path, y, header)
     kept, numbers = [], []
-    for line, row in enumerate(rows, 2):
-        if row.get(cost_name, "").strip() == "":
+    for line, row in rows:
+        if row[cost_name] == "":
             continue
-        size, cost = _positive(path, row, size_name, line), _positive(path, row, cost_name, line)
-        kept.append(row)
+        size, cost = (_number(file, line, row, name, positive=True) for name in (size_name, cost_name))
+        kept.append((line, row))
         numbers.append((size * size_unit, cost * factor))
     if not numbers:
         raise ConfigError(f"{path}: no row has a number in {cost_name}")
     sizes, costs = (np.array(column) for column in zip(*numbers, strict=True))
-    errors = _optional(kept, f"{cost_name}_se", math.nan) * factor
-    nodes, delivery = _optional(kept, "nodes", 1.0), _optional(kept, "delivery", 1.0)
-    if "delivery" not in header:
-        delivery = 1.0 - _optional(kept, "loss", 0.0)
-    replications, names = _optional(kept, "replications", math.inf), (size_name, cost_name)
+
+    def optional(name: str, default: float) -> Floats:
+        return np.array([_number(file, line, row, name) if row.get(name) else default for line, row in kept])
+
+    errors, nodes = optional(f"{cost_name}_se", math.nan) * factor, optional("nodes", 1.0)
+    delivery = optional("delivery", 1.0) if "delivery" in header else 1.0 - optional("loss", 0.0)
+    replications, names = optional("replications", math.inf), (size_name, cost_name)
     is_count, blank = size_name in SIZES["T"], len(rows) - len(kept)
     points = Points(sizes, costs, errors, nodes, delivery, replications, is_count, unit, names, blank)
     _check_units(path, points)
     return points
 
 
-def _table(path: str) -> tuple[list[str], list[dict[str, str]]]:
+def _table(path: str) -> cells.Cells:
     try:
-        text = Path(path).expanduser().read_text("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path}: a CSV file that can be read is needed. Got {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: a CSV file of UTF-8 text is needed. Got something else") from None
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(reader, [])]
-    rows = [dict(zip(header, row, strict=False)) for row in reader if any(cell.strip() for cell in row)]
-    if len(rows) > MAX_ROWS:
-        raise ConfigError(f"{path}: at most {MAX_ROWS} rows. Got {len(rows)}")
-    return header, rows
+        file = cells.read(Path(path).expanduser(), path)
+    except cells.CellError as error:
+        raise ConfigError(str(error)) from None
+    if len(file.rows) > MAX_ROWS:
+        raise ConfigError(f"{path}: at most {MAX_ROWS} rows. Got {len(file.rows)}")
+    return file
 
 
 def _size_column(path: str, x: str, header: Sequence[str]) -> tuple[str, float]:
@@ -217,24 +214,11 @@ def _column(path: str, option: str, word: str, known: Mapping[str, Sequence[str]
                       f"Got {word!r}{_nearest(word, header)}")  # fmt: skip
 
 
-def _positive(path: str, row: Mapping[str, str], name: str, line: int) -> float:
+def _number(file: cells.Cells, line: int, row: Mapping[str, str], name: str, positive: bool = False) -> float:
     try:
-        value = float(row.get(name, ""))
-    except ValueError:
-        value = math.nan
-    if not 0.0 < value < math.inf:
-        raise ConfigError(f"{path}: {name}: numbers > 0 in every row. Got {row.get(name, '')!r} in row {line - 1}")
-    return value
-
-
-def _optional(rows: Sequence[Mapping[str, str]], name: str, default: float) -> Floats:
-    def number(row: Mapping[str, str]) -> float:
-        try:
-            return float(row.get(name, "") or default)
-        except ValueError:
-            return default
-
-    return np.array([number(row) for row in rows])
+        return file.number(line, name, row[name], positive=positive)
+    except cells.CellError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _check_units(path: str, points: Points) -> None:

@@ -83,6 +83,7 @@ def command(
     made = form or ENDINGS.get(Path(out or "").suffix, "terminal")
     if made not in FORMS:
         raise ConfigError(f"--format: one of {', '.join(FORMS)}. Got {made!r}{_nearest(made, FORMS)}")
+    files.check_out("--out", out)
     frame, swept = read(Path(folder))
     frame = chosen(frame, where, swept)
     lines = [_key(name, swept) for name in _split(rows)]
@@ -179,9 +180,9 @@ def to_csv(table: Pivot) -> str:
     """Return one line of names, then numbers at full precision; an empty cell where there is none."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*table.keys, *(plain for _, plain in table.heads)])
+    writer.writerow(map(text.to_cell, [*table.keys, *(plain for _, plain in table.heads)]))
     for row, cells in zip(table.rows, table.cells, strict=True):
-        writer.writerow([*row, *("" if math.isnan(cell) else repr(cell) for cell in cells)])
+        writer.writerow([*map(text.to_cell, row), *("" if math.isnan(cell) else repr(cell) for cell in cells)])
     return out.getvalue()
 
 

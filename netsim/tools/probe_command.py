@@ -111,6 +111,9 @@ def command(
         For whatever is wrong in the words or the channel's file, before anything runs.
     """
     plots.check(files.plot)
+    outs = {"--out": files.out, "--plot": files.plot, "--pcap": files.pcap, "--deliveries": files.deliveries}
+    for option, name in outs.items():
+        files_module.check_out(option, name)
     points = grid.traffic()
     setup = probe_setup.load(source, sets)
     for option, path in (("--pcap", files.pcap), ("--deliveries", files.deliveries)):

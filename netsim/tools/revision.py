@@ -18,16 +18,16 @@ def commit(root: Path | None = None) -> str:
     git = (root or Path(__file__).resolve().parents[2]) / ".git"
     try:
         if git.is_file():  # a worktree: the file says where its folder is
-            git = git.parent / git.read_text().removeprefix("gitdir:").strip()
-        head = (git / "HEAD").read_text().strip()
+            git = git.parent / git.read_text("utf-8").removeprefix("gitdir:").strip()
+        head = (git / "HEAD").read_text("utf-8").strip()
         if not head.startswith("ref:"):
             return head[:SHOWN]
         name = head.removeprefix("ref:").strip()
         shared = git / "commondir"
-        common = git / shared.read_text().strip() if shared.is_file() else git
+        common = git / shared.read_text("utf-8").strip() if shared.is_file() else git
         if (common / name).is_file():
-            return (common / name).read_text().strip()[:SHOWN]
-        packed = (line.split() for line in (common / "packed-refs").read_text().splitlines())
+            return (common / name).read_text("utf-8").strip()[:SHOWN]
+        packed = (line.split() for line in (common / "packed-refs").read_text("utf-8").splitlines())
         return next((words[0][:SHOWN] for words in packed if words[1:] == [name]), "")
     except (OSError, ValueError):
         return ""

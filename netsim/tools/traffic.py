@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from netsim.errors import ConfigError, Fault, nearest_name
+from netsim import cells
+from netsim.errors import ConfigError, Fault
 from netsim.interfaces import NodeId
 from netsim.rng import stream
-from netsim.units import NS_PER_S, seconds_to_ns
+from netsim.units import BOUNDS, seconds_to_ns
 
 Pattern = Literal["burst", "periodic", "poisson", "trace"]
 TRACE_COLUMNS = ("time_s", "src", "dst", "bytes")
@@ -134,40 +133,35 @@ def read_trace(path: str, extra_bytes: int = 0) -> Traffic:
 
 def _rows(path: str) -> list[tuple[float, int, int | Literal["all"], int]]:
     try:
-        text = Path(path).expanduser().read_text("utf-8-sig")
-    except OSError as error:
-        raise _fault(path, "a CSV file that can be read", str(error.strerror)) from None
-    except UnicodeDecodeError:
-        raise _fault(path, "a CSV file of UTF-8 text", "something else") from None
-    reader = csv.reader(io.StringIO(text, newline=""))
-    header = [name.strip() for name in next(reader, [])]
-    for name in TRACE_COLUMNS:
-        if name not in header:
-            allowed = f"a first line with the columns {', '.join(TRACE_COLUMNS)}"
-            raise _fault(f"{path}:1", allowed, f"{','.join(header)!r}, without {name}", nearest_name(name, header))
-    places = [header.index(name) for name in TRACE_COLUMNS]
-    rows = [_row(path, reader.line_num, row, places) for row in reader if any(cell.strip() for cell in row)]
+        file = cells.read(Path(path).expanduser(), path)
+        places = file.places(TRACE_COLUMNS)
+        rows = [_row(file, line, [row[place] for place in places]) for line, row in file.rows]
+    except cells.CellError as error:
+        raise _fault(error.place, error.allowed, error.got, error.nearest) from None
     if not 1 <= len(rows) <= MAX_MESSAGES:
         raise _fault(path, f"1 to {MAX_MESSAGES} messages", str(len(rows)))
     return rows
 
 
-def _row(path: str, line: int, row: list[str], places: list[int]) -> tuple[float, int, int | Literal["all"], int]:
-    where, said = f"{path}:{line}", repr(",".join(row))
-    try:
-        time_text, src_text, dst_text, size_text = (row[place].strip() for place in places)
-        time_s, size = float(time_text), float(size_text)
-        src = -1 if src_text == "server" else int(src_text)
-        dst: int | Literal["all"] = "all" if dst_text == "all" else -1 if dst_text == "server" else int(dst_text)
-    except (ValueError, IndexError):
-        raise _fault(where, "a time, two nodes (numbers, server, or all as dst) and a size", said) from None
-    if not 0.0 <= time_s < (1 << 62) / NS_PER_S:
-        raise _fault(where, "time_s >= 0", said)
+def _row(file: cells.Cells, line: int, row: list[str]) -> tuple[float, int, int | Literal["all"], int]:
+    time_s, size = file.number(line, "time_s", row[0]), file.number(line, "bytes", row[3])
+    where, said = f"{file.file}:{line}", repr(",".join(row))
+    if time_s > BOUNDS["s"][1]:
+        raise _fault(where, f"time_s: at most {BOUNDS['s'][1]:g} s", said)
     if not (1 <= size <= MAX_BYTES and size == int(size)):
         raise _fault(where, f"bytes: a whole number, 1 to {MAX_BYTES}", said)
-    if src_text[:1] == "-" or dst_text[:1] == "-" or src == dst:
-        raise _fault(where, "two different nodes, numbered from 0", said)
+    src = _node(row[1])
+    dst: int | Literal["all"] | None = "all" if row[2] == "all" else _node(row[2])
+    if src is None or dst is None or src == dst:
+        raise _fault(where, "two different nodes, numbered from 0, or server, or all as dst", said)
     return time_s, src, dst, int(size)
+
+
+def _node(text: str) -> int | None:
+    """Return a node's number, -1 for the server; None where the text is neither."""
+    if text == "server":
+        return -1
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _fault(where: str, allowed: str, got: str, nearest: str = "") -> ConfigError:

@@ -197,3 +197,130 @@ def test_what_does_not_fit_is_said() -> None:
         )
     with pytest.raises(ConfigError, match="at most 30 in all"):
         build("problem", {"name": "pretrained", "dataset": "breast_cancer", "nodes": 2, "features": [30, 1]}).open(0)
+
+
+# --- designs of a run ------------------------------------------------------------------------------------------------
+
+LINE = """
+name: line
+problem: {name: pretrained, dataset: DATA, nodes: 2, features: [1, 1], arguments: {C: 10.0}}
+network: {link: ideal, silence: free}
+algorithms: [{name: feature_quantization, bits: 3, design: on_the_line, decoder: DECODER, batch: 50}]
+stop: {rounds: 4}
+"""
+
+
+def test_on_the_line_is_a_design_with_the_errors_of_its_table() -> None:
+    """The box decoder errs on the training points exactly where the table of the dynamic programme says."""
+    base = parse_text(LINE.replace("DATA", "breast_cancer").replace("DECODER", "box"))
+    live: Any = base.problem.open(0)
+    engine = Engine(base, base.algorithms[0], 0, live)
+    rows = engine.run().tables["rounds"].to_pydict()
+    centre: Any = engine.actors[2].agent
+    x, labels = live.train, np.asarray(live.h.predict(live.train))
+    (w,), b = live.h.coef_, float(live.h.intercept_[0])
+    u, v = w[0] * x[:, 0], -b - w[1] * x[:, 1]
+    cuts = quantizers.on_the_line(u, v, labels, 8)
+    cells = quantizers.cells(u, cuts), quantizers.cells(v, cuts)
+    least = sum(
+        min(int((labels[(cells[0] == c) & (cells[1] == c)] == y).sum()) for y in (0, 1)) for c in range(len(cuts) + 1)
+    )
+    found = [q.boundaries[0] for q in centre.quantizers]
+    errors, _ = box_errors(index_of(x, found), labels)
+    assert len(cuts) == 7
+    assert abs(errors - least) <= 1  # boundaries travel as 32 bits
+    assert rows["agreement"][-1] > 0.95
+
+
+def test_on_the_line_is_for_two_features_and_a_line() -> None:
+    text = LINE.replace("DATA", "breast_cancer").replace("DECODER", "recon")
+    for old, new in (
+        ("features: [1, 1]", "features: [1, 2]"),
+        ("nodes: 2, features: [1, 1], arguments: {C: 10.0}",
+         "nodes: 2, features: [1, 1], classifier: sklearn.tree.DecisionTreeClassifier"),
+    ):  # fmt: skip
+        base = parse_text(text.replace(old, new))
+        with pytest.raises((SimulationError, ConfigError), match="two nodes of one feature each and a linear"):
+            Engine(base, base.algorithms[0], 0, base.problem.open(0)).run()
+
+
+def test_a_learned_representation_beats_lloyd_max_at_a_bit_each() -> None:
+    """Breast cancer on three sensors of 2, 5 and 3 features: one bit a sensor, the same for both."""
+    learned, lloyd = (play(1, f"{design}")["agreement"][-1] for design in ("learned", "lloyd_max"))
+    assert learned > 0.9
+    assert learned > lloyd
+
+
+def test_slopes_of_the_learned_representation_are_those_of_its_loss() -> None:
+    """Central differences of what is differentiable: the decoder's arrays, and the code vectors' own distance."""
+    from algorithms.learning import code_books
+
+    rng = np.random.default_rng(0)
+    x, labels, columns = rng.normal(size=(20, 3)), rng.integers(0, 3, 20), [[0, 1], [2]]
+    books = [code_books._new_book(x[:, mine], 2, rng) for mine in columns]
+    n = code_books.UNITS
+    decoder = code_books.Decoder(rng.normal(size=(8, n)), rng.normal(size=n), rng.normal(size=(n, 3)), np.zeros(3))
+    used = [np.zeros(4, bool) for _ in books]
+    books[1].codes[:] += 0.1 * rng.normal(size=books[1].codes.shape)
+
+    def entropy() -> float:
+        numbers = np.stack([b.numbers(x[:, mine]) for b, mine in zip(books, columns, strict=True)], axis=1)
+        scores = decoder.forward(code_books._codes(books, numbers))[1]
+        logs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        return float(-logs[np.arange(20), labels].mean())
+
+    slopes = code_books._slopes(x, labels, columns, books, decoder, used)
+    arrays = [decoder.inner, decoder.inner_bias, decoder.outer, decoder.outer_bias]
+    for array, slope in zip(arrays, slopes[-4:], strict=True):
+        at = tuple(rng.integers(0, size) for size in array.shape)
+        ends = []
+        for sign in (1, -1):
+            array[at] += sign * 1e-5
+            ends.append(entropy())
+            array[at] -= sign * 1e-5
+        assert slope[at] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-7)
+    z, book = books[1].encode(x[:, [2]])[1], books[1]
+    own = book.nearest(z)
+    for c in range(4):
+        expected = 2 * (book.codes[c] * (own == c).sum() - z[own == c].sum(axis=0)) / 20
+        np.testing.assert_allclose(slopes[9][c], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_a_quantizer_is_what_its_message_says() -> None:
+    from algorithms.learning import code_books
+    from algorithms.learning.sensing import CodeBook, Thresholds
+
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(30, 2))
+    book = code_books._new_book(x, 3, rng)
+    np.testing.assert_array_equal(CodeBook.unpack(book.pack(), 2).numbers(x), book.numbers(x))
+    cut = Thresholds([np.array([0.0, 1.0]), np.zeros(0)])
+    other = Thresholds.unpack(cut.pack())
+    np.testing.assert_array_equal(other.numbers(x), cut.numbers(x))
+    np.testing.assert_array_equal(other.split(cut.numbers(x))[:, 0], quantizers.cells(x[:, 0], np.array([0.0, 1.0])))
+
+
+def test_a_module_of_pytorch_decides() -> None:
+    pytest.importorskip("torch")
+    linear = "arguments: {module: 'torch.nn:Linear', arguments: {in_features: 10, out_features: 2}, step_size: 0.05}"
+    named = f"features: [2, 5, 3], classifier: algorithms.learning.torch_classifier.TorchClassifier, {linear}"
+    text = TEXT.replace("BITS", "2").replace("DESIGN", "greedy").replace("features: [2, 5, 3]", named)
+    found = []
+    for _ in range(2):
+        base = parse_text(text)
+        found.append(Engine(base, base.algorithms[0], 0, base.problem.open(0)).run().tables["rounds"].to_pydict())
+    assert found[0]["agreement"] == found[1]["agreement"]
+    assert found[0]["agreement"][-1] > 0.8
+    assert found[0]["accuracy"][-1] > 0.7
+
+
+def test_a_classifier_that_is_trained_already_and_one_that_is_none(tmp_path: Any) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("class First:\n    def predict(self, x):\n        return (x[:, 0] > x[:, 0].mean()).astype(int)\n"
+                    "class Wrong:\n    def predict(self, x):\n        return x[:, 0] + 7\n")  # fmt: skip
+    text = TEXT.replace("BITS", "1").replace("DESIGN", "greedy")
+    named = text.replace("features: [2, 5, 3]", f"features: [2, 5, 3], classifier: '{file}:First'")
+    base = parse_text(named)
+    assert base.problem.open(0).classes == 2
+    with pytest.raises(ConfigError, match=r"predict gives one of 0 \.\. 1 for each sample"):
+        parse_text(named.replace("First", "Wrong")).problem.open(0)

@@ -48,6 +48,7 @@ ERRORS: list[dict[str, Any]] = [
     {"name": "cat", "variant": "sparsify", "cost": BIT, "memory": "ef"},
     {"name": "deep_gradient_compression", "fraction": 0.2, "momentum": 0.0},
     {"name": "gaia", "threshold": 0.2},
+    {"name": "qsparse_local_sgd", "compressor": TOP, "local_steps": 1},
 ]
 
 
@@ -55,6 +56,7 @@ TWO_WAYS: list[dict[str, Any]] = [
     {"name": "double_squeeze", "compressor": TOP},
     {"name": "dist_ef_blockwise", "momentum": 0.0},
     {"name": "one_bit_sgd", "float_bit": 64},
+    {"name": "ssgd_top_k", "fraction": 0.25, "local_steps": 1, "float_bit": 64},
 ]
 
 
@@ -135,7 +137,7 @@ def test_both_ends_know_the_same(algorithm: dict[str, Any], link: Any) -> None:
 def test_what_is_not_delivered_stays_in_the_memory(algorithm: dict[str, Any], link: Any) -> None:
     """x - mean e = x^0 - gamma mean_m sum g_m over all gradients taken, whatever was lost or late."""
     problem, seen = LoggedProblem(3, batch=8), [0]
-    in_steps = algorithm["name"] in ("ef_sgd", "gaia")
+    in_steps = algorithm["name"] in ("ef_sgd", "gaia", "qsparse_local_sgd")
 
     def look(engine: Any) -> None:
         if not all(at_rest(engine, m) for m in range(3)):
@@ -223,13 +225,14 @@ def test_copies_of_the_model_catch_up(algorithm: dict[str, Any], link: Any) -> N
             assert any((x == model).all() for model in models[-8:])
             behind[0] += not (x == server.x).all()
         if all(at_rest(engine, m) for m in range(3)) and algorithm in TWO_WAYS:
-            in_steps = algorithm["name"] == "dist_ef_blockwise"
-            left = server.x - problem.start()
-            left = left - (0 if server.memory is None else (1 if in_steps else 0.05) * server.memory.error)
+            in_steps = algorithm["name"] in ("dist_ef_blockwise", "ssgd_top_k")
+            memory = getattr(server, "memory", None)
+            left, sign = server.x - problem.start(), -1.0 if algorithm["name"] == "ssgd_top_k" else 1.0
+            left = left - (1 if in_steps else 0.05) * (0 if memory is None else memory.error)
             for m in range(3):
                 e = error(engine.agent(m))
                 total = np.sum(problem.log[m], axis=0) if problem.log[m] else np.zeros_like(e)
-                left = left + (0.05 * total - (e if in_steps else 0.05 * e)) / 3
+                left = left + (0.05 * total - sign * (e if in_steps else 0.05 * e)) / 3
             assert np.abs(left).max() < 1e-9
             seen[0] += 1
 
@@ -240,3 +243,36 @@ def test_copies_of_the_model_catch_up(algorithm: dict[str, Any], link: Any) -> N
     assert behind[0] > 20
     gaps = result.tables["rounds"]["loss_gap"].to_pylist()
     assert gaps[-1] < 0.5 * gaps[0]
+
+
+@pytest.mark.parametrize("link", [Lossy(), Jitter()], ids=["lossy", "late"])
+def test_scaffold(link: Any) -> None:
+    """Every c_m is the sum of its changes that the server took, bit for bit, and c is their mean."""
+    problem, found, rests = LoggedProblem(3, batch=8), list[Array](), [0]
+
+    def begin(engine: Any) -> None:
+        server, sums = engine.agent(3), np.zeros((3, 12))
+        inner = server.step
+
+        async def step(round: int, updates: Any) -> None:
+            for upload in updates.sent:
+                sums[upload.src] += server.codec.decode(upload.data, 12)[1]
+            await inner(round, updates)
+
+        server.step = step
+        found.append(sums)
+
+    def look(engine: Any) -> None:
+        resting = [at_rest(engine, m) for m in range(3)]
+        for m in range(3):
+            assert not resting[m] or (engine.agent(m).c_m == found[0][m]).all()
+        if all(resting):
+            np.testing.assert_allclose(engine.agent(3).c, found[0].mean(axis=0), rtol=0, atol=1e-11)
+            rests[0] += 1
+
+    keys = {"name": "scaffold", "local_steps": 2, "step_size": 0.05, "compressor": IDENTITY}
+    result = run(keys, problem, look, begin, link)
+    assert result.status == "done"
+    assert rests[0] > 0
+    gaps = result.tables["rounds"]["loss_gap"].to_pylist()
+    assert gaps[-1] < 0.3 * gaps[0]

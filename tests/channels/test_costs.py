@@ -207,24 +207,24 @@ def test_measured_reads_its_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "path: a file whose first line names the columns size_bit and cost. Got {}:1: '', without size_bit."),
+        ("", "path: a CSV file with a first line of column names. Got {}: an empty file."),
         (
             "size,cost\n1,1\n",
-            "path: a file whose first line names the columns size_bit and cost. "
+            "path: a first line with the columns size_bit, cost. "
             "Got {}:1: 'size,cost', without size_bit. Nearest: size.",
         ),
-        ("size_bit,cost\n1,1\n2,x\n", "path: on each line a size >= 0 and a cost > 0. Got {}:3: '2,x'."),
-        ("size_bit,cost\n1,1\n\n2\n", "path: on each line a size >= 0 and a cost > 0. Got {}:4: '2'."),
-        ("size_bit,cost\n-1,1\n", "path: on each line a size >= 0 and a cost > 0. Got {}:2: '-1,1'."),
-        ("size_bit,cost\n1,0\n", "path: on each line a size >= 0 and a cost > 0. Got {}:2: '1,0'."),
-        ("size_bit,cost\n1,nan\n", "path: on each line a size >= 0 and a cost > 0. Got {}:2: '1,nan'."),
+        ("size_bit,cost\n1,1\n2,x\n", "path: cost: a number > 0. Got {}:3: 'x'."),
+        ("size_bit,cost\n1,1\n\n2\n", "path: 2 cells, as in the first line. Got {}:4: 1: '2'."),
+        ("size_bit,cost\n-1,1\n", "path: size_bit: a number >= 0. Got {}:2: '-1'."),
+        ("size_bit,cost\n1,0\n", "path: cost: a number > 0. Got {}:2: '0'."),
+        ("size_bit,cost\n1,nan\n", "path: cost: a number > 0, finite. Got {}:2: 'nan'."),
         ("size_bit,cost\n1,1\n2,2\n", "path: a file of at least 3 measurements. Got 2 in '{}'."),
         ("size_bit,cost\n5,1\n5,2\n5,3\n", "path: measurements of at least two sizes. Got only 5 bit in '{}'."),
         (
             "size_bit,cost\n1,3\n2,2\n3,1\n",
             "path: a cost that does not fall with the size. Got a slope of -1 per bit in '{}'.",
         ),
-        (b"size_bit,cost\n\xff\xfe\n", "path: a CSV file of UTF-8 text. Got '{}', which is none."),
+        (b"size_bit,cost\n\xff\xfe\n", "path: a CSV file of UTF-8 text. Got {}: the byte 0xff."),
         ('size_bit,cost\n1,"2\n' + "x" * 200_000, "path: comma-separated values. Got {}:"),
     ],
 )
@@ -238,7 +238,7 @@ def test_missing_measurements(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "none.csv", "No such file or directory"), (tmp_path, "Is a directory")):
         with pytest.raises(ConfigError) as error:
             build("cost", {"name": "measured", "path": str(path)})
-        assert str(error.value) == f"path: a CSV file that can be read. Got '{path}': {reason}."
+        assert str(error.value) == f"path: a CSV file that can be read. Got {path}: {reason}."
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def test_others_that_hardly_come_change_nothing() -> None:
     for keys, at in (({"server_rate_bps": 1.1e7}, "server"), ({}, "nodes")):
         plain = ethernet(rate_bps=1e7, delay_s=1e-4, **keys)
         crossed = ethernet(
-            rate_bps=1e7, delay_s=1e-4, **keys, background={"rate_hz": 1e-9, "mean_bytes": 1000, "at": at}
+            rate_bps=1e7, delay_s=1e-4, **keys, background={"rate_hz": 1e-3, "mean_bytes": 1000, "at": at}
         )
         calls = script(plain, outages=True)
         a, b = (play(channel, calls, looks=[calls[30].at_ns]) for channel in (plain, crossed))

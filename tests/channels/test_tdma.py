@@ -255,12 +255,13 @@ def test_whole_rounds_wake_as_their_slots_do(wake_s: float, gaps: str) -> None:
     assert a.energy_j[3, idle] == pytest.approx(woken)
 
 
+@pytest.mark.parametrize("policy", ["always_on", {"name": "sleep_when_idle", "wake_s": 3e-3}], ids=["on", "sleeps"])
 @pytest.mark.parametrize("poll_s", [None, 0.0, 0.0003, 0.004])
-def test_the_next_delivery_is_exact_while_some_wake(poll_s: float | None) -> None:
+def test_the_next_delivery_is_exact_while_some_wake(poll_s: float | None, policy: Any) -> None:
     """After every submission, some of which are of nodes that are not awake yet, it is when something is delivered."""
     rng = np.random.default_rng(5)
     channel = tdma(rate_bps=1e6, slot_s=2e-3, guard_s=1e-4, overhead_bytes=30, poll_s=poll_s, power="cc2420",
-                   radio_policy={"name": "sleep_when_idle", "wake_s": 3e-3})  # fmt: skip
+                   radio_policy=policy)  # fmt: skip
     for _ in range(30):
         medium, now = opened(channel), 0
         for _ in range(8):

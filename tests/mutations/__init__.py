@@ -1,11 +1,12 @@
 """Expressions made wrong one at a time, and the tests that must notice; ``python -m tests.mutations`` tries them."""
 
-from tests.mutations import codecs, energy, engine, learning, radio, studies, tuners, wires
+from tests.mutations import codecs, energy, engine, learning, peers, radio, studies, tuners, wires
 
 GROUPS = {
     "codecs": codecs.MUTANTS,
     "tuners": tuners.MUTANTS,
     "learning": learning.MUTANTS,
+    "peers": peers.MUTANTS,
     "wires": wires.MUTANTS,
     "radio": radio.MUTANTS,
     "energy": energy.MUTANTS,

@@ -6,6 +6,20 @@ from tests.mutations.mutant import Mutant
 
 MUTANTS = (
     Mutant(
+        "a worker does not ask what became of its upload",
+        "algorithms.roles.star:Worker.deliver",
+        "self.waits_for_word and not await Delivered()",
+        "False",
+        ("tests/algorithms/test_known_loss.py::test_both_ends_know_the_same",),
+    ),
+    Mutant(
+        "late uploads of workers with memories are dropped",
+        "algorithms.roles.star:Server.updates",
+        "Updates(self.codec, messages, late, len(self.asked))",
+        "Updates(self.codec, messages, (), len(self.asked))",
+        ("tests/algorithms/test_known_loss.py::test_both_ends_know_the_same",),
+    ),
+    Mutant(
         "DCGD's step takes w for one worker",
         "algorithms.agents.dcgd:Dcgd.auto_step",
         "2.0 * w / len(ctx.workers)",

@@ -348,7 +348,9 @@ def test_a_reader_that_leaves_is_no_error() -> None:
 def test_validate_counts_the_runs(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["validate", "tiny.yaml", "-s", "sweep={problem.nodes: [1, 2, 3]}", "-s", "replications=4"]
     assert main(words) == 0
-    assert capsys.readouterr().out == "tiny.yaml: valid; 12 runs (3 points, 1 algorithm, 4 replications)\n"
+    valid, estimate = capsys.readouterr().out.splitlines()
+    assert valid == "tiny.yaml: valid; 12 runs (3 points, 1 algorithm, 4 replications)"
+    assert estimate.startswith("estimate, within a factor of some: d = 31, up to 96 messages, ")
 
 
 @pytest.mark.parametrize("name", bundled())

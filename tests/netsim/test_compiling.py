@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from netsim import code_cache
+from netsim import code_cache, compiling
 
 pytestmark = pytest.mark.compiled
 
@@ -283,3 +283,14 @@ def test_sources_reach_as_far_as_kernels_do() -> None:
     assert {"channels.media.lrwpan.csma.tables", "channels.media.lrwpan.reception", "netsim.compiling"} <= set(reached)
     assert all(name.startswith(("channels", "netsim")) for name in reached)
     assert np.__name__ not in reached
+
+
+def test_small_work_adds_up_to_what_loading_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """2048 calls of half the work that would pay at once are 1024 times that work; tiny calls never count."""
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    monkeypatch.setattr(compiling, "_passed", 0.0)
+    monkeypatch.setattr(compiling, "IS_ON", True)
+    assert compiling.pays(8192, 8192)
+    assert not any(compiling.pays(63, 8192) for _ in range(10_000))
+    seen = [compiling.pays(4096, 8192) for _ in range(2048)]
+    assert seen == [False] * 2047 + [True]

@@ -97,7 +97,7 @@ def test_what_is_no_quantity_of_the_unit_is_refused(text: str, unit: str | None)
         ("868 mHz", "Hz", "MHz"),
         ("2 Mbit/s", "bit", "Mbit"),
         ("54 KB", "byte", "kB"),
-        ("54 b", "byte", "bit"),
+        ("54 b", "byte", "B"),
         ("3 degree", "s", "s"),
         ("2 MS", "s", "ms"),
         ("20 MA", "A", "mA"),

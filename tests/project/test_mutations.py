@@ -10,7 +10,7 @@ import pytest
 from tests.mutations import MUTANTS
 from tests.mutations.mutant import ROOT, AddressError, Mutant
 
-MOST = 120
+MOST = 140
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

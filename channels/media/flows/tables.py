@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from netsim.errors import ConfigError, Fault, nearest_name
+from netsim import cells
+from netsim.errors import ConfigError, Fault
+from netsim.units import BOUNDS
 
 Pair = tuple[str, str]
 
@@ -47,31 +46,29 @@ def read_table(path: str) -> Table:
     ConfigError
         Where columns are missing, a value is no number, or its unit cannot be right.
     """
-    rows = _rows(path)
-    header = rows[0][1]
+    file = _read(path)
+    header = file.columns
     rtt, rate = dict[Pair, list[float]](), dict[Pair, list[float]]()
     if header and header[0] == "Source":
-        for line, row in rows[1:]:
-            for to, cell in zip(header[1:], row[1:], strict=False):
+        for line, row in file.rows:
+            for to, cell in zip(header[1:], row[1:], strict=True):
                 if cell:
-                    rtt.setdefault((row[0], to), []).append(_number(path, line, "the round trip in ms", cell) / 1e3)
+                    rtt.setdefault((row[0], to), []).append(_number(file, line, "the round trip in ms", cell) / 1e3)
     elif "bitrate_Bps" in header:
-        columns = _columns(
-            path, header, ["from_cloud", "from_region", "to_cloud", "to_region", "bitrate_Bps", "avgrtt"]
-        )
-        for line, row in rows[1:]:
-            from_cloud, from_region, to_cloud, to_region, moved, ping = _cells(path, line, row, columns)
+        columns = _columns(file, ["from_cloud", "from_region", "to_cloud", "to_region", "bitrate_Bps", "avgrtt"])
+        for line, row in file.rows:
+            from_cloud, from_region, to_cloud, to_region, moved, ping = (row[column] for column in columns)
             pair = (f"{from_cloud}:{from_region}", f"{to_cloud}:{to_region}")
-            rate.setdefault(pair, []).append(8.0 * _number(path, line, "bitrate_Bps", moved) / IPERF_S)
-            rtt.setdefault(pair, []).append(_number(path, line, "avgrtt", ping) / 1e3)
+            rate.setdefault(pair, []).append(8.0 * _number(file, line, "bitrate_Bps", moved) / IPERF_S)
+            rtt.setdefault(pair, []).append(_number(file, line, "avgrtt", ping) / 1e3)
     else:
         has_rate = "rate_bps" in header
-        columns = _columns(path, header, ["from", "to", "rtt_s", *(["rate_bps"] if has_rate else [])])
-        for line, row in rows[1:]:
-            start, end, trip, *speed = _cells(path, line, row, columns)
-            rtt.setdefault((start, end), []).append(_number(path, line, "rtt_s", trip))
+        columns = _columns(file, ["from", "to", "rtt_s", *(["rate_bps"] if has_rate else [])])
+        for line, row in file.rows:
+            start, end, trip, *speed = (row[column] for column in columns)
+            rtt.setdefault((start, end), []).append(_number(file, line, "rtt_s", trip))
             if speed:
-                rate.setdefault((start, end), []).append(_number(path, line, "rate_bps", speed[0]))
+                rate.setdefault((start, end), []).append(_number(file, line, "rate_bps", speed[0]))
     if not rtt:
         raise fault("a table with at least one pair of regions", f"none in {path!r}")
     table = Table(
@@ -88,17 +85,19 @@ def read_trace(path: str) -> dict[str, tuple[tuple[float, float], ...]]:
     Without that column the steps are everybody's, under ''. Each node's times begin at 0 and rise; the last rate,
     which is above 0, holds from there on.
     """
-    rows = _rows(path)
-    header = rows[0][1]
+    file = _read(path)
+    header = file.columns
     names = ["time_s", "rate_bps", *(["node"] if "node" in header else [])]
-    columns = _columns(path, header, names)
+    columns = _columns(file, names)
     steps: dict[str, list[tuple[float, float]]] = {}
-    for line, row in rows[1:]:
-        time, rate, *node = _cells(path, line, row, columns)
-        at_s, rate_bps = _number(path, line, "time_s", time), _number(path, line, "rate_bps", rate)
+    for line, row in file.rows:
+        time, rate, *node = (row[column] for column in columns)
+        at_s, rate_bps = _number(file, line, "time_s", time), _number(file, line, "rate_bps", rate)
         mine = steps.setdefault(node[0] if node else "", [])
         if at_s < 0 or (mine and at_s <= mine[-1][0]) or (not mine and at_s != 0):
             raise fault("times that begin at 0 and rise", f"{path}:{line}: {time}")
+        if at_s > BOUNDS["s"][1]:
+            raise fault(f"time_s: at most {BOUNDS['s'][1]:g} s", f"{path}:{line}: {time}")
         if rate_bps and not LOWEST_BPS <= rate_bps <= HIGHEST_BPS:
             allowed = f"rates of 0 or {LOWEST_BPS:g} .. {HIGHEST_BPS:g} in bit/s; other units cannot be right"
             raise fault(allowed, f"{path}:{line}: {rate}")
@@ -123,49 +122,26 @@ def fault(allowed: str, got: str, nearest: str = "") -> ConfigError:
     return ConfigError([Fault(("path",), allowed, got, nearest)])
 
 
-def _rows(path: str) -> list[tuple[int, list[str]]]:
-    """Return (line, cells) of the header and of all lines that are not empty."""
+def _read(path: str) -> cells.Cells:
     try:
-        text = located(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
-        allowed = "a CSV file that can be read, here or below the folder NETSIM_DATA"
-        raise fault(allowed, f"{path!r}: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise fault("a CSV file of UTF-8 text", f"{path!r}, which is none") from None
-    reader = csv.reader(line for line in io.StringIO(text, newline=""))
+        return cells.read(located(path), path, comments=True)
+    except cells.CellError as error:
+        here = ", here or below the folder NETSIM_DATA" if error.allowed.endswith("can be read") else ""
+        raise fault(f"{error.allowed}{here}", f"{error.place}: {error.got}", error.nearest) from None
+
+
+def _columns(file: cells.Cells, names: Sequence[str]) -> list[int]:
     try:
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except csv.Error as error:
-        raise fault("comma-separated values", f"{path}:{reader.line_num}: {error}") from None
-    rows = [(line, row) for line, row in rows if any(row) and not row[0].startswith("#")]
-    if not rows:
-        raise fault("a CSV file with a first line of column names", f"{path!r}, which is empty")
-    return rows
+        return file.places(names)
+    except cells.CellError as error:
+        raise fault(error.allowed, f"{error.place}: {error.got}", error.nearest) from None
 
 
-def _columns(path: str, header: Sequence[str], names: Sequence[str]) -> list[int]:
-    for name in names:
-        if name not in header:
-            allowed = f"a file whose first line names the columns {', '.join(names)}"
-            got = f"{path}:1: {','.join(header)!r}"
-            raise fault(allowed, f"{got}, without {name}", nearest_name(name, header))
-    return [header.index(name) for name in names]
-
-
-def _cells(path: str, line: int, row: Sequence[str], columns: Sequence[int]) -> list[str]:
-    if len(row) <= max(columns):
-        raise fault(f"at least {max(columns) + 1} cells on each line", f"{path}:{line}: {len(row)}")
-    return [row[column] for column in columns]
-
-
-def _number(path: str, line: int, name: str, text: str) -> float:
+def _number(file: cells.Cells, line: int, name: str, text: str) -> float:
     try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise fault(f"{name}: a number >= 0", f"{path}:{line}: {text!r}")
-    return number
+        return file.number(line, name, text)
+    except cells.CellError as error:
+        raise fault(error.allowed, f"{error.place}: {error.got}") from None
 
 
 def _check_units(path: str, table: Table) -> None:

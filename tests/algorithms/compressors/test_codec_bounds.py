@@ -267,7 +267,7 @@ def test_a_codec_that_fails_keeps_the_page(monkeypatch: pytest.MonkeyPatch) -> N
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(Identity, "write", fail)
+    monkeypatch.setattr(Identity, "encode_keyed", fail)
     entry = page.entry("identity")
     text = page.page([entry])
     assert "- `identity`: ZeroDivisionError: by zero" in text

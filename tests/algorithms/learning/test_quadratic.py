@@ -125,5 +125,5 @@ def test_the_rest_of_the_contract():
         assert problem.metrics(far)["loss"] == problem.loss(far) == np.inf
     with pytest.raises(SimulationError, match=r"quadratic: a model of shape \(6,\) is needed. Got \(5,\)."):
         problem.gradients([GradientRequest(0, np.zeros(5))])
-    with pytest.raises(ConfigError, match=r"condition: a number >= 1. Got 0.5."):
+    with pytest.raises(ConfigError, match=r"condition: a number >= 1 and <= 1e\+15\. Got 0\.5\."):
         opened(condition=0.5)

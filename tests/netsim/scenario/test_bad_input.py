@@ -169,7 +169,7 @@ def test_the_scenario_itself_is_good(folder: Path, capsys: pytest.CaptureFixture
     said = capsys.readouterr().out.splitlines()
     assert said[0] == "bad.yaml: valid; 2 runs (1 point, 2 algorithms, 1 replication)"
     # 2 rounds of 3 uploads and 3 models, twice.
-    assert said[1].startswith("estimate, within a factor of some: up to 24 messages, ")
+    assert said[1].startswith("estimate, within a factor of some: d = 31, up to 24 messages, ")
     assert main(["run", "bad.yaml", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("bad.yaml: 2 runs (1 point, 2 algorithms, 1 replication)\nestimate")
     assert not (folder / "results").exists()

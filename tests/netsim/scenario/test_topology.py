@@ -86,7 +86,12 @@ def test_mixing_is_symmetric_doubly_stochastic_and_on_the_edges_alone(
 )
 def test_spectral_gaps_are_those_of_the_literature(name: str, nodes: int, delta: float) -> None:
     """The values of Koloskova, Stich, Jaggi (ICML 2019), table 1, to more digits from the closed eigenvalues."""
-    assert gap(Topology(name), nodes) == pytest.approx(delta, abs=5e-6)  # type: ignore[arg-type]
+    topology = Topology(name)  # type: ignore[arg-type]
+    spectrum = Peers(topology, nodes, partial(stream, 0, 0, -1)).spectrum
+    assert spectrum.gap == pytest.approx(delta, abs=5e-6)
+    assert spectrum.gap == pytest.approx(gap(topology, nodes), abs=1e-12)
+    identity = np.eye(nodes)
+    assert spectrum.norm == pytest.approx(np.linalg.norm(identity - mixing(topology, nodes).matrix(), 2), abs=1e-12)
 
 
 def test_lazy_weights_halve_the_gap_of_what_has_no_negative_eigenvalue() -> None:

@@ -78,12 +78,15 @@ def test_boards_are_drawn_anew_in_every_replication() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("name,flop_per_s\na,1\n", "boards.csv:1: the columns name, flop_per_s, power_w are needed. Got no power_w."),
-        ("name,flop_per_s,power_w\na,0,1\n", "boards.csv:2: a name that no other line has, flop_per_s > 0 and"),
+        (
+            "name,flop_per_s\na,1\n",
+            "boards.csv:1: a first line with the columns name, flop_per_s, power_w. Got 'name,flop_per_s', without",
+        ),
+        ("name,flop_per_s,power_w\na,0,1\n", "boards.csv:2: flop_per_s: a number > 0. Got '0'."),
         ("name,flop_per_s,power_w\na,1,1\na,2,2\n", "boards.csv:3: a name that no other line has"),
-        ("name,flop_per_s,power_w\na,1,inf\n", "Got a, 1, inf."),
-        ("name,flop_per_s,power_w,idle_w\na,1,1,2\n", "power_w >= idle_w >= 0 are needed. Got a, 1, 1, 2."),
-        ("name,flop_per_s,power_w,idle_w\na,1,1\n", "boards.csv:2: a name that no other line has"),
+        ("name,flop_per_s,power_w\na,1,inf\n", "boards.csv:2: power_w: a number >= 0, finite. Got 'inf'."),
+        ("name,flop_per_s,power_w,idle_w\na,1,1,2\n", "boards.csv:2: power_w >= idle_w is needed. Got 1 and 2."),
+        ("name,flop_per_s,power_w,idle_w\na,1,1\n", "boards.csv:2: "),
         ("name,flop_per_s,power_w\n", "boards.csv: at least one board is needed. Got none."),
     ],
 )

@@ -378,8 +378,8 @@ def test_csma_ca_of_twenty_nodes_is_no_line_and_by_how_much(capsys: pytest.Captu
          "--y: seconds, joules, or a column whose name ends in one of _s, _ms, _us, _ns, _j, _mj, _uj. Got 'secs'."),
         ("bytes,p50_s", [(1, 1)], ["--y", "p5_s"],
          "--y: one of seconds, joules, or a column of f.csv: bytes, p50_s. Got 'p5_s'. Nearest: p50_s."),
-        ("bytes,seconds", [(1, 1), (2, -1)], [], "f.csv: seconds: numbers > 0 in every row. Got '-1' in row 2."),
-        ("bytes,seconds", [(1, 1), ("x", 1)], [], "f.csv: bytes: numbers > 0 in every row. Got 'x' in row 2."),
+        ("bytes,seconds", [(1, 1), (2, -1)], [], "f.csv:3: seconds: a number > 0. Got '-1'."),
+        ("bytes,seconds", [(1, 1), ("x", 1)], [], "f.csv:3: bytes: a number > 0. Got 'x'."),
         ("bytes,seconds", [], [], "f.csv: no rows."),
         ("bytes,seconds", [(1, ""), (2, "")], [], "f.csv: no row has a number in seconds."),
         ("bytes,seconds", [(1, 1)], ["--where", "byte=1"],
@@ -401,10 +401,7 @@ def test_sentences(
 
 
 def test_no_file(capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        said(capsys, "no.csv", code=2)
-        == "no.csv: a CSV file that can be read is needed. Got No such file or directory."
-    )
+    assert said(capsys, "no.csv", code=2) == "no.csv: a CSV file that can be read. Got No such file or directory."
 
 
 def test_piecewise_refuses_what_is_no_cost() -> None:

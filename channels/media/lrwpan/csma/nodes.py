@@ -206,7 +206,11 @@ class ContendingNodes(Roster):
         n = len(self._nodes)
         # Longer than any delay: the longest backoff and a frame.
         buckets = 1 << max(8, (((1 << rules.max_be) * t.UNIT) >> t.BUCKET_BITS).bit_length() + 1)
-        self._tables = _Tables(n, 64 if n < 20 else 256, buckets, max(2 * n, 16), 2, 1, 0 if draws is None else 2 * n)
+        # Rows for frames on the air and those that ended while one of them began; more where backoffs are short.
+        most = 64 if n < 20 else max(256, n if rules.min_be >= 2 else 8 * n)
+        self._tables = _Tables(
+            n, 1 << (most - 1).bit_length(), buckets, max(2 * n, 16), 2, 1, 0 if draws is None else 2 * n
+        )
         self._tables.start(self._nodes, rules.sleeps)
         if draws is not None:
             self._tables.node[:, t.DSN] = draws.first_numbers

@@ -1,0 +1,36 @@
+"""The memory that a run may take: what the machine has, or what the user allows."""
+
+from __future__ import annotations
+
+import os
+
+from netsim.errors import DataError
+
+VARIABLE = "NETSIM_MEMORY"  # bytes; inherited by the processes of a study
+
+
+def limit_bytes() -> float:
+    """Return what NETSIM_MEMORY says in bytes, else the machine's memory."""
+    given = os.environ.get(VARIABLE)
+    return float(given) if given else float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+
+
+def require(need_bytes: float, what: str) -> None:
+    """Refuse to take more memory than the limit.
+
+    Parameters
+    ----------
+    need_bytes
+        At least so much is needed.
+    what
+        What needs it, as the beginning of a sentence.
+
+    Raises
+    ------
+    DataError
+        Naming both sizes and the option.
+    """
+    limit = limit_bytes()
+    if need_bytes > limit:
+        sizes = f"{need_bytes / 2**30:.3g} GiB of memory are needed, and the limit is {limit / 2**30:.3g} GiB"
+        raise DataError(f"{what}: {sizes}; --memory sets another one")

@@ -105,10 +105,10 @@ def test_a_connection_is_made_again_after_its_end_was_down() -> None:
     assert times[0] == times[2] == times[1] + 40_864_000
 
 
-def a_round_s(sharing: str | None, workers: int = 3, size: int = 8600, **keys: Any) -> float:
+def a_round_s(sharing: str | None, workers: int = 3, size: int = 8600) -> float:
     """Seconds of a round: the server sends to all, each answers as soon as it has the model."""
     channel = registry.build("channel", {
-        "name": "wan", "rate_bps": 1e9, "server_bps": 3e6, "rtt_s": 0.04, "handshake": False, "sharing": sharing, **keys,
+        "name": "wan", "rate_bps": 1e9, "server_bps": 3e6, "rtt_s": 0.04, "handshake": False, "sharing": sharing,
     })  # fmt: skip
     medium = channel.open([*map(Node, range(workers)), Node(workers, is_server=True)], np.random.default_rng(0))
     medium.submit(0, workers, tuple(range(workers)), size)
@@ -123,8 +123,7 @@ def a_round_s(sharing: str | None, workers: int = 3, size: int = 8600, **keys: A
 
 def test_bursts_cross_a_bottleneck_in_turn() -> None:
     """8600 bytes are 6 segments, 8924 bytes, 23.80 ms at 3 Mbit/s. In turn the models are there after one, two and
-    three of them, the last answer follows the last model: 4 * 23.80 + 40 ms (and 71 us of the links of 1 Gbit/s of its own);
-    in fair shares all models are there after three, and all answers after three more. ns-3's and a measured link's
+    three of them, the last answer follows the last model: 4 * 23.80 + 40 ms (and 71 us of the links of 1 Gbit/s); in fair shares all models are there after three, and all answers after three more. ns-3's and a measured link's
     rounds are in the ratio of the former (1.77 s measured, 2.31 s by fair shares).
     """
     one = 8 * 8924 / 3e6
@@ -182,7 +181,7 @@ def test_short_transfers_by_hand() -> None:
 
 
 def test_a_loss_in_the_middle_costs_a_round() -> None:
-    """Ten segments: one of the first seven lost is sent again after a round trip, one of the last three by a timeout."""
+    """Ten segments: one of the first seven is sent again after a round trip, one of the last three by a timeout."""
     keys = {"rate_bps": 1e9, "rtt_s": 0.1, "loss": 0.01, "handshake": False}
     times = many_s(14_480, 1000, **keys)
     first = lone_ns(14_480, **{**keys, "loss": 0.0}) / 1e9
@@ -194,7 +193,7 @@ def test_a_loss_in_the_middle_costs_a_round() -> None:
 
 
 def test_window_by_hand() -> None:
-    """10, 15, then a loss at number 4 of 15 with enough behind it: (15 - 2) / 2; a repeat that is lost: 1, 2, 4 times."""
+    """10, 15, then a loss at number 4 of 15 with enough behind it: (15 - 2) / 2; lost repeats: 1, 2, 4 timeouts."""
     window = Window()
     window.grow("newreno")
     assert not window.lose("newreno", 15, 4, 0)

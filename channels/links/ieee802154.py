@@ -36,8 +36,8 @@ class Ieee802154:
     Parameters
     ----------
     mac
-        How nodes share the medium: ``single`` (one message at a time, without contention or loss), ``csma_ca``,
-        ``slotted`` or ``tsch``; a name, or a mapping with its own keys. See there.
+        How nodes share the medium: ``single`` (an ideal scheduler: one message at a time, without contention or
+        loss), ``csma_ca``, ``slotted`` or ``tsch``; a name, or a mapping with its own keys. See there.
     payload_bytes
         Of the message in a raw frame, 1 .. 116: what 127 octets of PPDU leave with short addresses.
     radio

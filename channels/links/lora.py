@@ -35,7 +35,8 @@ class Lora:
     (preamble_symbols + 4.25 + 8 + max(ceil((8 PL - 4 SF + 28 + 16 CRC - 20 IH) / (4 (SF - 2 DE))) (CR + 4), 0)) symbols
     of 2^SF / BW, and then its sender is silent for 1 / duty_cycle - 1 times that. DE, the low data rate optimisation,
     is on where a symbol lasts 16 ms or more. A message to several nodes is sent once; there is no acknowledgement.
-    Frames of two senders that overlap in time are lost, and with one frame its message (ALOHA); who sends hears nothing.
+    Frames of two senders that overlap in time are lost, and with one frame its message (ALOHA). Nodes that send hear
+    nothing.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ class Lora:
     Notes
     -----
     Scope and limits: one frequency and one spreading factor, no loss by distance, no windows for reception, no
-    acknowledgement, no propagation delay (10 km are 33 us). Nodes know when a frame is for them. A message ends, lost or
-    not, with its last frame. Costs have half of `start_window_s` and no losses.
+    acknowledgement, no propagation delay (10 km are 33 us). Nodes know when a frame is for them. A message ends, lost
+    or not, with its last frame. Costs have half of `start_window_s` and no losses.
 
     Validation: airtimes against those of Semtech's calculator; ALOHA's loss against 1 - exp(-2 G); capture of two
     frames that overlap against Q(capture_db / (shadowing_db sqrt 2)).

@@ -120,13 +120,14 @@ class Wan:
     Notes
     -----
     Scope and limits: acknowledgements take no bytes and no rate (54 bytes for two segments), and none is lost; further
-    losses of one round are repaired with the first; no tail loss probes; a retransmission counts as a full segment;
-    every message starts slowly again; the messages from one node to another go one after the other. Costs under loss
-    are approximate means, by Cardwell up to the first loss and from there on by Mathis and timeouts, up to 1.6 times
-    too long where the window of the first loss is far above the law's (5 MB at p = 0.001). Interfaces are ``tx`` and
-    ``rx`` while a burst is on the link, without the propagation between them. Costs are those of a lone message: with a
-    trace, outages or others' messages at the mean rate, with ``fifo`` behind the mean that waits; jitter counts half.
-    Others' messages count in no node's bytes and frames; each costs the simulation a step, also while nobody learns.
+    losses of one round are repaired with the first; no tail loss probes; what is sent again is the last segment of the
+    burst in place of the lost one; every message starts slowly again; the messages from one node to another go one
+    after the other. Costs under loss are approximate means, by Cardwell up to the first loss and from there on by
+    Mathis and timeouts, up to 1.6 times too long where the window of the first loss is far above the law's (5 MB at p =
+    0.001). Interfaces are ``tx`` and ``rx`` while a burst is on the link, without the propagation between them. Costs
+    are those of a lone message: with a trace, outages or others' messages at the mean rate, with ``fifo`` behind the
+    mean that waits; jitter counts half. Others' messages count in no node's bytes and frames; each costs the simulation
+    a step, also while nobody learns.
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, means of 40 transfers of 5 MB

@@ -210,7 +210,7 @@ class Air(Roster):
                 self._end_at(message, node, at_ns, is_ok, len(message.start_ns), is_counted=node == min(there))
 
     def _collides(self, message: _Message, receiver: NodeId) -> bool:
-        """Return whether the receiver sent itself during one of these frames, or another's frame was too strong there."""
+        """Return whether the receiver was sending during one of these frames, or another's was too strong there."""
         for start_ns, end_ns in zip(message.start_ns, message.end_ns, strict=True):
             for node, spans in self._on_air.items():
                 if node == message.src:

@@ -141,8 +141,8 @@ def test_a_sender_that_goes_down_gives_its_place_back() -> None:
 
 
 def test_a_gateway_that_sends_does_not_hear() -> None:
-    """The gateway's frame and a node's overlap by a nanosecond: the node's is lost, whoever is stronger; end to end both
-    arrive. The node that sends does not hear the gateway either, another one hears neither.
+    """The gateway's frame and a node's overlap by a nanosecond: the node's is lost, whoever is stronger; end to end
+    both arrive. The node that sends does not hear the gateway either, another one hears neither.
     """
     for keys in ({}, {"capture_db": 0.001, "shadowing_db": 50.0}):
         channel = lora(**keys)
@@ -179,9 +179,9 @@ def test_capture_is_a_normal_difference() -> None:
 
 
 def test_messages_begin_within_a_window() -> None:
-    """400 starts in 10 s, mean 5 s and range; the server's begins at once. 20 nodes that answer at one instant: a node's
-    neighbours in time are 118 ms away with (1 - 2 * 0.118 / 10)^19 = 0.64, within 4.5 standard deviations of 0.024
-    (losses come in pairs: 1.5 times).
+    """400 starts in 10 s, mean 5 s and range; the server's begins at once. 20 nodes that answer at one instant: a
+    node's neighbours in time are 118 ms away with (1 - 2 * 0.118 / 10)^19 = 0.64, within 4.5 standard deviations of
+    0.024 (losses come in pairs: 1.5 times).
     """
     channel = lora(start_window_s=10, duty_cycle=1)
     airtime = channel.airtime_ns(64)

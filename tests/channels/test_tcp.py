@@ -122,9 +122,11 @@ def a_round_s(sharing: str | None, workers: int = 3, size: int = 8600) -> float:
 
 
 def test_bursts_cross_a_bottleneck_in_turn() -> None:
-    """8600 bytes are 6 segments, 8924 bytes, 23.80 ms at 3 Mbit/s. In turn the models are there after one, two and
-    three of them, the last answer follows the last model: 4 * 23.80 + 40 ms (and 71 us of the links of 1 Gbit/s); in fair shares all models are there after three, and all answers after three more. ns-3's and a measured link's
-    rounds are in the ratio of the former (1.77 s measured, 2.31 s by fair shares).
+    """8600 bytes are 6 segments, 8924 bytes, 23.80 ms at 3 Mbit/s, and the links of 1 Gbit/s take 71 us.
+
+    In turn the models are there after one, two and three of them, and the last answer follows the last model: 4 * 23.80
+    + 40 ms. In fair shares all models are there after three, and all answers after three more. A real link's
+    rounds took 1.77 s where fair shares give 2.31 s.
     """
     one = 8 * 8924 / 3e6
     assert a_round_s("fifo") == pytest.approx(4 * one + 0.04, rel=2e-3)

@@ -40,8 +40,8 @@ class _Message:
     """One copy of a message on its way to one destination."""
 
     __slots__ = (
-        "again", "at_port", "begun_fs", "cap", "damaged", "draws", "dst", "frames", "path", "repeats", "segments",
-        "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "submit_ns", "tail", "timer", "transfer",
+        "again", "at_port", "begun_fs", "cap", "damaged", "draws", "dst", "frames", "path", "repeated", "repeats",
+        "segments", "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "submit_ns", "tail", "timer", "transfer",
         "trip_fs", "waits_fs", "window",
     )  # fmt: skip
 
@@ -59,9 +59,9 @@ class _Message:
         # A burst leaves once this time has come and the burst before it is through.
         self.waits_fs = 0
         self.window, self.trip_fs = Window(), 0
-        # How much longer than a round trip the present burst's successor waits; segments of it that are sent again, and
-        # of all bursts; draws so far.
-        self.tail = self.again = self.repeats = self.draws = 0
+        # How much longer than a round trip the present burst's successor waits; segments of it that are sent again, those
+        # of all bursts and their work; draws so far.
+        self.tail = self.again = self.repeats = self.repeated = self.draws = 0
         self.cap: int | None = None
         self.damaged = False
         # Whether the last bit of a burst has left the sender, and waits at the receiver's port.
@@ -308,6 +308,7 @@ class Flows(Roster):
             message.sent -= message.again
             message.frames -= message.again
             message.repeats += message.again
+            message.repeated += self._work(message, message.sent, message.sent + message.again)
             message.again = 0
             message.waits_fs = max(message.waits_fs, at_fs + message.tail)
             if self._ports is None and message.tail:
@@ -344,7 +345,7 @@ class Flows(Roster):
 
     def _wire_bytes(self, message: _Message, segments: int) -> int:
         """Return the bytes of so many segments, and of those that were sent again."""
-        return self._work(message, 0, segments) // _WORK_PER_BYTE + message.repeats * self._full_bytes
+        return (self._work(message, 0, segments) + message.repeated) // _WORK_PER_BYTE
 
     def _stop_sending(self, message: _Message, at_fs: int) -> None:
         message.sending_ns += max(0, to_ns(at_fs) - to_ns(message.begun_fs))

@@ -70,8 +70,9 @@ def open_as_ns3(
     Parameters
     ----------
     link
-        An ``ieee802154`` with ``mac: csma_ca``, ``path_loss: log_distance``, ``cca: ns3``, ``per: 0`` and radios that
-        are always on. ``collisions: capture`` is ns-3's error model, ``strict`` one that loses what is below 14.8 dB.
+        An ``ieee802154`` with ``mac: csma_ca``, ``cca: ns3``, ``per: 0``, radios that are always on, and ``path_loss:
+        log_distance`` that says its `noise_dbm`. ``collisions: capture`` is ns-3's error model, ``strict`` one that
+        loses what is below 14.8 dB.
     nodes
         Devices were created in the order server, then the others.
     run, seed
@@ -84,7 +85,7 @@ def open_as_ns3(
     # A receiver of ns-3 hears what is not 5 dB below the noise.
     path_loss = replace(link.path_loss, sensitivity_dbm=link.path_loss.noise_dbm + 10 * math.log10(LOWEST_SINR))
     order = sorted(range(len(nodes)), key=lambda row: not nodes[row].is_server)
-    draws, reach = ns3_draws(order, seed, run, first_stream), path_loss.reach(nodes)
+    draws, reach = ns3_draws(order, seed, run, first_stream), path_loss.reach(nodes, link.radio)
     return ContendingNodes(nodes, link.fragmentation(), link.mac.rules(link), reach, link.radio, 0, frames, draws)
 
 

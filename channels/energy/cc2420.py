@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from channels.media.radio_profile import RadioProfile
+from channels.media.radio_profile import LowpanRadio
 from netsim.fields import NonNegativeFloat, PositiveFloat
 from netsim.registry import component
 
 
 @component("energy")
 @dataclass(frozen=True)
-class Cc2420(RadioProfile):
+class Cc2420(LowpanRadio):
     """The 2.4 GHz IEEE 802.15.4 radio CC2420 at 3 V and 0 dBm.
 
     Currents of its data sheet (SWRS041): 17.4 mA sending, 18.8 mA receiving and listening, 0.426 mA with the
     oscillator on, 20 uA in power down.
+
+    Receiver: -95 dBm (SWRS041, 1 % of packets lost), and -77 dBm as the threshold of an assessment: the reset value
+    -32 of ``RSSI.CCA_THR`` with the sheet's offset of -45. The sheet has no noise figure.
 
     Examples
     --------
@@ -33,3 +36,5 @@ class Cc2420(RadioProfile):
     listen_a: NonNegativeFloat = 18.8e-3
     idle_a: NonNegativeFloat = 0.426e-3
     sleep_a: NonNegativeFloat = 20e-6
+    sensitivity_dbm: float = -95.0
+    cca_threshold_dbm: float = -77.0

@@ -6,23 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from channels.media.radio_profile import RadioProfile
+from channels.media.radio_profile import LowpanRadio
 from netsim.fields import NonNegativeFloat, PositiveFloat
 from netsim.registry import component
 
 
 @component("energy")
 @dataclass(frozen=True)
-class Cc2538(RadioProfile):
+class Cc2538(LowpanRadio):
     """The 2.4 GHz IEEE 802.15.4 system on chip CC2538 at 3 V and 0 dBm, its processor idle.
 
-    Currents of its data sheet (SWRS096): 24 mA sending, 20 mA receiving and listening, 0.6 mA in power mode 1,
-    1.3 uA in power mode 2.
+    Currents of its data sheet (SWRS096): 24 mA sending, 20 mA in receive mode at an input of -50 dBm, 24 mA in receive
+    mode at -100 dBm, "waiting for signal", 0.6 mA in power mode 1, 1.3 uA in power mode 2. So it draws more while it
+    listens than while it receives: without a strong signal its amplifiers have their full gain. Measured at whole
+    OpenMotes the difference is 4.2 mA (imec-idlab/TSCH-energy-model: 31.14 listening, 26.94 receiving).
+
+    Receiver: -97 dBm (SWRS096, typical), and -81 dBm as the threshold of an assessment: the value 0xF8 that the user's
+    guide recommends (SWRU319, ``CCACTRL0``) with its offset of -73. Neither has a noise figure.
 
     Examples
     --------
     >>> round(1e3 * Cc2538().power_w("listen"), 1)
-    60.0
+    72.0
     """
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
@@ -30,6 +35,8 @@ class Cc2538(RadioProfile):
     voltage_v: PositiveFloat = 3.0
     tx_a: NonNegativeFloat = 24e-3
     rx_a: NonNegativeFloat = 20e-3
-    listen_a: NonNegativeFloat = 20e-3
+    listen_a: NonNegativeFloat = 24e-3
     idle_a: NonNegativeFloat = 0.6e-3
     sleep_a: NonNegativeFloat = 1.3e-6
+    sensitivity_dbm: float = -97.0
+    cca_threshold_dbm: float = -81.0

@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from channels.media.radio_profile import RadioProfile
+from channels.media.radio_profile import LowpanRadio
 from netsim.fields import NonNegativeFloat, PositiveFloat
 from netsim.registry import component
 
 
 @component("energy")
 @dataclass(frozen=True)
-class Nrf52840(RadioProfile):
+class Nrf52840(LowpanRadio):
     """The radio of nRF52840 in IEEE 802.15.4 mode at 3 V with its DC/DC converter, 0 dBm.
 
     Currents of its product specification (IRADIO_TX5, IRADIO_RX2): 6.40 mA sending, 6.53 mA receiving and
     listening. It gives no current for a radio that is off with the oscillator on: idle and sleep both take the
     1.5 uA of the system on and idle.
+
+    Receiver: -100 dBm (product specification, sensitivity in IEEE 802.15.4 mode), and -72 dBm as the threshold of an
+    assessment: the value 0x14 of Nordic's driver with ED_RSSIOFFS of -92. It has no noise figure.
 
     Examples
     --------
@@ -34,3 +37,5 @@ class Nrf52840(RadioProfile):
     listen_a: NonNegativeFloat = 6.53e-3
     idle_a: NonNegativeFloat = 1.5e-6
     sleep_a: NonNegativeFloat = 1.5e-6
+    sensitivity_dbm: float = -100.0
+    cca_threshold_dbm: float = -72.0

@@ -20,7 +20,7 @@ from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
 from netsim.units import seconds_to_ns, serialisation_ns
 
-PAYLOAD_MAX_BYTES = 1472  # MTU 1500 less IPv4 20 and UDP 8
+IPV4_UDP_BYTES = 20 + 8
 HEADERS_BYTES = 14 + 20 + 8 + 4  # Ethernet, IPv4, UDP, frame check sequence
 PREAMBLE_BYTES, GAP_BYTES, MIN_FRAME_BYTES = 8, 12, 64
 
@@ -31,10 +31,13 @@ ACCOUNTING = {
 }
 
 
+Rate = Annotated[float, Range(gt=0, le=1e12)]
+
+
 @component("channel")
 @dataclass(frozen=True)
 class EthernetUdp:
-    """A message of M bytes is ceil(M / 1472) datagrams, each of them max(min_frame, L + overhead) bytes on the wire.
+    """A message of M bytes is ceil(M / (mtu_bytes - 28)) datagrams of max(min_frame, L + overhead) bytes on the wire.
 
     Every ordered pair of nodes has a full-duplex FIFO wire of its own: dep_i = max(arr_i, dep_{i-1}) + s_i,
     rx_i = dep_i + delay_s, with s_i the packet's bits over `rate_bps`, rounded to a nanosecond, half up.
@@ -50,9 +53,13 @@ class EthernetUdp:
     Parameters
     ----------
     rate_bps
-        Of every wire, bit/s, > 0.
+        Of every wire, bit/s, > 0; or a list with one per node, the server left out: a wire between two nodes has the
+        rate of the slower. A list goes without `server_rate_bps` and `background` (`wan` with ``transport: plain`` has
+        both).
     delay_s
         Propagation one way, seconds, >= 0.
+    mtu_bytes
+        Of an IPv4 packet, 20 bytes of its header and 8 of UDP's included: 1500, or up to 9000 where frames are jumbo.
     accounting
         ``real``: preamble 8, header 14, IPv4 20, UDP 8, FCS 4, gap 12 and padding, so max(84, L + 66) bytes.
         ``cat``: the CAT paper's L + 54, without gap and padding.
@@ -104,30 +111,49 @@ class EthernetUdp:
         {"rate_bps": 7e6, "server_rate_bps": 11e6, "delay_s": 1e-4, "power": {"name": "ethernet", "idle_w": 0.05}},
         {"rate_bps": 1e8, "server_rate_bps": 3e7, "overhead_bytes": 30, "min_frame_bytes": 0},
         {"rate_bps": 1e7, "server_rate_bps": 1.3e7, "background": {"rate_hz": 700, "mean_bytes": 1500}},
+        {"rate_bps": [1e7, 2e6, 1e9, 5e5], "mtu_bytes": 576, "delay_s": 1e-3},
         {"rate_bps": 5e6, "background": {"rate_hz": 200, "mean_bytes": "1.5 kB", "sizes": "fixed", "at": "nodes"}},
     )
     frames: ClassVar[type[Datagrams]] = Datagrams
     reliable_delivery: ClassVar[bool] = True
 
-    rate_bps: Annotated[float, Range(gt=0, le=1e12)]
+    rate_bps: Rate | tuple[Rate, ...]
     delay_s: NonNegativeFloat = 0.0
+    mtu_bytes: Annotated[int, Range(ge=68, le=65535)] = 1500
     accounting: Literal["real", "cat"] = "real"
     overhead_bytes: NonNegativeInt | None = None
     min_frame_bytes: NonNegativeInt | None = None
-    server_rate_bps: Annotated[float, Range(gt=0, le=1e12)] | None = None
+    server_rate_bps: Rate | None = None
     background: Background | None = None
     power: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Ethernet)
 
     def __post_init__(self) -> None:
         faults = [
             Fault((key,), "a rate at which a packet takes a nanosecond", f"{rate:g}")
-            for key, rate in (("rate_bps", self.rate_bps), ("server_rate_bps", self.server_rate_bps))
+            for key, rate in (("rate_bps", max(self._rates, default=1.0)), ("server_rate_bps", self.server_rate_bps))
             if rate is not None and serialisation_ns(self._framing().frame_bytes(1), rate) < 1
         ]
-        if self.background is not None:
+        if self.rate_bps == ():
+            faults.append(Fault(("rate_bps",), "a rate for each node", "none"))
+        elif isinstance(self.rate_bps, tuple) and (self.server_rate_bps is not None or self.background is not None):
+            other = "server_rate_bps" if self.server_rate_bps is not None else "background"
+            faults.append(
+                Fault(("rate_bps",), f"one number with {other}; wan with transport: plain has both", "a list")
+            )
+        elif self.background is not None:
             faults += self._background_faults(self.background)
         if faults:
             raise ConfigError(faults)
+
+    @property
+    def _rates(self) -> tuple[float, ...]:
+        return self.rate_bps if isinstance(self.rate_bps, tuple) else (self.rate_bps,)
+
+    def node_faults(self, nodes: int) -> list[Fault]:
+        """Return what does not fit that many nodes, the server not counted."""
+        if not isinstance(self.rate_bps, tuple) or len(self.rate_bps) == nodes:
+            return []
+        return [Fault(("rate_bps",), f"a value for each of {nodes} nodes", str(len(self.rate_bps)))]
 
     def _background_faults(self, background: Background) -> list[Fault]:
         port_bps = self.server_rate_bps
@@ -135,24 +161,34 @@ class EthernetUdp:
             return [Fault(("background", "at"), "for at: server server_rate_bps is needed", "server")]
         if background.at == "nodes" and port_bps is not None:
             return [Fault(("background", "at"), "with server_rate_bps the server's port alone", "nodes")]
-        rate_bps = port_bps or self.rate_bps
+        rate_bps = port_bps or min(self._rates)
         if background.load_bps >= rate_bps:
             load = f"{background.load_bps:g} bit/s, {background.rate_hz:g} Hz of {background.mean_bytes:g} B"
             return [Fault(("background", "rate_hz"), f"a load below the port's rate, {rate_bps:g} bit/s", load)]
         return []
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """Return a medium at time 0; draws nothing from `rng` but the key of others' messages."""
+        """Return a medium at time 0; draws nothing from `rng` but the key of others' messages.
+
+        Raises
+        ------
+        ConfigError
+            If there is not one rate per node.
+        """
+        workers = [node.id for node in nodes if not node.is_server]
+        if faults := self.node_faults(len(workers)):
+            raise ConfigError(faults)
+        rates = dict(zip(workers, self.rate_bps, strict=True)) if isinstance(self.rate_bps, tuple) else None
         delay_ns = seconds_to_ns(self.delay_s)
-        link = (nodes, self._framing(), self.rate_bps, delay_ns, self.power, self.server_rate_bps, frames)
+        link = (nodes, self._framing(), min(self._rates), delay_ns, self.power, self.server_rate_bps, frames)
         if self.background is None:
-            return Wires(*link)
+            return Wires(*link, rates_bps=rates)
         return CrossedWires(*link, self.background, int(rng.integers(1 << 64, dtype=np.uint64)))
 
     def _framing(self) -> Framing:
         overhead, least = ACCOUNTING[self.accounting]
         return Framing(
-            PAYLOAD_MAX_BYTES,
+            self.mtu_bytes - IPV4_UDP_BYTES,
             overhead if self.overhead_bytes is None else self.overhead_bytes,
             least if self.min_frame_bytes is None else self.min_frame_bytes,
         )

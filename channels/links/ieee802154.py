@@ -36,12 +36,12 @@ class Ieee802154:
     Parameters
     ----------
     mac
-        How nodes share the medium: ``single`` (one message at a time, without contention or loss), ``csma_ca``,
-        ``slotted`` or ``tsch``; a name, or a mapping with its own keys. See there.
+        How nodes share the medium: ``single`` (an ideal scheduler: one message at a time, without contention or
+        loss), ``csma_ca``, ``slotted`` or ``tsch``; a name, or a mapping with its own keys. See there.
     payload_bytes
         Of the message in a raw frame, 1 .. 116: what 127 octets of PPDU leave with short addresses.
     radio
-        Power of every node's radio.
+        Power of every node's radio, and what it notices where `path_loss` is ``log_distance``.
     radio_policy
         What a radio does while its node takes no part in a message (with ``single``: in the message that has the
         medium; with ``tsch``: outside what its slots ask for): ``always_on``, ``sleep_when_idle`` or ``duty_cycle``,
@@ -51,7 +51,8 @@ class Ieee802154:
         one of its frames is. With ``single`` every message arrives in any case.
     framing
         ``raw``, or ``sixlowpan``: UDP in compressed IPv6 with link-local addresses, datagrams of at most 1232 bytes,
-        110 bytes in a lone frame, 104 in a fragment.
+        110 bytes in a lone frame, 104 in a fragment. ``sixlowpan_global``: with global addresses and no shared context,
+        whose 2 * 16 octets each datagram carries: 78 bytes in a lone frame, 72 in a first fragment.
     collisions
         Where frames contend. ``strict``: frames that overlap at a receiver which hears both are lost there.
         ``capture``: it gets the one that it is locked onto with the probability prod (1 - BER)^bits over stretches of
@@ -59,7 +60,8 @@ class Ieee802154:
     cca
         Where frames contend. ``ns3``: the channel is busy where a signal starts within the assessment or is on the air
         at its end. ``any_overlap``: where any signal overlaps with it. With ``path_loss: log_distance``: where all
-        signals together have `cca_threshold_dbm` at one of these instants, or the node receives a frame at the end.
+        signals together have the radio's `cca_threshold_dbm` at one of these instants, or the node receives a frame at
+        the end.
     per
         Probability that a data frame is lost at a receiver, in [0, 1); acknowledgements are not.
     path_loss
@@ -113,6 +115,7 @@ class Ieee802154:
         {"mac": "csma_ca", "radio_policy": {"name": "duty_cycle", "period_s": 0.02, "on_s": 0.002, "wake_s": 1e-3}},
         {"mac": "csma_ca", "framing": "sixlowpan", "path_loss": {"name": "disc", "range_m": 4.0},
          "collisions": "capture", "cca": "any_overlap"},
+        {"mac": "csma_ca", "framing": "sixlowpan_global"},
         {"mac": {"name": "slotted", "acknowledge": False}, "path_loss": "log_distance", "per": 0.05, "reliable": False},
         {"mac": {"name": "tsch", "server_cells": 1}},
         {"mac": {"name": "tsch", "server_cells": 2, "slot_s": 0.015}, "radio_policy": "sleep_when_idle",
@@ -126,14 +129,14 @@ class Ieee802154:
     radio: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Cc2420)
     radio_policy: Annotated[RadioPolicy, Ref("radio_policy")] = field(default_factory=AlwaysOn)
     reliable: bool = True
-    framing: Literal["raw", "sixlowpan"] = "raw"
+    framing: Literal["raw", "sixlowpan", "sixlowpan_global"] = "raw"
     collisions: Literal["strict", "capture"] = "strict"
     cca: Literal["ns3", "any_overlap"] = "ns3"
     per: Annotated[float, Range(ge=0, lt=1)] = 0.0
     path_loss: Annotated[PathLoss, Ref("path_loss")] = field(default_factory=Everyone)
 
     def __post_init__(self) -> None:
-        if faults := self.mac.faults(self):
+        if faults := [*self.mac.faults(self), *self.path_loss.faults(self.radio)]:
             raise ConfigError(faults)
 
     @property
@@ -163,7 +166,8 @@ class Ieee802154:
 
     def fragmentation(self) -> Framing:
         """See `channels.media.lrwpan.cell.Cell`."""
-        return RawFraming(self.payload_bytes) if self.framing == "raw" else SixLowpan()
+        has_global = self.framing == "sixlowpan_global"
+        return RawFraming(self.payload_bytes) if self.framing == "raw" else SixLowpan(has_global)
 
     def node_faults(self, nodes: int) -> list[Fault]:
         """Return what does not fit that many nodes, the server not counted."""
@@ -174,7 +178,7 @@ class Ieee802154:
 
     def frames(self) -> FrameMaker:
         """Return a maker of frames with their check sequence, with the headers of 6LoWPAN where `framing` has them."""
-        return RawFrames() if self.framing == "raw" else LowpanFrames()
+        return RawFrames() if self.framing == "raw" else LowpanFrames(self.framing == "sixlowpan_global")
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Return a medium at time 0, keyed by one 64-bit draw from `rng`.

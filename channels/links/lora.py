@@ -18,9 +18,12 @@ from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeInt, Range, Ref
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
 from netsim.registry import component
-from netsim.units import NS_PER_S
+from netsim.units import NS_PER_S, seconds_to_ns
 
 MAX_FRAME_BYTES = 255
+# What LoRaWAN lets a frame carry by spreading factor, in the bands of Europe at 125 kHz (RP002, EU863-870, column N).
+EUROPE_HZ = 125e3
+LIMIT_BYTES = {7: 222, 8: 222, 9: 115, 10: 51, 11: 51, 12: 51}
 
 
 @component("channel")
@@ -32,6 +35,8 @@ class Lora:
     (preamble_symbols + 4.25 + 8 + max(ceil((8 PL - 4 SF + 28 + 16 CRC - 20 IH) / (4 (SF - 2 DE))) (CR + 4), 0)) symbols
     of 2^SF / BW, and then its sender is silent for 1 / duty_cycle - 1 times that. DE, the low data rate optimisation,
     is on where a symbol lasts 16 ms or more. A message to several nodes is sent once; there is no acknowledgement.
+    Frames of two senders that overlap in time are lost, and with one frame its message (ALOHA). Nodes that send hear
+    nothing.
 
     Parameters
     ----------
@@ -46,12 +51,21 @@ class Lora:
     crc, implicit_header
         Whether frames end in a check sequence, and whether they go without a header.
     payload_bytes, overhead_bytes
-        Of a message in a frame, and beside it; 51 is what LoRaWAN allows at SF12 in Europe, and 13 its headers.
-        Together at most 255.
+        Of a message in a frame, and beside it; 13 are LoRaWAN's headers. Together at most 255, and of the message at
+        most what LoRaWAN allows in Europe at 125 kHz: 222 bytes with SF 7 and 8, 115 with SF 9, 51 from SF 10 on.
     duty_cycle
         Share of the time in which a node may send, on average after each frame: 0.01 in Europe's bands.
     collisions
-        Whether frames of two senders that overlap in time are both lost (ALOHA), and with one frame its message.
+        Whether frames that overlap are lost; false: none is, and nodes hear while they send.
+    start_window_s
+        A node's message begins up to this later, drawn uniformly, as nodes that answer a gateway at one instant would
+        all collide; the server's begins at once.
+    capture_db
+        A frame is heard all the same where it is this much stronger at the receiver than each that overlaps with it
+        there, as LoRa's are from about 6 dB on; None: never.
+    shadowing_db
+        Standard deviation of a message's power at a receiver, in dB: all have the same mean. 0: all are equally strong,
+        so that none captures.
     radio
         Power of every node's radio.
     radio_policy
@@ -60,15 +74,18 @@ class Lora:
 
     Notes
     -----
-    Scope and limits: one frequency and one spreading factor, no capture, no loss by distance, no windows for reception,
-    no propagation delay (10 km are 33 us). Nodes know when a frame is for them.
-    Who sends hears nothing. A message ends, lost or not, with its last frame.
+    Scope and limits: one frequency and one spreading factor, no loss by distance, no windows for reception, no
+    acknowledgement, no propagation delay (10 km are 33 us). Nodes know when a frame is for them. A message ends, lost
+    or not, with its last frame. Costs have half of `start_window_s` and no losses.
 
-    Validation: airtimes against those of Semtech's calculator; ALOHA's loss against 1 - exp(-2 G).
+    Validation: airtimes against those of Semtech's calculator; ALOHA's loss against 1 - exp(-2 G); capture of two
+    frames that overlap against Q(capture_db / (shadowing_db sqrt 2)).
 
     References
     ----------
     Semtech, AN1200.13, "LoRa modem designer's guide", 2013. ETSI EN 300 220. N. Abramson, "The ALOHA system", 1970.
+    LoRa Alliance, RP002-1.0.4, "Regional parameters". M. Bor, U. Roedig, T. Voigt, J. Alonso, "Do LoRa low-power
+    wide-area networks scale?", MSWiM 2016 (capture).
 
     Examples
     --------
@@ -82,10 +99,11 @@ class Lora:
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {},
         {"spreading_factor": 12, "duty_cycle": 0.1, "payload_bytes": 40},
-        {"spreading_factor": 9, "bandwidth_hz": 500e3, "coding_rate": 3, "duty_cycle": 1.0, "collisions": True,
+        {"spreading_factor": 9, "bandwidth_hz": 500e3, "coding_rate": 3, "duty_cycle": 1.0, "start_window_s": 0.5,
          "implicit_header": True, "crc": False, "preamble_symbols": 10},
         {"radio_policy": {"name": "sleep_when_idle", "wake_s": 5e-3, "wake_j": 1e-4}, "duty_cycle": 0.5},
-        {"radio_policy": "always_on", "collisions": True},
+        {"radio_policy": "always_on", "capture_db": 6, "shadowing_db": 7.8},
+        {"collisions": False, "start_window_s": 0},
     )  # fmt: skip
     frames: ClassVar[type[Datagrams]] = Datagrams
 
@@ -98,7 +116,10 @@ class Lora:
     payload_bytes: Annotated[int, Range(ge=1, le=MAX_FRAME_BYTES)] = 51
     overhead_bytes: NonNegativeInt = 13
     duty_cycle: Annotated[float, Range(gt=0, le=1)] = 0.01
-    collisions: bool = False
+    collisions: bool = True
+    start_window_s: Annotated[float, Range(ge=0, le=86_400)] = 10.0
+    capture_db: Annotated[float, Range(gt=0, le=100)] | None = None
+    shadowing_db: Annotated[float, Range(ge=0, le=50)] = 0.0
     radio: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Sx1276)
     radio_policy: Annotated[RadioPolicy, Ref("radio_policy")] = field(default_factory=SleepWhenIdle)
 
@@ -109,6 +130,12 @@ class Lora:
         if self.payload_bytes + self.overhead_bytes > MAX_FRAME_BYTES:
             allowed = f"payload_bytes + overhead_bytes is at most {MAX_FRAME_BYTES}"
             raise ConfigError([Fault(("payload_bytes",), allowed, f"{self.payload_bytes} + {self.overhead_bytes}")])
+        limit = LIMIT_BYTES[self.spreading_factor]
+        if self.bandwidth_hz == EUROPE_HZ and self.payload_bytes > limit:
+            allowed = f"at most {limit} with SF {self.spreading_factor} at 125 kHz"
+            raise ConfigError([Fault(("payload_bytes",), allowed, str(self.payload_bytes))])
+        if (self.capture_db is not None or self.shadowing_db) and not self.collisions:
+            raise ConfigError([Fault(("collisions",), "true with capture_db or shadowing_db", "False")])
 
     @property
     def reliable_delivery(self) -> bool:
@@ -124,10 +151,12 @@ class Lora:
         return int((payload + self.preamble_symbols + Fraction(17, 4)) * symbol_s * NS_PER_S + Fraction(1, 2))
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
-        """Return a medium at time 0; draws nothing from `rng`."""
+        """Return a medium at time 0, keyed by one 64-bit draw from `rng`."""
         full = self.payload_bytes + self.overhead_bytes
         airtime_ns = [self.airtime_ns(size) for size in range(full + 1)]
         pause_ns = [max(airtime, int(airtime / self.duty_cycle + 0.5)) for airtime in airtime_ns]
         return Air(
-            nodes, self.payload_bytes, airtime_ns, pause_ns, self.collisions, self.radio, self.radio_policy, frames
+            nodes, self.payload_bytes, airtime_ns, pause_ns, self.collisions, self.radio, self.radio_policy, frames,
+            int(rng.integers(1 << 64, dtype=np.uint64)), seconds_to_ns(self.start_window_s), self.capture_db,
+            self.shadowing_db,
         )  # fmt: skip

@@ -28,11 +28,16 @@ from netsim.units import seconds_to_ns
 
 _LENA_RATES = RateChoice((1e6, 5e6, 10e6, 100e6, 1000e6), (0.2, 0.2, 0.2, 0.2, 0.2))
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "kista_lund": {"rate_bps": 1e9, "rtt_s": 0.005, "transport": "tcp", "congestion": "cubic", "handshake": False},
+    "kista_lund": {"rate_bps": 1e9, "rtt_s": 0.005, "transport": "tcp", "congestion": "cubic"},
     "wan_270ms": {"rate_bps": _LENA_RATES, "rtt_s": 0.54, "transport": "plain"},
     "cluster_2us": {"rate_bps": 10e9, "rtt_s": 4e-6, "transport": "plain"},
 }
-_DEFAULTS: Mapping[str, Any] = {"rtt_s": 0.0, "transport": "tcp", "congestion": "newreno", "handshake": True}
+HANDSHAKES: Mapping[bool | str, Literal["every", "first", "none"]] = {
+    True: "every", "per_connection": "first", False: "none",
+}  # fmt: skip
+_DEFAULTS: Mapping[str, Any] = {
+    "rtt_s": 0.0, "transport": "tcp", "congestion": "newreno", "handshake": "per_connection",
+}  # fmt: skip
 
 
 @component("channel")
@@ -45,12 +50,14 @@ class Wan:
     ends, or a link does, and nothing is drawn out between those instants. Its last bit is there one way, RTT / 2, after
     it left.
 
-    TCP (``transport: tcp``): n = ceil(M / 1448) segments of 54 bytes more; SYN and SYN-ACK first; then bursts of
-    floor(w) segments, w = 10 at first and times 1.5 (NewReno with delayed acknowledgements) or 2 (Cubic) each round. A
-    burst leaves when the one before is gone and a round trip (RTT + one segment's time on the free path) is over since
-    that one began. Alone this is the closed form of `channels.media.flows.tcp.transfer_s`. Under `loss` p this lasts
-    for the (1 - (1 - p)^n) (1 - p) / p + 1 segments that go up to the first loss on the mean, and what is left then
-    goes at a window of sqrt(3 / (2 b p)) segments, b = 2, per round trip: the mean rate by Mathis, without its spread.
+    TCP (``transport: tcp``): n = ceil(M / 1448) segments of 54 bytes more; SYN and SYN-ACK before the first message
+    between two nodes; then bursts of floor(w) segments, w = 10 at first and times 1.5 (NewReno with delayed
+    acknowledgements) or 2 (Cubic) each round. A burst leaves when the one before is gone and a round trip (RTT + one
+    segment's time on the free path) is over since that one began. Alone this is the closed form of
+    `channels.media.flows.tcp.transfer_s`. Under `loss` each transfer draws which segments are lost. With three
+    segments behind it a lost one is sent again in the next round, whose window is half of what was in flight (Cubic:
+    0.7) and then grows by half a segment a round; otherwise, or if it is lost again, the sender waits for a round trip
+    and `min_rto_s`, twice as long each time, and begins with one segment. A lost SYN costs 1 s, then 2, 4, ...
     ``plain`` sends M bytes at the rate; there a message of which a segment is lost is lost.
 
     Parameters
@@ -78,14 +85,24 @@ class Wan:
     jitter_s
         A message is late by a uniform time up to this; it may overtake.
     loss
-        Of a segment; with tcp at most 0.01, where the formula holds.
-    transport, congestion, handshake
-        See above; `handshake` is whether each message makes a connection first.
+        Of a segment; with tcp at most 0.05.
+    transport, congestion
+        See above.
+    handshake
+        ``per_connection``: connections stay, and the first message between two nodes, in either direction, makes theirs
+        (again after one of them was down); true: each message makes one; false: they stand from the start.
+    min_rto_s
+        Of tcp: what a timeout takes beyond a round trip; Linux has 0.2 s, ns-3 1 s.
     sharing
-        ``max_min``, or ``fifo`` (plain, with `server_bps`, rates that do not change): each node sends one message after
-        the other, and links down serve first come, first served, as a fluid, with `queue_bytes` of buffer. Bits that
-        find it full are lost, of all that are sending at the time, and a message that lost any ends ok False when its
-        last bit has passed.
+        ``max_min``, or ``fifo``, with `server_bps` and rates that do not change: links serve first come, first served,
+        as a fluid. ``plain``: each node sends one message after the other, and links down have `queue_bytes` of buffer.
+        Bits that find it full are lost, of all that are sending at the time, and a message that lost any ends ok False
+        when its last bit has passed. ``tcp``: the bursts of all messages queue at the sender's link and at the
+        receiver's, whole. A window that fills the path alone does not grow, so long messages take turns by such
+        windows: over many of them that is a fair share, within one it is first come, first served. A burst's round
+        trip counts from when its first bit leaves the queue. None: ``fifo`` for tcp where it is possible (a message
+        within the first window, as many are, crosses a bottleneck behind those that came before it), otherwise
+        ``max_min``.
     background
         Share of every link and port that other traffic takes, 0 <= share < 1; or ``{rate_hz, mean_bytes, sizes, at}``:
         messages of others, ``exponential`` or ``fixed`` in size, that arrive as a Poisson process at the ``server``'s
@@ -102,28 +119,28 @@ class Wan:
 
     Notes
     -----
-    Scope and limits: acknowledgements take no bytes and no rate (54 bytes for two segments); no retransmission is sent
-    in bytes, loss only slows; no timeouts, no queueing delay in a round trip, every message starts slowly again; the
-    messages from one node to another go one after the other. Under loss time is a mean: ns-3's single transfers of 5 MB
-    spread tenfold at p = 0.001. For p above 0.01 the formula is 40-80 % too fast and refused. Interfaces are ``tx`` and
-    ``rx`` while a burst is on the link, without the propagation between them. Costs are those of a lone message: with a
-    trace, outages or others' messages at the mean rate, with ``fifo`` behind the mean that waits; jitter counts half.
-    Others' messages count in no node's bytes and frames; each costs the simulation a step, also while nobody learns.
+    Scope and limits: acknowledgements take no bytes and no rate (54 bytes for two segments), and none is lost; further
+    losses of one round are repaired with the first; no tail loss probes; what is sent again is the last segment of the
+    burst in place of the lost one; every message starts slowly again; the messages from one node to another go one
+    after the other. Costs under loss are approximate means, by Cardwell up to the first loss and from there on by
+    Mathis and timeouts, up to 1.6 times too long where the window of the first loss is far above the law's (5 MB at p =
+    0.001). Interfaces are ``tx`` and ``rx`` while a burst is on the link, without the propagation between them. Costs
+    are those of a lone message: with a trace, outages or others' messages at the mean rate, with ``fifo`` behind the
+    mean that waits; jitter counts half. Others' messages count in no node's bytes and frames; each costs the simulation
+    a step, also while nobody learns.
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
-    segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, against means of 400 transfers
-    of 5 MB by ns-3, the goodput is 25 to 36 % below at p = 0.001 where the path does not limit it (the window comes
-    down from far above its mean; of 50 MB 3 to 5 % below) and 14 to 25 % above at 0.01, 43 % where the window meets the
-    path's capacity. Max-min fairness against SimGrid 4.1 to a nanosecond, for one and five clients of 1 Mbit/s to 1
-    Gbit/s and a server link of 1 Gbit/s (and with values for its flow models CM02 and LV08, which are no keys). Others'
-    messages: the mean wait of M/M/1 and M/D/1 (``fifo``) and the mean time of M/G/1 with processor sharing
-    (``max_min``).
+    segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, means of 40 transfers of 5 MB
+    are within 8 % of means of 400 by ns-3, at p = 0.001 and 0.01 (`make validation`). Max-min fairness against SimGrid
+    4.1 to a nanosecond, for one and five clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s (and with values
+    for its flow models CM02 and LV08, which are no keys). Others' messages: the mean wait of M/M/1 and M/D/1 (``fifo``)
+    and the mean time of M/G/1 with processor sharing (``max_min``).
 
     References
     ----------
     N. Cardwell, S. Savage, T. Anderson, "Modeling TCP latency", INFOCOM 2000. M. Mathis, J. Semke, J. Mahdavi, T. Ott,
     "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. RFC 6928,
-    5681.
+    5681, 6298. RFC 3042.
 
     Examples
     --------
@@ -168,8 +185,9 @@ class Wan:
     loss: Probability = 0.0
     transport: Literal["tcp", "plain"] | None = None
     congestion: Literal["newreno", "cubic"] | None = None
-    handshake: bool | None = None
-    sharing: Literal["max_min", "fifo"] = "max_min"
+    handshake: bool | Literal["per_connection"] | None = None
+    min_rto_s: Annotated[float, Range(gt=0, le=60)] = 0.2
+    sharing: Literal["max_min", "fifo"] | None = None
     queue_bytes: NonNegativeInt | None = None
     background: Annotated[float, Range(ge=0, lt=1)] | Background = 0.0
     stragglers: Stragglers | None = None
@@ -219,6 +237,10 @@ class Wan:
         for key, value in {**_DEFAULTS, **known}.items():
             if getattr(self, key) is None and not (key == "rtt_s" and self.table is not None):
                 object.__setattr__(self, key, value)
+        if self.sharing is None:
+            is_steady = self.trace is None and self.outages is None and self.table is None and not self.background
+            can_queue = self.transport == "tcp" and self.server_bps is not None and is_steady
+            object.__setattr__(self, "sharing", "fifo" if can_queue else "max_min")
 
     def _faults(self) -> list[Fault]:
         out = list[Fault]()
@@ -232,16 +254,15 @@ class Wan:
         if self.table is not None and self.rtt_s is not None:
             out.append(Fault(("rtt_s",), "either rtt_s or a table, which has the round trips", "both"))
         if self.loss > MAX_LOSS and self.transport == "tcp":
-            allowed = f"with transport tcp at most {MAX_LOSS:g}, up to where the formula for its rate holds"
+            allowed = f"with transport tcp at most {MAX_LOSS:g}"
             out.append(Fault(("loss",), allowed, f"{self.loss:g}"))
         elif self.loss >= 1:
             out.append(Fault(("loss",), "a probability below 1", f"{self.loss:g}"))
-        if self.queue_bytes is not None and self.sharing != "fifo":
-            allowed = "with sharing: fifo only; flows that share fairly have no queue"
-            out.append(Fault(("queue_bytes",), allowed, f"sharing: {self.sharing}"))
+        if self.queue_bytes is not None and (self.sharing != "fifo" or self.transport != "plain"):
+            allowed = "with sharing: fifo and transport: plain only; what shares fairly has no queue, tcp loses by loss"
+            out.append(Fault(("queue_bytes",), allowed, f"sharing: {self.sharing}, transport: {self.transport}"))
         if self.sharing == "fifo":
             reasons = {
-                "transport: plain is needed": self.transport != "plain",
                 "server_bps is needed": self.server_bps is None,
                 "rates of nodes are needed, not of pairs": has_pairs and not any(sources[:2]),
                 "rates that do not change are needed, no trace": self.trace is not None,
@@ -327,14 +348,13 @@ class Wan:
         return LoneFlows(nodes, [self._links(nodes, rng, transport)[1] for rng in rngs], transport, self.power)
 
     def _transport(self) -> Transport:
-        is_tcp = self.transport == "tcp"
+        if self.transport == "plain":
+            return Transport(SEGMENT_BYTES, 0, loss=self.loss)
+        congestion = self.congestion or "newreno"
         return Transport(
-            SEGMENT_BYTES,
-            OVERHEAD_BYTES if is_tcp else 0,
-            GROWTH[self.congestion or "newreno"] if is_tcp else 0.0,
-            is_tcp and bool(self.handshake),
-            self.loss,
-        )
+            SEGMENT_BYTES, OVERHEAD_BYTES, GROWTH[congestion], HANDSHAKES[self.handshake or False], self.loss,
+            congestion=congestion, min_rto_ns=seconds_to_ns(self.min_rto_s),
+        )  # fmt: skip
 
     def _links(self, nodes: Sequence[Node], rng: np.random.Generator, transport: Transport) -> tuple[int, Links]:
         """Return the key of a medium's draws, and its links."""

@@ -100,7 +100,7 @@ class CsmaCa:
 
     def open(self, cell: Cell, nodes: Sequence[Node], key: int, frames: FrameSink | None) -> Medium:
         """See `channels.media.lrwpan.cell.Mac`."""
-        policy, reach = cell.radio_policy, cell.path_loss.reach(nodes)
+        policy, reach = cell.radio_policy, cell.path_loss.reach(nodes, cell.radio)
         is_paced = policy.lead_ns > 0 or policy.next_change_ns(0) is not None
         sink = Renamed(frames) if is_paced and frames is not None else frames
         inner = ContendingNodes(nodes, cell.fragmentation(), self.rules(cell), reach, cell.radio, key, sink)

@@ -16,7 +16,10 @@ from netsim.registry import component
 @component("mac")
 @dataclass(frozen=True)
 class Single:
-    """Messages have the medium one at a time, in order of (submit time, sender, submission), and all arrive.
+    """An ideal scheduler: messages have the medium one at a time, in order of (submit time, sender), and all arrive.
+
+    Nobody tells nodes that do not hear each other whose turn it is: this is what a cell could do at best, without
+    contention. ``csma_ca`` and ``slotted`` contend, ``tsch`` has slots.
 
     A frame with n bytes takes T(b) = 864 + 320 b + 32 (n + 17) us to the end of its acknowledgement: b backoff periods,
     b uniform on {0..7}, clear channel assessment 128, turnaround 192, the frame, turnaround 192 and the acknowledgement

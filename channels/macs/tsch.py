@@ -71,7 +71,8 @@ class Tsch:
 
     def open(self, cell: Cell, nodes: Sequence[Node], key: int, frames: FrameSink | None) -> Medium:
         """See `channels.media.lrwpan.cell.Mac`."""
+        reach = cell.path_loss.reach(nodes, cell.radio)
         return SlottedCell(
-            nodes, self.server_cells, seconds_to_ns(self.slot_s), cell.fragmentation(), cell.path_loss.reach(nodes),
-            cell.radio, key, cell.per, cell.reliable, self.max_retries, cell.radio_policy, frames,
+            nodes, self.server_cells, seconds_to_ns(self.slot_s), cell.fragmentation(), reach, cell.radio, key,
+            cell.per, cell.reliable, self.max_retries, cell.radio_policy, frames,
         )  # fmt: skip

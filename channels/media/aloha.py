@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from channels.costing.models import Int64s, byte_cost, stream_cost
 from channels.media.busy import BusyLog
+from channels.media.purposes import SHADOWING, WINDOW
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from channels.media.roster import Roster
 from netsim.interfaces import (
@@ -26,6 +28,7 @@ from netsim.interfaces import (
     TransferId,
     Usage,
 )
+from netsim.rng import uniforms
 from netsim.units import NS_PER_S
 
 _TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
@@ -35,7 +38,7 @@ _SETTLE_EVERY = 256
 class _Message(NamedTuple):
     """A message with the times of its frames; `serial` marks its bytes at the sender, serial + 1 + i at receiver i.
 
-    `first_ns` is when its sender was free for it.
+    `first_ns` is when its first frame begins, `waited_ns` how much of the time before that was its random wait.
     """
 
     transfer: TransferId
@@ -44,6 +47,7 @@ class _Message(NamedTuple):
     dst: tuple[NodeId, ...]
     size_bytes: int
     first_ns: int
+    waited_ns: int
     start_ns: list[int]
     end_ns: list[int]
     length: list[int]
@@ -65,16 +69,26 @@ class Air(Roster):
     airtime_ns, pause_ns
         Of a frame by its size, headers included: how long it lasts, and when its sender's next one may begin.
     collides
-        Whether frames that overlap are lost.
+        Whether frames that overlap are lost, and a node that sends hears nothing.
+    key
+        64-bit key of the draws.
+    window_ns
+        A message of a node other than the server begins that much later at most, drawn uniformly.
+    capture_db, shadowing_db
+        By how much a frame has to be stronger than each that overlaps with it at a receiver to be heard all the same,
+        and the standard deviation of a message's power there; None: overlapping frames are lost.
     """
 
     broadcasts = True
 
     def __init__(
         self, nodes: Sequence[Node], payload_bytes: int, airtime_ns: Sequence[int], pause_ns: Sequence[int],
-        collides: bool, radio: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,
+        collides: bool, radio: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None, key: int = 0,
+        window_ns: int = 0, capture_db: float | None = None, shadowing_db: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(nodes, ("radio",), radio, frames)
+        self._key, self._capture_db, self._shadowing_db = key, capture_db, shadowing_db
+        self._windows_ns = {node.id: 0 if node.is_server else window_ns for node in nodes}
         self._payload_bytes, self._overhead_bytes = payload_bytes, len(airtime_ns) - 1 - payload_bytes
         self._airtime_ns, self._pause_ns, self._does_collide = airtime_ns, pause_ns, collides
         rest = [_LISTEN if node.is_server or not policy.sleeps else _SLEEP for node in nodes]
@@ -90,7 +104,8 @@ class Air(Roster):
         # Of each node: time sending; sending or receiving; sending, receiving or waking.
         self._log = BusyLog(3 * len(nodes))
         self._free_ns = dict.fromkeys(self._row, 0)
-        self._on_air: dict[NodeId, list[tuple[int, int]]] = {node: [] for node in self._row}
+        # Of each sender: start and end of its frames, and the message that they belong to.
+        self._on_air: dict[NodeId, list[tuple[int, int, TransferId]]] = {node: [] for node in self._row}
         self._open: dict[int, tuple[_Message, list[NodeId]]] = {}
         self._ends: list[tuple[int, int]] = []
         self._serials = 0
@@ -103,14 +118,15 @@ class Air(Roster):
         self._serials += 1 + len(dst)
         lost = self._lost(src, dst)
         there = [node for node in dst if node not in lost]
-        first_ns = max(now_ns + self._lead_ns, self._free_ns[src])
+        waited_ns = self._wait_ns(transfer, src)
+        first_ns = max(now_ns + self._lead_ns, self._free_ns[src]) + waited_ns
         more, full, stride_ns = (size_bytes - 1) // self._payload_bytes, len(self._airtime_ns) - 1, self._pause_ns[-1]
         last = size_bytes - more * self._payload_bytes
         starts = [first_ns + i * stride_ns for i in range(more + 1)]
         lengths = [self._payload_bytes] * more + [last]
         ends = [start + self._airtime_ns[full] for start in starts[:-1]]
         ends.append(starts[-1] + self._airtime_ns[last + self._overhead_bytes])
-        message = _Message(transfer, serial, src, dst, size_bytes, first_ns, starts, ends, lengths)
+        message = _Message(transfer, serial, src, dst, size_bytes, first_ns, waited_ns, starts, ends, lengths)
         for node in lost:
             self._end_at(message, node, now_ns, False, 0, is_counted=False)
         if there:
@@ -118,10 +134,17 @@ class Air(Roster):
             self._open[serial] = (message, there)
             heapq.heappush(self._ends, (ends[-1], serial))
             if self._does_collide:
-                self._on_air[src] += zip(starts, ends, strict=True)
+                self._on_air[src] += zip(starts, ends, [transfer] * len(starts), strict=True)
             self._record(message, there)
         if not transfer % _SETTLE_EVERY:
             self._forget()
+
+    def _wait_ns(self, transfer: TransferId, src: NodeId) -> int:
+        window_ns = self._windows_ns[src]
+        return int(self._uniform(WINDOW + transfer, src) * window_ns) if window_ns else 0
+
+    def _uniform(self, counter: int, node: NodeId) -> float:
+        return float(uniforms(self._key, counter, np.array([node], np.uint64))[0])
 
     def _forget(self) -> None:
         """Drop what can no longer be asked for."""
@@ -182,17 +205,33 @@ class Air(Roster):
             if serial not in self._open:
                 continue
             message, there = self._open.pop(serial)
-            is_ok = not (self._does_collide and self._collides(message))
             for node in there:
+                is_ok = not (self._does_collide and self._collides(message, node))
                 self._end_at(message, node, at_ns, is_ok, len(message.start_ns), is_counted=node == min(there))
 
-    def _collides(self, message: _Message) -> bool:
-        """Return whether a frame of another sender was on the air at the same time as one of these."""
+    def _collides(self, message: _Message, receiver: NodeId) -> bool:
+        """Return whether the receiver was sending during one of these frames, or another's was too strong there."""
         for start_ns, end_ns in zip(message.start_ns, message.end_ns, strict=True):
             for node, spans in self._on_air.items():
-                if node != message.src and any(a < end_ns and b > start_ns for a, b in _near(spans, start_ns, end_ns)):
-                    return True
+                if node == message.src:
+                    continue
+                for _, _, other in _near(spans, start_ns, end_ns):
+                    if node == receiver or not self._captures(message.transfer, other, receiver):
+                        return True
         return False
+
+    def _captures(self, transfer: TransferId, other: TransferId, receiver: NodeId) -> bool:
+        """Return whether a message's frames are heard although those of another overlap with them."""
+        if self._capture_db is None:
+            return False
+        ahead_db = self._power_db(transfer, receiver) - self._power_db(other, receiver)
+        return ahead_db >= self._capture_db
+
+    def _power_db(self, transfer: TransferId, receiver: NodeId) -> float:
+        """Return how far a message's power at a receiver is from the mean: normal in decibels."""
+        if not self._shadowing_db:
+            return 0.0
+        return self._shadowing_db * NormalDist().inv_cdf(self._uniform(SHADOWING + transfer, receiver) + 2.0**-33)
 
     def _end_at(
         self, message: _Message, node: NodeId, at_ns: int, is_ok: bool, frames: int, is_counted: bool,
@@ -202,7 +241,7 @@ class Air(Roster):
         sent_ns = sum(message.end_ns[:frames]) - sum(message.start_ns[:frames]) + part_ns
         wire_bytes = sum(message.length[:frames]) + frames * self._overhead_bytes
         extra_j = sent_ns / NS_PER_S * self._extra_w + self._woken_ns(message, at_ns) / NS_PER_S * self._wake_w
-        begun_ns = message.first_ns - self._lead_ns
+        begun_ns = message.first_ns - self._lead_ns - message.waited_ns
         service_s = (at_ns - begun_ns) / NS_PER_S if frames == len(message.start_ns) else 0.0
         counts = (frames, frames, wire_bytes, sent_ns) if is_counted else (0, 0, 0, 0)
         ends = message.src, message.size_bytes
@@ -249,13 +288,13 @@ class Air(Roster):
         heapq.heapify(self._coming)
         first, last = message.start_ns[0], message.start_ns[-1]
         spans = self._on_air[message.src]
-        kept = [(a, b) for a, b in spans if not (first <= a <= last and a >= now_ns)]
-        self._on_air[message.src] = [(a, min(b, now_ns) if first <= a <= last else b) for a, b in kept]
+        kept = [(a, b, t) for a, b, t in spans if not (first <= a <= last and a >= now_ns)]
+        self._on_air[message.src] = [(a, min(b, now_ns) if first <= a <= last else b, t) for a, b, t in kept]
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
     def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
-        """Return the cost, exact for a sender whose duty cycle is not exhausted."""
+        """Return the cost, exact for a sender whose duty cycle is not exhausted but for half of the random wait."""
         if quantity in ("bit", "packet"):
             constants = {"bit": (0.0, 8.0 * self._overhead_bytes, 1.0), "packet": (0.0, 1.0, 0.0)}
             return stream_cost(quantity, constants, self._payload_bytes)
@@ -263,7 +302,7 @@ class Air(Roster):
         stride_ns, scale = (self._pause_ns[-1], 1.0) if quantity == "s" else (self._airtime_ns[-1], self._extra_w)
         wakes = self._lead_ns if self._rest[self._row[src]] == _SLEEP else 0
         lead = wakes * self._wake_w, (self._again_ns if wakes else 0) * self._wake_w
-        first, other = (float(self._lead_ns), 0.0) if quantity == "s" else lead
+        first, other = (self._lead_ns + self._windows_ns[src] / 2, 0.0) if quantity == "s" else lead
 
         def lone(size: Int64s) -> npt.ArrayLike:
             more = (size - 1) // self._payload_bytes
@@ -282,8 +321,10 @@ class Air(Roster):
         return self._usage(at_ns, state_ns, totals.frame_bytes[0::3], totals.frames[0::3], self._rest)
 
 
-def _near(spans: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> Sequence[tuple[int, int]]:
-    """Return the frames of a sender that can reach into a span: the last one that begins before its end."""
+def _near(
+    spans: Sequence[tuple[int, int, TransferId]], start_ns: int, end_ns: int
+) -> Iterator[tuple[int, int, TransferId]]:
+    """Yield the frames of a sender, which do not overlap each other, that reach into a span."""
     low, high = 0, len(spans)
     while low < high:
         middle = (low + high) // 2
@@ -291,4 +332,6 @@ def _near(spans: Sequence[tuple[int, int]], start_ns: int, end_ns: int) -> Seque
             low = middle + 1
         else:
             high = middle
-    return spans[max(0, low - 1) : low]
+    while low and spans[low - 1][1] > start_ns:
+        low -= 1
+        yield spans[low]

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-NODE, JITTER, LOSS, OUTAGE, BACKGROUND, FADING, NOISE = (purpose << 56 for purpose in range(1, 8))
+NODE, JITTER, LOSS, OUTAGE, BACKGROUND, FADING, NOISE, WINDOW, SHADOWING = (purpose << 56 for purpose in range(1, 10))

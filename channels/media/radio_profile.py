@@ -32,3 +32,22 @@ class RadioProfile:
         if state not in STATES:
             raise ValueError(f"a state is one of {', '.join(STATES)}. Got {state!r}")
         return self.voltage_v * float(getattr(self, f"{state}_a"))
+
+
+@dataclass(frozen=True)
+class LowpanRadio(RadioProfile):
+    """A radio of IEEE 802.15.4 at 2.4 GHz: its currents, and what its receiver notices.
+
+    Parameters
+    ----------
+    sensitivity_dbm
+        Least power of a frame that the receiver gets: 1 % of frames with 20 octets lost.
+    cca_threshold_dbm
+        Least power with which a clear channel assessment finds the channel busy.
+    noise_figure_db
+        Of the receiver, >= 0: its noise above that of a resistance at 290 K. 0 where no source gives it.
+    """
+
+    sensitivity_dbm: float
+    cca_threshold_dbm: float
+    noise_figure_db: NonNegativeFloat = 0.0

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from channels.media.lrwpan.reach import Reach, within
+from netsim.errors import Fault
 from netsim.fields import PositiveFloat
-from netsim.interfaces import Node
+from netsim.interfaces import Node, PowerProfile
 from netsim.registry import component
 
 
@@ -26,8 +27,9 @@ class Disc:
 
     Examples
     --------
+    >>> from channels.energy.cc2420 import Cc2420
     >>> places = [Node(0, position_m=(0.0, 0.0)), Node(1, position_m=(3.0, 0.0)), Node(2, position_m=(9.0, 0.0))]
-    >>> Disc(range_m=5.0).reach(places).hears[0].tolist()
+    >>> Disc(range_m=5.0).reach(places, Cc2420()).hears[0].tolist()
     [True, True, False]
     """
 
@@ -37,6 +39,10 @@ class Disc:
 
     range_m: PositiveFloat
 
-    def reach(self, nodes: Sequence[Node]) -> Reach:
+    def faults(self, radio: PowerProfile) -> Sequence[Fault]:
+        """Return nothing: any radio will do."""
+        return ()
+
+    def reach(self, nodes: Sequence[Node], radio: PowerProfile) -> Reach:
         """See `channels.media.lrwpan.cell.PathLoss`."""
         return within(nodes, self.range_m)

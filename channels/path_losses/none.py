@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from channels.media.lrwpan.reach import Reach, everyone
-from netsim.interfaces import Node
+from netsim.errors import Fault
+from netsim.interfaces import Node, PowerProfile
 from netsim.registry import component
 
 
@@ -18,7 +19,8 @@ class Everyone:
 
     Examples
     --------
-    >>> Everyone().reach([Node(0), Node(1)]).is_everyone
+    >>> from channels.energy.cc2420 import Cc2420
+    >>> Everyone().reach([Node(0), Node(1)], Cc2420()).is_everyone
     True
     """
 
@@ -26,6 +28,10 @@ class Everyone:
     reaches_all: ClassVar[bool] = True
     is_noisy: ClassVar[bool] = False
 
-    def reach(self, nodes: Sequence[Node]) -> Reach:
+    def faults(self, radio: PowerProfile) -> Sequence[Fault]:
+        """Return nothing: any radio will do."""
+        return ()
+
+    def reach(self, nodes: Sequence[Node], radio: PowerProfile) -> Reach:
         """See `channels.media.lrwpan.cell.PathLoss`."""
         return everyone()

@@ -165,7 +165,7 @@ def test_it_learns_over_links_that_lose(algorithm: dict[str, Any]) -> None:
     "network",
     [
         {"link": {"name": "ieee802154", "mac": "csma_ca", "reliable": False}},
-        {"link": {"name": "lora", "collisions": True}},
+        {"link": {"name": "lora"}},
         {
             "link": {
                 "name": "wan",

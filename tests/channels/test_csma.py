@@ -27,7 +27,7 @@ from netsim.simulation.engine import Engine
 from netsim.testing import channels as contract
 from netsim.testing.scripts import FrameLog
 from tests.support.csma_twin import Twin
-from tests.support.lrwpan import cell
+from tests.support.lrwpan import NS3, cell
 from tests.support.toys import scenario
 
 US = 1000
@@ -102,9 +102,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "slotted, capture": {"mac": "slotted", "collisions": "capture", "reliable": False},
     "hidden": {"path_loss": "disc", "range_m": 45.0},
     "hidden, capture": {"path_loss": "disc", "range_m": 45.0, "collisions": "capture"},
-    "path loss": {"path_loss": "log_distance", "exponent": 3.2},
-    "path loss, capture": {"path_loss": "log_distance", "collisions": "capture", "tx_power_dbm": 2},
-    "weak": {"path_loss": "log_distance", "collisions": "capture", "reliable": False, "tx_power_dbm": -7},
+    "path loss": {**NS3, "exponent": 3.2},
+    "path loss, capture": {**NS3, "collisions": "capture", "tx_power_dbm": 2},
+    "weak": {**NS3, "collisions": "capture", "reliable": False, "tx_power_dbm": -7},
 }
 
 
@@ -330,7 +330,7 @@ def test_a_radio_locks_onto_what_arrives_first() -> None:
     heard (1 - 1e-4); the far one alone would not be too weak to lock onto.
     """
     seed = next(s for s in range(100) if frame_start(s, 0, 0) == frame_start(s, 1, 0))
-    channel = cell(path_loss="log_distance", collisions="capture", reliable=False, acknowledge=False)
+    channel = cell(**NS3, collisions="capture", reliable=False, acknowledge=False)
     for near in (0, 1):
         nodes = [Node(n, False, (20.0 if n == near else -25.0, 0.0)) for n in (0, 1)] + [Node(2, True, (0.0, 0.0))]
         medium = channel.open(nodes, np.random.default_rng(seed))
@@ -349,7 +349,7 @@ def test_a_frame_that_begins_before_another_ends_may_arrive_behind_it(ahead_ns: 
     """Senders 10 and 90 m from the sink that do not notice each other: 33 and 300 ns. The far one's frame begins up to
     267 ns before the near one's ends, arrives behind it, and both are there; a nanosecond earlier, and neither is.
     """
-    channel = cell(path_loss="log_distance", reliable=False, acknowledge=False)
+    channel = cell(**NS3, reliable=False, acknowledge=False)
     nodes = [Node(0, False, (-10.0, 0.0)), Node(1, False, (90.0, 0.0)), Node(2, True, (0.0, 0.0))]
     medium = channel.open(nodes, np.random.default_rng(0))
     medium.submit(0, 0, (2,), 100)
@@ -399,7 +399,7 @@ def test_reliable_broadcast_over_a_mesh(collisions: str) -> None:
 def lossy_pair(tx_power_dbm: float, **keys: Any) -> tuple[Any, list[Node], float, float]:
     """Two nodes that lose frames to noise alone, and the probabilities of a full frame and an acknowledgement."""
     nodes = [Node(0, False, (0.0, 0.0)), Node(1, True, (30.0, 0.0))]
-    quiet = {"sensitivity_dbm": -120.0, "cca_threshold_dbm": -120.0, "path_loss": "log_distance"}
+    quiet = {**NS3, "sensitivity_dbm": -120.0, "cca_threshold_dbm": -120.0}
     signal_dbm = tx_power_dbm - 46.6777 - 30 * np.log10(30.0)
     per_chip = log_success(10 ** ((signal_dbm + 106.987) / 10))
     return cell(tx_power_dbm=tx_power_dbm, **quiet, **keys), nodes, np.exp(8 * 117 * per_chip), np.exp(88 * per_chip)
@@ -516,7 +516,7 @@ def test_acknowledgements_of_ns3_name_no_node(
     monkeypatch.setattr(
         draws_module, "ns3_draws", lambda *a: replace(ns3_draws(*a), first_numbers=np.array(numbers, np.int64))
     )
-    channel = cell(path_loss="log_distance", collisions="capture", reliable=False)
+    channel = cell(**NS3, collisions="capture", reliable=False)
     nodes = [Node(0, False, (10.0, 0.0)), Node(1, False, (-10.0, 0.0)), Node(2, True, (0.0, 0.0))]
     taken = 0
     for run in range(1, 101):
@@ -536,7 +536,7 @@ def test_acknowledgements_of_ns3_name_no_node(
 def test_draws_of_ns3_with_outages_however_time_is_cut() -> None:
     """Deliveries, counters, and where every stream stands."""
     nodes = [Node(i, i == 6, place) for i, place in enumerate(PLACES)]
-    channel = cell(path_loss="log_distance", collisions="capture", reliable=False)
+    channel = cell(**NS3, collisions="capture", reliable=False)
     for seed in range(12):
         rng = np.random.default_rng(seed)
         calls = traffic(6, 60, seed, 3_000, peers=True)
@@ -571,7 +571,7 @@ class AsNs3:
     """What opens cells with the draws of one of ns-3's runs."""
 
     def __init__(self, collisions: str) -> None:
-        self.link = cell(path_loss="log_distance", collisions=collisions)
+        self.link = cell(**NS3, collisions=collisions)
         self.contends, self.reliable_delivery = True, False
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameLog | None = None) -> Medium:

@@ -351,3 +351,70 @@ def test_refusals() -> None:
         medium.set_up(0, 9, False)
     with pytest.raises(ConfigError, match=r"one of bit, packet, s, j\. Got 'ms'"):
         medium.cost("ms", 0, 4)
+
+
+# --- rates of each node, and the MTU ----------------------------------------------------------------------------------
+
+
+def test_every_wire_has_the_rate_of_its_slower_end() -> None:
+    """1000 bytes are 1066 on the wire: to and from the server at each node's rate, between two nodes at the slower."""
+    rates = [1e6, 4e6, 2.5e5]
+    nodes = [*map(Node, range(3)), Node(3, is_server=True)]
+    medium = opened(ethernet(rate_bps=rates), nodes)
+    for src, dst in ((0, 3), (3, 1), (2, 3), (0, 1), (1, 2)):
+        medium.submit(0, src, (dst,), 1000)
+    found = {(d.src, d.dst): d.at_ns for d in drain(medium)}
+    slower = {(0, 3): 1e6, (3, 1): 4e6, (2, 3): 2.5e5, (0, 1): 1e6, (1, 2): 2.5e5}
+    assert found == {pair: packet_ns(1066, rate) for pair, rate in slower.items()}
+    for (src, dst), rate in slower.items():
+        assert float(medium.cost("s", src, dst)(8000.0)) == pytest.approx(8 * 1066 / rate, rel=1e-12)
+
+
+def test_equal_rates_of_nodes_are_one_rate() -> None:
+    nodes = [*map(Node, range(4)), Node(4, is_server=True)]
+    found = []
+    for channel in (ethernet(rate_bps=7e6), ethernet(rate_bps=[7e6] * 4)):
+        medium = opened(channel, nodes)
+        for i in range(40):
+            medium.submit(0, 4 if i % 3 else i % 4, (i % 4,) if i % 3 else (4,), 100 + 77 * i)
+        found.append([(d.at_ns, d.src, d.dst, d.wire_bytes) for d in drain(medium)])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("mtu", "limit"), [(1500, 1472), (576, 548), (9000, 8972), (68, 40)])
+def test_a_datagram_holds_the_mtu_without_its_headers(mtu: int, limit: int) -> None:
+    """One packet up to MTU - 28 bytes, two with one byte more; the cost model counts the same."""
+    medium = opened(ethernet(rate_bps=1e9, mtu_bytes=mtu))
+    for size, count in ((limit, 1), (limit + 1, 2), (3 * limit, 3)):
+        medium.submit(0, 0, (1,), size)
+        (d,) = drain(medium)
+        assert d.packets == count == int(medium.cost("packet", 0, 1)(8.0 * size))
+        assert d.wire_bytes == sum(max(84, 66 + n) for n in [limit] * (count - 1) + [size - (count - 1) * limit])
+        medium = opened(ethernet(rate_bps=1e9, mtu_bytes=mtu))
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"mtu_bytes": 67}, r"mtu_bytes: a whole number >= 68 and <= 65535"),
+        ({"mtu_bytes": 70_000}, r"mtu_bytes: a whole number >= 68 and <= 65535"),
+        ({"mtu_bytes": 1500.5}, r"mtu_bytes: .*Got 1500\.5"),
+        ({"mtu_bytes": "1500 bit"}, r"mtu_bytes: .*Got '1500 bit'"),
+        ({"rate_bps": [1e6, 0]}, r"rate_bps\[1\]: a number > 0"),
+        ({"rate_bps": [1e6, "2 mbit/s"]}, r"rate_bps\[1\]: .*Got '2 mbit/s'"),
+        ({"rate_bps": []}, r"rate_bps: "),
+        ({"rate_bps": [1e6, 2e6], "server_rate_bps": 1e7}, r"rate_bps: one number with server_rate_bps; .*Got a list"),
+        (
+            {"rate_bps": [1e6], "background": {"rate_hz": 1, "mean_bytes": 9, "at": "nodes"}},
+            r"rate_bps: one number with ba",
+        ),
+    ],
+)
+def test_refused_rates_and_mtus(keys: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        ethernet(**{"rate_bps": 1e6, **keys})
+
+
+def test_a_list_of_rates_fits_the_nodes() -> None:
+    with pytest.raises(ConfigError, match=r"rate_bps: a value for each of 2 nodes\. Got 3\."):
+        opened(ethernet(rate_bps=[1e6] * 3), [Node(0), Node(1), Node(2, is_server=True)])

@@ -21,7 +21,7 @@ AIRTIMES = (
 
 
 def lora(**keys: Any) -> Any:
-    return registry.build("channel", {"name": "lora", **keys})
+    return registry.build("channel", {"name": "lora", "start_window_s": 0, **keys})
 
 
 def opened(channel: Any, workers: int = 4) -> Medium:
@@ -73,8 +73,8 @@ def test_the_duty_cycle_spaces_the_frames() -> None:
 
 def test_collisions_by_hand() -> None:
     """Frames of 118.016 ms: those that begin within one of each other are lost, those end to end are not."""
-    channel = lora(collisions=True)
-    assert (channel.reliable_delivery, lora().reliable_delivery) == (False, True)
+    channel, free = lora(), lora(collisions=False)
+    assert (channel.reliable_delivery, free.reliable_delivery) == (False, True)
     airtime = channel.airtime_ns(64)
     for gap, is_ok in ((0, False), (airtime - 1, False), (airtime, True)):
         medium = opened(channel)
@@ -82,7 +82,7 @@ def test_collisions_by_hand() -> None:
         medium.submit(gap, 1, (4,), 51)
         assert [d.ok for d in drain(medium)] == [is_ok] * 2
         assert not any(d.ok != is_ok for d in drain(medium))
-    quiet = opened(lora())
+    quiet = opened(free)
     for node in range(4):
         quiet.submit(0, node, (4,), 51)
     assert all(d.ok for d in drain(quiet))
@@ -140,11 +140,97 @@ def test_a_sender_that_goes_down_gives_its_place_back() -> None:
     assert drain(medium)[0].ok
 
 
+def test_a_gateway_that_sends_does_not_hear() -> None:
+    """The gateway's frame and a node's overlap by a nanosecond: the node's is lost, whoever is stronger; end to end
+    both arrive. The node that sends does not hear the gateway either, another one hears neither.
+    """
+    for keys in ({}, {"capture_db": 0.001, "shadowing_db": 50.0}):
+        channel = lora(**keys)
+        airtime = channel.airtime_ns(64)
+        for gap, is_ok in ((airtime - 1, False), (airtime, True)):
+            medium = opened(channel)
+            medium.submit(0, 4, (0,), 51)
+            medium.submit(gap, 0, (4,), 51)
+            assert [d.ok for d in drain(medium)] == [is_ok] * 2
+
+
+def test_capture_is_a_normal_difference() -> None:
+    """Two frames at once, powers normal with 7 dB each: one is 6 dB ahead with Q(6 / (7 sqrt 2)) = 0.2723, never both.
+
+    2000 pairs, within 4.5 standard deviations (7e-6) for each of the two.
+    """
+    channel = lora(capture_db=6, shadowing_db=7, duty_cycle=1)
+    medium, got = opened(channel), list[Delivery]()
+    for pair in range(2000):
+        at = pair * 10**9
+        got += medium.advance(at)
+        for node in (0, 1):
+            medium.submit(at, node, (4,), 51)
+    got += drain(medium)
+    share = 0.5 * math.erfc(6 / (7 * math.sqrt(2)) / math.sqrt(2))
+    heard = [sum(d.ok for d in got if d.src == node) / 2000 for node in (0, 1)]
+    for ours in heard:
+        assert abs(ours - share) < 4.5 * math.sqrt(share * (1 - share) / 2000)
+    assert not any(a.ok and b.ok for a, b in zip(got[::2], got[1::2], strict=True))
+    equal = opened(lora(capture_db=6))
+    for node in (0, 1):
+        equal.submit(0, node, (4,), 51)
+    assert [d.ok for d in drain(equal)] == [False, False]
+
+
+def test_messages_begin_within_a_window() -> None:
+    """400 starts in 10 s, mean 5 s and range; the server's begins at once. 20 nodes that answer at one instant: a
+    node's neighbours in time are 118 ms away with (1 - 2 * 0.118 / 10)^19 = 0.64, within 4.5 standard deviations of
+    0.024 (losses come in pairs: 1.5 times).
+    """
+    channel = lora(start_window_s=10, duty_cycle=1)
+    airtime = channel.airtime_ns(64)
+    medium, ok = opened(channel, 20), list[bool]()
+    waits = list[int]()
+    for round_ in range(20):
+        at = round_ * 20 * 10**9
+        medium.advance(at)
+        for node in range(20):
+            medium.submit(at, node, (20,), 51)
+        ends = drain(medium)
+        waits += [d.at_ns - at - airtime for d in ends]
+        ok += [d.ok for d in ends]
+    assert 0 <= min(waits) < 10**8
+    assert 9.9e9 < max(waits) < 1e10
+    assert abs(np.mean(waits) - 5e9) < 4.5 * 1e10 / math.sqrt(12 * 400)
+    share = (1 - 2 * airtime / 1e10) ** 19
+    assert abs(np.mean(ok) - share) < 4.5 * 1.5 * math.sqrt(share * (1 - share) / 400)
+    medium.submit(10**12, 20, (3,), 51)
+    (d,) = drain(medium)
+    assert (d.at_ns, d.ok) == (10**12 + airtime, True)
+    assert float(medium.cost("s", 0, 20)(408.0)) == pytest.approx(5 + airtime / 1e9)
+    assert float(medium.cost("s", 20, 0)(408.0)) == pytest.approx(airtime / 1e9)
+
+
+def test_payloads_by_data_rate() -> None:
+    for sf, limit in ((7, 222), (8, 222), (9, 115), (10, 51), (12, 51)):
+        lora(spreading_factor=sf, payload_bytes=limit)
+        with pytest.raises(
+            ConfigError, match=rf"payload_bytes: at most {limit} with SF {sf} at 125 kHz\. Got {limit + 1}\."
+        ):
+            lora(spreading_factor=sf, payload_bytes=limit + 1)
+        lora(spreading_factor=sf, payload_bytes=230, bandwidth_hz=500e3)
+
+
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
         ({"spreading_factor": 13}, r"spreading_factor: a whole number >= 7 and <= 12\. Got 13\."),
         ({"payload_bytes": 250}, r"payload_bytes: payload_bytes \+ overhead_bytes is at most 255\. Got 250 \+ 13\."),
+        ({"start_window_s": -1}, r"start_window_s: a number >= 0 and <= 86400"),
+        ({"start_window_s": "10 m"}, r"start_window_s: .*Got '10 m'"),
+        ({"start_window_s": 1e9}, r"start_window_s: a number >= 0 and <= 86400"),
+        ({"capture_db": 0}, r"capture_db: a number > 0 and <= 100"),
+        ({"capture_db": "6 dBm"}, r"capture_db: .*Got '6 dBm'"),
+        ({"capture_db": True}, r"capture_db: .*Got True"),
+        ({"shadowing_db": -7}, r"shadowing_db: a number >= 0 and <= 50"),
+        ({"collisions": False, "capture_db": 6}, r"collisions: true with capture_db or shadowing_db\. Got False"),
+        ({"collisions": "no"}, r"collisions: .*Got 'no'"),
         ({"duty_cycle": 0}, r"duty_cycle: a number > 0 and <= 1\. Got 0\."),
         ({"bandwidth_hz": 125}, r"bandwidth_hz: a number >= 7800 and <= 1\.6e\+06 in Hz, or a string with a unit\."),
     ],

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from channels.energy.cc2420 import Cc2420
 from channels.links.ieee802154 import Ieee802154
 from channels.macs.csma_ca import CsmaCa
 from channels.macs.slotted import Slotted
@@ -18,6 +19,7 @@ from netsim.interfaces import Node
 from netsim.scenario import parsing
 from tests.support.lrwpan import cell_keys
 
+CC2420 = Cc2420()
 NODES = [Node(i, i == 2, (3.0 * i, 0.0)) for i in range(3)]
 PARTS = [
     (kind, {"name": name, **example})
@@ -57,11 +59,11 @@ def test_every_example_carries_a_message(kind: str, config: dict[str, Any]) -> N
 
 def test_who_hears_whom() -> None:
     near = [Node(0, False, (0.0, 0.0)), Node(1, False, (30.0, 0.0)), Node(2, True, (31.0, 0.0))]
-    disc = registry.build("path_loss", {"name": "disc", "range_m": 30.0}).reach(near)
+    disc = registry.build("path_loss", {"name": "disc", "range_m": 30.0}).reach(near, CC2420)
     assert disc.hears.tolist() == [[True, True, False], [True, True, True], [False, True, True]]
-    weak = {"name": "log_distance", "sensitivity_dbm": -91.0}
-    assert not registry.build("path_loss", weak).reach(near).hears[0, 2]
-    assert registry.build("path_loss", {**weak, "exponent": 2.9}).reach(near).hears[0, 2]
+    weak = {"name": "log_distance", "sensitivity_dbm": -91.0, "reference_loss_db": 46.6777}
+    assert not registry.build("path_loss", weak).reach(near, CC2420).hears[0, 2]
+    assert registry.build("path_loss", {**weak, "exponent": 2.9}).reach(near, CC2420).hears[0, 2]
 
 
 MAC = '''

@@ -223,7 +223,9 @@ def test_tdma_sleeps_between_its_bytes() -> None:
 
 def test_a_lora_node_wakes_before_each_frame() -> None:
     """120 bytes are 3 frames: 3 wake-ups of 5 ms, the first before anything is sent; the server listens anyway."""
-    medium, free = (opened("lora", "sleep_when_idle", **keys) for keys in ({"wake_s": 5e-3, "wake_j": 1e-4}, {}))
+    medium, free = (
+        opened("lora", "sleep_when_idle", start_window_s=0, **keys) for keys in ({"wake_s": 5e-3, "wake_j": 1e-4}, {})
+    )
     for one in (medium, free):
         one.submit(0, 0, (4,), 120)
     (d,), (e,) = drain(medium), drain(free)
@@ -246,7 +248,7 @@ def test_a_lora_node_wakes_before_each_frame() -> None:
 
 
 def test_a_lora_node_that_is_always_on_listens() -> None:
-    medium = opened("lora", "always_on")
+    medium = opened("lora", "always_on", start_window_s=0)
     medium.submit(0, 0, (4,), 20)
     (d,) = drain(medium)
     state_ns = medium.usage(d.at_ns).state_ns
@@ -256,7 +258,7 @@ def test_a_lora_node_that_is_always_on_listens() -> None:
 
 def test_frames_close_behind_each_other_leave_less_to_wake() -> None:
     """At a duty cycle of 1 there is no time between the frames: one wake-up for all six."""
-    medium = opened("lora", "sleep_when_idle", wake_s=5e-3, duty_cycle=1.0)
+    medium = opened("lora", "sleep_when_idle", wake_s=5e-3, duty_cycle=1.0, start_window_s=0)
     medium.submit(0, 0, (4,), 300)
     (d,) = drain(medium)
     watts = {state: registry.build("energy", "sx1276").power_w(state) for state in ("tx", "idle", "sleep")}

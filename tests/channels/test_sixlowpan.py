@@ -10,6 +10,7 @@ import pytest
 from benchmarks.validation.links import SIXLOWPAN
 from channels.media.lrwpan.framing import RawFraming, SixLowpan, frames_of
 from netsim import registry
+from netsim.errors import ConfigError
 from netsim.interfaces import Node
 from netsim.testing.scripts import FrameLog
 
@@ -42,7 +43,7 @@ def test_longer_messages_are_several_datagrams() -> None:
     assert frames_of(SixLowpan(), 2 * 1232 + 512)[24:] == frames_of(SixLowpan(), 512)
 
 
-@pytest.mark.parametrize("framing", [RawFraming(1), RawFraming(100), RawFraming(116), SixLowpan()])
+@pytest.mark.parametrize("framing", [RawFraming(1), RawFraming(100), RawFraming(116), SixLowpan(), SixLowpan(True)])
 def test_parts_cover_the_message_and_totals_are_sums(framing: Any) -> None:
     sizes = np.array([*range(1, 700), *range(1200, 1400), 2463, 2464, 2465, 10_000])
     frames, octets = framing.totals(sizes)
@@ -78,3 +79,37 @@ def test_frames_are_shown_with_their_part_of_the_message() -> None:
         (0, 1, 0, 104, 7, 1, "data"),
         (1, 0, 0, 0, 0, 1, "ack"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("size", "mpdu"),
+    [
+        (78, [127]),
+        (79, [9 + 2 + 4 + 38 + 72, 9 + 2 + 5 + 7]),
+        (100, [125, 44]),
+        (176, [125, 120]),
+        (177, [125, 120, 17]),
+    ],
+)
+def test_global_addresses_are_carried_whole(size: int, mpdu: list[int]) -> None:
+    """38 octets of headers: 116 - 38 in a lone frame; 8 floor((116 - 4 - 38 + 48) / 8) - 48 = 72 in a fragment."""
+    assert [octets - 6 for octets in frames_of(SixLowpan(has_global=True), size)] == mpdu
+    keys = {"name": "ieee802154", "mac": "csma_ca", "framing": "sixlowpan_global"}
+    channel: Any = registry.build("channel", keys)
+    medium = channel.open([Node(0), Node(1, True)], np.random.default_rng(0))
+    assert float(medium.cost("packet", 0, 1)(8.0 * size)) == len(mpdu)
+    medium.submit(0, 0, (1,), size)
+    (d,) = medium.advance(10**9)
+    assert (d.ok, d.wire_bytes) == (True, sum(mpdu) + (6 + 11) * len(mpdu))  # preamble; acknowledgement
+
+
+def test_longer_global_messages_are_several_datagrams() -> None:
+    framing = SixLowpan(has_global=True)
+    assert frames_of(framing, 1233) == [*frames_of(framing, 1232), 6 + 11 + 38 + 1]
+    assert frames_of(framing, 2 * 1232 + 512)[26:] == frames_of(framing, 512)
+
+
+@pytest.mark.parametrize("name", ["sixlowpan-global", "6lowpan", "global", "SIXLOWPAN", "sixlowpan_globl", 6, True, ""])
+def test_other_framings_are_refused(name: object) -> None:
+    with pytest.raises(ConfigError, match=r"framing: one of raw, sixlowpan, sixlowpan_global\. Got"):
+        registry.build("channel", {"name": "ieee802154", "mac": "csma_ca", "framing": name})

@@ -636,7 +636,8 @@ def test_presets() -> None:
     """500 km of fibre at 2e8 m/s and back; 270 ms and 2 us of an upload of a few bytes."""
     assert set(PRESETS) == {"kista_lund", "wan_270ms", "cluster_2us"}
     kista = registry.build("channel", {"name": "wan", "preset": "kista_lund"})
-    assert (kista.rate_bps, kista.rtt_s, kista.transport, kista.handshake) == (1e9, 2 * 500e3 / 2e8, "tcp", False)
+    assert (kista.rate_bps, kista.rtt_s, kista.transport) == (1e9, 2 * 500e3 / 2e8, "tcp")
+    assert kista.handshake == "per_connection"
     for preset, one_way_ns, most_ns in (("wan_270ms", 270_000_000, 64_000), ("cluster_2us", 2000, 7)):
         medium = opened(registry.build("channel", {"name": "wan", "preset": preset}))
         medium.submit(0, 0, (4,), 8)
@@ -657,9 +658,7 @@ def test_energy_is_that_of_sending() -> None:
     states = {name: usage.state_ns[usage.interfaces.index(name)].tolist() for name in ((0, "out"), (4, "in"))}
     tx, rx, idle = (STATES.index(s) for s in ("tx", "rx", "idle"))
     assert (states[0, "out"][tx], states[4, "in"][rx], states[0, "out"][idle]) == (8_000_000, 8_000_000, 10_000_000)
-    tcp = opened(
-        registry.build("channel", {"name": "wan", "rate_bps": 1e6, "rtt_s": 0.5, "loss": 0.01, "power": power})
-    )
+    tcp = opened(registry.build("channel", {"name": "wan", "rate_bps": 1e6, "rtt_s": 0.5, "power": power}))
     tcp.submit(0, 0, (4,), 60_000)
     (d,) = drain(tcp)
     assert d.energy_j == pytest.approx(float(tcp.cost("j", 0, 4)(480_000.0)), rel=1e-6)
@@ -712,10 +711,19 @@ def test_a_node_that_goes_down_frees_the_port() -> None:
         ({"rate_bps": 1e6, "server_bps": 1e6, "sharing": "fifo",
           "background": {"rate_hz": 1, "mean_bytes": 1000, "at": "nodes"}},
          r"background\.at: with sharing: fifo the server's port alone\. Got nodes\."),
-        ({"rate_bps": 1e6, "queue_bytes": 5}, r"queue_bytes: with sharing: fifo only; .* Got sharing: max_min\."),
+        ({"rate_bps": 1e6, "queue_bytes": 5}, r"queue_bytes: with sharing: fifo and tr.* Got sharing: max_min"),
         ({"rate_bps": 1e6, "sharing": "fifo"}, r"sharing: for fifo server_bps is needed\. Got fifo\."),
-        ({"rate_bps": 1e6, "sharing": "fifo", "server_bps": 1e6, "transport": "tcp"},
-         r"sharing: for fifo transport: plain is needed\. Got fifo\."),
+        ({"rate_bps": 1e6, "sharing": "fifo", "server_bps": 1e6, "transport": "tcp", "queue_bytes": 9},
+         r"queue_bytes: .* Got sharing: fifo, transport: tcp\."),
+        ({"rate_bps": 1e6, "sharing": "fifo", "transport": "tcp"}, r"sharing: for fifo server_bps is needed\."),
+        ({"rate_bps": 1e6, "sharing": "fair"}, r"sharing: one of max_min, fifo, or nothing\. Got 'fair'\."),
+        ({"rate_bps": 1e6, "transport": "tcp", "loss": 0.06}, r"loss: with transport tcp at most 0\.05\. Got 0\.06\."),
+        ({"rate_bps": 1e6, "transport": "tcp", "loss": -0.01}, r"loss: a number >= 0"),
+        ({"rate_bps": 1e6, "handshake": "once"}, r"handshake: .*per_connection.* Got 'once'\."),
+        ({"rate_bps": 1e6, "handshake": 1}, r"handshake: .*Got 1\."),
+        ({"rate_bps": 1e6, "min_rto_s": 0}, r"min_rto_s: a number > 0 and <= 60"),
+        ({"rate_bps": 1e6, "min_rto_s": "200"}, r"min_rto_s: .*Got '200'"),
+        ({"rate_bps": 1e6, "min_rto_s": "200 m"}, r"min_rto_s: .*Got '200 m'"),
         ({"rate_bps": 1e6, "preset": "kista"}, r"preset: one of kista_lund.* Got 'kista'\."),
         ({"rate_bps": 1e6, "trace": "x.csv"}, r"trace: either rate_bps or a trace\. Got both\."),
         ({"trace": "/no/such.csv"}, r"trace: a CSV file that can be read, .* Got /no/such.csv: No such file"),

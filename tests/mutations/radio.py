@@ -41,6 +41,13 @@ MUTANTS = (
         ("tests/channels/test_energy.py::test_energy_of_an_acknowledged_frame",),
     ),
     Mutant(
+        "path loss of half the frequency",
+        "channels.path_losses.log_distance:LogDistance.loss_at_1_m_db",
+        "4 * math.pi * self.frequency_hz",
+        "2 * math.pi * self.frequency_hz",
+        ("tests/channels/test_path_loss.py::test_free_space_at_one_metre",),
+    ),
+    Mutant(
         "a mean of four backoff periods",
         "channels.media.lrwpan.cost:cell_cost",
         "BACKOFFS - 1",
@@ -110,10 +117,24 @@ MUTANTS = (
         ("tests/channels/test_lora.py::test_airtimes",),
     ),
     Mutant(
-        "frames end to end collide",
+        "a gateway hears while it sends",
         "channels.media.aloha:Air._collides",
-        "a < end_ns and b > start_ns",
-        "a <= end_ns and b >= start_ns",
+        "node == receiver",
+        "False",
+        ("tests/channels/test_lora.py::test_a_gateway_that_sends_does_not_hear",),
+    ),
+    Mutant(
+        "who is stronger by anything captures",
+        "channels.media.aloha:Air._captures",
+        "ahead_db >= self._capture_db",
+        "ahead_db >= 0",
+        ("tests/channels/test_lora.py::test_capture_is_a_normal_difference",),
+    ),
+    Mutant(
+        "frames end to end collide",
+        "channels.media.aloha:_near",
+        "spans[low - 1][1] > start_ns",
+        "spans[low - 1][1] >= start_ns",
         ("tests/channels/test_lora.py::test_collisions_by_hand",),
     ),
 )

@@ -7,6 +7,12 @@ from typing import Any
 from netsim import registry
 from netsim.scenario.parsing import hints
 
+# The path loss of ns-3's lr-wpan module, whose receivers hear and notice more than any radio's data sheet promises.
+NS3 = {
+    "path_loss": "log_distance", "reference_loss_db": 46.6777, "noise_dbm": -106.987, "sensitivity_dbm": -106.58,
+    "cca_threshold_dbm": -96.58,
+}  # fmt: skip
+
 
 def cell_keys(mac: str = "csma_ca", path_loss: str = "none", **keys: Any) -> dict[str, Any]:
     """The configuration of a link; keys of its mac and its path loss go into them."""

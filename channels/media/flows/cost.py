@@ -48,7 +48,8 @@ def flow_cost(quantity: str, transport: Transport, path: Path, back: Path, jitte
         def lone(size_bytes: Int64s) -> npt.ArrayLike:
             total_s, sending_s = transfer_s(
                 size_bytes, rate_bps, one_way_s, growth=transport.growth, loss=transport.loss,
-                handshake=transport.handshake, reverse_bps=back.rate_bps, reverse_one_way_s=back_s,
+                handshake=transport.handshake == "every",
+                min_rto_s=transport.min_rto_ns / NS_PER_S, reverse_bps=back.rate_bps, reverse_one_way_s=back_s,
                 segment_bytes=transport.segment_bytes, overhead_bytes=transport.overhead_bytes,
             )  # fmt: skip
             return total_s + wait_s if quantity == "s" else sending_s * extra_w

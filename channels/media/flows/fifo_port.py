@@ -42,6 +42,11 @@ class FifoPort:
         self._inputs[serial] = rate
         self._coming += rate
 
+    def wait_fs(self, at_fs: int) -> int:
+        """Return how long a bit waits that comes now."""
+        self._settle(at_fs)
+        return -(-self._waits // self._rate)
+
     def end(self, at_fs: int, serial: int) -> tuple[int, bool]:
         """End an input; return when its last bit leaves the port, and whether no bit of it was lost."""
         self._settle(at_fs)

@@ -14,7 +14,7 @@ from channels.media.flows.fifo_port import FifoPort
 from channels.media.flows.path import Path, Transport
 from channels.media.flows.rates import LinkRate
 from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, Resource, rate_units, to_ns
-from channels.media.flows.tcp import FIRST_WINDOW, mathis_window, slow_start_segments
+from channels.media.flows.tcp import FIRST_RTO_S, Window, first_lost
 from channels.media.purposes import JITTER, LOSS
 from channels.media.roster import Roster
 from netsim.interfaces import (
@@ -30,7 +30,7 @@ from netsim.interfaces import (
     Usage,
 )
 from netsim.rng import uniforms
-from netsim.units import NS_PER_S
+from netsim.units import NS_PER_S, seconds_to_ns
 
 _TX, _RX = STATES.index("tx"), STATES.index("rx")
 _WORK_PER_BYTE = 8 * BIT_WORK
@@ -40,8 +40,9 @@ class _Message:
     """One copy of a message on its way to one destination."""
 
     __slots__ = (
-        "begun_fs", "cap", "damaged", "dst", "frames", "path", "segments", "sending_ns", "sent", "serial",
-        "size_bytes", "slow", "src", "start_fs", "submit_ns", "timer", "transfer", "trip_fs", "waits_fs", "window",
+        "again", "at_port", "begun_fs", "cap", "damaged", "draws", "dst", "frames", "path", "repeated", "repeats",
+        "segments", "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "submit_ns", "tail", "timer", "transfer",
+        "trip_fs", "waits_fs", "window",
     )  # fmt: skip
 
     def __init__(
@@ -57,10 +58,14 @@ class _Message:
         self.sending_ns = 0
         # A burst leaves once this time has come and the burst before it is through.
         self.waits_fs = 0
-        # Slow start: its window, its round trip and the number of segments that ends it.
-        self.window, self.trip_fs, self.slow = float(FIRST_WINDOW), 0, segments
+        self.window, self.trip_fs = Window(), 0
+        # How much longer than a round trip the present burst's successor waits; segments of it that are sent again, those
+        # of all bursts and their work; draws so far.
+        self.tail = self.again = self.repeats = self.repeated = self.draws = 0
         self.cap: int | None = None
         self.damaged = False
+        # Whether the last bit of a burst has left the sender, and waits at the receiver's port.
+        self.at_port = False
 
 
 class Flows(Roster):
@@ -98,10 +103,12 @@ class Flows(Roster):
         self._path, self._link, self._transport, self._key = path, link, transport, key
         self._jitter_ns = jitter_ns
         self._full_bytes = transport.segment_bytes + transport.overhead_bytes
-        self._most = mathis_window(transport.loss) if transport.growth else float("inf")
         self._extra_w = self._power_w["tx"] - self._power_w["idle"]
         self._room = None if queue_bytes is None else queue_bytes * _WORK_PER_BYTE
         self._ports: dict[NodeId, FifoPort] | None = {} if is_fifo else None
+        # Bursts that wait for their sender's link, the first one being on it; since when connections stand.
+        self._queues: dict[NodeId, deque[_Message]] = {}
+        self._connected: dict[tuple[NodeId, NodeId], int] = {}
         self._fluid = Fluid(lambda resource, at_fs: link(resource).at(at_fs))
         # Others' messages have serials below 0.
         self._others = dict(others or {})
@@ -143,7 +150,7 @@ class Flows(Roster):
 
     def _lane(self, message: _Message) -> object:
         """Return the key of messages that go one after the other: of one connection, or on one FIFO link."""
-        return (message.src, message.dst) if self._ports is None else message.src
+        return (message.src, message.dst) if self._ports is None or self._transport.growth else message.src
 
     def _start(self, message: _Message, at_fs: int) -> None:
         message.start_fs, path, transport = at_fs, message.path, self._transport
@@ -161,18 +168,29 @@ class Flows(Roster):
         rate = self._rate_now(path, at_fs)
         there_and_back_fs = transport.one_way_fs(path) + transport.one_way_fs(back)
         message.trip_fs = there_and_back_fs - -self._full_bytes * _WORK_PER_BYTE // rate
-        if self._most < float("inf"):
-            message.slow = int(slow_start_segments(message.segments, transport.loss))
-            message.cap = int(self._most * (self._full_bytes * _WORK_PER_BYTE / message.trip_fs))
         message.waits_fs = at_fs
-        if transport.handshake:
+        if transport.handshake != "none":
             header = transport.overhead_bytes * _WORK_PER_BYTE
-            message.waits_fs += there_and_back_fs - -header // rate - -header // self._rate_now(back, at_fs)
+            lasts_fs = there_and_back_fs - -header // rate - -header // self._rate_now(back, at_fs)
+            message.waits_fs = self._connect(message, at_fs, lasts_fs)
         self._bound(message, self._lone_fs(message))
-        if transport.handshake:
+        if message.waits_fs > at_fs:
             self._arm(message, message.waits_fs)
         else:
             self._next_burst(message, at_fs)
+
+    def _connect(self, message: _Message, at_fs: int, lasts_fs: int) -> int:
+        """Return when the message's connection stands; one that stays is made by its ends' first message."""
+        ends = min(message.src, message.dst), max(message.src, message.dst)
+        stays = self._transport.handshake == "first"
+        if stays and ends in self._connected:
+            return max(at_fs, self._connected[ends])
+        ready_fs, loss, wait_ns = at_fs + lasts_fs, self._transport.loss, seconds_to_ns(FIRST_RTO_S)
+        while loss and self._draw(message) >= (1.0 - loss) ** 2:
+            ready_fs, wait_ns = ready_fs + wait_ns * FS_PER_NS, 2 * wait_ns
+        if stays:
+            self._connected[ends] = ready_fs
+        return ready_fs
 
     def _rate_now(self, path: Path, at_fs: int) -> int:
         """Return the rate of the path alone; its highest rate while one of its links stands still."""
@@ -186,38 +204,62 @@ class Flows(Roster):
 
     # --- windows ---------------------------------------------------------------------------------------
 
-    def _window(self, message: _Message, sent: int, window: float) -> tuple[int, int | None]:
-        """Return how many segments are sent after the next burst, and the cap on its rate.
+    def _next(self, message: _Message, sent: int, count: int) -> int:
+        """Return how many segments are sent after a burst of a window of `count`.
 
-        A window that fills the path even alone lets all go that is left of slow start, and then loss caps the rate.
+        Where nothing is lost and flows share fairly, a window that fills the path even alone lets all go that is left.
         """
-        if sent == message.slow:
-            return message.segments, message.cap
-        count = int(window)
-        if count * self._full_bytes * _WORK_PER_BYTE >= message.trip_fs * message.path.peak:
-            return message.slow, None
-        return min(sent + count, message.slow), None
+        if self._ports is None and self._fills(message, count):
+            return message.segments
+        return min(sent + count, message.segments)
 
     def _next_burst(self, message: _Message, at_fs: int) -> None:
-        before = message.sent
-        message.sent, cap = self._window(message, before, message.window)
+        if self._ports is None:
+            self._release_burst(message, at_fs)
+            return
+        queue = self._queues.setdefault(message.src, deque())
+        queue.append(message)
+        if len(queue) == 1:
+            self._release_burst(message, at_fs)
+
+    def _release_burst(self, message: _Message, at_fs: int) -> None:
+        """Send the next window; draw whether a segment of it is lost, and how its sender finds out."""
+        before, window, transport = message.sent, message.window, self._transport
+        message.sent = self._next(message, before, window.segments)
         message.timer += 1
-        if message.sent < message.slow:
-            message.waits_fs = at_fs + message.trip_fs
-            message.window *= self._transport.growth
+        count, message.tail, message.again = message.sent - before, 0, 0
+        lost = first_lost(self._draw(message), transport.loss) if transport.loss else count
+        if lost < count:
+            message.again = 1
+            if window.lose(transport.congestion, count, lost, message.segments - message.sent):
+                timeout_fs = message.trip_fs + transport.min_rto_ns * FS_PER_NS
+                message.tail = timeout_fs * window.patience + (message.trip_fs if lost else 0)
+        elif not self._fills(message, count):
+            window.grow(transport.congestion)
+        waits_fs = at_fs + message.trip_fs
+        if self._ports is not None:
+            port = self._port(self._ports, message.path.resources[-1])
+            waits_fs += port.wait_fs(at_fs)
+        message.waits_fs = waits_fs
+        if self._ports is None and (message.sent < message.segments or message.again):
             self._arm(message, message.waits_fs)
-        self._burst(message, at_fs, self._work(message, before, message.sent), cap)
+        self._burst(message, at_fs, self._work(message, before, message.sent), None)
+
+    def _fills(self, message: _Message, count: int) -> bool:
+        """Return whether a window need not grow, as nothing is lost and it fills the path already."""
+        work = count * self._full_bytes * _WORK_PER_BYTE
+        return not self._transport.loss and work >= message.trip_fs * message.path.peak
 
     def _lone_fs(self, message: _Message) -> int:
-        """Return when the last bit leaves if the path is free and at its best; other messages can only delay it."""
-        at_fs, sent, window, peak = message.waits_fs, 0, message.window, message.path.peak
+        """Return when the last bit leaves if the path is free, at its best and loses nothing; that is the soonest."""
+        at_fs, sent, window, peak = message.waits_fs, 0, Window(), message.path.peak
         while True:
-            after, cap = self._window(message, sent, window)
-            burst_fs = self._work(message, sent, after) // min(peak, cap or peak)
-            if after == message.segments:
-                return at_fs + burst_fs
-            at_fs += burst_fs if after == message.slow else message.trip_fs
-            sent, window = after, window * self._transport.growth
+            count = window.segments
+            rest_fs = self._work(message, sent, message.segments) // peak
+            if sent + count >= message.segments or count * self._full_bytes * _WORK_PER_BYTE >= message.trip_fs * peak:
+                return at_fs + rest_fs
+            at_fs, sent = at_fs + message.trip_fs, sent + count
+            window.grow(self._transport.congestion)
 
     def _arm(self, message: _Message, at_fs: int) -> None:
         heapq.heappush(self._timers, (at_fs, message.serial, message.timer))
@@ -262,22 +304,48 @@ class Flows(Roster):
     def _drained(self, message: _Message, at_fs: int) -> None:
         """End a burst that has left its sender."""
         self._stop_sending(message, at_fs)
-        if message.sent < message.segments:
-            self._release(self._row[message.dst] + 1, at_fs)
-            if at_fs >= message.waits_fs:
-                self._next_burst(message, at_fs)
-            return
-        self._leave_lane(message, at_fs)
-        row = self._row[message.src]
-        self._tx_bytes[row] += self._work(message, 0, message.segments) // _WORK_PER_BYTE
-        self._tx_frames[row] += message.segments
-        if self._ports is None:
-            self._arrive(message, at_fs)
-        else:
+        if message.again:
+            message.sent -= message.again
+            message.frames -= message.again
+            message.repeats += message.again
+            message.repeated += self._work(message, message.sent, message.sent + message.again)
+            message.again = 0
+            message.waits_fs = max(message.waits_fs, at_fs + message.tail)
+            if self._ports is None and message.tail:
+                message.timer += 1
+                self._arm(message, message.waits_fs)
+        is_last = message.sent == message.segments
+        if is_last:
+            self._leave_lane(message, at_fs)
+            row = self._row[message.src]
+            self._tx_bytes[row] += self._wire_bytes(message, message.segments)
+            self._tx_frames[row] += message.segments + message.repeats
+        if self._ports is not None:
             leaves_fs, is_whole = self._ports[message.dst].end(at_fs, message.serial)
             message.damaged = not is_whole
             message.timer += 1
+            message.at_port = True
             self._arm(message, leaves_fs)
+            self._send_next(message.src, message, at_fs)
+        elif is_last:
+            self._arrive(message, at_fs)
+        else:
+            self._release(self._row[message.dst] + 1, at_fs)
+            if at_fs >= message.waits_fs:
+                self._release_burst(message, at_fs)
+
+    def _send_next(self, src: NodeId, message: _Message, at_fs: int) -> None:
+        """Let the next burst of a sender go once a message's burst has left its link, or does not go there."""
+        queue = self._queues.get(src)
+        if queue and message in queue:
+            was_first = queue[0] is message
+            queue.remove(message)
+            if was_first and queue:
+                self._release_burst(queue[0], at_fs)
+
+    def _wire_bytes(self, message: _Message, segments: int) -> int:
+        """Return the bytes of so many segments, and of those that were sent again."""
+        return (self._work(message, 0, segments) + message.repeated) // _WORK_PER_BYTE
 
     def _stop_sending(self, message: _Message, at_fs: int) -> None:
         message.sending_ns += max(0, to_ns(at_fs) - to_ns(message.begun_fs))
@@ -294,9 +362,14 @@ class Flows(Roster):
             del self._lanes[key]
 
     def _fire(self, message: _Message, at_fs: int) -> None:
-        """Go on with a message whose timer ends: a round trip is over, or its last bit leaves the port."""
-        if message.sent == message.segments:
+        """Go on with a message whose timer ends: its burst's last bit leaves the port, or it may send on."""
+        if message.at_port and message.sent == message.segments:
             self._arrive(message, at_fs)
+        elif message.at_port:
+            message.at_port = False
+            self._release(self._row[message.dst] + 1, at_fs)
+            message.timer += 1
+            self._arm(message, max(at_fs, message.waits_fs))
         elif message.begun_fs < 0:
             self._next_burst(message, at_fs)
 
@@ -309,18 +382,24 @@ class Flows(Roster):
         is_ok, loss = not message.damaged, self._transport.loss
         if loss and not self._transport.growth and is_ok:
             is_ok = self._uniform(LOSS + counter, message.dst) < (1.0 - loss) ** message.segments
-        wire_bytes = self._work(message, 0, message.segments) // _WORK_PER_BYTE
+        wire_bytes = self._wire_bytes(message, message.segments)
         self._end_at(message, at_ns, is_ok, message.segments, wire_bytes, (at_ns - to_ns(message.start_fs)) / NS_PER_S)
 
-    def _uniform(self, counter: int, node: NodeId) -> float:
+    def _uniform(self, counter: int, node: int) -> float:
         return float(uniforms(self._key, counter, np.array([node], np.uint64))[0])
+
+    def _draw(self, message: _Message) -> float:
+        """Return the next uniform of a message on its way to one destination."""
+        message.draws += 1
+        return self._uniform(LOSS + message.transfer, message.draws << 32 | message.dst)
 
     def _end_at(
         self, message: _Message, at_ns: int, is_ok: bool, packets: int, wire_bytes: int, service_s: float = 0.0
     ) -> None:
+        extra_j = message.sending_ns / NS_PER_S * self._extra_w
         self._end(Delivery(
-            message.transfer, message.dst, at_ns, is_ok, packets, packets, wire_bytes, message.sending_ns, message.src,
-            message.size_bytes, service_s, message.sending_ns / NS_PER_S * self._extra_w,
+            message.transfer, message.dst, at_ns, is_ok, packets, packets + message.repeats, wire_bytes,
+            message.sending_ns, message.src, message.size_bytes, service_s, extra_j,
         ))  # fmt: skip
 
     def _occupy(self, row: int, at_fs: int) -> None:
@@ -415,10 +494,18 @@ class Flows(Roster):
             self._due.remove(entry)
             self._due.append((now_ns, *entry[1:4], entry[4]._replace(at_ns=now_ns, ok=False, service_s=0.0)))
         heapq.heapify(self._due)
+        self._connected = {ends: since for ends, since in self._connected.items() if node not in ends}
         lost = [message for message in self._messages.values() if node in (message.src, message.dst)]
         for message in lost:
             del self._messages[message.serial]
             self._give_up(message, now_ns)
+        queues = self._queues.values()
+        for queue in [queue for queue in queues if any(message in lost for message in queue)]:
+            first = queue[0]
+            for message in [message for message in queue if message in lost]:
+                queue.remove(message)
+            if queue and queue[0] is not first:
+                self._release_burst(queue[0], now_ns * FS_PER_NS)
         for key in {self._lane(message): None for message in lost}:
             lane = deque(message for message in self._lanes.pop(key, ()) if message.serial in self._messages)
             if lane:
@@ -437,12 +524,12 @@ class Flows(Roster):
             self._stop_sending(message, at_fs)
             if self._ports is not None:
                 self._ports[message.dst].end(at_fs, message.serial)
-        if is_sending or is_booked:
+        if is_sending or is_booked or message.at_port:
             self._release(self._row[message.dst] + 1, at_fs)
-        wire_bytes = self._work(message, 0, done) // _WORK_PER_BYTE
+        wire_bytes = self._wire_bytes(message, done)
         if not is_booked:
             self._tx_bytes[row] += wire_bytes
-            self._tx_frames[row] += done
+            self._tx_frames[row] += done + message.repeats
         self._end_at(message, now_ns, False, done, wire_bytes)
 
     # --- what it costs and what it did ---------------------------------------------------------------------

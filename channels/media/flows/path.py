@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from channels.media.flows.sharing import FS_PER_NS, Resource
 
@@ -44,9 +45,9 @@ class Transport:
     growth
         Of a window per round; 0: all segments may leave at once.
     handshake
-        Whether a connection is made for each message.
+        Whether a connection is made for ``every`` message, for the ``first`` one between two nodes, or for ``none``.
     loss
-        Of a segment: slows `growth` > 0 down, and loses the whole message otherwise.
+        Of a segment: sent again with `congestion`, and loses the whole message otherwise.
     latency_factor, rate_factor
         Multiply the propagation of a message and the rates of links; other flow models have them.
     gamma_bit
@@ -54,17 +55,21 @@ class Transport:
     weight_bytes
         Flows share a bottleneck in inverse proportion to their latency and this many bytes over each link's rate; None:
         equally.
+    congestion, min_rto_ns
+        How a window grows and shrinks, and what a timeout takes beyond a round trip.
     """
 
     segment_bytes: int
     overhead_bytes: int
     growth: float = 0.0
-    handshake: bool = False
+    handshake: Literal["every", "first", "none"] = "none"
     loss: float = 0.0
     latency_factor: float = 1.0
     rate_factor: float = 1.0
     gamma_bit: float | None = None
     weight_bytes: float | None = None
+    congestion: Literal["newreno", "cubic"] = "newreno"
+    min_rto_ns: int = 0
 
     def one_way_fs(self, path: Path) -> int:
         """Return the femtoseconds of propagation."""

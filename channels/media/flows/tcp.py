@@ -1,4 +1,4 @@
-"""How long one TCP transfer takes: slow start in closed form, and the square-root law under loss."""
+"""TCP: windows that grow and shrink, and how long one transfer takes, in closed form and under loss on the mean."""
 
 from __future__ import annotations
 
@@ -14,8 +14,85 @@ OVERHEAD_BYTES = 54  # IPv4 20, TCP with timestamps 32, PPP 2
 FIRST_WINDOW = 10  # segments, RFC 6928
 # Of a window in a round: one segment for each delayed acknowledgement of two, or one for each segment.
 GROWTH = {"newreno": 1.5, "cubic": 2.0}
-MAX_LOSS = 0.01
+# Of a window that is left when a segment was lost, and segments that it grows by in a round from then on: by 1 / b with
+# delayed acknowledgements; Cubic in the region in which it is as fast as Reno, 3 (1 - 0.7) / (1 + 0.7).
+AFTER_LOSS = {"newreno": 0.5, "cubic": 0.7}
+PER_ROUND = {"newreno": 0.5, "cubic": 0.53}
+DUPLICATES = 3  # acknowledgements that tell a sender of a loss, RFC 5681
+FIRST_RTO_S = 1.0  # before any round trip was measured, RFC 6298
+MAX_LOSS = 0.05
 _ACKED = 2  # segments per acknowledgement, b of the square-root law
+
+
+class Window:
+    """The congestion window of one transfer, round by round.
+
+    `lose` is what a sender does when the first lost segment of a round is number `first` of `count`: with at least
+    three segments behind it (or released by acknowledgements) that are acknowledged again it sends the segment again at
+    once and goes on with a smaller window; otherwise, or where the lost one had been sent again already, it waits for
+    a timeout and begins with one segment.
+
+    Examples
+    --------
+    >>> window = Window()
+    >>> window.grow("newreno"), window.segments
+    (None, 15)
+    >>> window.lose("newreno", 15, 4, 100), window.segments
+    (False, 6)
+    >>> window.lose("newreno", 6, 0, 100), window.segments
+    (True, 1)
+    """
+
+    __slots__ = ("_is_resent", "_threshold", "patience", "size")
+
+    def __init__(self) -> None:
+        self.size, self._threshold, self._is_resent = float(FIRST_WINDOW), math.inf, False
+        self.patience = 0  # in timeouts: 1, 2, 4, ... in a row
+
+    @property
+    def segments(self) -> int:
+        """Whole ones."""
+        return int(self.size)
+
+    def grow(self, congestion: str) -> None:
+        """End a round in which nothing was lost."""
+        self.size = self.size * GROWTH[congestion] if self.size < self._threshold else self.size + PER_ROUND[congestion]
+        self.patience, self._is_resent = 0, False
+
+    def lose(self, congestion: str, count: int, first: int, rest: int) -> bool:
+        """End a round in which a segment was lost and `rest` more are left; return if it takes a timeout."""
+        told = count - 1 - first + min(first, rest)
+        if told:
+            told += min(DUPLICATES - 1, rest)  # the first two duplicates release a segment each, RFC 3042
+        is_timeout = told < DUPLICATES or (self._is_resent and first == 0)
+        # What was acknowledged selectively and what is lost are not in flight when the window shrinks.
+        self._threshold = max(2.0, (count - _ACKED) * AFTER_LOSS[congestion])
+        self.size = 1.0 if is_timeout else self._threshold
+        self.patience = max(1, 2 * self.patience) if is_timeout else 0
+        self._is_resent = True
+        return is_timeout
+
+
+def first_lost(uniform: float, loss: float) -> int:
+    """Return how many segments arrive before one is lost, geometric; `uniform` is a multiple of 2**-32 below 1.
+
+    Examples
+    --------
+    >>> first_lost(0.5, 0.01), first_lost(0.0, 0.5)
+    (68, 0)
+    """
+    return int(min(math.log1p(-(uniform + 2.0**-33)) / math.log1p(-loss), 2.0**62))
+
+
+def lossy_window(rtt_s: float, loss: float, rto_s: float) -> float:
+    """Return the mean window in segments: that of Mathis, and a timeout where a segment is lost that was sent again.
+
+    Each loss is behind 1 / p segments, which take 1 / (p W) round trips, and its repeat is lost with p, which takes
+    `rto_s`, then twice as long, ...: 1 / (1 / W + p^2 / (1 - 2 p) RTO / RTT).
+    """
+    if loss <= 0:
+        return math.inf
+    return 1.0 / (1.0 / mathis_window(loss) + rto_s / rtt_s * loss**2 / (1.0 - 2.0 * loss))
 
 
 def mathis_window(loss: float) -> float:
@@ -65,6 +142,7 @@ def transfer_s(
     growth: float = GROWTH["newreno"],
     loss: float = 0.0,
     handshake: bool = True,
+    min_rto_s: float | None = None,
     reverse_bps: float | None = None,
     reverse_one_way_s: float | None = None,
     segment_bytes: int = SEGMENT_BYTES,
@@ -75,7 +153,7 @@ def transfer_s(
     A transfer is n = ceil(B / MSS) segments of tx seconds each. In a round, RTT = there and back + tx, a window of
     floor(w) segments leaves without a gap; w is 10 at first and grows by `growth` every round. Once floor(w) tx >= RTT
     the path is full and the rest follows without a gap. Under loss all this lasts for `slow_start_segments`; then those
-    that are left go at `mathis_window` per RTT. Where its slow start is a segment longer, a longer message may take up
+    that are left go at `lossy_window` per RTT. Where its slow start is a segment longer, a longer message may take up
     to a segment's time at that window less.
 
     Parameters
@@ -89,9 +167,11 @@ def transfer_s(
     growth
         1.5 for one MSS per delayed acknowledgement, 2 for one per segment.
     loss
-        Probability that a segment is lost, 0 .. 0.01.
+        Probability that a segment is lost, 0 .. 0.05.
     handshake
         Whether SYN and SYN-ACK come first.
+    min_rto_s
+        What a timeout takes beyond a round trip; None: none ever happens.
 
     Returns
     -------
@@ -111,7 +191,8 @@ def transfer_s(
     if handshake:
         now_s = one_way_s + back_s + header_s + 8.0 * overhead_bytes / (reverse_bps or rate_bps)
     slow = slow_start_segments(n, loss)
-    slower = max(1.0, rtt_s / (mathis_window(loss) * full_s))
+    most = mathis_window(loss) if min_rto_s is None else lossy_window(rtt_s, loss, rtt_s + min_rto_s)
+    slower = max(1.0, rtt_s / (most * full_s))
     last_s = 8.0 * (size - (n - 1) * segment_bytes) / rate_bps + header_s
     late_s = np.where(slow < n, (n - slow - 1) * full_s + last_s, 0.0) * (slower - 1.0)
     out = np.full(size.shape, np.nan)

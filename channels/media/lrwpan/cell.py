@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from channels.media.lrwpan.framing import Framing
 from channels.media.lrwpan.reach import Reach
 from channels.media.radio_books import RadioPolicy
 from netsim.errors import Fault
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
+
+
+@runtime_checkable
+class Receiver(Protocol):
+    """What a radio of IEEE 802.15.4 notices; see `channels.media.radio_profile.LowpanRadio`."""
+
+    @property
+    def sensitivity_dbm(self) -> float: ...
+    @property
+    def cca_threshold_dbm(self) -> float: ...
+    @property
+    def noise_figure_db(self) -> float: ...
 
 
 class PathLoss(Protocol):
@@ -27,8 +39,11 @@ class PathLoss(Protocol):
     def reaches_all(self) -> bool: ...
     @property
     def is_noisy(self) -> bool: ...
-    def reach(self, nodes: Sequence[Node]) -> Reach:
-        """Return who hears whom.
+    def faults(self, radio: PowerProfile) -> Sequence[Fault]:
+        """Return what cannot be known of cells with that radio."""
+
+    def reach(self, nodes: Sequence[Node], radio: PowerProfile) -> Reach:
+        """Return who hears whom, all with the same radio.
 
         Raises
         ------
@@ -43,7 +58,7 @@ class Cell(Protocol):
     @property
     def payload_bytes(self) -> int: ...
     @property
-    def framing(self) -> Literal["raw", "sixlowpan"]: ...
+    def framing(self) -> Literal["raw", "sixlowpan", "sixlowpan_global"]: ...
     @property
     def radio(self) -> PowerProfile: ...
     @property

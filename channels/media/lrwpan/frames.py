@@ -53,7 +53,8 @@ class RawFrames:
 class LowpanFrames(RawFrames):
     """Makes the same frames with the headers of 6LoWPAN, as many octets as the simulated frames have.
 
-    A broadcast's IPv6 address is the link-local one of the short address 0xffff: a multicast address, ff02::1, takes an
+    Addresses are link-local, or with `has_global` of 2001:db8::/64 and in full; both end in the short address. A
+    broadcast's IPv6 address is the link-local one of the short address 0xffff: a multicast address, ff02::1, takes an
     octet more.
 
     References
@@ -61,8 +62,9 @@ class LowpanFrames(RawFrames):
     RFC 4944, section 5.3 (fragments); RFC 6282, sections 3 and 4.3 (compressed headers, ports 61616 + 4 bits).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, has_global: bool = False) -> None:
         super().__init__()
+        self._has_global = has_global
         self._tags: dict[tuple[TransferId, int, NodeId], int] = {}
         self._tag: dict[NodeId, int] = {}
 
@@ -78,7 +80,7 @@ class LowpanFrames(RawFrames):
             head = struct.pack(">HH", (0xE000 if offset else 0xC000) | size, self._tag_of(frame, number))
             head += bytes([(LOWPAN_LEFT_OUT + offset) // 8]) if offset else b""
         if not offset:
-            head += _compressed(frame.src, frame.dst, datagram)
+            head += _compressed(frame.src, frame.dst, datagram, self._has_global)
         return super().__call__(frame, head + part, whole)
 
     def _tag_of(self, frame: Frame, number: int) -> int:
@@ -90,15 +92,17 @@ class LowpanFrames(RawFrames):
         return self._tags[key]
 
 
-def _compressed(src: NodeId, dst: NodeId, data: bytes) -> bytes:
-    """Return LOWPAN_IPHC (hop limit 64, both addresses from the short ones) and UDP with both ports in 4 bits each."""
+def _compressed(src: NodeId, dst: NodeId, data: bytes, has_global: bool) -> bytes:
+    """Return LOWPAN_IPHC (hop limit 64; addresses elided, or in full) and UDP with both ports in 4 bits each."""
     length = 8 + len(data)
     target = 0xFFFF if dst == BROADCAST else dst
-    addresses = b"".join(b"\xfe\x80" + b"\0" * 9 + b"\xff\xfe\0" + struct.pack(">H", n) for n in (src, target))
+    prefix = b"\x20\x01\x0d\xb8" + b"\0" * 4 if has_global else b"\xfe\x80" + b"\0" * 6
+    addresses = b"".join(prefix + b"\0" * 3 + b"\xff\xfe\0" + struct.pack(">H", n) for n in (src, target))
     udp = struct.pack(">HHH", LOWPAN_PORT, LOWPAN_PORT, length)
     pseudo = addresses + struct.pack(">IBBH", length, 0, 0, 17)
     checksum = udp_checksum(pseudo, udp, data)
-    return b"\x7e\x33\xf3\0" + struct.pack(">H", checksum)
+    iphc = b"\x7e\0" + addresses if has_global else b"\x7e\x33"
+    return iphc + b"\xf3\0" + struct.pack(">H", checksum)
 
 
 def check_sequence(data: bytes) -> int:

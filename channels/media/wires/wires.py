@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,18 +66,22 @@ class Wires(Roster):
         Propagation, on every wire.
     server_rate_bps
         Of the server's one port in each direction; None: it has a wire of its own to every node.
+    rates_bps
+        Of nodes whose wires are slower or faster than `rate_bps`, without a port; a wire has that of its slower end.
     """
 
     def __init__(
         self, nodes: Sequence[Node], framing: Framing, rate_bps: float | None, delay_ns: int,
         power: PowerProfile | None = None, server_rate_bps: float | None = None, frames: FrameSink | None = None,
+        rates_bps: Mapping[NodeId, float] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(nodes, ("out", "in"), power, frames)
         self._framing, self._rate_bps, self._delay_ns = framing, rate_bps, delay_ns
         self._port_bps = server_rate_bps
         server = [node.id for node in nodes if node.is_server and server_rate_bps is not None]
         self._server = server[0] if server else _NOWHERE
-        self._trains: dict[int, Train] = {}
+        self._rates_bps = rates_bps
+        self._trains: dict[tuple[int, float | None], Train] = {}
         self._extra_w = self._power_w["tx"] - self._power_w["idle"]
         self._log = BusyLog(len(self._interfaces))
         self._free_ns: dict[tuple[NodeId, NodeId], int] = {}
@@ -95,8 +99,9 @@ class Wires(Roster):
     # --- messages in ---------------------------------------------------------------------------------
 
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
-        train = self._trains.get(size_bytes) or self._train(size_bytes)
         for node in dst:
+            rate_bps = self._rate_bps if self._rates_bps is None else self._wire_bps(src, node)
+            train = self._trains.get((size_bytes, rate_bps)) or self._train(size_bytes, rate_bps)
             serial = self._serials
             self._serials += 1
             if self._down and (src in self._down or node in self._down):
@@ -111,10 +116,17 @@ class Wires(Roster):
         if not transfer % _SETTLE_EVERY:
             self._log.settle(self._now_ns)
 
-    def _train(self, size_bytes: int) -> Train:
+    def _wire_bps(self, src: NodeId, dst: NodeId) -> float | None:
+        """Return the rate of a wire: that of its slower end; the server has none of its own."""
+        if self._rates_bps is None:
+            return self._rate_bps
+        return min(self._rates_bps[node] for node in (src, dst) if node in self._rates_bps)
+
+    def _train(self, size_bytes: int, rate_bps: float | None) -> Train:
         if len(self._trains) >= _SIZES_KEPT:
             self._trains.clear()
-        train = self._trains[size_bytes] = self._framing.train(size_bytes, self._rate_bps, self._port_bps)
+        train = self._framing.train(size_bytes, rate_bps, self._port_bps)
+        self._trains[size_bytes, rate_bps] = train
         return train
 
     def _on_wire(
@@ -238,7 +250,8 @@ class Wires(Roster):
         lost = [copy for copy in self._to_port.values() if node in (copy.src, copy.dst)]
         for at_ns, dst, src, transfer, serial, start_ns, delivery in self._due:
             if node in (src, dst) and at_ns > now_ns:
-                lost.append(_Copy(transfer, src, dst, serial, self._train(delivery.size_bytes), start_ns))
+                train = self._train(delivery.size_bytes, self._wire_bps(src, dst))
+                lost.append(_Copy(transfer, src, dst, serial, train, start_ns))
         serials = frozenset(copy.serial for copy in lost)
         self._due = [entry for entry in self._due if entry[4] not in serials]
         heapq.heapify(self._due)
@@ -264,7 +277,7 @@ class Wires(Roster):
 
     def _cost(self, quantity: str, src: NodeId, dst: NodeId) -> CostModel:
         """Return the exact cost."""
-        rates: tuple[float | None, ...] = (self._rate_bps,)
+        rates: tuple[float | None, ...] = (self._wire_bps(src, dst),)
         if self._server in (src, dst):
             rates = (self._port_bps, self._rate_bps) if src == self._server else (self._rate_bps, self._port_bps)
         return wire_cost(quantity, self._framing, rates, self._delay_ns, self._extra_w)

@@ -24,7 +24,7 @@ LINKS = [
     {"name": "ieee802154", "mac": {"name": "tsch", "server_cells": 1}},
     {"name": "wan", "rate_bps": 1e6, "rtt_s": 0.05},
     {"name": "tdma", "rate_bps": 1e6},
-    {"name": "lora"},
+    {"name": "lora", "collisions": False},
 ]
 ROUNDS = 4
 

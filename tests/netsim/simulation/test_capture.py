@@ -485,3 +485,18 @@ def test_tshark_puts_fragments_together() -> None:
     assert {tuple(row[1:5]) for row in got} == {("1", "61616", "61616", "64")}
     in_pieces = sum(len(d.data) > 110 for d in whole)
     assert len(tshark(file, "-Y", "6lowpan.reassembled.length", raw=False)) == in_pieces
+
+
+def test_global_addresses_are_in_the_capture() -> None:
+    """A lone frame: 0x7e 0x00, both addresses of 2001:db8::/64 with their 16 octets, then the compressed UDP header."""
+    channel: Any = registry.build("channel", {"name": "ieee802154", "mac": "csma_ca", "framing": "sixlowpan_global"})
+    capture = Capture(channel)
+    medium = channel.open([Node(0), Node(1, True)], np.random.default_rng(0), frames=capture)
+    capture.put(medium.submit(0, 0, (1,), 40), pattern(40))
+    medium.advance(10**9)
+    _, frames = parse(capture.to_bytes())
+    (data,) = (f.data for f in frames if not f.is_ack)
+    addresses = [bytes.fromhex(f"20010db8000000000000{'00fffe00'}{node:04x}") for node in (0, 1)]
+    assert data[:2] == b"\x7e\x00"
+    assert [data[2:18], data[18:34]] == addresses
+    assert (data[34], data[38:]) == (0xF3, pattern(40))

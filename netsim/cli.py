@@ -6,6 +6,7 @@ stalled, 2 bad input; every error is one sentence on stderr.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -88,7 +89,8 @@ def _main(words: Sequence[str]) -> int:
             return _fail(str(error), BAD_INPUT)
         if isinstance(error, OSError):
             what = f"{error.filename}: " if error.filename else ""
-            return _fail(f"{what}{error.strerror or error}", BAD_INPUT)
+            is_late = error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+            return _fail(f"{what}{error.strerror or error}", FAILED if is_late else BAD_INPUT)
         if isinstance(error, NetsimError):
             return _fail(f"{error} (--debug shows where)", FAILED)
         from netsim.registry import place
@@ -273,7 +275,9 @@ def compare(
     if len(folders) < 2:
         raise ConfigError("compare: at least two folders that netsim run wrote are needed")
     check_out("--out", out)
-    typer.echo(str(pages.compare(folders, out)))
+    from netsim.files import is_stdout
+
+    typer.echo(str(pages.compare(folders, out)), err=is_stdout(out))
 
 
 @app.command()

@@ -8,7 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from netsim.errors import ConfigError
@@ -84,14 +84,19 @@ def check_out(option: str, name: str | None) -> None:
         folder = Path(os.path.realpath(path)).parent
         if not folder.is_dir():
             raise ConfigError(f"{option}: a file in a folder that exists is needed. Got {name!r}")
-        if not os.access(folder, os.W_OK):
-            raise ConfigError(f"{option}: a folder that may be written is needed. Got {name!r}")
-        path.stat()
-    except FileNotFoundError:
-        return
+        with suppress(FileNotFoundError):
+            path.stat()  # says that a name is too long, or that links go in a circle
+        check_folder(folder)
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{option}: a file that can be written is needed. Got {name[:60]!r}: {why}") from None
+
+
+def is_stdout(name: str | None) -> bool:
+    """Return whether a file wanted is the standard output by one of its names: nothing else is then printed there."""
+    return name is not None and _number_of(Path(name)) == 1
 
 
 def _is_stream(path: Path) -> bool:

@@ -50,7 +50,7 @@ QUANTILES = (0.5, 0.95, 0.99)
 class Client(Protocol):
     """One way to send a message and wait for its answer."""
 
-    def exchange(self, number: int, size_bytes: int) -> float | None:
+    def exchange(self, number: int, size_bytes: int, timeout_s: float) -> float | None:
         """Return the seconds until the answer came; None where it came too late or not at all."""
 
     def close(self) -> None:
@@ -152,13 +152,18 @@ def _measure(
     protocol: str, client: Client, sizes: Sequence[int], plan: Plan, end_s: float,
     tell: Callable[[str], None] | None,
 ) -> list[dict[str, str]]:  # fmt: skip
-    number = 0
     answers = []
+
+    def exchange(number: int, size: int) -> float | None:
+        left_s = end_s - time.monotonic()
+        return client.exchange(number, size, min(plan.timeout_s, left_s)) if left_s > 0 else None
+
+    number = 0
     for size in (HEAD_BYTES, max(sizes)):
         for _ in range(plan.warm_up):
             number += 1
-            answers.append(client.exchange(number, size))
-    if answers and all(answer is None for answer in answers):
+            answers.append(exchange(number, size))
+    if answers and all(answer is None for answer in answers) and time.monotonic() < end_s:
         raise ConfigError(f"measure: nobody answers at {plan.host}:{plan.port} over {protocol}; run netsim measure "
                           "serve there")  # fmt: skip
     # The order is mixed, so that a drift hits all sizes alike; 8 bytes tell how long an answer takes.
@@ -172,7 +177,7 @@ def _measure(
             raise ConfigError(f"measure: {plan.limit_s:g} s were not enough: {done - 1} of {order.size} messages over "
                               f"{protocol}; raise --limit, or ask for less")  # fmt: skip
         number += 1
-        seconds = client.exchange(number, int(order[i]))
+        seconds = exchange(number, int(order[i]))
         if seconds is not None:
             times[which[i]].append(seconds)
         if tell and time.monotonic() - said_s > 2.0:
@@ -236,16 +241,15 @@ class _Udp:
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             self._socket.setsockopt(socket.SOL_SOCKET, option, SOCKET_BYTES)
         self._socket.connect(address)
-        self._timeout_s = plan.timeout_s
 
-    def exchange(self, number: int, size_bytes: int) -> float | None:
+    def exchange(self, number: int, size_bytes: int, timeout_s: float) -> float | None:
         parts = [min(DATAGRAM_BYTES, size_bytes - i) for i in range(0, size_bytes, DATAGRAM_BYTES)]
         datagrams = [struct.pack(">IHH", number, i, len(parts)).ljust(part, b"\xa5") for i, part in enumerate(parts)]
         begin_s = time.perf_counter()
         try:
             for datagram in datagrams:
                 self._socket.send(datagram)
-            while (left_s := begin_s + self._timeout_s - time.perf_counter()) > 0:
+            while (left_s := begin_s + timeout_s - time.perf_counter()) > 0:
                 self._socket.settimeout(left_s)
                 answer = self._socket.recv(64)
                 if answer[:4] == datagrams[0][:4]:
@@ -264,20 +268,26 @@ class _Tcp:
     def __init__(self, plan: Plan) -> None:
         self._socket = socket.create_connection((plan.host, plan.port), timeout=plan.timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._timeout_s = plan.timeout_s
 
-    def exchange(self, number: int, size_bytes: int) -> float | None:
+    def exchange(self, number: int, size_bytes: int, timeout_s: float) -> float | None:
         message = struct.pack(">II", number, size_bytes).ljust(size_bytes, b"\xa5")
         begin_s = time.perf_counter()
         try:
-            self._socket.settimeout(self._timeout_s)
+            self._socket.settimeout(timeout_s)
             self._socket.sendall(message)
-            while True:
-                answer = _exactly(self._socket, HEAD_BYTES)
+            answer = b""
+            while (left_s := begin_s + timeout_s - time.perf_counter()) > 0:
+                self._socket.settimeout(left_s)
+                part = self._socket.recv(HEAD_BYTES - len(answer))
+                if not part:
+                    return None  # the connection is closed
+                answer += part
                 if answer == message[:HEAD_BYTES]:
                     return time.perf_counter() - begin_s
+                answer = answer[: len(answer) % HEAD_BYTES]
         except OSError:
             return None
+        return None
 
     def close(self) -> None:
         self._socket.close()
@@ -291,14 +301,19 @@ class _Zmq:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
+        for option, value in ((zmq.MAXMSGSIZE, 1024), (zmq.RCVHWM, 64)):
+            self._socket.setsockopt(option, value)
         self._socket.connect(f"tcp://{plan.host}:{plan.port + 1}")
-        self._timeout_s = plan.timeout_s
+        self._not_sent = zmq.ZMQError
 
-    def exchange(self, number: int, size_bytes: int) -> float | None:
+    def exchange(self, number: int, size_bytes: int, timeout_s: float) -> float | None:
         message = struct.pack(">II", number, size_bytes).ljust(size_bytes, b"\xa5")
         begin_s = time.perf_counter()
-        self._socket.send(message)
-        while (left_s := begin_s + self._timeout_s - time.perf_counter()) > 0:
+        try:
+            self._socket.send(message, 1)  # 1: do not wait where the queue is full
+        except self._not_sent:
+            return None
+        while (left_s := begin_s + timeout_s - time.perf_counter()) > 0:
             if self._socket.poll(max(left_s * 1000, 1)) and self._socket.recv() == message[:HEAD_BYTES]:
                 return time.perf_counter() - begin_s
         return None
@@ -308,19 +323,6 @@ class _Zmq:
 
 
 _CLIENTS: Mapping[str, Callable[[Plan], Client]] = {"udp": _Udp, "tcp": _Tcp, "zmq": _Zmq}
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    out = b""
-    while len(out) < size:
-        part = connection.recv(size - len(out))
-        if not part:
-            raise OSError("the connection is closed")
-        out += part
-    return out
-
-
-# --- the server -----------------------------------------------------------------------------------------------
 
 
 # --- the command --------------------------------------------------------------------------------------------------
@@ -354,7 +356,7 @@ def command(
             rows = run(plan, tell)
     else:
         rows = run(plan, tell)
-    if out is None:
+    if out is None or files.is_stdout(out):
         return to_csv(rows)
     files.write(Path(out), to_csv(rows))
     return out

@@ -7,6 +7,8 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from netsim.errors import ConfigError
@@ -34,6 +36,15 @@ MAX_TOTAL_BYTES = 8 << 30
 
 
 MAX_S = 3600.0
+
+
+MAX_CONNECTIONS = 128  # of TCP; one more ends the one that was silent for longest
+
+
+MAX_UNFINISHED = 1024  # messages in datagrams of which some are missing; one more ends the oldest
+
+
+MAX_PARTS = -(-MAX_BYTES // DATAGRAM_BYTES)
 
 
 def check_port(port: int) -> None:
@@ -85,8 +96,8 @@ class Server:
         self.answered = 0
         self._stop = threading.Event()
         self._end_s = time.monotonic() + limit_s
-        self._parts: dict[tuple[Any, int], set[int]] = {}
-        self._buffers: dict[socket.socket, bytearray] = {}
+        self._parts: dict[tuple[Any, int], int] = {}  # bit i: datagram i of a message is here; oldest first
+        self._streams: dict[socket.socket, _Stream] = {}  # the one that was silent for longest first
         opened: list[socket.socket] = []
         try:
             family, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_DGRAM)[0]
@@ -123,7 +134,7 @@ class Server:
             while not self._is_over():
                 for key, _ in selector.select(0.1):
                     self._answer(selector, key.fileobj)
-        for one in (self._udp, self._tcp, *self._buffers):
+        for one in (self._udp, self._tcp, *self._streams):
             one.close()
         if self._zmq_address:
             zmq_thread.join()
@@ -135,46 +146,60 @@ class Server:
         if which is self._udp:
             self._answer_datagram()
         elif which is self._tcp:
+            self._accept(selector)
+        elif which in self._streams and not self._answer_stream(which):
+            self._drop(selector, which)
+
+    def _accept(self, selector: selectors.BaseSelector) -> None:
+        if len(self._streams) >= MAX_CONNECTIONS:
+            self._drop(selector, next(iter(self._streams)))
+        try:
             connection, _ = self._tcp.accept()
+        except OSError:  # it has gone already, or there is no descriptor left
+            if self._streams:
+                self._drop(selector, next(iter(self._streams)))
+            return
+        connection.setblocking(False)
+        with suppress(OSError):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection.settimeout(1.0)
-            self._buffers[connection] = bytearray()
-            selector.register(connection, selectors.EVENT_READ)
-        elif not self._answer_stream(which):
-            selector.unregister(which)
-            del self._buffers[which]
-            which.close()
+        self._streams[connection] = _Stream()
+        selector.register(connection, selectors.EVENT_READ)
+
+    def _drop(self, selector: selectors.BaseSelector, connection: socket.socket) -> None:
+        selector.unregister(connection)
+        del self._streams[connection]
+        connection.close()
 
     def _answer_datagram(self) -> None:
-        data, address = self._udp.recvfrom(65535)
-        if len(data) < HEAD_BYTES:
-            return
-        number, index, count = struct.unpack_from(">IHH", data)
-        if len(self._parts) > 1024:  # of messages that never became whole
-            self._parts.clear()
-        seen = self._parts.setdefault((address, number), set())
-        seen.add(index)
-        if len(seen) >= count:
-            del self._parts[address, number]
+        # Nobody can be answered at port 0, and the answer to one who has gone comes back as an error.
+        with suppress(OSError):
+            data, address = self._udp.recvfrom(65535)
+            if len(data) < HEAD_BYTES:
+                return
+            number, index, count = struct.unpack_from(">IHH", data)
+            if not index < count <= MAX_PARTS:
+                return
+            seen = self._parts.pop((address, number), 0) | 1 << index
+            if seen.bit_count() < count:
+                self._parts[address, number] = seen  # the newest
+                if len(self._parts) > MAX_UNFINISHED:
+                    del self._parts[next(iter(self._parts))]
+                return
             self.answered += 1
             self._udp.sendto(data[:HEAD_BYTES], address)
 
     def _answer_stream(self, connection: socket.socket) -> bool:
-        """Read what is there; False where the other side has gone or sends nonsense."""
-        buffer = self._buffers[connection]
+        """Read what is there; False where the other side has gone, sends nonsense or reads no answers."""
+        stream = self._streams[connection] = self._streams.pop(connection)  # the one heard last is the last to go
         try:
             data = connection.recv(1 << 18)
-            buffer += data
-            while len(buffer) >= HEAD_BYTES:
-                _, size = struct.unpack_from(">II", buffer)
-                if not HEAD_BYTES <= size <= MAX_BYTES:
-                    return False
-                if len(buffer) < size:
-                    break
+            for head in stream.heads(data):
                 self.answered += 1
-                connection.sendall(buffer[:HEAD_BYTES])
-                del buffer[:size]
-        except OSError:
+                if connection.send(head) < HEAD_BYTES:
+                    return False
+        except BlockingIOError:
+            return not stream.is_answering  # else it does not read its answers
+        except (OSError, ValueError):
             return False
         return bool(data)
 
@@ -182,14 +207,51 @@ class Server:
         zmq = _zmq()
         context = zmq.Context()
         router = context.socket(zmq.ROUTER)
-        router.setsockopt(zmq.LINGER, 0)
-        router.setsockopt(zmq.MAXMSGSIZE, MAX_BYTES)
+        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, MAX_BYTES), (zmq.RCVHWM, 2), (zmq.SNDHWM, 64)):
+            router.setsockopt(option, value)
         try:
             router.bind(self._zmq_address)
             while not self._is_over():
-                if router.poll(100):
-                    sender, message = router.recv_multipart()
-                    self.answered += 1
-                    router.send_multipart([sender, message[:HEAD_BYTES]])
+                with suppress(zmq.ZMQError):
+                    if router.poll(100):
+                        sender, *before, message = router.recv_multipart()
+                        if not any(before):  # a REQ socket puts an empty frame in front
+                            self.answered += 1
+                            router.send_multipart([sender, *before, message[:HEAD_BYTES]], zmq.DONTWAIT)
         finally:
             context.destroy(linger=0)
+
+
+class _Stream:
+    """What has come over a connection: the head of a message, and how much of its body is still to come."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._left = 0
+        self.is_answering = False
+
+    def heads(self, data: bytes) -> Iterator[bytes]:
+        """Yield the head of every message that `data` makes whole; the bodies are thrown away.
+
+        Raises
+        ------
+        ValueError
+            If a message says that it is shorter than its head, or too long.
+        """
+        at = 0
+        while at < len(data) or (len(self._head) == HEAD_BYTES and not self._left):
+            if len(self._head) < HEAD_BYTES:
+                part = data[at : at + HEAD_BYTES - len(self._head)]
+                self._head, at = self._head + part, at + len(part)
+                if len(self._head) < HEAD_BYTES:
+                    return
+                _, size = struct.unpack(">II", self._head)
+                if not HEAD_BYTES <= size <= MAX_BYTES:
+                    raise ValueError(size)
+                self._left = size - HEAD_BYTES
+            part_bytes = min(self._left, len(data) - at)
+            self._left, at = self._left - part_bytes, at + part_bytes
+            if not self._left:
+                head, self._head, self.is_answering = self._head, b"", True
+                yield head
+                self.is_answering = False

@@ -90,7 +90,7 @@ def command(
     across = [_key(name, swept) for name in _split(columns or "")] or [key for key in swept if key not in lines]
     table = pivot(frame, lines, across, [_value(name, frame) for name in _split(values)], swept)
     told = {"terminal": to_terminal, "csv": to_csv, "markdown": to_markdown, "latex": to_latex}[made](table)
-    if out is None:
+    if out is None or files.is_stdout(out):
         return told
     files.write(Path(out), told)
     return out

@@ -127,9 +127,10 @@ def command(
         found = run(setup, points, replications, seed, jobs, plugins, tell)
     text = to_csv(found)
     said = []
-    if files.out is not None:
-        files_module.write(Path(files.out), text)
-        said.append(files.out)
+    out = None if files_module.is_stdout(files.out) else files.out
+    if out is not None:
+        files_module.write(Path(out), text)
+        said.append(out)
     if files.plot is not None:
         files_module.write(Path(files.plot), plots.probe(f"netsim probe {setup.name}", found))
         said.append(files.plot)
@@ -139,7 +140,7 @@ def command(
         told = deliveries(Task(dump(setup.channel), places[0], points[0], seed, 0))
         files_module.write(Path(files.deliveries), told)
         said.append(files.deliveries)
-    return text if files.out is None else f"{summary(found)}\n\n{' '.join(said)}"
+    return text if out is None else f"{summary(found)}\n\n{' '.join(said)}"
 
 
 def summary(points: Sequence[Point]) -> str:

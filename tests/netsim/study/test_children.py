@@ -20,7 +20,7 @@ WAYS = {
     "breakpoint()": "BdbQuit",
     "sys.stdin.close()\ninput()": "ValueError: I/O operation on closed file",
     "sys.stdin.buffer.read(1)[0]": "",
-    "exit()": "SystemExit",
+    "exit()": "sys.exit(None) was called",
     "import os; os._exit(0)": "its process ended with exit code 0",
     "import os; os._exit(7)": "its process ended with exit code 7",
     "import os; os.abort()": "its process was killed by SIGABRT",

@@ -84,4 +84,4 @@ def test_formulas_in_labels_are_texts() -> None:
     for line in written.splitlines()[1:]:
         assert line.strip('"')[0] not in "=+@\t", line
     assert [row["label"] for row in summary.from_csv(written)] == list(LABELS)
-    assert [text.meant(text.neutral(label)) for label in LABELS] == list(LABELS)
+    assert [text.from_cell(text.to_cell(label)) for label in LABELS] == list(LABELS)

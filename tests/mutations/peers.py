@@ -123,7 +123,7 @@ MUTANTS = (
     ),
     Mutant(
         "peers break ties each by itself",
-        "algorithms.agents.ssgd_mv:SsgdMvPeer.vote",
+        "algorithms.roles.summed_votes:AddingUp.vote",
         'self.ctx.shared_rng("mask")',
         'self.ctx.rng("mask")',
         (f"{_SUMS}::test_peers_agree_on_ties_and_samples",),

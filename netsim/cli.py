@@ -145,6 +145,7 @@ def run(
     folder = out or str(Path("results") / study_scenario.name)
     if out is None:
         study.check_name(Path(folder), study_scenario)
+    study.check_folder(folder)
     words = ["netsim", *sys.argv[1:]]
     found = None
     if find_step:

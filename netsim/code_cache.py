@@ -16,17 +16,10 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import IO
-
-try:
-    import fcntl
-except ImportError:  # not on Windows: two processes may compile the same kernel there
-    fcntl = None  # type: ignore[assignment]
 
 QUIET = "NETSIM_CACHE_QUIET"  # set in processes whose parent or sibling gives the note
 PROBE_BYTES = 1 << 16  # a full disk or a spent quota accepts an empty file but not this one
@@ -124,15 +117,15 @@ class KernelFolder:
 
         Where files cannot be locked, or the other process takes too long, the kernel is compiled twice.
         """
-        file: IO[bytes] | None = None
+        from filelock import FileLock
+
+        lock = FileLock(self.path / LOCK)
         try:
-            with suppress(OSError):
-                file = (self.path / LOCK).open("ab")
-                _lock(file)
+            with suppress(OSError):  # a timeout is one, too
+                lock.acquire(timeout=LOCK_S, poll_interval=0.01)
             yield
         finally:
-            if file is not None:
-                file.close()
+            lock.release()
 
     def check(self) -> bool:
         """Delete every file that the seal does not vouch for, and return whether all that it names are there.
@@ -241,18 +234,3 @@ def _digest(path: Path) -> str | None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Wait for the lock; the operating system releases it when the file is closed, however the process ends."""
-    if fcntl is None:
-        return
-    until_s = time.monotonic() + LOCK_S
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until_s:
-                return
-            time.sleep(0.01)

@@ -164,6 +164,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     _flush(folder.parent)
 
 
+def check_folder(folder: Path) -> None:
+    """Raise the file system's OSError where a folder takes no new file."""
+    part = folder / f"{ASIDE}{os.getpid()}"
+    part.touch()
+    part.unlink()
+
+
 def sha256(path: Path) -> str:
     """Return the digest of a file's content, in hexadecimal."""
     with path.open("rb") as data:

@@ -206,7 +206,9 @@ def load_plugin(file: str | Path, option: str = "--plugin") -> None:
                 raise ConfigError(f"{kind} {own!r} exists already; {how}")
         _classes.update(mine)
         _plugin_files[name] = digests
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         _forget(_new(name, beside, before), before)
         sys.modules.pop(name, None)
         if is_new_place:

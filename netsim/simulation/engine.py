@@ -111,7 +111,7 @@ class RunResult:
     graph: Mapping[str, float] = field(default_factory=dict)
     met_at_start: tuple[str, ...] = ()
     divergence: Divergence | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 def simulate(
@@ -155,7 +155,9 @@ def attempt(
     engine = Engine(scenario, entry, replication, problem, progress)
     try:
         return engine.run()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return engine.failure(error)
 
 
@@ -243,7 +245,7 @@ class Engine:
             for actor in self.actors.values():
                 actor.close()
 
-    def failure(self, error: Exception) -> RunResult:
+    def failure(self, error: BaseException) -> RunResult:
         """Return what a run that ended in an error has left, as far as it can still be had."""
         recorder = self.recorder
         tables: dict[str, pa.Table] = {}

@@ -115,7 +115,9 @@ class Replications:
             engine = Engine(self._scenario, self._entry, replication, self._problem, progress)
             try:
                 found = engine.run()
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 return engine.failure(error)
             is_drawn = engine.world.has_drawn_channel
         else:
@@ -155,7 +157,9 @@ class Replications:
                 self._trace = Trace(self._scenario, self._entry, self._problem)
             replay = Replay(self._trace, replication, progress)
             result = replay.run()
-        except Exception:
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             return None
         self._is_drawn = replay.world.has_drawn_channel
         return None if self._trace.world.is_asked else result

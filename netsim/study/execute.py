@@ -44,13 +44,16 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
     ``failed``, with the rows up to there.
     """
     start_s, result = time.perf_counter(), None
+    error: BaseException | None
     try:
         with _no_input():
             result = _do(run, tick)
         error = result.error
     except SystemExit as caught:
         error = SimulationError(f"sys.exit({caught.code!r}) was called ({place(caught)})")
-    except Exception as caught:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as caught:
         error = caught
     files = {}
     if result is not None:
@@ -76,7 +79,7 @@ def _do(run: Run, tick: Tick | None) -> RunResult:
     return _attempt(run, problem, tick)
 
 
-def _record(result: RunResult | None, error: Exception | None, host_s: float) -> Record:
+def _record(result: RunResult | None, error: BaseException | None, host_s: float) -> Record:
     facts: dict[str, Any] = {"host_s": host_s}
     if result is not None:
         facts |= {"rounds": result.rounds, "sim_time_s": result.sim_time_s, "met_at_start": result.met_at_start}

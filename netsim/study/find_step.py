@@ -17,7 +17,7 @@ from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import Problem
 from netsim.scenario import Entry, Record, Scenario, points
 from netsim.scenario.parts import rises
-from netsim.study import workers
+from netsim.study import children
 from netsim.text import to_cell
 
 FILE = "steps.csv"
@@ -84,7 +84,7 @@ def find_steps(scenario: Scenario, tell: Callable[[str], None] = lambda _: None)
     metric = next(iter(first.stop.target), "loss")
     metric = "loss" if metric == "loss_gap" else metric  # the same order, without the optimum of other data
     entries, found = list(scenario.algorithms), list[Found]()
-    with workers.one_thread():
+    with children.one_thread():
         problem = trial.open_problem(0)
         for i, entry in enumerate(entries):
             step = getattr(entry.algorithm, "step_size", None)

@@ -67,7 +67,7 @@ def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str]
 def _schema(file: Path) -> pa.Schema:
     import pyarrow as pa
 
-    with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
+    with file.open("rb") as source, pa.ipc.open_file(source) as reader:
         return reader.schema.remove_metadata()
 
 
@@ -75,7 +75,7 @@ def _batches(parts: Sequence[tuple[Run, Path]], schema: pa.Schema) -> Iterator[p
     import pyarrow as pa
 
     for run, file in parts:
-        with pa.memory_map(str(file)) as source, pa.ipc.open_file(source) as reader:
+        with file.open("rb") as source, pa.ipc.open_file(source) as reader:
             for index in range(reader.num_record_batches):
                 yield _completed(run, reader.get_batch(index), schema)
 

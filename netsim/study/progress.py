@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from netsim.study.plan import Run
@@ -30,7 +31,7 @@ def watcher(show: bool, total: int, records: dict[str, Record]) -> Watcher:
     records
         Those that are finished already, by their hash.
     """
-    return (Watcher if not show else Bars if sys.stderr.isatty() else Lines)(total, records)
+    return (Watcher if not show or sys.stderr is None else Bars if sys.stderr.isatty() else Lines)(total, records)
 
 
 class Watcher:
@@ -101,7 +102,8 @@ class Lines(Watcher):
             self._say(f"[{len(self.records):{width}}/{self.total}] {title(run)}: {ending(record)}")
 
     def _say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        with suppress(OSError, ValueError):  # whoever listened may have gone; the study goes on
+            print(line, file=sys.stderr, flush=True)
         self._said_s = time.monotonic()
 
     def _keep_talking(self) -> None:

@@ -89,7 +89,8 @@ class Results:
 
         if not (self.folder / f"{name}.parquet").is_file() and f"{name}.parquet" not in self.manifest.get("files", {}):
             raise ConfigError(f"{self.folder}: no {name} were recorded; set record.{name}: true in the scenario")
-        return pd.read_parquet(self._written(f"{name}.parquet"))
+        with self._written(f"{name}.parquet").open("rb") as file:
+            return pd.read_parquet(file)
 
     def _written(self, name: str) -> Path:
         faults = altered(self.folder, self.manifest, name)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from netsim import files as files_module
+from netsim.errors import ConfigError
+
+SEAL = "sha256"  # key of ``run.json``: the digest of everything else in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Store:
             If the file system does not take it.
         """
         digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-        facts = json.dumps({**dataclasses.asdict(record), "files": digests}, indent=1)
+        facts = json.dumps(_sealed({**dataclasses.asdict(record), "files": digests}), indent=1)
         with files_module.writing(self.folder.parent):
             files_module.write_folder(self.folder / hash, {**files, "run.json": facts.encode()})
 
@@ -79,12 +83,28 @@ class Store:
         """Return how a kept run ended; None where it is missing or damaged."""
         try:
             facts = json.loads((self.folder / hash / "run.json").read_text("utf-8"))
+            if _sealed({name: fact for name, fact in facts.items() if name != SEAL}) != facts:
+                return None
+            del facts[SEAL]
             digests = facts.pop("files")
             if any(files_module.sha256(self.folder / hash / name) != digest for name, digest in digests.items()):
                 return None
             return Record(**{**facts, "met_at_start": tuple(facts["met_at_start"])})
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return None
+
+    def check(self, hashes: Iterable[str]) -> None:
+        """Refuse to go on where a run that was kept during this study is gone or was changed.
+
+        Raises
+        ------
+        ConfigError
+            With the run's folder.
+        """
+        for hash in hashes:
+            if self.load(hash) is None:
+                what = "deleted or changed while the study was running"
+                raise ConfigError(f"{self.folder / hash}: {what}; the same command does this run again")
 
     def tables(self, hash: str) -> dict[str, Path]:
         """Return the arrow file of each table."""
@@ -108,3 +128,8 @@ class Store:
         size = sum(file.stat().st_size for file in (self.folder / hash).rglob("*") if file.is_file())
         files_module.remove(self.folder / hash)
         return size
+
+
+def _sealed(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts with the digest of what a reader will find in their place."""
+    return {**facts, SEAL: hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()}

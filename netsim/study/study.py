@@ -24,7 +24,7 @@ from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
 from netsim.results.findings import findings
-from netsim.study import find_step, names, nodes, workers
+from netsim.study import children, find_step, names, nodes, workers
 from netsim.study.check import check
 from netsim.study.execute import close_problems, content, open_problem, problem_key
 from netsim.study.merge import merge
@@ -96,8 +96,8 @@ def run(
         After Ctrl-C; what is finished is kept.
     """
     folder, start_s, started = Path(out_dir), time.perf_counter(), time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    _check_folder(folder)
-    with workers.one_thread():
+    check_folder(folder)
+    with children.one_thread():
         close_problems()  # data in memory may have changed since an earlier study of this process
         data, redrawn, labels = dict[str, str](), set[str](), dict[str, LabelCounts | None]()
 
@@ -119,6 +119,7 @@ def run(
             with files_module.writing(folder):
                 store = _prepare(folder, scenario, runs, facts)
             records = _do(folder, runs, store, jobs, fresh, plugins, dask, show)
+            store.check(hash for hash, record in records.items() if record.status != "failed")
             ends = [{**_names(run), **dataclasses.asdict(records[run.hash])} for run in runs]
             with files_module.writing(folder):
                 written = _merge(folder, runs, store, records)
@@ -162,12 +163,28 @@ def prune(out_dir: str | Path) -> tuple[int, int]:
 # --- the folder -------------------------------------------------------------------------------------
 
 
+def check_folder(out_dir: str | Path) -> None:
+    """Refuse a folder that `run` cannot write to, before any work.
+
+    Raises
+    ------
+    ConfigError
+        If it is a file, somebody else's folder, or takes no new file.
+    """
+    folder = Path(out_dir)
+    with files_module.writing(folder):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            folder.lstat()  # says that a name is too long
+        _check_folder(folder)
+
+
 def _check_folder(folder: Path) -> None:
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not there.is_dir():
         raise ConfigError(f"{folder}: the output is a folder. Got a file{'' if there == folder else f' at {there}'}")
     if there == folder and any(folder.iterdir()) and not _is_ours(folder):
         raise ConfigError(f"{folder}: the folder is not empty and netsim did not write it; choose another one")
+    files_module.check_folder(there)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -182,17 +199,20 @@ def _is_ours(folder: Path) -> bool:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Make the folder and keep other studies out of it; the lock ends with this process, however that ends."""
-    import fcntl
+    from filelock import FileLock, Timeout
 
+    lock = FileLock(folder / MARK, timeout=0)
     with files_module.writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        mark = (folder / MARK).open("ab")
-    with mark:
         try:
-            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock.acquire()
+        except Timeout:
             raise ConfigError(f"{folder}: another netsim run is writing there") from None
+    try:
         yield
+    finally:
+        lock.release()
+        (folder / MARK).touch()  # the mark stays without the lock
 
 
 def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], facts: Mapping[str, Any]) -> Store:
@@ -235,7 +255,8 @@ def _do(
                 close_problems()
             if dask is not None:
                 workers.run_on_cluster(dask, left, store, seen, plugins)
-            elif processes > 1:
+            elif left and (processes > 1 or plugins):
+                # A plugin may end its process or wait for input: it never runs in this one.
                 workers.run_in_children(left, store, seen, processes, plugins)
             else:
                 workers.run_here(left, store, seen)
@@ -286,7 +307,7 @@ def _outcome(run: Run, rounds: Path | None, record: Record) -> summaries.Outcome
         return summaries.nothing(record.status, targets)
     import pyarrow as pa
 
-    with pa.memory_map(str(rounds)) as source, pa.ipc.open_file(source) as reader:
+    with rounds.open("rb") as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()
     return summaries.outcome(lambda name: numbers(table[name]), record.status, targets)
 
@@ -297,7 +318,8 @@ def _bounds(folder: Path, scenario: Scenario, runs: Sequence[Run]) -> None:
 
         from netsim.results import bounds
 
-        bounds.write(folder, scenario, parquet.ParquetFile(folder / "rounds.parquet").read())
+        with (folder / "rounds.parquet").open("rb") as file:
+            bounds.write(folder, scenario, parquet.ParquetFile(file).read())
 
 
 def _captures(folder: Path, runs: Sequence[Run], store: Store) -> None:

@@ -1,63 +1,27 @@
-"""Runs in this process, in child processes, or on a Dask cluster; each with one BLAS thread.
-
-A child is ``python -c`` with pipes, not a `multiprocessing` process: it starts as quickly, and it does not import
-the caller's main module again, so that a study in a script needs no ``if __name__ == "__main__"``.
-"""
+"""Runs in this process, in child processes, or on a Dask cluster; each with one BLAS thread."""
 
 from __future__ import annotations
 
 import functools
-import os
 import pickle
-import queue
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 from netsim import compiling
 from netsim.errors import ConfigError
 from netsim.registry import load_plugin
+from netsim.study import children
 from netsim.study.execute import execute
 from netsim.study.plan import Run, Tick
 from netsim.study.progress import Watcher
 from netsim.study.store import Record, Store
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 TICK_S = 0.2
-BOOT = """
-import signal, sys, pickle
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-sys.path[:] = pickle.load(sys.stdin.buffer)
-from netsim.study.workers import serve
-serve()
-"""
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Limit BLAS and OpenMP to one thread: with more, sums come out in other orders and in other bits."""
-    from threadpoolctl import threadpool_limits
-
-    # The variables reach libraries that are loaded later, the limits those already loaded.
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        with threadpool_limits(limits=1):
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def run_here(runs: Sequence[Run], store: Store, watcher: Watcher) -> None:
@@ -88,21 +52,21 @@ def run_in_children(runs: Sequence[Run], store: Store, watcher: Watcher, jobs: i
     ConfigError
         If a finished run cannot be kept.
     """
-    left, children, lock = deque(runs), set[Child](), threading.Lock()
+    left, pool, lock = deque(runs), set[children.Child](), threading.Lock()
     is_over = threading.Event()
 
     def work() -> None:
-        child: Child | None = None
+        child: children.Child | None = None
         while True:
             with lock:
                 if not left:
                     break
                 run = left.popleft()
                 if child is None:
-                    child = Child(plugins, store.folder, is_first=not children)
-                    children.add(child)
+                    child = children.Child("netsim.study.workers:do", plugins, is_first=not pool)
+                    pool.add(child)
             watcher.start(run)
-            record = child.do(run, watcher)
+            record = _ask(child, run, store.folder, watcher)
             if is_over.is_set():
                 return
             watcher.finish(run, record)
@@ -123,11 +87,11 @@ def run_in_children(runs: Sequence[Run], store: Store, watcher: Watcher, jobs: i
                 with lock:
                     left.clear()
                     is_over.set()
-                    for child in children:
+                    for child in pool:
                         child.kill()
                 raise
     finally:
-        for child in children:
+        for child in pool:
             child.close()
 
 
@@ -171,125 +135,35 @@ def run_on_cluster(address: str, runs: Sequence[Run], store: Store, watcher: Wat
 
 def remote(wire: bytes, plugins: Sequence[str]) -> tuple[Record, dict[str, bytes]]:
     """Execute a pickled run in a process that may know nothing of it yet."""
-    _load_plugins(plugins)
-    with one_thread():
+    for plugin in plugins:
+        load_plugin(plugin)
+    with children.one_thread():
         return _execute(wire)
 
 
-# --- a child, seen by its parent -------------------------------------------------------------------
+def do(task: tuple[Path, str, bytes]) -> Record:
+    """Do and keep a pickled run, in a child."""
+    folder, hash, wire = task
+    with compiling.announced(functools.partial(children.tell, "compiling")):
+        record, files = _execute(wire, _throttled(lambda *state: children.tell("tick", state)))
+    if files:
+        Store(folder).save(hash, record, files)
+    return record
 
 
-class Child:
-    """A process that does one run after the other.
+def _ask(child: children.Child, run: Run, folder: Path, watcher: Watcher) -> Record:
+    def hear(what: str, answer: Any) -> None:
+        if what == "compiling":
+            watcher.compiling(run, answer)
+        else:
+            watcher.tick(run, *answer)
 
-    Parameters
-    ----------
-    plugins
-        Files that it loads first.
-    folder
-        Where it keeps finished runs.
-    is_first
-        The first of a study's children speaks for all where compiled code cannot be kept.
-    """
-
-    def __init__(self, plugins: Sequence[str], folder: Path, is_first: bool = True) -> None:
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")}
-        if not is_first:
-            environment[compiling.QUIET] = "1"
-        command = [sys.executable, "-P", "-c", BOOT]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        self._input = cast(IO[bytes], self._process.stdin)
-        self._output = cast(IO[bytes], self._process.stdout)
-        self._say(sys.path)
-        self._say((tuple(plugins), folder))
-
-    def do(self, run: Run, watcher: Watcher) -> Record:
-        """Have one run done and kept.
-
-        Raises
-        ------
-        ConfigError
-            If the child could not keep it.
-        """
-        start_s = time.perf_counter()
-        self._say((run.hash, pickle.dumps(run)))
-        while True:
-            try:
-                what, answer = pickle.load(self._output)
-            except (EOFError, pickle.UnpicklingError):
-                return Record("failed", self._exit_in_words(), host_s=time.perf_counter() - start_s)
-            if what == "done":
-                return cast(Record, answer)
-            if what == "unkept":
-                raise ConfigError(answer)
-            if what == "compiling":
-                watcher.compiling(run, answer)
-            else:
-                watcher.tick(run, *answer)
-
-    @property
-    def is_dead(self) -> bool:
-        """True where the process died in its last run."""
-        return self._process.returncode is not None
-
-    def close(self) -> None:
-        """End the process, and wait for it."""
-        with suppress(BrokenPipeError):
-            self._input.close()
-        self._output.close()
-        self._process.wait()
-
-    def kill(self) -> None:
-        """End the process now."""
-        self._process.kill()
-
-    def _say(self, what: object) -> None:
-        # A dead child is noticed when its answer is read.
-        with suppress(BrokenPipeError):
-            pickle.dump(what, self._input)
-            self._input.flush()
-
-    def _exit_in_words(self) -> str:
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            code = self._process.wait()
-        self.close()
-        if code >= 0:
-            return f"its process ended with exit code {code}"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-        return f"its process was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
-
-
-# --- the child itself -------------------------------------------------------------------------------
-
-
-def serve() -> None:
-    """Do what the parent says until it says no more, or is no more."""
-    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # prints must not go into the pipe
-    plugins, folder = pickle.load(source)
-    orders = queue.SimpleQueue[Any]()
-    threading.Thread(target=_listen, args=(source, orders), daemon=True).start()
-    _load_plugins(plugins)
-    store = Store(folder)
-
-    def say(what: str, answer: object) -> None:
-        pickle.dump((what, answer), sink)
-        sink.flush()
-
-    with one_thread(), compiling.announced(lambda kernel: say("compiling", kernel)):
-        while True:
-            hash, wire = orders.get()
-            record, files = _execute(wire, _throttled(lambda *state: say("tick", state)))
-            try:
-                if files:
-                    store.save(hash, record, files)
-            except ConfigError as error:
-                say("unkept", str(error))
-                continue
-            say("done", record)
+    start_s = time.perf_counter()
+    try:
+        record: Record = child.ask((folder, run.hash, pickle.dumps(run)), hear)
+    except children.Died as error:
+        return Record("failed", str(error), host_s=time.perf_counter() - start_s)
+    return record
 
 
 def _execute(wire: bytes, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
@@ -299,19 +173,6 @@ def _execute(wire: bytes, tick: Tick | None = None) -> tuple[Record, dict[str, b
         # For example a component that the caller's script defines.
         return Record("failed", f"another process cannot find its components ({error}); make them a plugin"), {}
     return execute(run, tick)
-
-
-def _listen(source: IO[bytes], orders: queue.SimpleQueue[Any]) -> None:
-    try:
-        while True:
-            orders.put(pickle.load(source))
-    except (EOFError, pickle.UnpicklingError):
-        os._exit(0)
-
-
-def _load_plugins(plugins: Sequence[str]) -> None:
-    for plugin in plugins:
-        load_plugin(plugin)
 
 
 def _throttled(tick: Tick) -> Tick:

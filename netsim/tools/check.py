@@ -12,7 +12,7 @@ from typing import Any
 
 from netsim import registry
 from netsim.scenario import yaml_lines
-from netsim.study.workers import one_thread
+from netsim.study.children import one_thread
 from netsim.testing import Check, NotCheckedError, checks, examples, title
 from netsim.testing.contract import broken
 

@@ -323,14 +323,14 @@ def run(
     SimulationError
         If a medium stalls.
     """
-    from netsim.study import jobs as jobs_module
+    from netsim.study import children
 
     config = dump(setup.channel)
     places = [tuple(setup.nodes(traffic.nodes)) for traffic in grid]
     tasks = [Task(config, places[i], t, seed, r) for i, t in enumerate(grid) for r in range(replications)]
     found: dict[int, dict[int, Sample]] = {i: {} for i in range(len(grid))}
     points: dict[int, Point] = {}
-    for done, (index, sample) in enumerate(jobs_module.each("netsim.tools.probe:do", tasks, jobs, plugins), 1):
+    for done, (index, sample) in enumerate(children.each("netsim.tools.probe:do", tasks, jobs, plugins), 1):
         i, r = divmod(index, replications)
         found[i][r] = sample
         complete = None

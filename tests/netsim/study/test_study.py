@@ -25,7 +25,7 @@ from netsim.arrow import table
 from netsim.errors import ConfigError
 from netsim.scenario import Scenario, load, parse_text
 from netsim.simulation import engine as real_engine
-from netsim.study import study, workers
+from netsim.study import children, study
 from netsim.study.execute import close_problems
 from netsim.study.merge import merge
 from netsim.study.plan import plan
@@ -165,7 +165,7 @@ def test_real_runs_are_the_same_in_every_process(tmp_path: Path, monkeypatch: py
 
 def test_threads_are_given_back() -> None:
     before = dict(os.environ)
-    with workers.one_thread():
+    with children.one_thread():
         assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
     assert dict(os.environ) == before
 
@@ -395,9 +395,9 @@ def test_a_disk_that_fills_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, j
         if jobs == 1:
             patch.setattr(files, "_flush", lambda path: full() if next(calls) > 20 else flush(path))
         else:
-            patch.setattr(workers, "BOOT", workers.BOOT.replace("serve()", f"{FULL}\nserve()"))
+            patch.setattr(children, "BOOT", children.BOOT.replace("serve(", f"{FULL}\nserve("))
         with pytest.raises(ConfigError) as error:
-            study.run(given, out, jobs=jobs, plugins=[TROUBLEMAKER])
+            study.run(given, out, jobs=jobs, plugins=[TROUBLEMAKER] if jobs > 1 else [])
     assert str(error.value).startswith(f"{out}: cannot be written: No space left on device.")
     assert "\n" not in str(error.value)
     kept = [path.name for path in (out / "runs").iterdir() if not path.name.startswith(files.ASIDE)]

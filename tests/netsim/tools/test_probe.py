@@ -14,7 +14,7 @@ import pytest
 from netsim.cli import main
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import Node
-from netsim.study.jobs import each
+from netsim.study.children import each
 from netsim.tools import plots, probe, probe_setup
 from netsim.tools.probe_command import numbers
 from netsim.tools.traffic import Offer, Traffic, read_trace

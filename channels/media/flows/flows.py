@@ -41,8 +41,8 @@ class _Message:
 
     __slots__ = (
         "again", "at_port", "begun_fs", "cap", "damaged", "draws", "dst", "frames", "path", "repeated", "repeats",
-        "segments", "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "submit_ns", "tail", "timer", "transfer",
-        "trip_fs", "waits_fs", "window",
+        "segments", "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "submit_ns", "tail", "timer",
+        "transfer", "trip_fs", "waits_fs", "window",
     )  # fmt: skip
 
     def __init__(
@@ -59,8 +59,8 @@ class _Message:
         # A burst leaves once this time has come and the burst before it is through.
         self.waits_fs = 0
         self.window, self.trip_fs = Window(), 0
-        # How much longer than a round trip the present burst's successor waits; segments of it that are sent again, those
-        # of all bursts and their work; draws so far.
+        # How much longer than a round trip the present burst's successor waits; segments of it that are sent again,
+        # those of all bursts and their work; draws so far.
         self.tail = self.again = self.repeats = self.repeated = self.draws = 0
         self.cap: int | None = None
         self.damaged = False

@@ -89,7 +89,7 @@ def _main(words: Sequence[str]) -> int:
             return _fail(str(error), BAD_INPUT)
         if isinstance(error, OSError):
             what = f"{error.filename}: " if error.filename else ""
-            is_late = error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+            is_late = error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EIO)
             return _fail(f"{what}{error.strerror or error}", FAILED if is_late else BAD_INPUT)
         if isinstance(error, NetsimError):
             return _fail(f"{error} (--debug shows where)", FAILED)

@@ -100,27 +100,6 @@ MUTANTS = (
         ("tests/channels/test_tcp.py::test_slow_start_ends_with_the_first_loss",),
     ),
     Mutant(
-        "a loss leaves the window as it is",
-        "channels.media.flows.tcp:Window.lose",
-        "(count - _ACKED) * AFTER_LOSS[congestion]",
-        "count",
-        ("tests/channels/test_tcp.py::test_window_by_hand",),
-    ),
-    Mutant(
-        "every message makes a connection",
-        "channels.media.flows.flows:Flows._connect",
-        'self._transport.handshake == "first"',
-        "False",
-        ("tests/channels/test_tcp.py::test_a_connection_is_made_once",),
-    ),
-    Mutant(
-        "bursts do not wait for their turn",
-        "channels.media.flows.flows:Flows._next_burst",
-        "len(queue) == 1",
-        "True",
-        ("tests/channels/test_tcp.py::test_bursts_cross_a_bottleneck_in_turn",),
-    ),
-    Mutant(
         "weights are left out at a tight link",
         "channels.media.flows.sharing:share",
         "left * weight[flow] // total",

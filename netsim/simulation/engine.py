@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
+_LONG_S = 1.0  # some ten times as long as a collection takes
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 _FIRST_FOUR = itemgetter(0, 1, 2, 3)
 PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
@@ -797,12 +799,19 @@ def recorder_keys(world: World) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _old_objects_left_alone() -> Iterator[None]:
-    """Let no garbage collection of a run look at what was there before: imported modules and loaded data stay."""
+    """Let no garbage collection of a run look at what was there before: imported modules and loaded data stay.
+
+    After a run that was long enough to pay for it, what earlier runs left is collected: their agents' vectors are in
+    circles, and Python counts objects, not bytes.
+    """
+    began_s = time.perf_counter()
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
+        if time.perf_counter() - began_s > _LONG_S:
+            gc.collect()
 
 
 class _Ways(dict[tuple[NodeId, NodeId], tuple[str, tuple[str, NodeId], int]]):

@@ -62,14 +62,14 @@ def shell(line: str) -> subprocess.CompletedProcess[str]:
     ("line", "code", "said"),
     [
         ("netsim run tiny.yaml -j 1 2>&-", 0, "tiny"),
-        ("netsim run tiny.yaml -j 2 2>/dev/full", 0, "tiny"),
-        ("netsim run tiny.yaml -j 1 2> >(true)", 0, "tiny"),
-        ("netsim run tiny.yaml -j 1 >/dev/full", 1, "No space left on device."),
-        ("netsim run tiny.yaml -j 1 <&- >&-", 0, "2/2"),
+        pytest.param("netsim run tiny.yaml -j 2 2>/dev/full", 0, "tiny", marks=pytest.mark.slow),
+        pytest.param("netsim run tiny.yaml -j 1 2> >(true)", 0, "tiny", marks=pytest.mark.slow),
+        pytest.param("netsim run tiny.yaml -j 1 >/dev/full", 1, "No space left on device.", marks=pytest.mark.slow),
+        pytest.param("netsim run tiny.yaml -j 1 <&- >&-", 0, "2/2", marks=pytest.mark.slow),
         ("netsim list >/dev/full", 1, "No space left on device."),
-        ("(netsim describe gd; echo code $? >&2) | true", 0, "code 0"),
-        ("netsim nothing 2>/dev/full", 2, ""),
-        ("netsim list nothing 2>&-", 2, ""),
+        pytest.param("(netsim describe gd; echo code $? >&2) | true", 0, "code 0", marks=pytest.mark.slow),
+        pytest.param("netsim nothing 2>/dev/full", 2, "", marks=pytest.mark.slow),
+        pytest.param("netsim list nothing 2>&-", 2, "", marks=pytest.mark.slow),
     ],
 )
 def test_streams(folder: Path, line: str, code: int, said: str) -> None:
@@ -85,7 +85,7 @@ WAYS = ("sys.exit(0)", "sys.exit('enough')", "raise SystemExit", "raise Generato
         "raise BaseException(1)", "raise KeyError('x')")  # fmt: skip
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("jobs", ["1", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_component_that_leaves_fails_its_run(folder: Path, jobs: str, capsys: pytest.CaptureFixture[str]) -> None:
     plugin = folder / f"leaves_{jobs}.py"
     plugin.write_text(LEAVES.replace('"algorithm"', f'"algorithm", name="leaves_{jobs}"'))
@@ -173,6 +173,7 @@ def test_impossible_paths_are_refused_before_the_work(
         assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_the_standard_output_as_a_file(folder: Path) -> None:
     """It is appended to, not replaced, and gets the table alone."""
     words = " ".join(f"'{word}'" for word in PROBE)

@@ -36,6 +36,7 @@ def test_a_component_ends_its_own_run_alone(
 ) -> None:
     """The working folder has modules with names of the standard library's, which no process imports."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # where it names the working folder, that is what is asked for
     for name in ("pickle", "secrets", "fractions", "numpy", "pandas", "queue"):
         (tmp_path / f"{name}.py").write_text("import os; os._exit(99)\n")
     aside = tmp_path / "plugins"

@@ -276,10 +276,12 @@ def test_lists_of_numbers() -> None:
         (["etherned_udp"], "channel: a channel (.*), a mapping in YAML, a YAML file or a scenario. "
                            "Got 'etherned_udp'. Nearest: ethernet_udp."),
         (["ethernet_udp"],
-         "channel.rate_bps: a value is needed, a number > 0 and <= 1e+12 in bit/s, or a string with a unit. "
+         "channel.rate_bps: a value is needed, a number > 0 and <= 1e+12 in bit/s, or a string with a unit, "
+         "or a list, each a number > 0 and <= 1e+12 in bit/s, or a string with a unit. "
                            "Got nothing."),
         (["ethernet_udp", "-s", "rate_bps=-1"],
-         "channel.rate_bps: a number > 0 and <= 1e+12 in bit/s, or a string with a unit. Got -1."),
+         "channel.rate_bps: a number > 0 and <= 1e+12 in bit/s, or a string with a unit, "
+         "or a list, each a number > 0 and <= 1e+12 in bit/s, or a string with a unit. Got -1."),
         (["bad.yaml"], "bad.yaml:2: positions: {ring_m: radius}, or a list of [x, y] in metres, the server's last. "
                        "Got 'near'."),
         (["extra.yaml"],

@@ -133,7 +133,7 @@ def tcp() -> Iterator[Check]:
         yield Check(title, "last byte, s", ours, float(row["t_last_s"]), limit, "%", note=note)
 
 
-def tcp_loss() -> Iterator[Check]:
+def tcp_loss(transfers: int = 40) -> Iterator[Check]:
     """TCP with random loss, ns-3.
 
     ns-3 3.44, NewReno: means of five transfers of 5 MB at p = 0.001, 0.01 and 0.03. Ours: means of 40, each of which
@@ -147,10 +147,10 @@ def tcp_loss() -> Iterator[Check]:
             few[row["loss"], row["rate"], row["delay_oneway"]].append(row)
     for runs in few.values():
         seconds = [float(row["t_last_s"]) for row in runs]
-        yield _lossy(runs[0], len(runs), mean(seconds), stdev(seconds) / sqrt(len(seconds)))
+        yield _lossy(runs[0], len(runs), mean(seconds), stdev(seconds) / sqrt(len(seconds)), transfers)
 
 
-def tcp_loss_long() -> Iterator[Check]:
+def tcp_loss_long(transfers: int = 40) -> Iterator[Check]:
     """TCP with random loss, 400 runs of ns-3 each.
 
     The same with 400 runs of ns-3 for 5 MB, and 100 for 50 MB (RngSeed 1, RngRun 1, 2, ...; data alone is lost); ours
@@ -158,13 +158,15 @@ def tcp_loss_long() -> Iterator[Check]:
     beyond waits in the queue: there a burst that is longer than the path waits for itself, as in ns-3.
     """
     for row in rows("ns3_tcp_loss.csv"):
-        yield _lossy(row, int(row["runs"]), float(row["t_last_s_mean"]), float(row["t_last_s_se"]))
+        yield _lossy(row, int(row["runs"]), float(row["t_last_s_mean"]), float(row["t_last_s_se"]), transfers)
 
 
-def _lossy(row: dict[str, str], runs: int, seconds: float, error_s: float) -> Check:
+def _lossy(row: dict[str, str], runs: int, seconds: float, error_s: float, transfers: int) -> Check:
     sets, _, _ = _tcp_keys(row)
     size, loss = int(row["msg_bytes"]), row["loss"]
-    ours = transfers_s("probe/tcp", [*sets, f"loss={loss}"], size, 40 if size == 5_000_000 else 10)
+    ours = transfers_s(
+        "probe/tcp", [*sets, f"loss={loss}"], size, transfers if size == 5_000_000 else max(transfers // 4, 2)
+    )
     own_error_s = stdev(ours) / sqrt(len(ours))
     errors = (mean(ours) - seconds) / sqrt(error_s**2 + own_error_s**2)
     note = "within chance" if abs(errors) < STUDENT[runs] else ""

@@ -122,7 +122,14 @@ def test_deliveries_of_several_points_are_refused(capsys: pytest.CaptureFixture[
 # --- beside others' figures -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("source", [source for source, _ in page.LINKS], ids=lambda source: source.__name__)
+DRAWN = (links.tcp_loss, links.tcp_loss_long)  # half a minute each
+
+
+@pytest.mark.parametrize(
+    "source",
+    [pytest.param(source, marks=pytest.mark.slow) if source in DRAWN else source for source, _ in page.LINKS],
+    ids=lambda source: source.__name__,
+)
 def test_links_agree(source: Callable[..., Iterator[Check]]) -> None:
     """Every row of every table of others, by what ``netsim probe`` gives for its channel files."""
     few = {"two_frames": {"pairs": 3000}, "park": {"frames": 500}}
@@ -132,10 +139,15 @@ def test_links_agree(source: Callable[..., Iterator[Check]]) -> None:
 
 
 def test_documented_exceptions_are_those_that_are_known() -> None:
-    """Cubic with 100 kB between 28 % below and 5 % above; under loss what five runs of ns-3 leave to chance."""
+    """Cubic with 100 kB between 28 % below and 5 % above."""
     cubic = [check for check in links.tcp() if check.note]
     assert len(cubic) == 10
     assert all("cubic" in c.row and c.row.endswith(" 100000 B") and -28 < c.per_cent < 5 for c in cubic)
+
+
+@pytest.mark.slow
+def test_documented_exceptions_under_loss_are_within_chance() -> None:
+    """What five runs of ns-3 leave to chance, and nothing else."""
     lossy = [check for check in links.tcp_loss() if not check.is_met]
     assert all(c.note == "within chance" and c.row.startswith("loss 0.0") for c in lossy)
 
@@ -215,7 +227,9 @@ def test_the_documents_are_of_these_tables() -> None:
         table = list(csv.DictReader(file))
     for source, _ in page.LINKS[:4]:
         title = page.title_of(source)
-        assert {(r["row"], r["column"]) for r in table if r["source"] == title} == {(c.row, c.column) for c in source()}
+        less = {"transfers": 2} if source in DRAWN else {}
+        wanted = {(c.row, c.column) for c in source(**less)}  # type: ignore[call-arg]
+        assert {(r["row"], r["column"]) for r in table if r["source"] == title} == wanted
     for source, columns in {
         page.DRAWN: ns3_lrwpan.WITH_ERROR,
         page.REPLAYED: (*ns3_lrwpan.WITH_ERROR, *(f"{c}_se" for c in ns3_lrwpan.WITH_ERROR), *ns3_lrwpan.WITHOUT),

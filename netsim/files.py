@@ -220,3 +220,12 @@ def data_folder(data_dir: str | None) -> Path | None:
     """Return `data_dir`, else the folder that NETSIM_DATA names, else None."""
     name = data_dir or os.environ.get("NETSIM_DATA")
     return Path(name).expanduser() if name else None
+
+
+def places(file: str, data_dir: str | None = None) -> list[Path]:
+    """Return the places of a file of data, the first one first.
+
+    They are below `data_dir` where that is given; else the working folder, then the folder that NETSIM_DATA names.
+    """
+    folder, own = data_folder(data_dir), Path(file).expanduser()
+    return [*([] if data_dir else [own]), *([folder / own] if folder else [])]

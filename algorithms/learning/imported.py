@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from algorithms.reading.files import places
 from netsim.errors import ConfigError, Fault
+from netsim.files import places
 from netsim.imports import local_modules, package_files
 
 

@@ -11,22 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import DataError
-from netsim.files import data_folder, sha256
+from netsim.files import data_folder, places, sha256
 from netsim.interfaces.problems import DataFile
 
 
 def find(files: Sequence[DataFile], data_dir: str | None = None) -> Path | None:
-    """Return the first of `files` that exists, each looked for in `places`."""
+    """Return the first of `files` that exists, each looked for in `netsim.files.places`."""
     return next((path for file in files for path in places(file.path, data_dir) if path.exists()), None)
-
-
-def places(file: str, data_dir: str | None = None) -> list[Path]:
-    """Return the places of a file, the first one first.
-
-    They are below `data_dir` where that is given; else the working folder, then the folder that NETSIM_DATA names.
-    """
-    folder, own = data_folder(data_dir), Path(file).expanduser()
-    return [*([] if data_dir else [own]), *([folder / own] if folder else [])]
 
 
 def require(name: str, files: Sequence[DataFile], data_dir: str | None = None) -> Path:

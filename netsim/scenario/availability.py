@@ -14,7 +14,7 @@ import numpy as np
 
 from netsim.errors import ConfigError, DataError, Fault
 from netsim.fields import NonNegativeInt
-from netsim.files import data_folder
+from netsim.files import places
 from netsim.interfaces import NodeId
 from netsim.scenario.distributions import Times
 from netsim.units import seconds_to_ns
@@ -70,10 +70,7 @@ class Availability:
 
     def found(self) -> Path | None:
         """Return the file, looked for in the working folder and below the data folder; None where there is none."""
-        if self.path is None:
-            return None
-        folder, own = data_folder(None), Path(self.path).expanduser()
-        return next((one for one in (own, *([folder / own] if folder else [])) if one.is_file()), None)
+        return next((place for place in (places(self.path) if self.path else ()) if place.is_file()), None)
 
 
 def changes(

@@ -9,7 +9,7 @@ from typing import Literal
 
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, PositiveFloat
-from netsim.files import data_folder
+from netsim.files import places
 from netsim.scenario.distributions import Distribution, Speeds
 
 KNOWN = Path(__file__).with_name("boards.csv")
@@ -35,9 +35,7 @@ class Devices:
 
     def found(self) -> Path | None:
         """Return the file, looked for in the working folder and below the data folder; None where there is none."""
-        folder, own = data_folder(None), Path(self.path).expanduser()
-        places = (own, *([folder / own] if folder else [])) if self.path else (KNOWN,)
-        return next((place for place in places if place.is_file()), None)
+        return next((place for place in (places(self.path) if self.path else [KNOWN]) if place.is_file()), None)
 
     def files(self) -> Sequence[Path]:
         """Return the files that decide what the boards are."""

@@ -14,6 +14,7 @@ from netsim.interfaces import NodeId
 from netsim.scenario.compute import KNOWN, ComputeModel
 from netsim.scenario.compute import Devices as Table
 from netsim.scenario.distributions import Distribution, Speeds, Times
+from netsim.units import seconds_to_ns
 
 COLUMNS = ("name", "flop_per_s", "power_w")
 T = TypeVar("T")
@@ -37,6 +38,10 @@ class Device:
     flop_per_s: float | None = None
     power_w: float = 0.0
     idle_w: float = 0.0
+
+    def time_ns(self, flop: float) -> int:
+        """Return how long operations take, in ns."""
+        return seconds_to_ns(flop / self.flop_per_s) if self.flop_per_s else 0
 
 
 def devices(

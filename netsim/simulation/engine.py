@@ -151,7 +151,7 @@ def attempt(
     entry: Entry,
     replication: int,
     problem: Problem,
-    progress: Callable[[int, float, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> RunResult:
     """Run one algorithm once, as `simulate` does; an error in the middle ends the run and is part of the result."""
     engine = Engine(scenario, entry, replication, problem, progress)
@@ -611,10 +611,10 @@ class Engine:
             for part in command.x if isinstance(command.x, tuple) else (command.x,):
                 if isinstance(part, np.ndarray):
                     self._check_size(actor, "the vector to send", part)
-        rate = self.world.devices[actor.node].flop_per_s
-        if not self._charges_codecs or rate is None or isinstance(answer, Exception):
+        device = self.world.devices[actor.node]
+        if not self._charges_codecs or device.flop_per_s is None or isinstance(answer, Exception):
             return answer
-        self._work(actor, seconds_to_ns(self._coder.flop(command) / rate), lambda: answer)
+        self._work(actor, device.time_ns(self._coder.flop(command)), lambda: answer)
         return _BLOCKED
 
     def _check_size(self, actor: Actor, what: str, x: Array) -> None:
@@ -626,8 +626,7 @@ class Engine:
             self.stopped = True
 
     def _compute(self, actor: Actor, command: Compute) -> object:
-        rate = self.world.devices[actor.node].flop_per_s
-        return self.take_time(actor, seconds_to_ns(command.flop / rate) if rate else 0)
+        return self.take_time(actor, self.world.devices[actor.node].time_ns(command.flop))
 
     def _wait(self, actor: Actor, command: Wait) -> object:
         self._after(seconds_to_ns(command.duration_s), lambda: self._answers.update({actor.node: None}))
@@ -672,15 +671,11 @@ class Engine:
         return self.evaluation_ns(request.node, share, lambda: self.world.learning.gradient_flop(request))
 
     def evaluation_ns(self, node: NodeId, share: float, flop: Callable[[], float]) -> int:
-        """Return the time of a gradient, or of a share of its operations; a measured time is the same for both."""
-        compute = self.world.scenario.compute
-        rate = self.world.devices[node].flop_per_s
-        if rate is not None and compute.gradient_s == 0.0:
-            return seconds_to_ns(share * flop() / rate)
-        time = self.world.gradient_s.get(node, 0.0)
+        """Return the time of a gradient, or of a share of its operations, drawn where it has a law."""
+        time = self.world.evaluation_ns(node, share, flop)
         if isinstance(time, Times):
             return seconds_to_ns(time.sample(self.world.contexts[node].rng("compute")))
-        return seconds_to_ns(time)
+        return time
 
     # --- the end ---------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from netsim.interfaces import (
     Silent,
     Wait,
 )
-from netsim.scenario import Distribution
+from netsim.scenario.distributions import Times
 from netsim.scenario.parts import COUNTERS, DIRECTIONS
 from netsim.simulation.engine import SILENCE, RunResult
 from netsim.simulation.lockstep import nodes_of
@@ -257,10 +257,9 @@ class ManyReplays:
         return True
 
     def _work(self, node: NodeId, command: Evaluated | Compute) -> None:
-        begin_ns, compute = self._now[node], self._world.scenario.compute
-        rate = self._device.flop_per_s
+        begin_ns = self._now[node]
         if isinstance(command, Compute):
-            duration: Int64s | int = seconds_to_ns(command.flop / rate) if rate else 0
+            duration: Int64s | int = self._device.time_ns(command.flop)
         else:
             if command.share == 1.0:
                 after = [self._known[node]]
@@ -269,16 +268,14 @@ class ManyReplays:
                 if node not in self._fresh or node == self._world.server:
                     until = [after[0]] if node == self._world.server else self._until_answer(node, after)
                     self._timeless.append((begin_ns, after, until))
-            time = compute.gradient_s[node] if isinstance(compute.gradient_s, tuple) else compute.gradient_s
-            if rate is not None and time == 0.0:
-                duration = seconds_to_ns(command.share * command.flop / rate)
-            elif isinstance(time, Distribution):
+            time = self._world.evaluation_ns(node, command.share, lambda: command.flop)
+            if isinstance(time, Times):
                 if node not in self._streams:
                     make: Callable[..., np.random.Generator] = self._world.stream_of
                     self._streams[node] = [make(r, node, "compute") for r in self._replications]
                 duration = np.array([seconds_to_ns(time.sample(rng)) for rng in self._streams[node]], np.int64)
             else:
-                duration = seconds_to_ns(time)
+                duration = time
         end_ns = self._now[node] = begin_ns + duration
         self._pass(node, np.asarray(end_ns > begin_ns), is_work=True)
         if not isinstance(duration, int) or duration:

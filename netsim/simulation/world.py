@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, is_dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -43,11 +43,13 @@ from netsim.interfaces import (
 from netsim.scenario import Entry, Scenario
 from netsim.scenario.availability import changes
 from netsim.scenario.devices import devices, gradient_times
+from netsim.scenario.distributions import Times
 from netsim.scenario.graphs import positions
 from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
+from netsim.units import seconds_to_ns
 
 # Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
 _PARTS = {
@@ -313,8 +315,19 @@ class World:
 
     @property
     def has_drawn_channel(self) -> bool:
-        """Return whether anything was drawn so far that belongs to the part ``channel`` of a replication."""
+        """Whether anything was drawn so far that belongs to the part ``channel`` of a replication."""
         return any(str(stream.bit_generator.state) != before for stream, before in self._channel_streams)
+
+    def evaluation_ns(self, node: NodeId, share: float, flop: Callable[[], float]) -> int | Times:
+        """Return the time of a gradient, or of a share of its operations, in ns; its law where each draws its own.
+
+        A time that the scenario gives is the same for both.
+        """
+        device = self.devices[node]
+        if device.flop_per_s is not None and self.scenario.compute.gradient_s == 0.0:
+            return device.time_ns(share * flop())
+        time = self.gradient_s.get(node, 0.0)
+        return time if isinstance(time, Times) else seconds_to_ns(time)
 
     def coder(self) -> Coder:
         """Return the object that encodes and decodes for the agents."""

@@ -21,7 +21,7 @@ import numpy as np
 
 from netsim import __version__, registry
 from netsim.errors import ConfigError
-from netsim.files import data_folder, sha256
+from netsim.files import places, sha256
 from netsim.imports import OURS, local_modules, package_files, source_of, third_party
 
 LIBRARIES = ("numpy", "scipy", "numba", "scikit-learn", "simpy", "networkx")
@@ -125,8 +125,7 @@ def _named(part: Any) -> Iterator[Path]:
     for field in dataclasses.fields(part):
         value = getattr(part, field.name)
         if (field.name == "path" or field.name.endswith("_path")) and isinstance(value, str) and value:
-            own, folder = Path(value).expanduser(), data_folder(None)
-            yield from (path for path in (own, *([folder / own] if folder else [])) if path.is_file())
+            yield from (place for place in places(value) if place.is_file())
 
 
 def _dataclasses(value: object) -> Iterator[Any]:

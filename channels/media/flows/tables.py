@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from statistics import median
 
 from netsim import cells
 from netsim.errors import ConfigError, Fault
+from netsim.files import places
 from netsim.units import BOUNDS
 
 Pair = tuple[str, str]
@@ -113,8 +113,7 @@ def read_trace(path: str) -> dict[str, tuple[tuple[float, float], ...]]:
 
 def located(path: str) -> Path:
     """Return where a file lies: as its path stands, or else below the folder NETSIM_DATA."""
-    file, data = Path(path).expanduser(), os.environ.get("NETSIM_DATA")
-    return Path(data) / file if data and not file.is_absolute() and not file.exists() else file
+    return next((place for place in places(path) if place.exists()), Path(path).expanduser())
 
 
 def fault(allowed: str, got: str, nearest: str = "") -> ConfigError:

@@ -197,10 +197,9 @@ def rows(groups: Sequence[Group]) -> list[Row]:
     """Return the rows of ``summary.csv``: for each group in order, one per target.
 
     Columns: ``label, algorithm, point``, every swept key, ``target, target_value, status, reached, replications,
-    final_loss, final_accuracy, final_test_accuracy,
-    final_violation``, then with ``_mean, _low, _high`` each of `SPENT` to the target
-    over the replications that reached it (see `interval`), and as ``ratio_...`` the same against the first algorithm
-    of the point (see `ratio`).
+    final_loss, final_accuracy, final_test_accuracy, final_violation``, then with ``_mean, _low, _high`` each of `SPENT`
+    to the target over the replications that reached it (see `interval`), and as ``ratio_...`` the same against the
+    first algorithm of the point (see `ratio`).
     ``status`` is ``failed``, ``stalled`` or ``diverged`` where a replication is, else ``reached`` where all reached,
     else ``done``. ``j_per_bit`` is all joules over the payload bits that arrived, counted at every receiver;
     ``lifetime_days`` that of the node whose battery lasts least: its capacity over its mean power while it lived. Final

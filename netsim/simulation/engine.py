@@ -8,10 +8,8 @@ nothing is runnable; only then is a ``Receive(take="all")`` answered and time go
 from __future__ import annotations
 
 import contextlib
-import gc
 import math
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from operator import itemgetter
@@ -24,7 +22,6 @@ from netsim.arrow import table
 from netsim.errors import EncodeError, SimulationError
 from netsim.interfaces import (
     HEADER_BYTES,
-    STATES,
     AfterRun,
     Array,
     Compute,
@@ -54,19 +51,20 @@ from netsim.scenario.distributions import Times
 from netsim.simulation import capture, graph_tables
 from netsim.simulation.actors import Actor
 from netsim.simulation.batteries import Batteries
+from netsim.simulation.energy_table import energy_table
+from netsim.simulation.garbage import old_objects_left_alone
 from netsim.simulation.phases import Phases
 from netsim.simulation.processors import Job, Processors
 from netsim.simulation.recorder import Divergence, Recorder, Snapshot, Transfer, norm
 from netsim.simulation.switches import Switches
 from netsim.simulation.world import World
-from netsim.units import MAX_NS, NS_PER_S, S_PER_DAY, seconds_to_ns
+from netsim.units import MAX_NS, NS_PER_S, seconds_to_ns
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
-_LONG_S = 1.0  # some ten times as long as a collection takes
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 _FIRST_FOUR = itemgetter(0, 1, 2, 3)
 PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
@@ -222,7 +220,7 @@ class Engine:
         limit_ns = None if limit_s is None else seconds_to_ns(limit_s)
         self._answers = dict.fromkeys(self.world.nodes)
         # Numbers beyond all floats need no warning: the run ends as diverged, and says where.
-        with np.errstate(over="ignore", invalid="ignore"), _old_objects_left_alone():
+        with np.errstate(over="ignore", invalid="ignore"), old_objects_left_alone():
             self._go(limit_ns)
             return self._result(limit_ns)
 
@@ -744,28 +742,7 @@ class Engine:
         return f"diverged {at}: {found.what} of {who} has the norm {found.norm:.3g}"
 
     def _energy_table(self) -> pa.Table:
-        rows: list[tuple[int, str, str, float, float]] = []
-        usages = self._look().usages
-        for name, usage in zip(self.world.media_names, usages, strict=True):
-            times_s, energies_j = (usage.state_ns / NS_PER_S).tolist(), usage.energy_j.tolist()
-            for (node, interface), *of_states in zip(usage.interfaces, times_s, energies_j, strict=True):
-                where = f"{name}.{interface}"
-                rows += [(node, where, *row) for row in zip(STATES, *of_states, strict=True)]
-        waits = self.world.scenario.compute.counts_waiting
-        for node in self.world.nodes:
-            rows += [(node, "processor", *row) for row in self._processors.rows(node, self.now_ns, waits)]
-        node_ids, interfaces, states, times_s, energies_j = zip(*rows, strict=True)
-        columns: dict[str, Any] = {
-            "node": np.array(node_ids, np.int64),
-            "interface": interfaces,
-            "state": states,
-            "time_s": np.array(times_s),
-            "energy_j": np.array(energies_j),
-        }
-        if self._batteries is not None:
-            lifetimes_s = self._batteries.lifetimes_s(usages, self.now_ns)
-            columns["lifetime_days"] = np.array([lifetimes_s.get(node, math.nan) / S_PER_DAY for node in node_ids])
-        return table(columns)
+        return energy_table(self.world, self._look().usages, self._processors, self._batteries, self.now_ns)
 
     def _own_tables(self, last: tuple[int, Array]) -> dict[str, pa.Table]:
         """Return the tables that the algorithm makes of the first, a middle and the last model."""
@@ -790,23 +767,6 @@ def recorder_keys(world: World) -> dict[str, Any]:
         "reporters": 1 if world.is_star else learners, "learners": learners,
         "free_ways": scenario.network.free_ways, "keep_estimates": has_tables,
     }  # fmt: skip
-
-
-@contextlib.contextmanager
-def _old_objects_left_alone() -> Iterator[None]:
-    """Let no garbage collection of a run look at what was there before: imported modules and loaded data stay.
-
-    After a run that was long enough to pay for it, what earlier runs left is collected: their agents' vectors are in
-    circles, and Python counts objects, not bytes.
-    """
-    began_s = time.perf_counter()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if time.perf_counter() - began_s > _LONG_S:
-            gc.collect()
 
 
 class _Ways(dict[tuple[NodeId, NodeId], tuple[str, tuple[str, NodeId], int]]):

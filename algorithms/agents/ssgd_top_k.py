@@ -82,8 +82,7 @@ class SsgdTopKServer(CopyServer):
     async def exchange(self, round: int) -> None:
         """Average one round."""
         updates = await self.collect(round)
-        heard = [node for node, upload in updates.messages.items() if upload is not None]
-        await self.add(round, self.down, await updates.mean() if len(updates) else None, heard)
+        await self.add(round, self.down, await updates.mean() if len(updates) else None, updates.in_time)
 
 
 class SsgdTopKWorker(CopyWorker):

@@ -17,6 +17,7 @@ from netsim.rng import stream
 FIRST = Draws()
 _FLOAT64: np.dtype[np.floating[Any]] = np.dtype(np.float64)
 _KEPT_MAX_BYTES = 1 << 28
+_LARGEST_LABEL = 1e100
 _FLOYD_UP_TO = 10_000  # samples; of more, numpy shuffles the last ones where many are chosen
 
 
@@ -56,9 +57,6 @@ class Shares:
         """Return 1 / (M n_m) for each row, so that weighted sums over all rows are means over nodes."""
         sizes = np.diff(self.edges)
         return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
-
-
-_LARGEST_LABEL = 1e100
 
 
 def deal(
@@ -140,7 +138,7 @@ def draw_many(size: int | None, num_samples: int, rng: np.random.Generator, coun
     numpy chooses few out of many by Floyd's algorithm: a number up to n - s, ..., n - 1 each, and where one was drawn
     before, the largest possible one in its place. The numbers of all batches are drawn at once.
     """
-    # Of batches that hold a number twice before Floyd's replacement, which large ones mostly do, one takes longer here.
+    # A batch in which a number is replaced takes longer here than a draw of its own; most large batches are such.
     if size is None or num_samples > _FLOYD_UP_TO or size * size > num_samples:
         return [draw(size, num_samples, rng) for _ in range(count)]
     limits = np.tile(np.arange(num_samples - size, num_samples), count)

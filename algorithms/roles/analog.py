@@ -32,15 +32,8 @@ class Analog:
 
     def __post_init__(self) -> None:
         if self.least_gain and not self.inversion:
-            raise ConfigError(
-                [
-                    Fault(
-                        ("least_gain",),
-                        "0 without inversion, where nothing is divided by a gain",
-                        f"{self.least_gain:g}",
-                    )
-                ]
-            )
+            allowed = "0 without inversion, where nothing is divided by a gain"
+            raise ConfigError([Fault(("least_gain",), allowed, f"{self.least_gain:g}")])
 
 
 class Antenna:

@@ -118,7 +118,8 @@ class FederatedServer(Server):
     async def mean(self, updates: Updates) -> Array:
         """Return sum_k (n_k / n) u_k over the clients heard, n the sum of their n_k; zeros where there are none."""
         counts = [float(self.ctx.facts.num_samples(node)) for node in updates.senders]
-        return await updates.sum([count / sum(counts) for count in counts])
+        total = sum(counts)
+        return await updates.sum([count / total for count in counts])
 
 
 def epoch(ctx: Context) -> list[Batch | None]:

@@ -57,8 +57,7 @@ class ReplicaServer(Server):
         for round in count():
             updates = await self.collect(round)
             payload = await self.move(round, updates) if len(updates) else None
-            heard = [node for node, upload in updates.messages.items() if upload is not None]
-            await self.leader.send(payload, self.x, heard, round, "step")
+            await self.leader.send(payload, self.x, updates.in_time, round, "step")
             await Report(round + 1, self.x)
 
     async def move(self, round: int, updates: Updates) -> Payload:

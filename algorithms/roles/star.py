@@ -131,8 +131,13 @@ class Updates:
 
     @property
     def senders(self) -> tuple[NodeId, ...]:
-        """Who sent an upload, in increasing id."""
+        """The sender of each upload of `sent`; a worker may be there twice."""
         return tuple(message.src for message in self.sent)
+
+    @property
+    def in_time(self) -> tuple[NodeId, ...]:
+        """Who sent an upload of this round, in increasing id."""
+        return tuple(node for node, message in self.messages.items() if message is not None)
 
     async def sum(self, weights: Sequence[float] | None = None) -> Array:
         """Add up the decoded uploads, with a weight each where there are weights."""

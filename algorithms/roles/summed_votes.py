@@ -66,12 +66,13 @@ class HearingSums(CopyServer):
         return np.maximum(heard, np.finfo(heard.dtype).tiny)
 
     async def total(self, round: int, mask: Indices | None) -> tuple[Array, int]:
-        """Return the sum of the values, with noise where values were sent."""
+        """Return the sum of the values, with noise on the mask; zeros where all were silent."""
         messages = await self.gather("values", round)
         weights = self.antenna.weights([message.src for message in messages], round)
         total = await Sum(self.ballot.values(mask), messages, weights)
         kept, heard = slice(None) if mask is None else mask, np.zeros_like(total)
-        heard[kept] = self.antenna.heard(total[kept], round, part=1)
+        if messages:
+            heard[kept] = self.antenna.heard(total[kept], round, part=1)
         return heard, len(messages)
 
 
@@ -88,23 +89,22 @@ class SendingAmplitudes(CopyWorker):
         """Send 1 for every coordinate that is voted for, and return the mask."""
         own = np.zeros_like(d)
         own[self.ballot.layers.largest(d)] = 1.0
-        await self.put(self.antenna.amplitudes(own, round), self.ballot.values(None), round, "vote")
+        await self.put(own, None, self.ballot.values(None), round, "vote")
         return await self.answer(self.ballot.mask, "mask", round)
 
     async def average(self, round: int, mask: Indices | None, d: Array) -> tuple[Array, Array]:
         """Send the values on the mask; return what arrives of them, and what all come to."""
-        kept: Any = slice(None) if mask is None else mask
-        s, own = np.zeros_like(d), np.zeros_like(d)
-        sent = self.antenna.amplitudes(d[kept], round)
-        if sent is not None:
-            s[kept] = sent
-            own = self.antenna.arriving(s, round)
-        await self.put(None if sent is None else s, self.ballot.values(mask), round, "values")
+        own = await self.put(d, mask, self.ballot.values(mask), round, "values")
         return own, await self.answer(self.ballot.values(mask, aggregate=True), "aggregate", round)
 
-    async def put(self, s: Array | None, code: Code, round: int, kind: str) -> None:
-        """Send amplitudes, or say that none come."""
-        if s is None:
+    async def put(self, v: Array, mask: Indices | None, code: Code, round: int, kind: str) -> Array:
+        """Send amplitudes of v on a mask, or say that none come; return what arrives of them."""
+        kept: Any = slice(None) if mask is None else mask
+        amplitudes, s = self.antenna.amplitudes(v[kept], round), np.zeros_like(v)
+        if amplitudes is None:
             await Silent(self.ctx.server, round, kind)
-        else:
-            await Send(self.ctx.server, (await Encode(code, s, round)).payload, round, kind)
+            return s
+        s[kept] = amplitudes
+        sent = await Encode(code, s, round)
+        await Send(self.ctx.server, sent.payload, round, kind)
+        return self.antenna.arriving(sent.value, round)

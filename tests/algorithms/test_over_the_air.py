@@ -11,12 +11,13 @@ import pytest
 from scipy import stats
 
 from netsim.errors import ConfigError
-from netsim.interfaces import Node
+from netsim.interfaces import Node, Receive
 from netsim.registry import build
 from netsim.scenario import parse_text
 from netsim.simulation.engine import Engine
 from tests.support.toys import ToyProblem, scenario
-from tests.support.watched import reported
+from tests.support.watch import LoggedProblem
+from tests.support.watched import reported, watch
 
 Floats = npt.NDArray[np.float64]
 NODES, DIM, W = 5, 40, 1e5
@@ -138,8 +139,48 @@ def test_votes_over_the_air_are_the_servers_without_noise() -> None:
             np.testing.assert_array_equal(a, b)
 
 
-def test_votes_in_noise_still_learn_and_lose_nothing() -> None:
-    """theta + mean e moves by the mean step and the noise of the mask alone; here only that it learns."""
+@pytest.mark.parametrize(
+    ("keys", "sent", "air"),
+    [
+        ({}, {"amplitude": 2.0}, {"power_limit_w": 1e-4}),
+        ({}, {"amplitude": 2.0, "inversion": False}, {"fading": "rayleigh"}),
+        ({}, {"amplitude": 2.0, "least_gain": 0.8}, {"fading": "rayleigh"}),
+        ({"quantiser": {"name": "identity", "float_bit": 32}}, {}, {"fading": "rayleigh"}),
+    ],
+    ids=["limit", "faded", "silent", "rounded"],
+)
+def test_values_that_do_not_arrive_stay_in_the_memory(
+    keys: dict[str, Any], sent: dict[str, Any], air: dict[str, Any]
+) -> None:
+    """Without noise, x + sum e = x^0 - gamma sum_m sum g_m over the rounds that are over, whatever arrives."""
+    own = {"name": "ssgd_mv", "fraction": 0.25, "local_steps": 1, "step_size": 0.02, "aggregate": "sum"}
+    own |= {"collective": "over_the_air", "model_bit": 64, "quantiser": {"name": "identity", "float_bit": 64}}
+    problem, seen = LoggedProblem(NODES, DIM), set[int]()
+
+    def look(engine: Any) -> None:
+        waiting = [engine.actors[m].waiting for m in range(NODES)]
+        if not all(isinstance(one, Receive) and one.kind == "mask" for one in waiting):
+            return
+        (round,) = {one.round for one in waiting}
+        left = engine.agent(NODES).x - problem.start()
+        for m in range(NODES):
+            left = left + engine.agent(m).e + 0.02 * np.sum(problem.log[m][:round], axis=0)
+        assert np.abs(left).max() < 1e-11
+        seen.add(round)
+
+    watch(of({**own, **keys, "analog": sent}, sample_bytes=8, **air), problem, look)
+    assert seen >= set(range(1, 20))
+
+
+def test_where_all_are_silent_the_model_stays() -> None:
+    votes = {"name": "ssgd_mv", "fraction": 0.25, "local_steps": 1, "step_size": 0.1, "collective": "over_the_air"}
+    for keys in (votes, analog()):
+        base = of({**keys, "analog": {"least_gain": 1e9}}, 5, fading="rayleigh", noise_w=0.1)
+        for x in models(base)[1:]:
+            np.testing.assert_array_equal(x, models(base)[0])
+
+
+def test_votes_in_noise_still_learn() -> None:
     keys = {"name": "ssgd_mv", "fraction": 0.25, "local_steps": 2, "step_size": 0.1, "collective": "over_the_air"}
     base = of({**keys, "analog": {"amplitude": 10.0}}, 60, noise_w=0.01, fading="rayleigh", power_limit_w=1e4)
     rows = Engine(base, base.algorithms[0], 0, ToyProblem(NODES, DIM)).run().tables["rounds"].to_pydict()

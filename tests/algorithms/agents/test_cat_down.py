@@ -20,7 +20,10 @@ UP = {"name": "cat", "variant": "sparsify", "cost": AFFINE, "step_size": 0.1}
 @pytest.mark.parametrize("memory", ["none", "ef", "ef21"])
 @pytest.mark.parametrize("model_bit", [32, 64])
 def test_both_ends_have_the_model(memory: str, model_bit: Any) -> None:
-    """x is the same, bit for bit, at all ends; x + e moves by the whole step; T is the argmax over all T."""
+    """x is the same, bit for bit, at all ends; x + e moves by the whole step; T is the argmax over all T.
+
+    An entry takes its float and lg 12 = 4 bits of its position.
+    """
     seen: list[int] = []
     state: dict[str, Any] = {}
 
@@ -33,7 +36,7 @@ def test_both_ends_have_the_model(memory: str, model_bit: Any) -> None:
             seen.append(moved.size)
             order = np.sort(s * s)[::-1].cumsum()
             t = np.arange(1, s.size + 1)
-            best = int(np.argmax(order / (200 + t * server.tuned.size.entry_bit))) + 1
+            best = int(np.argmax(order / (200 + t * (model_bit + 4)))) + 1
             assert set(moved) <= set(np.argsort(-np.abs(s), kind="stable")[:best].tolist())
             assert moved.size >= best - (model_bit == 32)  # a change may be lost in rounding
         state.update(x=server.x, e=server.tuned.e)

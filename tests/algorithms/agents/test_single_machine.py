@@ -21,6 +21,20 @@ def test_its_iterates_are_those_of_exact_gradient_descent(batch: int) -> None:
     assert not np.array_equal(runs[0][0], runs[0][-1])
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_is_its_recursion(nesterov: bool) -> None:
+    """v <- 0.9 v + g and x <- x - 0.05 v, or with nesterov x <- x - 0.05 (0.9 v + g)."""
+    base = scenario({"name": "single_machine", "step_size": 0.05, "momentum": 0.9, "nesterov": nesterov})
+    problem = ToyProblem(3)
+    found = [x for _, _, x in lockstep.run(base, base.algorithms[0], problem, 20).reports]
+    x, v = problem.start(), np.zeros(problem.dim)
+    for seen in found:
+        np.testing.assert_allclose(seen, x, rtol=0, atol=1e-12)
+        g = problem.full_gradient(x)
+        v = 0.9 * v + g
+        x = x - 0.05 * (0.9 * v + g if nesterov else v)
+
+
 def test_it_sends_nothing_and_takes_the_time_of_all_gradients() -> None:
     base = scenario(
         {"name": "single_machine"}, network={"link": {"name": "wan", "rate_bps": 1e5, "rtt_s": 0.1}},

@@ -19,9 +19,9 @@ class At86rf233(LowpanRadio):
     Currents of its data sheet (8351): 11.8 mA sending (13.8 mA at +4 dBm), 11.8 mA receiving and listening without
     its reduced power modes, 0.3 mA in TRX_OFF, 0.2 uA in SLEEP.
 
-    Receiver: -101 dBm (8351, at 250 kbit/s), and -80 dBm as the threshold of an assessment: RSSI_BASE_VAL of -94 dBm
-    plus two times the reset value 7 of ``CCA_ED_THRES`` (as in the AT86RF231's sheet 8111). Its noise figure was not
-    found; that of the AT86RF231 is 6 dB.
+    Receiver, recalled and of distributors and drivers, not read in the sheet: -101 dBm at 250 kbit/s, and -80 dBm as
+    the threshold of an assessment, a base of -94 dBm plus two times the reset value 7 of ``CCA_ED_THRES``, taken over
+    from the AT86RF231. Its noise figure was not found; that of the AT86RF231 is 6 dB, recalled, too.
 
     Examples
     --------

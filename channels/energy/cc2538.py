@@ -21,8 +21,8 @@ class Cc2538(LowpanRadio):
     listens than while it receives: without a strong signal its amplifiers have their full gain. Measured at whole
     OpenMotes the difference is 4.2 mA (imec-idlab/TSCH-energy-model: 31.14 listening, 26.94 receiving).
 
-    Receiver: -97 dBm (SWRS096, typical), and -81 dBm as the threshold of an assessment: the value 0xF8 that the user's
-    guide recommends (SWRU319, ``CCACTRL0``) with its offset of -73. Neither has a noise figure.
+    Receiver, recalled and of drivers, not read in the sheet or the user's guide: -97 dBm (typical), and -81 dBm as the
+    threshold of an assessment, the value 0xF8 of ``CCACTRL0`` with an offset of -73. No noise figure was found.
 
     Examples
     --------

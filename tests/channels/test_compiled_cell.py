@@ -27,6 +27,7 @@ def probe(**variables: str) -> tuple[str, list[str]]:
     return done.stdout, [line for line in done.stderr.splitlines() if line.startswith("netsim: ")]
 
 
+@pytest.mark.slow
 def test_a_probe_without_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     table, notes = probe(NETSIM_CACHE=str(tmp_path / "file"))

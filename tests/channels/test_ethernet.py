@@ -308,7 +308,9 @@ def test_own_queueing_at_the_port_is_not_service() -> None:
     assert max(d.service_s for d in drain(medium)) > 1.5 * deliveries[0].service_s
 
 
-@pytest.mark.parametrize("rho", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize(
+    "rho", [pytest.param(0.3, marks=pytest.mark.slow), 0.6, pytest.param(0.9, marks=pytest.mark.slow)]
+)
 def test_poisson_packets_wait_as_in_an_md1_queue(rho: float) -> None:
     """Mean waiting rho S / (2 (1 - rho)) over 1e6 packets on a wire, within 4 standard errors of 100 batch means.
 

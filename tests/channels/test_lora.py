@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
 
+from channels.media.purposes import SHADOWING
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node
+from netsim.rng import uniforms
 
 # Semtech's LoRa calculator, preamble 8, explicit header, check sequence, CR 4/5: (SF, BW in kHz, bytes), ms.
 AIRTIMES = (
@@ -176,6 +179,24 @@ def test_capture_is_a_normal_difference() -> None:
     for node in (0, 1):
         equal.submit(0, node, (4,), 51)
     assert [d.ok for d in drain(equal)] == [False, False]
+
+
+def test_the_stronger_message_is_heard_where_it_is_stronger() -> None:
+    """Powers from the draws, uniform in the message and the receiver: 50 pairs at once to three nodes each."""
+    medium = opened(lora(capture_db=6, shadowing_db=7, duty_cycle=1))
+    key, found = int(np.random.default_rng(0).integers(1 << 64, dtype=np.uint64)), set[tuple[bool, ...]]()
+    for pair in range(50):
+        at, there = pair * 10**9, (2, 3, 4)
+        medium.advance(at)
+        for node in (0, 1):
+            medium.submit(at, node, there, 51)
+        heard = {(d.transfer, d.dst): d.ok for d in drain(medium)}
+        draws = [uniforms(key, SHADOWING + 2 * pair + i, np.array(there, np.uint64)) + 2.0**-33 for i in (0, 1)]
+        one, two = (7 * np.array([NormalDist().inv_cdf(u) for u in of_message]) for of_message in draws)
+        assert [heard[2 * pair, node] for node in there] == (one - two >= 6).tolist()
+        assert [heard[2 * pair + 1, node] for node in there] == (two - one >= 6).tolist()
+        found.add(tuple(one - two >= 6))
+    assert len(found) > 3
 
 
 def test_messages_begin_within_a_window() -> None:

@@ -446,7 +446,7 @@ def test_a_message_waits_behind_those_of_others(sizes: str, mean_s: float, size:
     assert abs(size_bytes - 1000 * messages) < 4.5 * spread
 
 
-@pytest.mark.parametrize("sizes", ["exponential", "fixed"])
+@pytest.mark.parametrize("sizes", ["exponential", pytest.param("fixed", marks=pytest.mark.slow)])
 def test_fair_shares_stretch_a_message_by_the_load_alone(sizes: str) -> None:
     """M/G/1 with processor sharing: 1000 bytes take 8 ms / (1 - load) = 16 ms, whatever the sizes of others.
 

@@ -57,18 +57,32 @@ LATER = "42.0\n"
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
     """A package of kernels that call each other across modules; the folder that holds it."""
-    folder = tmp_path / "source"
+    return written(tmp_path)
+
+
+def written(place: Path) -> Path:
+    folder = place / "source"
     (folder / "package").mkdir(parents=True)
     for name, text in (("__init__", ""), ("constants", CONSTANTS), ("parts", PARTS), ("kernels", KERNELS)):
         (folder / "package" / f"{name}.py").write_text(text)
     return folder
 
 
-@pytest.fixture
-def warm(package: Path) -> Path:
-    """The same after a first run."""
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package after a first run; beside it a copy of its cache."""
+    package = written(tmp_path_factory.mktemp("compiled"))
     run(package)
+    shutil.copytree(package.parent / "cache", package.parent / "kept")
     return package
+
+
+@pytest.fixture
+def warm(compiled: Path) -> Path:
+    """The same with the cache of the first run."""
+    shutil.rmtree(compiled.parent / "cache")
+    shutil.copytree(compiled.parent / "kept", compiled.parent / "cache")
+    return compiled
 
 
 def environment(package: Path, **changes: str | None) -> dict[str, str]:

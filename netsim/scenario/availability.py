@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from netsim import cells
 from netsim.errors import ConfigError, DataError, Fault
 from netsim.fields import NonNegativeInt
 from netsim.files import places
@@ -111,19 +110,18 @@ def read(availability: Availability, nodes: int) -> dict[NodeId, list[tuple[int,
         allowed = f"availability: the file {availability.path} is needed, with the columns {', '.join(COLUMNS)}"
         raise DataError(f"{allowed}. Got no such file.")
     found: dict[NodeId, list[tuple[int, int, int]]] = {}
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.reader(stream)
-        try:
-            head = [name.strip() for name in next(reader, [])]
-            if sorted(head) != sorted(COLUMNS):
-                got = ", ".join(head) or "nothing"
-                raise DataError(f"{path}:1: the columns {', '.join(COLUMNS)} are needed. Got {got}.")
-            for cells in reader:
-                if cells:
-                    node, from_ns, to_ns = _span(head, cells, nodes, f"{path}:{reader.line_num}")
-                    found.setdefault(node, []).append((from_ns, to_ns, reader.line_num))
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{path}:{reader.line_num + 1}: a table in UTF-8 is needed. Got {error}.") from None
+    try:
+        file = cells.read(path, str(path))
+        places = file.places(COLUMNS)
+        if len(file.columns) > len(COLUMNS):
+            raise DataError(
+                f"{path}:1: the columns {', '.join(COLUMNS)} alone are needed. Got {', '.join(file.columns)}."
+            )
+        for line, row in file.rows:
+            node, from_ns, to_ns = _span(file, line, [row[place] for place in places], nodes)
+            found.setdefault(node, []).append((from_ns, to_ns, line))
+    except cells.CellError as error:
+        raise DataError(f"{error}.") from None
     if not found:
         raise DataError(f"{path}: at least one line is needed. Got none.")
     for node, spans in found.items():
@@ -135,25 +133,15 @@ def read(availability: Availability, nodes: int) -> dict[NodeId, list[tuple[int,
     return {node: [(from_ns, to_ns) for from_ns, to_ns, _ in spans] for node, spans in sorted(found.items())}
 
 
-def _span(head: Sequence[str], cells: Sequence[str], nodes: int, where: str) -> tuple[NodeId, int, int]:
-    if len(cells) != len(COLUMNS):
-        raise DataError(f"{where}: {len(COLUMNS)} cells are needed. Got {len(cells)}.")
-    row = dict(zip(head, cells, strict=True))
-    text = row["node"].strip()
+def _span(file: cells.Cells, line: int, row: Sequence[str], nodes: int) -> tuple[NodeId, int, int]:
+    text, where = row[0], f"{file.file}:{line}"
     if not (text.isascii() and text.isdigit() and int(text) < nodes):
-        raise DataError(f"{where}: node: one of 0 .. {nodes - 1} is needed, a node that learns. Got {row['node']!r}.")
-    from_s, to_s = _seconds(row["from_s"]), _seconds(row["to_s"])
-    if not 0 <= from_s < to_s <= LAST_S or seconds_to_ns(from_s) == seconds_to_ns(to_s):
+        raise DataError(f"{where}: node: one of 0 .. {nodes - 1} is needed, a node that learns. Got {text!r}.")
+    from_s, to_s = (file.number(line, name, cell) for name, cell in zip(COLUMNS[1:], row[1:], strict=True))
+    if not from_s < to_s <= LAST_S or seconds_to_ns(from_s) == seconds_to_ns(to_s):
         allowed = f"seconds with 0 <= from_s < to_s <= {LAST_S:g}, at least a nanosecond apart, are needed"
-        raise DataError(f"{where}: {allowed}. Got {row['from_s']}, {row['to_s']}.")
+        raise DataError(f"{where}: {allowed}. Got {row[1]}, {row[2]}.")
     return int(text), seconds_to_ns(from_s), seconds_to_ns(to_s)
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
 
 
 def _edges(spans: Sequence[tuple[int, int]]) -> list[int]:

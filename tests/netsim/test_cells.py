@@ -12,6 +12,8 @@ import pytest
 from netsim import cells
 from netsim.errors import ConfigError, DataError
 from netsim.registry import build
+from netsim.scenario.availability import Availability
+from netsim.scenario.availability import read as read_availability
 from netsim.scenario.compute import Devices
 from netsim.scenario.devices import read as read_boards
 from netsim.tools.measurements import read as read_measurements
@@ -42,6 +44,9 @@ READERS = {
     ),
     "wan trace": Reader(lambda file: build_wan(trace=file), "time_s,rate_bps", "LINE,1e6", "1e6"),
     "boards": Reader(lambda file: read_boards(Devices(file)), "name,flop_per_s,power_w", "bLINE,1e6,0.5", "0.5"),
+    "availability": Reader(
+        lambda file: read_availability(Availability(path=file), 10), "node,from_s,to_s", "LINE,0,0.5", "0.5"
+    ),
     "dataset": Reader(
         lambda file: build("dataset", {"name": "csv", "path": file}).read(np.random.default_rng(0)),
         "x,y,label", "LINE,0.5,1", "0.5",

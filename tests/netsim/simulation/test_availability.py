@@ -349,20 +349,21 @@ def test_what_does_not_fit(availability: str, algorithm: str, sentence: str) -> 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "trace.csv:1: the columns node, from_s, to_s are needed. Got nothing."),
-        ("node,from,to\n", "trace.csv:1: the columns node, from_s, to_s are needed. Got node, from, to."),
+        ("", "trace.csv: a CSV file with a first line of column names. Got an empty file."),
+        ("node,from,to\n", "trace.csv:1: a first line with the columns node, from_s, to_s. Got 'node,from,to', "),
+        ("node,from_s,to_s,why\n0,0,1,x\n", "trace.csv:1: the columns node, from_s, to_s alone are needed. Got node, "),
         ("node,from_s,to_s\n", "trace.csv: at least one line is needed. Got none."),
-        ("node,from_s,to_s\n0,0,1\n0,2\n", "trace.csv:3: 3 cells are needed. Got 2."),
+        ("node,from_s,to_s\n0,0,1\n0,2\n", "trace.csv:3: 3 cells, as in the first line. Got 2: '0,2'."),
         ("node,from_s,to_s\n0,0,1\n2,0,1\n",
          "trace.csv:3: node: one of 0 .. 1 is needed, a node that learns. Got '2'."),
         ("node,from_s,to_s\n-1,0,1\n", "trace.csv:2: node: one of 0 .. 1 is needed"),
         ("node,from_s,to_s\n0,1,1\n", "trace.csv:2: seconds with 0 <= from_s < to_s <= 1e+09"),
-        ("node,from_s,to_s\n0,0,inf\n", "Got 0, inf."),
-        ("node,from_s,to_s\n0,zero,1\n", "Got zero, 1."),
-        ("node,from_s,to_s\n0,nan,1\n", "Got nan, 1."),
+        ("node,from_s,to_s\n0,0,inf\n", "trace.csv:2: to_s: a number >= 0, finite. Got 'inf'."),
+        ("node,from_s,to_s\n0,zero,1\n", "trace.csv:2: from_s: a number >= 0. Got 'zero'."),
+        ("node,from_s,to_s\n0,nan,1\n", "trace.csv:2: from_s: a number >= 0, finite. Got 'nan'."),
         ("node,from_s,to_s\n0,4,6\n1,0,9\n0,1,5\n",
          "trace.csv:2: times of node 0 that do not overlap are needed. Got one that begins within that of line 4."),
-        ("node,from_s,to_s\n0,0,\xff\n", "a table in UTF-8 is needed"),
+        ("node,from_s,to_s\n0,0,\xff\n", "trace.csv: a CSV file of UTF-8 text. Got the byte 0xff."),
     ],
 )  # fmt: skip
 def test_files_that_are_none(text: str, sentence: str) -> None:

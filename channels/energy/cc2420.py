@@ -19,8 +19,9 @@ class Cc2420(LowpanRadio):
     Currents of its data sheet (SWRS041): 17.4 mA sending, 18.8 mA receiving and listening, 0.426 mA with the
     oscillator on, 20 uA in power down.
 
-    Receiver, recalled and of drivers, not read in the sheet: -95 dBm where 1 % of packets are lost, and -77 dBm as the
-    threshold of an assessment, the reset value -32 of ``RSSI.CCA_THR`` with an offset of -45. No noise figure was found.
+    Receiver, recalled and of drivers, not read in the sheet: -95 dBm where 1 % of packets are lost, and -77 dBm as
+    the threshold of an assessment, the reset value -32 of ``RSSI.CCA_THR`` with an offset of -45. No noise figure was
+    found.
 
     Examples
     --------

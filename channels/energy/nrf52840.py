@@ -20,8 +20,9 @@ class Nrf52840(LowpanRadio):
     listening. It gives no current for a radio that is off with the oscillator on: idle and sleep both take the
     1.5 uA of the system on and idle.
 
-    Receiver, recalled and of Nordic's driver, not read in the specification: -100 dBm in IEEE 802.15.4 mode, and -72 dBm
-    as the threshold of an assessment, the driver's value 0x14 with an offset of -92. No noise figure was found.
+    Receiver, recalled and of Nordic's driver, not read in the specification: -100 dBm in IEEE 802.15.4 mode, and
+    -72 dBm as the threshold of an assessment, the driver's value 0x14 with an offset of -92. No noise figure was
+    found.
 
     Examples
     --------

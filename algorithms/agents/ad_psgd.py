@@ -57,8 +57,7 @@ class AdPsgdPeer(SteppingPeer):
         super().__init__(ctx, algorithm)
         self.codec = Identity(algorithm.float_bit)
         self.near = tuple(ctx.neighbours(0))
-        self.asked: Array = self.x
-        self.met = 0
+        self.asked, self.met = self.x, 0
 
     async def step(self, round: int) -> Mapping[str, float]:
         """Run one round."""

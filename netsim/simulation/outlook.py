@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import resource
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,8 @@ from netsim.simulation.world import World
 from netsim.units import BOUNDS, seconds_to_ns
 
 LONGEST_S = BOUNDS["s"][1]
-# Of one core and of the engine, for a guess within a factor of some: flop/s, and seconds for a message and a gradient.
-_FLOP_PER_S, _MESSAGE_S, _GRADIENT_S = 1e9, 1e-4, 5e-5
+# Seconds of one core that the engine takes for a message and around a gradient, for a guess within a factor of some.
+_MESSAGE_S, _GRADIENT_S = 1e-4, 3e-5
 _VECTORS = 6  # of the model's size that a node keeps: model, gradient, memories, messages under way
 
 
@@ -62,7 +63,7 @@ def look_ahead(scenario: Scenario, problem: Problem) -> tuple[Outlook, list[Faul
         return Outlook(math.nan, math.nan, math.nan, problem.dim), [Fault(("problem",), str(error))]
     try:
         world = World(scenario, scenario.algorithms[0], 0, problem)
-        flop = _flop(world)
+        flop, gradient_s = _gradient(world)
         carried = list(_carried(world))
     except ConfigError as error:
         return Outlook(math.nan, math.nan, math.nan, problem.dim), list(error.faults)
@@ -70,7 +71,7 @@ def look_ahead(scenario: Scenario, problem: Problem) -> tuple[Outlook, list[Faul
         fault = Fault(("network",), f"links and devices that can be opened; this one fails with: {error}")
         return Outlook(math.nan, math.nan, math.nan, problem.dim), [fault]
     faults = [*_slow_links(world, carried), *_slow_devices(world, flop), *_standing(world, flop, carried)]
-    return _guess(world, flop, carried), faults
+    return _guess(world, flop, gradient_s, carried), faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +112,18 @@ def _slow_links(world: World, carried: list[_Way]) -> Iterator[Fault]:
             yield Fault(("network", key), f"a link {what}", f"{way.dense_s:.3g} s")
 
 
-def _flop(world: World) -> float:
-    """Operations of a gradient of the first node; 0 where the problem has none."""
+def _gradient(world: World) -> tuple[float, float]:
+    """Operations of a gradient of the first node, and seconds that this host takes for it; 0 where there is none."""
     if not isinstance(world.problem, HasGradients):
-        return 0.0
+        return 0.0, 0.0
     node = world.workers[0]
     rows = Batch(world.problem.draw_batch(node, np.random.default_rng(0))).rows
-    return world.problem.gradient_flop(GradientRequest(node, world.facts.start, rows))
+    request, taken_s = GradientRequest(node, world.facts.start, rows), list[float]()
+    for _ in range(2):  # what the first one loads counts once in a run
+        begin_s = time.perf_counter()
+        world.problem.gradients([request])
+        taken_s.append(time.perf_counter() - begin_s)
+    return world.problem.gradient_flop(request), min(taken_s)
 
 
 def _slow_devices(world: World, flop: float) -> Iterator[Fault]:
@@ -134,7 +140,7 @@ def _standing(world: World, flop: float, carried: list[_Way]) -> Iterator[Fault]
     if list(stop.limits) != ["sim_time_s"] or compute.interval_s > 0 or any(way.dense_s >= 0.5e-9 for way in carried):
         return
     times = compute.gradient_s if isinstance(compute.gradient_s, tuple) else (compute.gradient_s,)
-    if any(isinstance(time, Distribution) or time > 0.0 for time in times):
+    if any(isinstance(each, Distribution) or each > 0.0 for each in times):
         return
     rates = [device.flop_per_s for device in world.devices.values() if device.flop_per_s is not None]
     if not any(seconds_to_ns(flop / rate) for rate in rates):
@@ -142,7 +148,7 @@ def _standing(world: World, flop: float, carried: list[_Way]) -> Iterator[Fault]
         yield Fault(("stop", "sim_time_s"), allowed, f"{stop.sim_time_s:g} s alone")
 
 
-def _guess(world: World, flop: float, carried: list[_Way]) -> Outlook:
+def _guess(world: World, flop: float, gradient_s: float, carried: list[_Way]) -> Outlook:
     stop, compute, nodes = world.scenario.stop, world.scenario.compute, len(world.workers)
     round_s = max(compute.interval_s, max((way.dense_s for way in carried), default=0.0) + _gradient_s(world, flop))
     counts = [math.inf if stop.rounds is None else float(stop.rounds)]
@@ -155,14 +161,15 @@ def _guess(world: World, flop: float, carried: list[_Way]) -> Outlook:
     messages = rounds * a_round
     vector_bytes = 8.0 * world.facts.dim
     memory_bytes = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _VECTORS * vector_bytes * nodes
-    host_s = rounds * nodes * (flop / _FLOP_PER_S + _GRADIENT_S) + messages * (_MESSAGE_S + vector_bytes / 1e9)
+    host_s = rounds * nodes * (gradient_s + _GRADIENT_S) + messages * (_MESSAGE_S + vector_bytes / 1e9)
     if not math.isfinite(rounds):
         messages = host_s = math.nan
     return Outlook(messages, memory_bytes, host_s, world.facts.dim)
 
 
 def _gradient_s(world: World, flop: float) -> float:
-    time = world.scenario.compute.gradient_s
-    times = [t.expected_s if isinstance(t, Distribution) else t for t in (time if isinstance(time, tuple) else (time,))]
+    given = world.scenario.compute.gradient_s
+    each = given if isinstance(given, tuple) else (given,)
+    times = [t.expected_s if isinstance(t, Distribution) else t for t in each]
     rates = [device.flop_per_s for device in world.devices.values() if device.flop_per_s is not None]
     return max([*times, *(flop / rate for rate in rates)])

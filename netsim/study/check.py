@@ -69,7 +69,8 @@ def in_words(scenario: Scenario, outlooks: Sequence[Outlook]) -> str:
     guess = (
         f"{size}, up to {text.quantity(messages, '')} messages, {memory} of memory, {text.seconds(host_s)} of one core"
     )
-    return f"{_count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}"
+    sooner = ", less where runs reach their target" if scenario.stop.target else ""
+    return f"{_count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}{sooner}"
 
 
 def _count(number: int, thing: str) -> str:

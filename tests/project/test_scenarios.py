@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from benchmarks import papers
 from netsim.results import bounds
 from netsim.scenario import Scenario, bundled, load, parse_text, points
 from netsim.simulation.engine import simulate
@@ -23,6 +24,10 @@ SMALL = {
     "cifar10": {"subsample": 40},
     "reuters21578": {},
 }
+
+
+def test_the_page_of_findings_is_current() -> None:
+    assert papers.DOCS.read_text(encoding="utf-8") == papers.page(), "python -m benchmarks.papers writes it anew"
 
 
 def test_there_are_scenarios() -> None:

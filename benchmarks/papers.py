@@ -19,8 +19,8 @@ def sections() -> Iterator[str]:
     """Yield the page, paragraph by paragraph."""
     yield "# What was asked, and what was found"
     yield (
-        "Written by `python -m benchmarks.papers` from the scenarios' own files. `netsim run NAME` repeats one; its page "
-        "sets each claim of the source beside ours, with a verdict."
+        "Written by `python -m benchmarks.papers` from the scenarios' own files. `netsim run NAME` repeats one; its "
+        "page sets each claim of the source beside ours, with a verdict."
     )
     for name in bundled():
         scenario = load(name)

@@ -21,7 +21,7 @@ from netsim.testing.bounded import Bounded
 from netsim.testing.contract import Check, ContractError, broken, check_configuration, on, on_smallest, require
 from netsim.testing.worlds import Jitter, SampledToy, ToyProblem, is_star, nodes_of, world
 
-ROUNDS = 20
+ROUNDS = 12
 DIM = 12
 COMMANDS_PER_ROUND = 1000
 SLOW = ComputeModel(gradient_s=Distribution("exponential", mean_s=0.2))

@@ -43,15 +43,17 @@ def agents(engine: Engine) -> list[SaddlePointPeer]:
     return [actor.agent for actor in engine.actors.values()]  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("compressor", CODES, ids=lambda c: c["name"])
 @pytest.mark.parametrize(
-    ("eta", "delta", "s", "lam", "rounds"),
-    [(0.02, 4.0, 1.01108185, 0.27858130, 2500), (0.05, 1.0, 1.00699372, 0.28072720, 2500)],
+    ("compressor", "eta", "delta", "s", "lam"),
+    [
+        *((code, 0.02, 4.0, 1.01108185, 0.27858130) for code in CODES),
+        (CODES[-1], 0.05, 1.0, 1.00699372, 0.28072720),
+    ],
 )
-def test_fixed_point(compressor: dict[str, Any], eta: float, delta: float, s: float, lam: float, rounds: int) -> None:
+def test_fixed_point(compressor: dict[str, Any], eta: float, delta: float, s: float, lam: float) -> None:
     """Distance s and multiplier: s^2 - b^2 = delta eta lam with lam = (D - s) / (4 s), solved here again."""
     centres = [[1, 0.5, -0.2, 0], [-1, 0.1, 0.3, 0.4]]
-    engine, _ = play(problem(centres), rounds, compressor=compressor, eta=eta, delta=delta)
+    engine, _ = play(problem(centres), 2500, compressor=compressor, eta=eta, delta=delta)
     first, second = agents(engine)
     apart = float(np.linalg.norm(np.subtract(*centres)))
     low, high = 1.0, apart
@@ -100,14 +102,19 @@ def test_multipliers_are_equal_at_both_ends_after_every_round(compressor: dict[s
     assert max(seen.values()) > 0
 
 
-@pytest.mark.parametrize(("compressor", "tolerance"), [(EXACT, 0.05), (CODES[1], 0.08)], ids=["identity", "top_2"])
-def test_violation_and_gap_shrink_with_the_number_of_rounds(compressor: dict[str, Any], tolerance: float) -> None:
+@pytest.mark.parametrize(
+    ("compressor", "tolerance", "most"),
+    [(EXACT, 0.05, 1000), (CODES[1], 0.08, 1000), pytest.param(EXACT, 0.05, 4000, marks=pytest.mark.slow)],
+)
+def test_violation_and_gap_shrink_with_the_number_of_rounds(
+    compressor: dict[str, Any], tolerance: float, most: int
+) -> None:
     """Noise 0.1, delta 4, eta = 1 / sqrt(T), a = (+-1, 0, 0, 0): 0.0153 and -0.0038 at T = 1e3, then about half.
 
     An independent program's table, within 5 % (8 % with a code). The seed is fixed; over seeds the standard deviation
     of the violation is 2.5 % of it.
     """
-    for rounds, violation, gap in ((1000, 0.0153, -0.0038), (4000, 0.0082, -0.0020))[: 1 + (compressor is EXACT)]:
+    for rounds, violation, gap in ((1000, 0.0153, -0.0038), (4000, 0.0082, -0.0020))[: 1 if most == 1000 else 2]:
         live = problem([[1.0, 0, 0, 0], [-1.0, 0, 0, 0]], noise=0.1)
         _, result = play(live, rounds, compressor=compressor, eta=rounds**-0.5)
         rows = result.tables["rounds"].to_pydict()

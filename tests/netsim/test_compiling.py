@@ -130,7 +130,13 @@ DAMAGES = {
 
 @pytest.mark.parametrize(
     ("ending", "damage"),
-    [("nb[ic]", "empty"), ("nbc", "half"), ("nbc", "garbled"), ("nbi", "foreign"), ("json", "half")],
+    [
+        ("nb[ic]", "empty"),
+        pytest.param("nbc", "half", marks=pytest.mark.slow),
+        ("nbc", "garbled"),
+        pytest.param("nbi", "foreign", marks=pytest.mark.slow),
+        pytest.param("json", "half", marks=pytest.mark.slow),
+    ],
 )
 def test_damaged_files_are_compiled_again_and_replaced(warm: Path, ending: str, damage: str) -> None:
     chosen = list((warm.parent / "cache").rglob(f"*.{ending}"))

@@ -95,17 +95,16 @@ def test_a_study_is_done_whatever_becomes_of_its_streams(
 
 
 @pytest.mark.parametrize(
-    ("body", "sentence"),
+    ("jobs", "body", "sentence"),
     [
-        ("sys.exit(0)", "sys.exit(0) was called"),
-        ("input()", "EOFError: EOF when reading a line"),
-        ("breakpoint()", "BdbQuit"),
-        ("sys.stdin.close(); input()", "ValueError: I/O operation on closed file"),
-        ("raise ValueError('\\udcff')", "ValueError: "),
+        ("1", "sys.exit(0)", "sys.exit(0) was called"),
+        ("2", "input()", "EOFError: EOF when reading a line"),
+        ("1", "breakpoint()", "BdbQuit"),
+        ("1", "sys.stdin.close(); input()", "ValueError: I/O operation on closed file"),
+        ("2", "raise ValueError('\\udcff')", "ValueError: "),
     ],
 )
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_rude_plugin_fails_its_own_run(body: str, sentence: str, jobs: str, tmp_path: Path) -> None:
+def test_a_rude_plugin_fails_its_own_run(jobs: str, body: str, sentence: str, tmp_path: Path) -> None:
     (tmp_path / "rude.py").write_text(PLUGIN.format(body=body), encoding="utf-8")
     small(tmp_path, name="rude")
     done = run(tmp_path, "run", "small.yaml", "-o", "out", "-j", jobs, "--plugin", "rude.py")

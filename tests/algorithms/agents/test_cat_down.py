@@ -58,7 +58,7 @@ def test_both_ends_have_the_model(memory: str, model_bit: Any) -> None:
 @pytest.mark.parametrize("keys", [{}, {"variant": "sign"}, {"variant": "stochastic"}, {"tune": "shared"}])
 def test_it_saves_the_downlink(keys: dict[str, Any]) -> None:
     """On 802.15.4 with d = 400: fewer bytes down than with all changes sent, and the loss falls as well."""
-    link = {"network": {"link": {"name": "ieee802154"}}, "stop": {"rounds": 40}}
+    link = {"network": {"link": {"name": "ieee802154"}}, "stop": {"rounds": 25}}
     cost = {"name": "from_channel", "quantity": "j"}
     spent, gaps = [], []
     for down in ({}, {"down": cost}):

@@ -89,9 +89,9 @@ def test_virtual_iterate(drift: Any, scale: str, times: int, compressor: Any) ->
     def look(round: int, server: Any, workers: list[Any]) -> None:
         virtual.append(server.x - np.mean([worker.e for worker in workers], axis=0))
 
-    watch({**EXACT, **keys, "times": times, "compressor": compressor}, problem, 30, look)
-    assert len(virtual) == 31
-    for t in range(30):
+    watch({**EXACT, **keys, "times": times, "compressor": compressor}, problem, 15, look)
+    assert len(virtual) == 16
+    for t in range(15):
         step = alpha * np.mean([problem.log[m][t] for m in range(3)], axis=0)
         np.testing.assert_allclose(virtual[t + 1], virtual[t] - step, rtol=0, atol=1e-9)
 

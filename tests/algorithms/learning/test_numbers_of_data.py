@@ -135,4 +135,4 @@ def test_a_dense_quadratic_that_no_machine_holds() -> None:
 def test_a_limit_that_is_no_size(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(memory.VARIABLE, "1")
     # 8 bytes are a size, and too few.
-    assert main(["validate", "quickstart", "--memory", size]) == 2
+    assert main(["validate", "own_data", "--memory", size]) == 2

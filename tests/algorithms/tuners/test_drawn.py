@@ -52,7 +52,7 @@ def law(x: Any, budget: float) -> Any:
 def test_the_law_of_the_count_equals_the_convolution(most: int) -> None:
     """To 1e-12, entry by entry, for every shape of vector; 700 entries need blocks of rare ones."""
     rng = np.random.default_rng(31)
-    for _ in range(120):
+    for _ in range(60):
         x = random_vector(rng, most)
         n = int(np.count_nonzero(x))
         for budget in (1.0, float(n), rng.uniform(1, n), min(1.0 + rng.random(), n), rng.uniform(1, 1 + n / 20)):
@@ -88,10 +88,10 @@ def expected_price(case: Any, budgets: Any) -> Any:
 
 
 def test_no_budget_is_better_than_the_one_found() -> None:
-    """On a grid of 80 T of random cases, by the tolerance; the choice's own figures to 1e-9. Whole packets as well."""
+    """On a grid of 60 T of random cases, by the tolerance; the choice's own figures to 1e-9. Whole packets as well."""
     rng = np.random.default_rng(32)
     better = 0
-    for _ in range(120):
+    for _ in range(60):
         case = random_case(rng, "stochastic", most=30)
         if case.cost.structure.payload_max_bit is None:
             continue
@@ -100,12 +100,12 @@ def test_no_budget_is_better_than_the_one_found() -> None:
         assert 1.0 <= choice.budget <= most
         assert choice.progress == pytest.approx(omega(case.x, choice.budget)[0], rel=1e-9)
         assert choice.progress / choice.efficiency == pytest.approx(expected_price(case, [choice.budget])[0], rel=1e-9)
-        grid = np.unique(np.append(np.linspace(1, most, 80), np.arange(1.0, most + 1)))
+        grid = np.unique(np.append(np.linspace(1, most, 60), np.arange(1.0, most + 1)))
         best = (omega(case.x, grid) / expected_price(case, grid)).max()
         assert best <= choice.efficiency * (1 + TOLERANCE)
         paper_choice = tune(case.x, "stochastic", case.size, case.cost, drawn=False)
         better += expected_efficiency(case, paper_choice.budget) < 0.99 * choice.efficiency
-    assert better > 4  # C(E N) is really another thing
+    assert better > 2  # C(E N) is really another thing
 
 
 def expected_efficiency(case: Any, budget: float) -> float:

@@ -36,7 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 LOGISTIC = """
 name: targets
-replications: 3
+replications: 2
 problem: {name: logistic_regression, dataset: breast_cancer, nodes: 3, partition: {name: dirichlet, alpha: 0.3}}
 network: {link: {name: ethernet_udp, rate_bps: 1e6, delay_s: 1 ms}}
 algorithms: [gd, {name: fixed_budget, variant: sparsify, budget: 5, label: S}]
@@ -58,7 +58,7 @@ def summary(stop: str, every: int) -> str:
         "{target: {loss_gap: 0.1}, rounds: 400}",
         "{target: {loss_gap: 0.15, accuracy: 0.93, grad_norm: 0.2}, rounds: 60}",
         "{rounds: 33}",
-        "{sim_time_s: 0.4}",
+        "{sim_time_s: 0.15}",
     ],
 )
 def test_how_often_rows_are_recorded_changes_no_summary(stop: str) -> None:
@@ -242,21 +242,21 @@ def failing(monkeypatch: pytest.MonkeyPatch, label: str, at_round: int) -> None:
     monkeypatch.setattr(engine.Engine, "__init__", named)
 
 
-def test_a_run_that_fails_in_round_900_keeps_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = QUADRATIC.replace("EVERY", "100").replace("200", "910").replace("step_size: 100", "step_size: 0.5")
+def test_a_run_that_fails_in_round_300_keeps_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = QUADRATIC.replace("EVERY", "100").replace("200", "310").replace("step_size: 100", "step_size: 0.5")
     text = text.replace("dim: 20, nodes: 3", "dim: 3, nodes: 1")
     whole = study.run(parse_text(text), "whole").rounds
     with monkeypatch.context() as patch:
-        failing(patch, "huge", 900)
+        failing(patch, "huge", 300)
         results = study.run(parse_text(text), "out")
     assert [run["status"] for run in results.runs] == ["failed", "done"]
     assert not results.ok
     assert results.runs[0]["sentence"].startswith("Broken: no more (test_endings.py:")
     assert "Broken: no more" in results.runs[0]["traceback"]
-    assert results.runs[0]["rounds"] == 899
+    assert results.runs[0]["rounds"] == 299
     failed = results.rounds[results.rounds["label"] == "huge"]
-    assert failed["round"].tolist() == [*range(0, 900, 100), 899]
-    same = whole[(whole["label"] == "huge") & (whole["round"] < 900)]
+    assert failed["round"].tolist() == [*range(0, 300, 100), 299]
+    same = whole[(whole["label"] == "huge") & (whole["round"] < 300)]
     np.testing.assert_array_equal(failed["loss"].iloc[:-1], same["loss"])
     assert set(results.rounds["label"]) == {"huge", "gd"}
     # A failed run is not finished: it is done again, and nothing of what it left stays.

@@ -165,22 +165,40 @@ def to_number(text: str, unit: str | None) -> float:
     if unit is None:
         if match is None or match[2]:
             raise QuantityError(f"{text!r} is not a number")
-        return float(match[1])
+        if vanishes(match[1], number := float(match[1])):
+            raise QuantityError(f"{text!r} is not a number of 64 bits")
+        return number
     if match is None:
         raise QuantityError(f"{text!r} is not a quantity in {unit}")
-    number, name = match[1], match[2]
+    digits, name = match[1], match[2]
     if name is None:
-        return float(number)
+        if vanishes(digits, number := float(digits)):
+            raise QuantityError(f"{text!r} is not a quantity in {unit} that 64 bits hold")
+        return number
     known = units_of(unit)
     if name not in known:
         nearest = nearest_unit(name, unit)
         raise QuantityError(f"{text!r} is not a quantity in {unit}; meant {nearest}?", nearest)
     try:
         if "dBm" in (unit, name):
-            return _power(float(number), name, unit)
-        return float(Decimal(number) * known[name])
+            return _power(float(digits), name, unit)
+        if not vanishes(digits, number := float(Decimal(digits) * known[name])):
+            return number
     except (DecimalException, OverflowError, ValueError) as error:
         raise QuantityError(f"{text!r} is not a quantity in {unit}") from error
+    raise QuantityError(f"{text!r} is not a quantity in {unit} that 64 bits hold")
+
+
+def vanishes(digits: str, number: float) -> bool:
+    """Return whether what `digits` says is too small or too large for the float that it became.
+
+    Examples
+    --------
+    >>> vanishes("1e-400", float("1e-400")), vanishes("0e-400", 0.0), vanishes("1e400", float("1e400"))
+    (True, False, True)
+    """
+    mantissa = re.split("[eE]", digits)[0]
+    return math.isinf(number) or (number == 0.0 and any(sign in "123456789" for sign in mantissa))
 
 
 def nearest_unit(name: str, unit: str) -> str:

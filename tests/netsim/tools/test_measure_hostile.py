@@ -89,6 +89,42 @@ def zmq_frames(kind: str, *frames: bytes) -> Callable[[int], list[object]]:
     return make
 
 
+def zmq_socket(kind: str, *messages: bytes, count: int = 1, identity: bytes = b"") -> Callable[[int], list[object]]:
+    """Sockets of a kind that is none of ours, each sending its messages and reading nothing."""
+
+    def make(port: int) -> list[object]:
+        zmq = pytest.importorskip("zmq")
+        context = zmq.Context()
+        for _ in range(count):
+            one = context.socket(getattr(zmq, kind))
+            one.setsockopt(zmq.LINGER, 0)
+            one.setsockopt(zmq.SNDTIMEO, 100)
+            if identity:
+                one.setsockopt(zmq.IDENTITY, identity)
+            if kind == "SUB":
+                one.setsockopt(zmq.SUBSCRIBE, b"")
+            one.connect(f"tcp://{HOST}:{port + 1}")
+            time.sleep(0.05)
+            for message in messages:
+                with suppress(zmq.ZMQError):
+                    one.send(message)
+        time.sleep(0.2)
+        context.destroy(linger=0)
+        return []
+
+    return make
+
+
+def raw_at_zmq(data: bytes, count: int = 1) -> Callable[[int], list[socket.socket]]:
+    """Connections to ZMQ's port that do not speak its protocol."""
+
+    def make(port: int) -> list[socket.socket]:
+        pytest.importorskip("zmq")
+        return streams(count, data)(port + 1)
+
+    return make
+
+
 ATTACKS: dict[str, Callable[[int], object]] = {
     "port 0": from_port_0,
     "half-sent datagrams": half_sent,
@@ -104,6 +140,19 @@ ATTACKS: dict[str, Callable[[int], object]] = {
     "three frames": zmq_frames("DEALER", b"a", b"b", b"12345678"),
     "an empty frame": zmq_frames("DEALER", b""),
     "a REQ socket": zmq_frames("REQ", b"12345678-"),
+    "twenty thousand frames": zmq_frames("DEALER", *[b"12345678"] * 20_000),
+    "short messages": zmq_socket("DEALER", b"", b"1", b"1234567"),
+    "a PUSH socket": zmq_socket("PUSH", b"12345678"),
+    "a PUB socket": zmq_socket("PUB", b"12345678"),
+    "a SUB socket": zmq_socket("SUB"),
+    "a ROUTER socket": zmq_socket("ROUTER", b"12345678"),
+    "one identity twice": zmq_socket("DEALER", b"12345678", count=2, identity=b"x" * 255),
+    "nobody reads ZMQ": zmq_socket("DEALER", *[b"12345678"] * 20_000),
+    "a message above the limit": zmq_socket("DEALER", bytes(MAX_BYTES + 1)),
+    "HTTP at ZMQ's port": raw_at_zmq(b"GET / HTTP/1.0\r\n\r\n"),
+    "nonsense at ZMQ's port": raw_at_zmq(b"\xff" * 64),
+    "half a greeting": raw_at_zmq(b"\xff\0\0\0\0\0\0\0\x01\x7f", 30),
+    "silent connections at ZMQ's port": raw_at_zmq(b"", 200),
 }
 
 

@@ -95,8 +95,8 @@ def zmq_socket(kind: str, *messages: bytes, count: int = 1, identity: bytes = b"
     def make(port: int) -> list[object]:
         zmq = pytest.importorskip("zmq")
         context = zmq.Context()
-        for _ in range(count):
-            one = context.socket(getattr(zmq, kind))
+        kept = [context.socket(getattr(zmq, kind)) for _ in range(count)]
+        for one in kept:
             one.setsockopt(zmq.LINGER, 0)
             one.setsockopt(zmq.SNDTIMEO, 100)
             if identity:

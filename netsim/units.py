@@ -44,6 +44,8 @@ BOUNDS = {
     "Hz": (1e-3, 1e15),
     "m": (0.0, 1e9),
 }
+# Of every other number: its square, its inverse and a product with another one are floats, too.
+ORDINARY = (1e-100, 1e100)
 # Ends like a size, and is a cost per bit.
 _NO_QUANTITIES = ("c_bit",)
 
@@ -243,7 +245,7 @@ def _table(text: str, scale: int | Decimal = 1) -> dict[str, Decimal]:
 
 
 def outside(value: object, key: str) -> str:
-    """Return the bounds of a key's unit where a number, or one of a tuple, is beyond them; else ''.
+    """Return the bounds of a key where a number, or one of a tuple, is beyond them; else ''.
 
     Examples
     --------
@@ -251,10 +253,10 @@ def outside(value: object, key: str) -> str:
     ('0, or from 1e-09 to 1e+09 s', '')
     """
     unit = unit_of(key) or ""
-    least, most = BOUNDS.get(unit, (0.0, math.inf))
+    least, most = BOUNDS.get(unit, ORDINARY)
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, int | float) and number and not least <= abs(number) <= most:
-            return f"0, or from {least:g} to {most:g} {unit}" if least else f"at most {most:g} {unit}"
+            return (f"0, or from {least:g} to {most:g} {unit}" if least else f"at most {most:g} {unit}").strip()
     return ""
 
 

@@ -155,7 +155,8 @@ def _guess(world: World, flop: float, carried: list[_Way]) -> Outlook:
     messages = rounds * a_round
     vector_bytes = 8.0 * world.facts.dim
     memory_bytes = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _VECTORS * vector_bytes * nodes
-    host_s = rounds * nodes * (flop / _FLOP_PER_S + _GRADIENT_S) + messages * (_MESSAGE_S + vector_bytes / 1e9)
+    steps = max(1, getattr(world.entry.algorithm, "local_steps", None) or 1)
+    host_s = rounds * nodes * steps * (flop / _FLOP_PER_S + _GRADIENT_S) + messages * (_MESSAGE_S + vector_bytes / 1e9)
     if not math.isfinite(rounds):
         messages = host_s = math.nan
     return Outlook(messages, memory_bytes, host_s, world.facts.dim)

@@ -227,3 +227,12 @@ def test_a_flood_does_not_outlast_the_limit(port: int, protocol: str) -> None:
         with pytest.raises(ConfigError, match=r"were not enough|nobody answers"):
             measure.run(Plan(HOST, port, (protocol,), (64,), 50, 2, timeout_s=0.3, limit_s=1.0))
         assert time.monotonic() - start_s < 2.5
+
+
+def test_a_port_that_zmq_cannot_have(port: int) -> None:
+    pytest.importorskip("zmq")
+    with socket.create_server((HOST, port + 1)), pytest.raises(ConfigError, match=r"cannot be used.*for ZMQ"):
+        Server(HOST, port)
+    with Server("localhost", port):
+        (row,) = measure.run(Plan("localhost", port, ("zmq",), (64,), 2, 1))
+        assert row["lost"] == "0"

@@ -15,7 +15,7 @@ from netsim.errors import ConfigError, DataError, Fault, SimulationError
 from netsim.interfaces import HEADER_BYTES, Batch, GradientRequest, HasGradients, Problem
 from netsim.scenario import Distribution, Scenario
 from netsim.simulation.world import World
-from netsim.units import BOUNDS, seconds_to_ns
+from netsim.units import BOUNDS, MAX_NS, NS_PER_S, seconds_to_ns
 
 LONGEST_S = BOUNDS["s"][1]
 # Of one core and of the engine, for a guess within a factor of some: flop/s, and seconds for a message and a gradient.
@@ -70,6 +70,7 @@ def look_ahead(scenario: Scenario, problem: Problem) -> tuple[Outlook, list[Faul
         fault = Fault(("network",), f"links and devices that can be opened; this one fails with: {error}")
         return Outlook(math.nan, math.nan, math.nan, problem.dim), [fault]
     faults = [*_slow_links(world, carried), *_slow_devices(world, flop), *_standing(world, flop, carried)]
+    faults += _too_many_rounds(world, carried)
     return _guess(world, flop, carried), faults
 
 
@@ -126,6 +127,19 @@ def _slow_devices(world: World, flop: float) -> Iterator[Fault]:
     if flop / slowest > LONGEST_S:
         allowed = f"at least {flop / LONGEST_S:.3g} flop/s, with which a gradient of {flop:.3g} flop takes a time that "
         yield Fault(("compute", "flop_per_s"), f"{allowed}the clock can count, {LONGEST_S:g} s", f"{slowest:g}")
+
+
+def _too_many_rounds(world: World, carried: list[_Way]) -> Iterator[Fault]:
+    """Yield a fault where the messages of all rounds, each empty and one after another, end after the clock."""
+    stop = world.scenario.stop
+    slowest = max(carried, key=lambda way: way.empty_s, default=None)
+    if slowest is None or stop.rounds is None or stop.sim_time_s is not None:
+        return
+    if stop.rounds * slowest.empty_s * NS_PER_S > MAX_NS:
+        most = MAX_NS / NS_PER_S / slowest.empty_s
+        way = f"of which a message over network.{slowest.name.partition('.')[0]} takes {slowest.empty_s:.3g} s"
+        allowed = f"at most {most:.4g} rounds, {way}, as the clock ends at 2^62 ns (146 years)"
+        yield Fault(("stop", "rounds"), allowed, f"{stop.rounds}")
 
 
 def _standing(world: World, flop: float, carried: list[_Way]) -> Iterator[Fault]:

@@ -144,9 +144,13 @@ def _serve(pipe: Any) -> None:
     import traceback
 
     from netsim.errors import NetsimError
+    from netsim.simulation import engine
+    from netsim.study import check, execute
 
+    del check, engine, execute
     os.environ["NETSIM_MEMORY"] = "1e9"
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    pipe.send("ready")
     while True:
         text, index = pipe.recv()
         try:
@@ -169,6 +173,7 @@ class Trier:
         self.process = context.Process(target=_serve, args=(other,), daemon=True)
         self.process.start()
         other.close()
+        self.pipe.recv()  # all is imported
 
     def outcome(self, text: str, index: int = 0, limit_s: float = LIMIT_S) -> str:
         """Return how a scenario ended; HANGS, DIES and TRACEBACK are faults.

@@ -7,9 +7,10 @@ stalled, 2 bad input; every error is one sentence on stderr.
 from __future__ import annotations
 
 import errno
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,31 @@ app = typer.Typer(
 # typer exports BadParameter alone; its base is every wrong use of the command line.
 _WrongUse: Any = typer.BadParameter.__mro__[1]
 
+
+def _whole(least: int = 0) -> Callable[[object], int]:
+    """Return the parser of an option's whole number; `int` would take `1_0` and the digits of other scripts."""
+
+    def whole_number(text: object) -> int:
+        digits = str(text)
+        if digits.isascii() and digits.isdigit() and len(digits) <= 100 and int(digits) >= least:
+            return int(digits)
+        raise typer.BadParameter(f"a whole number >= {least}. Got {digits!r}")
+
+    return whole_number
+
+
+def _bits(text: object) -> float:
+    """Parse an option that is a number of bits; `float` would take `1_0`, NaN and infinities."""
+    from netsim.units import BOUNDS, QuantityError, to_number
+
+    try:
+        if 0.0 <= (number := to_number(str(text), "bit")) <= BOUNDS["bit"][1]:
+            return number
+    except QuantityError:
+        pass
+    raise typer.BadParameter(f"a number of bits >= 0. Got {str(text)!r}")
+
+
 Source = Annotated[str, typer.Argument(metavar="SCENARIO", help="A YAML file, or the name of a bundled scenario.")]
 Sets = Annotated[
     list[str] | None,
@@ -43,6 +69,9 @@ Plugins = Annotated[
 Memory = Annotated[
     str | None,
     typer.Option("--memory", metavar="SIZE", help="What a run may take, such as 8 GB [what the machine has]."),
+]
+Jobs = Annotated[
+    int, typer.Option("-j", "--jobs", metavar="N", parser=_whole(), help="Processes; 0 is one per core.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -123,7 +152,7 @@ def run(
         str | None, typer.Option("-o", "--out", metavar="DIR", help="Folder of the results [results/NAME].")
     ] = None,
     sets: Sets = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes; 0 is one per core.")] = 0,
+    jobs: Jobs = 0,
     plugins: Plugins = None,
     resume: Annotated[bool, typer.Option("--resume", help="Finished runs are kept with or without it.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Do finished runs again, too.")] = False,
@@ -308,12 +337,12 @@ def probe(
     rate: Annotated[str | None, typer.Option(metavar="R,R", help="Messages per second of each node.")] = None,
     pattern: Annotated[str | None, typer.Option(help="burst, periodic, poisson [burst; poisson with --rate].")] = None,
     trace: Annotated[str | None, typer.Option(metavar="FILE", help="Own messages: time_s, src, dst, bytes.")] = None,
-    messages: Annotated[int | None, typer.Option(help="Of each node [1 in a burst, else 100].")] = None,
+    messages: Annotated[int | None, typer.Option(metavar="N", parser=_whole(), help="Of each node [1 in a burst, else 100].")] = None,
     duration: Annotated[str | None, typer.Option(metavar="S", help="In place of --messages, such as 100 s.")] = None,
     to: Annotated[str, typer.Option(help="server, or all: a broadcast.")] = "server",
     header: Annotated[bool, typer.Option("--header", help="Add the 8-byte application header.")] = False,
-    replications: Annotated[int, typer.Option(metavar="N", min=1)] = 10,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    replications: Annotated[int, typer.Option(metavar="N", parser=_whole(1))] = 10,
+    seed: Annotated[int, typer.Option(metavar="N", parser=_whole())] = 0,
     out: Annotated[str | None, typer.Option("-o", "--out", metavar="CSV", help="Where to [stdout].")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="A figure, SVG.")] = None,
     pcap: Annotated[str | None, typer.Option(metavar="FILE", help="Frames of replication 0 of a single point.")] = None,
@@ -321,7 +350,7 @@ def probe(
         str | None, typer.Option(metavar="CSV", help="Every message of replication 0 of a single point, in ns.")
     ] = None,
     sets: Sets = None,
-    jobs: Annotated[int, typer.Option("-j", "--jobs", metavar="N", min=0, help="Processes; 0 is one per core.")] = 1,
+    jobs: Jobs = 1,
     plugins: Plugins = None,
     debug: Debug = False,
 ) -> None:
@@ -341,8 +370,13 @@ def fit_cost(
     x: Annotated[str, typer.Option("--x", help="bytes, T, or a column's name.")] = "bytes",
     y: Annotated[str, typer.Option("--y", help="seconds, joules, or a column's name.")] = "seconds",
     where: Annotated[list[str] | None, typer.Option(metavar="COLUMN=VALUE", help="Only these rows.")] = None,
-    header_bit: Annotated[float, typer.Option(help="Bits of a message that P(T) leaves out.", min=0)] = 64.0,
-    entry_bit: Annotated[float | None, typer.Option(help="Bits of a kept coordinate, where sizes are T.")] = None,
+    header_bit: Annotated[
+        float, typer.Option(metavar="BIT", parser=_bits, help="Bits of a message that P(T) leaves out.")
+    ] = 64.0,
+    entry_bit: Annotated[
+        float | None,
+        typer.Option(metavar="BIT", parser=_bits, help="Bits of a kept coordinate, where sizes are T."),
+    ] = None,
     out: Annotated[str | None, typer.Option("-o", "--out", metavar="YAML", help="Where to write the cost.")] = None,
     plot: Annotated[str | None, typer.Option(metavar="FILE", help="A figure, SVG.")] = None,
     debug: Debug = False,
@@ -360,11 +394,11 @@ def measure(
     ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Be the server as well, on loopback.")] = False,
     bind: Annotated[str, typer.Option(help="Address that serve listens at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Of UDP and TCP; ZMQ has the next one.")] = 47100,
+    port: Annotated[int, typer.Option(metavar="N", parser=_whole(), help="Of UDP and TCP; ZMQ has the next one.")] = 47100,
     protocols: Annotated[str | None, typer.Option(help="Of udp,tcp,zmq [what is installed].")] = None,
     message_bytes: Annotated[str, typer.Option(metavar="B,B", help="Sizes; also START:STOP:STEP.")] = "64:4096:192",
-    messages: Annotated[int, typer.Option(help="Of each size.")] = 30,
-    warm_up: Annotated[int, typer.Option(help="Messages that do not count.")] = 5,
+    messages: Annotated[int, typer.Option(metavar="N", parser=_whole(), help="Of each size.")] = 30,
+    warm_up: Annotated[int, typer.Option(metavar="N", parser=_whole(), help="Messages that do not count.")] = 5,
     timeout: Annotated[str, typer.Option(help="After which a message is lost.")] = "1 s",
     limit: Annotated[str, typer.Option(help="Of the whole, up to an hour.")] = "10 min",
     out: Annotated[str | None, typer.Option("-o", "--out", metavar="CSV", help="Where to [stdout].")] = None,
@@ -388,10 +422,12 @@ def _limit_memory(size: str | None) -> None:
         from netsim.units import QuantityError, to_number
 
         try:
-            os.environ[VARIABLE] = repr(to_number(size, "byte"))
+            size_bytes, nearest = to_number(size, "byte"), ""
         except QuantityError as error:
-            nearest = f". Nearest: {error.nearest}" if error.nearest else ""
-            raise ConfigError(f"--memory: a size, such as 8 GB. Got {size!r}{nearest}") from None
+            size_bytes, nearest = 0.0, f". Nearest: {error.nearest}" if error.nearest else ""
+        if not 0.0 < size_bytes < math.inf:
+            raise ConfigError(f"--memory: a size > 0, such as 8 GB. Got {size!r}{nearest}")
+        os.environ[VARIABLE] = repr(size_bytes)
 
 
 def _forecast(scenario: Any) -> str:

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import os
 
-from netsim.errors import DataError
+from netsim.errors import ConfigError, DataError
+from netsim.units import QuantityError, to_number
 
 VARIABLE = "NETSIM_MEMORY"  # bytes; inherited by the processes of a study
 
 
 def limit_bytes() -> float:
-    """Return what NETSIM_MEMORY says in bytes, else the machine's memory."""
+    """Return what NETSIM_MEMORY says in bytes, else the machine's memory.
+
+    Raises
+    ------
+    ConfigError
+        If the variable is no size.
+    """
     given = os.environ.get(VARIABLE)
-    return float(given) if given else float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    if not given:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    try:
+        return to_number(given, "byte")
+    except QuantityError as error:
+        raise ConfigError(f"the environment variable {VARIABLE}: a size, such as 8 GB. Got {given!r}") from error
 
 
 def require(need_bytes: float, what: str) -> None:

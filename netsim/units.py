@@ -44,6 +44,8 @@ BOUNDS = {
     "Hz": (1e-3, 1e15),
     "m": (0.0, 1e9),
 }
+# Of every other number: its square, its inverse and a product with another one are floats, too.
+ORDINARY = (1e-100, 1e100)
 # Ends like a size, and is a cost per bit.
 _NO_QUANTITIES = ("c_bit",)
 
@@ -165,22 +167,40 @@ def to_number(text: str, unit: str | None) -> float:
     if unit is None:
         if match is None or match[2]:
             raise QuantityError(f"{text!r} is not a number")
-        return float(match[1])
+        if vanishes(match[1], number := float(match[1])):
+            raise QuantityError(f"{text!r} is not a number of 64 bits")
+        return number
     if match is None:
         raise QuantityError(f"{text!r} is not a quantity in {unit}")
-    number, name = match[1], match[2]
+    digits, name = match[1], match[2]
     if name is None:
-        return float(number)
+        if vanishes(digits, number := float(digits)):
+            raise QuantityError(f"{text!r} is not a quantity in {unit} that 64 bits hold")
+        return number
     known = units_of(unit)
     if name not in known:
         nearest = nearest_unit(name, unit)
         raise QuantityError(f"{text!r} is not a quantity in {unit}; meant {nearest}?", nearest)
     try:
         if "dBm" in (unit, name):
-            return _power(float(number), name, unit)
-        return float(Decimal(number) * known[name])
+            return _power(float(digits), name, unit)
+        if not vanishes(digits, number := float(Decimal(digits) * known[name])):
+            return number
     except (DecimalException, OverflowError, ValueError) as error:
         raise QuantityError(f"{text!r} is not a quantity in {unit}") from error
+    raise QuantityError(f"{text!r} is not a quantity in {unit} that 64 bits hold")
+
+
+def vanishes(digits: str, number: float) -> bool:
+    """Return whether what `digits` says is too small or too large for the float that it became.
+
+    Examples
+    --------
+    >>> vanishes("1e-400", float("1e-400")), vanishes("0e-400", 0.0), vanishes("1e400", float("1e400"))
+    (True, False, True)
+    """
+    mantissa = re.split("[eE]", digits)[0]
+    return math.isinf(number) or (number == 0.0 and any(sign in "123456789" for sign in mantissa))
 
 
 def nearest_unit(name: str, unit: str) -> str:
@@ -225,7 +245,7 @@ def _table(text: str, scale: int | Decimal = 1) -> dict[str, Decimal]:
 
 
 def outside(value: object, key: str) -> str:
-    """Return the bounds of a key's unit where a number, or one of a tuple, is beyond them; else ''.
+    """Return the bounds of a key where a number, or one of a tuple, is beyond them; else ''.
 
     Examples
     --------
@@ -233,10 +253,10 @@ def outside(value: object, key: str) -> str:
     ('0, or from 1e-09 to 1e+09 s', '')
     """
     unit = unit_of(key) or ""
-    least, most = BOUNDS.get(unit, (0.0, math.inf))
+    least, most = BOUNDS.get(unit, ORDINARY)
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, int | float) and number and not least <= abs(number) <= most:
-            return f"0, or from {least:g} to {most:g} {unit}" if least else f"at most {most:g} {unit}"
+            return (f"0, or from {least:g} to {most:g} {unit}" if least else f"at most {most:g} {unit}").strip()
     return ""
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from algorithms.learning import code_books, quantizers
 from algorithms.learning.code_books import Decoder
 from algorithms.learning.sensing import CodeBook, Quantizer, Thresholds, product
 from netsim.errors import Fault
-from netsim.fields import NonNegativeInt, PositiveInt
+from netsim.fields import NonNegativeInt, PositiveInt, Range
 from netsim.interfaces import Agent, Context, Decode, Encode, Mark, Payload, Receive, Report, Send
 from netsim.registry import component
 
@@ -59,7 +59,7 @@ class FeatureQuantization:
     bits: NonNegativeInt | tuple[NonNegativeInt, ...] = 2
     design: Literal["greedy", "uniform", "lloyd_max", "on_the_line", "learned"] = "greedy"
     decoder: Literal["box", "recon"] = "box"
-    epochs: PositiveInt = 60
+    epochs: Annotated[int, Range(ge=1, le=10_000)] = 60
     batch: PositiveInt = 16
 
     tolerates: ClassVar[frozenset[str]] = frozenset()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
 from algorithms.roles.asynchronous import AskingWorker, AsynchronousServer
 from algorithms.roles.federated import Federated
 from algorithms.roles.parts import sampled
-from netsim.fields import PositiveFloat, PositiveInt
+from netsim.fields import PositiveFloat, Range
 from netsim.interfaces import Agent, Context, Message, NodeId, Sum
 from netsim.registry import component
 
@@ -47,7 +47,7 @@ class Fedbuff(Federated):
     AISTATS 2022, algorithms 1 and 2. Deviations: no secure aggregation; what clients send may be compressed.
     """
 
-    buffer_size: PositiveInt
+    buffer_size: Annotated[int, Range(ge=1, le=20_000)]
     server_step: PositiveFloat = 1.0
     staleness: Literal["none", "sqrt"] = "sqrt"
     deadline_s: PositiveFloat | None = None

@@ -73,6 +73,9 @@ def minimise(function: Smooth, start: Vector, convexity: float, name: str) -> tu
     for _ in range(_STEPS_MAX):
         near = function.expand(w)
         norm = float(np.linalg.norm(near.gradient))
+        if not first_norm and (2.2e-16 * norm) ** 2 / (2 * convexity) > _ERROR_MAX:
+            error = norm**2 / (2 * convexity)
+            break  # rounding errors of the gradient alone are too large
         first_norm = first_norm or norm
         bound = norm**2 / (2 * convexity)
         if bound < error:

@@ -90,8 +90,15 @@ class Pretrained:
         classes, labels = np.unique(data.labels, return_inverse=True)
         x = x[:, : len(owners)]
         h = self._classifier()
+        if not train.size:
+            got = f"{self.test_fraction:g} of {len(x)} samples"
+            raise ConfigError([Fault(("test_fraction",), "a share that leaves samples to learn from", got)])
         if hasattr(h, "fit"):
-            h = h.fit(x[train], labels[train])
+            try:
+                h = h.fit(x[train], labels[train])
+            except ValueError as error:
+                allowed = f"a classifier that learns from {train.size} samples"
+                raise ConfigError([Fault(("classifier",), allowed, " ".join(str(error).split()))]) from error
         self._check(h, x[train], len(classes))
         return PretrainedProblem(h, x[train], x[test], labels[test], owners, len(classes))
 

@@ -15,7 +15,7 @@ from algorithms.roles.parts import sampled, share
 from algorithms.roles.star import Server, Updates
 from algorithms.roles.tolerant import Tolerant
 from netsim.errors import ConfigError, Fault
-from netsim.fields import Fraction, PositiveInt, Ref
+from netsim.fields import Fraction, PositiveInt, Range, Ref
 from netsim.interfaces import ALL, Agent, Array, Batch, Context
 
 IDENTITY = Identity()
@@ -37,7 +37,7 @@ class Trained(Local):
     """
 
     local_steps: PositiveInt | None = None
-    epochs: PositiveInt | None = None
+    epochs: Annotated[int, Range(ge=1, le=100)] | None = None
     compressor: Annotated[Codec, Ref("compressor")] = IDENTITY
 
     def __post_init__(self) -> None:

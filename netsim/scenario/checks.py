@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from netsim import registry
-from netsim.errors import Fault, nearest_name
+from netsim.errors import Fault, SimulationError, nearest_name
 from netsim.interfaces import HasBatches, HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
 from netsim.scenario.compute import ComputeModel
 from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, rises
@@ -21,6 +21,8 @@ from netsim.units import MAX_NS, NS_PER_S
 MAX_NAME = 100
 MAX_SENDERS = 1 << 24
 MAX_PASSES = 100
+FLAT = 1e-9  # of the largest curvature
+MAX_STEPS = 20_000  # as many as the engine waits for at one instant
 MAX_RUNS = 1_000_000
 
 
@@ -293,6 +295,17 @@ def problem_faults(problem: Problem, algorithms: Sequence[Entry]) -> Iterator[Fa
                 yield Fault(("algorithms", i, "step_size"), allowed, "auto")
 
 
+def optimum_faults(problem: Problem) -> Iterator[Fault]:
+    """Find a minimum that cannot be computed, where so little curvature makes that possible."""
+    if not isinstance(problem, HasOptimum) or not isinstance(problem, HasSmoothness):
+        return
+    if 0.0 < problem.strong_convexity() < FLAT * problem.smoothness():
+        try:
+            problem.optimum()
+        except SimulationError as error:
+            yield Fault(("problem",), str(error).rstrip("."))
+
+
 def _entry_faults(component: Any, problem: Problem, path: tuple[str | int, ...]) -> Iterator[Fault]:
     """Find numbers of coordinates above d, in a component or those inside: keys that it names in `counts_entries`."""
     for key in getattr(component, "counts_entries", ()):
@@ -306,16 +319,23 @@ def _entry_faults(component: Any, problem: Problem, path: tuple[str | int, ...])
 
 
 def _step_faults(problem: Problem, algorithm: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    """Find local steps on minibatches that go through a node's samples more than `MAX_PASSES` times in a round."""
+    """Find more local steps in a round than `MAX_STEPS`, or than `MAX_PASSES` times a node's samples in minibatches."""
     steps = getattr(algorithm, "local_steps", None)
-    if steps is None or not isinstance(problem, HasBatches):
+    if steps is None:
         return
+    if steps > MAX_STEPS:
+        yield Fault((*path, "local_steps"), f"at most {MAX_STEPS} steps in a round", f"{steps}")
+    elif isinstance(problem, HasBatches):
+        yield from _pass_faults(problem, steps, (*path, "local_steps"))
+
+
+def _pass_faults(problem: HasBatches, steps: int, path: tuple[str | int, ...]) -> Iterator[Fault]:
     for node in range(problem.num_nodes):
         batch, samples = problem.batch_size(node), problem.num_samples(node)
         if batch < samples and steps * batch > MAX_PASSES * samples:
             most = MAX_PASSES * samples // batch
             allowed = f"at most {most}, in which node {node} draws as many as {MAX_PASSES} times its {samples} samples"
-            yield Fault((*path, "local_steps"), allowed, f"{steps}")
+            yield Fault(path, allowed, f"{steps}")
             return
 
 

@@ -25,6 +25,7 @@ from netsim.scenario.checks import (
     cross_faults,
     metric_faults,
     more_metrics,
+    optimum_faults,
     problem_faults,
     start_faults,
     start_metrics,
@@ -296,6 +297,7 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
                 known = live.metric_names | getattr(live, "joint_metric_names", frozenset())
                 known |= {"accuracy"} if "train_accuracy" in known else set()
                 faults += places.locate(list(problem_faults(live, point.scenario.algorithms)))
+                faults += places.locate(list(optimum_faults(live)))
                 at_start = start_metrics(live, targets)
             except ConfigError as error:
                 faults += places.locate([dataclasses.replace(f, path=("problem", *f.path)) for f in error.faults])

@@ -14,6 +14,7 @@ import yaml
 
 from netsim.errors import ConfigError, Fault
 from netsim.scenario.parsing import Path
+from netsim.units import vanishes
 
 MAX_DEPTH = 64
 MAX_VALUES = 100_000
@@ -209,11 +210,13 @@ class _Reader:
 
 def _scalar(node: Any) -> Any:
     kind, text = node.tag.removeprefix(_TAG), node.value
+    if kind not in _SCALARS or not re.fullmatch(_SCALARS[kind][0], text):  # a forced tag does not make a number
+        return text
     try:
         if kind == "int":
             return int(text)
         if kind == "float":
-            return float(text)
-    except ValueError:  # more digits than Python reads, or a forced tag
+            return text if vanishes(text, number := float(text)) else number
+    except ValueError:  # more digits than Python reads
         return text
     return None if kind == "null" else text.lower() == "true" if kind == "bool" else text

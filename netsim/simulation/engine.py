@@ -68,6 +68,7 @@ SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 _FIRST_FOUR = itemgetter(0, 1, 2, 3)
 PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
+QUIET_ROUNDS = 5_000  # in which nothing is counted that alone would end the run, before it is stalled
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
@@ -181,6 +182,8 @@ class Engine:
         self._patience = PATIENCE[0] + PATIENCE[1] * len(self.world.nodes)
         self._seen: tuple[float, ...] = ()
         self._stuck = ""
+        self._counts = tuple(self.recorder.counted())
+        self._counted_round = 0
         self._coder = self.world.coder()
         self._env = simpy.Environment()
         self._timers: dict[int, list[Callable[[], None]]] = {}
@@ -335,6 +338,18 @@ class Engine:
         if before != self._seen:
             return False
         self._stuck = f"its clock does not move: {steps} steps at one instant, and nothing that would end the run"
+        self.stopped = True
+        return True
+
+    def _is_quiet(self) -> bool:
+        """Stop the run where a great many rounds have moved no count, and nothing but a count would end it."""
+        limits = self.world.scenario.stop.limits
+        before, self._counts = self._counts, tuple(self.recorder.counted())
+        self._counted_round = self.recorder.rounds
+        if limits.keys() & {"rounds", "sim_time_s"} or before != self._counts:
+            return False
+        counted = " and ".join(f"stop.{key}" for key in limits)
+        self._stuck = f"{QUIET_ROUNDS} rounds in which nothing was counted of {counted}, which alone would end the run"
         self.stopped = True
         return True
 
@@ -637,6 +652,8 @@ class Engine:
     def _report(self, actor: Actor, report: Report) -> object:
         since_ns = None if report.since is None else self._tokens[report.since.id]
         self.stopped = self.recorder.report(actor.node, report, self.now_ns, since_ns, self._look)
+        if self.recorder.rounds >= self._counted_round + QUIET_ROUNDS and self._is_quiet():
+            return None
         if report.estimate is None or not self._interval_ns:
             return None
         # A node that reports a round begins the next one at the next free multiple of the interval.

@@ -16,7 +16,7 @@ from netsim.errors import ConfigError, DataError, Fault, SimulationError
 from netsim.interfaces import HEADER_BYTES, Batch, GradientRequest, HasGradients, Problem
 from netsim.scenario import Distribution, Scenario
 from netsim.simulation.world import World
-from netsim.units import BOUNDS, seconds_to_ns
+from netsim.units import BOUNDS, MAX_NS, NS_PER_S, seconds_to_ns
 
 LONGEST_S = BOUNDS["s"][1]
 # Seconds of one core that the engine takes for a message and around a gradient, for a guess within a factor of some.
@@ -71,6 +71,7 @@ def look_ahead(scenario: Scenario, problem: Problem) -> tuple[Outlook, list[Faul
         fault = Fault(("network",), f"links and devices that can be opened; this one fails with: {error}")
         return Outlook(math.nan, math.nan, math.nan, problem.dim), [fault]
     faults = [*_slow_links(world, carried), *_slow_devices(world, flop), *_standing(world, flop, carried)]
+    faults += _too_many_rounds(world, carried)
     return _guess(world, flop, gradient_s, carried), faults
 
 
@@ -134,6 +135,19 @@ def _slow_devices(world: World, flop: float) -> Iterator[Fault]:
         yield Fault(("compute", "flop_per_s"), f"{allowed}the clock can count, {LONGEST_S:g} s", f"{slowest:g}")
 
 
+def _too_many_rounds(world: World, carried: list[_Way]) -> Iterator[Fault]:
+    """Yield a fault where the messages of all rounds, each empty and one after another, end after the clock."""
+    stop = world.scenario.stop
+    slowest = max(carried, key=lambda way: way.empty_s, default=None)
+    if slowest is None or stop.rounds is None or stop.sim_time_s is not None:
+        return
+    if stop.rounds * slowest.empty_s * NS_PER_S > MAX_NS:
+        most = MAX_NS / NS_PER_S / slowest.empty_s
+        way = f"of which a message over network.{slowest.name.partition('.')[0]} takes {slowest.empty_s:.3g} s"
+        allowed = f"at most {most:.4g} rounds, {way}, as the clock ends at 2^62 ns (146 years)"
+        yield Fault(("stop", "rounds"), allowed, f"{stop.rounds}")
+
+
 def _standing(world: World, flop: float, carried: list[_Way]) -> Iterator[Fault]:
     """Yield a fault where only time ends the run, and no message and no gradient takes a nanosecond."""
     stop, compute = world.scenario.stop, world.scenario.compute
@@ -161,7 +175,8 @@ def _guess(world: World, flop: float, gradient_s: float, carried: list[_Way]) ->
     messages = rounds * a_round
     vector_bytes = 8.0 * world.facts.dim
     memory_bytes = 1024.0 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _VECTORS * vector_bytes * nodes
-    host_s = rounds * nodes * (gradient_s + _GRADIENT_S) + messages * (_MESSAGE_S + vector_bytes / 1e9)
+    steps = max(1, getattr(world.entry.algorithm, "local_steps", None) or 1)
+    host_s = rounds * nodes * steps * (gradient_s + _GRADIENT_S) + messages * (_MESSAGE_S + vector_bytes / 1e9)
     if not math.isfinite(rounds):
         messages = host_s = math.nan
     return Outlook(messages, memory_bytes, host_s, world.facts.dim)

@@ -106,11 +106,11 @@ class Server:
             opened[0].bind(address)
             opened.append(socket.create_server((bind, port), family=family))
             self._udp, self._tcp = opened
+            self._router = _router(family, address[0], port + 1) if has_zmq() else None
         except OSError as error:
             for one in opened:
                 one.close()
             raise ConfigError(f"measure serve: {bind}:{port} cannot be used: {error.strerror or error}") from None
-        self._zmq_address = f"tcp://{bind}:{port + 1}" if has_zmq() else ""
 
     def __enter__(self) -> Server:
         self._threads = [threading.Thread(target=self.serve, daemon=True)]
@@ -126,7 +126,7 @@ class Server:
     def serve(self) -> None:
         """Answer until the time or the messages are used up."""
         zmq_thread = threading.Thread(target=self._serve_zmq, daemon=True)
-        if self._zmq_address:
+        if self._router is not None:
             zmq_thread.start()
         with selectors.DefaultSelector() as selector:
             selector.register(self._udp, selectors.EVENT_READ)
@@ -136,7 +136,7 @@ class Server:
                     self._answer(selector, key.fileobj)
         for one in (self._udp, self._tcp, *self._streams):
             one.close()
-        if self._zmq_address:
+        if self._router is not None:
             zmq_thread.join()
 
     def _is_over(self) -> bool:
@@ -204,13 +204,8 @@ class Server:
         return bool(data)
 
     def _serve_zmq(self) -> None:
-        zmq = _zmq()
-        context = zmq.Context()
-        router = context.socket(zmq.ROUTER)
-        for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, MAX_BYTES), (zmq.RCVHWM, 2), (zmq.SNDHWM, 64)):
-            router.setsockopt(option, value)
+        zmq, router = _zmq(), self._router
         try:
-            router.bind(self._zmq_address)
             while not self._is_over():
                 with suppress(zmq.ZMQError):
                     if router.poll(100):
@@ -219,7 +214,23 @@ class Server:
                             self.answered += 1
                             router.send_multipart([sender, *before, message[:HEAD_BYTES]], zmq.DONTWAIT)
         finally:
-            context.destroy(linger=0)
+            router.context.destroy(linger=0)
+
+
+def _router(family: int, address: str, port: int) -> Any:
+    """Return a ZMQ socket that listens; OSError says why it cannot."""
+    zmq = _zmq()
+    context = zmq.Context()
+    router = context.socket(zmq.ROUTER)
+    for option, value in ((zmq.LINGER, 0), (zmq.MAXMSGSIZE, MAX_BYTES), (zmq.RCVHWM, 2), (zmq.SNDHWM, 64)):
+        router.setsockopt(option, value)
+    router.setsockopt(zmq.IPV6, int(family == socket.AF_INET6))
+    try:
+        router.bind(f"tcp://[{address}]:{port}" if family == socket.AF_INET6 else f"tcp://{address}:{port}")
+    except zmq.ZMQError as error:
+        context.destroy(linger=0)
+        raise OSError(error.errno, f"{error.strerror} (port {port}, for ZMQ)") from None
+    return router
 
 
 class _Stream:

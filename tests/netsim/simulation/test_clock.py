@@ -65,6 +65,27 @@ def test_many_rounds_at_one_instant_are_no_stall(monkeypatch: pytest.MonkeyPatch
     assert (result.status, result.rounds, result.sim_time_s) == ("done", 400, 0.0)
 
 
+async def reports(ctx: Context) -> None:
+    round = 0
+    while True:
+        round += 1
+        await Wait(1.0)
+        await Report(round, np.zeros(12))
+
+
+@pytest.mark.parametrize("limit", ["uploads", "gradients", "messages"])
+def test_rounds_without_anything_that_would_end_the_run_are_a_stall(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock moves and rounds go by, and the one count that is limited does not: 146 years of simulated time."""
+    monkeypatch.setattr("netsim.simulation.engine.QUIET_ROUNDS", 50)
+    _, result = play(reports, idle, stop={limit: 5}, network={"link": "ideal"})
+    assert (result.status, result.rounds) == ("stalled", 50)
+    assert f"nothing was counted of stop.{limit}" in result.sentence
+    _, result = play(reports, idle, stop={limit: 5, "sim_time_s": 200}, network={"link": "ideal"})
+    assert (result.status, result.rounds) == ("done", 200)
+
+
 def test_the_clock_ends() -> None:
     async def server(ctx: Context) -> None:
         while True:

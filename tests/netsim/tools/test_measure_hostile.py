@@ -89,6 +89,42 @@ def zmq_frames(kind: str, *frames: bytes) -> Callable[[int], list[object]]:
     return make
 
 
+def zmq_socket(kind: str, *messages: bytes, count: int = 1, identity: bytes = b"") -> Callable[[int], list[object]]:
+    """Sockets of a kind that is none of ours, each sending its messages and reading nothing."""
+
+    def make(port: int) -> list[object]:
+        zmq = pytest.importorskip("zmq")
+        context = zmq.Context()
+        kept = [context.socket(getattr(zmq, kind)) for _ in range(count)]
+        for one in kept:
+            one.setsockopt(zmq.LINGER, 0)
+            one.setsockopt(zmq.SNDTIMEO, 100)
+            if identity:
+                one.setsockopt(zmq.IDENTITY, identity)
+            if kind == "SUB":
+                one.setsockopt(zmq.SUBSCRIBE, b"")
+            one.connect(f"tcp://{HOST}:{port + 1}")
+            time.sleep(0.05)
+            for message in messages:
+                with suppress(zmq.ZMQError):
+                    one.send(message)
+        time.sleep(0.2)
+        context.destroy(linger=0)
+        return []
+
+    return make
+
+
+def raw_at_zmq(data: bytes, count: int = 1) -> Callable[[int], list[socket.socket]]:
+    """Connections to ZMQ's port that do not speak its protocol."""
+
+    def make(port: int) -> list[socket.socket]:
+        pytest.importorskip("zmq")
+        return streams(count, data)(port + 1)
+
+    return make
+
+
 ATTACKS: dict[str, Callable[[int], object]] = {
     "port 0": from_port_0,
     "half-sent datagrams": half_sent,
@@ -104,6 +140,19 @@ ATTACKS: dict[str, Callable[[int], object]] = {
     "three frames": zmq_frames("DEALER", b"a", b"b", b"12345678"),
     "an empty frame": zmq_frames("DEALER", b""),
     "a REQ socket": zmq_frames("REQ", b"12345678-"),
+    "twenty thousand frames": zmq_frames("DEALER", *[b"12345678"] * 20_000),
+    "short messages": zmq_socket("DEALER", b"", b"1", b"1234567"),
+    "a PUSH socket": zmq_socket("PUSH", b"12345678"),
+    "a PUB socket": zmq_socket("PUB", b"12345678"),
+    "a SUB socket": zmq_socket("SUB"),
+    "a ROUTER socket": zmq_socket("ROUTER", b"12345678"),
+    "one identity twice": zmq_socket("DEALER", b"12345678", count=2, identity=b"x" * 255),
+    "nobody reads ZMQ": zmq_socket("DEALER", *[b"12345678"] * 20_000),
+    "a message above the limit": zmq_socket("DEALER", bytes(MAX_BYTES + 1)),
+    "HTTP at ZMQ's port": raw_at_zmq(b"GET / HTTP/1.0\r\n\r\n"),
+    "nonsense at ZMQ's port": raw_at_zmq(b"\xff" * 64),
+    "half a greeting": raw_at_zmq(b"\xff\0\0\0\0\0\0\0\x01\x7f", 30),
+    "silent connections at ZMQ's port": raw_at_zmq(b"", 200),
 }
 
 
@@ -178,3 +227,12 @@ def test_a_flood_does_not_outlast_the_limit(port: int, protocol: str) -> None:
         with pytest.raises(ConfigError, match=r"were not enough|nobody answers"):
             measure.run(Plan(HOST, port, (protocol,), (64,), 50, 2, timeout_s=0.3, limit_s=1.0))
         assert time.monotonic() - start_s < 2.5
+
+
+def test_a_port_that_zmq_cannot_have(port: int) -> None:
+    pytest.importorskip("zmq")
+    with socket.create_server((HOST, port + 1)), pytest.raises(ConfigError, match=r"cannot be used.*for ZMQ"):
+        Server(HOST, port)
+    with Server("localhost", port):
+        (row,) = measure.run(Plan("localhost", port, ("zmq",), (64,), 2, 1))
+        assert row["lost"] == "0"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from algorithms.coding.wrappers import require_memoryless
 from algorithms.roles.federated import Trained
 from algorithms.roles.local import LocalWorker
 from algorithms.roles.star import Server, Updates, Worker
+from algorithms.roles.tolerant import Tolerant
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Array, Context
 from netsim.registry import component
@@ -17,7 +18,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class HierarchicalFedavg(Trained):
+class HierarchicalFedavg(Trained, Tolerant):
     """kappa_1 local steps, then the aggregator's mean of its clients; after kappa_2 of these the server's mean of all.
 
     Means are weighted by samples: every upload carries the number of samples that stand behind it (32 bits). Rounds are
@@ -40,6 +41,9 @@ class HierarchicalFedavg(Trained):
         Adds weight_decay * x to every gradient.
     model_bit
         Bits of a float in the broadcasts.
+    quorum, deadline_s
+        An aggregator goes on after so many uploads, or so many seconds after its broadcast; the server after so many
+        aggregators', or `edge_rounds` + 1 times as long. A missing upload is silence, a late one is dropped.
 
     References
     ----------
@@ -64,7 +68,8 @@ class HierarchicalFedavg(Trained):
 
     def server(self, ctx: Context) -> Agent:
         """Return the server of the upper tier."""
-        return CountingServer(ctx, self.at_server())
+        longer_s = None if self.deadline_s is None else (self.edge_rounds + 1) * self.deadline_s
+        return CountingServer(ctx, replace(self, step_size=1.0, deadline_s=longer_s))
 
     def aggregator(self, ctx: Context) -> Agent:
         """Return a node that is server to its clients and client of the server."""
@@ -76,15 +81,16 @@ class HierarchicalFedavg(Trained):
 
 
 class CountingServer(Server):
-    """Averages, weighted by the numbers of samples that came along; `samples` is their sum."""
+    """Averages, weighted by the numbers of samples that came along; `samples` is the last sum of any."""
 
     samples = 0.0
 
     async def step(self, round: int, updates: Updates) -> None:
-        """Average."""
+        """Average; where nobody has samples the model stays."""
         counts = [float(notes[0]) for notes in (await updates.notes()).values()]
-        self.samples = sum(counts)
-        self.x = self.x - await updates.sum([count / self.samples for count in counts])
+        if any(counts):
+            self.samples = sum(counts)
+            self.x = self.x - await updates.sum([count / self.samples for count in counts])
 
 
 class Aggregator(CountingServer):
@@ -98,7 +104,7 @@ class Aggregator(CountingServer):
         """Run the rounds."""
         while True:
             round, start = await self.above.next_model()
-            self.x = start
+            self.x, self.samples = start, 0.0
             for edge in range(round * self.edge_rounds, (round + 1) * self.edge_rounds):
                 await self.broadcast(edge)
                 await self.step(edge, await self.collect(edge))

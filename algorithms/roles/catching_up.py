@@ -63,9 +63,10 @@ class Follower:
         if self.is_sure:
             return (await Receive(1, kind, round)).messages[0]
         while True:
-            (message,) = (await Receive(take="latest")).messages
-            if message.round >= round:
-                return message
+            found = (await Receive(take="all")).messages
+            newest = max(found, key=lambda message: (message.round, message.kind == "model"))
+            if newest.round >= round:
+                return newest
 
     async def model(self, message: Message) -> Array:
         """Decode a whole model."""

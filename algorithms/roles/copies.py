@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -10,7 +10,7 @@ from algorithms.roles.catching_up import Follower, Leader
 from algorithms.roles.local import FixedSteps, LocalWorker
 from algorithms.roles.star import Server, Star
 from netsim.errors import ConfigError, Fault
-from netsim.interfaces import Array, Code, Context, Decode, Encode, Message, NodeId, Receive, Report
+from netsim.interfaces import Array, Code, Context, Decode, Encode, Inbox, Message, NodeId, Receive, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,9 +46,10 @@ class CopyServer(Server):
         """Take the workers' messages of one round and answer with an aggregate."""
         raise NotImplementedError
 
-    async def gather(self, kind: str, round: int) -> list[Message]:
-        """Wait for one message of every worker, in increasing id."""
-        return list((await Receive(len(self.ctx.workers), kind, round)).messages)
+    async def gather(self, kind: str, round: int, asked: Sequence[NodeId]) -> Inbox:
+        """Wait for one message of each worker asked, or for as long as patience lasts."""
+        count, deadline_s = self.patience(len(asked))
+        return await Receive(count, kind, round, deadline_s=deadline_s)
 
     async def add(self, round: int, code: Code, aggregate: Array | None, heard: Collection[NodeId] = ()) -> None:
         """Send the aggregate to those heard, where some may not be, and add what it decodes to; None: nobody was."""
@@ -85,14 +86,12 @@ class CopyWorker(LocalWorker):
     async def follow(self, code: Code, round: int) -> int:
         """Add the aggregate, or take a whole model in its place; return the next round."""
         message = await self.follower.next("aggregate", round)
-        if message.kind == "aggregate":
-            self.x = self.x + await Decode(code, message, part=1)
-        else:
-            self.x = await self.follower.model(message)
-        return message.round + 1
+        if message.kind == "model":
+            return await self.catch_up(message)
+        self.x = self.x + await Decode(code, message, part=1)
+        return round + 1
 
-    async def answer(self, code: Code, kind: str, round: int) -> Array:
-        """Wait for the server's message of that kind and round, and decode it."""
-        (message,) = (await Receive(kind=kind, round=round)).messages
-        value: Array = await Decode(code, message, part=1)
-        return value
+    async def catch_up(self, message: Message) -> int:
+        """Take a whole model; return the next round."""
+        self.x = await self.follower.model(message)
+        return message.round + 1

@@ -298,15 +298,24 @@ class Worker:
         await self.heard.take(message)
         return self.heard.x
 
-    async def send(self, round: int, codec: Code, x: Any, notes: Sequence[float] = (), memory: Any = None) -> Encoded:
+    async def send(
+        self,
+        round: int,
+        codec: Code,
+        x: Any,
+        notes: Sequence[float] = (),
+        memory: Any = None,
+        kind: str = "update",
+    ) -> Encoded:
         """Encode `x` and its notes and send them to the server; return what of them arrived."""
         if notes:
             codec, x = noted(codec, len(notes)), (np.array(notes), x)
-        return await self.deliver(round, await Encode(codec, x, round, memory), lambda: unsent(codec, x, memory))
+        encoded = await Encode(codec, x, round, memory)
+        return await self.deliver(round, encoded, lambda: unsent(codec, x, memory), kind)
 
-    async def deliver(self, round: int, sent: Encoded, lost: Callable[[], Encoded]) -> Encoded:
+    async def deliver(self, round: int, sent: Encoded, lost: Callable[[], Encoded], kind: str = "update") -> Encoded:
         """Send what was encoded; return it, or where the worker learns that it was lost, what `lost` makes of it."""
-        await Send(self.ctx.server, sent.payload, round)
+        await Send(self.ctx.server, sent.payload, round, kind)
         return lost() if self.waits_for_word and not await Delivered() else sent
 
 

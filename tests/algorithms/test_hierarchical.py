@@ -82,6 +82,41 @@ def test_clusters_by_hand() -> None:
     assert_close(models(base, problem, 5), expected)
 
 
+def test_who_is_too_slow_is_not_part_of_the_means() -> None:
+    """Clusters {0, 1}, {2, 3} and {4, 5}; 3 is late by a round, 4 and 5 by many: weights are of the samples heard."""
+    problem, n = Unlike(6, batch=0), 10.0 * np.arange(1, 7)
+    keys = {"local_steps": 1, "edge_rounds": 2, "step_size": 0.2, "deadline_s": 5.0, "quorum": 3}
+    algorithm = {"name": "hierarchical_fedavg", **DENSE, **keys}
+    topology = {"name": "star", "aggregators": 3}
+    seconds = [1.0, 2.0, 3.0, 7.0, 1000.0, 1000.0]
+    base = scenario(
+        algorithm, nodes=6, network={"topology": topology}, compute={"gradient_s": seconds}, stop={"rounds": 4}
+    )
+    x, found = problem.start(), reported(base, problem, server=9)
+    assert len(found) > 4
+    for got in found:
+        np.testing.assert_allclose(got, x, rtol=0, atol=1e-12)
+        total, heard = np.zeros(12), 0.0
+        for cluster in ([0, 1], [2]):
+            y, weight = x, n[cluster]
+            for _ in range(2):
+                y = y - 0.2 * weight @ (problem.curvature[cluster] * (y - problem.centres[cluster])) / weight.sum()
+            total, heard = total + weight.sum() * y, heard + weight.sum()
+        x = total / heard
+
+
+def test_it_learns_where_both_tiers_lose() -> None:
+    """A quarter of all messages are lost, up and down, and speeds are random: all rounds come, and the loss falls."""
+    lossy = {"name": "wan", "transport": "plain", "rate_bps": 1e5, "rtt_s": 0.02, "loss": 0.25}
+    keys = {"name": "hierarchical_fedavg", **DENSE, "local_steps": 1, "edge_rounds": 2, "deadline_s": 0.8}
+    network = {"topology": {"name": "star", "aggregators": 2}, "link": lossy, "backbone": lossy}
+    base = scenario(keys, nodes=6, network=network, compute=SLOW, stop={"rounds": 50})
+    result = simulate(base, base.algorithms[0], 0, Unlike(6))
+    gaps = result.tables["rounds"]["loss_gap"].to_pylist()
+    assert (result.status, len(gaps)) == ("done", 51)
+    assert gaps[-1] < 0.3 * gaps[0]
+
+
 @pytest.mark.parametrize(
     "lower", [{"link": WIRE}, {"uplink": WIRE, "downlink": WIRE}, {"link": {"name": "ieee802154"}}]
 )

@@ -245,6 +245,53 @@ def test_copies_of_the_model_catch_up(algorithm: dict[str, Any], link: Any) -> N
     assert gaps[-1] < 0.5 * gaps[0]
 
 
+VOTES: list[dict[str, Any]] = [
+    {},
+    {"mask": "sampled", "aggregate": "sum"},
+    {"mask": "add_drop", "change_fraction": 0.1},
+    {"mask": "add_drop", "change_fraction": 0.1, "init_vote": "empty", "warm_up_rounds": 5},
+    {"layer_wise": True, "local_steps": 2, "quantiser": {"name": "fractional", "bits": 3}},
+]
+
+
+@pytest.mark.parametrize("keys", VOTES, ids=lambda keys: "-".join(map(str, keys.values())) or "votes")
+@pytest.mark.parametrize("link", [Lossy(), Jitter()], ids=["lossy", "late"])
+def test_majority_voting(keys: dict[str, Any], link: Any) -> None:
+    """A worker has a model that the server had, and votes and values that either end has or waits to send add up.
+
+    Over all workers the sets A_n are, bit for bit, the server's counts; x + mean e, with what came late and waits for
+    its mask at the server, is x^0 - gamma mean sum g.
+    """
+    problem, rests, behind, waited, gamma = LoggedProblem(3, batch=8), [0], [0], [0], 0.02
+    models, mean = [problem.start()], np.sum if keys.get("aggregate") == "sum" else np.mean
+    steps = {"name": "ssgd_mv", "fraction": 0.25, "local_steps": 1, "quantiser": IDENTITY, "step_size": gamma, **keys}
+
+    def look(engine: Any) -> None:
+        server, workers = engine.agent(3), [engine.agent(m) for m in range(3)]
+        if not (server.x == models[-1]).all():
+            models.append(server.x)
+        for worker in workers:
+            assert any((worker.x == model).all() for model in models[-8:])
+            behind[0] += not (worker.x == server.x).all()
+        waited[0] += bool(server.late.left.any())
+        if all(at_rest(engine, m) for m in range(3)):
+            taken = np.array([np.sum(problem.log[m], axis=0) if problem.log[m] else np.zeros(12) for m in range(3)])
+            held = np.array([worker.e for worker in workers]) + gamma * taken
+            late = server.late.left / (1 if mean is np.sum else 3)
+            assert np.abs(server.x - models[0] + mean(held, axis=0) + late).max() < 1e-9
+            if keys.get("mask") == "add_drop":
+                assert (server.votes == sum(np.isin(np.arange(12), worker.own) for worker in workers)).all()
+            rests[0] += 1
+
+    result = run(steps, problem, look, link=link)
+    assert result.status == "done", result.sentence
+    assert rests[0] > 5
+    assert behind[0] > 20
+    assert waited[0] > 0
+    gaps = result.tables["rounds"]["loss_gap"].to_pylist()
+    assert gaps[-1] < 0.6 * gaps[0]
+
+
 @pytest.mark.parametrize("link", [Lossy(), Jitter()], ids=["lossy", "late"])
 def test_scaffold(link: Any) -> None:
     """Every c_m is the sum of its changes that the server took, bit for bit, and c is their mean."""

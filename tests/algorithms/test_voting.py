@@ -511,6 +511,8 @@ def test_rounds_take_what_the_closed_form_says() -> None:
         (mv(fraction=1.1), "fraction"),
         (mv(mask="vote"), "mask"),
         (mv(quantiser={"name": "error_feedback", "part": "sign"}), "quantiser: a code without memory"),
+        (mv(collective="over_the_air", quorum=2), "quorum: none with collective: over_the_air"),
+        (mv(collective="all_reduce", deadline_s=0.5), "deadline_s: none with collective: all_reduce"),
         ({"name": "ssgd_top_k", "local_steps": 1}, "fraction: a value is needed"),
     ],
     ids=str,

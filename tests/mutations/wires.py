@@ -101,9 +101,9 @@ MUTANTS = (
     ),
     Mutant(
         "weights are left out at a tight link",
-        "channels.media.flows.sharing:share",
-        "left * weight[flow] // total",
-        "left // total",
+        "channels.media.flows.sharing:_raise",
+        "room * weight[flow] // weights",
+        "room // weights",
         ("tests/channels/test_wan.py::test_shares_are_feasible_and_everybody_has_a_bottleneck",),
     ),
     Mutant(

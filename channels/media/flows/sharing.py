@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import deepcopy
 from fractions import Fraction
-from typing import Any
+from operator import attrgetter
+from typing import Any, Self
 
 from netsim.units import NS_PER_S
 
@@ -61,66 +63,67 @@ def max_min(
     >>> max_min([("a", "server"), ("b", "server")], {"a": 30, "b": 200, "server": 100}, [None, None])
     [30, 70]
     """
-    return share(paths, capacity, caps, counts, weights)[0]
-
-
-def share(
-    paths: Sequence[Sequence[Hashable]],
-    capacity: Mapping[Any, int],
-    caps: Sequence[int | None],
-    counts: Sequence[int] | None = None,
-    weights: Sequence[int] | None = None,
-) -> tuple[list[int], list[Hashable | None]]:
-    """Return the rates of `max_min`, and the resource at which each flow has no more: None where its cap limits it."""
     many = [1] * len(paths) if counts is None else counts
     weight = [1] * len(paths) if weights is None else weights
-    users: dict[Hashable, list[int]] = {}
-    for flow, path in enumerate(paths):
-        for resource in path:
-            users.setdefault(resource, []).append(flow)
-    shared = {
-        resource: [capacity[resource], sum(many[flow] * weight[flow] for flow in who)]
-        for resource, who in users.items()
-    }
-    limited = sorted((_level(most, weight[flow]), flow) for flow, most in enumerate(caps) if most is not None)
-    rates, tight, place = [-1] * len(paths), list[Hashable | None]([None] * len(paths)), 0
-    if len(shared) == 1 and weights is None:
-        ((only, (left, total)),) = shared.items()
-        rates = _fill(paths, left, total, [(caps[flow] or 0, flow) for _, flow in limited], many)
-        return rates, [None if rate == cap else only for rate, cap in zip(rates, caps, strict=True)]
+    names = list({resource: None for path in paths for resource in path})
+    place_of = {name: n for n, name in enumerate(names)}
+    ways = [[place_of[resource] for resource in path] for path in paths]
+    users = list[list[int]]([] for _ in names)
+    for flow, way in enumerate(ways):
+        for link in way:
+            users[link].append(flow)
+    total = [sum(many[flow] * weight[flow] for flow in mine) for mine in users]
+    limited = sorted((_level(cap, weight[flow]), flow, cap) for flow, cap in enumerate(caps) if cap is not None)
+    return _raise(ways, users, [capacity[name] for name in names], total, limited, many, weight)[0]
+
+
+def _raise(
+    ways: Sequence[Sequence[int]], users: Sequence[Sequence[int]], left: list[int], total: list[int],
+    limited: Sequence[tuple[int, int, int]], many: Sequence[int], weight: Sequence[int],
+) -> tuple[list[int], list[int]]:  # fmt: skip
+    """Return each flow's rate and the link that limits it, -1 for its cap: settle the lowest level first.
+
+    Parameters
+    ----------
+    ways, many, weight
+        Of each flow: the links that it crosses, how many there are of it, and its weight.
+    users, left, total
+        Of each link: its flows, its room, and the sum of its flows' weights; the last two change.
+    limited
+        (level, flow, rate) of flows with a cap, lowest level first.
+    """
+    rates, tight, place = [-1] * len(ways), [-1] * len(ways), 0
     # Levels only rise while flows are settled: an entry that is too low is put back with the level that holds.
-    names = list(shared)
-    levels = [(_level(*shared[name]), n) for n, name in enumerate(names)]
+    levels = [(_level(room, weights), link) for link, (room, weights) in enumerate(zip(left, total, strict=True))]
     heapq.heapify(levels)
-
-    def settle(flow: int, rate: int) -> None:
-        rates[flow] = rate
-        for resource in paths[flow]:
-            rest = shared[resource]
-            rest[0] -= rate * many[flow]
-            rest[1] -= many[flow] * weight[flow]
-
     while True:
         while place < len(limited) and rates[limited[place][1]] >= 0:
             place += 1
         while levels:
-            left, total = shared[names[levels[0][1]]]
-            if not total:
+            level, link = levels[0]
+            if not total[link]:
                 heapq.heappop(levels)
-            elif levels[0][0] != (level := _level(left, total)):
-                heapq.heapreplace(levels, (level, levels[0][1]))
+            elif level != (now := (left[link] << 64) // total[link]):
+                heapq.heapreplace(levels, (now, link))
             else:
                 break
         if place < len(limited) and (not levels or limited[place][0] <= levels[0][0]):
-            flow = limited[place][1]
-            settle(flow, caps[flow] or 0)
+            _, flow, rate = limited[place]
+            rates[flow] = rate
+            for link in ways[flow]:
+                left[link] -= rate * many[flow]
+                total[link] -= many[flow] * weight[flow]
         elif levels:
-            name = names[heapq.heappop(levels)[1]]
-            left, total = shared[name]
-            for flow in users[name]:
+            full = heapq.heappop(levels)[1]
+            room, weights = left[full], total[full]
+            for flow in users[full]:
                 if rates[flow] < 0:
-                    tight[flow] = name
-                    settle(flow, left * weight[flow] // total)
+                    tight[flow] = full
+                    rates[flow] = rate = room * weight[flow] // weights
+                    count = many[flow]
+                    for link in ways[flow]:
+                        left[link] -= rate * count
+                        total[link] -= count * weight[flow]
         else:
             return rates, tight
 
@@ -130,26 +133,26 @@ def _level(room: int, weight: int) -> int:
     return (room << 64) // weight
 
 
-def _fill(
-    paths: Sequence[Sequence[Hashable]], left: int, total: int, limited: Sequence[tuple[int, int]], many: Sequence[int]
-) -> list[int]:
-    """Return the max-min fair rates of flows that share one resource: raise the smallest wish first."""
-    rates = [-1] * len(paths)
-    for most, flow in limited:
-        if paths[flow]:
-            if most * total > left:
-                continue
-            left -= most * many[flow]
-            total -= many[flow]
-        rates[flow] = most
-    level = left // total if total else 0
-    return [level if rate < 0 else rate for rate in rates]
-
-
 _SLACK = 1 << 12  # nanobits per second that rounding may move a rate without moving others
 
 
 _Key = tuple[tuple[Resource, ...], int | None, int]
+
+
+class _Link:
+    """A resource: how much it carries until when, the serials of its flows, and the kinds that share it.
+
+    `load` is the sum of its kinds' rates; `place` is where it stands while rates are shared out.
+    """
+
+    __slots__ = ("kinds", "load", "place", "resource", "room", "until_fs", "users")
+
+    def __init__(self, resource: Resource) -> None:
+        self.resource, self.place = resource, -1
+        self.room = self.load = 0
+        self.until_fs: int | None = None
+        self.users: dict[int, None] = {}
+        self.kinds: dict[_Kind, None] = {}
 
 
 class _Kind:
@@ -159,19 +162,36 @@ class _Kind:
     is the link that keeps them from having more; None where their own limit does.
     """
 
-    __slots__ = ("done", "key", "limit", "members", "path", "rate", "since_fs", "targets", "tight", "version", "weight")
+    __slots__ = (
+        "done", "key", "limit", "links", "members", "order", "rate", "since_fs", "targets", "tight",
+        "version", "weight",
+    )  # fmt: skip
 
-    def __init__(self, key: _Key, at_fs: int) -> None:
-        self.key, self.since_fs = key, at_fs
-        self.path, self.limit, self.weight = key
+    def __init__(self, key: _Key, links: tuple[_Link, ...], at_fs: int) -> None:
+        self.key, self.links, self.since_fs = key, links, at_fs
+        path, self.limit, self.weight = key
+        self.order = path, -1 if self.limit is None else self.limit, self.weight
         self.done = self.rate = self.version = self.members = 0
         self.targets: list[tuple[int, int]] = []
-        self.tight: Resource | None = None
+        self.tight: _Link | None = None
 
     def settle(self, at_fs: int) -> None:
         if at_fs > self.since_fs:
             self.done += self.rate * (at_fs - self.since_fs)
             self.since_fs = at_fs
+
+    def change_rate(self, rate: int) -> None:
+        more = (rate - self.rate) * self.members
+        if rate != self.rate:
+            self.rate = rate
+            for link in self.links:
+                link.load += more
+
+    def add_members(self, count: int) -> None:
+        self.members += count
+        if self.rate:
+            for link in self.links:
+                link.load += count * self.rate
 
     def reaches_fs(self, done: int) -> int | None:
         if done <= self.done:
@@ -179,17 +199,13 @@ class _Kind:
         return self.since_fs - (self.done - done) // self.rate if self.rate else None
 
 
-def _order(kind: _Kind) -> tuple[Any, ...]:
-    return kind.path, -1 if kind.limit is None else kind.limit, kind.weight
-
-
 class _Flow:
     """Of which kind it is, and the kind's `done` at which it ends; `left` is its work while it has no kind."""
 
-    __slots__ = ("at_fs", "cap", "kind", "left", "path", "target", "weight")
+    __slots__ = ("at_fs", "cap", "kind", "left", "links", "target", "weight")
 
-    def __init__(self, at_fs: int, path: tuple[Resource, ...], work: int, cap: int | None, weight: int) -> None:
-        self.at_fs, self.path, self.left, self.cap, self.weight = at_fs, path, work, cap, weight
+    def __init__(self, at_fs: int, links: tuple[_Link, ...], work: int, cap: int | None, weight: int) -> None:
+        self.at_fs, self.links, self.left, self.cap, self.weight = at_fs, links, work, cap, weight
         self.kind: _Kind | None = None
         self.target = 0
 
@@ -217,32 +233,33 @@ class Fluid:
     def __init__(self, capacity: Callable[[Resource, int], tuple[int, int | None]]) -> None:
         self._capacity = capacity
         self._flows: dict[int, _Flow] = {}
-        self._users: dict[Resource, dict[int, None]] = {}
-        self._room: dict[Resource, tuple[int, int | None]] = {}
+        self._links: dict[Resource, _Link] = {}
         self._kinds: dict[_Key, _Kind] = {}
-        self._kinds_at: dict[Resource, dict[_Kind, None]] = {}
         self._ends: list[tuple[int, int, int, _Kind]] = []
         self._changes: list[tuple[int, Resource]] = []
         self._changed = dict[int, None]()
-        self._touched, self._dirty = dict[_Kind, None](), dict[Resource, None]()
+        self._touched, self._dirty = dict[_Kind, None](), dict[_Link, None]()
         self._changed_fs = self._versions = 0
         # Of the last instant: what was touched, and the rates before it of the kinds that were shared out anew.
-        self._instant_fs, self._before = -1, dict[_Kind, tuple[int, Resource | None]]()
-        self._touched_then, self._dirty_then = dict[_Kind, None](), dict[Resource, None]()
+        self._instant_fs, self._before = -1, dict[_Kind, tuple[int, _Link | None]]()
+        self._touched_then, self._dirty_then = dict[_Kind, None](), dict[_Link, None]()
 
     def add(
         self, at_fs: int, serial: int, path: tuple[Resource, ...], work: int, cap: int | None = None, weight: int = 1
     ) -> None:
         """Begin a flow; `at_fs` is not before the last event by more than half a nanosecond."""
         self._mark(at_fs)
-        self._flows[serial] = _Flow(at_fs, path, work, cap, weight)
+        links = list[_Link]()
         for resource in path:
-            users = self._users.setdefault(resource, {})
-            if not users:
-                self._look(resource, at_fs)
-            elif len(users) == 1:
-                self._changed.update(users)  # this link had one user and now has two
-            users[serial] = None
+            link = self._links.get(resource)
+            if link is None:
+                link = self._links[resource] = _Link(resource)
+                self._look(link, at_fs)
+            elif len(link.users) == 1:
+                self._changed.update(link.users)  # this link had one user and now has two
+            link.users[serial] = None
+            links.append(link)
+        self._flows[serial] = _Flow(at_fs, tuple(links), work, cap, weight)
         self._changed[serial] = None
 
     def remove(self, at_fs: int, serial: int) -> int:
@@ -251,13 +268,12 @@ class Fluid:
         flow = self._flows.pop(serial)
         self._leave(flow, at_fs)
         self._changed.pop(serial, None)
-        for resource in flow.path:
-            users = self._users[resource]
-            del users[serial]
-            if len(users) == 1:
-                self._changed.update(users)
-            if not users:
-                del self._users[resource], self._room[resource]
+        for link in flow.links:
+            del link.users[serial]
+            if len(link.users) == 1:
+                self._changed.update(link.users)
+            if not link.users:
+                del self._links[link.resource]
         return flow.left
 
     def reaches_fs(self, serial: int, left: int) -> int | None:
@@ -280,11 +296,16 @@ class Fluid:
             return self._ends[0][0]
         self._flush()
         self._drop_ends()
-        while self._changes and self._room.get(self._changes[0][1], (0, None))[1] != self._changes[0][0]:
+        while self._changes and not self._holds(*self._changes[0]):
             heapq.heappop(self._changes)
         if not self._changes:
             return self._ends[0][0] if self._ends else None
         return min(self._ends[0][0], self._changes[0][0]) if self._ends else self._changes[0][0]
+
+    def _holds(self, until_fs: int, resource: Resource) -> bool:
+        """Return whether a link that is used still changes then."""
+        link = self._links.get(resource)
+        return link is not None and link.until_fs == until_fs
 
     def _drop_ends(self) -> None:
         """Take ends that hold no more from the heap."""
@@ -301,28 +322,38 @@ class Fluid:
         """Handle the event at `next_fs`; return the flow that ended, None where a link changed."""
         at_fs = self.next_fs()
         if self._changes and self._changes[0][0] == at_fs:
-            resource = heapq.heappop(self._changes)[1]
+            link = self._links[heapq.heappop(self._changes)[1]]
             self._mark(at_fs)
-            self._look(resource, at_fs)
-            users = self._users[resource]
-            if len(users) == 1:
-                self._changed.update(users)
-            self._touched.update(self._kinds_at.get(resource, {}))
+            self._look(link, at_fs)
+            if len(link.users) == 1:
+                self._changed.update(link.users)
+            self._touched.update(link.kinds)
             return None
         at_fs, serial = self._ends[0][:2]
         self.remove(at_fs, serial)
         return serial
 
-    def _look(self, resource: Resource, at_fs: int) -> None:
-        self._room[resource] = self._capacity(resource, at_fs)
-        until_fs = self._room[resource][1]
-        if until_fs is not None:
-            heapq.heappush(self._changes, (until_fs, resource))
+    def _look(self, link: _Link, at_fs: int) -> None:
+        link.room, link.until_fs = self._capacity(link.resource, at_fs)
+        if link.until_fs is not None:
+            heapq.heappush(self._changes, (link.until_fs, link.resource))
 
     def _mark(self, at_fs: int) -> None:
         if at_fs != self._changed_fs:
             self._flush()
             self._changed_fs = at_fs
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Links come first and without their kinds: from link to kind to link, copying would go too deep.
+        other = object.__new__(type(self))
+        for link in self._links.values():
+            twin = memo[id(link)] = _Link(link.resource)
+            twin.room, twin.load, twin.until_fs, twin.users = link.room, link.load, link.until_fs, dict(link.users)
+        for name, value in vars(self).items():
+            setattr(other, name, deepcopy(value, memo))
+        for link in self._links.values():
+            memo[id(link)].kinds.update((memo[id(kind)], None) for kind in link.kinds)
+        return other
 
     # --- kinds -----------------------------------------------------------------------------------------
 
@@ -332,7 +363,7 @@ class Fluid:
             return
         kind.settle(at_fs)
         flow.left, flow.kind = max(0, flow.target - kind.done), None
-        kind.members -= 1
+        kind.add_members(-1)
         self._touched[kind] = None
         if not kind.members:
             self._forget(kind)
@@ -341,32 +372,32 @@ class Fluid:
         """Delete a kind without flows; its neighbours get its share."""
         del self._kinds[kind.key]
         kind.version = -1
-        for resource in kind.path:
-            at = self._kinds_at[resource]
-            del at[kind]
-            self._dirty[resource] = None
-            if not at:
-                del self._kinds_at[resource]
+        for link in kind.links:
+            del link.kinds[kind]
+            self._dirty[link] = None
 
     def _join(self, serial: int, flow: _Flow) -> None:
-        shared = tuple(resource for resource in flow.path if len(self._users[resource]) > 1)
-        own = [self._room[resource][0] for resource in flow.path if len(self._users[resource]) == 1]
-        limit = min(own if flow.cap is None else [*own, flow.cap], default=None)
-        kind, key = flow.kind, (shared, limit, flow.weight)
+        shared, limit = list[_Link](), flow.cap
+        for link in flow.links:
+            if len(link.users) > 1:
+                shared.append(link)
+            elif limit is None or link.room < limit:
+                limit = link.room
+        kind, key = flow.kind, (tuple([link.resource for link in shared]), limit, flow.weight)
         if kind is not None and kind.key == key:
             return
         self._leave(flow, self._changed_fs)
         kind = self._kinds.get(key)
         if kind is None:
-            kind = self._kinds[key] = _Kind(key, flow.at_fs)
-            for resource in shared:
-                self._kinds_at.setdefault(resource, {})[kind] = None
+            kind = self._kinds[key] = _Kind(key, tuple(shared), flow.at_fs)
+            for link in shared:
+                link.kinds[kind] = None
         kind.settle(self._changed_fs)
         flow.kind, flow.target = kind, kind.done + flow.left
         if limit is not None and not shared:
             # The end of another flow that rounds to this instant may already have advanced the kind.
             flow.target -= limit * max(0, kind.since_fs - self._changed_fs)
-        kind.members += 1
+        kind.add_members(1)
         heapq.heappush(kind.targets, (flow.target, serial))
         self._touched[kind] = None
 
@@ -389,57 +420,77 @@ class Fluid:
         # An earlier look at this instant leaves no trace.
         moved = dict.fromkeys(kind for kind in self._before if kind.members)
         for kind in moved:
-            kind.rate, kind.tight = self._before[kind]
+            rate, kind.tight = self._before[kind]
+            kind.change_rate(rate)
         chosen = [kind for kind in self._touched_then if kind.members]
-        dirty = {**self._dirty_then, **dict.fromkeys(resource for kind in chosen for resource in kind.path)}
+        dirty = {**self._dirty_then, **dict.fromkeys(link for kind in chosen for link in kind.links)}
         found = self._share_out(dict.fromkeys(chosen), dirty)
         for kind, (rate, tight) in found.items():
             self._before.setdefault(kind, (kind.rate, kind.tight))
             kind.settle(self._changed_fs)
-            kind.rate, kind.tight = rate, tight
+            kind.change_rate(rate)
+            kind.tight = tight
         for kind in {**moved, **found}:
             self._expect(kind)
 
-    def _share_out(
-        self, chosen: dict[_Kind, None], dirty: dict[Resource, None]
-    ) -> dict[_Kind, tuple[int, Resource | None]]:
+    def _share_out(self, chosen: dict[_Kind, None], dirty: dict[_Link, None]) -> dict[_Kind, tuple[int, _Link | None]]:
         """Find new rates of the kinds chosen and of all that these move, with what keeps each from having more."""
-        self._choose(chosen, dirty, {})
+        for link in dirty:
+            for kind in link.kinds:
+                if kind.tight is link:
+                    chosen[kind] = None
         while True:
-            kinds = sorted(chosen, key=_order)
-            seen = dict.fromkeys(resource for kind in kinds for resource in kind.path)
-            room = {resource: self._room_for(resource, chosen) for resource in seen}
-            counts, weights = [kind.members for kind in kinds], [kind.weight for kind in kinds]
-            is_even = len(set(weights)) <= 1
-            limits = [kind.limit for kind in kinds]
-            paths: list[tuple[Resource, ...]] = [kind.path for kind in kinds]
-            rates, tight = share(paths, room, limits, counts, None if is_even else weights)
-            levels = dict[Resource, Fraction | int]()
-            for kind, rate, where in zip(kinds, rates, tight, strict=True):
+            kinds = sorted(chosen, key=attrgetter("order"))
+            rates, tight = self._share(kinds)
+            size, levels = len(chosen), dict[_Link, int]()
+            for kind, rate, full in zip(kinds, rates, tight, strict=True):
                 if abs(rate - kind.rate) > _SLACK:
-                    dirty.update(dict.fromkeys(kind.path))
-                if isinstance(where, tuple):
-                    levels[where] = max(levels.get(where, 0), -(-rate // kind.weight))
-            size = len(chosen)
-            self._choose(chosen, dirty, levels)
+                    # Those that a link with more or less room than before keeps from having more come in.
+                    for link in kind.links:
+                        if link not in dirty:
+                            dirty[link] = None
+                            for other in link.kinds:
+                                if other.tight is link:
+                                    chosen[other] = None
+                if full is not None:
+                    level = -(-rate // kind.weight)
+                    if level > levels.get(full, -1):
+                        levels[full] = level
+            for full, level in levels.items():
+                # So do those who have more at a link than the kinds that it limits.
+                for other in full.kinds:
+                    if other.rate > (level + 1) * other.weight + _SLACK and other not in chosen:
+                        chosen[other] = None
             if len(chosen) == size:
-                where_tight = [where if isinstance(where, tuple) else None for where in tight]
-                return dict(zip(kinds, zip(rates, where_tight, strict=True), strict=True))
+                return dict(zip(kinds, zip(rates, tight, strict=True), strict=True))
 
-    def _choose(self, chosen: dict[_Kind, None], dirty: dict[Resource, None], levels: Mapping[Resource, Any]) -> None:
-        """Add who is kept from more by a dirty link, and who has more at a link that keeps others from it."""
-        for resource in {**dirty, **levels}:
-            level = levels.get(resource)
-            for kind in self._kinds_at.get(resource, ()):
-                if kind not in chosen:
-                    keeps = kind.tight == resource and resource in dirty
-                    if keeps or (level is not None and kind.rate > (level + 1) * kind.weight + _SLACK):
-                        chosen[kind] = None
-
-    def _room_for(self, resource: Resource, chosen: Mapping[_Kind, None]) -> int:
-        """Return what is left at a link beside the kinds that keep their rates."""
-        others = sum(kind.rate * kind.members for kind in self._kinds_at[resource] if kind not in chosen)
-        return max(0, self._room[resource][0] - others)
+    def _share(self, kinds: Sequence[_Kind]) -> tuple[list[int], list[_Link | None]]:
+        """Return the max-min fair rates of the kinds, all others keeping theirs, and the links that limit them."""
+        links, ways = list[_Link](), list[list[int]]()
+        users, left, total = list[list[int]](), list[int](), list[int]()
+        for place, kind in enumerate(kinds):
+            rate, weight, way = kind.rate * kind.members, kind.weight * kind.members, list[int]()
+            for link in kind.links:
+                at = link.place
+                if at < 0:
+                    at = link.place = len(links)
+                    links.append(link)
+                    users.append([place])
+                    left.append(link.room - link.load + rate)
+                    total.append(weight)
+                else:
+                    users[at].append(place)
+                    left[at] += rate
+                    total[at] += weight
+                way.append(at)
+            ways.append(way)
+        left = [max(0, room) for room in left]
+        limited = [(_level(k.limit, k.weight), place, k.limit) for place, k in enumerate(kinds) if k.limit is not None]
+        limited.sort()
+        for link in links:
+            link.place = -1
+        rates, tight = _raise(ways, users, left, total, limited, [k.members for k in kinds], [k.weight for k in kinds])
+        return rates, [None if full < 0 else links[full] for full in tight]
 
     def _expect(self, kind: _Kind) -> None:
         """Put the kind's next end into the heap, in place of the one that is there."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
+import gc
 import heapq
 import json
 import os
@@ -175,6 +176,11 @@ def hurry() -> None:
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
 
 
+def dawdle() -> None:
+    """Let this thread run as others do."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 class Relay:
     """The relay in a process of its own.
 
@@ -292,6 +298,7 @@ def run(link: Link, devices: Sequence[int]) -> Record:
 
 def main() -> int:
     """Run as the process of `Relay`."""
+    gc.disable()
     hurry()
     print("ready", flush=True)
     record = run(Link(**json.loads(sys.argv[1])), [int(word) for word in sys.argv[2:]])

@@ -48,17 +48,28 @@ class Case:
 
     Parameters
     ----------
+    title
+        In the table.
     transport, loss
         Of messages, and of packets.
+    server_bps, compute_s
+        The server's port, and what a gradient takes.
+    rounds
+        How many are measured.
+    algorithms
+        Their labels.
+    more
+        What else differs from real_link.yaml.
     """
 
+    title: str
     transport: Literal["tcp", "udp"]
-    loss: float
-
-    @property
-    def rounds(self) -> int:
-        """How many rounds are measured."""
-        return 1000 if self.loss else 120
+    loss: float = 0.0
+    server_bps: float = SERVER_BPS
+    compute_s: float = COMPUTE_S
+    rounds: int = 120
+    algorithms: tuple[str, ...] = ALGORITHMS
+    more: tuple[str, ...] = ()
 
     @property
     def has_deadline(self) -> bool:
@@ -68,25 +79,42 @@ class Case:
     @property
     def sets(self) -> list[str]:
         """What differs from real_link.yaml."""
-        out = [f"algorithms.{i}.deadline_s={DEADLINE_S}" for i in range(len(ALGORITHMS)) if self.has_deadline]
+        out = [*self.more, f"compute.gradient_s={self.compute_s}"]
         if self.transport == "tcp":
-            return [*out, f"network.link.loss={self.loss}"]
-        udp: dict[str, object] = {"name": "ethernet_udp", "rate_bps": RATE_BPS, "server_rate_bps": SERVER_BPS}
+            return [*out, f"network.link.loss={self.loss}", f"network.link.server_bps={self.server_bps}"]
+        udp: dict[str, object] = {"name": "ethernet_udp", "rate_bps": RATE_BPS, "server_rate_bps": self.server_bps}
         udp |= {"delay_s": ONE_WAY_S, "overhead_bytes": 30, "min_frame_bytes": 0}
         if self.loss:
             udp = {"name": "wan", "transport": "plain", "sharing": "fifo", "rate_bps": RATE_BPS}
-            udp |= {"server_bps": SERVER_BPS, "rtt_s": 2 * ONE_WAY_S, "loss": self.loss}
+            udp |= {"server_bps": self.server_bps, "rtt_s": 2 * ONE_WAY_S, "loss": self.loss}
+            out += [f"algorithms.{i}.deadline_s={DEADLINE_S}" for i in range(len(self.algorithms))]
         return [*out, f"network.link={{{', '.join(f'{key}: {value}' for key, value in udp.items())}}}"]
 
     @property
     def way(self) -> Way:
         """How its messages are really sent."""
-        link = relay.Link(RATE_BPS, SERVER_BPS, ONE_WAY_S, self.loss)
+        link = relay.Link(RATE_BPS, self.server_bps, ONE_WAY_S, self.loss)
         datagram_bytes = 1448 if self.loss else 1472  # as in the channels wan and ethernet_udp
-        return Way(self.transport, link, COMPUTE_S, datagram_bytes, DEADLINE_S if self.has_deadline else None)
+        return Way(self.transport, link, self.compute_s, datagram_bytes, DEADLINE_S if self.has_deadline else None)
 
 
-CASES = (Case("tcp", 0.0), Case("udp", 0.0), Case("tcp", LOSS), Case("udp", LOSS))
+_TWELVE = ("algorithms=[{name: gd, label: GD, broadcast: dense, float_bit: 64, model_bit: 64}]",)
+CASES = (
+    Case("tcp", "tcp"),
+    Case("udp", "udp"),
+    Case("tcp, 12 segments, 20 Mbit/s", "tcp", server_bps=20e6, algorithms=("GD",), more=_TWELVE),
+    Case(
+        "tcp, 12 segments, 20 Mbit/s, idle for 0.3 s",
+        "tcp",
+        server_bps=20e6,
+        compute_s=0.3,
+        rounds=80,
+        algorithms=("GD",),
+        more=_TWELVE,
+    ),
+    Case("tcp, loss 1 %", "tcp", LOSS, rounds=1000),
+    Case("udp, loss 1 %", "udp", LOSS, rounds=1000),
+)
 
 
 @dataclass(frozen=True)
@@ -115,7 +143,7 @@ def predict(case: Case, rounds: int, replications: int) -> dict[str, Predicted]:
         times = pd.read_parquet(Path(folder, "rounds.parquet"), columns=["label", "replication", "sim_time_s"])
         messages = pd.read_parquet(Path(folder, "messages.parquet"))
     out = {}
-    for label in ALGORITHMS:
+    for label in case.algorithms:
         each = [group.sim_time_s.diff()[1:] for _, group in times[times.label == label].groupby("replication")]
         first = messages[(messages.label == label) & (messages.replication == 0)]
         sizes = {
@@ -182,13 +210,14 @@ def row_of(case: Case, label: str, rounds: Sequence[Round], got: Measured) -> di
     """Return a row of the table."""
     numbers: dict[str, float] = {
         "rounds": len(rounds), "message_bytes": bytes_of(rounds), "mean_s": float(np.mean(got.seconds)),
-        "mean_se_s": mean_error(got.seconds), "p95_s": p95(got.seconds), "p95_se_s": p95_error(got.seconds),
-        "slowest_s": max(got.seconds), "packets": got.relay.packets, "packets_lost": got.relay.lost,
+        "mean_se_s": mean_error(got.seconds), "median_s": float(np.median(got.seconds)),
+        "p95_s": p95(got.seconds), "p95_se_s": p95_error(got.seconds), "slowest_s": max(got.seconds),
+        "packets": got.relay.packets, "packets_lost": got.relay.lost,
         "packets_late": got.relay.late, "latest_s": got.relay.latest_ns / 1e9,
         "fast_retransmits": got.counters["TCPFastRetrans"], "tail_probes": got.counters["TCPLossProbes"],
         "timeouts": got.counters["TCPTimeouts"],
     }  # fmt: skip
-    row = {"transport": case.transport, "loss": f"{case.loss:g}", "algorithm": label}
+    row = {"case": case.title, "algorithm": label}
     row |= {key: str(value) if isinstance(value, int) else f"{value:.6f}" for key, value in numbers.items()}
     return row | {"kernel": platform.release(), "measured_on": str(datetime.date.today())}
 
@@ -232,17 +261,13 @@ def real_link(replications: int = 2) -> Iterator[Check]:
 def compare(rows: Sequence[Mapping[str, str]], replications: int) -> Iterator[Check]:
     """Yield what netsim predicts for the rows beside what was measured."""
     for case in CASES:
-        of = {
-            row["algorithm"]: row
-            for row in rows
-            if (row["transport"], float(row["loss"])) == (case.transport, case.loss)
-        }
+        of = {row["algorithm"]: row for row in rows if row["case"] == case.title}
         if not of:
             continue
         rounds = int(next(iter(of.values()))["rounds"])
         found = predict(case, rounds, replications if case.loss else 1)
         for label, row in of.items():
-            ours, title = found[label], f"{case.transport} loss {case.loss:g}, {label}"
+            ours, title = found[label], f"{case.title}: {label}"
             mean_limit, p95_limit = LIMITS[case.loss]
             errors = mean_error(ours.seconds), p95_error(ours.seconds)
             theirs = {key: float(value) for key, value in row.items() if key.endswith("_s")}
@@ -273,7 +298,7 @@ def conditions() -> list[str]:
     for row in rows:
         cells = [row[key] for key in counted]
         cells.insert(4, f"{1e3 * float(row['latest_s']):.1f} ms")
-        lines.append(f"| {row['transport']} loss {row['loss']}, {row['algorithm']} | {' | '.join(cells)} |")
+        lines.append(f"| {row['case']}: {row['algorithm']} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
@@ -281,13 +306,14 @@ def main() -> int:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.validation.real_link", description=__doc__)
     parser.add_argument("--out", type=Path, default=TABLE)
+    parser.add_argument("--only", default="", help="cases whose title contains this")
     parser.add_argument("--rounds", type=int, help="at most, of each algorithm and link")
     given = parser.parse_args()
     if lack := relay.missing():
         print(f"Nothing can be measured here: {lack}.", file=sys.stderr)
         return 2
     rows = list[dict[str, str]]()
-    for row in measure_all(CASES, given.rounds):
+    for row in measure_all([case for case in CASES if given.only in case.title], given.rounds):
         print(" ".join(row.values()), file=sys.stderr, flush=True)
         rows.append(row)
         out = io.StringIO()

@@ -1,4 +1,4 @@
-"""Write docs/validation.md and docs/validation.csv: our figures beside those of ns-3, SimGrid and of theory.
+"""Write docs/validation.md and docs/validation.csv: our figures beside those of ns-3, SimGrid, Linux and of theory.
 
 ``python -m benchmarks.validation.page [--out FOLDER]``; takes some minutes and says on stderr how far it is.
 """
@@ -13,13 +13,13 @@ import io
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.validation import links, ns3_lrwpan
+from benchmarks.validation import links, ns3_lrwpan, real_link
 from benchmarks.validation.check import DOCUMENTED, MET, MISSED, Check
 from netsim import files
 
@@ -40,7 +40,10 @@ LINKS: tuple[tuple[Callable[[], Iterator[Check]], bool], ...] = (
     (links.park, True),
     (links.tsch, False),
     (links.sixlowpan, True),
+    (real_link.real_link, True),
 )
+# What a section says beyond its text and its figures.
+MORE: Mapping[object, Callable[[], list[str]]] = {real_link.real_link: real_link.conditions}
 REPLAYED = "802.15.4 with contention, ns-3's own runs"
 DRAWN = "802.15.4 with contention, draws of our own against ns-3"
 
@@ -137,7 +140,8 @@ def _section(source: object, checks: Sequence[Check], has_all: bool) -> list[str
     if worst.limit:
         said += f" The farthest: {worst.row}, {worst.column}, {_off(worst)} (limit {_limit(worst)})."
     _, _, about = str(inspect.getdoc(source)).partition("\n\n")
-    return [f"## {title_of(source)}", "", about, "", said, "", *(_table(shown) if shown else [])]
+    more = MORE[source]() if source in MORE else []
+    return [f"## {title_of(source)}", "", about, "", said, "", *(_table(shown) if shown else []), *more]
 
 
 def _table(checks: Sequence[Check]) -> list[str]:

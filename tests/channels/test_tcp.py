@@ -105,6 +105,62 @@ def test_a_connection_is_made_again_after_its_end_was_down() -> None:
     assert times[0] == times[2] == times[1] + 40_864_000
 
 
+@pytest.mark.parametrize(
+    ("handshake", "idle_s", "bursts"),
+    [
+        ("per_connection", 0.2, (30,)),
+        (False, 0.2, (30,)),
+        (False, 0.29, (30,)),
+        (False, 0.31, (20, 10)),
+        (False, 0.61, (10, 20)),
+        (False, 100.0, (10, 20)),
+        (True, 0.2, (10, 20)),
+    ],
+)
+def test_a_connection_keeps_its_window(handshake: Any, idle_s: float, bursts: tuple[int, ...]) -> None:
+    """30 segments of 12.016 us at first in 10 + 20, which leaves a window of 40: then at once, and without a timeout's
+    silence (round trip and 0.2 s; counted from the last segment that left) so; halved once after one of them, to 10
+    after more, and anew with a connection for each message.
+    """
+    keys = {"name": "wan", "rate_bps": 1e9, "rtt_s": 0.1, "congestion": "cubic", "handshake": handshake}
+    medium = registry.build("channel", keys).open([Node(0), Node(1, is_server=True)], np.random.default_rng(0))
+    left_ns = 0
+    for sizes in ((10, 20), bursts):
+        start_ns = left_ns + round(idle_s * 1e9) if left_ns else 0
+        medium.advance(start_ns)
+        medium.submit(start_ns, 0, (1,), 30 * 1448)
+        while not (got := medium.advance(medium.next_event_ns())):
+            pass
+        makes = handshake is True or (handshake == "per_connection" and not left_ns)
+        hello_ns = 100_000_000 + 2 * 432 if makes else 0
+        wanted_ns = hello_ns + 100_012_016 * (len(sizes) - 1) + 12_016 * sizes[-1] + 50_000_000
+        assert got[0].at_ns - start_ns == wanted_ns
+        left_ns = got[0].at_ns - 50_000_000
+    other = registry.build("channel", keys).open([Node(0), Node(1, is_server=True)], np.random.default_rng(0))
+    other.submit(0, 0, (1,), 30 * 1448)
+    other.advance(10**9)
+    other.submit(10**9, 1, (0,), 30 * 1448)  # the way back has a window of its own
+    first = 100_012_016 + 12_016 * 20 + 50_000_000 + (100_000_864 if handshake is True else 0)
+    assert [d.at_ns - 10**9 for d in other.advance(2 * 10**9)] == [first]
+
+
+def test_a_window_that_is_not_used_does_not_grow() -> None:
+    """Six segments of a window of 10 make it 16, six of 16 leave it; beyond the threshold only full windows count."""
+    window = Window()
+    window.grow("cubic", 6)
+    assert window.size == 16.0
+    window.grow("cubic", 6)
+    assert window.size == 16.0
+    assert not window.lose("newreno", 16, 0, 9)
+    assert window.size == 7.0
+    window.grow("newreno", 6)
+    assert window.size == 7.0
+    window.grow("newreno", 7)
+    assert window.size == 7.5
+    window.rest(9)
+    assert window.size == 7.5
+
+
 def a_round_s(sharing: str | None, workers: int = 3, size: int = 8600) -> float:
     """Seconds of a round: the server sends to all, each answers as soon as it has the model."""
     channel = registry.build("channel", {
@@ -197,15 +253,15 @@ def test_a_loss_in_the_middle_costs_a_round() -> None:
 def test_window_by_hand() -> None:
     """10, 15, then a loss at number 4 of 15 with enough behind it: (15 - 2) / 2; lost repeats: 1, 2, 4 timeouts."""
     window = Window()
-    window.grow("newreno")
+    window.grow("newreno", 10)
     assert not window.lose("newreno", 15, 4, 0)
     assert window.size == 6.5
-    window.grow("newreno")
+    window.grow("newreno", 6)
     assert window.size == 7.0
     assert [window.lose("newreno", 6, 5, 0), window.patience, window.size] == [True, 1, 1.0]
     assert [window.lose("newreno", 1, 0, 9), window.patience] == [True, 2]
     assert [window.lose("newreno", 1, 0, 9), window.patience] == [True, 4]
-    window.grow("newreno")
+    window.grow("newreno", 1)
     assert (window.patience, window.size) == (0, 1.5)
     cubic = Window()
     assert not cubic.lose("cubic", 10, 0, 5)

@@ -109,6 +109,8 @@ class Flows(Roster):
         # Bursts that wait for their sender's link, the first one being on it; since when connections stand.
         self._queues: dict[NodeId, deque[_Message]] = {}
         self._connected: dict[tuple[NodeId, NodeId], int] = {}
+        # Of each way of a connection that stays: its window, and when its last segment left.
+        self._windows: dict[tuple[NodeId, NodeId], tuple[Window, int]] = {}
         self._fluid = Fluid(lambda resource, at_fs: link(resource).at(at_fs))
         # Others' messages have serials below 0.
         self._others = dict(others or {})
@@ -169,6 +171,9 @@ class Flows(Roster):
         there_and_back_fs = transport.one_way_fs(path) + transport.one_way_fs(back)
         message.trip_fs = there_and_back_fs - -self._full_bytes * _WORK_PER_BYTE // rate
         message.waits_fs = at_fs
+        if kept := self._windows.pop((message.src, message.dst), None):
+            message.window, left_fs = kept
+            message.window.rest((at_fs - left_fs) // (message.trip_fs + transport.min_rto_ns * FS_PER_NS))
         if transport.handshake != "none":
             header = transport.overhead_bytes * _WORK_PER_BYTE
             lasts_fs = there_and_back_fs - -header // rate - -header // self._rate_now(back, at_fs)
@@ -235,7 +240,7 @@ class Flows(Roster):
                 timeout_fs = message.trip_fs + transport.min_rto_ns * FS_PER_NS
                 message.tail = timeout_fs * window.patience + (message.trip_fs if lost else 0)
         elif not self._fills(message, count):
-            window.grow(transport.congestion)
+            window.grow(transport.congestion, count)
         waits_fs = at_fs + message.trip_fs
         if self._ports is not None:
             port = self._port(self._ports, message.path.resources[-1])
@@ -252,14 +257,14 @@ class Flows(Roster):
 
     def _lone_fs(self, message: _Message) -> int:
         """Return when the last bit leaves if the path is free, at its best and loses nothing; that is the soonest."""
-        at_fs, sent, window, peak = message.waits_fs, 0, Window(), message.path.peak
+        at_fs, sent, window, peak = message.waits_fs, 0, message.window.copy(), message.path.peak
         while True:
             count = window.segments
             rest_fs = self._work(message, sent, message.segments) // peak
             if sent + count >= message.segments or count * self._full_bytes * _WORK_PER_BYTE >= message.trip_fs * peak:
                 return at_fs + rest_fs
             at_fs, sent = at_fs + message.trip_fs, sent + count
-            window.grow(self._transport.congestion)
+            window.grow(self._transport.congestion, count)
 
     def _arm(self, message: _Message, at_fs: int) -> None:
         heapq.heappush(self._timers, (at_fs, message.serial, message.timer))
@@ -316,6 +321,8 @@ class Flows(Roster):
                 self._arm(message, message.waits_fs)
         is_last = message.sent == message.segments
         if is_last:
+            if self._transport.handshake != "every" and not message.repeats:
+                self._windows[message.src, message.dst] = message.window, at_fs
             self._leave_lane(message, at_fs)
             row = self._row[message.src]
             self._tx_bytes[row] += self._wire_bytes(message, message.segments)
@@ -495,6 +502,7 @@ class Flows(Roster):
             self._due.append((now_ns, *entry[1:4], entry[4]._replace(at_ns=now_ns, ok=False, service_s=0.0)))
         heapq.heapify(self._due)
         self._connected = {ends: since for ends, since in self._connected.items() if node not in ends}
+        self._windows = {ends: kept for ends, kept in self._windows.items() if node not in ends}
         lost = [message for message in self._messages.values() if node in (message.src, message.dst)]
         for message in lost:
             del self._messages[message.serial]

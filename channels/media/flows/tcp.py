@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ _ACKED = 2  # segments per acknowledgement, b of the square-root law
 
 
 class Window:
-    """The congestion window of one transfer, round by round.
+    """The congestion window of one way of a connection, round by round.
 
     `lose` is what a sender does when the first lost segment of a round is number `first` of `count`: with at least
     three segments behind it (or released by acknowledgements) that are acknowledged again it sends the segment again at
@@ -35,12 +36,18 @@ class Window:
     Examples
     --------
     >>> window = Window()
-    >>> window.grow("newreno"), window.segments
+    >>> window.grow("newreno", 10), window.segments
     (None, 15)
     >>> window.lose("newreno", 15, 4, 100), window.segments
     (False, 6)
     >>> window.lose("newreno", 6, 0, 100), window.segments
     (True, 1)
+
+    A window that grew to 37 segments and was not used for two timeouts:
+
+    >>> window = Window()
+    >>> window.grow("cubic", 10), window.grow("cubic", 17), window.rest(2), window.segments
+    (None, None, None, 10)
     """
 
     __slots__ = ("_is_resent", "_threshold", "patience", "size")
@@ -54,10 +61,29 @@ class Window:
         """Whole ones."""
         return int(self.size)
 
-    def grow(self, congestion: str) -> None:
-        """End a round in which nothing was lost."""
-        self.size = self.size * GROWTH[congestion] if self.size < self._threshold else self.size + PER_ROUND[congestion]
+    def grow(self, congestion: str, count: int) -> None:
+        """End a round of `count` segments in which nothing was lost.
+
+        A window that the sender did not use does not grow; in slow start it does up to twice what was sent.
+        """
+        is_used = count >= self.segments
+        if self.size >= self._threshold:
+            self.size += PER_ROUND[congestion] if is_used else 0.0
+        elif is_used:
+            self.size *= GROWTH[congestion]
+        elif 2 * count > self.size:
+            self.size += (GROWTH[congestion] - 1.0) * count
         self.patience, self._is_resent = 0, False
+
+    def rest(self, timeouts: int) -> None:
+        """Halve the window for each timeout without a segment, down to the first window (RFC 2861)."""
+        if timeouts and self.size > FIRST_WINDOW:
+            self._threshold = max(self._threshold, 0.75 * self.size)
+            self.size = max(self.size / 2.0 ** min(timeouts, 64), float(FIRST_WINDOW))
+
+    def copy(self) -> Window:
+        """Return a window that grows by itself."""
+        return copy(self)
 
     def lose(self, congestion: str, count: int, first: int, rest: int) -> bool:
         """End a round in which a segment was lost and `rest` more are left; return if it takes a timeout."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from netsim.errors import NetsimError, SimulationError
-from netsim.interfaces import (
-    Agent,
-    Command,
-    Inbox,
-    NodeId,
-    Receive,
-)
+from netsim.interfaces import Agent, Command, Encode, Inbox, NodeId, Receive, Report, Send, Silent
 from netsim.registry import place
 from netsim.simulation.mailbox import Mailbox
 
-_HAS_ROUND = dict[type, bool]()  # commands seen so far, and whether they are of a round
+_OF_A_ROUND = frozenset({Send, Silent, Receive, Report, Encode})
 
 
 class Actor:
-    """One agent's coroutine, its mailbox, and what it waits for."""
+    """One agent's coroutine, its mailbox, and what it waits for.
+
+    Attributes
+    ----------
+    waiting : what it receives, while it waits for that.
+    finished : whether it has returned or is dead.
+    round : of its last command that has one, or of the newest message that it received since.
+    """
 
     def __init__(self, node: NodeId, agent: Agent) -> None:
         self.node = node
@@ -35,14 +36,14 @@ class Actor:
         self._go_on = self._coroutine.send
 
     def resume(self, answer: object) -> Command[Any] | None:
-        """Go on with `answer` until the next command; None where the agent has returned.
+        """Go on with `answer` until the next command; None where the agent has returned, which then is `finished`.
 
         An answer that is an error is raised where the agent awaits it.
 
         Raises
         ------
         SimulationError
-            If the agent raises an error, which is then the cause, or awaits something else than a command.
+            If the agent raises an error, which is then the cause.
         """
         try:
             if answer is None:
@@ -50,25 +51,31 @@ class Actor:
             elif isinstance(answer, Exception):
                 command = self._coroutine.throw(answer)
             else:
-                if type(answer) is Inbox and answer.messages:
-                    self.round = answer.messages[-1].round
                 command = self._go_on(answer)
         except StopIteration:
             self.finished = True
             return None
         except (Exception, SystemExit) as error:
             raise self.failure(error) from error
-        kind = type(command)
-        if kind not in _HAS_ROUND:
-            if not isinstance(command, Command):
-                text = f"node {self.node}: an agent awaits commands of netsim.interfaces. Got {kind.__name__}"
-                raise SimulationError(text)
-            _HAS_ROUND[kind] = hasattr(command, "round")
-        if _HAS_ROUND[kind]:
-            round = command.round  # type: ignore[attr-defined]
-            if round is not None:
-                self.round = round
+        if type(command) in _OF_A_ROUND and command.round is not None:
+            self.round = command.round
         return command
+
+    def take(self, wanted: Receive, timed_out: bool = False) -> Inbox | None:
+        """Take what the agent waits for out of its mailbox, which ends its waiting; None while it is not there."""
+        inbox = self.mailbox.take(wanted, timed_out)
+        if inbox is not None:
+            self.waiting = None
+            if inbox.messages:
+                self.round = inbox.messages[-1].round
+        return inbox
+
+    def refusal(self, command: object, driver: str) -> SimulationError:
+        """Return the error of an agent that awaits what its driver does not know."""
+        kind = type(command).__name__
+        if isinstance(command, Command):
+            return SimulationError(f"node {self.node}: {driver} knows no command {kind}")
+        return SimulationError(f"node {self.node}: an agent awaits commands of netsim.interfaces. Got {kind}")
 
     def failure(self, error: BaseException) -> SimulationError:
         """Return what an error of the agent is to the run: node, round, file and line.

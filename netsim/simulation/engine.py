@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -21,20 +20,16 @@ import simpy
 from netsim.arrow import table
 from netsim.errors import EncodeError, SimulationError
 from netsim.interfaces import (
-    HEADER_BYTES,
     AfterRun,
     Array,
     Compute,
     Decode,
     Delivered,
-    Delivery,
     Encode,
     Gradient,
     GradientRequest,
     Mark,
-    Message,
     NodeId,
-    PacketObserver,
     Payload,
     Problem,
     Receive,
@@ -53,10 +48,12 @@ from netsim.simulation.actors import Actor
 from netsim.simulation.batteries import Batteries
 from netsim.simulation.energy_table import energy_table
 from netsim.simulation.garbage import old_objects_left_alone
+from netsim.simulation.lockstep import nodes_of
 from netsim.simulation.phases import Phases
 from netsim.simulation.processors import Job, Processors
-from netsim.simulation.recorder import Divergence, Recorder, Snapshot, Transfer, norm
+from netsim.simulation.recorder import Divergence, Recorder, Snapshot, norm
 from netsim.simulation.switches import Switches
+from netsim.simulation.traffic import Traffic
 from netsim.simulation.world import World
 from netsim.units import MAX_NS, NS_PER_S, seconds_to_ns
 
@@ -66,7 +63,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, float, float], None]
 SILENCE = Payload(b"", 0.0)
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
-_FIRST_FOUR = itemgetter(0, 1, 2, 3)
 PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
@@ -184,12 +180,10 @@ class Engine:
         self._coder = self.world.coder()
         self._env = simpy.Environment()
         self._timers: dict[int, list[Callable[[], None]]] = {}
+        self._timer_ns = math.inf  # the next of them
         self._answers: dict[NodeId, object] = {}
         self._requests: dict[NodeId, GradientRequest] = {}
         self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
-        self._transfers: dict[tuple[int, int], _Flight] = {}
-        self._flights: dict[NodeId, _Flight] = {}  # the last one of each node, where agents ask what became of it
-        self._tells = "known_loss" in self.world.entry.algorithm.tolerates
         self._tokens: list[int] = []
         self._deadlines: dict[NodeId, int] = {}
         self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
@@ -197,16 +191,13 @@ class Engine:
         self._deadline_ids = count()
         self._takes_all: set[NodeId] = set()
         self._running = set(self._last())
-        self._due_ns: list[float] = [math.inf] * len(self.world.media)
-        self._delivery_ns = math.inf  # the least of them
-        self._changed = set(range(len(self.world.media)))  # media whose next event is to be asked for
         self._switches = Switches(self.world.changes)
         self._processors = Processors(self.world.devices, self._switches)
         self._held: dict[NodeId, object] = {}  # answers to nodes that are off
         self._paused: dict[NodeId, tuple[int, Callable[[], object]]] = {}  # what is left of their computations, in ns
         self._batteries = self._open_batteries()
         self._phases = Phases(len(self.world.workers))
-        self._ways = _Ways(self.world)
+        self.traffic = Traffic(self.world, self.actors, self.recorder, self._phases, self._tell)
         self._charges_codecs = scenario.compute.codec_flop
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self._send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
@@ -273,20 +264,11 @@ class Engine:
     # --- time ------------------------------------------------------------------------------------
 
     def _next_ns(self) -> int | None:
-        if self._changed:
-            self._ask()
-        at_ns = min(self._env.peek(), self._delivery_ns)
+        at_ns = min(self._timer_ns, self.traffic.next_ns())
         # Where nothing else is to come, a node that comes back changes something only if it was about to do something.
         if at_ns < math.inf or self._held or self._paused:
             at_ns = min(at_ns, self._switches.next_ns)
         return None if at_ns == math.inf else max(int(at_ns), self.now_ns)
-
-    def _ask(self) -> None:
-        for i in self._changed:
-            due_ns = self.world.media[i].next_event_ns()
-            self._due_ns[i] = math.inf if due_ns is None else due_ns
-        self._changed.clear()
-        self._delivery_ns = min(self._due_ns)
 
     def _after(self, delay_ns: int, then: Callable[[], None]) -> None:
         """Call `then` after a delay; calls that fall on one instant are one event and keep their order."""
@@ -296,6 +278,7 @@ class Engine:
             return
         self._timers[at_ns] = [then]
         self._env.timeout(at_ns - self._env.now).callbacks.append(lambda _: self._ring(at_ns))
+        self._timer_ns = self._env.peek()
 
     def _ring(self, at_ns: int) -> None:
         for then in self._timers.pop(at_ns):
@@ -303,28 +286,29 @@ class Engine:
 
     def _settle(self) -> None:
         """Handle everything that belongs to this instant."""
-        env, actors, run = self._env, self.actors, self._run
-        if self._switches.next_ns <= self.now_ns:
+        now_ns, actors, switches, run = self.now_ns, self.actors, self._switches, self._run
+        if switches.next_ns <= now_ns:
             self._switch()
         while not self.stopped:
             self._steps += 1
             if self._steps > self._patience and self._stands():
                 return
-            while env.peek() == self.now_ns:
-                env.step()
-            if self._changed or self._delivery_ns <= self.now_ns:
-                self._deliver()
-            if not self._answers and env.peek() != self.now_ns:
+            while self._timer_ns == now_ns:
+                self._env.step()
+                self._timer_ns = self._env.peek()
+            self._deliver()
+            if not self._answers and self._timer_ns != now_ns:
                 if self._takes_all:
                     self._answer_all()
                 if not self._answers:
                     return
             woken, self._answers = self._answers, {}
-            for node in sorted(woken):
-                if node in self._switches.off:
+            for node in sorted(woken) if len(woken) > 1 else woken:
+                actor = actors[node]
+                if node in switches.off:
                     self._held[node] = woken[node]
-                elif not actors[node].finished:
-                    run(actors[node], woken[node])
+                elif not actor.finished:
+                    run(actor, woken[node])
                 if self.stopped:
                     return
 
@@ -356,8 +340,7 @@ class Engine:
         self.now_ns, nodes = death
         # Messages that arrive at this instant have arrived; those under way are lost.
         self._deliver()
-        for medium in self.world.media:
-            medium.advance(self.now_ns)
+        self.traffic.catch_up(self.now_ns)
         for node in nodes:
             self._die(batteries, self.actors[node])
         self._settle()
@@ -368,7 +351,7 @@ class Engine:
         self._book_work(node, self._processors.die(node, self.now_ns))
         batteries.mark_dead(node, self.now_ns)
         self._switches.drop(node)
-        self._set_up(node, False)
+        self.traffic.set_up(self.now_ns, node, False)
         actor.close()
         actor.finished, actor.waiting = True, None
         self._running.discard(node)
@@ -382,11 +365,10 @@ class Engine:
     def _switch(self) -> None:
         """Let nodes go off and come back; messages that arrive at this instant have arrived."""
         self._deliver()
-        for medium in self.world.media:
-            medium.advance(self.now_ns)
+        self.traffic.catch_up(self.now_ns)
         for node in self._switches.take(self.now_ns):
             is_on = node not in self._switches.off
-            self._set_up(node, is_on)
+            self.traffic.set_up(self.now_ns, node, is_on)
             if is_on:
                 if node in self._held:
                     self._answers[node] = self._held.pop(node)
@@ -398,85 +380,28 @@ class Engine:
                 self._book_work(node, done_ns)
                 self._paused[node] = job.duration_ns - done_ns, job.result
 
-    def _set_up(self, node: NodeId, up: bool) -> None:
-        for index in self.world.media_of[node]:
-            self.world.media[index].set_up(self.now_ns, node, up)
-            self._changed.add(index)
-
     # --- deliveries --------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
-        if self._changed:
-            self._ask()
-        if self._delivery_ns > self.now_ns:
-            return
-        now_ns, actors = self.now_ns, self.actors
-        arrived = list[tuple[NodeId, NodeId, int, int, Delivery]]()
-        for index, due_ns in enumerate(self._due_ns):
-            if due_ns <= now_ns:
-                self._changed.add(index)
-                for d in self.world.media[index].advance(now_ns):
-                    arrived.append((d.dst, d.src, d.transfer, index, d))
-        if len(arrived) > 1:
-            arrived.sort(key=_FIRST_FOUR)
-        for dst, _, handle, index, delivery in arrived:
-            flight = self._transfers[index, handle]
-            self._book(flight.transfer, delivery)
-            flight.destinations -= 1
-            if not flight.destinations:
-                del self._transfers[index, handle]
-            if self._tells:
-                self._note(flight, delivery)
-            if delivery.ok:
-                src, round, kind, payload, _, is_silence = flight.transfer
-                mailbox = actors[dst].mailbox
-                if is_silence:
-                    mailbox.put_silence(src, round, kind)
-                else:
-                    mailbox.put(Message(src, round, kind, payload.data, payload.flags))
-        for node in sorted({a[0] for a in arrived}) if len(arrived) > 1 else [a[0] for a in arrived]:
-            self._try_receive(actors[node])
-
-    def _book(self, transfer: Transfer, delivery: Delivery) -> None:
-        src, dst = transfer.src, delivery.dst
-        direction, phase, _ = self._ways[src, dst]
-        self.recorder.book(direction, transfer, delivery)
-        self._phases.end(phase, self.now_ns)
-        models = self.world.contexts[src].live_costs(dst)
-        if models and delivery.ok:
-            facts = {"s": delivery.service_s, "j": delivery.energy_j, "bit": 8.0 * delivery.wire_bytes}
-            facts["packet"] = float(delivery.packets)
-            for model in models:
-                if model.quantity in facts:
-                    size_bit, value = 8.0 * delivery.size_bytes, facts[model.quantity]
-                    if isinstance(model, PacketObserver):
-                        model.observe_packets(size_bit, value, delivery.packets)
-                    else:
-                        model.observe(size_bit, value)
-
-    def _note(self, flight: _Flight, delivery: Delivery) -> None:
-        """Keep who got a message, and answer its sender if that waits for the message's end."""
-        if delivery.ok:
-            flight.arrived.append(delivery.dst)
-        if flight.is_awaited and not flight.destinations:
-            self._answers[delivery.src] = frozenset(flight.arrived)
+        for node in self.traffic.deliver(self.now_ns):
+            self._try_receive(self.actors[node])
 
     def _try_receive(self, actor: Actor, timed_out: bool = False) -> None:
-        if actor.waiting is None or (actor.waiting.take == "all" and not timed_out):
+        waiting = actor.waiting
+        if waiting is None or (waiting.take == "all" and not timed_out):
             return
-        inbox = actor.mailbox.take(actor.waiting, timed_out)
+        inbox = actor.take(waiting, timed_out)
         if inbox is not None:
-            actor.waiting = None
-            self._deadlines.pop(actor.node, None)
+            if self._deadlines:
+                self._deadlines.pop(actor.node, None)
             self._answers[actor.node] = inbox
 
     def _answer_all(self) -> None:
         for node in sorted(self._takes_all):
             actor = self.actors[node]
             if actor.waiting is not None and actor.waiting.take == "all":
-                inbox = actor.mailbox.take(actor.waiting)
+                inbox = actor.take(actor.waiting)
                 if inbox is not None:
-                    actor.waiting = None
                     self._deadlines.pop(node, None)
                     self._answers[node] = inbox
 
@@ -484,77 +409,56 @@ class Engine:
 
     def _run(self, actor: Actor, answer: object) -> None:
         """Run one agent until it has to wait."""
-        resume, handlers = actor.resume, self._handlers
+        resume, handlers, steps = actor.resume, self._handlers, self._steps
         while True:
-            self._steps += 1
-            if self._steps > self._patience and self._stands():
-                return
+            steps += 1
+            if steps > self._patience:
+                self._steps = steps
+                if self._stands():
+                    return
+                steps = self._steps
             command = resume(answer)
-            if command is None:
-                self._running.discard(actor.node)
-                return
             handler = handlers.get(type(command))
             if handler is None:
-                raise SimulationError(f"node {actor.node}: the engine knows no command {type(command).__name__}")
+                if not actor.finished:
+                    raise actor.refusal(command, "the engine")
+                self._running.discard(actor.node)
+                break
             answer = handler(actor, command)
             if answer is _BLOCKED or self.stopped:
-                return
+                break
+        self._steps = steps
 
     def _send(self, actor: Actor, send: Send) -> None:
-        transfer = Transfer(actor.node, send.round, send.kind, send.payload, self.now_ns)
-        self._submit(transfer, send.to, HEADER_BYTES + len(send.payload.data))
+        self.traffic.send(self.now_ns, actor.node, send.to, send.round, send.kind, send.payload)
 
     def _silent(self, actor: Actor, silent: Silent) -> None:
-        how = self.world.scenario.network.silence
+        src, how = actor.node, self.world.scenario.network.silence
         if how == "flag":
-            transfer = Transfer(actor.node, silent.round, silent.kind, SILENCE, self.now_ns, is_silence=True)
-            self._submit(transfer, silent.to, HEADER_BYTES)
+            self.traffic.send(self.now_ns, src, silent.to, silent.round, silent.kind, SILENCE, is_silence=True)
         elif how == "free":
-            for dst in (node for node in _nodes(silent.to) if node not in self._switches.off):
-                if dst == actor.node:
+            for dst in (node for node in nodes_of(silent.to) if node not in self._switches.off):
+                if dst == src:
                     raise SimulationError(f"node {dst}: a silence is for another node, not for itself")
-                self.actors[dst].mailbox.put_silence(actor.node, silent.round, silent.kind)
+                self.actors[dst].mailbox.put_silence(src, silent.round, silent.kind)
                 self._try_receive(self.actors[dst])
-
-    def _submit(self, transfer: Transfer, to: NodeId | tuple[NodeId, ...], size_bytes: int) -> None:
-        world, nodes = self.world, to if isinstance(to, tuple) else (to,)
-        if not nodes:
-            return
-        src, now_ns, ways = transfer.src, self.now_ns, self._ways
-        if src in nodes:
-            raise SimulationError(f"node {src}: a message to another node is sent, not one to itself")
-        index = ways[src, nodes[0]][2]
-        handle = world.media[index].submit(now_ns, src, nodes, size_bytes)
-        self._changed.add(index)
-        flight = self._transfers[index, handle] = _Flight(transfer, len(nodes))
-        if self._tells:
-            self._flights[transfer.src] = flight
-        if world.captures:
-            kind = "silence" if transfer.is_silence else transfer.kind
-            data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
-            world.captures[world.media_names[index]].put(handle, data)
-        begin = self._phases.begin
-        for node in nodes:
-            begin(ways[src, node][1], now_ns)
 
     def _delivered(self, actor: Actor, command: Delivered) -> object:
         """Answer at once where the node's last message has ended, or when it does."""
-        flight = self._flights.get(actor.node)
-        if flight is None:
-            raise SimulationError(f"node {actor.node}: Delivered needs a message before it and known_loss in tolerates")
-        if not flight.destinations:
-            return frozenset(flight.arrived)
-        flight.is_awaited = True
-        return _BLOCKED
+        arrived = self.traffic.acknowledged(actor.node)
+        return _BLOCKED if arrived is None else arrived
+
+    def _tell(self, node: NodeId, answer: object) -> None:
+        self._answers[node] = answer
 
     def _receive(self, actor: Actor, receive: Receive) -> object:
         actor.waiting = receive
         if receive.take == "all":
             self._takes_all.add(actor.node)
         elif actor.mailbox.messages or actor.mailbox.silent or not receive.count:
-            self._try_receive(actor)
-            if actor.node in self._answers:
-                return self._answers.pop(actor.node)
+            inbox = actor.take(receive)
+            if inbox is not None:
+                return inbox
         if receive.deadline_s is not None:
             deadline = self._deadlines[actor.node] = next(self._deadline_ids)
             self._after(seconds_to_ns(receive.deadline_s), lambda: self._expire(actor, deadline))
@@ -769,28 +673,6 @@ def recorder_keys(world: World) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class _Ways(dict[tuple[NodeId, NodeId], tuple[str, tuple[str, NodeId], int]]):
-    """The direction, the phase and the medium's index of what a node sends to another, found once for each pair."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self._world = world
-
-    def __missing__(self, pair: tuple[NodeId, NodeId]) -> tuple[str, tuple[str, NodeId], int]:
-        found = self[pair] = (*self._world.way(*pair), self._world.medium_of(*pair))
-        return found
-
-
-@dataclass(slots=True)
-class _Flight:
-    """A transfer, at how many destinations it has not ended yet, and where it arrived if it could be lost."""
-
-    transfer: Transfer
-    destinations: int
-    arrived: list[NodeId] = field(default_factory=list)
-    is_awaited: bool = False
-
-
 def _deaths_in_words(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
     """Return the deaths and their times, as the end of a sentence."""
     said = [
@@ -798,7 +680,3 @@ def _deaths_in_words(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
         for node, at_ns in deaths_ns.items()
     ]
     return "".join(said[:4]) + (f"; and {len(said) - 4} more" if len(said) > 4 else "")
-
-
-def _nodes(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:
-    return to if isinstance(to, tuple) else (to,)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,13 +23,13 @@ from netsim.interfaces import (
     HasJointMetrics,
     HasOptimum,
     NodeId,
-    Payload,
     Problem,
     Report,
     Usage,
 )
 from netsim.scenario import Record, Stop
 from netsim.scenario.parts import COUNTERS, DIRECTIONS, rises
+from netsim.simulation.flight import Flight
 from netsim.units import NS_PER_S, S_PER_DAY
 
 if TYPE_CHECKING:
@@ -38,17 +38,6 @@ if TYPE_CHECKING:
 PHASES = ("compute", "uplink", "downlink", "waiting")
 MAX_SNAPSHOTS = 16
 MAX_KEPT = 64
-
-
-class Transfer(NamedTuple):
-    """A message on its way: what the recorder books when it ends."""
-
-    src: NodeId
-    round: int
-    kind: str
-    payload: Payload
-    sent_ns: int
-    is_silence: bool = False
 
 
 @dataclass(slots=True)
@@ -175,35 +164,39 @@ class Recorder:
         optimum = self.problem.optimum() if isinstance(self.problem, HasOptimum) else None
         self._best = optimum.value if optimum else math.nan
         self._measures = {*self.record.measures, *self.stop.target}
+        self._keeps_messages = self.record.messages
 
-    def book(self, direction: str, transfer: Transfer, delivery: Delivery) -> None:
-        """Count a transfer that ended, delivered or lost.
+    def book(self, direction: str, flight: Flight, delivery: Delivery) -> None:
+        """Count a message that ended at one destination, delivered or lost.
 
         A broadcast on a shared medium is one transmission: only the delivery that carries its packets counts.
         """
-        payload, packets = transfer.payload, delivery.packets
-        if packets and direction not in self.free_ways:
-            counter = self.counters[direction]
-            counter["paper_bit"] += payload.paper_bit
-            counter["payload_bytes"] += len(payload.data)
-            counter["message_bytes"] += HEADER_BYTES + len(payload.data)
-            counter["wire_bytes"] += delivery.wire_bytes
-            counter["packets"] += packets
-            counter["transmissions"] += delivery.attempts
-            counter["messages"] += 1
+        payload, packets = flight.payload, delivery.packets
+        size = len(payload.data)
         if packets:
-            self.uploads += direction != "downlink" and not transfer.is_silence
+            if direction not in self.free_ways:
+                counter = self.counters[direction]
+                counter["paper_bit"] += payload.paper_bit
+                counter["payload_bytes"] += size
+                counter["message_bytes"] += HEADER_BYTES + size
+                counter["wire_bytes"] += delivery.wire_bytes
+                counter["packets"] += packets
+                counter["transmissions"] += delivery.attempts
+                counter["messages"] += 1
+            if direction != "downlink" and not flight.is_silence:
+                self.uploads += 1
         if delivery.ok:
-            self.delivered_bytes += len(payload.data)
+            self.delivered_bytes += size
             if direction == "peer":
-                way = transfer.src, delivery.dst
-                messages, size = self.traffic.get(way, (0, 0))
-                self.traffic[way] = messages + 1, size + len(payload.data)
-        if self.record.messages:
+                way = flight.message.src, delivery.dst
+                messages, total = self.traffic.get(way, (0, 0))
+                self.traffic[way] = messages + 1, total + size
+        if self._keeps_messages:
+            message = flight.message
             self._messages.append((
-                transfer.round, transfer.src, delivery.dst, "silence" if transfer.is_silence else transfer.kind,
-                float(payload.paper_bit), float(payload.index_bit), float(payload.value_bit), len(payload.data),
-                delivery.wire_bytes, delivery.packets, delivery.attempts, transfer.sent_ns / NS_PER_S,
+                message.round, message.src, delivery.dst, "silence" if flight.is_silence else message.kind,
+                float(payload.paper_bit), float(payload.index_bit), float(payload.value_bit), size,
+                delivery.wire_bytes, delivery.packets, delivery.attempts, flight.sent_ns / NS_PER_S,
                 delivery.at_ns / NS_PER_S, delivery.airtime_ns / NS_PER_S, delivery.ok,
             ))  # fmt: skip
 

@@ -18,6 +18,7 @@ class Actor:
     Attributes
     ----------
     waiting : what it receives, while it waits for that.
+    waits : how many times it has waited to receive something.
     finished : whether it has returned or is dead.
     round : of its last command that has one, or of the newest message that it received since.
     """
@@ -27,6 +28,7 @@ class Actor:
         self.agent = agent
         self.mailbox = Mailbox()
         self.waiting: Receive | None = None
+        self.waits = 0
         self.finished = False
         self.round: int | None = None
         self._coroutine = agent.run()
@@ -61,8 +63,19 @@ class Actor:
             self.round = command.round
         return command
 
-    def take(self, wanted: Receive, timed_out: bool = False) -> Inbox | None:
-        """Take what the agent waits for out of its mailbox, which ends its waiting; None while it is not there."""
+    def take(self, timed_out: bool = False, is_settled: bool = False) -> Inbox | None:
+        """Take what the agent waits for out of its mailbox, which ends its waiting; None while it is not there.
+
+        Parameters
+        ----------
+        timed_out
+            Take what there is.
+        is_settled
+            Whether nothing more happens at this instant; only then is ``take="all"`` answered.
+        """
+        wanted = self.waiting
+        if wanted is None or (wanted.take == "all" and not timed_out and not is_settled):
+            return None
         inbox = self.mailbox.take(wanted, timed_out)
         if inbox is not None:
             self.waiting = None

@@ -251,4 +251,4 @@ def _can_go_on(actor: Actor) -> bool:
 
 
 def _take(actor: Actor, timed_out: bool = False) -> object:
-    return None if actor.waiting is None else actor.take(actor.waiting, timed_out)
+    return actor.take(timed_out, is_settled=True)

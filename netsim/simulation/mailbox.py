@@ -58,8 +58,9 @@ class Mailbox:
         """
         messages = self.messages
         if len(messages) == 1 == wanted.count and not self.silent:
-            _, round, kind, _, _ = messages[0]
-            if (wanted.round is None or wanted.round == round) and (wanted.kind is None or wanted.kind == kind):
+            (message,) = messages
+            round, kind = wanted.round, wanted.kind
+            if (round is None or round == message.round) and (kind is None or kind == message.kind):
                 self.messages = []
                 return _new(Inbox, (tuple(messages), (), _NOBODY, timed_out))
         if not timed_out and not self.has(wanted):

@@ -400,8 +400,8 @@ def test_bytes_submitted_are_booked_or_still_under_way() -> None:
     )
     assert sum(messages["wire_bytes"]) + pending == sum(sent)
     assert pending > 0
-    booked = engine.recorder.counters
-    assert sum(messages["payload_bytes"]) == booked["uplink"]["payload_bytes"] + booked["downlink"]["payload_bytes"]
+    booked = engine.recorder.tally.counters
+    assert sum(messages["payload_bytes"]) == booked["uplink"].payload_bytes + booked["downlink"].payload_bytes
     assert all(d > s for s, d in zip(messages["sent_s"], messages["delivered_s"], strict=True))
 
 

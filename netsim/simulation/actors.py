@@ -53,35 +53,19 @@ class Actor:
             elif isinstance(answer, Exception):
                 command = self._coroutine.throw(answer)
             else:
+                if type(answer) is Inbox and answer.messages:
+                    self.round = answer.messages[-1].round
                 command = self._go_on(answer)
         except StopIteration:
             self.finished = True
             return None
         except (Exception, SystemExit) as error:
             raise self.failure(error) from error
-        if type(command) in _OF_A_ROUND and command.round is not None:
-            self.round = command.round
+        if type(command) in _OF_A_ROUND:
+            round = command.round  # type: ignore[attr-defined]
+            if round is not None:
+                self.round = round
         return command
-
-    def take(self, timed_out: bool = False, is_settled: bool = False) -> Inbox | None:
-        """Take what the agent waits for out of its mailbox, which ends its waiting; None while it is not there.
-
-        Parameters
-        ----------
-        timed_out
-            Take what there is.
-        is_settled
-            Whether nothing more happens at this instant; only then is ``take="all"`` answered.
-        """
-        wanted = self.waiting
-        if wanted is None or (wanted.take == "all" and not timed_out and not is_settled):
-            return None
-        inbox = self.mailbox.take(wanted, timed_out)
-        if inbox is not None:
-            self.waiting = None
-            if inbox.messages:
-                self.round = inbox.messages[-1].round
-        return inbox
 
     def refusal(self, command: object, driver: str) -> SimulationError:
         """Return the error of an agent that awaits what its driver does not know."""

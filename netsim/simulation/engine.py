@@ -51,7 +51,7 @@ from netsim.simulation.phases import Phases
 from netsim.simulation.processors import Job, Processors
 from netsim.simulation.recorder import Divergence, Recorder, Snapshot, norm
 from netsim.simulation.switches import Switches
-from netsim.simulation.traffic import Traffic
+from netsim.simulation.traffic import SILENCE, Traffic
 from netsim.simulation.world import World
 from netsim.units import MAX_NS, NS_PER_S, seconds_to_ns
 
@@ -270,8 +270,7 @@ class Engine:
     def _settle(self) -> None:
         """Handle everything that belongs to this instant."""
         clock, actors, switches = self._clock, self.actors, self._switches
-        now_ns = clock.now_ns
-        deliver, run = self.traffic.deliver, self._run
+        now_ns, run = clock.now_ns, self._run
         if switches.next_ns <= now_ns:
             self._switch()
         while not self.stopped:
@@ -280,10 +279,7 @@ class Engine:
                 return
             if clock.next_ns == now_ns:
                 clock.ring()
-            for node in deliver():
-                inbox = actors[node].take()
-                if inbox is not None:
-                    self._answers[node] = inbox
+            self._deliver()
             if not self._answers and clock.next_ns != now_ns:
                 if self._takes_all:
                     self._answer_all()
@@ -370,14 +366,18 @@ class Engine:
     # --- deliveries --------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
+        """Put what arrives now into mailboxes, and answer who waits for it."""
         for node in self.traffic.deliver():
             self._try(self.actors[node])
 
     def _try(self, actor: Actor, timed_out: bool = False, is_settled: bool = False) -> None:
-        """Answer what an agent waits to receive, if it is there."""
-        inbox = actor.take(timed_out, is_settled)
+        """Answer an agent that waits for what is in its mailbox; with ``take="all"`` once the instant is settled."""
+        wanted = actor.waiting
+        if wanted is None or (wanted.take == "all" and not timed_out and not is_settled):
+            return
+        inbox = actor.mailbox.take(wanted, timed_out)
         if inbox is not None:
-            self._answers[actor.node] = inbox
+            actor.waiting, self._answers[actor.node] = None, inbox
 
     def _answer_all(self) -> None:
         for node in sorted(self._takes_all):
@@ -412,7 +412,7 @@ class Engine:
     def _silent(self, actor: Actor, silent: Silent) -> None:
         src, how = actor.node, self.world.scenario.network.silence
         if how == "flag":
-            self.traffic.send_silence(actor, silent)
+            self.traffic.send(actor, Send(silent.to, SILENCE, silent.round, silent.kind), is_silence=True)
         elif how == "free":
             for dst in (node for node in nodes_of(silent.to) if node not in self._switches.off):
                 if dst == src:
@@ -434,8 +434,9 @@ class Engine:
         if receive.take == "all":
             self._takes_all.add(actor.node)
         elif actor.mailbox.messages or actor.mailbox.silent or not receive.count:
-            inbox = actor.take()
+            inbox = actor.mailbox.take(receive)
             if inbox is not None:
+                actor.waiting = None
                 return inbox
         if receive.deadline_s is not None:
             wait = actor.waits
@@ -524,7 +525,9 @@ class Engine:
         self._ticks[actor.node] = tick
         if tick * self._interval_ns == self._clock.now_ns:
             return None
-        self._clock.after(tick * self._interval_ns - self._clock.now_ns, lambda: self._answers.update({actor.node: None}))
+        self._clock.after(
+            tick * self._interval_ns - self._clock.now_ns, lambda: self._answers.update({actor.node: None})
+        )
         return _BLOCKED
 
     def take_time(self, actor: Actor, duration_ns: int) -> object:
@@ -543,7 +546,7 @@ class Engine:
 
     def _book_work(self, node: NodeId, duration_ns: int) -> None:
         if self.world.is_learner(node):
-            self._phases.total_ns["compute"] += duration_ns
+            self._phases.compute_ns += duration_ns
 
     def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
         return self.evaluation_ns(request.node, share, lambda: self.world.learning.gradient_flop(request))

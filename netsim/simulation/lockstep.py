@@ -178,7 +178,11 @@ class Lockstep:
             command = actor.resume(answer)
             answer = None
             request = self._request(actor.node, command) if isinstance(command, Gradient | Value) else None
-            if actor.finished or not self._see(actor.node, command, request):
+            if actor.finished:
+                return touched
+            if command is None:
+                raise actor.refusal(command, "lockstep")
+            if not self._see(actor.node, command, request):
                 return touched
             if request is not None and isinstance(command, Gradient):
                 self._gradients[actor.node] = request
@@ -251,4 +255,5 @@ def _can_go_on(actor: Actor) -> bool:
 
 
 def _take(actor: Actor, timed_out: bool = False) -> object:
-    return actor.take(timed_out, is_settled=True)
+    wanted, actor.waiting = actor.waiting, None
+    return actor.mailbox.take(wanted, timed_out) if wanted is not None else None

@@ -18,7 +18,6 @@ from netsim.interfaces import (
     PacketObserver,
     Payload,
     Send,
-    Silent,
     TransferId,
 )
 from netsim.simulation import capture
@@ -110,48 +109,41 @@ class Traffic:
                 first_ns = carrier.due_ns
         self._due_ns, self._are_asked = first_ns, True
 
-    def send(self, actor: Actor, send: Send) -> None:
-        """Hand a node's message over.
+    def send(self, actor: Actor, send: Send, is_silence: bool = False) -> None:
+        """Hand a node's message over, or a notice that none comes.
 
         Raises
         ------
         SimulationError
             If it is for the sender itself.
         """
-        self._hand_over(actor.node, send, send.payload, False)
-
-    def send_silence(self, actor: Actor, silent: Silent) -> None:
-        """Hand over a notice that no message comes."""
-        self._hand_over(actor.node, silent, SILENCE, True)
-
-    def _hand_over(self, src: NodeId, command: Send | Silent, payload: Payload, is_silence: bool) -> None:
-        to, ways, now_ns = command.to, self._ways, self._clock.now_ns
+        src, to, payload = actor.node, send.to, send.payload
+        ways, now_ns = self._ways, self._clock.now_ns
         if not isinstance(to, tuple):
             way = ways.get((src, to)) or self._way(src, to)
             to = way.to
-        elif not to:
-            return
-        else:
+        elif to:
             way = ways.get((src, to[0])) or self._way(src, to[0])
+        else:
+            return
         if src in to:
             raise SimulationError(f"node {src}: a message to another node is sent, not one to itself")
         carrier, data = way.carrier, payload.data
         transfer = carrier.medium.submit(now_ns, src, to, HEADER_BYTES + len(data))
         carrier.is_asked = self._are_asked = False
-        message = _new(Message, (src, command.round, command.kind, data, payload.flags))
+        message = _new(Message, (src, send.round, send.kind, data, payload.flags))
         flight = carrier.flights[transfer] = Flight(message, payload, now_ns, is_silence, len(to))
         if self._keeps_ends:
             flight.ends, self._last[src] = Ends(), flight
         if self._captures:
-            said = capture.message(payload, "silence" if is_silence else command.kind, src, command.round)
+            said = capture.message(payload, "silence" if is_silence else send.kind, src, send.round)
             self._captures[carrier.name].put(transfer, said)
-        if way.phase is not None:
-            way.phase.begin(now_ns)
-        if len(to) > 1:
-            for node in to[1:]:
-                phase = (ways.get((src, node)) or self._way(src, node)).phase
-                if phase is not None:
-                    phase.begin(now_ns)
+        for node in to:
+            phase = (way if len(to) == 1 else ways.get((src, node)) or self._way(src, node)).phase
+            if phase is not None:
+                if not phase.transfers:
+                    phase.since_ns = now_ns
+                phase.transfers += 1
 
     def deliver(self) -> Sequence[NodeId]:
         """Put what arrives at this instant into mailboxes, in (dst, src, transfer) order; return whose, in id order."""
@@ -173,8 +165,11 @@ class Traffic:
             flights = way.carrier.flights
             flight = flights[delivery.transfer]
             self._tally.book(way.direction, flight, delivery)
-            if way.phase is not None:
-                way.phase.end(now_ns)
+            phase = way.phase
+            if phase is not None:
+                phase.transfers -= 1
+                if not phase.transfers:
+                    phase.total_ns += now_ns - phase.since_ns
             flight.destinations -= 1
             if not flight.destinations:
                 del flights[delivery.transfer]

@@ -154,7 +154,7 @@ class Wires(Roster):
         delay_ns = self._delay_ns
         if width_ns:
             add((self._row[dst] + 1, start_ns + delay_ns, width_ns, width_ns, 1, 0, serial))
-        at_ns = end_ns + delay_ns
+        at_ns = end_ns + self._delay_ns
         # `Delivery` itself takes twice as long, and this is done for every message.
         delivery = _new(Delivery, (
             transfer, dst, at_ns, True, full + 1, full + 1, train.wire_bytes, width_ns, src, train.size_bytes,

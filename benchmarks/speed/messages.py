@@ -64,7 +64,7 @@ def cases(small: bool = False) -> Iterator[Case]:
     def ours() -> int:
         engine = Engine(scenario, scenario.algorithms[0], 0, problem)
         engine.run()
-        return sum(int(counter["messages"]) for counter in engine.recorder.counters.values())
+        return engine.recorder.tally.messages
 
     rival = Rival("two SimPy processes", lambda: _simpy_messages(rounds), None, lambda one, other: one == other)
     yield Case(f"2 nodes, {2 * rounds:,} messages", ours, (rival,), calls=2 * rounds)

@@ -119,7 +119,8 @@ class Roster(ABC):
         self._run(to_ns)
         if to_ns > self._now_ns:
             self._now_ns = to_ns
-        out, due = list[Delivery](), self._due
+        out: list[Delivery] = []
+        due = self._due
         while due and due[0][0] <= to_ns:
             out.append(heapq.heappop(due)[-1])
         return out

@@ -5,27 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from netsim.errors import NetsimError, SimulationError
-from netsim.interfaces import (
-    Agent,
-    Command,
-    Inbox,
-    NodeId,
-    Receive,
-)
+from netsim.interfaces import Agent, Command, Encode, Inbox, NodeId, Receive, Report, Send, Silent
 from netsim.registry import place
 from netsim.simulation.mailbox import Mailbox
 
-_HAS_ROUND = dict[type, bool]()  # commands seen so far, and whether they are of a round
+_OF_A_ROUND = frozenset({Send, Silent, Receive, Report, Encode})
 
 
 class Actor:
-    """One agent's coroutine, its mailbox, and what it waits for."""
+    """One agent's coroutine, its mailbox, and what it waits for.
+
+    Attributes
+    ----------
+    waiting : what it receives, while it waits for that.
+    waits : how many times it has waited to receive something.
+    finished : whether it has returned or is dead.
+    round : of its last command that has one, or of the newest message that it received since.
+    """
 
     def __init__(self, node: NodeId, agent: Agent) -> None:
         self.node = node
         self.agent = agent
         self.mailbox = Mailbox()
         self.waiting: Receive | None = None
+        self.waits = 0
         self.finished = False
         self.round: int | None = None
         self._coroutine = agent.run()
@@ -35,14 +38,14 @@ class Actor:
         self._go_on = self._coroutine.send
 
     def resume(self, answer: object) -> Command[Any] | None:
-        """Go on with `answer` until the next command; None where the agent has returned.
+        """Go on with `answer` until the next command; None where the agent has returned, which then is `finished`.
 
         An answer that is an error is raised where the agent awaits it.
 
         Raises
         ------
         SimulationError
-            If the agent raises an error, which is then the cause, or awaits something else than a command.
+            If the agent raises an error, which is then the cause.
         """
         try:
             if answer is None:
@@ -58,17 +61,18 @@ class Actor:
             return None
         except (Exception, SystemExit) as error:
             raise self.failure(error) from error
-        kind = type(command)
-        if kind not in _HAS_ROUND:
-            if not isinstance(command, Command):
-                text = f"node {self.node}: an agent awaits commands of netsim.interfaces. Got {kind.__name__}"
-                raise SimulationError(text)
-            _HAS_ROUND[kind] = hasattr(command, "round")
-        if _HAS_ROUND[kind]:
+        if type(command) in _OF_A_ROUND:
             round = command.round  # type: ignore[attr-defined]
             if round is not None:
                 self.round = round
         return command
+
+    def refusal(self, command: object, driver: str) -> SimulationError:
+        """Return the error of an agent that awaits what its driver does not know."""
+        kind = type(command).__name__
+        if isinstance(command, Command):
+            return SimulationError(f"node {self.node}: {driver} knows no command {kind}")
+        return SimulationError(f"node {self.node}: an agent awaits commands of netsim.interfaces. Got {kind}")
 
     def failure(self, error: BaseException) -> SimulationError:
         """Return what an error of the agent is to the run: node, round, file and line.

@@ -26,8 +26,8 @@ def tables(world: World, recorder: Recorder) -> dict[str, pa.Table]:
     distance of its model from the mean of all in the last recorded row.
     """
     weights = None if world.scenario.network.topology.changes else world.peers.mixing(0).weights
-    ways = sorted({(a, b) for a, b in _ways(world)} | recorder.traffic.keys())
-    sent = [recorder.traffic.get(way, (0, 0)) for way in ways]
+    ways = sorted({(a, b) for a, b in _ways(world)} | recorder.tally.traffic.keys())
+    sent = [recorder.tally.traffic.get(way, (0, 0)) for way in ways]
     edges = {
         "src": np.array([a for a, _ in ways], np.int64),
         "dst": np.array([b for _, b in ways], np.int64),

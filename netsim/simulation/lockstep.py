@@ -178,7 +178,11 @@ class Lockstep:
             command = actor.resume(answer)
             answer = None
             request = self._request(actor.node, command) if isinstance(command, Gradient | Value) else None
-            if command is None or not self._see(actor.node, command, request):
+            if actor.finished:
+                return touched
+            if command is None:
+                raise actor.refusal(command, "lockstep")
+            if not self._see(actor.node, command, request):
                 return touched
             if request is not None and isinstance(command, Gradient):
                 self._gradients[actor.node] = request
@@ -206,7 +210,7 @@ class Lockstep:
                 answer = Token(self._marks[actor.node])
                 self._marks[actor.node] += 1
             elif not isinstance(command, Report | Wait | Compute):
-                raise SimulationError(f"node {actor.node}: lockstep knows no command {type(command).__name__}")
+                raise actor.refusal(command, "lockstep")
 
     def _answer_all(self) -> None:
         """Answer those that take whatever has come."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netsim.interfaces import Inbox, Message, NodeId, Receive
 
 _NOBODY = frozenset[NodeId]()
+_new = tuple.__new__  # a third of the time of a named tuple's own
 
 
 class Mailbox:
@@ -56,9 +57,12 @@ class Mailbox:
             Answer with what there is.
         """
         messages = self.messages
-        if len(messages) == 1 == wanted.count and not self.silent and self.fits(messages[0], wanted):
-            self.messages = []
-            return Inbox(tuple(messages), timed_out=timed_out)
+        if len(messages) == 1 == wanted.count and not self.silent:
+            (message,) = messages
+            round, kind = wanted.round, wanted.kind
+            if (round is None or round == message.round) and (kind is None or kind == message.kind):
+                self.messages = []
+                return _new(Inbox, (tuple(messages), (), _NOBODY, timed_out))
         if not timed_out and not self.has(wanted):
             return None
         fits = [m for m in self.messages if self.fits(m, wanted)]

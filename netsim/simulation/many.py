@@ -32,11 +32,12 @@ from netsim.interfaces import (
 )
 from netsim.scenario.distributions import Times
 from netsim.scenario.parts import COUNTERS, DIRECTIONS
-from netsim.simulation.engine import SILENCE, RunResult
+from netsim.simulation.engine import RunResult
 from netsim.simulation.lockstep import nodes_of
 from netsim.simulation.mailbox import Mailbox
 from netsim.simulation.sums_of_draws import Int64s, Sums, count_before, covered_ns
 from netsim.simulation.trace import Evaluated, Trace
+from netsim.simulation.traffic import SILENCE
 from netsim.units import NS_PER_S, seconds_to_ns
 
 if TYPE_CHECKING:

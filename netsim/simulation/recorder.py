@@ -1,4 +1,4 @@
-"""The recorder of one run: rows at reports, counters at the end of transfers, the stop rule.
+"""The recorder of one run: rows at reports, and the stop rule.
 
 Everything is kept in columns and handed over as pyarrow tables; the study puts the run's name in front.
 """
@@ -8,28 +8,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netsim.arrow import table
 from netsim.interfaces import (
-    HEADER_BYTES,
     STATES,
     Array,
-    Delivery,
     GradientRequest,
     HasGradients,
     HasJointMetrics,
     HasOptimum,
     NodeId,
-    Payload,
     Problem,
     Report,
     Usage,
 )
 from netsim.scenario import Record, Stop
 from netsim.scenario.parts import COUNTERS, DIRECTIONS, rises
+from netsim.simulation.tally import MESSAGE_COLUMNS, Tally
 from netsim.units import NS_PER_S, S_PER_DAY
 
 if TYPE_CHECKING:
@@ -38,17 +36,6 @@ if TYPE_CHECKING:
 PHASES = ("compute", "uplink", "downlink", "waiting")
 MAX_SNAPSHOTS = 16
 MAX_KEPT = 64
-
-
-class Transfer(NamedTuple):
-    """A message on its way: what the recorder books when it ends."""
-
-    src: NodeId
-    round: int
-    kind: str
-    payload: Payload
-    sent_ns: int
-    is_silence: bool = False
 
 
 @dataclass(slots=True)
@@ -154,13 +141,8 @@ class Recorder:
     snapshots: list[tuple[int, Array]] = field(default_factory=list)
     last_estimate: tuple[int, Array] | None = None
     last_models: Mapping[NodeId, Array] = field(default_factory=dict)
-    traffic: dict[tuple[NodeId, NodeId], tuple[int, int]] = field(default_factory=dict)
-    counters: dict[str, dict[str, float]] = field(default_factory=dict)
-    uploads: int = 0
     gradients: int = 0
-    delivered_bytes: int = 0
     _columns: dict[str, list[float]] = field(default_factory=dict)
-    _messages: list[tuple[Any, ...]] = field(default_factory=list)
     _pending: dict[int, dict[NodeId, Array]] = field(default_factory=dict)
     _metrics: dict[int, dict[str, list[float]]] = field(default_factory=dict)
     _gone: set[NodeId] = field(default_factory=set)
@@ -171,41 +153,10 @@ class Recorder:
     _stride: int = 1
 
     def __post_init__(self) -> None:
-        self.counters = {d: dict.fromkeys(COUNTERS, 0) for d in DIRECTIONS}
+        self.tally = Tally(self.free_ways, self.record.messages)
         optimum = self.problem.optimum() if isinstance(self.problem, HasOptimum) else None
         self._best = optimum.value if optimum else math.nan
         self._measures = {*self.record.measures, *self.stop.target}
-
-    def book(self, direction: str, transfer: Transfer, delivery: Delivery) -> None:
-        """Count a transfer that ended, delivered or lost.
-
-        A broadcast on a shared medium is one transmission: only the delivery that carries its packets counts.
-        """
-        payload, packets = transfer.payload, delivery.packets
-        if packets and direction not in self.free_ways:
-            counter = self.counters[direction]
-            counter["paper_bit"] += payload.paper_bit
-            counter["payload_bytes"] += len(payload.data)
-            counter["message_bytes"] += HEADER_BYTES + len(payload.data)
-            counter["wire_bytes"] += delivery.wire_bytes
-            counter["packets"] += packets
-            counter["transmissions"] += delivery.attempts
-            counter["messages"] += 1
-        if packets:
-            self.uploads += direction != "downlink" and not transfer.is_silence
-        if delivery.ok:
-            self.delivered_bytes += len(payload.data)
-            if direction == "peer":
-                way = transfer.src, delivery.dst
-                messages, size = self.traffic.get(way, (0, 0))
-                self.traffic[way] = messages + 1, size + len(payload.data)
-        if self.record.messages:
-            self._messages.append((
-                transfer.round, transfer.src, delivery.dst, "silence" if transfer.is_silence else transfer.kind,
-                float(payload.paper_bit), float(payload.index_bit), float(payload.value_bit), len(payload.data),
-                delivery.wire_bytes, delivery.packets, delivery.attempts, transfer.sent_ns / NS_PER_S,
-                delivery.at_ns / NS_PER_S, delivery.airtime_ns / NS_PER_S, delivery.ok,
-            ))  # fmt: skip
 
     def report(
         self, node: NodeId, report: Report, now_ns: int, since_ns: int | None, look: Callable[[], Snapshot]
@@ -278,13 +229,13 @@ class Recorder:
 
     def counted(self) -> tuple[float, ...]:
         """Return the counts that would end the run: of rounds, uploads, gradients, messages those that are limited."""
-        messages = sum(counter["messages"] for counter in self.counters.values())
-        counts = {"rounds": self.rounds, "uploads": self.uploads, "gradients": self.gradients, "messages": messages}
+        counts = {"rounds": self.rounds, "gradients": self.gradients}
+        counts |= {"uploads": self.tally.uploads, "messages": self.tally.messages}
         return tuple(int(counts[key]) for key in self.stop.limits if key in counts)
 
     def _is_last(self, round: int) -> bool:
-        messages = sum(counter["messages"] for counter in self.counters.values())
-        spent = (self.stop.uploads, self.uploads), (self.stop.gradients, self.gradients), (self.stop.messages, messages)
+        stop, tally = self.stop, self.tally
+        spent = (stop.uploads, tally.uploads), (stop.gradients, self.gradients), (stop.messages, tally.messages)
         if any(limit is not None and count >= limit for limit, count in spent):
             return True
         return self.stop.rounds is not None and round >= self.stop.rounds
@@ -309,7 +260,8 @@ class Recorder:
         }
         tables = {"rounds": table(columns)}
         if self.record.messages:
-            fields = zip(*self._messages, strict=True) if self._messages else ((),) * len(MESSAGE_COLUMNS)
+            rows = self.tally.rows
+            fields = zip(*rows, strict=True) if rows else ((),) * len(MESSAGE_COLUMNS)
             tables["messages"] = table(
                 {
                     name: values if kind is str else np.array(values, kind)
@@ -374,8 +326,9 @@ class Recorder:
 
     def _spent(self, now_ns: int, seen: Snapshot) -> dict[str, float]:
         """Return what the run has spent up to an instant."""
-        row: dict[str, float] = {f"{d}_{c}": self.counters[d][c] for d in DIRECTIONS for c in COUNTERS}
-        row |= {"uploads": self.uploads, "gradients": self.gradients, "delivered_bytes": self.delivered_bytes}
+        tally, counters = self.tally, self.tally.counters
+        row: dict[str, float] = {f"{d}_{c}": getattr(counters[d], c) for d in DIRECTIONS for c in COUNTERS}
+        row |= {"uploads": tally.uploads, "gradients": self.gradients, "delivered_bytes": tally.delivered_bytes}
         joules = np.sum([usage.energy_j.sum(axis=0) for usage in seen.usages], axis=0)
         row |= {f"energy_{state}_j": float(j) for state, j in zip(STATES, joules, strict=True)}
         row |= {"energy_compute_j": seen.compute_j, "energy_j": float(joules.sum()) + seen.compute_j}
@@ -412,14 +365,6 @@ class Recorder:
 def _accuracy(metrics: Mapping[str, float]) -> float:
     """Return the accuracy on the test set where there is one, else on the training samples."""
     return metrics.get("test_accuracy", metrics.get("train_accuracy", metrics.get("accuracy", math.nan)))
-
-
-MESSAGE_COLUMNS: dict[str, type] = {
-    "round": np.int64, "src": np.int64, "dst": np.int64, "kind": str, "paper_bit": np.float64,
-    "index_bit": np.float64, "value_bit": np.float64, "payload_bytes": np.int64, "wire_bytes": np.int64,
-    "packets": np.int64, "attempts": np.int64, "sent_s": np.float64, "delivered_s": np.float64,
-    "airtime_s": np.float64, "ok": np.bool_,
-}  # fmt: skip
 
 
 def norm(x: Array) -> float:

@@ -149,7 +149,6 @@ class AgentContext:
     _shared: dict[str, np.random.Generator] = field(default_factory=dict)
     _batches: list[Batch] = field(default_factory=list)
     _costs: dict[tuple[Cost, NodeId], CostModel] = field(default_factory=dict)
-    _live: dict[NodeId, list[CostModel]] = field(default_factory=dict)
 
     @property
     def server(self) -> NodeId:
@@ -190,7 +189,7 @@ class AgentContext:
         """See `netsim.interfaces.Context`."""
         if (cost, dst) not in self._costs:
             model = self._costs[cost, dst] = cost.open(self.link(dst))
-            self._live.setdefault(dst, []).append(model)
+            self.world.live_costs.setdefault((self.node, dst), []).append(model)
             self.world.is_asked |= not _is_fixed(model)
         return self._costs[cost, dst]
 
@@ -239,10 +238,6 @@ class AgentContext:
             raise SimulationError(f"{self.world.entry.label} needs a problem with constraints between nodes")
         return problem
 
-    def live_costs(self, dst: NodeId) -> Sequence[CostModel]:
-        """Return the open cost models for one destination, which the engine feeds with transfers."""
-        return self._live.get(dst, ())
-
 
 class World:
     """One algorithm's nodes on one network, before the clock starts.
@@ -261,10 +256,12 @@ class World:
     Attributes
     ----------
     is_asked : whether an agent has asked what its link costs, or opened a cost model that learns from its transfers.
+    live_costs : the open cost models of a node for a destination, which are shown every transfer.
     """
 
     def __init__(self, scenario: Scenario, entry: Entry, replication: int, problem: Problem) -> None:
         self.is_asked = False
+        self.live_costs: dict[tuple[NodeId, NodeId], list[CostModel]] = {}
         self._channel_streams: list[tuple[np.random.Generator, str]] = []
         self.scenario = scenario
         self.entry = entry

@@ -81,9 +81,9 @@ def test_nothing_is_lost_at_any_instant(keys: dict[str, Any]) -> None:
             return
         server = engine.agent(4)
         open_ends = server.buffer.copy()
-        for flight in engine._transfers.values():
-            if flight.transfer.kind == "update":
-                open_ends += server.codec.decode(flight.transfer.payload.data, 12)
+        for flight in engine.traffic.under_way():
+            if flight.message.kind == "update":
+                open_ends += server.codec.decode(flight.message.data, 12)
         for node in range(4):
             if engine.actors[node].waiting is None:
                 open_ends += engine.agent(node).x - books[0].at[node]

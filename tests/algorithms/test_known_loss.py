@@ -81,7 +81,7 @@ def at_rest(engine: Engine, worker: int) -> bool:
     """Whether a worker waits for a model, and all that it sent is taken in or lost."""
     waiting, server = engine.actors[worker].waiting, engine.world.server
     unread = any(m.src == worker for m in engine.actors[server].mailbox.messages)
-    flying = any(f.transfer.src == worker for f in engine._transfers.values())
+    flying = any(f.message.src == worker for f in engine.traffic.under_way())
     return isinstance(waiting, Receive) and not unread and not flying
 
 

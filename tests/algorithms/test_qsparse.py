@@ -111,7 +111,7 @@ def test_nothing_is_lost_at_any_instant(keys: dict[str, Any], compressor: dict[s
         if engine.stopped:
             return
         gaps.append(books[0].gap())
-        flying += any(f.transfer.kind == "update" for f in engine._transfers.values())
+        flying += any(f.message.kind == "update" for f in engine.traffic.under_way())
         computing += any(engine.actors[n].waiting is None for n in range(4))
 
     watch(base, problem, look)

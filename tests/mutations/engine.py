@@ -7,9 +7,9 @@ from tests.mutations.mutant import Mutant
 MUTANTS = (
     Mutant(
         "the header is not charged",
-        "netsim.simulation.engine:Engine._send",
-        "HEADER_BYTES + len(send.payload.data)",
-        "max(len(send.payload.data), 1)",
+        "netsim.simulation.traffic:Traffic.send",
+        "HEADER_BYTES + len(data)",
+        "max(len(data), 1)",
         ("tests/netsim/simulation/test_engine.py::test_times_are_exact_and_counters_add_up",),
     ),
     Mutant(
@@ -21,9 +21,9 @@ MUTANTS = (
     ),
     Mutant(
         "all is answered before the instant is settled",
-        "netsim.simulation.engine:Engine._try_receive",
-        'actor.waiting is None or (actor.waiting.take == "all" and not timed_out)',
-        "actor.waiting is None",
+        "netsim.simulation.engine:Engine._try",
+        'wanted is None or (wanted.take == "all" and not timed_out and (not is_settled))',
+        "wanted is None",
         ("tests/netsim/simulation/test_engine.py::test_all_is_answered_once_the_instant_is_settled",),
     ),
     Mutant(
@@ -42,9 +42,9 @@ MUTANTS = (
     ),
     Mutant(
         "a lost message is not counted",
-        "netsim.simulation.engine:Engine._book",
-        "self.recorder.book(direction, transfer, delivery)",
-        "delivery.ok and self.recorder.book(direction, transfer, delivery)",
+        "netsim.simulation.traffic:Traffic.deliver",
+        "self._tally.book(way.direction, flight, delivery)",
+        "delivery.ok and self._tally.book(way.direction, flight, delivery)",
         ("tests/algorithms/test_agents_gaps.py::test_lost_messages_count",),
     ),
 )

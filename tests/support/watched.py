@@ -104,7 +104,7 @@ class Books:
             left = left - (0 if agent.memory is None else agent.memory.error) / n
             if engine.actors[node].waiting is None:
                 left = left - (agent.x - self.at[node]) / n
-        flying = [f.transfer.payload.data for f in engine._transfers.values() if f.transfer.kind == "update"]
+        flying = [f.message.data for f in engine.traffic.under_way() if f.message.kind == "update"]
         for data in [*flying, *(message.data for message in engine.actors[n].mailbox.messages)]:
             left = left - engine.agent(0).codec.decode(data, dim) / n
         return float(np.abs(left).max())

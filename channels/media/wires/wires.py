@@ -31,6 +31,7 @@ _TX, _RX = STATES.index("tx"), STATES.index("rx")
 _NOWHERE = -1
 _SETTLE_EVERY = 1024
 _SIZES_KEPT = 4096
+_new = tuple.__new__
 
 
 class _Copy(NamedTuple):
@@ -150,12 +151,15 @@ class Wires(Roster):
             last_service_ns = train.port.last_ns if train.port else 0
             self._port.push(now_ns, Stream(arrival_ns, src, serial, full + 1, wire.last_ns, last_service_ns))
             return start_ns
-        add((self._row[dst] + 1, start_ns + self._delay_ns, width_ns or 1, width_ns, 1, 0, serial))
+        delay_ns = self._delay_ns
+        if width_ns:
+            add((self._row[dst] + 1, start_ns + delay_ns, width_ns, width_ns, 1, 0, serial))
         at_ns = end_ns + self._delay_ns
-        delivery = Delivery(
+        # `Delivery` itself takes twice as long, and this is done for every message.
+        delivery = _new(Delivery, (
             transfer, dst, at_ns, True, full + 1, full + 1, train.wire_bytes, width_ns, src, train.size_bytes,
-            (behind_ns + width_ns + self._delay_ns) / NS_PER_S, width_ns / NS_PER_S * self._extra_w,
-        )  # fmt: skip
+            (behind_ns + width_ns + delay_ns) / NS_PER_S, width_ns / NS_PER_S * self._extra_w,
+        ))  # fmt: skip
         heapq.heappush(self._due, (at_ns, dst, src, transfer, serial, start_ns, delivery))
         return start_ns
 

@@ -395,13 +395,11 @@ def test_bytes_submitted_are_booked_or_still_under_way() -> None:
         medium.submit = watch(medium.submit)  # type: ignore[method-assign]
     result = engine.run()
     messages = result.tables["messages"].to_pydict()
-    pending = sum(
-        len(f.transfer.payload.data) + HEADER_BYTES for f in engine._transfers.values() for _ in range(f.destinations)
-    )
+    pending = sum(len(f.message.data) + HEADER_BYTES for f in engine.traffic.under_way() for _ in range(f.destinations))
     assert sum(messages["wire_bytes"]) + pending == sum(sent)
     assert pending > 0
-    booked = engine.recorder.counters
-    assert sum(messages["payload_bytes"]) == booked["uplink"]["payload_bytes"] + booked["downlink"]["payload_bytes"]
+    booked = engine.recorder.tally.counters
+    assert sum(messages["payload_bytes"]) == booked["uplink"].payload_bytes + booked["downlink"].payload_bytes
     assert all(d > s for s, d in zip(messages["sent_s"], messages["delivered_s"], strict=True))
 
 

@@ -329,7 +329,7 @@ def _step_faults(problem: Problem, algorithm: Any, path: tuple[str | int, ...]) 
         yield from _pass_faults(problem, steps, (*path, "local_steps"))
 
 
-def _pass_faults(problem: HasBatches, steps: int, path: tuple[str | int, ...]) -> Iterator[Fault]:
+def _pass_faults(problem: Any, steps: int, path: tuple[str | int, ...]) -> Iterator[Fault]:
     for node in range(problem.num_nodes):
         batch, samples = problem.batch_size(node), problem.num_samples(node)
         if batch < samples and steps * batch > MAX_PASSES * samples:

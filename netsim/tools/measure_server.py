@@ -204,7 +204,8 @@ class Server:
         return bool(data)
 
     def _serve_zmq(self) -> None:
-        zmq, router = _zmq(), self._router
+        zmq: Any = _zmq()
+        router: Any = self._router
         try:
             while not self._is_over():
                 with suppress(zmq.ZMQError):
@@ -217,7 +218,7 @@ class Server:
             router.context.destroy(linger=0)
 
 
-def _router(family: int, address: str, port: int) -> Any:
+def _router(family: int, address: Any, port: int) -> Any:
     """Return a ZMQ socket that listens; OSError says why it cannot."""
     zmq = _zmq()
     context = zmq.Context()

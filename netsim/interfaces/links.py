@@ -205,6 +205,14 @@ class PowerBound(Protocol):
         """Return an upper bound on the power of all the node's interfaces together, at any time."""
 
 
+@runtime_checkable
+class Contends(Protocol):
+    """What a medium may offer whose senders hinder each other."""
+
+    def offered_load(self) -> float:
+        """Return the frames that would be on the air on the mean, did all nodes send and none hear another."""
+
+
 class Channel(Protocol):
     """One link technology; frozen configuration (kind ``channel``).
 

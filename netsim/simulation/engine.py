@@ -62,6 +62,7 @@ Progress = Callable[[int, float, float], None]
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
 QUIET_ROUNDS = 5_000  # in which nothing is counted that alone would end the run, before it is stalled
+INSTANTS = 64  # between two that are told to whoever watches how the clock moves inside a round
 _BLOCKED = object()  # the answer of a handler where the agent has to wait
 
 
@@ -216,6 +217,7 @@ class Engine:
             return self._result(limit_ns)
 
     def _go(self, limit_ns: int | None) -> None:
+        instants = 0
         try:
             self._settle()
             while not self.stopped:
@@ -232,6 +234,9 @@ class Engine:
                     break
                 self._clock.now_ns = at_ns
                 self._settle()
+                instants += 1
+                if instants % INSTANTS == 0:
+                    self.recorder.tick(at_ns)
         finally:
             for actor in self.actors.values():
                 actor.close()

@@ -210,14 +210,18 @@ class Recorder:
             self._met |= met
             if round == 0:
                 self.met_at_start = tuple(m for m in self.stop.target if m in met)
-        if self.progress is not None:
-            self.progress(round, now_ns / NS_PER_S, self._loss)
+        self.tick(now_ns)
         if is_due:
             self._write(ended)
         elif self.reporters == 1:
             ended.models = {node: model.copy() for node, model in models.items()}
         self._unwritten = None if is_due else ended
         return self._is_last(round) or self.reached or self.divergence is not None
+
+    def tick(self, now_ns: int) -> None:
+        """Tell whoever watches how far the run has come."""
+        if self.progress is not None:
+            self.progress(max(self.rounds, 0), now_ns / NS_PER_S, self._loss)
 
     def finish(self) -> None:
         """Give the last round its row, if it has none."""

@@ -70,7 +70,13 @@ def in_words(scenario: Scenario, outlooks: Sequence[Outlook]) -> str:
         f"{size}, up to {text.quantity(messages, '')} messages, {memory} of memory, {text.seconds(host_s)} of one core"
     )
     sooner = ", less where runs reach their target" if scenario.stop.target else ""
-    return f"{_count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}{sooner}"
+    said = f"{_count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}{sooner}"
+    return "\n".join([said, *(f"warning: {warning}" for warning in warnings(outlooks))])
+
+
+def warnings(outlooks: Sequence[Outlook]) -> list[str]:
+    """Return what the points' runs are warned of, each once."""
+    return list(dict.fromkeys(warning for outlook in outlooks for warning in outlook.warnings))
 
 
 def _count(number: int, thing: str) -> str:

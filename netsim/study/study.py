@@ -25,7 +25,7 @@ from netsim.results import summary as summaries
 from netsim.results.digests import digests
 from netsim.results.findings import findings
 from netsim.study import children, find_step, names, nodes, workers
-from netsim.study.check import check
+from netsim.study.check import check, warnings
 from netsim.study.execute import close_problems, content, open_problem, problem_key
 from netsim.study.merge import merge
 from netsim.study.plan import Run, plan
@@ -108,7 +108,9 @@ def run(
             redrawn.update(_redrawn(point, problem))
             return problem
 
-        check(scenario, opened)
+        outlooks = check(scenario, opened)
+        for warning in warnings(outlooks) if show else ():
+            print(f"warning: {warning}", file=sys.stderr)
         shares = {point.name: labels[problem_key(point.scenario)] for point in scenarios.points(scenario)}
         runs = plan(scenario, plugins, lambda point: data[problem_key(point)])
         facts = {**_facts(scenario, runs), "redrawn": [part for part in scenario.varied if part in redrawn]}

@@ -353,6 +353,15 @@ def test_validate_counts_the_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert estimate.startswith("estimate, within a factor of some: d = 31, up to 96 messages, ")
 
 
+def test_saturation_is_warned_of_and_its_clock_is_seen_to_move(capsys: pytest.CaptureFixture[str]) -> None:
+    """44 nodes offer 43 x 4.6 / (4.6 + 15.5 x 0.32) = 20.7 frames at once, 40 nodes 18.8: the limit is 20."""
+    link = "network={link: {name: ieee802154, mac: csma_ca, reliable: true}, silence: free}"
+    for nodes, is_warned in ((44, True), (40, False)):
+        assert main(["validate", "tiny.yaml", "-s", f"problem.nodes={nodes}", "-s", link]) == 0
+        said = capsys.readouterr().out
+        assert ("warning: link: nodes that all send at once offer 21 times what the link carries" in said) == is_warned
+
+
 @pytest.mark.parametrize("name", bundled())
 def test_bundled_scenarios_are_found_by_name(name: str) -> None:
     assert load(name).name

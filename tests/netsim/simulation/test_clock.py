@@ -9,8 +9,11 @@ import pytest
 
 from netsim.errors import SimulationError
 from netsim.interfaces import Compute, Context, Gradient, Mark, Receive, Report, Wait
+from netsim.scenario import Entry
+from netsim.simulation.engine import Engine
 from netsim.units import MAX_NS, NS_PER_S, seconds_to_ns, to_number
-from tests.netsim.simulation.test_engine import play
+from tests.netsim.simulation.test_engine import Script, play
+from tests.support.toys import ToyProblem, scenario
 
 
 async def idle(ctx: Context) -> None:
@@ -114,3 +117,18 @@ def test_seconds_beyond_the_clock(time_s: float) -> None:
 
 def test_the_longest_quantity_is_one_that_the_clock_counts() -> None:
     assert seconds_to_ns(to_number("1e9 s", "s")) == 10**18 < MAX_NS
+
+
+def test_the_clock_is_seen_to_move_inside_a_round() -> None:
+    """300 waits of 1 s before the first report: one in 64 instants is told, at 64, 128, 192 and 256 s."""
+    told = list[tuple[int, float]]()
+
+    async def server(ctx: Context) -> None:
+        for _ in range(300):
+            await Wait(1.0)
+        await Report(0, np.zeros(12))
+
+    base = scenario({"name": "gd"}, nodes=2, network={"link": "ideal"})
+    entry, problem = Entry("script", Script(server, idle)), ToyProblem(2)
+    Engine(base, entry, 0, problem, lambda round, at_s, _: told.append((round, at_s))).run()
+    assert told == [(0, 64.0), (0, 128.0), (0, 192.0), (0, 256.0), (0, 300.0)]

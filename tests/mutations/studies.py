@@ -42,9 +42,9 @@ MUTANTS = (
     ),
     Mutant(
         "labels are not escaped",
-        "netsim.report.words:escape",
-        'html.escape(_UNPRINTABLE.sub("\\ufffd", str(text)), quote=True)',
-        '_UNPRINTABLE.sub("\\ufffd", str(text))',
+        "netsim.report.html:_environment",
+        "autoescape=True",
+        "autoescape=False",
         ("tests/netsim/report/test_report.py::test_no_text_becomes_markup",),
     ),
     Mutant(

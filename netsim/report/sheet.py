@@ -49,7 +49,7 @@ def sheet(title: str, panels: Sequence[str], legend: Sequence[tuple[int | None, 
         panels=places, size=(WIDTH, HEIGHT), note=note,
     )  # fmt: skip
     # Programs that draw SVG files outside a browser know colours that are inherited, but no variables.
-    return re.sub(r'style="--c:(#\w+)"', r'color="\1"', drawn)
+    return re.sub(r'style="--c:(#\w+)"', r'color="\1"', str(drawn))
 
 
 @cache

@@ -43,8 +43,10 @@ MUTANTS = (
     Mutant(
         "labels are not escaped",
         "netsim.report.html:_environment",
-        "autoescape=True",
-        "autoescape=False",
+        'Environment(loader=FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True, '
+        "undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)",
+        'Environment(loader=FileSystemLoader(Path(__file__).with_name("templates")), '
+        "trim_blocks=True, lstrip_blocks=True)",
         ("tests/netsim/report/test_report.py::test_no_text_becomes_markup",),
     ),
     Mutant(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from html import escape
 
 from netsim.report.svg import _MARKERS as MARKERS
 from netsim.report.svg import STYLES
-from netsim.report.words import escape
 
 WIDTH, PANEL, PLOT = 880, (440, 424), (62, 34, 358, 262)  # whole; panel; left, top, width, height of a plot
 SENT, NEEDED = (0.05, 64.0), (0.005, 64.0)  # ends of the axes, in bits an entry

@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netsim.report.curves import last_rows
 from netsim.report.folder import Estimate, Results, Row, mapping
-from netsim.report.html import table
+from netsim.report.html import Cell, Heading, render
 from netsim.report.pairs import against_first, quotient
 from netsim.report.quantities import judged, named, of, shown
-from netsim.report.words import NONE, escape, listing, plain, times
+from netsim.report.words import NONE, listing, plain, times
 from netsim.results.glossary import WIRE_DOWN, WIRE_UP, Quantity
 from netsim.results.summary import BAD
 from netsim.scenario.parts import rises
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 FIXED = ("fixed_budget", "grid_search")
+UNSURE = ", without an interval"
 
 
 @dataclass(frozen=True)
@@ -65,11 +70,24 @@ class Case:
         return bool(self.target) and all(row.numbers.get("rounds_mean", math.nan) == 0 for row in self.rows)
 
     @property
-    def where(self) -> str:
-        """Point and goal, as HTML."""
-        if not self.point:
-            return f"<b>{escape(self.goal[0].upper() + self.goal[1:])}</b>"
-        return f"<b>{escape(self.point)}</b>, {escape(self.goal)}"
+    def where(self) -> Heading:
+        """Point and goal."""
+        return Heading(self.point, f", {self.goal}") if self.point else Heading(self.goal[0].upper() + self.goal[1:])
+
+
+def section(results: Results) -> str:
+    """Return the answer: words for each point and target, whether a fixed T beats CAT, what is missing, and numbers."""
+    told, all_cases = [], cases(results)
+    for case, after in zip(all_cases, [*all_cases[1:], None], strict=False):
+        is_last = after is None or after.point != case.point
+        told.append((paragraph(results, case), beside(results, case.point) if is_last else []))
+    first = list(dict.fromkeys(case.rows[0].label for case in all_cases))
+    header = ["In", "Best", "Spends", f"{first[0] if len(first) == 1 else 'The first algorithm'} over it"]
+    header += ["Runner-up", "Runner-up over it", "Intervals"]
+    return render(
+        "answer.html", answers=told, beaten=beaten(results) if told else Beaten(), gaps=results.gaps,
+        replicated=replicated(results) if told else "", header=header, rows=ledger(results),
+    )  # fmt: skip
 
 
 def cases(results: Results) -> list[Case]:
@@ -98,39 +116,30 @@ def ranking(rows: Sequence[Row], quantity: Quantity) -> list[Row]:
     return sorted(able, key=lambda row: of(row, quantity).mean, reverse=quantity.is_gain)
 
 
-def paragraph(results: Results, case: Case) -> str:
+def paragraph(results: Results, case: Case) -> Markup:
     """Return the answer at one point, as HTML without its paragraph tags."""
-    place = f"{case.where}: "
-    if not case.target:
-        return f"{place}no target was set, so nothing is ranked; the table says what each spent to the end of its run."
-    if case.is_met_at_once:
-        return f"{place}every algorithm meets the target at the start, in round 0: set a harder one."
-    found = wins(results, case)
-    if not found:
-        best = max(case.rows, key=lambda row: row.reached)
-        often = f"; most often {escape(best.label)}, in {_how_often(best)}" if best.reached > 0 else ""
-        return f"{place}nobody gets there in every replication{often}."
-    sentences = []
-    for label, won in _by([win for win in found if not win.quantity.is_gain], lambda win: win.best.label).items():
-        told = [_won(win, case.first(win.best), is_first=i == 0) for i, win in enumerate(won)]
-        sentences.append(f"<b>{escape(label)}</b> needs the fewest {listing(told)}.")
-    for win in found:
-        if win.quantity.is_gain:
-            lasts = shown(win.quantity, of(win.best, win.quantity).mean)
-            sentences.append(f"With <b>{escape(win.best.label)}</b> the batteries last longest ({lasts}).")
-    found = [win for win in found if not win.quantity.is_gain]
-    for how, among in _by([win for win in found if win.runner is not None], _overlap).items():
+    won = wins(results, case) if case.target and not case.is_met_at_once else []
+    best = max(case.rows, key=lambda row: row.reached)
+    costs = [win for win in won if not win.quantity.is_gain]
+    fewest = [
+        (label, [_won(win, case.first(win.best), is_first=i == 0) for i, win in enumerate(of_label)])
+        for label, of_label in _by(costs, lambda win: win.best.label).items()
+    ]
+    behind = []
+    for how, among in _by([win for win in costs if win.runner is not None], _overlap).items():
         runners = _by(among, lambda win: win.runner.label if win.runner else "")
-        told = [f"{escape(name)} in {listing([_behind(win) for win in won])}" for name, won in runners.items()]
-        sentences.append(f"Runner-up ({how}): {'; '.join(told)}.")
-    partial = [f"{escape(r.label)} ({_how_often(r)})" for r in case.rows if not r.is_complete]
-    left_out = f" Left out, as not every replication gets there: {listing(partial)}." if partial else ""
-    return place + " ".join(sentences) + left_out
+        behind.append((how, [f"{name} in {listing([_behind(win) for win in won])}" for name, won in runners.items()]))
+    return render(
+        "sentences.html", case=case, won=won, fewest=fewest, behind=behind,
+        longest=[(w.best.label, shown(w.quantity, of(w.best, w.quantity).mean)) for w in won if w.quantity.is_gain],
+        most_often=f"{best.label}, in {_how_often(best)}" if best.reached > 0 else "",
+        partial=[f"{row.label} ({_how_often(row)})" for row in case.rows if not row.is_complete],
+    )  # fmt: skip
 
 
-def ledger(results: Results) -> str:
+def ledger(results: Results) -> list[Heading | list[str | Cell]]:
     """Return the winners in numbers: a row for each quantity, by point and target."""
-    rows: list[list[str] | str] = []
+    rows: list[Heading | list[str | Cell]] = []
     for case in cases(results):
         found = wins(results, case) if case.target else []
         rows += [case.where] if found else []
@@ -139,20 +148,17 @@ def ledger(results: Results) -> str:
                 against_first(win.best, win.quantity) if win.best.label != case.first(win.best).label else Estimate(1.0)
             )
             rows.append([
-                win.quantity.noun, f"<b>{escape(win.best.label)}</b>",
+                win.quantity.noun, Cell(win.best.label, kind="bold"),
                 shown(win.quantity, of(win.best, win.quantity).mean), with_interval(gain),
-                escape(win.runner.label) if win.runner else NONE, with_interval(win.lead),
+                win.runner.label if win.runner else NONE, with_interval(win.lead),
                 _overlap(win) if win.runner else NONE,
             ])  # fmt: skip
-    first = list(dict.fromkeys(case.rows[0].label for case in cases(results)))
-    header = ["In", "Best", "Spends", f"{escape(first[0]) if len(first) == 1 else 'The first algorithm'} over it"]
-    header += ["Runner-up", "Runner-up over it", "Intervals"]
-    return table("Who spends least, with 95 % confidence intervals", header, rows, "ledger") if rows else ""
+    return rows
 
 
 @dataclass(frozen=True)
 class Beaten:
-    """Where a fixed or grid-searched T needs less than the best CAT, as HTML sentences.
+    """Where a fixed or grid-searched T needs less than the best CAT: a place and the rest of its sentence.
 
     Parameters
     ----------
@@ -162,9 +168,14 @@ class Beaten:
         Whether there was anything to compare.
     """
 
-    beyond: tuple[str, ...]
-    within: tuple[str, ...]
-    is_compared: bool
+    beyond: Sequence[tuple[Heading, str]] = ()
+    within: Sequence[tuple[Heading, str]] = ()
+    is_compared: bool = False
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether some lead is that of one replication."""
+        return any(UNSURE in text for _, text in self.beyond)
 
 
 def beaten(results: Results) -> Beaten:
@@ -173,7 +184,7 @@ def beaten(results: Results) -> Beaten:
     Beyond the confidence interval: the interval of the ratio, paired by replication, lies above 1, or the two
     intervals are apart, or the means differ by more than half of either, or one replication leaves no interval.
     """
-    beyond, within, is_compared = list[str](), list[str](), False
+    beyond, within, is_compared = list[tuple[Heading, str]](), list[tuple[Heading, str]](), False
     for case in cases(results):
         ours = [row for row in case.rows if row.algorithm == "cat"]
         rivals = [row for row in case.rows if row.algorithm in FIXED and row.is_complete]
@@ -181,23 +192,21 @@ def beaten(results: Results) -> Beaten:
             continue
         is_compared = True
         if not any(row.is_complete for row in ours):
-            names = listing([escape(row.label) for row in rivals])
-            beyond.append(f"{case.where}: {names} reached it in every replication, and no CAT did.")
+            names = listing([row.label for row in rivals])
+            beyond.append((case.where, f": {names} reached it in every replication, and no CAT did."))
         for quantity in judged(results):
             best = next(iter(ranking(ours, quantity)), None)
-            if best is None:
+            if best is None or quantity.is_gain:
                 continue
-            if quantity.is_gain:
-                continue
-            tail = f"against {shown(quantity, of(best, quantity).mean)} of the best CAT, {escape(best.label)}."
+            tail = f"against {shown(quantity, of(best, quantity).mean)} of the best CAT, {best.label}."
             ahead = [(r, quotient(results, best, r, quantity)) for r in ranking(rivals, quantity)]
             ahead = [(r, lead) for r, lead in ahead if lead.mean > 1 + 1e-9]
             for among, is_wanted in ((beyond, True), (within, False)):
                 told = [
                     _less(r, lead, quantity) for r, lead in ahead if _is_apart(r, best, lead, quantity) is is_wanted
                 ]
-                among += [f"{case.where}, in {quantity.noun}: {listing(told)}, {tail}"] if told else []
-    return Beaten(tuple(beyond), tuple(within), is_compared)
+                among += [(case.where, f", in {quantity.noun}: {listing(told)}, {tail}")] if told else []
+    return Beaten(beyond, within, is_compared)
 
 
 def beside(results: Results, point: str) -> list[str]:
@@ -270,9 +279,9 @@ def _is_apart(rival: Row, best: Row, lead: Estimate, quantity: Quantity) -> bool
 
 
 def _less(rival: Row, lead: Estimate, quantity: Quantity) -> str:
-    unsure = "" if lead.has_interval else ", without an interval"
+    unsure = "" if lead.has_interval else UNSURE
     needs = shown(quantity, of(rival, quantity).mean)
-    return f"<b>{escape(rival.label)}</b> needs {needs} ({with_interval(lead)} fewer{unsure})"
+    return f"{rival.label} needs {needs} ({with_interval(lead)} fewer{unsure})"
 
 
 def with_interval(found: Estimate) -> str:
@@ -288,10 +297,10 @@ def _won(win: Win, first: Row, is_first: bool) -> str:
     if win.best.label == first.label or of(win.best, win.quantity).mean == 0.0:
         return f"{noun} ({spends})"
     if not math.isfinite(gain):
-        return f"{noun} ({spends}; {escape(first.label)} does not get there)"
+        return f"{noun} ({spends}; {first.label} does not get there)"
     if _is_level(gain):
-        return f"{noun} ({spends}, level with {escape(first.label)})"
-    return f"{noun} ({spends}, {times(gain)}{f' fewer than {escape(first.label)}' if is_first else ''})"
+        return f"{noun} ({spends}, level with {first.label})"
+    return f"{noun} ({spends}, {times(gain)}{f' fewer than {first.label}' if is_first else ''})"
 
 
 def _behind(win: Win) -> str:
@@ -323,4 +332,4 @@ def _by(found: Sequence[Win], key: Callable[[Win], str]) -> dict[str, list[Win]]
 def _how_often(row: Row) -> str:
     is_known = row.reached >= 0 and row.replications >= 0
     status = row.status if row.status in BAD or not is_known else ""
-    return ", ".join(filter(None, (f"{row.reached} of {row.replications}" if is_known else "", escape(status))))
+    return ", ".join(filter(None, (f"{row.reached} of {row.replications}" if is_known else "", status)))

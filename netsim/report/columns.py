@@ -94,8 +94,10 @@ def read_parquet(path: Path) -> Columns:
         raise ValueError(str(error)) from error
     for name, column in zip(table.column_names, table.columns, strict=True):
         kind = column.type
-        if name not in TEXTS and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-            columns[name] = arrow.numbers(column.cast(pa.float64()))
+        if name not in TEXTS and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            columns[name] = np.asarray(arrow.numbers(column), np.float64)
+        elif name not in TEXTS and pa.types.is_boolean(kind):
+            columns[name] = np.array(column.to_pylist(), np.float64)
         else:
             columns[name] = np.array(["" if v is None else str(v) for v in column.to_pylist()], object)
     return columns

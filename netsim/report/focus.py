@@ -11,7 +11,6 @@ from netsim.report.folder import Results, label_of
 from netsim.report.quantities import judged
 
 FOCUS = len(svg.STYLES)
-OPEN = 4
 
 
 def drawn_points(results: Results) -> list[str]:

@@ -1,85 +1,77 @@
-"""The few pieces of HTML that every section is made of. Texts come in escaped or as HTML, as each says."""
+"""The templates of the page: files beside this one, in which every text is escaped."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from netsim.report import svg
-from netsim.report.words import escape
+from netsim.report.words import count, listing, plain
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+# Control characters, lone surrogates, and the marks that turn the direction of what follows.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
-class Section:
-    """A part of the page: its id, its name in the list of sections, its heading and its HTML; '' leaves it out."""
+class Cell:
+    """A cell of a table: a text, smaller lines below it, and its kind: ``bold``, ``best``, or '' for neither."""
 
-    key: str
-    name: str
-    title: str
-    body: str
-
-    def show(self) -> str:
-        """Return the section as HTML."""
-        return f'<section id="{self.key}"><h2>{escape(self.title)}</h2>{self.body}</section>' if self.body else ""
+    text: str
+    small: Sequence[str] = ()
+    kind: str = ""
 
 
-def paragraph(html: str, kind: str = "") -> str:
-    """Return a paragraph of HTML, with a class where given."""
-    return f'<p class="{kind}">{html}</p>' if kind else f"<p>{html}</p>"
+@dataclass(frozen=True)
+class Heading:
+    """A row that heads the rows below it: bold words, and others behind them."""
+
+    bold: str
+    rest: str = ""
 
 
-def table(caption: str, header: Sequence[str], rows: Sequence[Sequence[str] | str], kind: str = "") -> str:
-    """Return a table that scrolls inside its own box; the first cell of each row heads it.
+@dataclass(frozen=True)
+class Group:
+    """Drawings side by side: their heading, the legend's swatches and names, and a note."""
+
+    heading: str
+    figures: Sequence[Markup]
+    legend: Sequence[tuple[Markup, str]]
+    note: str = ""
+
+
+def render(template: str, **values: Any) -> Markup:
+    """Return a template filled in; characters that no page can show become U+FFFD.
 
     Parameters
     ----------
-    caption
-        Plain text.
-    header
-        Column headings, HTML.
-    rows
-        Cells, HTML; a cell that begins with ``<td`` is taken as it is, and a text alone heads the rows below it.
-    kind
-        A class.
+    template
+        Its file, in ``templates``.
+    values
+        Its variables. Texts are escaped, what a template returned is not.
     """
-    top = "".join(f'<th scope="col">{cell}</th>' for cell in header)
-    lines = "".join(_row(row, len(header)) for row in rows)
-    return (
-        f'<div class="wide" role="region" tabindex="0" aria-label="{escape(caption)}"><table class="{kind}">'
-        f"<caption><span>{escape(caption)}</span></caption><thead><tr>{top}</tr></thead><tbody>{lines}</tbody></table></div>"
-    )
+    from markupsafe import Markup
+
+    return Markup(_UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(values)))
 
 
-def figure(drawing: str, below: str = "") -> str:
-    """Return a drawing and the HTML under it."""
-    return f"<figure>{drawing}{f'<figcaption>{below}</figcaption>' if below else ''}</figure>"
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-
-def group(heading: str, legend: str, figures: Sequence[str], note: str = "") -> str:
-    """Return drawings side by side under one heading (plain text) with one legend and a note (HTML)."""
-    head = f"<h3>{escape(heading)}</h3>" if heading else ""
-    after = paragraph(note, "note") if note else ""
-    return f'<div class="group">{head}{legend}<div class="figures">{"".join(figures)}</div>{after}</div>'
-
-
-def legend(entries: Sequence[tuple[str, str]]) -> str:
-    """Return swatches (HTML) with their names (plain text)."""
-    items = "".join(f'<li data-s="{escape(name)}">{mark}<span>{escape(name)}</span></li>' for mark, name in entries)
-    return f'<ul class="legend">{items}</ul>'
-
-
-def line_legend(labels: Sequence[tuple[int | None, str]], is_marked: bool = True) -> str:
-    """Return the legend of curves: style and name of each."""
-    return legend([(svg.swatch(style, is_marked), name) for style, name in labels])
-
-
-def details(summary: str, body: str) -> str:
-    """Return a block that opens on demand, and in print; `summary` is plain text."""
-    return f"<details><summary>{escape(summary)}</summary>{body}</details>"
-
-
-def _row(row: Sequence[str] | str, width: int) -> str:
-    if isinstance(row, str):
-        return f'<tr class="over-rows"><th scope="rowgroup" colspan="{width}"><span>{row}</span></th></tr>'
-    cells = (cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row[1:])
-    return f'<tr><th scope="row">{row[0]}</th>{"".join(cells)}</tr>'
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "listing": listing, "plain": plain, "count": count, "line": lambda text: " ".join(str(text or "").split()),
+        "capital": lambda text: text[:1].upper() + text[1:], "n": lambda number: f"{round(number, 1):g}",
+    }  # fmt: skip
+    environment.globals["OPEN"] = 4  # as many points stand open, the others on demand
+    return environment

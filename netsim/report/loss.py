@@ -10,11 +10,11 @@ from netsim.report import over_sweep, svg
 from netsim.report.axes import Axis, axis, linear_axis, log_axis
 from netsim.report.columns import numbers
 from netsim.report.curves import Band, band
-from netsim.report.focus import FOCUS, OPEN, drawn_points, focus
+from netsim.report.focus import FOCUS, drawn_points, focus
 from netsim.report.folder import Results
-from netsim.report.html import details, figure, group, line_legend, paragraph
+from netsim.report.html import Group, render
 from netsim.report.quantities import judged, metric, named, targets
-from netsim.report.words import count, escape, listing, plain
+from netsim.report.words import listing, plain
 from netsim.results.glossary import Quantity
 
 OTHERS = "the other labels"
@@ -24,39 +24,31 @@ def section(results: Results) -> str:
     """Return the curves of all points; the first few open, the others on demand."""
     labels, points = list(results.labels), drawn_points(results)
     if not results.rounds or not points:
-        return paragraph("There are no rounds to draw.", "gap")
+        return render("curves.html", points=[], over_sweep=[], more_over_sweep=0, of=0)
     bright = focus(results)
     rest = [label for label in labels if label not in bright]
     chunks = [rest[i : i + FOCUS - 1] for i in range(0, len(rest), FOCUS - 1)]
     curves = len(points) * 4 * (len(labels) + len(chunks) + 0.3 * len(rest))
     most = int(min(160, max(24, 35_000 / max(curves, 1))))
-    out = [_how(results)]
+    out = []
     for i, point in enumerate(points):
         bands = _bands(results, point, most)
         main = _panels(results, f"loss-{i}", point, bands, _styled(bright), rest)
-        for j, chunk in enumerate(chunks):
-            more = _panels(results, f"loss-{i}-{j}", point, bands, _styled([bright[0], *chunk]), [])
-            main += details(f"{count(len(chunk), 'more label')}: {'; '.join(chunk)}", more)
-        out.append(main if i < OPEN else details(f"Curves of {point}", main))
-    if len(points) < len(results.points):
-        out.append(paragraph(f"Of {len(results.points)} sweep points {len(points)} are drawn, evenly spaced.", "note"))
-    return "".join([over_sweep.section(results, bright), *out])
+        others = [
+            (chunk, _panels(results, f"loss-{i}-{j}", point, bands, _styled([bright[0], *chunk]), []))
+            for j, chunk in enumerate(chunks)
+        ]
+        out.append({"name": point, "main": main, "others": others})
+    panels = over_sweep.panels(results, bright)
+    return render(
+        "curves.html", points=out, of=len(results.points), over_sweep=panels[: over_sweep.MOST],
+        more_over_sweep=max(len(panels) - over_sweep.MOST, 0),
+        is_replicated=max((_replications(results, point) for point in results.points), default=1) > 1,
+    )  # fmt: skip
 
 
 def _styled(labels: Sequence[str]) -> dict[str, int]:
     return {label: i for i, label in enumerate(labels)}
-
-
-def _how(results: Results) -> str:
-    several = max((_replications(results, point) for point in results.points), default=1) > 1
-    lines = (
-        "the median over the replications; the band holds all of them, from the least to the largest"
-        if several
-        else "one replication"
-    )
-    return paragraph(
-        f"Each line: {lines}. A value holds until the next report, and a run that has ended keeps its last one.", "note"
-    )
 
 
 def _costs(results: Results) -> list[Quantity]:
@@ -82,7 +74,7 @@ def _bands(results: Results, point: str, most: int) -> dict[tuple[str, str], Ban
 def _panels(
     results: Results, key: str, point: str, bands: Mapping[tuple[str, str], Band], bright: Mapping[str, int],
     rest: Sequence[str],
-) -> str:  # fmt: skip
+) -> Group:  # fmt: skip
     """Return the four drawings of one point."""
     shown = [label for label in [*bright, *rest] if any(label == name for name, _ in bands)]
     figures, absent = [], []
@@ -99,24 +91,15 @@ def _panels(
         ]
         where = f" at {point}" if point else ""
         title = f"{named(metric(results, point))} against {quantity.noun}{where}".capitalize()
+        y_title = named(metric(results, point))
         figures.append(
-            figure(
-                svg.lines(
-                    f"{key}-{i}",
-                    title,
-                    lines,
-                    x,
-                    y,
-                    quantity.title,
-                    named(metric(results, point)),
-                    _level(results, point),
-                )
-            )
+            svg.lines(f"{key}-{i}", title, lines, x, y, quantity.title, y_title, level=_level(results, point))
         )
     legend: list[tuple[int | None, str]] = [(bright[label], label) for label in shown if label in bright]
     legend += [(None, f"{OTHERS} ({len(rest)}), below")] if rest else []
     note = f"Nothing to draw against {listing(absent)}: none were spent here." if absent else ""
-    return group(point or ("No sweep point" if results.points[1:] else ""), line_legend(legend), figures, escape(note))
+    heading = point or ("No sweep point" if results.points[1:] else "")
+    return Group(heading, figures, svg.line_legend(legend), note)
 
 
 def _cost_axis(bands: Collection[Band], quantity: Quantity) -> Axis | None:

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from netsim.report import svg
 from netsim.report.axes import Axis, axis, linear_axis
 from netsim.report.folder import Results, Row, mapping
-from netsim.report.html import details, figure, group, line_legend, paragraph
+from netsim.report.html import Group
 from netsim.report.quantities import judged, named, of
-from netsim.report.words import count, plain, si
+from netsim.report.words import plain, si
 from netsim.results.glossary import Quantity
 from netsim.scenario import sweep
 from netsim.scenario.parts import rises
 from netsim.units import unit_of
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 LEAST = 3  # values of a key that make an axis
-OPEN, MOST = 4, 16
+MOST = 16
 SIGNS = {"byte": "B"}
 HEADING = "To the target, over the sweep"
 
 
-def section(results: Results, labels: Sequence[str]) -> str:
-    """Return a group of drawings per panel; '' where no swept key has three numbers, or there is no target.
+def panels(results: Results, labels: Sequence[str]) -> list[Group]:
+    """Return the drawings of each panel, at most `MOST` drawn; none where no swept key has three numbers, or no target.
 
     Parameters
     ----------
@@ -35,36 +39,34 @@ def section(results: Results, labels: Sequence[str]) -> str:
         Those to draw, in colour.
     """
     keys = [str(key) for key in mapping(results.scenario.get("sweep"))]
-    rows = [row for row in results.summary if row.is_complete and row.label in labels and row.target]
+
+    def counts(row: Row) -> bool:
+        return row.is_complete and row.label in labels and bool(row.target)
+
+    rows = [row for row in results.summary if counts(row)]
     x_key = next((key for key in keys if len(_numbers(results.summary, key)) >= LEAST), None)
     if x_key is None or not rows:
-        return ""
+        return []
     names = dict(zip(keys, sweep.short_names([sweep.split(key) or (key,) for key in keys]), strict=True))
     others = [key for key in keys if key != x_key]
-    panels: dict[tuple[str, ...], list[Row]] = {}
+    by_panel: dict[str, list[Row]] = {}
     for row in results.summary:
-        panels.setdefault((*(_told(names[key], row, key) for key in others), _goal(results, row)), [])
-    for row in rows:
-        panels[(*(_told(names[key], row, key) for key in others), _goal(results, row))].append(row)
-    shown = {panel: found for panel, found in panels.items() if found}
+        values = [*(_told(names[key], row, key) for key in others), _goal(results, row)]
+        by_panel.setdefault(", ".join(filter(None, values)), []).extend([row] if counts(row) else [])
     axes = {q.stem: _axes(rows, x_key, q) for q in judged(results)}
-    legend = line_legend([(i, label) for i, label in enumerate(labels)])
+    legend = svg.line_legend([(i, label) for i, label in enumerate(labels)])
     out = []
-    for i, (panel, found) in enumerate(list(shown.items())[:MOST]):
-        told = ", ".join(part for part in panel if part)
-        drawn = _panel(f"sweep-{i}" if i else "sweep", found, x_key, names[x_key], labels, axes, judged(results), told)
-        whole = group(f"{HEADING}: {told}" if told else HEADING, legend, drawn)
-        out.append(whole if i < OPEN else details(f"{HEADING}: {told}", whole))
-    if len(shown) > MOST:
-        left = count(len(shown) - MOST, "panel")
-        out.append(paragraph(f"{left} more over the sweep: <code>netsim table DIR</code> shows all numbers.", "note"))
-    return "".join(out) if any("<svg" in part for part in out) else ""
+    for i, (told, found) in enumerate((told, found) for told, found in by_panel.items() if found):
+        key = f"sweep-{i}" if i else "sweep"
+        drawn = _panel(key, found, x_key, names[x_key], labels, axes, judged(results), told) if i < MOST else []
+        out.append(Group(f"{HEADING}: {told}" if told else HEADING, drawn, legend))
+    return out if any(group.figures for group in out) else []
 
 
 def _panel(
     key: str, rows: Sequence[Row], x_key: str, x_name: str, labels: Sequence[str],
     axes: Mapping[str, tuple[Axis, Axis] | None], quantities: Sequence[Quantity], told: str,
-) -> list[str]:  # fmt: skip
+) -> list[Markup]:  # fmt: skip
     figures = []
     for i, quantity in enumerate(quantities):
         both = axes[quantity.stem]
@@ -77,7 +79,7 @@ def _panel(
                 lines.append(_line(sorted(points, key=lambda r: r.numbers[x_key]), x_key, label, style, quantity))
         if lines:
             title = f"{quantity.noun} to the target over {x_name}{f' at {told}' if told else ''}"
-            figures.append(figure(svg.lines(f"{key}-{i}", title, lines, *both, x_name, quantity.title)))
+            figures.append(svg.lines(f"{key}-{i}", title, lines, *both, x_name, quantity.title))
     return figures
 
 

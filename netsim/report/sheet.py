@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from netsim.report.html import render
 from netsim.report.svg import HEIGHT, WIDTH, swatch
-from netsim.report.words import escape
 
 GAP, HEAD, ROW = 24.0, 34.0, 20.0
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
@@ -36,25 +36,20 @@ def sheet(title: str, panels: Sequence[str], legend: Sequence[tuple[int | None, 
     top = HEAD + ROW * legend_rows
     width = columns * WIDTH + (columns + 1) * GAP
     height = top + rows * (HEIGHT + GAP) + (ROW if note else 0.0)
-    out = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}" role="img" font-family="{escape(FONT)}"><title>{escape(title)}</title>'
-        f"<style>{_style()}</style>"
-        f'<rect width="{width:g}" height="{height:g}" fill="#fff"/>'
-        f'<text x="{GAP:g}" y="22" class="h">{escape(title)}</text>'
+    marks = [
+        (GAP + (i % per_row) * (width - 2 * GAP) / per_row, HEAD + ROW * (i // per_row), swatch(style), name)
+        for i, (style, name) in enumerate(names)
     ]
-    for i, (style, name) in enumerate(names):
-        x, y = GAP + (i % per_row) * (width - 2 * GAP) / per_row, HEAD + ROW * (i // per_row)
-        mark = swatch(style).replace("<svg ", f'<svg x="{x:g}" y="{y:g}" ', 1)
-        out.append(f'{mark}<text x="{x + 40:g}" y="{y + 11:g}">{escape(name)}</text>')
-    for i, panel in enumerate(panels):
-        x, y = GAP + (i % columns) * (WIDTH + GAP), top + (i // columns) * (HEIGHT + GAP)
-        place = f'<svg x="{x:g}" y="{y:g}" width="{WIDTH:g}" height="{HEIGHT:g}" '
-        out.append(panel.replace("<svg ", place, 1))
-    if note:
-        out.append(f'<text x="{GAP:g}" y="{height - 8:g}" class="n">{escape(note)}</text>')
+    places = [
+        (GAP + (i % columns) * (WIDTH + GAP), top + (i // columns) * (HEIGHT + GAP), panel)
+        for i, panel in enumerate(panels)
+    ]
+    drawn = render(
+        "sheet.svg", title=title, width=width, height=height, gap=GAP, font=FONT, style=_style(), legend=marks,
+        panels=places, size=(WIDTH, HEIGHT), note=note,
+    )  # fmt: skip
     # Programs that draw SVG files outside a browser know colours that are inherited, but no variables.
-    return re.sub(r'style="--c:(#\w+)"', r'color="\1"', "".join([*out, "</svg>\n"]))
+    return re.sub(r'style="--c:(#\w+)"', r'color="\1"', str(drawn))
 
 
 @cache

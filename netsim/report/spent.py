@@ -10,10 +10,10 @@ import numpy as np
 from netsim.report import svg
 from netsim.report.columns import Columns, groups, numbers
 from netsim.report.curves import last_rows
-from netsim.report.focus import OPEN, drawn_points
+from netsim.report.focus import drawn_points
 from netsim.report.folder import Results
-from netsim.report.html import details, figure, group, legend, paragraph, table
-from netsim.report.words import escape, plain, si
+from netsim.report.html import render
+from netsim.report.words import plain, si
 from netsim.units import S_PER_DAY
 
 TIME = (("compute", "#f0a81c"), ("uplink", "#1a3cc4"), ("downlink", "#8c97f5"), ("waiting", "#d0d0d0"))
@@ -28,34 +28,33 @@ ENERGY = (
 )
 MAX_ROWS = 40
 
+Table = tuple[str, list[str], list[list[str]]]
+"""Caption, header and rows."""
+
 
 def section(results: Results) -> str:
-    """Return bars of each label, per point: its time and its energy, to the end of its runs."""
-    out = []
+    """Return bars of each label, per point: its time and its energy, to the end of its runs; '' where none are."""
+    points = []
     for i, point in enumerate(drawn_points(results)):
-        bars = [
-            _bars(results, point, f"time-{i}", "time", [(n, c, f"time_{n}_s") for n, c in TIME], "s"),
-            _bars(results, point, f"energy-{i}", "energy", [(n, c, f"energy_{n}_j") for n, c in ENERGY], "J"),
-        ]
-        if any(bars):
-            missing = [name for name, html in zip(("time", "energy"), bars, strict=True) if not html]
-            note = f"No {' and no '.join(missing)} was booked here." if missing else ""
-            body = group(point, "", [b for b in bars if b], note) + _by_node(results, point) + _on(results, point)
-            out.append(body if i < OPEN else details(f"Time and energy of {point}", body))
-    if not out:
-        return ""
-    how = (
-        "Mean over the replications, to the end of each run; a bar is a share of the total at its right. "
-        "The time is a worker's; waiting is neither computing nor sending nor receiving. "
-        "The energy is that of all nodes, the server included: compute is their processors' while they compute"
-    )
-    if any(np.isfinite(numbers(track, "energy_waiting_j")).any() for track in results.tracks.values()):
-        how += ", waiting their processors' while they are on and do not compute (idle_w)"
-    how += "; all else is their radios' or ports'."
-    return paragraph(how, "note") + "".join(out)
+        found = {
+            "time": _bars(results, point, f"time-{i}", "time", [(n, c, f"time_{n}_s") for n, c in TIME], "s"),
+            "energy": _bars(results, point, f"energy-{i}", "energy", [(n, c, f"energy_{n}_j") for n, c in ENERGY], "J"),
+        }
+        if any(found.values()):
+            missing = [name for name, bars in found.items() if not bars]
+            points.append({
+                "name": point, "bars": [bars for bars in found.values() if bars],
+                "missing": f"No {' and no '.join(missing)} was booked here." if missing else "",
+                "tables": [table for table in (_by_node(results, point), _on(results, point)) if table],
+            })  # fmt: skip
+    has_idle = any(np.isfinite(numbers(track, "energy_waiting_j")).any() for track in results.tracks.values())
+    return render("spent.html", points=points, has_idle=has_idle) if points else ""
 
 
-def _bars(results: Results, point: str, key: str, what: str, parts: Sequence[tuple[str, str, str]], unit: str) -> str:
+def _bars(
+    results: Results, point: str, key: str, what: str, parts: Sequence[tuple[str, str, str]], unit: str
+) -> tuple[str, list[tuple[str, str]], str] | None:
+    """Return the title, the legend (names and colours) and the drawing."""
     rows = []
     for label in results.labels[:MAX_ROWS]:
         means = last_rows(results.tracks.get((point, label), {}), [column for *_, column in parts])
@@ -63,14 +62,13 @@ def _bars(results: Results, point: str, key: str, what: str, parts: Sequence[tup
         if sum(values) > 0:
             rows.append(svg.Bar(label, si(math.fsum(values), unit), values))
     if not rows:
-        return ""
-    used = [i for i in range(len(parts)) if any(row.parts[i] > 0 for row in rows)]
-    marks = [(svg.box(parts[i][1]), parts[i][0]) for i in used]
+        return None
+    used = [(name, colour) for i, (name, colour, _) in enumerate(parts) if any(row.parts[i] > 0 for row in rows)]
     drawing = svg.bars(key, f"Where the {what} went", rows, [(name, colour) for name, colour, _ in parts])
-    return figure(f"<h4>{what.capitalize()}</h4>{legend(marks)}{drawing}")
+    return what, used, drawing
 
 
-def _by_node(results: Results, point: str) -> str:
+def _by_node(results: Results, point: str) -> Table | None:
     """Return the node that spends the most and the cost of a delivered bit, for each label; lifetimes of batteries.
 
     A lifetime is a battery's capacity over its node's mean power while it lived, the mean of the replications.
@@ -95,23 +93,22 @@ def _by_node(results: Results, point: str) -> str:
         days = _lifetimes(here)
         first = min(days, key=lambda node: days[node], default=None)
         rows.append([
-            escape(label), _node(hungriest), si(joules[hungriest] / replications, "J"),
-            f"{share:.0%} {escape(state)}", si(mean / replications, "J"),
+            label, _node(hungriest), si(joules[hungriest] / replications, "J"),
+            f"{share:.0%} {state}", si(mean / replications, "J"),
             si(_per_bit(results.tracks.get((point, label), {})), "J"),
             *([] if first is None else [_node(first), _days(days[first]), _days(max(days.values()))]),
         ])  # fmt: skip
     if not rows:
-        return ""
+        return None
     header = ["Algorithm", "Node that spends most", "Its energy", "Most of it in", "Mean of all nodes"]
     header += ["Per delivered bit", "Battery that lasts least", "It lasts", "Longest lasts"]
     width = max(map(len, rows))
     header, rows = header[:width], [row + ["-"] * (width - len(row)) for row in rows]
-    caption = f"Energy by node{f': {point}' if point else ''}"
-    return details(caption, table(caption, header, rows))
+    return f"Energy by node{f': {point}' if point else ''}", header, rows
 
 
-def _on(results: Results, point: str) -> str:
-    """Return how long nodes were on, for each label; '' where no node goes off."""
+def _on(results: Results, point: str) -> Table | None:
+    """Return a table of how long nodes were on, for each label; None where no node goes off."""
     rows = []
     for label in results.labels:
         here = groups(results.energy, "point", "label").get((point, label), {})
@@ -126,12 +123,11 @@ def _on(results: Results, point: str) -> str:
             most = max(off_s, key=lambda node: off_s[node])
             mean = math.fsum(off_s.values()) / len(off_s)
             rows.append([
-                escape(label), plain(float(len(off_s))), f"{max(1 - mean / whole_s, 0.0):.0%}", _node(most),
+                label, plain(float(len(off_s))), f"{max(1 - mean / whole_s, 0.0):.0%}", _node(most),
                 f"{max(1 - off_s[most] / whole_s, 0.0):.0%}",
             ])  # fmt: skip
     header = ["Algorithm", "Nodes that go off", "On, on the mean", "Node most off", "On"]
-    caption = f"Nodes that go off{f': {point}' if point else ''}"
-    return details(caption, table(caption, header, rows)) if rows else ""
+    return (f"Nodes that go off{f': {point}' if point else ''}", header, rows) if rows else None
 
 
 def _per_bit(rounds: Columns) -> float:
@@ -151,4 +147,4 @@ def _days(days: float) -> str:
 
 
 def _node(node: object) -> str:
-    return plain(node) if isinstance(node, float) else escape(node)
+    return plain(node) if isinstance(node, float) else str(node)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from netsim.report.axes import Array, Axis, fit, text_px
-from netsim.report.words import escape
+from netsim.report.html import render
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 WIDTH, HEIGHT = 400.0, 292.0
 TOP, BOTTOM, RIGHT = 28.0, 44.0, 26.0
@@ -91,7 +95,7 @@ class Bar:
 def lines(
     key: str, title: str, curves: Sequence[Curve], x: Axis, y: Axis, x_title: str, y_title: str,
     level: tuple[float, str] | None = None,
-) -> str:  # fmt: skip
+) -> Markup:  # fmt: skip
     """Return curves on two axes, as an SVG element.
 
     Parameters
@@ -109,38 +113,31 @@ def lines(
     """
     y_ticks = y.ticks(HEIGHT - TOP - BOTTOM, vertical=True)
     left = 12.0 + max((text_px(label) for _, label in y_ticks), default=0.0)
-    width, height = WIDTH - left - RIGHT, HEIGHT - TOP - BOTTOM
-    ends = (f"{c.label} ends at {x.label(_sig(c.x[-1]))}, {y.label(_sig(c.y[-1]))}" for c in curves if c.x.size)
-    out = [_open(key, title, f"{y_title} over {x_title}. {'; '.join(ends)}.", HEIGHT, _scale_of(x, y, left))]
-    out.append(f'<text x="2" y="15" class="t">{escape(y_title)}</text>')
-    out.append(f'<text x="{_n(left + width / 2)}" y="{_n(HEIGHT - 8)}" class="t m">{escape(x_title)}</text>')
-    grid, texts = [], []
-    for value, label in y_ticks:
-        at = TOP + height - float(y.at(value, height))
-        grid.append(f"M{_n(left)} {_n(at)}h{_n(width)}")
-        texts.append(f'<text x="{_n(left - 6)}" y="{_n(at + 4)}" class="e">{escape(label)}</text>')
-    for value, label in x.ticks(width):
-        at = left + float(x.at(value, width))
-        grid.append(f"M{_n(at)} {_n(TOP)}v{_n(height)}")
-        texts.append(f'<text x="{_n(at)}" y="{_n(HEIGHT - 27)}" class="m">{escape(label)}</text>')
-    small = [f"M{_n(left + float(x.at(v, width)))} {_n(TOP + height)}v-3" for v in x.minor()]
-    small += [f"M{_n(left)} {_n(TOP + height - float(y.at(v, height)))}h3" for v in y.minor()]
-    out.append(f'<path class="g" d="{"".join(grid)}"/><path class="a" d="{"".join(small)}"/>')
-    out.append(f'<path class="a" d="M{_n(left)} {_n(TOP)}v{_n(height)}h{_n(width)}"/>')
-    out += texts
-    out.append(f'<svg x="{_n(left)}" y="{_n(TOP)}" width="{_n(width)}" height="{_n(height)}">')
-    for curve in sorted(curves, key=lambda c: c.style is not None):
-        out.append(_curve(curve, x, y, width, height))
-    out.append("</svg>")
+    wide, high = WIDTH - left - RIGHT, HEIGHT - TOP - BOTTOM
+
+    def down(value: float) -> float:
+        return TOP + high - float(y.at(value, high))
+
+    def along(value: float) -> float:
+        return left + float(x.at(value, wide))
+
+    line = None
     if level is not None and y.low <= level[0] <= y.high:
-        at = TOP + height - float(y.at(level[0], height))
-        over = at - 5 if at > TOP + 16 else at + 14
-        out.append(f'<path class="l" d="M{_n(left)} {_n(at)}h{_n(width)}"/>')
-        out.append(f'<text x="{_n(left + 6)}" y="{_n(over)}" class="w">{escape(level[1])}</text>')
-    return "".join([*out, "</svg>"])
+        at = down(level[0])
+        line = {"at": at, "over": at - 5 if at > TOP + 16 else at + 14, "text": level[1]}
+    shown = [c for c in sorted(curves, key=lambda c: c.style is not None) if np.isfinite(c.y).any()]
+    return render(
+        "lines.svg", key=key, title=title, x=x, y=y, x_title=x_title, y_title=y_title, width=WIDTH, height=HEIGHT,
+        left=left, top=TOP, wide=wide, high=high,
+        scale=[f"{v:.6g}" for v in (left, TOP, wide, high, x.low, x.high, x.is_log, y.low, y.high, y.is_log)],
+        ends=[f"{c.label} ends at {x.label(_sig(c.x[-1]))}, {y.label(_sig(c.y[-1]))}" for c in curves if c.x.size],
+        x_ticks=[(along(value), label) for value, label in x.ticks(wide)], x_minor=map(along, x.minor()),
+        y_ticks=[(down(value), label) for value, label in y_ticks], y_minor=map(down, y.minor()),
+        curves=[_curve(curve, x, y, wide, high) for curve in shown], level=line,
+    )  # fmt: skip
 
 
-def bars(key: str, title: str, rows: Sequence[Bar], parts: Sequence[tuple[str, str]]) -> str:
+def bars(key: str, title: str, rows: Sequence[Bar], parts: Sequence[tuple[str, str]]) -> Markup:
     """Return stacked horizontal bars, each of the full width.
 
     Parameters
@@ -152,44 +149,28 @@ def bars(key: str, title: str, rows: Sequence[Bar], parts: Sequence[tuple[str, s
     parts
         Name and colour of each part.
     """
-    told = (f"{r.label} {r.total}: {', '.join(_shares(r, parts))}" for r in rows)
-    out = [_open(key, title, f"{'; '.join(told)}.", 42.0 * len(rows) + 2)]
+    drawn = []
     for i, row in enumerate(rows):
-        top, whole, at = 42.0 * i, math.fsum(row.parts), 0.0
-        label = fit(row.label, WIDTH - text_px(row.total) - 20)
-        out.append(f"<g><title>{escape(row.label)}</title>")
-        out.append(f'<text x="0" y="{_n(top + 13)}" class="t">{escape(label)}</text>')
-        out.append(f'<text x="{_n(WIDTH)}" y="{_n(top + 13)}" class="e">{escape(row.total)}</text>')
+        whole, at, shares = math.fsum(row.parts) or 1.0, 0.0, []
         for value, (name, colour) in zip(row.parts, parts, strict=True):
-            wide = WIDTH * value / whole if whole > 0 else 0.0
-            if wide >= 0.2:
-                out.append(f'<rect x="{_n(at)}" y="{_n(top + 19)}" width="{_n(wide)}" height="17" fill="{colour}">')
-                out.append(f"<title>{escape(f'{name}: {value / whole:.1%}')}</title></rect>")
-            if wide >= 36:
-                ink = "#fff" if luminance(colour) < 0.18 else "#000"
-                share = f"{value / whole:.0%}"
-                out.append(
-                    f'<text x="{_n(at + wide / 2)}" y="{_n(top + 31.5)}" class="m s" fill="{ink}">{share}</text>'
-                )
+            ink = "#fff" if luminance(colour) < 0.18 else "#000"
+            wide, share = WIDTH * value / whole, value / whole
+            shares.append({"name": name, "colour": colour, "ink": ink, "at": at, "wide": wide, "share": share})
             at += wide
-        out.append("</g>")
-    return "".join([*out, "</svg>"])
+        label = fit(row.label, WIDTH - text_px(row.total) - 20)
+        drawn.append({"label": row.label, "short": label, "total": row.total, "top": 42.0 * i, "parts": shares})
+    return render("bars.svg", key=key, title=title, rows=drawn, width=WIDTH, height=42.0 * len(rows) + 2)
 
 
-def swatch(style: int | None, is_marked: bool = True) -> str:
+def swatch(style: int | None, is_marked: bool = True) -> Markup:
     """Return the legend's piece of a line."""
     colour, dash, marker = STYLES[style] if style is not None else (CONTEXT, "", "")
-    mark = f'<g transform="translate(17 7)">{_MARKERS[marker]}</g>' if marker and is_marked else ""
-    return (
-        f'<svg class="k" width="34" height="14" aria-hidden="true"><g class="c" style="--c:{colour}">'
-        f'<path class="y" d="M1 7h32"{_dash(dash)}/>{mark}</g></svg>'
-    )
+    return render("swatch.svg", colour=colour, dash=dash, marker=_MARKERS[marker] if marker and is_marked else "")
 
 
-def box(colour: str) -> str:
-    """Return the legend's piece of a bar."""
-    square = f'<rect width="14" height="14" fill="{colour}"/>'
-    return f'<svg class="k" width="14" height="14" aria-hidden="true">{square}</svg>'
+def line_legend(labels: Sequence[tuple[int | None, str]], is_marked: bool = True) -> list[tuple[Markup, str]]:
+    """Return the legend of curves: for style and name of each, its swatch and name."""
+    return [(swatch(style, is_marked), name) for style, name in labels]
 
 
 def luminance(colour: str) -> float:
@@ -199,41 +180,26 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def _open(key: str, title: str, desc: str, height: float, extra: str = "") -> str:
-    return (
-        f'<svg class="f" viewBox="0 0 {_n(WIDTH)} {_n(height)}" role="img" aria-labelledby="{key}-t {key}-d"{extra}>'
-        f'<title id="{key}-t">{escape(title)}</title><desc id="{key}-d">{escape(desc)}</desc>'
-    )
-
-
-def _scale_of(x: Axis, y: Axis, left: float) -> str:
-    frame = (left, TOP, WIDTH - left - RIGHT, HEIGHT - TOP - BOTTOM)
-    numbers = " ".join(f"{v:.6g}" for v in (*frame, x.low, x.high, x.is_log, y.low, y.high, y.is_log))
-    return f' data-axes="{numbers}" data-units="{escape(x.unit)},{escape(y.unit)}"'
-
-
-def _curve(curve: Curve, x: Axis, y: Axis, width: float, height: float) -> str:
+def _curve(curve: Curve, x: Axis, y: Axis, width: float, height: float) -> dict[str, Any]:
+    """Return how a curve is drawn: the paths of its line and its band, and where its rings or markers stand."""
     keep = np.isfinite(curve.y)
     px, py = x.at(curve.x[keep], width), height - y.at(curve.y[keep], height)
-    if not px.size:
-        return ""
     colour, dash, marker = STYLES[curve.style] if curve.style is not None else (CONTEXT, "", "")
-    name = f"<title>{escape(curve.label)}</title>"
-    out = [f'<g class="c" style="--c:{colour}" data-s="{escape(curve.label)}">{name}']
+    around, spots = "", list[tuple[float, float]]()
     if curve.low.size and curve.style is not None:
         low, high = (height - y.at(v[keep], height) for v in (curve.low, curve.high))
         if float(np.max(low - high)) > 0.6:
             back = _back(px, low) if curve.is_step else f"L{_path(px[::-1], low[::-1], False)[1:]}"
-            out.append(f'<path class="b" d="{_path(px, high, curve.is_step)}{back}z"/>')
-    out.append(f'<path class="y" d="{_path(px, py, curve.is_step)}"{_dash(dash)}/>')
-    if curve.marked:
-        spots = [(float(x.at(a, width)), height - float(y.at(b, height))) for a, b in curve.marked]
-        out += [f'<circle class="p" cx="{_n(a)}" cy="{_n(b)}" r="5.5"/>' for a, b in spots]
-    elif marker:
-        at_points = zip(px.tolist(), py.tolist(), strict=True)
-        for a, b in at_points if curve.marks_data else _spots(px, py, curve.is_step, curve.style or 0):
-            out.append(f'<g transform="translate({_n(a)} {_n(b)})">{_MARKERS[marker]}</g>')
-    return "".join([*out, "</g>"])
+            around = f"{_path(px, high, curve.is_step)}{back}z"
+    if curve.marks_data and marker:
+        spots = list(zip(px.tolist(), py.tolist(), strict=True))
+    elif marker and not curve.marked:
+        spots = _spots(px, py, curve.is_step, curve.style or 0)
+    return {
+        "label": curve.label, "colour": colour, "dash": dash, "path": _path(px, py, curve.is_step), "band": around,
+        "rings": [(float(x.at(a, width)), height - float(y.at(b, height))) for a, b in curve.marked],
+        "spots": spots, "marker": _MARKERS.get(marker, ""),
+    }  # fmt: skip
 
 
 def _spots(px: Array, py: Array, is_step: bool, index: int) -> list[tuple[float, float]]:
@@ -284,18 +250,5 @@ def _t(tenths: int) -> str:
     return f"{tenths / 10:g}"
 
 
-def _n(value: float) -> str:
-    return f"{round(value, 1):g}"
-
-
-def _dash(dash: str) -> str:
-    return f' stroke-dasharray="{dash}"' if dash else ""
-
-
 def _sig(value: float) -> float:
     return float(f"{value:.3g}")
-
-
-def _shares(row: Bar, parts: Sequence[tuple[str, str]]) -> list[str]:
-    whole = math.fsum(row.parts) or 1.0
-    return [f"{name} {value / whole:.0%}" for value, (name, _) in zip(row.parts, parts, strict=True)]

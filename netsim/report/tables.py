@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from netsim.report.answer import Case, cases, free_ways, ranking
 from netsim.report.columns import numbers, size
-from netsim.report.focus import OPEN
 from netsim.report.folder import Results, Row
-from netsim.report.html import details, paragraph, table
+from netsim.report.html import Cell, Heading, render
 from netsim.report.pairs import against_first
 from netsim.report.quantities import of, shown, tabled
-from netsim.report.words import count, escape, interval, listing, plain, times
+from netsim.report.words import NONE, count, interval, listing, plain, times
 from netsim.results.glossary import BY_STEM, Quantity
 
 WELL = ("reached", "done", "finished", "ok", "")
@@ -23,36 +22,39 @@ _ACCURACIES = {"final_accuracy": "Final training accuracy", "final_test_accuracy
 
 
 def summary(results: Results) -> str:
-    """Return one table per point and target."""
-    columns = tabled(results)
-    drawn = [_summary(results, case, columns) for case in cases(results)]
-    rest = "".join(drawn[OPEN:])
-    return "".join(drawn[:OPEN]) + (details(f"{count(len(drawn) - OPEN, 'more table')}", rest) if rest else "")
+    """Return one table per point and target, and how they are read."""
+    found, columns = cases(results), tabled(results)
+    if not found:
+        return ""
+    firsts = list(dict.fromkeys(case.rows[0].label for case in found))
+    return render(
+        "summary.html", tables=[_summary(results, case, columns) for case in found], quantities=columns,
+        first=firsts[0] if len(firsts) == 1 and not results.summary[0].run else "the first algorithm of its run",
+        has_target=any(case.target for case in found),
+    )  # fmt: skip
 
 
-def _summary(results: Results, case: Case, columns: Sequence[Quantity]) -> str:
+def _summary(
+    results: Results, case: Case, columns: Sequence[Quantity]
+) -> tuple[str, list[str], list[list[str | Cell]]]:
+    """Return caption, header and rows."""
     best = {q.stem: _least(case, q) for q in columns}
     accuracies = {
         name: title
         for name, title in _ACCURACIES.items()
         if any(math.isfinite(row.numbers.get(name, math.nan)) for row in case.rows)
     }
-    header = [
-        "Algorithm",
-        "Reached" if case.target else "Ended",
-        *(escape(q.title) for q in columns),
-        "Final loss",
-    ]
+    header = ["Algorithm", "Reached" if case.target else "Ended", *(q.title for q in columns), "Final loss"]
     rows, free = [], free_ways(results, case.point)
     for row in case.rows:
-        cells = [escape(row.label), _reached(row)]
-        cells += ["<td>free</td>" if q.noun in free else _cell(row, q, case.first(row), best[q.stem]) for q in columns]
+        cells: list[str | Cell] = [row.label, _reached(row)]
+        cells += ["free" if q.noun in free else _cell(row, q, case.first(row), best[q.stem]) for q in columns]
         cells.append(_loss(row.numbers.get("final_loss", math.nan)))
         shares = [row.numbers.get(name, math.nan) for name in accuracies]
         cells += [f"{share:.1%}" if math.isfinite(share) else "–" for share in shares]
         rows.append(cells)
     where = f"{case.point}: {case.goal}" if case.point else case.goal[:1].upper() + case.goal[1:]
-    return table(where, [*header, *accuracies.values()], rows, "summary")
+    return where, [*header, *accuracies.values()], rows
 
 
 def _least(case: Case, quantity: Quantity) -> float:
@@ -61,10 +63,10 @@ def _least(case: Case, quantity: Quantity) -> float:
     return means[0] if case.target and means and means[0] != means[-1] else math.nan
 
 
-def _cell(row: Row, quantity: Quantity, first: Row, best: float) -> str:
+def _cell(row: Row, quantity: Quantity, first: Row, best: float) -> str | Cell:
     found = of(row, quantity)
     if not math.isfinite(found.mean):
-        return "<td>–</td>"
+        return NONE
     small = []
     if found.has_interval and found.high > found.low:
         if quantity.is_gain:
@@ -76,57 +78,36 @@ def _cell(row: Row, quantity: Quantity, first: Row, best: float) -> str:
     gain = against_first(row, quantity).mean
     if row is not first and math.isfinite(gain):
         small.append(f"÷{times(gain)[:-1]}" if gain >= 1 else f"×{times(1 / gain)[:-1]}")
-    lines = "".join(f"<small>{text}</small>" for text in small)
-    if row.is_complete and found.mean == best:
-        return f'<td class="best"><b>{shown(quantity, found.mean)}</b> <span class="tag">best</span>{lines}</td>'
-    return f"<td>{shown(quantity, found.mean)}{lines}</td>"
+    return Cell(shown(quantity, found.mean), small, "best" if row.is_complete and found.mean == best else "")
 
 
 def _loss(value: float) -> str:
     return f"{value:#.4g}" if 1e-3 <= abs(value) < 1e4 else plain(value, 4)
 
 
-def _reached(row: Row) -> str:
+def _reached(row: Row) -> Cell:
     share = f"{row.reached} of {row.replications}" if row.reached >= 0 and row.replications >= 0 else ""
     status = row.status if row.status not in WELL or not share else ""
-    return f"{escape(share)}{f'<small>{escape(status)}</small>' if status else ''}" or "–"
-
-
-def reading(results: Results) -> str:
-    """Return the instructions for reading the summary."""
-    firsts = list(dict.fromkeys(case.rows[0].label for case in cases(results)))
-    first = escape(firsts[0]) if len(firsts) == 1 and not results.summary[0].run else "the first algorithm of its run"
-    has_target = any(case.target for case in cases(results))
-    of = "that reached the target" if has_target else "to the end of the run"
-    best = "“Best” is the least mean among those that reached it in every replication. " if has_target else ""
-    words = "".join(f"<li><b>{escape(q.title)}</b>: {escape(q.meaning)}.</li>" for q in tabled(results))
-    return paragraph(
-        f"Each cell: the mean over the replications {of}; below it the 95&nbsp;% confidence interval where they "
-        f"differ, and how many times less (÷) or more (×) than {first}. {best}More columns: summary.csv.",
-        "note",
-    ) + details("What the words count", f"<ul>{words}</ul>")
+    return Cell(share or ("" if status else NONE), [status] if status else [])
 
 
 def claims(results: Results) -> str:
     """Return the source's claims, the results here, and the verdicts."""
     found = results.findings
-    rows: list[list[str] | str] = []
+    rows: list[Heading | list[str | Cell]] = []
     for i in range(size(found)):
         texts = {name: str(found[name][i]) if name in found else "" for name in CLAIM_TEXTS}
         said, goal, *ours = (float(numbers(found, name)[i]) for name in CLAIM_NUMBERS)
         show, noun = measured(texts["quantity"], bool(texts["against"]))
-        pair = " over ".join(escape(texts[key]) for key in ("against", "label") if texts[key])
-        heading = f"<b>{escape(texts['claim'])}</b> ({pair}, {escape(noun)})"
+        pair = " over ".join(texts[key] for key in ("against", "label") if texts[key])
+        heading = Heading(texts["claim"], f" ({pair}, {noun})")
         if heading not in rows:
             rows.append(heading)
-        span = f"<small>{show(ours[1])}–{show(ours[2])}</small>" if math.isfinite(ours[1]) and ours[1] < ours[2] else ""
-        sign = "≥" if texts["sense"] == "at_least" else "≤"
-        why = f"<small>{escape(texts['why'])}</small>" if texts["why"] else ""
-        verdict = f"<b>{escape(texts['verdict'])}</b>{why}"
-        place = escape(texts["point"]) or "here"
-        rows.append([place, show(said), f"{sign} {show(goal)}", f"<td>{show(ours[0])}{span}</td>", verdict])
-    header = ["Where", "The source", "Holds if", "Ours, 95&nbsp;% interval", "Verdict"]
-    return table("Thresholds were written down before the run", header, rows, "claims") if rows else ""
+        span = [f"{show(ours[1])}–{show(ours[2])}"] if math.isfinite(ours[1]) and ours[1] < ours[2] else []
+        goal_shown = f"{'≥' if texts['sense'] == 'at_least' else '≤'} {show(goal)}"
+        verdict = Cell(texts["verdict"], [texts["why"]] if texts["why"] else [], "bold")
+        rows.append([texts["point"] or "here", show(said), goal_shown, Cell(show(ours[0]), span), verdict])
+    return render("claims.html", rows=rows) if rows else ""
 
 
 CLAIM_TEXTS = ("claim", "point", "label", "against", "quantity", "sense", "verdict", "why")
@@ -152,51 +133,28 @@ def faults(results: Results) -> str:
             key = tuple(str(run.get(name) or "") for name in ("label", "point", "status", "sentence"))
             found.setdefault(key, []).append(str(run.get("replication", "?")))
     rows = [
-        [escape(label), escape(point) or "–", escape(", ".join(which)), escape(status), escape(sentence) or "–"]
+        [label, point or NONE, ", ".join(which), status, sentence or NONE]
         for (label, point, status, sentence), which in list(found.items())[:MAX_FAULTS]
     ]
-    if not rows:
-        return ""
-    more = len(found) - len(rows)
-    after = paragraph(f"{more} more stand in manifest.json.", "note") if more > 0 else ""
-    return (
-        table(
-            "Runs that failed, stalled or diverged",
-            ["Algorithm", "Point", "Replications", "Status", "Why"],
-            rows,
-            "faults",
-        )
-        + after
-    )
+    return render("faults.html", rows=rows, more=len(found) - len(rows)) if rows else ""
 
 
-def origin(results: Results) -> str:
-    """Return scenario, versions, machine, seed and command."""
-    facts = {
-        "seed": results.scenario.get("seed"),
-        **{k: v for k, v in results.manifest.items() if k not in _ELSEWHERE},
-    }
-    rows = [[escape(name.replace("_", " ")), _fact(value)] for name, value in facts.items() if value is not None]
-    ended = Counter(str(run.get("status", "unknown")) for run in results.runs)
-    if ended:
-        rows.append(["runs", escape(listing([f"{count(n, 'run')} {status}" for status, n in ended.items()]))])
-    body = (
-        details(
-            f"Versions, machine, seed and command of {results.title}",
-            table("Where this comes from", ["Fact", "Value"], rows, "facts"),
-        )
-        if rows
-        else ""
-    )
-    text = f"<pre>{escape(results.scenario_text)}</pre>" if results.scenario_text.strip() else ""
-    return body + (
-        details(f"Scenario {results.title}: run it again with netsim run scenario.yaml", text) if text else ""
-    )
+def origin(runs: Sequence[Results]) -> str:
+    """Return scenario, versions, machine, seed and command of each run."""
+    return render("origin.html", runs=[(run, _facts(run)) for run in runs])
+
+
+def _facts(run: Results) -> list[list[str]]:
+    facts = {"seed": run.scenario.get("seed"), **{k: v for k, v in run.manifest.items() if k not in _ELSEWHERE}}
+    rows = [[name.replace("_", " "), _fact(value)] for name, value in facts.items() if value is not None]
+    ended = Counter(str(run.get("status", "unknown")) for run in run.runs)
+    told = listing([f"{count(n, 'run')} {status}" for status, n in ended.items()])
+    return [*rows, *([["runs", told]] if told else [])]
 
 
 def _fact(value: object) -> str:
     if isinstance(value, Mapping):
-        return "<br>".join(f"{escape(k)}: {_fact(v)}" for k, v in value.items())
+        return "\n".join(f"{k}: {_fact(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
-        return escape(" ".join(map(str, value))) or "none"
-    return escape(f"{value:.6g}" if isinstance(value, float) else value)
+        return " ".join(map(str, value)) or "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

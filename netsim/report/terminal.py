@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,7 +90,9 @@ def _verdicts(results: Results) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return HTML as plain text in ASCII but for the users' own words."""
-    return " ".join(_plain_lines(html.unescape(re.sub(r"<[^>]+>", "", text))).split())
+    from markupsafe import Markup
+
+    return _plain_lines(text.striptags() if isinstance(text, Markup) else " ".join(text.split()))
 
 
 def _plain_lines(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from netsim.report import svg
@@ -10,11 +12,16 @@ from netsim.report.columns import Columns, groups, numbers, unique
 from netsim.report.curves import band, thin
 from netsim.report.focus import drawn_points, focus
 from netsim.report.folder import Results
-from netsim.report.html import details, figure, group, line_legend, paragraph
-from netsim.report.words import count, escape, plain
+from netsim.report.html import render
+from netsim.report.words import plain
 
 MAX_FIGURES = 12
 COLOURS = (1, 2, 3)  # styles of the first, a middle and the last round
+
+Figure = tuple[str, str, list[tuple[Any, str]]]
+"""Label, drawing and legend."""
+Drawn = tuple[str, list[Figure]]
+"""A point and its figures."""
 
 
 def efficiency(results: Results) -> str:
@@ -22,23 +29,15 @@ def efficiency(results: Results) -> str:
     found = groups(results.efficiency, "point", "label")
     if not found:
         return ""
-    out: list[str] = []
-    late: list[str] = []
+    early, late = list[Drawn](), list[Drawn]()
     points = [point for point in drawn_points(results) if any(point == p for p, _ in found)]
     for i, point in enumerate(points):
         of_point = [(label, table) for (p, label), table in found.items() if p == point]
-        drawn = [_efficiency(f"eff-{i}-{j}", label, table) for j, (label, table) in enumerate(of_point)]
-        drawn = [d for d in drawn if d]
+        figures = [_efficiency(f"eff-{i}-{j}", label, table) for j, (label, table) in enumerate(of_point)]
+        drawn = [figure for figure in figures if figure]
         if drawn:
-            whole = group(point, "", drawn)
-            (out if len(drawn) * (i + 1) <= MAX_FIGURES or i == 0 else late).append(whole)
-    how = paragraph(
-        "The progress of one round, as the algorithm reckons it, divided by its cost, over every budget T: the first "
-        "worker's gradient in the first replication. A ring marks the T that was chosen.",
-        "note",
-    )
-    rest = details(f"{count(len(late), 'more point')}", "".join(late)) if late else ""
-    return how + "".join(out) + rest if out else ""
+            (early if len(drawn) * (i + 1) <= MAX_FIGURES or i == 0 else late).append((point, drawn))
+    return render("efficiency.html", early=early, late=late) if early else ""
 
 
 def budgets(results: Results) -> str:
@@ -63,26 +62,22 @@ def budgets(results: Results) -> str:
         ]
         title = f"Budget T over the rounds{f' at {point}' if point else ''}"
         different = "; ".join(f"{label}: {_different(tables[point, label])}" for label in found)
-        figures.append(
-            figure(
-                svg.lines(f"budget-{i}", title, lines, x, y, "round", "budget T, mean over the nodes"),
-                f"{f'<b>{escape(point)}</b>. ' if point else ''}Different T in one replication: {escape(different)}.",
-            )
-        )
+        drawing = svg.lines(f"budget-{i}", title, lines, x, y, "round", "budget T, mean over the nodes")
+        figures.append((point, drawing, different))
     if not figures:
         return ""
+    legend = svg.line_legend([(style, label) for label, style in legends.items()])
     left = len(tuned) + len(steady) - len(chosen)
-    note = f"{count(left, 'more label')} with a budget not drawn." if left else ""
-    return group("", line_legend([(style, label) for label, style in legends.items()]), figures, note)
+    return render("budgets.html", figures=figures, legend=legend, left=left)
 
 
-def _efficiency(key: str, label: str, table: Columns) -> str:
+def _efficiency(key: str, label: str, table: Columns) -> Figure | None:
     first = numbers(table, "replication")
     table = {name: v[first == np.nanmin(first)] for name, v in table.items()} if np.isfinite(first).any() else table
     rounds = np.unique(numbers(table, "round"))
     rounds = rounds[np.isfinite(rounds)]
     if not rounds.size:
-        return ""
+        return None
     lines, legend = [], []
     for style, round in zip(COLOURS, dict.fromkeys((rounds[0], rounds[len(rounds) // 2], rounds[-1])), strict=False):
         here = numbers(table, "round") == round
@@ -100,11 +95,11 @@ def _efficiency(key: str, label: str, table: Columns) -> str:
     x = log_axis([line.x for line in lines], is_count=True)
     y = _efficiency_axis([line.y for line in lines])
     if x is None or y is None:
-        return ""
+        return None
     unit = next((u for name in ("unit", "quantity", "cost") for u in unique(table, name) if u), "cost")
     unit = {"s": "second", "j": "joule"}.get(unit, unit)
     drawing = svg.lines(key, f"Efficiency of {label} over T", lines, x, y, "budget T", f"progress per {unit}")
-    return figure(f"<h4>{escape(label)}</h4>{drawing}{line_legend(legend, is_marked=False)}")
+    return label, drawing, svg.line_legend(legend, is_marked=False)
 
 
 def _budget(chosen: float) -> str:

@@ -1,29 +1,14 @@
-"""Numbers and texts as a reader wants them: SI prefixes, ratios, lists, escaped for HTML."""
+"""Numbers and texts as a reader wants them: SI prefixes, ratios, lists."""
 
 from __future__ import annotations
 
-import html
 import math
-import re
 from collections.abc import Sequence
 
 NBSP = "\N{NO-BREAK SPACE}"
 NONE = "–"
 _PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P"}
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-# Control characters, lone surrogates, and the marks that turn the direction of what follows.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-
-
-def escape(text: object) -> str:
-    """Return `text` escaped for HTML, attributes included; characters that no page can show become U+FFFD.
-
-    Examples
-    --------
-    >>> escape("<b> & 'x'")
-    '&lt;b&gt; &amp; &#x27;x&#x27;'
-    """
-    return html.escape(_UNPRINTABLE.sub("\ufffd", str(text)), quote=True)
 
 
 def plain(value: float, digits: int = 3) -> str:

@@ -42,9 +42,11 @@ MUTANTS = (
     ),
     Mutant(
         "labels are not escaped",
-        "netsim.report.words:escape",
-        'html.escape(_UNPRINTABLE.sub("\\ufffd", str(text)), quote=True)',
-        '_UNPRINTABLE.sub("\\ufffd", str(text))',
+        "netsim.report.html:_environment",
+        'Environment(loader=FileSystemLoader(Path(__file__).with_name("templates")), autoescape=True, '
+        "undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)",
+        'Environment(loader=FileSystemLoader(Path(__file__).with_name("templates")), '
+        "trim_blocks=True, lstrip_blocks=True)",
         ("tests/netsim/report/test_report.py::test_no_text_becomes_markup",),
     ),
     Mutant(

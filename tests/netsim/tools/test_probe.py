@@ -219,12 +219,12 @@ def test_the_figure_is_one_svg_document() -> None:
     text = Path("o.svg").read_text()
     root = ET.fromstring(text)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert len(root.findall("{*}svg[@class='f']")) == 4
+    assert len(root.findall(".//{*}svg[@class='f']")) == 4
     assert "var(" not in text
     assert "2 nodes" in text
     setup = probe_setup.load("ieee802154")
     lone = plots.probe("lone", probe.run(setup, [Traffic("burst", 1, 10)], 9))
-    assert len(ET.fromstring(lone).findall("{*}svg[@class='f']")) == 1
+    assert len(ET.fromstring(lone).findall(".//{*}svg[@class='f']")) == 1
 
 
 class Stuck:

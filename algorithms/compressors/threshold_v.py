@@ -87,7 +87,7 @@ class ThresholdV(ValueCode):
 
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
         {"v": 1.0},
-        {"v": 1e-310, "float_bit": 64},
+        {"v": 1e-100, "float_bit": 64},
         {"v": 0.5, "index": "auto"},
     )
     sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (

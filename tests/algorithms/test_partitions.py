@@ -133,9 +133,9 @@ def test_shards():
 
 
 @pytest.mark.parametrize("over", ["labels", "quantities"])
-@pytest.mark.parametrize("alpha", [1e-300, 1e-9, 1e308])
+@pytest.mark.parametrize("alpha", [1e-100, 1e-9, 1e100])
 def test_extreme_alpha_ends_at_once(over, alpha):
-    """Near 0 one node has all but what the others need; at 1e308 shares are equal."""
+    """Near 0 one node has all but what the others need; at 1e100 shares are equal."""
     rule = build("partition", {"name": "dirichlet", "alpha": alpha, "over": over})
     sizes = sorted(part.size for part in rule.split(np.ones(100), 5, np.random.default_rng(0)))
     assert sizes == ([20] * 5 if alpha > 1 else [1, 1, 1, 1, 96])
@@ -153,7 +153,7 @@ def test_quantity_skew_is_a_power_law():
     """Shares 1/(m+1) of 4 nodes: 12/25, 6/25, 4/25, 3/25 of 1000 samples."""
     parts = build("partition", "quantity_skew").split(np.ones(1000), 4, np.random.default_rng(0))
     assert [part.size for part in parts] == [480, 240, 160, 120]
-    steep = build("partition", {"name": "quantity_skew", "exponent": 1e300}).split(
+    steep = build("partition", {"name": "quantity_skew", "exponent": 1e100}).split(
         np.ones(9), 4, np.random.default_rng(0)
     )
     assert [part.size for part in steep] == [6, 1, 1, 1]

@@ -24,6 +24,7 @@ from channels.media.lrwpan.reception import bit_error, log_success
 from netsim.errors import ConfigError
 from netsim.interfaces import Delivery, Medium, Node
 from netsim.simulation.engine import Engine
+from netsim.simulation.world import World
 from netsim.testing import channels as contract
 from netsim.testing.scripts import FrameLog
 from tests.support.csma_twin import Twin
@@ -688,12 +689,17 @@ def test_a_learning_scenario_equals_the_oracle(
     )  # fmt: skip
     problem = case.problem.open(case.seed)
 
+    def cut_world(*given: Any) -> World:
+        world = World(*given)
+        world.media = tuple(Cut(medium, 3) for medium in world.media)
+        return world
+
     def learn(is_cut: bool = False) -> tuple[Any, dict[str, list[int]], Any]:
-        engine = Engine(case, case.algorithms[0], 0, problem)
+        with pytest.MonkeyPatch.context() as patch:
+            if is_cut:
+                patch.setattr("netsim.simulation.engine.World", cut_world)
+            engine = Engine(case, case.algorithms[0], 0, problem)
         (carrier,) = engine.world.media
-        if is_cut:
-            carrier = Cut(carrier, 3)  # type: ignore[assignment]
-            engine.world.media = (carrier,)
         result = engine.run()
         assert result.rounds == rounds
         assert not is_cut or carrier.cuts > 20 * rounds  # type: ignore[attr-defined]

@@ -284,7 +284,7 @@ def test_a_target_ends_a_replay_in_the_same_round() -> None:
 
 
 def test_an_agent_that_fails_says_the_same_as_in_a_coupled_run() -> None:
-    given = scenario(WAN, "{name: gd, step_size: 1e300}", stop="{rounds: 60}")
+    given = scenario(WAN, "{name: gd, step_size: 1e100}", stop="{rounds: 60}")
     problem = opened(given)
     sentences = []
     for run in (Replications(given, given.algorithms[0], problem).attempt, None):

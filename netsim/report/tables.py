@@ -98,7 +98,7 @@ def claims(results: Results) -> str:
     for i in range(size(found)):
         texts = {name: str(found[name][i]) if name in found else "" for name in CLAIM_TEXTS}
         said, goal, *ours = (float(numbers(found, name)[i]) for name in CLAIM_NUMBERS)
-        show, noun = measured(texts["quantity"], bool(texts["against"]))
+        show, noun = measured(texts["quantity"], bool(texts["against"]), ours[0], goal)
         pair = " over ".join(texts[key] for key in ("against", "label") if texts[key])
         heading = Heading(texts["claim"], f" ({pair}, {noun})")
         if heading not in rows:
@@ -114,14 +114,15 @@ CLAIM_TEXTS = ("claim", "point", "label", "against", "quantity", "sense", "verdi
 CLAIM_NUMBERS = ("source", "threshold", "ours", "ours_low", "ours_high")
 
 
-def measured(stem: str, is_ratio: bool) -> tuple[Callable[[float], str], str]:
-    """Return how a claim's numbers are shown, and its quantity's name in words."""
+def measured(stem: str, is_ratio: bool, ours: float, goal: float) -> tuple[Callable[[float], str], str]:
+    """Return how a claim's numbers are shown, so that ours and the threshold differ, and its quantity in words."""
     known = BY_STEM.get(stem)
     noun = known.noun if known else stem.replace("_", " ")
     if is_ratio:
         return times, noun
     if known is None:
-        return plain, noun
+        digits = next((n for n in range(3, 16) if plain(ours, n) != plain(goal, n)), 3)
+        return (lambda value: plain(value, digits)), noun
     return (lambda value: shown(known, known.scale * value)), noun
 
 

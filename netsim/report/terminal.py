@@ -76,8 +76,8 @@ def _verdicts(results: Results) -> list[str]:
         text = {
             name: str(found[name][i]) for name in ("claim", "point", "against", "quantity", "sense", "verdict", "why")
         }
-        show, _ = measured(text["quantity"], bool(text["against"]))
         said, goal, ours = (float(numbers(found, name)[i]) for name in ("source", "threshold", "ours"))
+        show, _ = measured(text["quantity"], bool(text["against"]), ours, goal)
         place = f" at {text['point']}" if text["point"] else ""
         sign = ">=" if text["sense"] == "at_least" else "<="
         source = f"source {show(said)}, " if math.isfinite(said) else ""

@@ -11,8 +11,9 @@ piecewise C(x) = c0 + c_bit x + c_bend max(x - x0, 0)
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +33,7 @@ FOLDS = 10
 MAX_STEPS = 200
 FEW = 12  # sizes
 MAX_CANDIDATES = 20_000
+MOST_CELLS = 4_000_000  # of a table of candidates and sizes
 EXACT = 1e-7  # a relative residual that is rounding
 
 
@@ -203,6 +205,15 @@ class _Data:
     def sizes(self) -> int:
         return np.unique(self.x).size
 
+    @cached_property
+    def grouped(self) -> tuple[_Data, float]:
+        """Rows of one size as one, at their mean and with the sum of their weights, and the RSS around the means."""
+        sizes, places = np.unique(self.x, return_inverse=True)
+        weights = np.bincount(places, self.root**2)
+        means = np.bincount(places, self.root**2 * self.y) / weights
+        apart = self.root * (self.y - means[places])
+        return _Data(sizes, means, np.sqrt(weights)), float(apart @ apart)
+
     def solved(
         self, family: str, fixed: dict[str, float], columns: Sequence[Floats], names: Sequence[str] = (),
         header: float = 0.0,
@@ -240,6 +251,11 @@ class _Data:
     def floor(self) -> float:
         """A mean square residual that is rounding."""
         return float((EXACT * self.y * self.root) @ (EXACT * self.y * self.root)) / self.n or 1e-300
+
+    def searched(self, found: Callable[[Floats], Floats], candidates: Floats) -> Floats:
+        """Return what `found` says of each candidate, a part of them after the other so that memory stays small."""
+        parts = np.array_split(candidates, -(-candidates.size * self.n // MOST_CELLS))
+        return np.concatenate([found(part) for part in parts])
 
     def reductions(self, shapes: Floats, base: Sequence[Floats]) -> Floats:
         """Return how much each row of `shapes` (m, n) lowers the RSS of the fit by `base`: shape (m,)."""
@@ -291,10 +307,13 @@ def _threshold(rss: float, data: _Data, k: int) -> float:
 
 def _kink(data: _Data) -> Fit | None:
     sizes = np.unique(data.x)
-    # At least two sizes on each side; between two sizes the best place is looked for on a line of eight.
-    inner = np.concatenate([np.linspace(a, b, 9)[:-1] for a, b in pairwise(sizes[1:-1])])
+    # At least two sizes on each side; between two sizes the best place is looked for on a line of eight,
+    # of fewer where sizes are many.
+    many = 1 + max(1, min(8, MAX_CANDIDATES // 4 // sizes.size))
+    inner = np.concatenate([np.linspace(a, b, many)[:-1] for a, b in pairwise(sizes[1:-1])])
     places = np.append(inner, sizes[-2])
-    gains = data.reductions(np.maximum(data.x[None, :] - places[:, None], 0.0), [data.x])
+    few, _ = data.grouped
+    gains = few.searched(lambda at: few.reductions(np.maximum(few.x[None, :] - at[:, None], 0.0), [few.x]), places)
     best = int(np.argmax(gains))
     whole = data.rss([data.x])
     within = places[(whole - gains <= _threshold(max(whole - gains[best], 0.0), data, 4)) | (gains == gains[best])]
@@ -317,10 +336,10 @@ def _packets(data: _Data, header: float, unit: float) -> Fit | None:
     if not candidates.size:
         return None
     size = data.x + header
-    rss = np.concatenate([
-        data.staircases(np.maximum(steps(size[None, :], part[:, None]), 1.0))
-        for part in np.array_split(candidates, -(-candidates.size // 2000))
-    ])  # fmt: skip
+    few, apart = data.grouped
+    rss = apart + few.searched(
+        lambda part: few.staircases(np.maximum(steps(few.x + header, part[:, None]), 1.0)), candidates
+    )
     least = float(rss.min())
     if not least < math.inf:
         return None

@@ -260,7 +260,7 @@ def test_from_a_probe_to_a_cost_of_cat(capsys: pytest.CaptureFixture[str]) -> No
     model, exact = build("cost", cost).open(None), np.array([100.0, 400, 1000])
     medium = build("channel", "ieee802154").open([Node(0), Node(1, True)], np.random.default_rng(0))
     assert np.allclose(model(8 * exact - 64), medium.cost("s", 0, 1)(8 * exact), rtol=0.05)
-    assert len(ET.fromstring(Path("fit.svg").read_text()).findall("{*}svg[@class='f']")) == 3
+    assert len(ET.fromstring(Path("fit.svg").read_text()).findall(".//{*}svg[@class='f']")) == 3
     # Joules of the sender do not depend on the others here: only the line is blamed.
     assert "senders a message needs" not in said(capsys, "p.csv", "--y", "joules")
 
@@ -414,3 +414,21 @@ def test_piecewise_refuses_what_is_no_cost() -> None:
     ):
         with pytest.raises(ConfigError, match=word):
             build("cost", {"name": "piecewise", **keys})
+
+
+def test_many_rows_of_a_size_are_as_one_at_their_mean() -> None:
+    """Searches for steps and kinks look at sizes, not at rows: memory stays that of the sizes, and fits are the same."""
+    rng = np.random.default_rng(5)
+    x = np.repeat(np.arange(100.0, 2100.0, 40.0), 20)
+    y = 1e-3 + 2e-3 * np.ceil(x / 500) + 1e-6 * x + rng.normal(0, 1e-5, x.size)
+    weights = rng.uniform(0.5, 2.0, x.size)
+    data = cost_families._Data.of(x, y, weights)
+    few, apart = data.grouped
+    assert few.n == 50
+    counts = np.ceil(data.x[None, :] / np.array([[500.0], [700.0]]))
+    fewer = np.ceil(few.x[None, :] / np.array([[500.0], [700.0]]))
+    np.testing.assert_allclose(apart + few.staircases(fewer), data.staircases(counts), rtol=1e-9)
+    bend = np.maximum(data.x - 900.0, 0.0)[None, :]
+    np.testing.assert_allclose(
+        few.reductions(np.maximum(few.x - 900.0, 0.0)[None, :], [few.x]), data.reductions(bend, [data.x]), rtol=1e-9
+    )

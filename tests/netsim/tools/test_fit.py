@@ -417,7 +417,7 @@ def test_piecewise_refuses_what_is_no_cost() -> None:
 
 
 def test_many_rows_of_a_size_are_as_one_at_their_mean() -> None:
-    """Searches for steps and kinks look at sizes, not at rows: memory stays that of the sizes, and fits are the same."""
+    """Searches for steps and kinks look at sizes, not at rows, and find the same."""
     rng = np.random.default_rng(5)
     x = np.repeat(np.arange(100.0, 2100.0, 40.0), 20)
     y = 1e-3 + 2e-3 * np.ceil(x / 500) + 1e-6 * x + rng.normal(0, 1e-5, x.size)

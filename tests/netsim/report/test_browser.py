@@ -19,7 +19,8 @@ WIDTHS = (1280, 400)
 PROGRAM = chrome.find()
 
 pytestmark = pytest.mark.skipif(
-    PROGRAM is None, reason=f"the page is not opened: none of {', '.join(chrome.NAMES)} is on the PATH"
+    PROGRAM is None,
+    reason=f"the page is not opened: no Playwright, or none of {', '.join(chrome.NAMES)} on the PATH",
 )
 
 
@@ -107,7 +108,7 @@ def test_nothing_is_lost_without_script_and_on_paper(tab: chrome.Tab, pages: dic
     folded = "[...document.querySelectorAll('details > :not(summary)')].filter((e) => !e.checkVisibility()).length"
     folded = folded.replace("checkVisibility()", "checkVisibility({contentVisibilityAuto: true})")
     assert tab.run(folded) > 0
-    tab.call("Emulation.setEmulatedMedia", media="print")
+    tab.page.emulate_media(media="print")
     try:
         # The browser lays the page out anew in its own time.
         deadline = time.monotonic() + 10
@@ -117,7 +118,7 @@ def test_nothing_is_lost_without_script_and_on_paper(tab: chrome.Tab, pages: dic
         found = examine(tab, 1280)
         assert (found["overlap"], found["contrast"], found["overflow"]) == ([], [], [])
     finally:
-        tab.call("Emulation.setEmulatedMedia", media="")
+        tab.page.emulate_media(media="null")
 
 
 def test_lines_can_be_switched_off_and_read(tab: chrome.Tab, pages: dict[str, Path]) -> None:
@@ -133,7 +134,7 @@ def test_lines_can_be_switched_off_and_read(tab: chrome.Tab, pages: dict[str, Pa
     tab.run("document.querySelector('#curves svg[data-axes]').scrollIntoView({block: 'center'})")
     marker = "document.querySelector('#curves g[data-s=\"GD\"] g').getBoundingClientRect()"
     left, top, side = (tab.run(f"{marker}.{name}") for name in ("left", "top", "width"))
-    tab.call("Input.dispatchMouseEvent", type="mouseMoved", x=left + side / 2, y=top + side / 2)
+    tab.page.mouse.move(left + side / 2, top + side / 2)
     read = tab.run("document.querySelector('#curves .read').textContent")
     assert "bit, 0." in read
     assert read.endswith(": GD")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -12,6 +14,7 @@ import numpy.typing as npt
 
 from channels.costing.models import Int64s, byte_cost, stream_cost
 from channels.media.busy import BusyLog
+from channels.media.frame_train import FrameTrain
 from channels.media.purposes import SHADOWING, WINDOW
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from channels.media.roster import Roster
@@ -36,9 +39,10 @@ _SETTLE_EVERY = 256
 
 
 class _Message(NamedTuple):
-    """A message with the times of its frames; `serial` marks its bytes at the sender, serial + 1 + i at receiver i.
+    """A message; `serial` marks its bytes at the sender, serial + 1 + i at receiver i.
 
-    `first_ns` is when its first frame begins, `waited_ns` how much of the time before that was its random wait.
+    Its first frame begins at `first_ns`, `waited_ns` of the time before that was its random wait. All its frames but
+    the last one carry the same, `stride_ns` apart; the last one carries `last_bytes` of the message until `end_ns`.
     """
 
     transfer: TransferId
@@ -48,9 +52,19 @@ class _Message(NamedTuple):
     size_bytes: int
     first_ns: int
     waited_ns: int
-    start_ns: list[int]
-    end_ns: list[int]
-    length: list[int]
+    frames: int
+    stride_ns: int
+    last_bytes: int
+    end_ns: int
+
+    @property
+    def last_ns(self) -> int:
+        """When the last frame begins."""
+        return self.first_ns + (self.frames - 1) * self.stride_ns
+
+    def begun(self, now_ns: int) -> int:
+        """Return how many frames have begun before an instant."""
+        return min(max(-((self.first_ns - now_ns) // self.stride_ns), 0), self.frames)
 
 
 class Air(Roster):
@@ -104,8 +118,8 @@ class Air(Roster):
         # Of each node: time sending; sending or receiving; sending, receiving or waking.
         self._log = BusyLog(3 * len(nodes))
         self._free_ns = dict.fromkeys(self._row, 0)
-        # Of each sender: start and end of its frames, and the message that they belong to.
-        self._on_air: dict[NodeId, list[tuple[int, int, TransferId]]] = {node: [] for node in self._row}
+        # Of each sender, in order of time: its frames.
+        self._on_air: dict[NodeId, list[FrameTrain]] = {node: [] for node in self._row}
         self._open: dict[int, tuple[_Message, list[NodeId]]] = {}
         self._ends: list[tuple[int, int]] = []
         self._serials = 0
@@ -120,21 +134,21 @@ class Air(Roster):
         there = [node for node in dst if node not in lost]
         waited_ns = self._wait_ns(transfer, src)
         first_ns = max(now_ns + self._lead_ns, self._free_ns[src]) + waited_ns
-        more, full, stride_ns = (size_bytes - 1) // self._payload_bytes, len(self._airtime_ns) - 1, self._pause_ns[-1]
+        more, stride_ns = (size_bytes - 1) // self._payload_bytes, self._pause_ns[-1]
         last = size_bytes - more * self._payload_bytes
-        starts = [first_ns + i * stride_ns for i in range(more + 1)]
-        lengths = [self._payload_bytes] * more + [last]
-        ends = [start + self._airtime_ns[full] for start in starts[:-1]]
-        ends.append(starts[-1] + self._airtime_ns[last + self._overhead_bytes])
-        message = _Message(transfer, serial, src, dst, size_bytes, first_ns, waited_ns, starts, ends, lengths)
+        last_ns = first_ns + more * stride_ns
+        end_ns = last_ns + self._airtime_ns[last + self._overhead_bytes]
+        message = _Message(
+            transfer, serial, src, dst, size_bytes, first_ns, waited_ns, more + 1, stride_ns, last, end_ns
+        )
         for node in lost:
             self._end_at(message, node, now_ns, False, 0, is_counted=False)
         if there:
-            self._free_ns[src] = starts[-1] + self._pause_ns[last + self._overhead_bytes]
+            self._free_ns[src] = last_ns + self._pause_ns[last + self._overhead_bytes]
             self._open[serial] = (message, there)
-            heapq.heappush(self._ends, (ends[-1], serial))
+            heapq.heappush(self._ends, (end_ns, serial))
             if self._does_collide:
-                self._on_air[src] += zip(starts, ends, [transfer] * len(starts), strict=True)
+                self._on_air[src] += self._trains(message)
             self._record(message, there)
         if not transfer % _SETTLE_EVERY:
             self._forget()
@@ -149,18 +163,24 @@ class Air(Roster):
     def _forget(self) -> None:
         """Drop what can no longer be asked for."""
         self._log.settle(self._now_ns)
-        oldest_ns = min([self._now_ns, *(message.start_ns[0] for message, _ in self._open.values())])
-        for node, spans in self._on_air.items():
-            self._on_air[node] = [span for span in spans if span[1] > oldest_ns]
+        oldest_ns = min([self._now_ns, *(message.first_ns for message, _ in self._open.values())])
+        for node, trains in self._on_air.items():
+            self._on_air[node] = [train for train in trains if train.end_ns > oldest_ns]
+
+    def _trains(self, message: _Message) -> list[FrameTrain]:
+        """Return the frames of a message: the full ones, and the last one."""
+        more, last_ns, full_ns = message.frames - 1, message.last_ns, self._airtime_ns[-1]
+        last = FrameTrain(last_ns, message.stride_ns, message.end_ns - last_ns, 1, message.transfer)
+        return [FrameTrain(message.first_ns, message.stride_ns, full_ns, more, message.transfer), last][not more :]
 
     def _record(self, message: _Message, there: Sequence[NodeId]) -> None:
         rows = [(3 * self._row[message.src], message.serial), (3 * self._row[message.src] + 1, message.serial)]
         for i, node in enumerate(message.dst, 1):
             if node in there:
                 rows.append((3 * self._row[node] + 1, message.serial + i))
-        more, start_ns = len(message.length) - 1, message.start_ns[-1]
-        width_ns = message.end_ns[-1] - start_ns
-        full, last = len(self._airtime_ns) - 1, message.length[-1] + self._overhead_bytes
+        more, start_ns = message.frames - 1, message.last_ns
+        width_ns = message.end_ns - start_ns
+        full, last = len(self._airtime_ns) - 1, message.last_bytes + self._overhead_bytes
         for i, (row, serial) in enumerate(rows):
             # Bytes count where they are sent.
             if more:
@@ -171,24 +191,26 @@ class Air(Roster):
             self._wake(message, rows[1:])
         if self._frames is not None:
             dst = message.dst[0] if len(message.dst) == 1 else BROADCAST
-            for i, start_ns in enumerate(message.start_ns):
-                offset, length = i * self._payload_bytes, message.length[i]
+            for i in range(message.frames):
+                offset, start_ns = i * self._payload_bytes, message.first_ns + i * message.stride_ns
+                length = self._payload_bytes if i < more else message.last_bytes
                 frame = Frame(start_ns, message.src, dst, message.transfer, offset, length, 1, "data")
                 heapq.heappush(self._coming, frame)
 
     def _wake(self, message: _Message, rows: Sequence[tuple[int, int]]) -> None:
         """Wake the sender and the receivers before each frame; a server listens anyway."""
-        start_ns, end_ns = message.start_ns, message.end_ns
-        spans = [(start_ns[0] - self._lead_ns, end_ns[0] - start_ns[0] + self._lead_ns, 1)]
-        if len(start_ns) > 1:
-            spans.append((start_ns[-1] - self._again_ns, end_ns[-1] - start_ns[-1] + self._again_ns, 1))
-        if len(start_ns) > 2:
-            spans.append((start_ns[1] - self._again_ns, end_ns[1] - start_ns[1] + self._again_ns, len(start_ns) - 2))
+        frames, lead_ns, again_ns = message.frames, self._lead_ns, self._again_ns
+        spans, full_ns, last_ns = list[tuple[int, int, int]](), self._airtime_ns[-1], message.end_ns - message.last_ns
+        spans.append((message.first_ns - lead_ns, (full_ns if frames > 1 else last_ns) + lead_ns, 1))
+        if frames > 1:
+            spans.append((message.last_ns - again_ns, last_ns + again_ns, 1))
+        if frames > 2:
+            spans.append((message.first_ns + message.stride_ns - again_ns, full_ns + again_ns, frames - 2))
         for row, serial in rows:
             if self._rest[row // 3] == _SLEEP:
-                for first_ns, width_ns, frames in spans:
+                for first_ns, width_ns, many in spans:
                     stride_ns = max(self._pause_ns[-1], width_ns)
-                    self._log.add((row + 1, first_ns, stride_ns, width_ns, frames, 0, serial))
+                    self._log.add((row + 1, first_ns, stride_ns, width_ns, many, 0, serial))
 
     # --- time ------------------------------------------------------------------------------------------
 
@@ -207,17 +229,19 @@ class Air(Roster):
             message, there = self._open.pop(serial)
             for node in there:
                 is_ok = not (self._does_collide and self._collides(message, node))
-                self._end_at(message, node, at_ns, is_ok, len(message.start_ns), is_counted=node == min(there))
+                self._end_at(message, node, at_ns, is_ok, message.frames, is_counted=node == min(there))
 
     def _collides(self, message: _Message, receiver: NodeId) -> bool:
         """Return whether the receiver was sending during one of these frames, or another's was too strong there."""
-        for start_ns, end_ns in zip(message.start_ns, message.end_ns, strict=True):
-            for node, spans in self._on_air.items():
-                if node == message.src:
-                    continue
-                for _, _, other in _near(spans, start_ns, end_ns):
-                    if node == receiver or not self._captures(message.transfer, other, receiver):
-                        return True
+        mine = self._trains(message)
+        for node, trains in self._on_air.items():
+            if node == message.src:
+                continue
+            for train in _near(trains, message.first_ns, message.end_ns):
+                if any(own.meets(train) for own in mine) and (
+                    node == receiver or not self._captures(message.transfer, train.transfer, receiver)
+                ):
+                    return True
         return False
 
     def _captures(self, transfer: TransferId, other: TransferId, receiver: NodeId) -> bool:
@@ -238,22 +262,27 @@ class Air(Roster):
         part_ns: int = 0,
     ) -> None:  # fmt: skip
         """End one destination after so many whole frames and `part_ns` of the next."""
-        sent_ns = sum(message.end_ns[:frames]) - sum(message.start_ns[:frames]) + part_ns
-        wire_bytes = sum(message.length[:frames]) + frames * self._overhead_bytes
+        full, is_whole = min(frames, message.frames - 1), frames == message.frames
+        last_ns, last_bytes = (message.end_ns - message.last_ns, message.last_bytes) if is_whole else (0, 0)
+        sent_ns = full * self._airtime_ns[-1] + last_ns + part_ns
+        wire_bytes = full * self._payload_bytes + last_bytes + frames * self._overhead_bytes
         extra_j = sent_ns / NS_PER_S * self._extra_w + self._woken_ns(message, at_ns) / NS_PER_S * self._wake_w
         begun_ns = message.first_ns - self._lead_ns - message.waited_ns
-        service_s = (at_ns - begun_ns) / NS_PER_S if frames == len(message.start_ns) else 0.0
+        service_s = (at_ns - begun_ns) / NS_PER_S if is_whole else 0.0
         counts = (frames, frames, wire_bytes, sent_ns) if is_counted else (0, 0, 0, 0)
         ends = message.src, message.size_bytes
         self._end(Delivery(message.transfer, node, at_ns, is_ok, *counts, *ends, service_s, extra_j))
 
     def _woken_ns(self, message: _Message, at_ns: int) -> int:
         """Return how long the sender of a message woke for it."""
-        leads_ns = [self._lead_ns, *[self._again_ns] * (len(message.start_ns) - 1)]
         if not self._lead_ns or self._rest[self._row[message.src]] != _SLEEP:
             return 0
-        starts = zip(message.start_ns, leads_ns, strict=True)
-        return sum(min(max(at_ns - start_ns + lead_ns, 0), lead_ns) for start_ns, lead_ns in starts)
+        begun = message.begun(at_ns + 1)
+        whole_ns = self._lead_ns + (begun - 1) * self._again_ns if begun else 0
+        if begun == message.frames:
+            return whole_ns
+        lead_ns = self._again_ns if begun else self._lead_ns
+        return whole_ns + max(at_ns - message.first_ns - begun * message.stride_ns + lead_ns, 0)
 
     # --- nodes that go down ------------------------------------------------------------------------------
 
@@ -271,11 +300,14 @@ class Air(Roster):
             if not there:
                 gone.add(serial)
                 self._retract(message, now_ns)
-                waiting_ns += [start for start in message.start_ns if start >= now_ns and message.src == node]
+                begun = message.begun(now_ns)
+                if message.src == node and begun < message.frames:
+                    waiting_ns.append(message.first_ns + begun * message.stride_ns)
             if gone:
                 self._log.cut(frozenset(gone), now_ns)
-            frames = sum(end_ns <= now_ns for end_ns in message.end_ns)
-            part_ns = max(0, now_ns - message.start_ns[frames])
+            # Its last frame has not ended.
+            frames = min(message.begun(now_ns - self._airtime_ns[-1] + 1), message.frames - 1)
+            part_ns = max(0, now_ns - message.first_ns - frames * message.stride_ns)
             for n in lost:
                 self._end_at(message, n, now_ns, False, frames, not there and n == max(lost), part_ns)
         # The first frame that was not sent leaves its place to the next one.
@@ -286,10 +318,10 @@ class Air(Roster):
         del self._open[message.serial]
         self._coming = [frame for frame in self._coming if frame.transfer != message.transfer]
         heapq.heapify(self._coming)
-        first, last = message.start_ns[0], message.start_ns[-1]
-        spans = self._on_air[message.src]
-        kept = [(a, b, t) for a, b, t in spans if not (first <= a <= last and a >= now_ns)]
-        self._on_air[message.src] = [(a, min(b, now_ns) if first <= a <= last else b, t) for a, b, t in kept]
+        trains = self._on_air[message.src]
+        self._on_air[message.src] = [
+            part for train in trains for part in (train.cut(now_ns) if train.transfer == message.transfer else [train])
+        ]
 
     # --- what it costs and what it did ---------------------------------------------------------------------
 
@@ -321,17 +353,9 @@ class Air(Roster):
         return self._usage(at_ns, state_ns, totals.frame_bytes[0::3], totals.frames[0::3], self._rest)
 
 
-def _near(
-    spans: Sequence[tuple[int, int, TransferId]], start_ns: int, end_ns: int
-) -> Iterator[tuple[int, int, TransferId]]:
-    """Yield the frames of a sender, which do not overlap each other, that reach into a span."""
-    low, high = 0, len(spans)
-    while low < high:
-        middle = (low + high) // 2
-        if spans[middle][0] < end_ns:
-            low = middle + 1
-        else:
-            high = middle
-    while low and spans[low - 1][1] > start_ns:
+def _near(trains: Sequence[FrameTrain], start_ns: int, end_ns: int) -> Iterator[FrameTrain]:
+    """Yield the trains of a sender, which do not overlap each other, that reach into a span."""
+    low = bisect_left(trains, end_ns, key=attrgetter("start_ns"))
+    while low and trains[low - 1].end_ns > start_ns:
         low -= 1
-        yield spans[low]
+        yield trains[low]

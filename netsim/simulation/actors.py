@@ -9,6 +9,7 @@ from netsim.interfaces import Agent, Command, Encode, Inbox, NodeId, Receive, Re
 from netsim.registry import place
 from netsim.simulation.mailbox import Mailbox
 
+BLOCKED = object()  # what answers a command where the agent has to wait
 _OF_A_ROUND = frozenset({Send, Silent, Receive, Report, Encode})
 
 

@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from netsim.arrow import table
 from netsim.errors import EncodeError, SimulationError
 from netsim.interfaces import (
-    AfterRun,
     Array,
     Compute,
     Decode,
     Delivered,
     Encode,
     Gradient,
-    GradientRequest,
     Mark,
     NodeId,
     Problem,
@@ -39,16 +35,17 @@ from netsim.interfaces import (
     Wait,
 )
 from netsim.scenario import Entry, Scenario
-from netsim.scenario.distributions import Times
 from netsim.simulation import capture, graph_tables
-from netsim.simulation.actors import Actor
+from netsim.simulation.actors import BLOCKED, Actor
 from netsim.simulation.batteries import Batteries
 from netsim.simulation.clock import Clock
+from netsim.simulation.computing import Computing
+from netsim.simulation.ending import RunResult, deaths_in_words, divergence_in_words, own_tables, waiting_in_words
 from netsim.simulation.energy_table import energy_table
 from netsim.simulation.garbage import old_objects_left_alone
 from netsim.simulation.lockstep import nodes_of
 from netsim.simulation.phases import Phases
-from netsim.simulation.processors import Job, Processors
+from netsim.simulation.processors import Processors
 from netsim.simulation.recorder import Divergence, Recorder, Snapshot, norm
 from netsim.simulation.switches import Switches
 from netsim.simulation.traffic import SILENCE, Traffic
@@ -63,50 +60,6 @@ _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
 QUIET_ROUNDS = 5_000  # in which nothing is counted that alone would end the run, before it is stalled
 INSTANTS = 64  # between two that are told to whoever watches how the clock moves inside a round
-_BLOCKED = object()  # the answer of a handler where the agent has to wait
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RunResult:
-    """How one run ended and what it left.
-
-    Parameters
-    ----------
-    status
-        ``reached`` its target, ``done`` at a limit or because the agents returned, ``stalled``, ``diverged``, or
-        ``failed`` with an error.
-    sentence
-        The same in words, with who waits for whom where it stalled.
-    tables
-        ``rounds``, ``energy``, between peers ``edges`` and ``peers``, where asked for ``messages``, and the algorithm's
-        own; pyarrow, without the run's name.
-    sim_time_s, rounds
-        Where it ended.
-    deaths_s
-        When batteries were empty, by node.
-    captures
-        With ``record.pcap`` a capture file by its name; see `netsim.simulation.capture.files`.
-    graph
-        Between peers: ``edges``, ``spectral_gap`` and ``mixing_norm``.
-    met_at_start
-        The targets that were met before anything was sent.
-    divergence
-        Where a run that diverged did so.
-    error
-        What a failed run ended in; the tables hold the rows up to there.
-    """
-
-    status: Literal["reached", "done", "stalled", "diverged", "failed"]
-    sentence: str
-    tables: Mapping[str, pa.Table]
-    sim_time_s: float
-    rounds: int
-    deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
-    captures: Mapping[str, bytes] = field(default_factory=dict)
-    graph: Mapping[str, float] = field(default_factory=dict)
-    met_at_start: tuple[str, ...] = ()
-    divergence: Divergence | None = None
-    error: BaseException | None = None
 
 
 def simulate(
@@ -180,25 +133,23 @@ class Engine:
         self._counted_round = 0
         self._coder = self.world.coder()
         self._answers: dict[NodeId, object] = {}
-        self._requests: dict[NodeId, GradientRequest] = {}
-        self._gradients: dict[NodeId, tuple[Sequence[Array], int]] = {}
         self._tokens: list[int] = []
         self._interval_ns = seconds_to_ns(scenario.compute.interval_s)
         self._ticks: dict[NodeId, int] = {}  # multiple of the interval at which a node's round began
         self._takes_all: set[NodeId] = set()
         self._running = set(self._last())
         self._switches = Switches(self.world.changes)
-        self._processors = Processors(self.world.devices, self._switches)
         self._held: dict[NodeId, object] = {}  # answers to nodes that are off
-        self._paused: dict[NodeId, tuple[int, Callable[[], object]]] = {}  # what is left of their computations, in ns
-        self._batteries = self._open_batteries()
         self._phases = Phases(len(self.world.workers))
+        self._processors = processors = Processors(self.world.devices, self._switches)
+        self.computing = Computing(self.world, self._clock, processors, self._phases, self._tell, self._check)
+        self._batteries = self._open_batteries()
         self.traffic = Traffic(self.world, self._clock, self.actors, self.recorder.tally, self._phases, self._tell)
         self._charges_codecs = scenario.compute.codec_flop
         self._handlers: dict[type, Callable[[Actor, Any], object]] = {
             Send: self.traffic.send, Silent: self._silent, Receive: self._receive, Gradient: self._gradient,
-            Value: self._value, Compute: self._compute, Wait: self._wait, Mark: self._mark, Report: self._report,
-            Encode: self._code, Decode: self._code, Sum: self._code, Delivered: self._delivered,
+            Value: self.computing.value, Compute: self.computing.compute, Wait: self._wait, Mark: self._mark,
+            Report: self._report, Encode: self._code, Decode: self._code, Sum: self._code, Delivered: self._delivered,
         }  # fmt: skip
 
     @property
@@ -260,7 +211,7 @@ class Engine:
 
     def make_recorder(self, progress: Progress | None) -> Recorder:
         """Make what collects the run."""
-        return Recorder(**recorder_keys(self.world), progress=progress)
+        return Recorder(**self.world.recorder_keys(), progress=progress)
 
     def _last(self) -> tuple[NodeId, ...]:
         """Return the nodes that must stay alive for the run to go on."""
@@ -271,7 +222,7 @@ class Engine:
     def _next_ns(self) -> int | None:
         at_ns = min(self._clock.next_ns, self.traffic.next_ns())
         # Where nothing else is to come, a node that comes back changes something only if it was about to do something.
-        if at_ns < math.inf or self._held or self._paused:
+        if at_ns < math.inf or self._held or self.computing.paused:
             at_ns = min(at_ns, self._switches.next_ns)
         return None if at_ns == math.inf else max(int(at_ns), self._clock.now_ns)
 
@@ -351,14 +302,14 @@ class Engine:
 
     def _die(self, batteries: Batteries, actor: Actor) -> None:
         node = actor.node
-        self._book_work(node, self._processors.die(node, self._clock.now_ns))
+        self.computing.die(node)
         batteries.mark_dead(node, self._clock.now_ns)
         self._switches.drop(node)
         self.traffic.set_up(node, False)
         actor.close()
         actor.finished, actor.waiting = True, None
         self._running.discard(node)
-        for waiting in (self._held, self._paused, self._requests, self._gradients, self._answers):
+        for waiting in (self._held, self._answers):
             waiting.pop(node, None)
         if not self.world.is_star:
             self.stopped = self.recorder.leave(node, self._clock.now_ns, self._look) or self.stopped
@@ -375,13 +326,9 @@ class Engine:
             if is_on:
                 if node in self._held:
                     self._answers[node] = self._held.pop(node)
-                if node in self._paused:
-                    self._work(self.actors[node], *self._paused.pop(node))
-                continue
-            job, done_ns = self._processors.stop(node, self._clock.now_ns)
-            if job is not None:
-                self._book_work(node, done_ns)
-                self._paused[node] = job.duration_ns - done_ns, job.result
+                self.computing.go_on(node)
+            else:
+                self.computing.pause(node)
 
     # --- deliveries --------------------------------------------------------------------------------
 
@@ -425,7 +372,7 @@ class Engine:
                 self._running.discard(actor.node)
                 break
             answer = handler(actor, command)
-            if answer is _BLOCKED or self.stopped:
+            if answer is BLOCKED or self.stopped:
                 break
         self._steps = steps
 
@@ -443,7 +390,7 @@ class Engine:
     def _delivered(self, actor: Actor, command: Delivered) -> object:
         """Answer at once where the node's last message has ended, or when it does."""
         arrived = self.traffic.acknowledged(actor.node)
-        return _BLOCKED if arrived is None else arrived
+        return BLOCKED if arrived is None else arrived
 
     def _tell(self, node: NodeId, answer: object) -> None:
         self._answers[node] = answer
@@ -461,7 +408,7 @@ class Engine:
         if receive.deadline_s is not None:
             wait = actor.waits
             self._clock.after(seconds_to_ns(receive.deadline_s), lambda: self._expire(actor, wait))
-        return _BLOCKED
+        return BLOCKED
 
     def _expire(self, actor: Actor, wait: int) -> None:
         if actor.waits == wait:
@@ -469,37 +416,8 @@ class Engine:
             self._try(actor, timed_out=True)
 
     def _gradient(self, actor: Actor, command: Gradient) -> object:
-        request = self._requests[actor.node] = self._request(actor.node, command)
         self.recorder.gradients += 1
-        self._work(actor, self._duration_ns(request), lambda: self._gradient_due(actor.node))
-        return _BLOCKED
-
-    def _gradient_due(self, node: NodeId) -> object:
-        if node not in self._gradients:
-            # Evaluate all pending requests in one call: their inputs are fixed.
-            pending = sorted(self._requests)
-            gradients = self.world.learning.gradients([self._requests[n] for n in pending])
-            self._gradients |= {n: (gradients, i) for i, n in enumerate(pending)}
-            self._requests.clear()
-        gradients, i = self._gradients.pop(node)
-        gradient = gradients[i].astype(self.world.facts.dtype, copy=False)
-        # A sum of squares that is finite is one of finite numbers; of others the size is looked at.
-        if not math.isfinite(np.vdot(gradient, gradient)) and not np.isfinite(gradient).all():
-            self._check_size(self.actors[node], "the gradient", gradient)
-        return gradient
-
-    def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
-        context = self.world.contexts[owner]
-        batch = context.next_batch() if command.batch is None else command.batch
-        return GradientRequest(owner, command.at, batch.rows, context.next_key())
-
-    def _value(self, actor: Actor, command: Value) -> object:
-        request = self._request(actor.node, command)
-        # A value costs the forward half of a gradient.
-        duration_ns = self._duration_ns(request, share=0.5)
-        self._work(actor, duration_ns, lambda: self.world.learning.values([request])[0])
-        return _BLOCKED
+        return self.computing.gradient(actor, command)
 
     def _code(self, actor: Actor, command: Encode | Decode | Sum) -> object:
         """Answer at once, or after the time that the work of the codec takes."""
@@ -509,14 +427,14 @@ class Engine:
         if isinstance(answer, EncodeError) and isinstance(command, Encode):
             for part in command.x if isinstance(command.x, tuple) else (command.x,):
                 if isinstance(part, np.ndarray):
-                    self._check_size(actor, "the vector to send", part)
+                    self._check(actor, "the vector to send", part)
         device = self.world.devices[actor.node]
         if not self._charges_codecs or device.flop_per_s is None or isinstance(answer, Exception):
             return answer
-        self._work(actor, device.time_ns(self._coder.flop(command)), lambda: answer)
-        return _BLOCKED
+        self.computing.begin(actor.node, device.time_ns(self._coder.flop(command)), lambda: answer)
+        return BLOCKED
 
-    def _check_size(self, actor: Actor, what: str, x: Array) -> None:
+    def _check(self, actor: Actor, what: str, x: Array) -> None:
         """Stop the run where a vector is beyond what floats of 32 bits can carry: it has diverged."""
         size = norm(x)
         if not size <= _LARGEST and self.recorder.divergence is None:
@@ -524,12 +442,9 @@ class Engine:
             self.recorder.divergence = Divergence(round, actor.node, what, size)
             self.stopped = True
 
-    def _compute(self, actor: Actor, command: Compute) -> object:
-        return self.take_time(actor, self.world.devices[actor.node].time_ns(command.flop))
-
     def _wait(self, actor: Actor, command: Wait) -> object:
         self._clock.after(seconds_to_ns(command.duration_s), lambda: self._answers.update({actor.node: None}))
-        return _BLOCKED
+        return BLOCKED
 
     def _mark(self, actor: Actor, command: Mark) -> Token:
         self._tokens.append(self._clock.now_ns)
@@ -550,35 +465,7 @@ class Engine:
         self._clock.after(
             tick * self._interval_ns - self._clock.now_ns, lambda: self._answers.update({actor.node: None})
         )
-        return _BLOCKED
-
-    def take_time(self, actor: Actor, duration_ns: int) -> object:
-        """Let a node compute for that long; its answer is nothing."""
-        self._work(actor, duration_ns, lambda: None)
-        return _BLOCKED
-
-    def _work(self, actor: Actor, duration_ns: int, result: Callable[[], object]) -> None:
-        job = self._processors.begin(actor.node, self._clock.now_ns, duration_ns, result)
-        self._clock.after(duration_ns, lambda: self._finish(job))
-
-    def _finish(self, job: Job) -> None:
-        if self._processors.end(job):
-            self._book_work(job.node, job.duration_ns)
-            self._answers[job.node] = job.result()
-
-    def _book_work(self, node: NodeId, duration_ns: int) -> None:
-        if self.world.is_learner(node):
-            self._phases.compute_ns += duration_ns
-
-    def _duration_ns(self, request: GradientRequest, share: float = 1.0) -> int:
-        return self.evaluation_ns(request.node, share, lambda: self.world.learning.gradient_flop(request))
-
-    def evaluation_ns(self, node: NodeId, share: float, flop: Callable[[], float]) -> int:
-        """Return the time of a gradient, or of a share of its operations, drawn where it has a law."""
-        time = self.world.evaluation_ns(node, share, flop)
-        if isinstance(time, Times):
-            return seconds_to_ns(time.sample(self.world.contexts[node].rng("compute")))
-        return time
+        return BLOCKED
 
     # --- the end ---------------------------------------------------------------------------------------
 
@@ -606,7 +493,7 @@ class Engine:
         at = f"at {self._clock.now_ns / NS_PER_S:.6g} s in round {max(recorder.rounds, 0)}"
         status: Literal["reached", "done", "stalled", "diverged"] = "done"
         if recorder.divergence is not None:
-            status, sentence = "diverged", self._says(recorder.divergence)
+            status, sentence = "diverged", divergence_in_words(recorder.divergence, self._clock.now_ns, server)
         elif recorder.reached:
             status, sentence = "reached", f"reached its target {at}"
             if recorder.rounds == 0:
@@ -620,16 +507,12 @@ class Engine:
         elif not self._running and not set(self._last()) <= deaths.keys():
             sentence = f"ended {at}: the agents returned"
         else:
-            waiting = [a.says(server) for a in self.actors.values() if a.waiting is not None]
-            more = f", and {len(waiting) - 4} more wait" if len(waiting) > 4 else ""
-            who = "; ".join(waiting[-4:]) or "nobody is left"
-            off = sorted(self._switches.off.keys() - deaths.keys())
-            are_off = f"; {', '.join(map(str, off))} {'is' if len(off) == 1 else 'are'} off" if off else ""
-            status, sentence = "stalled", f"stalled {at}: {who}{more}{are_off}"
-        sentence += _deaths_in_words(deaths, server)
+            off = self._switches.off.keys() - deaths.keys()
+            status, sentence = "stalled", f"stalled {at}: {waiting_in_words(self.actors.values(), off, server)}"
+        sentence += deaths_in_words(deaths, server)
         tables = {**recorder.tables(), "energy": self._energy_table()}
-        if recorder.last_estimate is not None and status != "diverged":
-            tables |= self._own_tables(recorder.last_estimate)
+        if status != "diverged":
+            tables |= own_tables(self.world, recorder)
         deaths_s = {node: at_ns / NS_PER_S for node, at_ns in deaths.items()}
         for medium in self.world.media if self.world.captures else ():
             medium.advance(self._clock.now_ns)  # frames since its last delivery
@@ -641,43 +524,5 @@ class Engine:
         at_s, starts = self._clock.now_ns / NS_PER_S, recorder.met_at_start
         return RunResult(status, sentence, tables, at_s, rounds, deaths_s, captures, graph, starts, recorder.divergence)
 
-    def _says(self, found: Divergence) -> str:
-        who = "the server" if found.node == self.world.server else f"node {found.node}"
-        at = f"at {self._clock.now_ns / NS_PER_S:.6g} s in round {found.round}"
-        return f"diverged {at}: {found.what} of {who} has the norm {found.norm:.3g}"
-
     def _energy_table(self) -> pa.Table:
         return energy_table(self.world, self._look().usages, self._processors, self._batteries, self._clock.now_ns)
-
-    def _own_tables(self, last: tuple[int, Array]) -> dict[str, pa.Table]:
-        """Return the tables that the algorithm makes of the first, a middle and the last model."""
-        kept = self.recorder.snapshots
-        middle = min(kept, key=lambda s: abs(s[0] - last[0] / 2))
-        models = sorted(dict((kept[0], middle, last)).items())
-        node = self.world.workers[0]
-
-        def gradient(at: Array) -> Array:
-            return self.world.learning.gradients([GradientRequest(node, at)])[0]
-
-        made = self.world.entry.algorithm.tables(self.world.contexts[node], gradient, models)
-        return {name: table(columns) for name, columns in made.items()}
-
-
-def recorder_keys(world: World) -> dict[str, Any]:
-    """Return the keys of a world's `netsim.simulation.recorder.Recorder`."""
-    scenario, learners = world.scenario, len(world.workers)
-    has_tables = scenario.record.efficiency and isinstance(world.entry.algorithm, AfterRun)
-    return {
-        "problem": world.problem, "stop": scenario.stop, "record": scenario.record,
-        "reporters": 1 if world.is_star else learners, "learners": learners,
-        "free_ways": scenario.network.free_ways, "keep_estimates": has_tables,
-    }  # fmt: skip
-
-
-def _deaths_in_words(deaths_ns: Mapping[NodeId, int], server: NodeId) -> str:
-    """Return the deaths and their times, as the end of a sentence."""
-    said = [
-        f"; {'the server' if node == server else f'node {node}'} had an empty battery at {at_ns / NS_PER_S:.6g} s"
-        for node, at_ns in deaths_ns.items()
-    ]
-    return "".join(said[:4]) + (f"; and {len(said) - 4} more" if len(said) > 4 else "")

@@ -32,7 +32,7 @@ from netsim.interfaces import (
 )
 from netsim.scenario.distributions import Times
 from netsim.scenario.parts import COUNTERS, DIRECTIONS
-from netsim.simulation.engine import RunResult
+from netsim.simulation.ending import RunResult
 from netsim.simulation.lockstep import nodes_of
 from netsim.simulation.mailbox import Mailbox
 from netsim.simulation.sums_of_draws import Int64s, Sums, count_before, covered_ns

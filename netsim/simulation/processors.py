@@ -12,7 +12,7 @@ from netsim.simulation.switches import Switches
 from netsim.units import NS_PER_S
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Job:
     """A computation under way.
 

@@ -15,7 +15,8 @@ from netsim.errors import SimulationError
 from netsim.interfaces import Command, Mark, NodeId, Problem, Report, Token
 from netsim.scenario import Entry, Network, Scenario
 from netsim.simulation.actors import Actor
-from netsim.simulation.engine import Engine, Progress, RunResult, recorder_keys
+from netsim.simulation.ending import RunResult
+from netsim.simulation.engine import Engine, Progress
 from netsim.simulation.many import Entangled, ManyReplays, most_draws
 from netsim.simulation.trace import Evaluated, ReplayingRecorder, Trace
 
@@ -204,7 +205,7 @@ class Replay(Engine):
 
     def make_recorder(self, progress: Progress | None) -> ReplayingRecorder:
         """Make a recorder that knows what was measured."""
-        recorder = ReplayingRecorder(**recorder_keys(self.world), progress=progress)
+        recorder = ReplayingRecorder(**self.world.recorder_keys(), progress=progress)
         recorder.trace = self.trace
         return recorder
 
@@ -224,7 +225,8 @@ class Replay(Engine):
     def _evaluated(self, actor: Actor, command: Evaluated) -> object:
         if command.share == 1.0:
             self.recorder.gradients += 1
-        return self.take_time(actor, self.evaluation_ns(actor.node, command.share, lambda: command.flop))
+        duration_ns = self.computing.evaluation_ns(actor.node, command.share, lambda: command.flop)
+        return self.computing.take_time(actor, duration_ns)
 
     def _result(self, limit_ns: int | None) -> RunResult:
         self.recorder.take_models()

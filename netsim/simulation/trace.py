@@ -24,7 +24,6 @@ from netsim.interfaces import (
     Sum,
 )
 from netsim.scenario import Entry, Scenario
-from netsim.simulation.engine import recorder_keys
 from netsim.simulation.lockstep import Lockstep
 from netsim.simulation.recorder import Recorder, Round, Snapshot
 from netsim.simulation.world import World
@@ -73,7 +72,7 @@ class Trace:
         self.scenario, self.entry, self.problem = scenario, entry, problem
         self.world = World(scenario, entry, 0, problem)
         self.commands: dict[NodeId, list[Command[Any]]] = {node: [] for node in self.world.nodes}
-        self.recorder = MeasuringRecorder(**recorder_keys(self.world))
+        self.recorder = MeasuringRecorder(**self.world.recorder_keys())
         compute = scenario.compute
         self._rated = frozenset(n for n, device in self.world.devices.items() if device.flop_per_s is not None)
         self._counts_gradients, self._counts_codecs = compute.gradient_s == 0.0, compute.codec_flop

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from netsim.interfaces import Problem
     from netsim.scenario import Scenario
-    from netsim.simulation.engine import RunResult
+    from netsim.simulation.ending import RunResult
     from netsim.simulation.replay import Replications
 
 

@@ -15,7 +15,8 @@ from netsim.interfaces import HEADER_BYTES, NodeId, Report
 from netsim.scenario import ComputeModel, Distribution, Record, Scenario
 from netsim.scenario.parts import COUNTERS, DIRECTIONS
 from netsim.simulation import lockstep
-from netsim.simulation.engine import Engine, RunResult, simulate
+from netsim.simulation.ending import RunResult
+from netsim.simulation.engine import Engine, simulate
 from netsim.simulation.replay import is_timing_free
 from netsim.testing.bounded import Bounded
 from netsim.testing.contract import Check, ContractError, broken, check_configuration, on, on_smallest, require

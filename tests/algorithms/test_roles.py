@@ -55,7 +55,7 @@ def test_step_rules_at_rounds_0_8_16_and_66(rule: dict[str, Any], expected: list
 
 def test_rounds_of_an_epoch_follow_from_the_minibatch() -> None:
     base = scenario({"name": "gd"}, problem={"name": "logistic_regression", "dataset": "breast_cancer", "batch": 10})
-    from netsim.simulation.world import ProblemFacts
+    from netsim.simulation.context import ProblemFacts
 
     problem = base.problem.open(0)
     nodes = range(problem.num_nodes)

@@ -35,7 +35,7 @@ MUTANTS = (
     ),
     Mutant(
         "minibatches from the compressor's stream",
-        "netsim.simulation.world:AgentContext.next_batch",
+        "netsim.simulation.context:AgentContext.next_batch",
         'self.rng("data")',
         "self.rng()",
         ("tests/algorithms/test_agents_gaps.py::test_minibatches_come_from_the_stream_of_the_data",),

@@ -75,13 +75,13 @@ class Books:
         self.start = engine.world.facts.start
         self.total = np.zeros((nodes, self.start.size))
         self.at: dict[int, Array] = {}
-        inner = engine._request
+        inner = engine.computing.request
 
         def request(node: int, command: Gradient) -> Any:
             self.at[node] = command.at
             return inner(node, command)
 
-        engine._request = request
+        engine.computing.request = request
         for node in range(nodes):
             agent = engine.agent(node)
             agent.changed = self.counting(node, agent)

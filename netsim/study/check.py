@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netsim.scenario import Scenario
     from netsim.simulation.outlook import Outlook
 
+REPLAY = 0.02  # of a run's time, with a hundred of them at once
 MAX_LOOKED_AT = 200  # points; more of them differ in little that decides
 
 
@@ -61,8 +62,8 @@ def in_words(scenario: Scenario, outlooks: Sequence[Outlook]) -> str:
     )
     if not outlooks:
         return f"{_count(runs, 'run')} ({sizes})"
-    scale = runs / len(outlooks)
-    messages, host_s = (scale * sum(getattr(o, key) for o in outlooks) for key in ("messages", "host_s"))
+    messages = runs * sum(outlook.messages for outlook in outlooks) / len(outlooks)
+    host_s = _whole_runs(scenario) * sum(outlook.host_s for outlook in outlooks) / len(outlooks)
     memory = text.quantity(max(outlook.memory_bytes for outlook in outlooks), "B")
     dims = sorted({outlook.dim for outlook in outlooks})
     size = f"d = {dims[0]}" + (f" to {dims[-1]}" if len(dims) > 1 else "")
@@ -72,6 +73,18 @@ def in_words(scenario: Scenario, outlooks: Sequence[Outlook]) -> str:
     sooner = ", less where runs reach their target" if scenario.stop.target else ""
     said = f"{_count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}{sooner}"
     return "\n".join([said, *(f"warning: {warning}" for warning in warnings(outlooks))])
+
+
+def _whole_runs(scenario: Scenario) -> float:
+    """Return how many runs the study takes as long as: replications that draw the network alone are replays of one."""
+    from netsim.simulation.replay import can_replay
+
+    draws = scenario.replications
+    return sum(
+        1.0 + REPLAY * (draws - 1) if can_replay(point.scenario, entry) else draws
+        for point in scenarios.points(scenario)
+        for entry in point.scenario.algorithms
+    )
 
 
 def warnings(outlooks: Sequence[Outlook]) -> list[str]:

@@ -14,7 +14,7 @@ from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 SCRIPT = """
 import hashlib, sys
 import numpy as np
-from algorithms.compressors import _select
+from algorithms.coding import select
 from algorithms.coding.codec import draw_key
 from netsim import registry
 
@@ -36,7 +36,7 @@ for name in registry.names("compressor"):
                 digest.update(codec.decode(payload.data, x.size, key).tobytes())
         print(name, number, digest.hexdigest())
 for name, x in vectors.items():
-    print(name, hashlib.sha256(_select.top_k(x, 400).tobytes()).hexdigest())
+    print(name, hashlib.sha256(select.top_k(x, 400).tobytes()).hexdigest())
 """
 
 NUMBA_LEVELS = {

@@ -81,14 +81,11 @@ class MarinaServer(Server):
     def __init__(self, ctx: Context, algorithm: Marina) -> None:
         super().__init__(ctx, algorithm)
         self.g, self.coins, self.is_sure = np.zeros_like(self.x), list[float](), is_sure(ctx, algorithm)
-        self.codecs, self.probability = (
-            {0.0: self.codec, 1.0: Identity(algorithm.float_bit)},
-            algorithm.probability(ctx),
-        )
+        self.codecs, self.p = {0.0: self.codec, 1.0: Identity(algorithm.float_bit)}, algorithm.probability(ctx)
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
         """Draw the coin and send it with the model."""
-        self.coins.append(float(round == 0 or self.ctx.rng("coin").random() < self.probability))
+        self.coins.append(float(round == 0 or self.ctx.rng("coin").random() < self.p))
         self.notes = (self.coins[-1],)
         await super().broadcast(round, kind)
 

@@ -137,6 +137,23 @@ def test_both_ends_know_the_same(algorithm: dict[str, Any], link: Any) -> None:
     assert gaps[-1] < 0.3 * gaps[0]
 
 
+def test_what_marina_knows_is_the_gradient_at_the_last_model_whose_upload_arrived() -> None:
+    """With the identity: h_m = grad f_m there, whatever was lost in between."""
+    problem, seen = LoggedProblem(3), [0]
+
+    def look(engine: Any) -> None:
+        for m in range(3):
+            worker = engine.agent(m)
+            if at_rest(engine, m) and worker.last is not None:
+                expected = problem.curvature[m] * (worker.last[0] - problem.centres[m])
+                np.testing.assert_allclose(worker.h, expected, rtol=0, atol=1e-12)
+                seen[0] += 1
+
+    keys = {"name": "marina", "compressor": IDENTITY, "full_probability": 0.2, "float_bit": 64, "step_size": 0.05}
+    assert run(keys, problem, look, link=Lossy()).status == "done"
+    assert seen[0] > 20
+
+
 @pytest.mark.parametrize("algorithm", ERRORS, ids=lambda a: "-".join(map(str, a.values()))[:40])
 @pytest.mark.parametrize("link", [Lossy(), Jitter()], ids=["lossy", "late"])
 def test_what_is_not_delivered_stays_in_the_memory(algorithm: dict[str, Any], link: Any) -> None:

@@ -91,7 +91,7 @@ def agreement(case: Case, design: str, bits: int) -> float:
     elif design == "on_the_line":
         found = quantizers.shared_line(train, known, np.ones(2), 0.0, budget)
     else:
-        counts = quantizers.even_counts(owners, budget)
+        counts = quantizers.even_counts(owners, budget, train.var(axis=0))
         found = (quantizers.uniform if design == "uniform" else quantizers.lloyd_max)(train, counts)
     cell = np.stack([Thresholds([b]).numbers(x[:, [j]]) for j, b in enumerate(found)], axis=1)
     votes: dict[bytes, npt.NDArray[np.int64]] = {}

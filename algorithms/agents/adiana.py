@@ -12,7 +12,8 @@ import numpy as np
 from algorithms.coding.several import pair
 from algorithms.roles.compressed import Learning, max_smoothness, strong_convexity
 from algorithms.roles.shared_state import StateServer, StateWorker
-from algorithms.roles.star import Updates
+from algorithms.roles.star import Updates, is_sure
+from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Gradient, Receive, Send
 from netsim.registry import component
@@ -20,7 +21,7 @@ from netsim.registry import component
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Adiana(Learning):
+class Adiana(Learning, Mindful):
     """Accelerated compressed gradient descent for strongly convex F, with full batches.
 
     At x = t z + w/2 + (1/2 - t) y worker m sends Q(grad f_m(x) - h_m) and Q(grad f_m(w) - h_m), and adds a times the
@@ -29,19 +30,15 @@ class Adiana(Learning):
 
     Parameters
     ----------
-    compressor
-        Q, unbiased; one that works per tensor gets the problem's layout.
     memory_rate, anchor_probability
         a and p; ``auto`` is 1 / (1 + w) and min(1, max(1, sqrt(M / (32 w)) - 1) / (2 (1 + w))).
     step_size
         eta; ``auto`` is min(1 / (2 L), M / (64 w (2 p (w + 1) + 1)^2 L)), L = max_m L_m. A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
 
     References
     ----------
     Li, Kovalev, Qian, Richtarik, "Acceleration for compressed gradient descent in distributed and federated
-    optimization", ICML 2020, algorithm 2. Deviations: no proximal step; w is sent in the rounds in which it is new.
+    optimization", ICML 2020, algorithm 2. Deviations: no proximal step; w is sent where it is new or may be missing.
     """
 
     anchor_probability: Literal["auto"] | Fraction = "auto"
@@ -80,11 +77,11 @@ class AdianaServer(StateServer):
 
     def __init__(self, ctx: Context, algorithm: Adiana, rate: float) -> None:
         super().__init__(ctx, algorithm, rate)
-        self.p, self.mu, self.is_new = algorithm.probability(ctx), strong_convexity(ctx), True
-        self.z = self.w = self.x
+        self.p, self.mu, self.is_sure = algorithm.probability(ctx), strong_convexity(ctx), is_sure(ctx, algorithm)
+        self.z, self.w, self.is_new = self.x, self.x, True
 
     async def broadcast(self, round: int, kind: str = "model") -> None:
-        """Send the point x, and w where it is new."""
+        """Send the point x, and w where it is new or a worker may have missed it."""
         self.t = min(0.25, math.sqrt(self.gamma(round) * self.mu / self.p))
         self.at = self.rounded(self.t * self.z + 0.5 * self.w + (0.5 - self.t) * self.x)
         code, x, kind = (pair(self.model), (self.at, self.w), "anchor") if self.is_new else (self.model, self.at, kind)
@@ -92,11 +89,11 @@ class AdianaServer(StateServer):
 
     async def step(self, round: int, updates: Updates) -> None:
         """Move all sequences."""
-        here, anchor = (np.mean(part, axis=0) for part in zip(*(await updates.vectors()).values(), strict=True))
+        here, anchor = np.reshape(await updates.decoded(), (-1, 2, self.x.size)).sum(axis=0) / len(self.ctx.workers)
         eta, g = self.gamma(round), self.h + here
         c = eta / (2.0 * (self.t + eta * self.mu))
-        self.is_new = bool(self.ctx.rng("anchor").random() < self.p)
-        self.w = self.x if self.is_new else self.w
+        renews = bool(self.ctx.rng("anchor").random() < self.p)
+        self.w, self.is_new = self.x if renews else self.w, renews or not self.is_sure
         self.x = self.at - eta * g
         self.z = (1.0 - c * self.mu) * self.z + c * self.mu * self.at - c * g
         self.h = self.h + self.rate * anchor
@@ -105,13 +102,16 @@ class AdianaServer(StateServer):
 class AdianaWorker(StateWorker):
     """Sends what its gradients at x and at w differ by from h_m."""
 
+    w: Array | None = None
+
     async def next_model(self) -> tuple[int, Array]:
-        """Wait for the next x; where w comes with it, take the gradient there."""
-        (message,) = (await Receive()).messages
+        """Wait for the next x; where a new w comes with it, take the gradient there."""
+        (message,) = (await Receive(take="latest")).messages
         if message.kind == "model":
             return message.round, await Decode(self.model, message)
         x, w = await Decode(pair(self.model), message)
-        self.anchor = await Gradient(w)
+        if self.w is None or (w != self.w).any():
+            self.w, self.anchor = w, await Gradient(w)
         return message.round, x
 
     async def upload(self, round: int, g: Array) -> None:

@@ -119,7 +119,7 @@ class Centre:
         elif how == "on_the_line":
             found = quantizers.shared_line(known.train, self.labels, *quantizers.line_of(known), self.bits)
         else:
-            counts = quantizers.even_counts(known.owners, self.bits)
+            counts = quantizers.even_counts(known.owners, self.bits, known.train.var(axis=0))
             found = (quantizers.uniform if how == "uniform" else quantizers.lloyd_max)(known.train, counts)
         return [Thresholds([found[j] for j in mine]) for mine in self.columns]
 

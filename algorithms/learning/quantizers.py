@@ -213,11 +213,11 @@ def lloyd_max(x: Floats, counts: Sequence[int], rounds: int = 200) -> Boundaries
     return found
 
 
-def even_counts(owners: Sequence[int], bits: Sequence[int]) -> list[int]:
-    """Cells of each feature where a node's bits are dealt to its features in turn."""
+def even_counts(owners: Sequence[int], bits: Sequence[int], variances: Floats) -> list[int]:
+    """Return the cells of each feature where a node's bits are dealt in turn, to the largest variance first."""
     counts = [1] * len(owners)
     for node, budget in enumerate(bits):
-        mine = [j for j, owner in enumerate(owners) if owner == node]
+        mine = [j for j in np.argsort(-variances, kind="stable").tolist() if owners[j] == node]
         for turn in range(budget):
             counts[mine[turn % len(mine)]] *= 2
     return counts

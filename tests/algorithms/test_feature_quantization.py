@@ -151,7 +151,8 @@ def test_lloyd_max_and_uniform_cells() -> None:
     x = np.array([[0.0], [1.0], [9.0], [10.0]])
     assert [b.tolist() for b in quantizers.uniform(x, [4])] == [[2.5, 5.0, 7.5]]
     assert [b.tolist() for b in quantizers.lloyd_max(x, [2])] == [[5.0]]
-    assert quantizers.even_counts([0, 0, 1], [3, 2]) == [4, 2, 4]
+    assert quantizers.even_counts([0, 0, 1], [3, 2], np.array([1.0, 1.0, 0.5])) == [4, 2, 4]
+    assert quantizers.even_counts([0, 0, 1, 0], [2, 1], np.array([1.0, 3.0, 0.5, 2.0])) == [1, 2, 2, 2]
     assert quantizers.bits_of([1, 2]) == 3  # 2 x 3 cells
 
 

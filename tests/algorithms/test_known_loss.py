@@ -38,6 +38,8 @@ STATES: list[dict[str, Any]] = [
     {"name": "lasg", "rule": "wk2", "xi": 0.02, "step_size": 0.04},
     {"name": "lasg", "rule": "ps", "xi": 0.2, "step_size": 0.04},
     {"name": "diana", "compressor": QSGD, "momentum": 0.3, "step_size": 0.05},
+    {"name": "marina", "compressor": QSGD, "full_probability": 0.3, "float_bit": 64, "step_size": 0.05},
+    {"name": "adiana", "compressor": QSGD, "step_size": 0.05},
     {"name": "vr_diana", "compressor": QSGD, "step_size": 0.05},
     {"name": "ef21", "compressor": TOP},
     {"name": "ef21", "compressor": TOP, "participation": 0.67},
@@ -92,11 +94,13 @@ class Copies:
         self.server = engine.agent(engine.world.server)
         self.h = np.zeros((3, self.server.x.size))
         self.late = self.in_time = 0
-        inner = self.server.step
+        inner, marina = self.server.step, hasattr(self.server, "coins")
 
         async def step(round: int, updates: Any) -> None:
             for upload in updates.sent:
-                self.h[upload.src] += rate * self.server.codec.decode(upload.data, self.server.x.size)
+                codec = self.server.codecs[self.server.coins[upload.round]] if marina else self.server.codec
+                found = codec.decode(upload.data, self.server.x.size)
+                self.h[upload.src] += rate * (found[1] if isinstance(found, tuple) else found)
                 self.late += upload.round < round
                 self.in_time += upload.round == round
             await inner(round, updates)
@@ -121,7 +125,8 @@ def test_both_ends_know_the_same(algorithm: dict[str, Any], link: Any) -> None:
                 rests[m] += 1
                 assert (engine.agent(m).h == copies.h[m]).all()
         if all(resting):
-            np.testing.assert_allclose(copies.server.h, copies.h.mean(axis=0), rtol=0, atol=1e-12)
+            mean = getattr(copies.server, "h", getattr(copies.server, "g", None))
+            np.testing.assert_allclose(mean, copies.h.mean(axis=0), rtol=0, atol=1e-12)
 
     result = run(algorithm, problem, look, begin, link)
     assert result.status == "done", result.sentence
@@ -130,6 +135,23 @@ def test_both_ends_know_the_same(algorithm: dict[str, Any], link: Any) -> None:
     assert min(rests) > 5
     gaps = result.tables["rounds"]["loss_gap"].to_pylist()
     assert gaps[-1] < 0.3 * gaps[0]
+
+
+def test_what_marina_knows_is_the_gradient_at_the_last_model_whose_upload_arrived() -> None:
+    """With the identity: h_m = grad f_m there, whatever was lost in between."""
+    problem, seen = LoggedProblem(3), [0]
+
+    def look(engine: Any) -> None:
+        for m in range(3):
+            worker = engine.agent(m)
+            if at_rest(engine, m) and worker.last is not None:
+                expected = problem.curvature[m] * (worker.last[0] - problem.centres[m])
+                np.testing.assert_allclose(worker.h, expected, rtol=0, atol=1e-12)
+                seen[0] += 1
+
+    keys = {"name": "marina", "compressor": IDENTITY, "full_probability": 0.2, "float_bit": 64, "step_size": 0.05}
+    assert run(keys, problem, look, link=Lossy()).status == "done"
+    assert seen[0] > 20
 
 
 @pytest.mark.parametrize("algorithm", ERRORS, ids=lambda a: "-".join(map(str, a.values()))[:40])

@@ -62,7 +62,7 @@ def test_it_runs_with_tiny_limits(name: str, tmp_path: Path) -> None:
     if problem.nodes > 50:  # type: ignore[attr-defined]
         problem = dataclasses.replace(problem, nodes=50)  # type: ignore[type-var]
     scenario = dataclasses.replace(scenario, problem=problem)
-    if name == "papers/feature_quantization":  # a design is most of its work, and the greedy one takes half a minute
+    if name.startswith("papers/feature_quantization"):  # the greedy designs take minutes
         scenario = dataclasses.replace(
             scenario, algorithms=tuple(e for e in scenario.algorithms if "greedy" not in e.label), claims=()
         )

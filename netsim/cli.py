@@ -70,9 +70,7 @@ Memory = Annotated[
     str | None,
     typer.Option("--memory", metavar="SIZE", help="What a run may take, such as 8 GB [what the machine has]."),
 ]
-Jobs = Annotated[
-    int, typer.Option("-j", "--jobs", metavar="N", parser=_whole(), help="Processes; 0 is one per core.")
-]
+Jobs = Annotated[int, typer.Option("-j", "--jobs", metavar="N", parser=_whole(), help="Processes; 0 is one per core.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -173,7 +171,7 @@ def run(
         typer.echo(f"{scenario}: {_forecast(study_scenario)}")
         return DONE
 
-    folder = out or str(Path("results") / study_scenario.name)
+    folder = str(Path("results") / study_scenario.name) if out is None else out
     if out is None:
         study.check_name(Path(folder), study_scenario)
     study.check_folder(folder)
@@ -337,7 +335,9 @@ def probe(
     rate: Annotated[str | None, typer.Option(metavar="R,R", help="Messages per second of each node.")] = None,
     pattern: Annotated[str | None, typer.Option(help="burst, periodic, poisson [burst; poisson with --rate].")] = None,
     trace: Annotated[str | None, typer.Option(metavar="FILE", help="Own messages: time_s, src, dst, bytes.")] = None,
-    messages: Annotated[int | None, typer.Option(metavar="N", parser=_whole(), help="Of each node [1 in a burst, else 100].")] = None,
+    messages: Annotated[
+        int | None, typer.Option(metavar="N", parser=_whole(), help="Of each node [1 in a burst, else 100].")
+    ] = None,
     duration: Annotated[str | None, typer.Option(metavar="S", help="In place of --messages, such as 100 s.")] = None,
     to: Annotated[str, typer.Option(help="server, or all: a broadcast.")] = "server",
     header: Annotated[bool, typer.Option("--header", help="Add the 8-byte application header.")] = False,
@@ -394,7 +394,9 @@ def measure(
     ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Be the server as well, on loopback.")] = False,
     bind: Annotated[str, typer.Option(help="Address that serve listens at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(metavar="N", parser=_whole(), help="Of UDP and TCP; ZMQ has the next one.")] = 47100,
+    port: Annotated[
+        int, typer.Option(metavar="N", parser=_whole(), help="Of UDP and TCP; ZMQ has the next one.")
+    ] = 47100,
     protocols: Annotated[str | None, typer.Option(help="Of udp,tcp,zmq [what is installed].")] = None,
     message_bytes: Annotated[str, typer.Option(metavar="B,B", help="Sizes; also START:STOP:STEP.")] = "64:4096:192",
     messages: Annotated[int, typer.Option(metavar="N", parser=_whole(), help="Of each size.")] = 30,

@@ -72,6 +72,11 @@ def to_data(
     return Data(features, labels, name, groups=groups, class_names=class_names)
 
 
+def is_number(text: str) -> bool:
+    """Return whether a cell is a number in plain digits."""
+    return _PLAIN.fullmatch(text.strip()) is not None
+
+
 def _check_complete(column: pd.Series[Any], name: str, title: str, first_line: int) -> None:
     bad = column.isna().to_numpy()
     if column.dtype.kind == "f" and not bad.any():

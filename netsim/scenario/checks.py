@@ -325,17 +325,15 @@ def _step_faults(problem: Problem, algorithm: Any, path: tuple[str | int, ...]) 
         return
     if steps > MAX_STEPS:
         yield Fault((*path, "local_steps"), f"at most {MAX_STEPS} steps in a round", f"{steps}")
-    elif isinstance(problem, HasBatches):
-        yield from _pass_faults(problem, steps, (*path, "local_steps"))
-
-
-def _pass_faults(problem: HasBatches, steps: int, path: tuple[str | int, ...]) -> Iterator[Fault]:
+        return
+    if not isinstance(problem, HasBatches):
+        return
     for node in range(problem.num_nodes):
         batch, samples = problem.batch_size(node), problem.num_samples(node)
         if batch < samples and steps * batch > MAX_PASSES * samples:
             most = MAX_PASSES * samples // batch
             allowed = f"at most {most}, in which node {node} draws as many as {MAX_PASSES} times its {samples} samples"
-            yield Fault(path, allowed, f"{steps}")
+            yield Fault((*path, "local_steps"), allowed, f"{steps}")
             return
 
 

@@ -65,7 +65,7 @@ class SyntheticSparse(NeedsNoFile, Selection):
 
     num_rows: PositiveInt = 2000
     num_features: Annotated[int, Range(ge=1, le=2**31 - 1)] = 5000
-    nonzeros_per_row: Annotated[int, Range(ge=1, le=1_000_000)] = 60
+    nonzeros_per_row: Annotated[int, Range(ge=1, le=100_000)] = 60
     popularity_exponent: NonNegativeFloat = 0.8
     noise: Annotated[float, Range(ge=0, le=0.5)] = 0.1
 

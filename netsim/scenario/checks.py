@@ -148,7 +148,7 @@ def _tolerant(what: str, network: Network) -> str:
 
 def _battery(problem: Any, network: Network) -> Iterator[Fault]:
     battery, path = network.battery, ("network", "battery")
-    if battery is None:
+    if battery is None or problem.nodes >= MAX_SENDERS:
         return
     server = problem.nodes if network.topology.is_star else -1
     nodes = battery.nodes_of(range(problem.nodes), server)
@@ -189,6 +189,8 @@ def _workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Ite
 
 
 def _own_faults(component: Any, nodes: int, where: tuple[str | int, ...]) -> Iterator[Fault]:
+    if nodes >= MAX_SENDERS:
+        return
     find: Callable[[int], Sequence[Fault]] = getattr(component, "node_faults", lambda _: ())
     for fault in find(nodes):
         yield Fault((*where, *fault.path), fault.allowed, fault.got, fault.nearest)

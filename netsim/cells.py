@@ -18,7 +18,7 @@ from netsim.errors import NetsimError, nearest_name
 from netsim.units import QuantityError, to_number
 
 _COMMA = re.compile(r"[-+]?\d{1,3}(?:[. ]?\d{3})*,\d+(?:[eE][-+]?\d+)?|[-+]?\d*,\d+")
-_WITH_UNIT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*[^\W\d_%]?[^\d\s]{1,9}")
+_WITH_UNIT = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s*[^\W\d_%]?[^\d\s]{1,9}")
 _MAX_SHOWN = 60
 
 
@@ -179,6 +179,7 @@ def _shown(cells: Sequence[str]) -> str:
 
 
 def _why(text: str) -> str:
+    text = text[:_MAX_SHOWN]
     if _COMMA.fullmatch(text):
         return " with a decimal point, not a comma"
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):

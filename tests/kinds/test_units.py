@@ -105,3 +105,11 @@ def test_no_size_in_the_environment(size: str, netsim: Command, monkeypatch: pyt
     code, _, said = netsim("validate", "kind.yaml")
     assert code == 2
     assert "NETSIM_MEMORY" in said
+
+
+@pytest.mark.parametrize("unit", ["s", None])
+def test_a_long_text_is_no_number_at_once(unit: str | None) -> None:
+    """Backtracking over the digits would take an hour."""
+    for text in ("1" * 1_000_000 + "x", "1" * 1_000_000 + ".x", "9" * 1_000_000 + "e"):
+        with pytest.raises(QuantityError):
+            to_number(text, unit)

@@ -18,7 +18,7 @@ from netsim.errors import NetsimError, nearest_name
 from netsim.units import QuantityError, to_number
 
 _COMMA = re.compile(r"[-+]?\d{1,3}(?:[. ]?\d{3})*,\d+(?:[eE][-+]?\d+)?|[-+]?\d*,\d+")
-_WITH_UNIT = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?\s*[^\W\d_%]?[^\d\s]{1,9}")
+_WITH_UNIT = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s*[^\W\d_%]?[^\d\s]{1,9}")
 _MAX_SHOWN = 60
 
 
@@ -50,7 +50,7 @@ class Cells:
     columns
         Of the first line, each once.
     rows
-        Line number and cells of each line that is not empty; as many cells as columns.
+        Line number and cells of each line that is not blank; as many cells as columns.
     """
 
     file: str
@@ -69,7 +69,8 @@ class Cells:
             if name not in self.columns:
                 allowed = f"a first line with the columns {', '.join(names)}"
                 got = f"{','.join(self.columns)[:_MAX_SHOWN]!r}, without {name}"
-                raise CellError(f"{self.file}:1", allowed, got, nearest_name(name, self.columns))
+                known = [column for column in self.columns if column.isprintable()]
+                raise CellError(f"{self.file}:1", allowed, got, nearest_name(name, known))
         return [self.columns.index(name) for name in names]
 
     def number(self, line: int, name: str, text: str, least: float = 0.0, positive: bool = False) -> float:
@@ -131,7 +132,7 @@ def read(path: Path, file: str, comments: bool = False) -> Cells:
     try:
         for row in reader:
             cells = tuple(cell.strip() for cell in row)
-            if any(cells) and not (comments and cells[0].startswith("#")):
+            if (len(cells) > 1 or cells[:1] > ("",)) and not (comments and cells[0].startswith("#")):
                 rows.append((reader.line_num, cells))
     except csv.Error as error:
         raise CellError(f"{file}:{reader.line_num}", "comma-separated values", str(error)) from None
@@ -178,6 +179,7 @@ def _shown(cells: Sequence[str]) -> str:
 
 
 def _why(text: str) -> str:
+    text = text[:_MAX_SHOWN]
     if _COMMA.fullmatch(text):
         return " with a decimal point, not a comma"
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):

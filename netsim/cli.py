@@ -171,7 +171,7 @@ def run(
         typer.echo(f"{scenario}: {_forecast(study_scenario)}")
         return DONE
 
-    folder = out or str(Path("results") / study_scenario.name)
+    folder = str(Path("results") / study_scenario.name) if out is None else out
     if out is None:
         study.check_name(Path(folder), study_scenario)
     study.check_folder(folder)

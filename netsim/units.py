@@ -50,7 +50,7 @@ ORDINARY = (1e-100, 1e100)
 _NO_QUANTITIES = ("c_bit",)
 
 # Digits are ASCII's, without underscores between them; both would pass `float`.
-_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,6})?"
+_NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,6})?"
 _QUANTITY = re.compile(rf"({_NUMBER})(?:\s*([^\W\d_][^\s\d_]*))?")
 # `Mb` and `kb/s` may be meant as bits or as bytes.
 _LOWER_B = re.compile(r"([kKmMgGtT]?)b(ps|/[a-z]+)?")

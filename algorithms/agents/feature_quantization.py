@@ -16,7 +16,7 @@ from algorithms.learning import code_books, quantizers
 from algorithms.learning.code_books import Decoder
 from algorithms.learning.sensing import CodeBook, Quantizer, Thresholds, product
 from netsim.errors import Fault
-from netsim.fields import NonNegativeInt, PositiveInt, Range
+from netsim.fields import NonNegativeInt, Range
 from netsim.interfaces import Agent, Context, Decode, Encode, Mark, Payload, Receive, Report, Send
 from netsim.registry import component
 
@@ -59,8 +59,8 @@ class FeatureQuantization:
     bits: NonNegativeInt | tuple[NonNegativeInt, ...] = 2
     design: Literal["greedy", "uniform", "lloyd_max", "on_the_line", "learned"] = "greedy"
     decoder: Literal["box", "recon"] = "box"
-    epochs: Annotated[int, Range(ge=1, le=10_000)] = 60
-    batch: PositiveInt = 16
+    epochs: Annotated[int, Range(ge=1, le=1000)] = 60
+    batch: Annotated[int, Range(ge=1, le=1_000_000)] = 16
 
     tolerates: ClassVar[frozenset[str]] = frozenset()
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = (

@@ -12,7 +12,7 @@ import numpy as np
 
 from algorithms.reading.files import find, require
 from algorithms.reading.selection import Selection
-from algorithms.reading.tables import to_data
+from algorithms.reading.tables import is_number, to_data
 from netsim import cells
 from netsim.errors import DataError
 from netsim.interfaces import Data
@@ -67,7 +67,10 @@ class Csv(Selection):
             with warnings.catch_warnings():
                 warnings.simplefilter("error", pd.errors.ParserWarning)  # cells that would be dropped
                 head = pd.read_csv(path, sep=self.separator, header=None, nrows=1, dtype=str, keep_default_na=False)
-                cells.check_header(str(path), 1, [str(name).strip() for name in head.iloc[0]], self.separator)
+                columns = [str(name).strip() for name in head.iloc[0]]
+                cells.check_header(str(path), 1, columns, self.separator)
+                if all(map(is_number, columns)):
+                    raise cells.CellError(f"{path}:1", "a first line with the columns' names", "numbers alone")
                 frame = pd.read_csv(path, sep=self.separator, index_col=False, low_memory=False, skipinitialspace=True)
         except cells.CellError as error:
             raise DataError(f"{error}.") from None

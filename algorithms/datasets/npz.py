@@ -54,10 +54,12 @@ class Npz(Selection):
         """Read the file; `rng` is not used."""
         path = require("npz", self.wants())
         try:
-            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            with path.open("rb") as stream:
+                file = np.load(stream, allow_pickle=False)
                 if not isinstance(file, np.lib.npyio.NpzFile):
                     raise ValueError("a single array")
-                arrays = {key: file[key] for key in file.files}
+                with file:
+                    arrays = {key: file[key] for key in file.files}
         except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
             text = " ".join(str(error).split()).rstrip(".")
             raise DataError(f"{path}: a whole .npz file of plain arrays is needed. Got: {text}.") from None

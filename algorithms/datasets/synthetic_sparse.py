@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.reading.selection import Selection
+from netsim import memory
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
@@ -64,7 +65,7 @@ class SyntheticSparse(NeedsNoFile, Selection):
 
     num_rows: PositiveInt = 2000
     num_features: Annotated[int, Range(ge=1, le=2**31 - 1)] = 5000
-    nonzeros_per_row: PositiveInt = 60
+    nonzeros_per_row: Annotated[int, Range(ge=1, le=100_000)] = 60
     popularity_exponent: NonNegativeFloat = 0.8
     noise: Annotated[float, Range(ge=0, le=0.5)] = 0.1
 
@@ -72,6 +73,9 @@ class SyntheticSparse(NeedsNoFile, Selection):
         """Draw the data; the same `rng` state gives the same bytes."""
         import scipy.sparse as sp
 
+        entries = self.num_rows * min(self.nonzeros_per_row, self.num_features)
+        what = f"synthetic_sparse: {entries} entries in {self.num_features} columns"
+        memory.require(24.0 * max(entries, min(self.nonzeros_per_row, _BLOCK)) + 24.0 * self.num_features, what)
         shares = np.arange(1, self.num_features + 1, dtype=np.float64) ** -self.popularity_exponent
         cumulative = np.cumsum(shares)
         cumulative /= cumulative[-1]

@@ -14,7 +14,7 @@ from netsim.errors import DataError
 
 _ALLOWED = "'label index:value index:value ...' with whole, rising indices from 1"
 _LIMIT = 2**31 - 1
-_NUMBER = re.compile(rb"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+_NUMBER = re.compile(rb"[+-]?(?:\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _COMMENT = re.compile(rb"#[^\n]*")
 _SPACE = np.zeros(256, bool)
 _SPACE[list(b" \t\n\r\f\v")] = True

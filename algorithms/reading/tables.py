@@ -15,8 +15,9 @@ from netsim.interfaces import Data
 if TYPE_CHECKING:
     import pandas as pd
 
-_PLAIN = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_PLAIN = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _SPOILT = re.compile(r"[-+]?\d*(?:[ ._']?\d{3})*[,_]\d+(?:[eE][-+]?\d+)?")
+_LONGEST = 60  # letters of a cell that are looked at for a reason
 _UNIT = re.compile(rf"{_PLAIN.pattern}\s*([^\W\d_]{{1,9}}(?:/[^\W\d_]{{1,9}})?|%)")
 
 
@@ -72,6 +73,11 @@ def to_data(
     return Data(features, labels, name, groups=groups, class_names=class_names)
 
 
+def is_number(text: str) -> bool:
+    """Return whether a cell is a number in plain digits."""
+    return _PLAIN.fullmatch(text.strip()) is not None
+
+
 def _check_complete(column: pd.Series[Any], name: str, title: str, first_line: int) -> None:
     bad = column.isna().to_numpy()
     if column.dtype.kind == "f" and not bad.any():
@@ -90,10 +96,10 @@ def _check_texts(texts: list[str], place: str, title: str, first_line: int) -> N
         row = numbers.index(False)
         allowed = "numbers in all cells, or texts in all"
         raise DataError(f"{place}{first_line + row}: column {title!r}: {allowed}. Got {texts[row][:40]!r}.")
-    if all(_SPOILT.fullmatch(text.strip()) for text in texts):
+    if all(_SPOILT.fullmatch(text.strip()[:_LONGEST]) for text in texts):
         allowed = "numbers have a decimal point and no sign between digits"
         raise DataError(f"{place}{first_line}: column {title!r}: {allowed}. Got {texts[0][:40]!r}.")
-    units = {match[1] if (match := _UNIT.fullmatch(text.strip())) else "" for text in texts}
+    units = {match[1] if (match := _UNIT.fullmatch(text.strip()[:_LONGEST])) else "" for text in texts}
     if len(units) == 1 and "" not in units and len(set(texts)) > 2:
         allowed = "numbers without their unit, which the column's name may say"
         raise DataError(f"{place}{first_line}: column {title!r}: {allowed}. Got {texts[0][:40]!r}.")

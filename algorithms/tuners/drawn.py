@@ -87,7 +87,8 @@ class DrawnCount:
         if certain == self.ranked.size:
             return 0.0
         rest = float(energy[-1] - energy[certain])
-        return max(budget - certain - self._scale(budget, certain) ** 2 * rest, 0.0)
+        scale = self._scale(budget, certain)
+        return max(budget - certain - scale * rest * scale, 0.0)  # the square alone may be beyond all floats
 
     def _certain(self, budget: float) -> int:
         """Return entries with p_i = 1."""

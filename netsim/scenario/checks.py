@@ -148,7 +148,7 @@ def _tolerant(what: str, network: Network) -> str:
 
 def _battery(problem: Any, network: Network) -> Iterator[Fault]:
     battery, path = network.battery, ("network", "battery")
-    if battery is None:
+    if battery is None or problem.nodes >= MAX_SENDERS:
         return
     server = problem.nodes if network.topology.is_star else -1
     nodes = battery.nodes_of(range(problem.nodes), server)
@@ -189,6 +189,8 @@ def _workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Ite
 
 
 def _own_faults(component: Any, nodes: int, where: tuple[str | int, ...]) -> Iterator[Fault]:
+    if nodes >= MAX_SENDERS:
+        return
     find: Callable[[int], Sequence[Fault]] = getattr(component, "node_faults", lambda _: ())
     for fault in find(nodes):
         yield Fault((*where, *fault.path), fault.allowed, fault.got, fault.nearest)
@@ -325,17 +327,15 @@ def _step_faults(problem: Problem, algorithm: Any, path: tuple[str | int, ...]) 
         return
     if steps > MAX_STEPS:
         yield Fault((*path, "local_steps"), f"at most {MAX_STEPS} steps in a round", f"{steps}")
-    elif isinstance(problem, HasBatches):
-        yield from _pass_faults(problem, steps, (*path, "local_steps"))
-
-
-def _pass_faults(problem: Any, steps: int, path: tuple[str | int, ...]) -> Iterator[Fault]:
+        return
+    if not isinstance(problem, HasBatches):
+        return
     for node in range(problem.num_nodes):
         batch, samples = problem.batch_size(node), problem.num_samples(node)
         if batch < samples and steps * batch > MAX_PASSES * samples:
             most = MAX_PASSES * samples // batch
             allowed = f"at most {most}, in which node {node} draws as many as {MAX_PASSES} times its {samples} samples"
-            yield Fault(path, allowed, f"{steps}")
+            yield Fault((*path, "local_steps"), allowed, f"{steps}")
             return
 
 

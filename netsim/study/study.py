@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from netsim.scenario import Scenario
 
 MARK = ".netsim"  # marks a folder of netsim's, and is locked while a study writes there
+MAX_PATH = 4096  # bytes of a path, on Linux
+MAX_DEPTH = 200
 RUNS = "runs"
 PCAP = "pcap"
 COLUMNS = ("round", "sim_time_s", "loss", "loss_gap", "grad_norm", "accuracy", "energy_j")
@@ -174,6 +176,10 @@ def check_folder(out_dir: str | Path) -> None:
         If it is a file, somebody else's folder, or takes no new file.
     """
     folder = Path(out_dir)
+    if not 0 < len(os.fsencode(out_dir)) < MAX_PATH or "\0" in str(out_dir):
+        raise ConfigError(f"the output is a folder: 1 to {MAX_PATH - 1} bytes without NUL. Got {str(out_dir)[:60]!r}")
+    if len(folder.parts) > MAX_DEPTH:
+        raise ConfigError(f"the output is a folder: at most {MAX_DEPTH} folders deep. Got {len(folder.parts)}")
     with files_module.writing(folder):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             folder.lstat()  # says that a name is too long

@@ -106,7 +106,7 @@ class Server:
             opened[0].bind(address)
             opened.append(socket.create_server((bind, port), family=family))
             self._udp, self._tcp = opened
-            self._router = _router(family, address[0], port + 1) if has_zmq() else None
+            self._router: Any = _router(family, str(address[0]), port + 1) if has_zmq() else None
         except OSError as error:
             for one in opened:
                 one.close()

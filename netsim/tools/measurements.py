@@ -151,7 +151,7 @@ def read(path: str, x: str = "bytes", y: str = "seconds", where: Sequence[str] =
     cost_name, (factor, unit) = _cost_column(path, y, header)
     kept, numbers = [], []
     for line, row in rows:
-        if row[cost_name] == "":
+        if row[cost_name] == "" and row[size_name]:  # a message that was lost
             continue
         size, cost = (_number(file, line, row, name, positive=True) for name in (size_name, cost_name))
         kept.append((line, row))

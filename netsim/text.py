@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so may be calculated
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"))
@@ -80,6 +82,19 @@ def to_cell(value: object) -> object:
         float(value)
         return value
     return f"'{value}"
+
+
+def to_csv(lines: Iterable[Iterable[object]]) -> str:
+    r"""Return the text of a CSV file; see `to_cell`.
+
+    Examples
+    --------
+    >>> to_csv([("label", "loss"), ("a, b", 0.5)])
+    'label,loss\n"a, b",0.5\n'
+    """
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(map(to_cell, line) for line in lines)
+    return out.getvalue()
 
 
 def from_cell(text: str) -> str:

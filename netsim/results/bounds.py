@@ -8,8 +8,6 @@ A_SC = kappa log((F0 - F*) / eps), A_C = 2 L ||x0 - x*||^2 / eps, and A_NC = 2 L
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -22,7 +20,7 @@ from netsim import files
 from netsim.arrow import numbers
 from netsim.interfaces import Draws, KnownProblem, Problem
 from netsim.scenario import Scenario, points
-from netsim.text import to_cell
+from netsim.text import to_csv
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -208,11 +206,5 @@ def write(folder: Path, scenario: Scenario, rounds: pa.Table) -> Path | None:
     if not rows:
         return None
     lines = [[f.name for f in fields(Bound)], *(list(asdict(row).values()) for row in rows)]
-    files.write(folder / "bounds.csv", _csv(lines))
+    files.write(folder / "bounds.csv", to_csv(lines))
     return folder / "bounds.csv"
-
-
-def _csv(lines: list[list[object]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(map(to_cell, line) for line in lines)
-    return out.getvalue()

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netsim import text
 from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, rises
-from netsim.text import from_cell, to_cell
+from netsim.text import from_cell
 
 Numbers = npt.NDArray[np.float64]
 Row = dict[str, Any]
@@ -226,12 +227,8 @@ def rows(groups: Sequence[Group]) -> list[Row]:
 
 def to_csv(rows: Sequence[Row]) -> str:
     """Return the text of a table such as ``summary.csv``: numbers at full precision, NaN as an empty cell."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(rows[0] if rows else ())
-    for row in rows:
-        writer.writerow(["" if isinstance(v, float) and math.isnan(v) else to_cell(v) for v in row.values()])
-    return text.getvalue()
+    cells = (["" if isinstance(v, float) and math.isnan(v) else v for v in row.values()] for row in rows)
+    return text.to_csv([rows[0] if rows else (), *cells])
 
 
 def from_csv(text: str) -> list[Row]:

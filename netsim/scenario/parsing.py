@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import inspect
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,9 @@ from netsim.fields import Range, Ref
 from netsim.units import QuantityError, outside, to_number, unit_of
 
 Path = tuple[str | int, ...]
+
+_PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=^\S[^\n]*\n---|\Z)", re.MULTILINE | re.DOTALL)
+_ENTRY = re.compile(r"^(\w[^\n]*)\n((?: +[^\n]*\n|\n)+)", re.MULTILINE)
 
 
 class _Bad(Exception):
@@ -164,12 +169,26 @@ def schema(hint: Any, key: str = "") -> dict[str, Any]:
 def dataclass_schema(cls: Any) -> dict[str, Any]:
     """Return the JSON Schema of a dataclass; of a component, with its ``name``."""
     fields = {f.name: f for f in dataclasses.fields(cls)}
-    properties = {name: schema(hint, name) for name, hint in hints(cls).items()}
+    told = _meanings(cls)
+    properties = {
+        name: {**schema(hint, name), **({"description": told[name]} if name in told else {})}
+        for name, hint in hints(cls).items()
+    }
     required = [n for n in properties if _default(fields[n]) is dataclasses.MISSING]
     if hasattr(cls, "kind"):
         properties = {"name": {"const": cls.name}, **properties}
         required = ["name", *required]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def _meanings(cls: type) -> dict[str, str]:
+    """Return what the documentation of a class and its bases says of each key, from the list of parameters."""
+    out = dict[str, str]()
+    for base in reversed(cls.__mro__):
+        section = _PARAMETERS.search(inspect.cleandoc(base.__doc__ or "") + "\n")
+        for names, text in _ENTRY.findall(section[1]) if section else ():
+            out |= dict.fromkeys(names.split(", "), " ".join(text.split()))
+    return out
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

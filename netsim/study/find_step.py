@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +16,7 @@ from netsim.interfaces import Problem
 from netsim.scenario import Entry, Record, Scenario, points
 from netsim.scenario.parts import rises
 from netsim.study import children
-from netsim.text import to_cell
+from netsim.text import to_csv
 
 FILE = "steps.csv"
 PER_DECADE = 8  # steps of the grid
@@ -101,11 +99,8 @@ def find_steps(scenario: Scenario, tell: Callable[[str], None] = lambda _: None)
 
 def write_steps(folder: str | Path, found: Sequence[Found]) -> None:
     """Write ``steps.csv`` into a folder of results: a row for each algorithm, with what its search cost."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in dataclasses.fields(Found)])
-    writer.writerows(map(to_cell, dataclasses.astuple(one)) for one in found)
-    files.write(Path(folder) / FILE, text.getvalue())
+    head = [field.name for field in dataclasses.fields(Found)]
+    files.write(Path(folder) / FILE, to_csv([head, *map(dataclasses.astuple, found)]))
 
 
 def golden(score: Callable[[int], float], low: int, high: int) -> int:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from netsim import files
 from netsim.interfaces import HasLabels, LabelCounts, Problem
-from netsim.text import to_cell
+from netsim.text import to_csv
 
 FILE = "nodes.csv"
 HEAD = ("point", "node", "label", "samples", "total_variation")
@@ -44,6 +42,4 @@ def write(folder: Path, found: Mapping[str, LabelCounts | None]) -> None:
                 (point, node, name, n, float(variation)) for name, n in zip(labels.names, own.tolist(), strict=True)
             ]
     if rows:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([HEAD, *(map(to_cell, row) for row in rows)])
-        files.write(folder / FILE, text.getvalue())
+        files.write(folder / FILE, to_csv([HEAD, *rows]))

@@ -11,6 +11,7 @@ from netsim import text as text_module
 from netsim.errors import ConfigError, Fault, NetsimError, UnknownNameError, nearest_name
 from netsim.scenario import devices, parsing, yaml_lines
 
+LABEL = "What tables and drawings call it, by default its name; each label once."
 MEASURED_DIM, MEASURED_VECTORS = 256, 100
 MEASURED_LAYOUT = ((16, 16),)
 MEASURED_HEAD = ("setting", "bits", "D", "D of cQ", "D 4^b", "above", "entropy", "promise", "most", "least")
@@ -69,7 +70,7 @@ def json_schema() -> dict[str, Any]:
     top = parsing.dataclass_schema(Scenario)
     choices = {kind: {name: registry.get(kind, name) for name in registry.names(kind)} for kind in registry.PACKAGES}
     defs = {kind: _choice(classes, {}) for kind, classes in choices.items()}
-    defs["entry"] = _choice(choices["algorithm"], {"label": {"type": "string"}})
+    defs["entry"] = _choice(choices["algorithm"], {"label": {"type": "string", "description": LABEL}})
     top["properties"]["algorithms"]["items"] = {"$ref": "#/$defs/entry"}
     network = top["properties"]["network"]["properties"]
     shape = network["topology"]
@@ -79,7 +80,8 @@ def json_schema() -> dict[str, Any]:
         "properties": shape["properties"],
         "additionalProperties": False,
     }
-    network["topology"] = {"anyOf": [shape, shape["properties"]["name"], by_edges]}
+    told = shape.pop("description", "")
+    network["topology"] = {"anyOf": [shape, shape["properties"]["name"], by_edges], "description": told}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "netsim scenario", **top, "$defs": defs}
 
 

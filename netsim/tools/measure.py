@@ -9,8 +9,6 @@ bytes on a connection that is there already. Every message begins with eight byt
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import socket
 import struct
@@ -22,6 +20,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from netsim import text
 from netsim.errors import ConfigError
 from netsim.rng import stream
 from netsim.tools.measure_server import (
@@ -212,11 +211,7 @@ def _row(protocol: str, size: int, times_s: Any, messages: int, back_s: float) -
 
 def to_csv(rows: Sequence[dict[str, str]]) -> str:
     """Return a row per protocol and size, with `COLUMNS`."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return text.to_csv([COLUMNS, *([row.get(name, "") for name in COLUMNS] for row in rows)])
 
 
 # --- clients ---------------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -178,12 +176,9 @@ def to_terminal(table: Pivot) -> str:
 
 def to_csv(table: Pivot) -> str:
     """Return one line of names, then numbers at full precision; an empty cell where there is none."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(map(text.to_cell, [*table.keys, *(plain for _, plain in table.heads)]))
-    for row, cells in zip(table.rows, table.cells, strict=True):
-        writer.writerow([*map(text.to_cell, row), *("" if math.isnan(cell) else repr(cell) for cell in cells)])
-    return out.getvalue()
+    rows = zip(table.rows, table.cells, strict=True)
+    lines = ([*row, *("" if math.isnan(cell) else cell for cell in cells)] for row, cells in rows)
+    return text.to_csv([[*table.keys, *(plain for _, plain in table.heads)], *lines])
 
 
 def to_markdown(table: Pivot) -> str:

@@ -5,8 +5,6 @@ A message of the probe is a message of the medium: no header is added unless ask
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import json
 import math
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from netsim import text
 from netsim.errors import SimulationError
 from netsim.interfaces import STATES, Delivery, FrameSink, Medium, Node
 from netsim.rng import stream
@@ -344,11 +343,7 @@ def run(
 
 def to_csv(points: Sequence[Point]) -> str:
     """Return a row per point, with the columns of `COLUMNS`."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(point.row() for point in points)
-    return out.getvalue()
+    return text.to_csv([COLUMNS, *([row.get(name, "") for name in COLUMNS] for row in map(Point.row, points))])
 
 
 def _text(value: float) -> str:

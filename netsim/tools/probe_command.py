@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import sys
 import time
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from netsim import files as files_module
+from netsim import text as text_module
 from netsim.errors import ConfigError
 from netsim.interfaces import HEADER_BYTES, Delivery, Medium, Node, NodeId, Payload, ShowsFrames, TransferId
 from netsim.scenario.parsing import dump
@@ -283,13 +282,15 @@ def deliveries(task: Task) -> str:
         return cast(Medium, told[0])
 
     do(task, seen=seen)
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(DELIVERY_COLUMNS)
-    for d in told[0].ended:
-        ok, used = int(d.ok), (d.packets, d.attempts, d.wire_bytes, d.airtime_ns)
-        writer.writerow((d.transfer, d.src, d.dst, d.size_bytes, told[0].submitted[d.transfer], d.at_ns, ok, *used))
-    return out.getvalue()
+    submitted = told[0].submitted
+    return text_module.to_csv([
+        DELIVERY_COLUMNS,
+        *(
+            (d.transfer, d.src, d.dst, d.size_bytes, submitted[d.transfer], d.at_ns, int(d.ok),
+             d.packets, d.attempts, d.wire_bytes, d.airtime_ns)
+            for d in told[0].ended
+        ),
+    ])  # fmt: skip
 
 
 def pattern(size_bytes: int) -> bytes:

@@ -435,6 +435,21 @@ def test_the_schema_has_every_component_and_every_reference_leads_somewhere(sche
         assert known == set(registry.names(kind))
 
 
+def test_the_schema_says_what_each_key_means(schema: Any) -> None:
+    """What the documentation of the dataclass says, on one line."""
+    keys = [("scenario", key, value) for key, value in schema["properties"].items()]
+    keys += [("network", key, value) for key, value in schema["properties"]["network"]["properties"].items()]
+    for kind in [*registry.PACKAGES, "entry"]:
+        for option in schema["$defs"][kind]["anyOf"]:
+            own = option.get("properties", {})
+            keys += [(f"{kind} {own['name']['const']}", key, own[key]) for key in own if key != "name"]
+    said = {(where, key): value.get("description", "") for where, key, value in keys}
+    # The link tells this key's meaning together with that of another.
+    assert {place for place, text in said.items() if not text} <= {("channel wan", "queue_bytes")}
+    assert said["compressor top_k", "float_bit"] == said["compressor rand_k", "float_bit"]
+    assert "\n" not in "".join(said.values())
+
+
 @pytest.mark.parametrize("name", [*bundled(), "tiny.yaml"])
 def test_the_schema_allows_scenarios_as_written_and_resolved(name: str, schema: Any, folder: Path) -> None:
     written = TINY if name == "tiny.yaml" else Path(load(name)._places.file).read_text()

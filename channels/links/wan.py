@@ -56,11 +56,10 @@ class Wan:
     segment's time on the free path) is over since that one began. Alone this is the closed form of
     `channels.media.flows.tcp.transfer_s`. A connection that stays keeps the window of each direction for the next
     message. It is halved, down to 10, for every RTT + `min_rto_s` without a segment, and does not grow by a burst that
-    leaves half of it unused. Under `loss` each transfer draws which segments are lost. With three segments behind it a
-    lost one is sent again in the next round, whose window is half of what was in flight (Cubic: 0.7) and then grows by
-    half a segment a round; otherwise, or if it is lost again, the sender waits for a round trip and `min_rto_s`, twice
-    as long each time, and begins with one segment. The message after one that lost a segment begins with 10 again. A
-    lost SYN costs 1 s, then 2, 4, ...
+    leaves half of it unused. Under `loss` each transfer draws which segments are lost. With a segment behind it a lost
+    one is sent again in the next round, whose window is half of the one before (Cubic: 0.7) and then grows by half a
+    segment a round; otherwise, or if it is lost again, the sender waits for a round trip and `min_rto_s`, twice as long
+    each time, and begins with one segment. A lost SYN costs 1 s, then 2, 4, ...
     ``plain`` sends M bytes at the rate; there a message of which a segment is lost is lost.
 
     Parameters
@@ -124,8 +123,7 @@ class Wan:
     -----
     Scope and limits: acknowledgements take no bytes and no rate (54 bytes for two segments), and none is lost; further
     losses of one round are repaired with the first; no tail loss probes; what is sent again is the last segment of the
-    burst in place of the lost one; a window that shrank is not kept for the next message; the messages from one node to
-    another go one after the other. Costs under loss are approximate means, by Cardwell up to the first loss and from
+    burst in place of the lost one; the messages from one node to another go one after the other. Costs under loss are approximate means, by Cardwell up to the first loss and from
     there on by Mathis and timeouts, up to 1.6 times too long where the window of the first loss is far above the law's
     (5 MB at p = 0.001). Interfaces are ``tx`` and ``rx`` while a burst is on the link, without the propagation between
     them. Costs are those of a lone message, with TCP the first one of its connection: with a trace, outages or others'
@@ -145,7 +143,7 @@ class Wan:
     ----------
     N. Cardwell, S. Savage, T. Anderson, "Modeling TCP latency", INFOCOM 2000. M. Mathis, J. Semke, J. Mahdavi, T. Ott,
     "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. RFC 6928,
-    5681, 6298, 2861, 3042.
+    5681, 6298, 2861, 8985.
 
     Examples
     --------

@@ -321,7 +321,7 @@ class Flows(Roster):
                 self._arm(message, message.waits_fs)
         is_last = message.sent == message.segments
         if is_last:
-            if self._transport.handshake != "every" and not message.repeats:
+            if self._transport.handshake != "every":
                 self._windows[message.src, message.dst] = message.window, at_fs
             self._leave_lane(message, at_fs)
             row = self._row[message.src]

@@ -123,18 +123,18 @@ class Wan:
     -----
     Scope and limits: acknowledgements take no bytes and no rate (54 bytes for two segments), and none is lost; further
     losses of one round are repaired with the first; no tail loss probes; what is sent again is the last segment of the
-    burst in place of the lost one; the messages from one node to another go one after the other. Costs under loss are approximate means, by Cardwell up to the first loss and from
-    there on by Mathis and timeouts, up to 1.6 times too long where the window of the first loss is far above the law's
-    (5 MB at p = 0.001). Interfaces are ``tx`` and ``rx`` while a burst is on the link, without the propagation between
-    them. Costs are those of a lone message, with TCP the first one of its connection: with a trace, outages or others'
-    messages at the mean rate, with ``fifo`` behind the
+    burst in place of the lost one; the messages from one node to another go one after the other. Costs under loss are
+    approximate means, by Cardwell up to the first loss and from there on by Mathis and timeouts, up to 1.6 times too
+    long where the window of the first loss is far above the law's (5 MB at p = 0.001). Interfaces are ``tx`` and ``rx``
+    while a burst is on the link, without the propagation between them. Costs are those of a lone message, with TCP the
+    first one of its connection: with a trace, outages or others' messages at the mean rate, with ``fifo`` behind the
     mean that waits; jitter counts half. Others' messages count in no node's bytes and frames; each costs the simulation
     a step, also while nobody learns.
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, means of 40 transfers of 5 MB
     are within 8 % of means of 400 by ns-3, at p = 0.001 and 0.01. Rounds of three workers through the sockets of Linux
-    (Reno): within 2 % without loss, means within 10 % at a loss of 1 % (`make validation`). Max-min fairness against
+    (Reno): within 1 % without loss, means within 3 % at a loss of 1 % (`make validation`). Max-min fairness against
     SimGrid 4.1 to a nanosecond, for one and five clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s (and
     with values for its flow models CM02 and LV08, which are no keys). Others' messages: the mean wait of M/M/1 and
     M/D/1 (``fifo``) and the mean time of M/G/1 with processor sharing (``max_min``).

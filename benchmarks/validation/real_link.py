@@ -146,15 +146,16 @@ def predict(case: Case, rounds: int, replications: int) -> dict[str, Predicted]:
     for label in case.algorithms:
         each = [group.sim_time_s.diff()[1:] for _, group in times[times.label == label].groupby("replication")]
         first = messages[(messages.label == label) & (messages.replication == 0)]
+        columns = (first[name].tolist() for name in ("round", "src", "dst", "kind", "payload_bytes"))
         sizes = {
-            (row.round, row.dst if row.src == SERVER else row.src, row.kind): row.payload_bytes + HEADER_BYTES
-            for row in first.itertuples()
+            (number, dst if src == SERVER else src, kind): payload_bytes + HEADER_BYTES
+            for number, src, dst, kind, payload_bytes in zip(*columns, strict=True)
         }
         out[label] = Predicted(np.array(each), list(_schedule(sizes, rounds)))
     return out
 
 
-def _schedule(sizes: Mapping[tuple[int, int, str], int], rounds: int) -> Iterator[Round]:
+def _schedule(sizes: dict[tuple[int, int, str], int], rounds: int) -> Iterator[Round]:
     """Yield the sizes of each round's messages; a worker that sent nothing would have sent what it sent before."""
     last = {(worker, kind): 0 for worker in range(WORKERS) for kind in ("model", "update")}
     last |= {key[1:]: size for key, size in reversed(sizes.items())}
@@ -294,8 +295,8 @@ def conditions() -> list[str]:
     counted = ("rounds", "packets", "packets_lost", "packets_late", "fast_retransmits", "tail_probes", "timeouts")
     lines = [
         f"Measured with {where}. `late`: packets that the relay handed on more than 1 ms after their time; where those",
-        f"are more than {100 * MAX_LATE:g} % the measurement is done again. Counters of the kernel's TCP: fast retransmissions,",
-        "tail loss probes and timeouts.",
+        f"are more than {100 * MAX_LATE:g} % the measurement is done again. Counters of the kernel's TCP: fast",
+        "retransmissions, tail loss probes and timeouts.",
         "",
         "| measured | rounds | median | slowest | packets | lost | late | latest | fast again | probes | timeouts |",
         "|---|---|---|---|---|---|---|---|---|---|---|",

@@ -133,7 +133,7 @@ class Wan:
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, means of 40 transfers of 5 MB
-    are within 8 % of means of 400 by ns-3, at p = 0.001 and 0.01. Rounds of three workers through the sockets of Linux
+    are within 9 % of means of 400 by ns-3, at p = 0.001 and 0.01. Rounds of three workers through the sockets of Linux
     (Reno): within 1 % without loss, means within 3 % at a loss of 1 % (`make validation`). Max-min fairness against
     SimGrid 4.1 to a nanosecond, for one and five clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s (and
     with values for its flow models CM02 and LV08, which are no keys). Others' messages: the mean wait of M/M/1 and

@@ -123,7 +123,8 @@ class Wan:
     -----
     Scope and limits: acknowledgements take no bytes and no rate (54 bytes for two segments), and none is lost; further
     losses of one round are repaired with the first; no tail loss probes; what is sent again is the last segment of the
-    burst in place of the lost one; the messages from one node to another go one after the other. Costs under loss are
+    burst in place of the lost one; the messages from one node to another go one after the other. In slow start Linux
+    doubles Reno's window, too, as it counts what is acknowledged and not the acknowledgements. Costs under loss are
     approximate means, by Cardwell up to the first loss and from there on by Mathis and timeouts, up to 1.6 times too
     long where the window of the first loss is far above the law's (5 MB at p = 0.001). Interfaces are ``tx`` and ``rx``
     while a burst is on the link, without the propagation between them. Costs are those of a lone message, with TCP the

@@ -56,11 +56,10 @@ class Wan:
     segment's time on the free path) is over since that one began. Alone this is the closed form of
     `channels.media.flows.tcp.transfer_s`. A connection that stays keeps the window of each direction for the next
     message. It is halved, down to 10, for every RTT + `min_rto_s` without a segment, and does not grow by a burst that
-    leaves half of it unused. Under `loss` each transfer draws which segments are lost. With three segments behind it a
-    lost one is sent again in the next round, whose window is half of what was in flight (Cubic: 0.7) and then grows by
-    half a segment a round; otherwise, or if it is lost again, the sender waits for a round trip and `min_rto_s`, twice
-    as long each time, and begins with one segment. The message after one that lost a segment begins with 10 again. A
-    lost SYN costs 1 s, then 2, 4, ...
+    leaves half of it unused. Under `loss` each transfer draws which segments are lost. With a segment behind it a lost
+    one is sent again in the next round, whose window is half of the one before (Cubic: 0.7) and then grows by half a
+    segment a round; otherwise, or if it is lost again, the sender waits for a round trip and `min_rto_s`, twice as long
+    each time, and begins with one segment. A lost SYN costs 1 s, then 2, 4, ...
     ``plain`` sends M bytes at the rate; there a message of which a segment is lost is lost.
 
     Parameters
@@ -124,19 +123,19 @@ class Wan:
     -----
     Scope and limits: acknowledgements take no bytes and no rate (54 bytes for two segments), and none is lost; further
     losses of one round are repaired with the first; no tail loss probes; what is sent again is the last segment of the
-    burst in place of the lost one; a window that shrank is not kept for the next message; the messages from one node to
-    another go one after the other. Costs under loss are approximate means, by Cardwell up to the first loss and from
-    there on by Mathis and timeouts, up to 1.6 times too long where the window of the first loss is far above the law's
-    (5 MB at p = 0.001). Interfaces are ``tx`` and ``rx`` while a burst is on the link, without the propagation between
-    them. Costs are those of a lone message, with TCP the first one of its connection: with a trace, outages or others'
-    messages at the mean rate, with ``fifo`` behind the
+    burst in place of the lost one; the messages from one node to another go one after the other. In slow start Linux
+    doubles Reno's window, too, as it counts what is acknowledged and not the acknowledgements. Costs under loss are
+    approximate means, by Cardwell up to the first loss and from there on by Mathis and timeouts, up to 1.6 times too
+    long where the window of the first loss is far above the law's (5 MB at p = 0.001). Interfaces are ``tx`` and ``rx``
+    while a burst is on the link, without the propagation between them. Costs are those of a lone message, with TCP the
+    first one of its connection: with a trace, outages or others' messages at the mean rate, with ``fifo`` behind the
     mean that waits; jitter counts half. Others' messages count in no node's bytes and frames; each costs the simulation
     a step, also while nobody learns.
 
     Validation: TCP without loss against ns-3.44: NewReno within 2 %, Cubic within 5 % but for 100 kB (70 = 10 + 20 + 40
     segments exactly, where ns-3 is a segment short of a round: up to 28 %); with loss, means of 40 transfers of 5 MB
-    are within 8 % of means of 400 by ns-3, at p = 0.001 and 0.01. Rounds of three workers through the sockets of Linux
-    (Reno): within 2 % without loss, means within 10 % at a loss of 1 % (`make validation`). Max-min fairness against
+    are within 9 % of means of 400 by ns-3, at p = 0.001 and 0.01. Rounds of three workers through the sockets of Linux
+    (Reno): within 1 % without loss, means within 3 % at a loss of 1 % (`make validation`). Max-min fairness against
     SimGrid 4.1 to a nanosecond, for one and five clients of 1 Mbit/s to 1 Gbit/s and a server link of 1 Gbit/s (and
     with values for its flow models CM02 and LV08, which are no keys). Others' messages: the mean wait of M/M/1 and
     M/D/1 (``fifo``) and the mean time of M/G/1 with processor sharing (``max_min``).
@@ -145,7 +144,7 @@ class Wan:
     ----------
     N. Cardwell, S. Savage, T. Anderson, "Modeling TCP latency", INFOCOM 2000. M. Mathis, J. Semke, J. Mahdavi, T. Ott,
     "The macroscopic behavior of the TCP congestion avoidance algorithm", CCR 27(3), 1997. RFC 6928,
-    5681, 6298, 2861, 3042.
+    5681, 6298, 2861, 8985.
 
     Examples
     --------

@@ -111,7 +111,7 @@ def test_the_table_has_every_case() -> None:
         assert int(row["packets_late"]) <= real_link.MAX_LATE * int(row["packets"])
         share = int(row["packets_lost"]) / (int(row["packets"]) + int(row["packets_lost"]))
         assert share == pytest.approx(loss, rel=0.2)
-        assert float(row["mean_s"]) <= float(row["p95_s"]) <= float(row["slowest_s"])
+        assert 0 < max(float(row["median_s"]), float(row["mean_s"]), float(row["p95_s"])) <= float(row["slowest_s"])
 
 
 def test_predictions_without_loss_are_within_5_percent() -> None:

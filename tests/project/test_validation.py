@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.validation import links, ns3_lrwpan, page
+from benchmarks.validation import links, ns3_lrwpan, page, real_link
 from benchmarks.validation.check import DOCUMENTED, MET, MISSED, Check
 from netsim.cli import main
 from netsim.scenario import bundled, channels
@@ -130,12 +130,13 @@ def test_deliveries_of_several_points_are_refused(capsys: pytest.CaptureFixture[
 # --- beside others' figures -------------------------------------------------------------------------------------
 
 
-DRAWN = (links.tcp_loss, links.tcp_loss_long)  # half a minute each
+DRAWN = (links.tcp_loss, links.tcp_loss_long)
+SLOW = (*DRAWN, real_link.real_link)  # half a minute each
 
 
 @pytest.mark.parametrize(
     "source",
-    [pytest.param(source, marks=pytest.mark.slow) if source in DRAWN else source for source, _ in page.LINKS],
+    [pytest.param(source, marks=pytest.mark.slow) if source in SLOW else source for source, _ in page.LINKS],
     ids=lambda source: source.__name__,
 )
 def test_links_agree(source: Callable[..., Iterator[Check]]) -> None:

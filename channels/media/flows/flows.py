@@ -257,12 +257,14 @@ class Flows(Roster):
 
     def _lone_fs(self, message: _Message) -> int:
         """Return when the last bit leaves if the path is free, at its best and loses nothing; that is the soonest."""
-        at_fs, sent, window, peak = message.waits_fs, 0, message.window.copy(), message.path.peak
+        at_fs, sent, window, peak = message.waits_fs, 0, message.window, message.path.peak
         while True:
             count = window.segments
             rest_fs = self._work(message, sent, message.segments) // peak
             if sent + count >= message.segments or count * self._full_bytes * _WORK_PER_BYTE >= message.trip_fs * peak:
                 return at_fs + rest_fs
+            if not sent:
+                window = window.copy()
             at_fs, sent = at_fs + message.trip_fs, sent + count
             window.grow(self._transport.congestion, count)
 
@@ -321,7 +323,7 @@ class Flows(Roster):
                 self._arm(message, message.waits_fs)
         is_last = message.sent == message.segments
         if is_last:
-            if self._transport.handshake != "every" and not message.repeats:
+            if self._transport.handshake != "every":
                 self._windows[message.src, message.dst] = message.window, at_fs
             self._leave_lane(message, at_fs)
             row = self._row[message.src]

@@ -19,7 +19,6 @@ GROWTH = {"newreno": 1.5, "cubic": 2.0}
 # delayed acknowledgements; Cubic in the region in which it is as fast as Reno, 3 (1 - 0.7) / (1 + 0.7).
 AFTER_LOSS = {"newreno": 0.5, "cubic": 0.7}
 PER_ROUND = {"newreno": 0.5, "cubic": 0.53}
-DUPLICATES = 3  # acknowledgements that tell a sender of a loss, RFC 5681
 FIRST_RTO_S = 1.0  # before any round trip was measured, RFC 6298
 MAX_LOSS = 0.05
 _ACKED = 2  # segments per acknowledgement, b of the square-root law
@@ -28,9 +27,9 @@ _ACKED = 2  # segments per acknowledgement, b of the square-root law
 class Window:
     """The congestion window of one way of a connection, round by round.
 
-    `lose` is what a sender does when the first lost segment of a round is number `first` of `count`: with at least
-    three segments behind it (or released by acknowledgements) that are acknowledged again it sends the segment again at
-    once and goes on with a smaller window; otherwise, or where the lost one had been sent again already, it waits for
+    `lose` is what a sender does when the first lost segment of a round is number `first` of `count`: with a segment
+    behind it (or released by acknowledgements) that is acknowledged selectively it sends the segment again at once and
+    goes on with a smaller window (RFC 8985); otherwise, or where the lost one had been sent again already, it waits for
     a timeout and begins with one segment.
 
     Examples
@@ -87,12 +86,10 @@ class Window:
 
     def lose(self, congestion: str, count: int, first: int, rest: int) -> bool:
         """End a round in which a segment was lost and `rest` more are left; return if it takes a timeout."""
-        told = count - 1 - first + min(first, rest)
-        if told:
-            told += min(DUPLICATES - 1, rest)  # the first two duplicates release a segment each, RFC 3042
-        is_timeout = told < DUPLICATES or (self._is_resent and first == 0)
+        is_told = count - 1 - first + min(first, rest) > 0
+        is_timeout = not is_told or (self._is_resent and first == 0)
         # What was acknowledged selectively and what is lost are not in flight when the window shrinks.
-        self._threshold = max(2.0, (count - _ACKED) * AFTER_LOSS[congestion])
+        self._threshold = max(2.0, (max(count, self.segments) - _ACKED) * AFTER_LOSS[congestion])
         self.size = 1.0 if is_timeout else self._threshold
         self.patience = max(1, 2 * self.patience) if is_timeout else 0
         self._is_resent = True

@@ -46,7 +46,8 @@ from netsim.simulation.garbage import old_objects_left_alone
 from netsim.simulation.lockstep import nodes_of
 from netsim.simulation.phases import Phases
 from netsim.simulation.processors import Processors
-from netsim.simulation.recorder import Divergence, Recorder, Snapshot, norm
+from netsim.simulation.recorder import Divergence, Recorder, norm
+from netsim.simulation.snapshot import Snapshot, look
 from netsim.simulation.switches import Switches
 from netsim.simulation.traffic import SILENCE, Traffic
 from netsim.simulation.world import World
@@ -470,21 +471,7 @@ class Engine:
     # --- the end ---------------------------------------------------------------------------------------
 
     def _look(self) -> Snapshot:
-        now_ns, batteries = self._clock.now_ns, self._batteries
-        usages = [medium.usage(now_ns) for medium in self.world.media]
-        nodes, others = self.world.nodes, self.world.nodes[len(self.world.workers) :]
-        compute_j, others_j = (self._processors.compute_j(which, now_ns) for which in (nodes, others))
-        waiting_j = None
-        if self.world.scenario.compute.counts_waiting:
-            waiting_j = self._processors.waiting_j(nodes, now_ns)
-            others_j += self._processors.waiting_j(others, now_ns)
-        phases_ns = self._phases.at(now_ns)
-        if batteries is None:
-            return Snapshot(usages, compute_j, others_j, phases_ns, waiting_j)
-        usages = batteries.without_dead(usages)
-        lifetime_s = min(batteries.lifetimes_s(usages, now_ns).values(), default=math.nan)
-        alive = len(self.world.nodes) - len(batteries.died_ns)
-        return Snapshot(usages, compute_j, others_j, phases_ns, waiting_j, lifetime_s, alive)
+        return look(self.world, self._processors, self._batteries, self._phases, self._clock.now_ns)
 
     def _result(self, limit_ns: int | None) -> RunResult:
         recorder, server = self.recorder, self.world.server

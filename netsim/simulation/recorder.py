@@ -27,6 +27,7 @@ from netsim.interfaces import (
 )
 from netsim.scenario import Record, Stop
 from netsim.scenario.parts import COUNTERS, DIRECTIONS, rises
+from netsim.simulation.snapshot import Snapshot
 from netsim.simulation.tally import MESSAGE_COLUMNS, Tally
 from netsim.units import NS_PER_S, S_PER_DAY
 
@@ -36,37 +37,6 @@ if TYPE_CHECKING:
 PHASES = ("compute", "uplink", "downlink", "waiting")
 MAX_SNAPSHOTS = 16
 MAX_KEPT = 64
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """What the engine knows at an instant and a row needs.
-
-    Parameters
-    ----------
-    usages
-        One per medium.
-    compute_j
-        Joules of computation of all nodes.
-    server_j
-        Joules of the processors of the server and its aggregators.
-    phase_ns
-        Nanoseconds spent computing, in own uploads, in own downloads: summed over the learning nodes.
-    waiting_j
-        Joules of processors that wait, of all nodes; None where they are not counted.
-    lifetime_s
-        The shortest of all nodes with a battery, at the mean power so far; NaN where there is none.
-    alive
-        Nodes whose battery is not empty or that have none; -1 where there are no batteries.
-    """
-
-    usages: list[Usage]
-    compute_j: float
-    server_j: float
-    phase_ns: Mapping[str, int]
-    waiting_j: float | None = None
-    lifetime_s: float = math.nan
-    alive: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from netsim.interfaces import (
 )
 from netsim.scenario import Entry, Scenario
 from netsim.simulation.lockstep import Lockstep
-from netsim.simulation.recorder import Recorder, Round, Snapshot
+from netsim.simulation.recorder import Recorder, Round
+from netsim.simulation.snapshot import Snapshot
 from netsim.simulation.world import World
 
 MOST_STEPS = 16  # of a worker without its server, before it is taken for one that never waits

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from netsim.interfaces import Message, Receive
 from netsim.simulation.mailbox import Mailbox
 
@@ -106,3 +110,18 @@ def test_time_out_answers_with_what_there_is() -> None:
     assert inbox is not None
     assert inbox.timed_out
     assert who(inbox) == [(0, 1)]
+
+
+@pytest.mark.parametrize("timed_out", [False, True])
+@pytest.mark.parametrize("take", ["exact", "latest", "all"])
+@pytest.mark.parametrize("kind", [None, "u", "v"])
+@pytest.mark.parametrize("round", [None, 0, 3, 4])
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_lone_message_is_taken_as_one_among_others(
+    count: int, round: int | None, kind: str | None, take: Any, timed_out: bool
+) -> None:
+    wanted = Receive(count, kind, round, take)
+    quick, slow = box((0, 3, "u")), box((0, 3, "u"))
+    slow.put_silence(9, 99, "w")  # which nobody asks for, and the short way is not taken
+    assert quick.take(wanted, timed_out) == slow.take(wanted, timed_out)
+    assert quick.messages == slow.messages

@@ -102,7 +102,7 @@ vanish at the minimiser, and there is no floor.
 
 ![Floor against the step size](error_feedback.svg)
 
-Median gap over the last tenth of 8000 rounds; a run ends where its gap is 1e-8, as those with EF21 do, and CAT S with EF
+Median gap over the last tenth of 8000 rounds; a run ends where its gap is 1e-8, as those with EF21 do and CAT S with EF
 at the least step after 7660 rounds, where its gap comes and goes.
 
 {table(rows, found)}

@@ -80,10 +80,10 @@ MUTANTS = (
         (f"{_VOTING}::test_table_1_to_the_second_decimal",),
     ),
     Mutant(
-        "ends of blocks are not counted",
-        "algorithms.coding.indices:_block_bit",
-        "count * (1 + lg(block))",
-        "count * lg(block)",
+        "an empty block takes two bits",
+        "algorithms.coding.indices:write_indices",
+        "write_unary(out, out_of + 1)",
+        "write_unary(out, out_of + 2)",
         (f"{_VOTING}::test_messages_are_as_long_as_their_formulas",),
     ),
     Mutant(

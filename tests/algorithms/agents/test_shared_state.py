@@ -260,9 +260,7 @@ def test_marinas_estimate_by_hand() -> None:
 def test_marinas_automatic_keys() -> None:
     """p = 1 / (1 + w) and gamma = 1 / (L' (1 + sqrt((1 - p) w / (p M)))), with w = 2 and M = 4."""
     problem, found = unlike(), []
-    watch(
-        {"name": "marina", "compressor": RAND_4}, problem, 1, lambda _, s, __: found.append((s.probability, s.gamma(0)))
-    )
+    watch({"name": "marina", "compressor": RAND_4}, problem, 1, lambda _, s, __: found.append((s.p, s.gamma(0))))
     lt = np.sqrt(np.mean([problem.smoothness(m) ** 2 for m in range(WORKERS)]))
     assert found[0] == (pytest.approx(1 / 3), pytest.approx(1 / (lt * (1 + np.sqrt(2 / 3 * 2 / (4 / 3))))))
 

@@ -110,7 +110,8 @@ def run(
             redrawn.update(_redrawn(point, problem))
             return problem
 
-        check(scenario, opened)
+        with contextlib.chdir(Path.cwd()):  # a component that goes elsewhere does not take the results along
+            check(scenario, opened)
         shares = {point.name: labels[problem_key(point.scenario)] for point in scenarios.points(scenario)}
         runs = plan(scenario, plugins, lambda point: data[problem_key(point)])
         facts = {**_facts(scenario, runs), "redrawn": [part for part in scenario.varied if part in redrawn]}

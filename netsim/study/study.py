@@ -110,7 +110,8 @@ def run(
             redrawn.update(_redrawn(point, problem))
             return problem
 
-        outlooks = check(scenario, opened)
+        with contextlib.chdir(Path.cwd()):  # a component that goes elsewhere does not take the results along
+            outlooks = check(scenario, opened)
         for warning in warnings(outlooks) if show else ():
             print(f"warning: {warning}", file=sys.stderr)
         shares = {point.name: labels[problem_key(point.scenario)] for point in scenarios.points(scenario)}

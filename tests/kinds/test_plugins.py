@@ -1,0 +1,73 @@
+"""Plugins that misbehave: their run fails with a sentence, all others finish, and the command ends with 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netsim import registry
+from tests.kinds.conftest import Command
+
+PLUGIN = """\
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from algorithms.compressors.identity import Identity
+from netsim.registry import component
+
+BEFORE
+
+
+@component("compressor")
+@dataclass(frozen=True)
+class Wild(Identity):
+    examples = ({},)
+
+    def bind(self, layout):
+        INSIDE
+        return super().bind(layout)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "word"),
+    [("raise RuntimeError('no')", "RuntimeError"), ("sys.exit(0)", "SystemExit"), ("1 / 0", "ZeroDivisionError"),
+     ("import nowhere_at_all", "nowhere_at_all"), ("def", "SyntaxError"), ("raise KeyError()", "KeyError"),
+     ("Identity = 3", "plugin"), ("x = '\\ud800'.encode()", "UnicodeEncodeError")],
+)  # fmt: skip
+def test_a_plugin_that_does_not_load(
+    before: str, word: str, netsim: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    (tmp_path / "wild.py").write_text(PLUGIN.replace("BEFORE", before).replace("INSIDE", "pass"), encoding="utf-8")
+    code, _, said = netsim("validate", "kind.yaml", "--plugin", "wild.py")
+    assert code == 2, said
+    assert word in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("inside", "code"),
+    [("os.chdir('/')", 0), ("os.environ.clear()", 0), ("print('x' * 5000)", 0),
+     ("(lambda f: f(f))(lambda f: f(f))", 1), ("raise GeneratorExit", 1), ("raise ValueError('\\udc80')", 1),
+     ("sys.exit(0)", 1), ("os.kill(os.getpid(), 9) if 'children' in str(sys.argv) else None", 0),
+     ("raise type('B', (BaseException,), {})('x')", 1), ("np.seterr(all='raise'); np.float32(3e38) * 2", 1)],
+)  # fmt: skip
+def test_a_plugin_that_misbehaves_in_a_run(
+    inside: str, code: int, netsim: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_classes", dict(registry._classes))
+    (tmp_path / "wild.py").write_text(PLUGIN.replace("BEFORE", "").replace("INSIDE", inside), encoding="utf-8")
+    changes = {"[gd]": "[{name: dcgd, compressor: wild}, gd]"}
+    ended, _, said = netsim("run", "kind.yaml", "--plugin", "wild.py", "-o", "out", "-j", "2", **changes)
+    assert ended == code, said
+    assert "Traceback" not in said
+    if code == 1 and "wild.py" not in said:
+        assert "1 of 2" in said or "failed" in said

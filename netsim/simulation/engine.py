@@ -107,7 +107,7 @@ class RunResult:
     sim_time_s: float
     rounds: int
     deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
-    captures: Mapping[str, bytes] = field(default_factory=dict)
+    captures: Mapping[str, IO[bytes]] = field(default_factory=dict)
     graph: Mapping[str, float] = field(default_factory=dict)
     met_at_start: tuple[str, ...] = ()
     divergence: Divergence | None = None
@@ -532,7 +532,9 @@ class Engine:
         if world.captures:
             kind = "silence" if transfer.is_silence else transfer.kind
             data = capture.message(transfer.payload, kind, transfer.src, transfer.round)
-            world.captures[world.media_names[index]].put(handle, data)
+            taken = world.captures[world.media_names[index]]
+            taken.put(handle, data)
+            taken.settle(now_ns)
         begin = self._phases.begin
         for node in nodes:
             begin(ways[src, node][1], now_ns)

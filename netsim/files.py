@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import stat
@@ -15,7 +16,8 @@ from typing import IO
 from netsim.errors import ConfigError
 
 ASIDE = ".aside-"
-Content = bytes | Path | IO[bytes]  # of a file: its bytes, a file of the same content, or one that is open and has no name
+# Of a file: its bytes, a file with the same content, or an open one without a name.
+Content = bytes | Path | IO[bytes]
 _PART_BYTES = 1 << 20
 
 
@@ -192,6 +194,13 @@ def sha256(content: Content) -> str:
     while part := content.read(_PART_BYTES):
         digest.update(part)
     return digest.hexdigest()
+
+
+def read(content: Content) -> bytes:
+    """Return a content as bytes."""
+    whole = io.BytesIO()
+    _copy(content, whole)
+    return whole.getvalue()
 
 
 def _copy(content: Content, file: IO[bytes]) -> None:

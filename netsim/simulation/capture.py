@@ -30,8 +30,8 @@ KINDS = ("update", "model", "silence", "ask", "loss")  # numbers 1, 2, ... of th
 class Capture:
     """A `netsim.interfaces.FrameSink` that writes every frame into a temporary file soon after it has begun.
 
-    Messages' bytes wait in another temporary file, as their frames may be sent again much later. Both files have no name
-    and vanish with the process; small ones stay in memory.
+    Messages' bytes wait in another temporary file, as their frames may be sent again much later. Both files have no
+    name and vanish with the process; small ones stay in memory.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Capture:
         # Frames that others may still precede: the values of `Frame` by which they are sorted, then when they came.
         self._coming: list[tuple[Any, ...]] = []
         self._frames = 0
-        self._file, self._bodies = _temporary(), _temporary()
+        self._file, self._bodies = _Temporary(), _Temporary()
         self._file.write(_head(self.link_type))
         self._places: dict[TransferId, tuple[int, int]] = {}
         self._last: tuple[TransferId, bytes] = -1, b""
@@ -151,9 +151,9 @@ def files(captures: Mapping[str, Capture]) -> dict[str, IO[bytes]]:
     links = {capture.link_type for capture in captures.values()}
     if len(links) > 1:
         return {f"frames.{name}.pcap": capture.file() for name, capture in captures.items()}
-    if len(captures) < 2:
-        return {"frames.pcap": capture.file() for capture in captures.values()}
-    whole = _temporary()
+    if not captures:
+        return {}
+    whole = _Temporary()
     whole.write(_head(links.pop()))
     for at_ns, data in heapq.merge(*(_records(c.file()) for c in captures.values()), key=lambda record: record[0]):
         _add(whole, at_ns, data)
@@ -161,8 +161,14 @@ def files(captures: Mapping[str, Capture]) -> dict[str, IO[bytes]]:
     return {"frames.pcap": whole}
 
 
-def _temporary() -> IO[bytes]:
-    return tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)
+class _Temporary(tempfile.SpooledTemporaryFile[bytes]):
+    """A file without a name, in memory while it is small, that is closed when nobody holds it."""
+
+    def __init__(self) -> None:
+        super().__init__(max_size=_IN_MEMORY_BYTES)
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def _head(link_type: int) -> bytes:

@@ -183,7 +183,13 @@ def test_rates_that_an_event_does_not_touch_stay_and_are_still_fair() -> None:
             fluid.next_fs()
             flows = list(fluid._flows.values())
             now = {resource: capacity(resource, now_fs)[0] for resource in room}
-            whole = max_min([[link.resource for link in f.links] for f in flows], now, [f.cap for f in flows], None, [f.weight for f in flows])
+            whole = max_min(
+                [[link.resource for link in f.links] for f in flows],
+                now,
+                [f.cap for f in flows],
+                None,
+                [f.weight for f in flows],
+            )
             for flow, rate in zip(flows, whole, strict=True):
                 assert flow.kind is not None
                 assert abs(flow.kind.rate - rate) <= 1e-9 * rate + 1e5

@@ -16,7 +16,8 @@ import pytest
 from channels.links.wan import PRESETS
 from channels.media.background import Arrivals, Background
 from channels.media.flows.fifo_port import FifoPort
-from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, max_min, rate_units, to_ns
+from channels.media.flows.shares import max_min
+from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, rate_units, to_ns
 from channels.media.flows.tables import read_table
 from netsim import registry, testing
 from netsim.errors import ConfigError, SimulationError

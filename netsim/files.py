@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import stat
@@ -10,10 +11,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from netsim.errors import ConfigError
 
 ASIDE = ".aside-"
+# Of a file: its bytes, a file with the same content, or an open one without a name.
+Content = bytes | Path | IO[bytes]
+_PART_BYTES = 1 << 20
 
 
 @contextmanager
@@ -139,7 +144,7 @@ def write(path: Path, data: bytes | str) -> None:
         part.write_bytes(data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data)
 
 
-def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_folder(folder: Path, files: Mapping[str, Content]) -> None:
     """Write a folder of files that appears complete or not at all.
 
     Parameters
@@ -158,7 +163,8 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     try:
         part.mkdir()
         for name, data in files.items():
-            (part / name).write_bytes(data)
+            with (part / name).open("wb") as file:
+                _copy(data, file)
             _flush(part / name)
         _flush(part)
         remove(folder)
@@ -176,10 +182,37 @@ def check_folder(folder: Path) -> None:
     part.unlink()
 
 
-def sha256(path: Path) -> str:
+def sha256(content: Content) -> str:
     """Return the digest of a file's content, in hexadecimal."""
-    with path.open("rb") as data:
-        return hashlib.file_digest(data, "sha256").hexdigest()
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest()
+    if isinstance(content, Path):
+        with content.open("rb") as data:
+            return hashlib.file_digest(data, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    content.seek(0)
+    while part := content.read(_PART_BYTES):
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def read(content: Content) -> bytes:
+    """Return a content as bytes."""
+    whole = io.BytesIO()
+    _copy(content, whole)
+    return whole.getvalue()
+
+
+def _copy(content: Content, file: IO[bytes]) -> None:
+    """Write a content to an open file, in parts where it is a file."""
+    if isinstance(content, bytes):
+        file.write(content)
+    elif isinstance(content, Path):
+        with content.open("rb") as data:
+            shutil.copyfileobj(data, file)
+    else:
+        content.seek(0)
+        shutil.copyfileobj(content, file)
 
 
 def remove(path: Path) -> None:

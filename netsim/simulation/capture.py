@@ -7,11 +7,13 @@ is sent; frames that collide or get lost are in the file, as they are on the air
 
 from __future__ import annotations
 
+import heapq
+import io
 import struct
+import tempfile
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import IO, Any
 
 from netsim.errors import SimulationError
 from netsim.header import Header
@@ -20,12 +22,16 @@ from netsim.units import NS_PER_S
 
 MAGIC = 0xA1B23C4D  # timestamps in nanoseconds
 SNAP_BYTES = 262_144
+_IN_MEMORY_BYTES = 1 << 20
+_RECORD = struct.Struct("<IIII")
 KINDS = ("update", "model", "silence", "ask", "loss")  # numbers 1, 2, ... of the header; other names by their checksum
 
 
-@dataclass(eq=False)
 class Capture:
-    """A `netsim.interfaces.FrameSink` that remembers every frame, and the bytes of every transfer.
+    """A `netsim.interfaces.FrameSink` that writes every frame into a temporary file soon after it has begun.
+
+    Messages' bytes wait in another temporary file, as their frames may be sent again much later. Both files have no
+    name and vanish with the process; small ones stay in memory.
 
     Parameters
     ----------
@@ -33,25 +39,29 @@ class Capture:
         Makes the frames' bytes.
     """
 
-    channel: ShowsFrames
-    _frames: list[Frame] = field(default_factory=list)
-    _messages: dict[TransferId, bytes] = field(default_factory=dict)
+    def __init__(self, channel: ShowsFrames) -> None:
+        self._make = channel.frames()
+        self.link_type = self._make.link_type  # of libpcap
+        # Frames that others may still precede: the values of `Frame` by which they are sorted, then when they came.
+        self._coming: list[tuple[Any, ...]] = []
+        self._frames = 0
+        self._file, self._bodies = _Temporary(), _Temporary()
+        self._file.write(_head(self.link_type))
+        self._places: dict[TransferId, tuple[int, int]] = {}
+        self._last: tuple[TransferId, bytes] = -1, b""
 
     def add(self, frame: Frame) -> None:
         """See `netsim.interfaces.FrameSink`."""
-        self._frames.append(frame)
+        heapq.heappush(self._coming, (*frame[:5], self._frames, frame))
+        self._frames += 1
 
     def put(self, transfer: TransferId, message: bytes) -> None:
-        """Remember the bytes of a transfer, header included; before or after its frames."""
-        self._messages[transfer] = message
+        """Keep the bytes of a transfer, header included; before or after its frames."""
+        self._places[transfer] = self._bodies.seek(0, io.SEEK_END), len(message)
+        self._bodies.write(message)
 
-    @property
-    def link_type(self) -> int:
-        """Of libpcap."""
-        return self.channel.frames().link_type
-
-    def records(self) -> list[tuple[int, bytes]]:
-        """Return (nanosecond, bytes) of every frame, in order of time.
+    def settle(self, to_ns: int | None = None) -> None:
+        """Write the frames that began before an instant, all before which have been added; None: all.
 
         Raises
         ------
@@ -59,21 +69,37 @@ class Capture:
             For a frame of an unknown transfer, bytes that its message does not have, and node numbers that no address
             holds.
         """
-        make = self.channel.frames()
-        out: list[tuple[int, bytes]] = []
-        for frame in sorted(self._frames, key=lambda f: f[:5]):
-            whole = self._messages.get(frame.transfer, b"")
-            out += ((frame.start_ns, data) for data in make(frame, self._part(frame), whole))
-        return out
+        coming = self._coming
+        while coming and (to_ns is None or coming[0][0] < to_ns):
+            frame: Frame = heapq.heappop(coming)[-1]
+            part = self._part(frame)
+            for data in self._make(frame, part, self._whole(frame.transfer) or b""):
+                _add(self._file, frame.start_ns, data)
+
+    def file(self) -> IO[bytes]:
+        """Return the capture file with all frames, at its beginning."""
+        self.settle()
+        self._file.seek(0)
+        return self._file
 
     def to_bytes(self) -> bytes:
-        """Return the capture file."""
-        return write(self.records(), self.link_type)
+        """Return the content of the capture file."""
+        return self.file().read()
+
+    def _whole(self, transfer: TransferId) -> bytes | None:
+        """Return the bytes of a transfer; None where there are none."""
+        if self._last[0] != transfer:
+            if transfer not in self._places:
+                return None
+            place, length = self._places[transfer]
+            self._bodies.seek(place)
+            self._last = transfer, self._bodies.read(length)
+        return self._last[1]
 
     def _part(self, frame: Frame) -> bytes:
         if frame.length == 0:
             return b""
-        message = self._messages.get(frame.transfer)
+        message = self._whole(frame.transfer)
         if message is None or frame.offset < 0 or frame.offset + frame.length > len(message):
             size = "no bytes" if message is None else f"{len(message)} bytes"
             raise SimulationError(f"pcap: transfer {frame.transfer} has {size}, and a frame wants {frame.length} of "
@@ -101,6 +127,7 @@ class Tapped:
         """See `netsim.interfaces.Medium`."""
         transfer = self._medium.submit(now_ns, src, dst, size_bytes)
         self._capture.put(transfer, self._content(transfer, src, size_bytes))
+        self._capture.settle(now_ns)
         return transfer
 
     def __getattr__(self, name: str) -> Any:
@@ -113,7 +140,7 @@ def message(payload: Payload, kind: str, sender: NodeId, round: int) -> bytes:
     return Header(number, sender, round, payload.flags).pack() + payload.data
 
 
-def files(captures: Mapping[str, Capture]) -> dict[str, bytes]:
+def files(captures: Mapping[str, Capture]) -> dict[str, IO[bytes]]:
     """Return file name to content: one file, ``frames.pcap``, of all media; one each where their link types differ.
 
     Parameters
@@ -122,34 +149,43 @@ def files(captures: Mapping[str, Capture]) -> dict[str, bytes]:
         By the medium's name, such as ``uplink``.
     """
     links = {capture.link_type for capture in captures.values()}
-    if not links:
-        return {}
     if len(links) > 1:
-        return {f"frames.{name}.pcap": capture.to_bytes() for name, capture in captures.items()}
-    records = sorted((r for c in captures.values() for r in c.records()), key=lambda record: record[0])
-    return {"frames.pcap": write(records, links.pop())}
+        return {f"frames.{name}.pcap": capture.file() for name, capture in captures.items()}
+    if not captures:
+        return {}
+    whole = _Temporary()
+    whole.write(_head(links.pop()))
+    for at_ns, data in heapq.merge(*(_records(c.file()) for c in captures.values()), key=lambda record: record[0]):
+        _add(whole, at_ns, data)
+    whole.seek(0)
+    return {"frames.pcap": whole}
 
 
-def write(records: Sequence[tuple[int, bytes]], link_type: int) -> bytes:
-    """Return a libpcap file with nanoseconds, little endian.
+class _Temporary(tempfile.SpooledTemporaryFile[bytes]):
+    """A file without a name, in memory while it is small, that is closed when nobody holds it."""
 
-    Parameters
-    ----------
-    records
-        (nanosecond, frame), in order of time.
-    link_type
-        Of all frames.
+    def __init__(self) -> None:
+        super().__init__(max_size=_IN_MEMORY_BYTES)
 
-    Examples
-    --------
-    >>> write([(1_500_000_000, b"abc")], 1).hex(" ", -4)
-    '4d3cb2a1 02000400 00000000 00000000 00000400 01000000 01000000 0065cd1d 03000000 03000000 616263'
-    """
-    out = [struct.pack("<IHHiIII", MAGIC, 2, 4, 0, 0, SNAP_BYTES, link_type)]
-    for at_ns, data in records:
-        seconds, rest = divmod(at_ns, NS_PER_S)
-        if seconds >> 32:  # beyond what the format counts; the clock ends a few years later
-            break
-        kept = data[:SNAP_BYTES]
-        out += (struct.pack("<IIII", seconds, rest, len(kept), len(data)), kept)
-    return b"".join(out)
+    def __del__(self) -> None:
+        self.close()
+
+
+def _head(link_type: int) -> bytes:
+    """Return the head of a libpcap file with nanoseconds, little endian."""
+    return struct.pack("<IHHiIII", MAGIC, 2, 4, 0, 0, SNAP_BYTES, link_type)
+
+
+def _add(file: IO[bytes], at_ns: int, data: bytes) -> None:
+    """Append a frame to a libpcap file, but where its time is beyond what the format counts."""
+    seconds, rest = divmod(at_ns, NS_PER_S)
+    if not seconds >> 32:
+        file.write(_RECORD.pack(seconds, rest, min(len(data), SNAP_BYTES), len(data)) + data[:SNAP_BYTES])
+
+
+def _records(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield time and bytes of the frames of a libpcap file; none of ours is longer than SNAP_BYTES."""
+    file.seek(len(_head(0)))
+    while head := file.read(_RECORD.size):
+        seconds, rest, kept, _ = _RECORD.unpack(head)
+        yield seconds * NS_PER_S + rest, file.read(kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from netsim.arrow import table
 from netsim.interfaces import Array, GradientRequest, NodeId
@@ -53,7 +53,7 @@ class RunResult:
     sim_time_s: float
     rounds: int
     deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
-    captures: Mapping[str, bytes] = field(default_factory=dict)
+    captures: Mapping[str, IO[bytes]] = field(default_factory=dict)
     graph: Mapping[str, float] = field(default_factory=dict)
     met_at_start: tuple[str, ...] = ()
     divergence: Divergence | None = None

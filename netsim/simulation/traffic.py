@@ -137,7 +137,9 @@ class Traffic:
             flight.ends, self._last[src] = Ends(), flight
         if self._captures:
             said = capture.message(payload, "silence" if is_silence else send.kind, src, send.round)
-            self._captures[carrier.name].put(transfer, said)
+            taken = self._captures[carrier.name]
+            taken.put(transfer, said)
+            taken.settle(now_ns)
         for node in to:
             phase = (way if len(to) == 1 else ways.get((src, node)) or self._way(src, node)).phase
             if phase is not None:

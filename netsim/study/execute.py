@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from netsim.errors import NetsimError, SimulationError
+from netsim.files import Content
 from netsim.interfaces import HasContent
 from netsim.registry import place
 from netsim.study.inputs import digest, file_digest, files_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from netsim.simulation.replay import Replications
 
 
-def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
+def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, Content]]:
     """Do one run.
 
     Parameters
@@ -40,8 +41,8 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
 
     Returns
     -------
-    How it ended, and the files to keep: one arrow file per table. A run that raised an error is a record of status
-    ``failed``, with the rows up to there.
+    How it ended, and the files to keep: one arrow file per table, and captures. A run that raised an error is a record
+    of status ``failed``, with the rows up to there.
     """
     start_s, result = time.perf_counter(), None
     error: BaseException | None
@@ -55,9 +56,9 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, bytes
         raise
     except BaseException as caught:
         error = caught
-    files = {}
+    files = dict[str, Content]()
     if result is not None:
-        files = {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()} | dict(result.captures)
+        files |= {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()} | dict(result.captures)
     return _record(result, error, time.perf_counter() - start_s), files
 
 

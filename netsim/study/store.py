@@ -66,7 +66,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def save(self, hash: str, record: Record, files: Mapping[str, bytes]) -> None:
+    def save(self, hash: str, record: Record, files: Mapping[str, files_module.Content]) -> None:
         """Keep a run, whole or not at all.
 
         Raises
@@ -74,7 +74,7 @@ class Store:
         ConfigError
             If the file system does not take it.
         """
-        digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+        digests = {name: files_module.sha256(data) for name, data in files.items()}
         facts = json.dumps(_sealed({**dataclasses.asdict(record), "files": digests}), indent=1)
         with files_module.writing(self.folder.parent):
             files_module.write_folder(self.folder / hash, {**files, "run.json": facts.encode()})

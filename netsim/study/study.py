@@ -333,12 +333,12 @@ def _bounds(folder: Path, scenario: Scenario, runs: Sequence[Run]) -> None:
 
 def _captures(folder: Path, runs: Sequence[Run], store: Store) -> None:
     """Write one capture file per run under a readable name; several where a run has frames of several kinds."""
-    files: dict[str, bytes] = {}
+    files: dict[str, Path] = {}
     for number, run in enumerate(runs):
         words = "-".join(filter(None, (run.point, run.label, f"rep{run.replication}")))
         name = f"{number:04}-{names.file_name(words, run.hash)}"
         for file in store.captures(run.hash):
-            files[f"{name}{file.name.removeprefix('frames')}"] = file.read_bytes()
+            files[f"{name}{file.name.removeprefix('frames')}"] = file
     if files:
         files_module.write_folder(folder / PCAP, files)
 

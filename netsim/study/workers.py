@@ -14,6 +14,7 @@ from typing import Any
 
 from netsim import compiling
 from netsim.errors import ConfigError
+from netsim.files import Content, read
 from netsim.registry import load_plugin
 from netsim.study import children
 from netsim.study.execute import execute
@@ -138,7 +139,8 @@ def remote(wire: bytes, plugins: Sequence[str]) -> tuple[Record, dict[str, bytes
     for plugin in plugins:
         load_plugin(plugin)
     with children.one_thread():
-        return _execute(wire)
+        record, files = _execute(wire)
+    return record, {name: read(content) for name, content in files.items()}
 
 
 def do(task: tuple[Path, str, bytes]) -> Record:
@@ -166,7 +168,7 @@ def _ask(child: children.Child, run: Run, folder: Path, watcher: Watcher) -> Rec
     return record
 
 
-def _execute(wire: bytes, tick: Tick | None = None) -> tuple[Record, dict[str, bytes]]:
+def _execute(wire: bytes, tick: Tick | None = None) -> tuple[Record, dict[str, Content]]:
     try:
         run: Run = pickle.loads(wire)
     except (ImportError, AttributeError) as error:

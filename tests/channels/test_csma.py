@@ -21,6 +21,7 @@ from channels.media.lrwpan.backoff import backoffs, words
 from channels.media.lrwpan.csma import tables
 from channels.media.lrwpan.csma.nodes import ContendingNodes
 from channels.media.lrwpan.reception import bit_error, log_success
+from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import Delivery, Medium, Node
 from netsim.simulation.engine import Engine
@@ -746,3 +747,21 @@ def test_refusals(keys: dict[str, Any], sentence: str) -> None:
 def test_positions_are_needed_where_they_matter() -> None:
     with pytest.raises(ConfigError, match=r"path_loss: a position of every node is needed.*2 nodes without"):
         cell(path_loss="disc", range_m=5.0).open([Node(0), Node(1, True)], np.random.default_rng(0))
+
+
+def test_twelve_hundred_nodes_that_never_wait_collide_four_times() -> None:
+    """No backoff: all assess, turn, send 117 octets and wait for acknowledgements at once, 128 + 192 + 3744 + 864 us.
+
+    Three times more, as nobody draws a wait; more frames are on the air at one instant than a cell is first made for.
+    """
+    nodes = 1200
+    channel: Any = registry.build(
+        "channel", {"name": "ieee802154", "mac": {"name": "csma_ca", "min_be": 0}, "reliable": False}
+    )
+    medium = channel.open([Node(n, n == nodes) for n in range(nodes + 1)], np.random.default_rng(0))
+    for n in range(nodes):
+        medium.submit(0, n, (nodes,), 100)
+    ended = list(medium.advance(10**9))
+    assert len(ended) == nodes
+    assert not any(d.ok for d in ended)
+    assert {(d.at_ns, d.attempts) for d in ended} == {(4 * (128 + 192 + 3744 + 864) * 1000, 4)}

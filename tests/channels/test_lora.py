@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
 
+from channels.media.frame_train import FrameTrain
 from channels.media.purposes import SHADOWING
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
@@ -89,6 +91,51 @@ def test_collisions_by_hand() -> None:
     for node in range(4):
         quiet.submit(0, node, (4,), 51)
     assert all(d.ok for d in drain(quiet))
+
+
+def test_frames_of_trains_meet_as_their_frames_do() -> None:
+    """Against all pairs of frames, one by one, before and after a sender stops."""
+    rng = np.random.default_rng(5)
+    for _ in range(500):
+        stride = int(rng.integers(20, 30))
+        trains = [
+            FrameTrain(int(rng.integers(0, 200)), stride, int(rng.integers(1, 20)), int(rng.integers(1, 6)), i)
+            for i in range(2)
+        ]
+        stop = int(rng.integers(0, 300))
+        cut = trains[0].cut(stop)
+        for own in (trains[:1], cut):
+            frames, others = (
+                [(t.start_ns + i * stride, t.start_ns + i * stride + t.width_ns) for t in some for i in range(t.frames)]
+                for some in (own, trains[1:])
+            )
+            overlaps = any(a < d and c < b for a, b in frames for c, d in others)
+            assert any(t.meets(trains[1]) for t in own) == overlaps
+        begun = [start for i in range(trains[0].frames) if (start := trains[0].start_ns + i * stride) < stop]
+        kept = [(t.start_ns + i * stride, t.width_ns) for t in cut for i in range(t.frames)]
+        assert kept == [(start, min(trains[0].width_ns, stop - start)) for start in begun]
+
+
+def test_a_gigabyte_has_no_object_for_each_frame() -> None:
+    """19,607,844 frames, the last one of 7 bytes: each begins 100 airtimes after the one before; less than 1 MB.
+
+    A message of one frame is lost where it overlaps with one of them, the ten millionth, and not right behind it.
+    """
+    channel = lora()
+    full, last = channel.airtime_ns(64), channel.airtime_ns(20)
+    tracemalloc.start()
+    for begin, is_ok in ((10**7 * 100 * full + full - 1, False), (10**7 * 100 * full + full, True)):
+        medium = opened(channel)
+        medium.submit(0, 0, (4,), 10**9)
+        assert medium.advance(begin) == []
+        medium.submit(begin, 1, (4,), 51)
+        short, long = drain(medium)
+        assert (short.ok, long.ok) == (is_ok, is_ok)
+        assert long.at_ns == 19_607_843 * 100 * full + last
+        assert (long.packets, long.airtime_ns) == (19_607_844, 19_607_843 * full + last)
+        assert medium.usage(long.at_ns).state_ns[0, 0] == long.airtime_ns
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()
 
 
 def test_aloha_loses_as_poisson_traffic_does() -> None:

@@ -29,6 +29,17 @@ def drain(medium: Medium) -> list[Delivery]:
     return out
 
 
+def test_a_new_message_leaves_the_plan_of_those_before_it() -> None:
+    """A message behind 1000 others of its sender costs the slots of its own frames."""
+    medium: Any = opened(2)
+    looks, real = list[int](), medium._next_cell
+    medium._next_cell = lambda src, from_ns: looks.append(from_ns) or real(src, from_ns)
+    for _ in range(1000):
+        medium.submit(0, 0, (2,), 100)
+    assert len(looks) == 2 * 1000
+    assert [d.at_ns for d in drain(medium)] == [(20_000 * i + 2120 + 32 * 112) * US for i in range(1000)]
+
+
 @pytest.mark.parametrize(
     ("nodes", "frames", "slot_us"), [(1, 1, 10_000), (5, 3, 10_000), (50, 10, 10_000), (7, 4, 15_000)]
 )

@@ -111,9 +111,9 @@ MUTANTS = (
     ),
     Mutant(
         "frames end to end collide",
-        "channels.media.aloha:_near",
-        "spans[low - 1][1] > start_ns",
-        "spans[low - 1][1] >= start_ns",
+        "channels.media.frame_train:FrameTrain.meets",
+        "ahead_ns + fewest * stride_ns < other.width_ns",
+        "ahead_ns + fewest * stride_ns <= other.width_ns",
         ("tests/channels/test_lora.py::test_collisions_by_hand",),
     ),
 )

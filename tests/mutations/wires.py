@@ -101,7 +101,7 @@ MUTANTS = (
     ),
     Mutant(
         "weights are left out at a tight link",
-        "channels.media.flows.sharing:_raise",
+        "channels.media.flows.shares:raise_levels",
         "room * weight[flow] // weights",
         "room // weights",
         ("tests/channels/test_wan.py::test_shares_are_feasible_and_everybody_has_a_bottleneck",),

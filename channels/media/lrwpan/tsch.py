@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -138,7 +139,7 @@ class SlottedCell(Roster):
         self._clear = reach.clear()
         if self._sleeps:
             self._power_w["idle"] = wake_power_w(policy, radio)  # the state idle occurs only while it wakes
-        self._queues: dict[NodeId, list[Parcel]] = {node: [] for node in self._row}
+        self._queues: dict[NodeId, deque[Parcel]] = {node: deque() for node in self._row}
         self._free_ns = dict.fromkeys(self._row, 0)
         self._state_ns = np.zeros((len(nodes), len(STATES)), np.int64)
         self._sent = np.zeros((2, len(nodes)), np.int64)
@@ -167,14 +168,17 @@ class SlottedCell(Roster):
         for node in self._lost(src, targets):
             self._give_up(parcel, node, now_ns)
         if len(parcel.told) < len(targets):
-            self._queues[src].append(parcel)
-            self._plan(src, now_ns)
+            queue = self._queues[src]
+            free_ns = self._end_ns(queue[-1]) if queue else max(self._free_ns[src], now_ns)
+            queue.append(parcel)
+            self._schedule(parcel, free_ns, now_ns)
 
     def next_event_ns(self) -> int | None:
         """See `netsim.interfaces.Medium`; exact."""
         times = [self._due[0][0]] if self._due else []
         for queue in self._queues.values():
-            for parcel in [p for p in queue if len(p.told) < len(p.dst)][:1]:
+            parcel = next((p for p in queue if len(p.told) < len(p.dst)), None)
+            if parcel is not None:
                 times += [at for node, at in parcel.arrived.items() if node not in parcel.told]
                 if len(parcel.told | parcel.arrived.keys()) < len(parcel.dst):
                     times.append(self._end_ns(parcel))
@@ -202,7 +206,7 @@ class SlottedCell(Roster):
                     if node not in parcel.told:
                         self._tell(parcel, node, self._end_ns(parcel), False)
                 self._free_ns[src] = self._end_ns(parcel)
-                queue.pop(0)
+                queue.popleft()
         if self._frames is not None:
             for frame in sorted(shown):
                 self._frames.add(frame)
@@ -213,13 +217,17 @@ class SlottedCell(Roster):
         for parcel in self._queues[src]:
             if parcel.shots:
                 free_ns = max(self._free_ns[src], self._slot_end(parcel.shots[-1]))
-            if parcel.start_ns < 0 or not parcel.shots:
-                parcel.start_ns = max(free_ns, parcel.submit_ns)
-            cell_ns = self._next_cell(src, max(free_ns, now_ns, parcel.submit_ns))
-            while self._is_open(parcel):
-                self._apply(parcel, self._shoot(parcel, cell_ns))
-                cell_ns = self._next_cell(src, cell_ns + 1)
+            self._schedule(parcel, free_ns, now_ns)
             free_ns = self._end_ns(parcel)
+
+    def _schedule(self, parcel: Parcel, free_ns: int, now_ns: int) -> None:
+        """Give a message its sender's slots from `free_ns` on, when those before it are through, and from now on."""
+        if parcel.start_ns < 0 or not parcel.shots:
+            parcel.start_ns = max(free_ns, parcel.submit_ns)
+        cell_ns = self._next_cell(parcel.src, max(free_ns, now_ns, parcel.submit_ns))
+        while self._is_open(parcel):
+            self._apply(parcel, self._shoot(parcel, cell_ns))
+            cell_ns = self._next_cell(parcel.src, cell_ns + 1)
 
     def _next_cell(self, src: NodeId, from_ns: int) -> int:
         """Return the start of the node's first slot from `from_ns` on."""

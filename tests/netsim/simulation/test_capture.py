@@ -243,6 +243,24 @@ def test_a_datagram_and_its_edges() -> None:
     assert frames[1].data + frames[2].data == pattern(1473)
 
 
+def test_frames_are_written_as_they_come() -> None:
+    """What has begun is on the disk, not in memory, and the file is that of frames that are written at the end."""
+    rng = np.random.default_rng(3)
+    soon, late = Capture(Toy(Datagrams)), Capture(Toy(Datagrams))
+    for now_ns in range(0, 4000, 10):
+        for capture in (soon, late):
+            capture.put(now_ns, pattern(1 + now_ns))
+        for start_ns in rng.integers(now_ns, now_ns + 30, 3).tolist():
+            frame = Frame(start_ns, 1, 0, now_ns, now_ns // 2, 1, 1, "data")
+            soon.add(frame)
+            late.add(frame)
+        soon.settle(now_ns)
+        assert all(row[-1].start_ns >= now_ns for row in soon._coming)
+        assert len(soon._coming) < 12
+    assert soon.to_bytes() == late.to_bytes()
+    assert len(parse(soon.to_bytes())[1]) == 1200
+
+
 def test_a_zero_udp_checksum_is_sent_as_ones() -> None:
     """RFC 768: 0 means none. One of all two-byte payloads has the sum 0xffff."""
     sums = set()

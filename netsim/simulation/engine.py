@@ -48,6 +48,7 @@ from netsim.simulation.phases import Phases
 from netsim.simulation.processors import Processors
 from netsim.simulation.recorder import Divergence, Recorder, norm
 from netsim.simulation.snapshot import Snapshot, look
+from netsim.simulation.standstill import Standstill
 from netsim.simulation.switches import Switches
 from netsim.simulation.traffic import SILENCE, Traffic
 from netsim.simulation.world import World
@@ -58,8 +59,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, float, float], None]
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
-PATIENCE = (100_000, 20_000)  # steps that may pass at one instant before a run is stalled, and more for each node
-QUIET_ROUNDS = 5_000  # in which nothing is counted that alone would end the run, before it is stalled
 INSTANTS = 64  # between two that are told to whoever watches how the clock moves inside a round
 
 
@@ -127,11 +126,8 @@ class Engine:
         self._clock = Clock()
         self.stopped = False
         self._steps = 0  # commands and instants since `_stands` was asked
-        self._patience = PATIENCE[0] + PATIENCE[1] * len(self.world.nodes)
-        self._seen: tuple[float, ...] = ()
-        self._stuck = ""
-        self._counts = tuple(self.recorder.counted())
-        self._counted_round = 0
+        self._standstill = Standstill(self._clock, self.recorder, len(self.world.nodes))
+        self._patience, self._stuck = self._standstill.patience, ""
         self._coder = self.world.coder()
         self._answers: dict[NodeId, object] = {}
         self._tokens: list[int] = []
@@ -256,26 +252,10 @@ class Engine:
                     return
 
     def _stands(self) -> bool:
-        """Stop the run where a great many steps have moved neither the clock nor a count that would end the run."""
-        before, self._seen = self._seen, (self._clock.now_ns, *self.recorder.counted())
-        steps, self._steps = self._steps, 0
-        if before != self._seen:
-            return False
-        self._stuck = f"its clock does not move: {steps} steps at one instant, and nothing that would end the run"
-        self.stopped = True
-        return True
-
-    def _is_quiet(self) -> bool:
-        """Stop the run where a great many rounds have moved no count, and nothing but a count would end it."""
-        limits = self.world.scenario.stop.limits
-        before, self._counts = self._counts, tuple(self.recorder.counted())
-        self._counted_round = self.recorder.rounds
-        if limits.keys() & {"rounds", "sim_time_s"} or before != self._counts:
-            return False
-        counted = " and ".join(f"stop.{key}" for key in limits)
-        self._stuck = f"{QUIET_ROUNDS} rounds in which nothing was counted of {counted}, which alone would end the run"
-        self.stopped = True
-        return True
+        """Stop the run where its clock stands, and forget the steps."""
+        self._stuck, self._steps = self._standstill.of_clock(self._steps), 0
+        self.stopped = self.stopped or bool(self._stuck)
+        return bool(self._stuck)
 
     # --- batteries ---------------------------------------------------------------------------------
 
@@ -454,7 +434,8 @@ class Engine:
     def _report(self, actor: Actor, report: Report) -> object:
         since_ns = None if report.since is None else self._tokens[report.since.id]
         self.stopped = self.recorder.report(actor.node, report, self._clock.now_ns, since_ns, self._look)
-        if self.recorder.rounds >= self._counted_round + QUIET_ROUNDS and not self.stopped and self._is_quiet():
+        if not self.stopped and (stuck := self._standstill.of_counts()):
+            self._stuck, self.stopped = stuck, True
             return None
         if report.estimate is None or not self._interval_ns:
             return None

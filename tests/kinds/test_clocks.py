@@ -61,7 +61,7 @@ def test_a_count_that_silent_agents_never_reach(
     algorithm: str, limit: str, gradient: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the clock standing and with the clock moving; three workers' first uploads may count, 500 never come."""
-    monkeypatch.setattr("netsim.simulation.engine.QUIET_ROUNDS", 100)
+    monkeypatch.setattr("netsim.simulation.standstill.QUIET_ROUNDS", 100)
     text = STAR.replace("[gd]", f"[{algorithm}]").replace("gradient_s: 0", f"gradient_s: {gradient}")
     scenario = parse_text(text.replace("rounds: 2", f"{limit}: 500"))
     result = simulate(scenario, scenario.algorithms[0], 0, scenario.open_problem())
@@ -70,7 +70,7 @@ def test_a_count_that_silent_agents_never_reach(
 
 
 def test_no_gradient_is_ever_counted_where_none_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netsim.simulation.engine.QUIET_ROUNDS", 100)
+    monkeypatch.setattr("netsim.simulation.standstill.QUIET_ROUNDS", 100)
     algorithm = "{name: choco_gossip, compressor: {name: top_k, k: 1}, gamma: 0.1, local_steps: 0}"
     text = STAR.replace("[gd]", f"[{algorithm}]").replace("rounds: 2", "gradients: 5")
     for old, new in RING.items():

@@ -47,7 +47,7 @@ async def reports_one_round(ctx: Context) -> None:
 
 @pytest.mark.parametrize("agent", [marks, computes, waits, differentiates, reports_one_round])
 def test_steps_without_end_at_one_instant_are_a_stall(agent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("netsim.simulation.engine.PATIENCE", (1000, 0))
+    monkeypatch.setattr("netsim.simulation.standstill.PATIENCE", (1000, 0))
     stop = {"rounds": 5} if agent is not reports_one_round else {"uploads": 5}
     server, worker = (idle, agent) if agent is differentiates else (agent, idle)
     _, result = play(server, worker, stop=stop, network={"link": "ideal", "silence": "free"})
@@ -63,7 +63,7 @@ def test_many_rounds_at_one_instant_are_no_stall(monkeypatch: pytest.MonkeyPatch
             await Mark()
             await Report(round, np.zeros(12))
 
-    monkeypatch.setattr("netsim.simulation.engine.PATIENCE", (100, 0))
+    monkeypatch.setattr("netsim.simulation.standstill.PATIENCE", (100, 0))
     _, result = play(server, idle, stop={"rounds": 400}, network={"link": "ideal"})
     assert (result.status, result.rounds, result.sim_time_s) == ("done", 400, 0.0)
 
@@ -81,7 +81,7 @@ def test_rounds_without_anything_that_would_end_the_run_are_a_stall(
     limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock moves and rounds go by, and the one count that is limited does not: 146 years of simulated time."""
-    monkeypatch.setattr("netsim.simulation.engine.QUIET_ROUNDS", 50)
+    monkeypatch.setattr("netsim.simulation.standstill.QUIET_ROUNDS", 50)
     _, result = play(reports, idle, stop={limit: 5}, network={"link": "ideal"})
     assert (result.status, result.rounds) == ("stalled", 50)
     assert f"nothing was counted of stop.{limit}" in result.sentence

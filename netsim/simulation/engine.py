@@ -19,7 +19,7 @@ import numpy as np
 import simpy
 
 from netsim.arrow import table
-from netsim.errors import EncodeError, SimulationError
+from netsim.errors import EncodeError, SimulationError, words_of
 from netsim.interfaces import (
     HEADER_BYTES,
     AfterRun,
@@ -259,7 +259,9 @@ class Engine:
             with contextlib.suppress(Exception):
                 tables["energy"] = self._energy_table()
         at_s, rounds = self.now_ns / NS_PER_S, max(recorder.rounds, 0)
-        return RunResult("failed", str(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error)
+        return RunResult(
+            "failed", words_of(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error
+        )
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """Make the nodes' agents, in id order."""

@@ -80,6 +80,14 @@ class SimulationError(NetsimError, RuntimeError):
     """A run that cannot go on, such as an agent that breaks its contract."""
 
 
+def words_of(error: BaseException) -> str:
+    """Return the text of an error; where making it fails, too, say so."""
+    try:
+        return str(error)
+    except Exception as other:
+        return f"its text cannot be made: {type(other).__name__}"
+
+
 def nearest_name(name: str, names: Iterable[str]) -> str:
     """Return the one of `names` that is most similar to `name`, or ''.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from netsim.errors import NetsimError, SimulationError
+from netsim.errors import NetsimError, SimulationError, words_of
 from netsim.interfaces import Agent, Command, Encode, Inbox, NodeId, Receive, Report, Send, Silent
 from netsim.registry import place
 from netsim.simulation.mailbox import Mailbox
@@ -81,7 +81,7 @@ class Actor:
         The round is that of the last command that had one or of the newest message received since.
         """
         where = f"node {self.node}" + ("" if self.round is None else f", round {self.round}")
-        what = str(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {error}"
+        what = words_of(error) if isinstance(error, NetsimError) else f"{type(error).__name__}: {words_of(error)}"
         what = f"sys.exit({error.code!r}) was called" if isinstance(error, SystemExit) else what
         return SimulationError(f"{where}: {what} ({place(error, type(self.agent).__module__)})")
 

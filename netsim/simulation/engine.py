@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from netsim.errors import EncodeError, SimulationError
+from netsim.errors import EncodeError, SimulationError, words_of
 from netsim.interfaces import (
     Array,
     Compute,
@@ -200,7 +200,9 @@ class Engine:
             with contextlib.suppress(Exception):
                 tables["energy"] = self._energy_table()
         at_s, rounds = self._clock.now_ns / NS_PER_S, max(recorder.rounds, 0)
-        return RunResult("failed", str(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error)
+        return RunResult(
+            "failed", words_of(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error
+        )
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """Make the nodes' agents, in id order."""

@@ -9,10 +9,10 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from netsim.errors import NetsimError, SimulationError
+from netsim.errors import NetsimError, SimulationError, words_of
 from netsim.files import Content
 from netsim.interfaces import HasContent
 from netsim.registry import place
@@ -47,7 +47,7 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, Conte
     start_s, result = time.perf_counter(), None
     error: BaseException | None
     try:
-        with _no_input():
+        with _no_input(), chdir(os.getcwd()):
             result = _do(run, tick)
         error = result.error
     except SystemExit as caught:
@@ -91,9 +91,9 @@ def _record(result: RunResult | None, error: BaseException | None, host_s: float
             facts["diverged"] = {"round": found.round, "node": found.node, "norm": norm}
     if error is None and result is not None:
         return Record(result.status, result.sentence, **facts)
-    sentence = str(error)
+    sentence = "" if error is None else words_of(error)
     if error is not None and not isinstance(error, NetsimError):
-        sentence = f"{type(error).__name__}: {error} ({place(error)})"
+        sentence = f"{type(error).__name__}: {sentence} ({place(error)})"
     facts["traceback"] = "".join(traceback.format_exception(error))
     return Record("failed", " ".join(sentence.split()), **facts)
 

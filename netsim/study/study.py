@@ -128,7 +128,8 @@ def run(
             ends = [{**_names(run), **dataclasses.asdict(records[run.hash])} for run in runs]
             with files_module.writing(folder):
                 written = _merge(folder, runs, store, records)
-                _bounds(folder, scenario, runs)
+                with contextlib.chdir(Path.cwd()):
+                    _bounds(folder, scenario, runs)
                 _captures(folder, runs, store)
                 nodes.write(folder, shares)
                 facts |= {"complete": True, "wall_s": time.perf_counter() - start_s, "runs": ends}

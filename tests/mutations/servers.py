@@ -88,9 +88,9 @@ MUTANTS = (
     ),
     Mutant(
         "a message's header takes no time",
-        "netsim.simulation.engine:Engine._send",
-        "HEADER_BYTES + len(send.payload.data)",
-        "len(send.payload.data)",
+        "netsim.simulation.traffic:Traffic.send",
+        "HEADER_BYTES + len(data)",
+        "len(data)",
         (
             f"{_QSPARSE}::test_rounds_take_what_the_closed_form_says",
             f"{_VOTING}::test_rounds_take_what_the_closed_form_says",

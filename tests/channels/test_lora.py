@@ -117,7 +117,7 @@ def test_frames_of_trains_meet_as_their_frames_do() -> None:
 
 
 def test_a_gigabyte_has_no_object_for_each_frame() -> None:
-    """19,607,844 frames, the last one of 7 bytes; each begins 100 airtimes after the one before. Less is held than they are.
+    """19,607,844 frames, the last of 7 bytes, each 100 airtimes after the one before, in less than a byte each.
 
     A message of one frame is lost where it overlaps with one of them, the ten millionth, and not right behind it.
     """

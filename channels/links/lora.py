@@ -36,8 +36,9 @@ class Lora:
     A message of M bytes is ceil(M / payload_bytes) frames of PL = overhead_bytes + payload bytes. A frame lasts
     (preamble_symbols + 4.25 + 8 + max(ceil((8 PL - 4 SF + 28 + 16 CRC - 20 IH) / (4 (SF - 2 DE))) (CR + 4), 0)) symbols
     of 2^SF / BW, and then its sender is silent for 1 / duty_cycle - 1 times that. DE, the low data rate optimisation,
-    is on where a symbol lasts 16 ms or more. A message to several nodes is sent once. Frames of two senders that overlap
-    in time are lost, and without `acknowledged` with one frame its message (ALOHA). Nodes that send hear nothing.
+    is on where a symbol lasts 16 ms or more. A message to several nodes is sent once. Frames of two senders that
+    overlap in time are lost (ALOHA), and without `acknowledged` with one frame its message. Nodes that send hear
+    nothing.
 
     With `acknowledged` a node confirms each frame of its messages to a server before it sends the next, as LoRaWAN's
     class A does: a gateway that got a frame answers 1 s after its end with a frame of overhead_bytes at the same rate
@@ -104,8 +105,8 @@ class Lora:
     References
     ----------
     Semtech, AN1200.13, "LoRa modem designer's guide", 2013. ETSI EN 300 220. N. Abramson, "The ALOHA system", 1970.
-    LoRa Alliance, RP002-1.0.4, "Regional parameters", and TS001-1.0.4, "LoRaWAN L2 specification" (recalled). M. Bor, U. Roedig, T. Voigt, J. Alonso, "Do LoRa low-power
-    wide-area networks scale?", MSWiM 2016 (capture).
+    LoRa Alliance, RP002-1.0.4, "Regional parameters", and TS001-1.0.4, "LoRaWAN L2 specification" (recalled). M. Bor,
+    U. Roedig, T. Voigt, J. Alonso, "Do LoRa low-power wide-area networks scale?", MSWiM 2016 (capture).
 
     Examples
     --------

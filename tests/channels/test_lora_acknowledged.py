@@ -88,8 +88,8 @@ def test_a_radio_that_listens_anyway_pays_nothing_for_windows() -> None:
 def test_two_nodes_that_collide_part_by_their_backoffs() -> None:
     """Both send at once, and again after their own backoffs, b apart. By hand of the 40 pairs of draws:
 
-    b < T: the repeats collide. b <= 1 s: both are answered, as the second's frame ends before the first's answer begins.
-    b < 1 s + T + A: the second's frame meets the answer, and both are lost. From there on both are answered.
+    b < T: the repeats collide. b <= 1 s: both are answered, as the second's frame ends before the first's answer
+    begins. b < 1 s + T + A: the second's frame meets the answer, both are lost and repeated anew.
     """
     medium, seen = opened(lora(duty_cycle=1)), set[bool]()
     for pair in range(40):
@@ -114,7 +114,7 @@ def test_two_nodes_that_collide_part_by_their_backoffs() -> None:
 
 
 def by_frames(starts: dict[int, int], most: int) -> dict[int, tuple[int, bool, int]]:
-    """Return when messages of one frame end, whether they arrive, and their attempts; by transfer, all of one node each.
+    """Return by transfer, each of a node of its own, when messages of one frame end, whether well, and their attempts.
 
     All frames on the air are listed as (begin, end, sender), and looked through at every step.
     """
@@ -160,10 +160,10 @@ def test_ends_are_those_of_a_simulation_frame_by_frame(most: int) -> None:
 
 
 def test_two_nodes_in_a_window_lose_as_in_closed_form() -> None:
-    """One attempt each within W = 4 s, U apart: P(U < u) = 2 u / W - (u / W)^2. Both are lost where their frames overlap
+    """One attempt each within W = 4 s, U apart: P(U < u) = 2 u / W - (u / W)^2.
 
-    (U < T), and where the later frame meets the earlier one's answer (1 s < U < 1 s + T + A). 1500 pairs, within 4.5
-    standard deviations (7e-6).
+    Both are lost where their frames overlap (U < T), and where the later frame meets the earlier one's answer
+    (1 s < U < 1 s + T + A). 1500 pairs, within 4.5 standard deviations (7e-6).
     """
     medium, lost, pairs = opened(lora(duty_cycle=1, start_window_s=4, max_transmissions=1)), 0, 1500
     for pair in range(pairs):

@@ -92,11 +92,12 @@ class Lora:
     message ends, lost or not, with its last frame. Costs have half of `start_window_s` and no losses.
 
     A confirmed message ends at both ends when its sender's last receive window closes: arrived if all its frames were
-    acknowledged, lost if one was given up, even where the gateway has it. A window lasts as long as an acknowledgement,
-    with or without one (a modem without one closes it earlier); a node that sleeps otherwise wakes for it and is
-    ``rx``. There is no second window (RX2), no slower rate for repeats, and no message on the back of an
-    acknowledgement. Of a message whose repeats end a real gateway does not learn that its sender gave up, and messages
-    down can be lost without a word: so the channel does not say `tells_failure`.
+    acknowledged, lost if one was given up, even where the gateway has it. So more are lost than without acknowledgement
+    where more answers are due than the gateway's duty cycle lets it send: one in 4.6 s with the defaults. A window
+    lasts as long as an acknowledgement, with or without one (a modem without one closes it earlier); a node that sleeps
+    otherwise wakes for it and is ``rx``. There is no second window (RX2), no slower rate for repeats, and no message on
+    the back of an acknowledgement. A real gateway does not learn that a sender gave up, and messages down can be lost
+    without a word: so the channel does not say `tells_failure`.
 
     Validation: airtimes against those of Semtech's calculator; ALOHA's loss against 1 - exp(-2 G); capture of two
     frames that overlap against Q(capture_db / (shadowing_db sqrt 2)); acknowledged messages against a simulation frame

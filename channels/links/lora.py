@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from channels.energy.sx1276 import Sx1276
 from channels.media.aloha import Air
+from channels.media.confirmed import ConfirmedAir
 from channels.media.radio_books import RadioPolicy
 from channels.media.wires.frames import Datagrams
 from channels.policies.sleep_when_idle import SleepWhenIdle
@@ -34,9 +36,16 @@ class Lora:
     A message of M bytes is ceil(M / payload_bytes) frames of PL = overhead_bytes + payload bytes. A frame lasts
     (preamble_symbols + 4.25 + 8 + max(ceil((8 PL - 4 SF + 28 + 16 CRC - 20 IH) / (4 (SF - 2 DE))) (CR + 4), 0)) symbols
     of 2^SF / BW, and then its sender is silent for 1 / duty_cycle - 1 times that. DE, the low data rate optimisation,
-    is on where a symbol lasts 16 ms or more. A message to several nodes is sent once; there is no acknowledgement.
-    Frames of two senders that overlap in time are lost, and with one frame its message (ALOHA). Nodes that send hear
+    is on where a symbol lasts 16 ms or more. A message to several nodes is sent once. Frames of two senders that
+    overlap in time are lost (ALOHA), and without `acknowledged` with one frame its message. Nodes that send hear
     nothing.
+
+    With `acknowledged` a node confirms each frame of its messages to a server before it sends the next, as LoRaWAN's
+    class A does: a gateway that got a frame answers 1 s after its end with a frame of overhead_bytes at the same rate
+    (RX1), again if it had the frame before. The gateway does not answer while it sends, is about to send, or has to be
+    silent by its duty cycle; answers are on the air like any frame, and while it sends one it hears nothing. A sender
+    without an answer waits until the duty cycle lets it and then for 1 to 3 s, drawn uniformly (ACK_TIMEOUT), and sends
+    the frame again. Delays and timeout are recalled from LoRaWAN.
 
     Parameters
     ----------
@@ -66,6 +75,10 @@ class Lora:
     shadowing_db
         Standard deviation of a message's power at a receiver, in dB: all have the same mean. 0: all are equally strong,
         so that none captures.
+    acknowledged
+        Whether messages of a node to a server alone are confirmed; all others go without acknowledgement.
+    max_transmissions
+        Of one confirmed frame (LoRaWAN's NbTrans, 1 .. 15): its message is given up after so many without an answer.
     radio
         Power of every node's radio.
     radio_policy
@@ -74,18 +87,27 @@ class Lora:
 
     Notes
     -----
-    Scope and limits: one frequency and one spreading factor, no loss by distance, no windows for reception, no
-    acknowledgement, no propagation delay (10 km are 33 us). Nodes know when a frame is for them. A message ends, lost
-    or not, with its last frame. Costs have half of `start_window_s` and no losses.
+    Scope and limits: one frequency and one spreading factor, no loss by distance, no propagation delay (10 km are
+    33 us). Nodes know when a frame is for them; there is no window for reception but that of acknowledgements. A
+    message ends, lost or not, with its last frame. Costs have half of `start_window_s` and no losses.
+
+    A confirmed message ends at both ends when its sender's last receive window closes: arrived if all its frames were
+    acknowledged, lost if one was given up, even where the gateway has it. So more are lost than without acknowledgement
+    where more answers are due than the gateway's duty cycle lets it send: one in 4.6 s with the defaults. A window
+    lasts as long as an acknowledgement, with or without one (a modem without one closes it earlier); a node that sleeps
+    otherwise wakes for it and is ``rx``. There is no second window (RX2), no slower rate for repeats, and no message on
+    the back of an acknowledgement. A real gateway does not learn that a sender gave up, and messages down can be lost
+    without a word: so the channel does not say `tells_failure`.
 
     Validation: airtimes against those of Semtech's calculator; ALOHA's loss against 1 - exp(-2 G); capture of two
-    frames that overlap against Q(capture_db / (shadowing_db sqrt 2)).
+    frames that overlap against Q(capture_db / (shadowing_db sqrt 2)); acknowledged messages against a simulation frame
+    by frame, and their loss between two nodes in closed form.
 
     References
     ----------
     Semtech, AN1200.13, "LoRa modem designer's guide", 2013. ETSI EN 300 220. N. Abramson, "The ALOHA system", 1970.
-    LoRa Alliance, RP002-1.0.4, "Regional parameters". M. Bor, U. Roedig, T. Voigt, J. Alonso, "Do LoRa low-power
-    wide-area networks scale?", MSWiM 2016 (capture).
+    LoRa Alliance, RP002-1.0.4, "Regional parameters", and TS001-1.0.4, "LoRaWAN L2 specification" (recalled). M. Bor,
+    U. Roedig, T. Voigt, J. Alonso, "Do LoRa low-power wide-area networks scale?", MSWiM 2016 (capture).
 
     Examples
     --------
@@ -104,6 +126,10 @@ class Lora:
         {"radio_policy": {"name": "sleep_when_idle", "wake_s": 5e-3, "wake_j": 1e-4}, "duty_cycle": 0.5},
         {"radio_policy": "always_on", "capture_db": 6, "shadowing_db": 7.8},
         {"collisions": False, "start_window_s": 0},
+        {"acknowledged": True, "start_window_s": 2.0, "duty_cycle": 0.1},
+        {"acknowledged": True, "max_transmissions": 3, "payload_bytes": 200, "duty_cycle": 1.0, "capture_db": 6,
+         "shadowing_db": 7.8, "radio_policy": {"name": "sleep_when_idle", "wake_s": 5e-3, "wake_j": 1e-4}},
+        {"acknowledged": True, "radio_policy": "always_on", "start_window_s": 0, "duty_cycle": 0.5},
     )  # fmt: skip
     frames: ClassVar[type[Datagrams]] = Datagrams
 
@@ -120,6 +146,8 @@ class Lora:
     start_window_s: Annotated[float, Range(ge=0, le=86_400)] = 10.0
     capture_db: Annotated[float, Range(gt=0, le=100)] | None = None
     shadowing_db: Annotated[float, Range(ge=0, le=50)] = 0.0
+    acknowledged: bool = False
+    max_transmissions: Annotated[int, Range(ge=1, le=15)] = 8
     radio: Annotated[PowerProfile, Ref("energy")] = field(default_factory=Sx1276)
     radio_policy: Annotated[RadioPolicy, Ref("radio_policy")] = field(default_factory=SleepWhenIdle)
 
@@ -136,6 +164,14 @@ class Lora:
             raise ConfigError([Fault(("payload_bytes",), allowed, str(self.payload_bytes))])
         if (self.capture_db is not None or self.shadowing_db) and not self.collisions:
             raise ConfigError([Fault(("collisions",), "true with capture_db or shadowing_db", "False")])
+        if self.acknowledged and not self.collisions:
+            allowed = "false with collisions: false, where no frame is lost"
+            raise ConfigError([Fault(("acknowledged",), allowed, "True")])
+
+    @property
+    def contends(self) -> bool:
+        """Whether a frame may be sent again after it has arrived."""
+        return self.acknowledged
 
     @property
     def reliable_delivery(self) -> bool:
@@ -155,8 +191,10 @@ class Lora:
         full = self.payload_bytes + self.overhead_bytes
         airtime_ns = [self.airtime_ns(size) for size in range(full + 1)]
         pause_ns = [max(airtime, int(airtime / self.duty_cycle + 0.5)) for airtime in airtime_ns]
-        return Air(
-            nodes, self.payload_bytes, airtime_ns, pause_ns, self.collisions, self.radio, self.radio_policy, frames,
-            int(rng.integers(1 << 64, dtype=np.uint64)), seconds_to_ns(self.start_window_s), self.capture_db,
-            self.shadowing_db,
+        air = partial(ConfirmedAir, self.max_transmissions) if self.acknowledged else Air
+        return air(
+            nodes=nodes, payload_bytes=self.payload_bytes, airtime_ns=airtime_ns, pause_ns=pause_ns,
+            collides=self.collisions, radio=self.radio, policy=self.radio_policy, frames=frames,
+            key=int(rng.integers(1 << 64, dtype=np.uint64)), window_ns=seconds_to_ns(self.start_window_s),
+            capture_db=self.capture_db, shadowing_db=self.shadowing_db,
         )  # fmt: skip

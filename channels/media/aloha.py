@@ -1,4 +1,4 @@
-"""Radios that send without listening first: the medium of `channels.links.lora`."""
+"""Radios that send without listening first: the medium of `channels.links.lora` without acknowledgements."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
 _SETTLE_EVERY = 256
 
 
-class _Message(NamedTuple):
+class Message(NamedTuple):
     """A message; `serial` marks its bytes at the sender, serial + 1 + i at receiver i.
 
     Its first frame begins at `first_ns`, `waited_ns` of the time before that was its random wait. All its frames but
@@ -120,7 +120,7 @@ class Air(Roster):
         self._free_ns = dict.fromkeys(self._row, 0)
         # Of each sender, in order of time: its frames.
         self._on_air: dict[NodeId, list[FrameTrain]] = {node: [] for node in self._row}
-        self._open: dict[int, tuple[_Message, list[NodeId]]] = {}
+        self._open: dict[int, tuple[Message, list[NodeId]]] = {}
         self._ends: list[tuple[int, int]] = []
         self._serials = 0
 
@@ -128,6 +128,12 @@ class Air(Roster):
 
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         self._run(now_ns)
+        self._send(now_ns, transfer, src, dst, size_bytes)
+        if not transfer % _SETTLE_EVERY:
+            self._forget()
+
+    def _send(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
+        """Plan all frames of a message, as soon as its sender may send."""
         serial = self._serials
         self._serials += 1 + len(dst)
         lost = self._lost(src, dst)
@@ -138,27 +144,36 @@ class Air(Roster):
         last = size_bytes - more * self._payload_bytes
         last_ns = first_ns + more * stride_ns
         end_ns = last_ns + self._airtime_ns[last + self._overhead_bytes]
-        message = _Message(
+        message = Message(
             transfer, serial, src, dst, size_bytes, first_ns, waited_ns, more + 1, stride_ns, last, end_ns
         )
         for node in lost:
             self._end_at(message, node, now_ns, False, 0, is_counted=False)
         if there:
             self._free_ns[src] = last_ns + self._pause_ns[last + self._overhead_bytes]
-            self._open[serial] = (message, there)
-            heapq.heappush(self._ends, (end_ns, serial))
-            if self._does_collide:
-                self._on_air[src] += self._trains(message)
-            self._record(message, there)
-        if not transfer % _SETTLE_EVERY:
-            self._forget()
+            self._put_on_air(message, there)
+
+    def _put_on_air(self, message: Message, there: list[NodeId]) -> None:
+        """Let a message's frames be sent at their times to those of its destinations that are up."""
+        self._open[message.serial] = (message, there)
+        heapq.heappush(self._ends, (message.end_ns, message.serial))
+        if self._does_collide:
+            self._on_air[message.src] += self._trains(message)
+        self._record(message, there)
+        if self._frames is not None:
+            for frame in self._shown(message):
+                heapq.heappush(self._coming, frame)
 
     def _wait_ns(self, transfer: TransferId, src: NodeId) -> int:
         window_ns = self._windows_ns[src]
         return int(self._uniform(WINDOW + transfer, src) * window_ns) if window_ns else 0
 
-    def _uniform(self, counter: int, node: NodeId) -> float:
-        return float(uniforms(self._key, counter, np.array([node], np.uint64))[0])
+    def _does_sleep(self, node: NodeId) -> bool:
+        """Return whether a node sleeps between frames."""
+        return bool(self._rest[self._row[node]] == _SLEEP)
+
+    def _uniform(self, counter: int, low: int) -> float:
+        return float(uniforms(self._key, counter, np.array([low], np.uint64))[0])
 
     def _forget(self) -> None:
         """Drop what can no longer be asked for."""
@@ -167,13 +182,13 @@ class Air(Roster):
         for node, trains in self._on_air.items():
             self._on_air[node] = [train for train in trains if train.end_ns > oldest_ns]
 
-    def _trains(self, message: _Message) -> list[FrameTrain]:
+    def _trains(self, message: Message) -> list[FrameTrain]:
         """Return the frames of a message: the full ones, and the last one."""
         more, last_ns, full_ns = message.frames - 1, message.last_ns, self._airtime_ns[-1]
         last = FrameTrain(last_ns, message.stride_ns, message.end_ns - last_ns, 1, message.transfer)
         return [FrameTrain(message.first_ns, message.stride_ns, full_ns, more, message.transfer), last][not more :]
 
-    def _record(self, message: _Message, there: Sequence[NodeId]) -> None:
+    def _record(self, message: Message, there: Sequence[NodeId]) -> None:
         rows = [(3 * self._row[message.src], message.serial), (3 * self._row[message.src] + 1, message.serial)]
         for i, node in enumerate(message.dst, 1):
             if node in there:
@@ -189,15 +204,16 @@ class Air(Roster):
             self._log.add((row, start_ns, width_ns, width_ns, 1, 0 if i else last, serial))
         if self._lead_ns:
             self._wake(message, rows[1:])
-        if self._frames is not None:
-            dst = message.dst[0] if len(message.dst) == 1 else BROADCAST
-            for i in range(message.frames):
-                offset, start_ns = i * self._payload_bytes, message.first_ns + i * message.stride_ns
-                length = self._payload_bytes if i < more else message.last_bytes
-                frame = Frame(start_ns, message.src, dst, message.transfer, offset, length, 1, "data")
-                heapq.heappush(self._coming, frame)
 
-    def _wake(self, message: _Message, rows: Sequence[tuple[int, int]]) -> None:
+    def _shown(self, message: Message) -> Iterator[Frame]:
+        """Yield the frames of a message."""
+        dst = message.dst[0] if len(message.dst) == 1 else BROADCAST
+        for i in range(message.frames):
+            offset, start_ns = i * self._payload_bytes, message.first_ns + i * message.stride_ns
+            length = self._payload_bytes if i < message.frames - 1 else message.last_bytes
+            yield Frame(start_ns, message.src, dst, message.transfer, offset, length, 1, "data")
+
+    def _wake(self, message: Message, rows: Sequence[tuple[int, int]]) -> None:
         """Wake the sender and the receivers before each frame; a server listens anyway."""
         frames, lead_ns, again_ns = message.frames, self._lead_ns, self._again_ns
         spans, full_ns, last_ns = list[tuple[int, int, int]](), self._airtime_ns[-1], message.end_ns - message.last_ns
@@ -231,7 +247,7 @@ class Air(Roster):
                 is_ok = not (self._does_collide and self._collides(message, node))
                 self._end_at(message, node, at_ns, is_ok, message.frames, is_counted=node == min(there))
 
-    def _collides(self, message: _Message, receiver: NodeId) -> bool:
+    def _collides(self, message: Message, receiver: NodeId) -> bool:
         """Return whether the receiver was sending during one of these frames, or another's was too strong there."""
         mine = self._trains(message)
         for node, trains in self._on_air.items():
@@ -258,7 +274,7 @@ class Air(Roster):
         return self._shadowing_db * NormalDist().inv_cdf(self._uniform(SHADOWING + transfer, receiver) + 2.0**-33)
 
     def _end_at(
-        self, message: _Message, node: NodeId, at_ns: int, is_ok: bool, frames: int, is_counted: bool,
+        self, message: Message, node: NodeId, at_ns: int, is_ok: bool, frames: int, is_counted: bool,
         part_ns: int = 0,
     ) -> None:  # fmt: skip
         """End one destination after so many whole frames and `part_ns` of the next."""
@@ -273,9 +289,9 @@ class Air(Roster):
         ends = message.src, message.size_bytes
         self._end(Delivery(message.transfer, node, at_ns, is_ok, *counts, *ends, service_s, extra_j))
 
-    def _woken_ns(self, message: _Message, at_ns: int) -> int:
+    def _woken_ns(self, message: Message, at_ns: int) -> int:
         """Return how long the sender of a message woke for it."""
-        if not self._lead_ns or self._rest[self._row[message.src]] != _SLEEP:
+        if not self._lead_ns or not self._does_sleep(message.src):
             return 0
         begun = message.begun(at_ns + 1)
         whole_ns = self._lead_ns + (begun - 1) * self._again_ns if begun else 0
@@ -313,7 +329,7 @@ class Air(Roster):
         # The first frame that was not sent leaves its place to the next one.
         self._free_ns[node] = min([self._free_ns[node], *waiting_ns])
 
-    def _retract(self, message: _Message, now_ns: int) -> None:
+    def _retract(self, message: Message, now_ns: int) -> None:
         """Take what has not been sent of a message off the air."""
         del self._open[message.serial]
         self._coming = [frame for frame in self._coming if frame.transfer != message.transfer]
@@ -332,7 +348,7 @@ class Air(Roster):
             return stream_cost(quantity, constants, self._payload_bytes)
         airtime_ns = np.array(self._airtime_ns, np.float64)
         stride_ns, scale = (self._pause_ns[-1], 1.0) if quantity == "s" else (self._airtime_ns[-1], self._extra_w)
-        wakes = self._lead_ns if self._rest[self._row[src]] == _SLEEP else 0
+        wakes = self._lead_ns if self._does_sleep(src) else 0
         lead = wakes * self._wake_w, (self._again_ns if wakes else 0) * self._wake_w
         first, other = (self._lead_ns + self._windows_ns[src] / 2, 0.0) if quantity == "s" else lead
 

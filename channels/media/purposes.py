@@ -2,4 +2,6 @@
 
 from __future__ import annotations
 
-NODE, JITTER, LOSS, OUTAGE, BACKGROUND, FADING, NOISE, WINDOW, SHADOWING = (purpose << 56 for purpose in range(1, 10))
+NODE, JITTER, LOSS, OUTAGE, BACKGROUND, FADING, NOISE, WINDOW, SHADOWING, REPEAT = (
+    purpose << 56 for purpose in range(1, 11)
+)

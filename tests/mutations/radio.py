@@ -116,4 +116,18 @@ MUTANTS = (
         "ahead_ns + fewest * stride_ns <= other.width_ns",
         ("tests/channels/test_lora.py::test_collisions_by_hand",),
     ),
+    Mutant(
+        "a gateway answers while it sends or has to be silent",
+        "channels.media.confirmed:ConfirmedAir._acknowledge",
+        "now_ns < self._free_ns[exchange.gateway]",
+        "False",
+        ("tests/channels/test_lora_acknowledged.py::test_the_gateway_keeps_its_duty_cycle",),
+    ),
+    Mutant(
+        "an answer is heard through a collision",
+        "channels.media.confirmed:ConfirmedAir._end_at",
+        "exchange.is_confirmed = is_ok",
+        "exchange.is_confirmed = True",
+        ("tests/channels/test_lora_acknowledged.py::test_two_nodes_that_collide_part_by_their_backoffs",),
+    ),
 )

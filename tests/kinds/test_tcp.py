@@ -120,8 +120,8 @@ def test_a_port_that_is_never_idle() -> None:
 
 
 def test_fair_shares_differ() -> None:
-    """One segment a millisecond behind ten: in turn it waits for what is left of them, in fair shares it takes twice its
-    time. Two of six at once end together in both.
+    """One segment a millisecond behind ten: in turn it waits for what is left of them, in fair shares it takes twice as
+    long as alone. Two of six at once end together in both.
     """
     one, ten = 8 * (100 + HEAD) / 3e6, 10 * 8 * (SEGMENT + HEAD) / 3e6
     sent = [(0.0, 0, 2, 14_480), (1.0, 1, 2, 100)]

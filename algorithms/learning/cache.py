@@ -27,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def cache_key(*facts: object) -> str:
-    """Return a hash of `facts` and of all else that decides a result: this package's source, numpy, scipy, BLAS, processor.
+    """Return a hash of `facts` and of what else decides a result: this package, numpy, its BLAS, scipy, processor.
 
     Parameters
     ----------

@@ -222,7 +222,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        with contextlib.suppress(FileNotFoundError):  # somebody removed the folder: that is said already
+        with contextlib.suppress(OSError):  # where the folder is gone, that is said already
             (folder / MARK).touch()  # the mark stays without the lock
 
 

@@ -18,6 +18,7 @@ from numpy.lib import format as npy
 import netsim as package
 from algorithms.learning import cache
 from netsim import blas, study
+from netsim.cli import main
 from netsim.errors import ConfigError
 from netsim.scenario import Scenario, parse_text
 from netsim.study import inputs, workers
@@ -299,6 +300,44 @@ def test_a_damaged_run_is_done_again(damage: Callable[[Path], object]) -> None:
     assert (Path("out/rounds.parquet").read_bytes(), Path("out/summary.csv").read_bytes()) == first
 
 
+def replaced(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_text("a file")
+
+
+BEFORE: dict[str, Callable[[Path], object]] = {
+    "the runs' folder": lambda out: shutil.rmtree(out / "runs"),
+    "everything": shutil.rmtree,
+    "the manifest": lambda out: (out / "manifest.json").unlink(),
+    "a file in place of the runs": lambda out: replaced(out / "runs"),
+    "a file in place of all": replaced,
+}
+
+
+@pytest.mark.parametrize("harm", BEFORE.values(), ids=BEFORE)
+def test_what_goes_before_a_run_is_kept(harm: Callable[[Path], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence, or a whole study."""
+    here = workers.run_here
+
+    def run_here(runs: Any, store: Store, watcher: Any) -> None:
+        harm(Path("out"))
+        here(runs, store, watcher)
+
+    said = ""
+    with monkeypatch.context() as patched:
+        patched.setattr(workers, "run_here", run_here)
+        try:
+            study.run(scenario(), "out")
+        except ConfigError as error:
+            said = str(error)
+    assert not said or ("out" in said and len(said.splitlines()) == 1)
+    if Path("out").is_file():
+        Path("out").unlink()
+    if Path("out/runs").is_file():
+        Path("out/runs").unlink()
+    assert study.run(scenario(), "out").ok
+
+
 GONE: dict[str, Callable[[Path], object]] = {
     "the first run": lambda out: shutil.rmtree(sorted((out / "runs").iterdir())[0]),
     "a table": lambda out: (sorted((out / "runs").iterdir())[0] / "rounds.arrow").unlink(),
@@ -317,9 +356,10 @@ def test_what_goes_while_the_study_runs(harm: Callable[[Path], object], monkeypa
         here(runs, store, watcher)
         harm(Path("out"))
 
-    with monkeypatch.context() as patched, pytest.raises(ConfigError) as caught:
+    with monkeypatch.context() as patched:
         patched.setattr(workers, "run_here", run_here)
-        study.run(scenario(), "out")
+        with pytest.raises(ConfigError) as caught:
+            study.run(scenario(), "out")
     assert len(str(caught.value).splitlines()) == 1
     assert "out" in str(caught.value)
     assert study.run(scenario(), "out").ok
@@ -353,10 +393,12 @@ def test_no_csv_has_a_formula() -> None:
     """In every CSV file of a study, and of `netsim table`, with labels, points and nodes that begin with one."""
     algorithms = ", ".join(f"{{name: gd, label: {json.dumps(label)}}}" for label in LABELS)
     text = BASE.replace("PROBLEM", "logistic_regression").replace("[gd]", f"[{algorithms}]")
-    text = text.replace("stop: {rounds: 3}", "stop: {rounds: 2, target: {grad_norm: 1e-9}}\nrecord: {bounds: true}")
+    claim = "claims: [{text: '=cmd()', label: '=cmd()', against: '+1+1', quantity: time_s, ratio: 1, threshold: 1}]\n"
+    text = text.replace("stop: {rounds: 3}", "stop: {rounds: 2}\nrecord: {bounds: true}") + claim
     study.run(parse_text(text), "out")
+    assert main(["table", "out", "--values", "rounds", "-o", "out/table.csv"]) == 0
     files = sorted(Path("out").rglob("*.csv"))
-    assert {file.name for file in files} >= {"summary.csv"}
+    assert {file.name for file in files} >= {"summary.csv", "table.csv", "findings.csv", "nodes.csv"}
     for file in files:
         for line in csv.reader(file.read_text().splitlines()):
             for cell in line:

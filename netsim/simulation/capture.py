@@ -23,6 +23,7 @@ from netsim.units import NS_PER_S
 MAGIC = 0xA1B23C4D  # timestamps in nanoseconds
 SNAP_BYTES = 262_144
 _IN_MEMORY_BYTES = 1 << 20
+_RECENT = 64  # messages whose bytes stay at hand
 _RECORD = struct.Struct("<IIII")
 KINDS = ("update", "model", "silence", "ask", "loss")  # numbers 1, 2, ... of the header; other names by their checksum
 
@@ -48,7 +49,7 @@ class Capture:
         self._file, self._bodies = _Temporary(), _Temporary()
         self._file.write(_head(self.link_type))
         self._places: dict[TransferId, tuple[int, int]] = {}
-        self._last: tuple[TransferId, bytes] = -1, b""
+        self._recent: dict[TransferId, bytes] = {}
 
     def add(self, frame: Frame) -> None:
         """See `netsim.interfaces.FrameSink`."""
@@ -88,13 +89,14 @@ class Capture:
 
     def _whole(self, transfer: TransferId) -> bytes | None:
         """Return the bytes of a transfer; None where there are none."""
-        if self._last[0] != transfer:
-            if transfer not in self._places:
-                return None
+        whole = self._recent.get(transfer)
+        if whole is None and transfer in self._places:
             place, length = self._places[transfer]
             self._bodies.seek(place)
-            self._last = transfer, self._bodies.read(length)
-        return self._last[1]
+            whole = self._recent[transfer] = self._bodies.read(length)
+            if len(self._recent) > _RECENT:
+                del self._recent[next(iter(self._recent))]
+        return whole
 
     def _part(self, frame: Frame) -> bytes:
         if frame.length == 0:

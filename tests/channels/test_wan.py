@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from copy import deepcopy
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 from channels.links.wan import PRESETS
 from channels.media.background import Arrivals, Background
 from channels.media.flows.fifo_port import FifoPort
-from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, max_min, rate_units, to_ns
+from channels.media.flows.shares import max_min
+from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, rate_units, to_ns
 from channels.media.flows.tables import read_table
 from netsim import registry, testing
 from netsim.errors import ConfigError, SimulationError
@@ -183,11 +185,26 @@ def test_rates_that_an_event_does_not_touch_stay_and_are_still_fair() -> None:
             fluid.next_fs()
             flows = list(fluid._flows.values())
             now = {resource: capacity(resource, now_fs)[0] for resource in room}
-            links = [[link.resource for link in f.links] for f in flows]
-            whole = max_min(links, now, [f.cap for f in flows], None, [f.weight for f in flows])
+            whole = max_min(
+                [[link.resource for link in f.links] for f in flows],
+                now,
+                [f.cap for f in flows],
+                None,
+                [f.weight for f in flows],
+            )
             for flow, rate in zip(flows, whole, strict=True):
                 assert flow.kind is not None
                 assert abs(flow.kind.rate - rate) <= 1e-9 * rate + 1e5
+
+
+def test_a_copy_of_many_flows_goes_on_alike() -> None:
+    """Two thousand flows, each of which shares a link with the next one: a copy does not follow them one by one."""
+    fluid, rng = Fluid(lambda resource, at_fs: (rate_units(7e6), None)), np.random.default_rng(2)
+    for i in range(2000):
+        fluid.add(0, i, (("up", i), ("up", (i + 1) % 2000)), int(rng.integers(1, 10**4)) * BIT_WORK)
+    fluid.next_fs()
+    other = deepcopy(fluid)
+    assert [(f.next_fs(), f.step()) for f in [other] * 300] == [(f.next_fs(), f.step()) for f in [fluid] * 300]
 
 
 def test_a_rest_of_work_takes_a_femtosecond_more() -> None:

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from netsim import blas
+
 _DIGEST_BYTES = 32
 
 
@@ -25,7 +27,7 @@ def cache_folder() -> Path:
 
 
 def cache_key(*facts: object) -> str:
-    """Return a hash of `facts` and of all else that decides a result: this package's source, numpy, scipy, processor.
+    """Return a hash of `facts` and of what else decides a result: this package, numpy, its BLAS, scipy, processor.
 
     Parameters
     ----------
@@ -58,7 +60,7 @@ def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64
 
 @functools.cache
 def _code() -> str:
-    whole = hashlib.sha256(platform.machine().encode())
+    whole = hashlib.sha256(f"{platform.machine()} {blas.kernels()}".encode())
     for file in sorted(Path(__file__).parent.glob("*.py")):
         whole.update(file.name.encode() + file.read_bytes())
     for package in ("numpy", "scipy"):

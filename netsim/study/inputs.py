@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from netsim import __version__, registry
+from netsim import __version__, blas, registry
 from netsim.errors import ConfigError
 from netsim.files import places, sha256
 from netsim.imports import OURS, local_modules, package_files, source_of, third_party
@@ -147,8 +147,8 @@ def _dataclasses(value: object) -> Iterator[Any]:
 
 @functools.cache
 def code_digest() -> str:
-    """Return a digest of netsim's source files, which this process has loaded, and of the libraries' versions."""
-    whole = hashlib.sha256(f"{__version__} {platform.python_version()}".encode())
+    """Return a digest of netsim's source files, which this process has loaded, of the libraries' versions and BLAS."""
+    whole = hashlib.sha256(f"{__version__} {platform.python_version()} {blas.kernels()}".encode())
     root = Path(__file__).parents[2]
     for folder in (root / "netsim", root / "algorithms", root / "channels"):
         for file in sorted(folder.rglob("*.py")):

@@ -75,7 +75,7 @@ class Store:
             If the file system does not take it.
         """
         digests = {name: files_module.sha256(data) for name, data in files.items()}
-        facts = json.dumps(_sealed({**dataclasses.asdict(record), "files": digests}), indent=1)
+        facts = json.dumps(_sealed({**dataclasses.asdict(record), "files": digests, "hash": hash}), indent=1)
         with files_module.writing(self.folder.parent):
             files_module.write_folder(self.folder / hash, {**files, "run.json": facts.encode()})
 
@@ -87,7 +87,9 @@ class Store:
                 return None
             del facts[SEAL]
             digests = facts.pop("files")
-            if any(files_module.sha256(self.folder / hash / name) != digest for name, digest in digests.items()):
+            if facts.pop("hash") != hash or any(
+                files_module.sha256(self.folder / hash / name) != digest for name, digest in digests.items()
+            ):
                 return None
             return Record(**{**facts, "met_at_start": tuple(facts["met_at_start"])})
         except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -222,7 +222,8 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        (folder / MARK).touch()  # the mark stays without the lock
+        with contextlib.suppress(OSError):  # where the folder is gone, that is said already
+            (folder / MARK).touch()  # the mark stays without the lock
 
 
 def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], facts: Mapping[str, Any]) -> Store:

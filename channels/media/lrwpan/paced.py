@@ -217,6 +217,10 @@ class PacedNodes(Roster):
             return StructuredCost(structure, "message", quantity)
         return FunctionCost(lambda message_bit: lone(message_bit) + more, quantity)
 
+    def offered_load(self) -> float:
+        """See `netsim.interfaces.Contends`: once awake, nodes contend as those that are always on."""
+        return self._inner.offered_load()
+
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`."""
         if at_ns > self._at_ns:

@@ -408,9 +408,9 @@ class ContendingNodes(Roster):
     def offered_load(self) -> float:
         """Return how many full frames a receiver would hear at once, with the longest backoff between two."""
         reach = self._reach
-        others = len(self._nodes) - 1 if reach.is_everyone else int(reach.hears.sum(axis=0).max())
+        heard = len(self._nodes) if reach.is_everyone else int(reach.hears.sum(axis=0).max())  # with itself
         backoff_ns = ((1 << self._rules.max_be) - 1) / 2 * t.UNIT
-        return others * t.LONGEST / (t.LONGEST + backoff_ns)
+        return (heard - 1) * t.LONGEST / (t.LONGEST + backoff_ns)
 
     def usage(self, at_ns: int) -> Usage:
         """See `netsim.interfaces.Medium`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -59,7 +60,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, float, float], None]
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
-INSTANTS = 64  # between two that are told to whoever watches how the clock moves inside a round
+# Whoever watches is told how the clock moves inside a round after so many instants, or so many seconds of this host.
+INSTANTS, TOLD_S = 64, 1.0
 
 
 def simulate(
@@ -165,7 +167,7 @@ class Engine:
             return self._result(limit_ns)
 
     def _go(self, limit_ns: int | None) -> None:
-        instants = 0
+        instants, told_s = 0, time.monotonic()
         try:
             self._settle()
             while not self.stopped:
@@ -183,8 +185,9 @@ class Engine:
                 self._clock.now_ns = at_ns
                 self._settle()
                 instants += 1
-                if instants % INSTANTS == 0:
+                if instants % INSTANTS == 0 or time.monotonic() - told_s > TOLD_S:
                     self.recorder.tick(at_ns)
+                    told_s = time.monotonic()
         finally:
             for actor in self.actors.values():
                 actor.close()

@@ -135,3 +135,17 @@ def test_the_clock_is_seen_to_move(
     assert [round for round, _ in seen] == sorted(round for round, _ in seen)
     ends: Any = [at for round, at in seen if round == 1]
     assert not ends or inside[-1] <= ends[0]
+
+
+def test_few_instants_that_take_long_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where 300 nodes contend without backoff an instant takes half a second of this host: so seconds count, too."""
+    monkeypatch.setattr(engine, "INSTANTS", 10**9)
+    monkeypatch.setattr(engine, "TOLD_S", 0.0)
+    link = cell(mac="{name: csma_ca, min_be: 0, max_be: 3}")
+    scenario = parse_text(TEXT.format(nodes=10, topology="star", link=link, algorithm="gd"))
+    seen = list[float]()
+    engine.simulate(
+        scenario, scenario.algorithms[0], 0, scenario.open_problem(), lambda round, at, loss: seen.append(at)
+    )
+    assert len(set(seen)) > 10
+    assert seen == sorted(seen)

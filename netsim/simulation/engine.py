@@ -202,10 +202,8 @@ class Engine:
             tables = recorder.tables()
             with contextlib.suppress(Exception):
                 tables["energy"] = self._energy_table()
-        at_s, rounds = self._clock.now_ns / NS_PER_S, max(recorder.rounds, 0)
-        return RunResult(
-            "failed", words_of(error), tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error
-        )
+        at_s, rounds, said = self._clock.now_ns / NS_PER_S, max(recorder.rounds, 0), words_of(error)
+        return RunResult("failed", said, tables, at_s, rounds, met_at_start=recorder.met_at_start, error=error)
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """Make the nodes' agents, in id order."""

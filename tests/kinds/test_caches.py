@@ -265,9 +265,23 @@ def flip(file: Path, place: float) -> None:
     file.write_bytes(bytes(content))
 
 
+def flipped(name: str, place: float) -> Callable[[Path], object]:
+    return lambda run: flip(run / name, place)
+
+
+def emptied(path: Path) -> Path:
+    """The path, where nothing is any more."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    return path
+
+
+OTHER = list[Path]()
 DAMAGES: dict[str, Callable[[Path], object]] = {
-    **{f"a byte of run.json at {p}": lambda run, p=p: flip(run / "run.json", p) for p in (0.0, 0.2, 0.5, 0.8, 0.999)},
-    **{f"a byte of rounds at {p}": lambda run, p=p: flip(run / "rounds.arrow", p) for p in (0.0, 0.5, 0.999)},
+    **{f"a byte of run.json at {p}": flipped("run.json", p) for p in (0.0, 0.2, 0.5, 0.8, 0.999)},
+    **{f"a byte of rounds at {p}": flipped("rounds.arrow", p) for p in (0.0, 0.5, 0.999)},
     "rounds cut": lambda run: cut(run / "rounds.arrow", 0.5),
     "rounds empty": lambda run: cut(run / "rounds.arrow", 0.0),
     "energy cut": lambda run: cut(run / "energy.arrow", 0.9),
@@ -276,13 +290,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "run.json of a list": lambda run: (run / "run.json").write_text("[]"),
     "run.json of a number": lambda run: (run / "run.json").write_text("7"),
     "run.json with surrogates": lambda run: (run / "run.json").write_bytes(b"\xed\xa0\x80"),
-    "run.json a folder": lambda run: ((run / "run.json").unlink(), (run / "run.json").mkdir()),
-    "rounds a folder": lambda run: ((run / "rounds.arrow").unlink(), (run / "rounds.arrow").mkdir()),
-    "rounds a link into nothing": lambda run: ((run / "rounds.arrow").unlink(), (run / "rounds.arrow").symlink_to("x")),
-    "a file": lambda run: (shutil.rmtree(run), run.write_text("no folder")),
-    "another run's": lambda run: (shutil.rmtree(run), shutil.copytree(OTHER[0], run)),
+    "run.json a folder": lambda run: emptied(run / "run.json").mkdir(),
+    "rounds a folder": lambda run: emptied(run / "rounds.arrow").mkdir(),
+    "rounds a link into nothing": lambda run: emptied(run / "rounds.arrow").symlink_to("x"),
+    "a file": lambda run: emptied(run).write_text("no folder"),
+    "another run's": lambda run: shutil.copytree(OTHER[0], emptied(run)),
 }
-OTHER = list[Path]()
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
@@ -370,7 +383,7 @@ HARM: dict[str, Callable[[Path], object]] = {
     "a byte": lambda file: flip(file, 0.9),
     "empty": lambda file: cut(file, 0.0),
     "too long": lambda file: file.write_bytes(file.read_bytes() + bytes(8)),
-    "a folder": lambda file: (file.unlink(), file.mkdir()),
+    "a folder": lambda file: emptied(file).mkdir(),
     "gone": lambda file: file.unlink(),
     "npy": lambda file: file.write_bytes(npy.magic(1, 0)),
 }

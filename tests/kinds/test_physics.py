@@ -144,7 +144,13 @@ def test_airtime(keys: dict[str, Any], size: int, symbols: float, symbol_ms: flo
     assert float(medium.cost("s", 0, 1)(8.0 * (size - 13))) == pytest.approx(symbols * symbol_ms * 1e-3, rel=1e-12)
 
 
-LORA = {"name": "lora", "start_window_s": 0, "duty_cycle": 1, "radio_policy": "always_on", "spreading_factor": 10}
+LORA: dict[str, Any] = {
+    "name": "lora",
+    "start_window_s": 0,
+    "duty_cycle": 1,
+    "radio_policy": "always_on",
+    "spreading_factor": 10,
+}
 FRAME_NS = round((12.25 + 8 + 13 * 5) * 8.192e6)  # of 51 + 13 bytes
 
 
@@ -177,7 +183,7 @@ def test_a_gateway_that_answers_late_costs_only_who_sends_then() -> None:
     """A broadcast of the gateway reaches those that are silent; who ends before it begins is heard."""
     medium = opened(4, **LORA)
     medium.submit(0, 0, (4,), 51)
-    found = medium.advance(FRAME_NS)
+    found = list(medium.advance(FRAME_NS))
     medium.submit(FRAME_NS, 4, (0, 1, 2), 51)
     found += drain(medium)
     assert [d.ok for d in found] == [True] * 4

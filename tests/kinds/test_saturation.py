@@ -141,7 +141,7 @@ def test_few_instants_that_take_long_are_seen(monkeypatch: pytest.MonkeyPatch) -
     """Where 300 nodes contend without backoff an instant takes half a second of this host: so seconds count, too."""
     monkeypatch.setattr(engine, "INSTANTS", 10**9)
     monkeypatch.setattr(engine, "TOLD_S", 0.0)
-    link = cell(mac="{name: csma_ca, min_be: 0, max_be: 3}")
+    link = cell(mac="{name: csma_ca, min_be: 2, max_be: 3}")
     scenario = parse_text(TEXT.format(nodes=10, topology="star", link=link, algorithm="gd"))
     seen = list[float]()
     engine.simulate(

@@ -29,14 +29,10 @@ class GridSearch(Budgeted):
 
     Parameters
     ----------
-    variant
-        ``sparsify`` (S), ``sign`` (S+Q) or ``stochastic`` (SS).
-    cost
-        What the merit divides by.
-    budgets
-        The grid; empty: 1, 4, 16, ... below the dimension.
-    trial_rounds
-        Rounds of each trial.
+    variant, cost
+        ``sparsify`` (S), ``sign`` (S+Q) or ``stochastic`` (SS); what the merit divides by.
+    budgets, trial_rounds
+        The grid; empty: 1, 4, 16, ... below the dimension. Rounds of each trial.
     step_size
         ``auto`` is 1/L, for SS omega/L; a number; or a step rule.
     float_bit, model_bit
@@ -66,30 +62,22 @@ class GridSearch(Budgeted):
 
 
 class GridSearchServer(BudgetServer):
-    """Runs the trials, then the rest with the best budget.
-
-    Attributes
-    ----------
-    merits : of the trials that ended, by budget.
-    """
+    """Runs the trials, then the rest with the best budget; `merits` are those of the trials that ended, by budget."""
 
     def __init__(self, ctx: Context, algorithm: GridSearch) -> None:
         super().__init__(ctx, algorithm)
-        dim = ctx.facts.dim
+        dim, size = ctx.facts.dim, algorithm.size(ctx.facts.dim)
         grid = algorithm.budgets or tuple(4**i for i in range(32) if 4**i < dim) or (1,)
         self.grid = sorted({min(t, dim) for t in grid})
         self.trial_rounds = algorithm.trial_rounds
         costs = [algorithm.cost.open(ctx.link(ctx.server, worker)) for worker in ctx.workers]
-        size = algorithm.size(dim)
         self.cost_of = {t: sum(budget_cost(float(t), size, cost) for cost in costs) for t in self.grid}
-        self.merits: dict[int, float] = {}
-        self.round = 0
+        self.merits, self.round = dict[int, float](), 0
 
     async def run(self) -> None:
         """Run the trials and then the rounds."""
         await Report(0, self.x)
-        start, ends = self.x, dict[int, Array]()
-        before = await self.loss()
+        start, ends, before = self.x, dict[int, Array](), await self.loss()
         for budget in self.grid:
             self.notes, self.x = (float(budget),), start
             for _ in range(self.trial_rounds):

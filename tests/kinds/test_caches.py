@@ -186,6 +186,7 @@ sys.stdout.write(" ".join([blas.kernels().replace(" ", "_"), code_digest(), cach
 """
 
 
+@pytest.mark.slow
 def test_kernels_of_another_processor() -> None:
     """Sums of OpenBLAS for Nehalem and for Haswell differ in bits: runs and optima of one are not those of the other.
 
@@ -227,6 +228,7 @@ class KindsGd(Gd):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["kinds_plugin.py", "kinds_beside.py"])
 def test_a_plugin_and_what_it_imports(file: str) -> None:
     """In processes of their own, as a changed plugin is refused in one that has loaded it."""

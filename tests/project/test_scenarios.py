@@ -25,6 +25,8 @@ SMALL = {
     "reuters21578": {"subsample": 400},
 }
 
+LONG = {"papers/cat_motivation_reuters", "papers/feature_quantization"}  # seconds of reading, seconds of designing
+
 
 def test_the_page_of_findings_is_current() -> None:
     assert papers.DOCS.read_text(encoding="utf-8") == papers.page(), "python -m benchmarks.papers writes it anew"
@@ -44,7 +46,9 @@ def test_it_says_its_question_and_its_source(name: str) -> None:
         assert scenario.finding
 
 
-@pytest.mark.parametrize("name", bundled())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in bundled()]
+)
 def test_it_runs_with_tiny_limits(name: str, tmp_path: Path) -> None:
     scenario = load(name, ["stop.rounds=3", "replications=1"])
     if scenario.problem.name == "torch_module":  # type: ignore[attr-defined]

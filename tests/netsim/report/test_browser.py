@@ -85,6 +85,7 @@ BREAKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", BREAKS)
 def test_each_check_can_fail(tab: chrome.Tab, pages: dict[str, Path], broken: str) -> None:
     tab.open(pages["quick"], 1280)

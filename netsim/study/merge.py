@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from netsim import files
-from netsim.arrow import column, repeated_text
-from netsim.study.plan import BATCH_ROWS, Run
+from netsim.arrow import BATCH_ROWS, column, repeated_text
+from netsim.study.plan import Run
 
 if TYPE_CHECKING:
     import pyarrow as pa

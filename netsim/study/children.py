@@ -60,7 +60,10 @@ class Child:
         if not is_first:
             environment[compiling.QUIET] = "1"
         command = [sys.executable, "-P", "-c", BOOT]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        # A group of its own, which ends with it: a task may leave processes behind.
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, process_group=0
+        )
         self._orders, self._answers = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         self._say(import_path())
         self._say((function, tuple(plugins)))
@@ -93,8 +96,9 @@ class Child:
         return self._process.returncode is not None
 
     def kill(self) -> None:
-        """End the process now."""
-        self._process.kill()
+        """End the process now, and those that its tasks have left."""
+        with suppress(OSError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """End the process, and wait for it."""
@@ -102,6 +106,7 @@ class Child:
             with suppress(OSError):
                 pipe.close()
         self._process.wait()
+        self.kill()
 
     def _say(self, what: object) -> None:
         # A dead child is noticed when its answer is read.
@@ -217,6 +222,7 @@ _parent: list[IO[bytes]] = []
 def serve(orders: IO[bytes], answers: IO[bytes]) -> None:
     """Do what the parent says until it says no more, or is no more."""
     _parent.append(answers)
+    os.register_at_fork(after_in_child=_parent.clear)  # a copy that a task makes of this process has nothing to tell
     name, plugins = pickle.load(orders)
     tasks = queue.SimpleQueue[Any]()
     threading.Thread(target=_listen, args=(orders, tasks), daemon=True).start()
@@ -238,7 +244,7 @@ def _listen(orders: IO[bytes], tasks: queue.SimpleQueue[Any]) -> None:
     try:
         while True:
             tasks.put(pickle.load(orders))
-    except (EOFError, pickle.UnpicklingError):
+    finally:  # the parent has gone, or a task has spoilt the pipe
         os._exit(0)
 
 

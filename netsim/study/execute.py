@@ -45,7 +45,7 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, Conte
     How it ended, and the files to keep: one arrow file per table, and captures. A run that raised an error is a record
     of status ``failed``, with the rows up to there.
     """
-    start_s, result = time.perf_counter(), None
+    start_s, result, process = time.perf_counter(), None, os.getpid()
     error: BaseException | None
     try:
         with _no_input(), chdir(os.getcwd()):
@@ -57,6 +57,9 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, Conte
         raise
     except BaseException as caught:
         error = caught
+    finally:
+        if os.getpid() != process:  # a component has forked, and this copy came back: the run is the other's
+            os._exit(1)
     files = dict[str, Content]()
     if result is not None:
         files |= {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()} | dict(result.files)

@@ -15,7 +15,7 @@ from typing import Any
 from netsim import compiling
 from netsim.errors import ConfigError
 from netsim.files import Content, read
-from netsim.registry import load_plugin
+from netsim.registry import load_plugin, place
 from netsim.study import children
 from netsim.study.execute import execute
 from netsim.study.plan import Run, Tick
@@ -71,7 +71,8 @@ def run_in_children(runs: Sequence[Run], store: Store, watcher: Watcher, jobs: i
             if is_over.is_set():
                 return
             watcher.finish(run, record)
-            if child.is_dead:
+            if record.status == "failed":  # what failed it may have spoilt its process for the next run
+                child.close()
                 child = None
         if child is not None:
             child.close()
@@ -147,7 +148,10 @@ def do(task: tuple[Path, str, bytes]) -> Record:
     """Do and keep a pickled run, in a child."""
     folder, hash, wire = task
     with compiling.announced(functools.partial(children.tell, "compiling")):
-        record, files = _execute(wire, _throttled(lambda *state: children.tell("tick", state)))
+        try:
+            record, files = _execute(wire, _throttled(lambda *state: children.tell("tick", state)))
+        except KeyboardInterrupt as error:  # Ctrl-C is the parent's: a component raised it
+            record, files = Record("failed", f"KeyboardInterrupt was raised ({place(error)})"), {}
     if files:
         Store(folder).save(hash, record, files)
     return record

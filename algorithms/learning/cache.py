@@ -8,14 +8,16 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from netsim import blas
+from netsim.imports import local_modules, source_of
 
 _DIGEST_BYTES = 32
 
@@ -26,15 +28,18 @@ def cache_folder() -> Path:
     return Path(named) if named else Path("~/.cache/netsim").expanduser()
 
 
-def cache_key(*facts: object) -> str:
-    """Return a hash of `facts` and of what else decides a result: this package, numpy, its BLAS, scipy, processor.
+def cache_key(*facts: object, owner: object = None) -> str:
+    """Return a hash of `facts` and of what else decides a result: these packages, numpy, its BLAS, scipy, processor.
 
     Parameters
     ----------
     facts
         Texts and numbers; data by a digest of their content.
+    owner
+        The problem: where its class, or one that it extends, is not of this project, its file and the local modules
+        that this imports count as they are now; a class without a file finds nothing that was kept.
     """
-    return hashlib.sha256(repr((facts, _code())).encode()).hexdigest()
+    return hashlib.sha256(repr((facts, _code(), *_sources(type(owner)))).encode()).hexdigest()
 
 
 def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
@@ -61,11 +66,22 @@ def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64
 @functools.cache
 def _code() -> str:
     whole = hashlib.sha256(f"{platform.machine()} {blas.kernels()}".encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        whole.update(file.name.encode() + file.read_bytes())
+    for folder in ("learning", "problems", "reading"):
+        for file in sorted((Path(__file__).parents[1] / folder).glob("*.py")):
+            whole.update(file.name.encode() + file.read_bytes())
     for package in ("numpy", "scipy"):
         whole.update(importlib.metadata.version(package).encode())
     return whole.hexdigest()
+
+
+def _sources(cls: type) -> Iterator[bytes]:
+    for base in cls.__mro__:
+        if base.__module__.partition(".")[0] in ("algorithms", "netsim", *sys.stdlib_module_names):
+            continue
+        file = source_of(base.__module__)
+        yield os.urandom(16) if file is None else f"{base.__module__}.{base.__qualname__}".encode()
+        for source in () if file is None else sorted({file, *local_modules(file).values()}):
+            yield hashlib.sha256(source.read_bytes()).digest()
 
 
 def _read(path: Path) -> npt.NDArray[np.float64] | None:

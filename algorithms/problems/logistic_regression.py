@@ -272,7 +272,7 @@ class LogisticProblem:
             at, error = minimise(Objective(self._rows, self._weights, self._l2))
             return np.concatenate([at, [error]])
 
-        kept = remembered(cache_key("optimum", self._content, self._l2), self.dim + 1, compute)
+        kept = remembered(cache_key("optimum", self._content, self._l2, owner=self), self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 
@@ -284,7 +284,7 @@ class LogisticProblem:
             everything = Span(0, self._rows.num_rows)
             return np.array([largest_eigenvalue(self._rows, everything, self._weights)])
 
-        return float(remembered(cache_key("eigenvalue", self._content), 1, compute)[0])
+        return float(remembered(cache_key("eigenvalue", self._content, owner=self), 1, compute)[0])
 
     @functools.cached_property
     def _node_tops(self) -> Vector:
@@ -294,7 +294,7 @@ class LogisticProblem:
             spans = self._node_spans()
             return np.array([largest_eigenvalue(self._rows, s, np.full(s.size, 1.0 / s.size)) for s in spans])
 
-        return remembered(cache_key("node eigenvalues", self._content), self.num_nodes, compute)
+        return remembered(cache_key("node eigenvalues", self._content, owner=self), self.num_nodes, compute)
 
     def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
         """Yield models and rows of the requests, a part at a time where dense minibatches are copied."""

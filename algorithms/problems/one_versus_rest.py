@@ -151,7 +151,7 @@ class OneVersusRestProblem(LinearOutputs):
                 errors += error
             return np.concatenate([*at, [errors]])
 
-        key = cache_key("one versus rest optimum", self.content(), self._only, self._l2)
+        key = cache_key("one versus rest optimum", self.content(), self._only, self._l2, owner=self)
         kept = remembered(key, self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))

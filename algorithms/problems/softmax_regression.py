@@ -134,7 +134,7 @@ class SoftmaxProblem(LinearOutputs):
             at, error = minimise(_Objective(self), np.zeros(self.dim), self._l2, self._name)
             return np.concatenate([at, [error]])
 
-        kept = remembered(cache_key("softmax optimum", self.content(), self._l2), self.dim + 1, compute)
+        kept = remembered(cache_key("softmax optimum", self.content(), self._l2, owner=self), self.dim + 1, compute)
         at = kept[:-1].copy()
         return Optimum(at, self.loss(at), float(kept[-1]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import shutil
@@ -421,3 +422,23 @@ def test_no_csv_has_a_formula() -> None:
                 if cell.startswith("-"):
                     float(cell)
     assert {run["label"] for run in study.Results(Path("out")).runs} == set(LABELS)
+
+
+def test_an_optimum_belongs_to_the_code_of_its_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A problem of one's own with the data of a bundled one: its file, and a module that this imports."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Path("kinds_weight.py").write_text("WEIGHT = 1\n")
+    Path("kinds_own.py").write_text("import kinds_weight\n\nclass Base:\n    pass\n")
+    module = importlib.import_module("kinds_own")
+    own, own_child = module.Base(), type("Child", (module.Base,), {"__module__": "kinds_own"})()
+    keys = [cache.cache_key("optimum", 1, owner=one) for one in (None, own, own_child)]
+    assert len(set(keys)) == 3
+    assert keys[1:] == [cache.cache_key("optimum", 1, owner=one) for one in (own, own_child)]
+    for file in ("kinds_weight.py", "kinds_own.py"):
+        Path(file).write_text(Path(file).read_text() + "# another\n")
+        new = [cache.cache_key("optimum", 1, owner=one) for one in (None, own, own_child)]
+        assert new[0] == keys[0]
+        assert not set(new[1:]) & set(keys)
+        keys = new
+    nowhere = type("Notebook", (), {"__module__": "__nowhere__"})()
+    assert cache.cache_key("optimum", owner=nowhere) != cache.cache_key("optimum", owner=nowhere)

@@ -66,6 +66,10 @@ LOADS: dict[str, tuple[int, str, str, int | None]] = {
     "a line of 150, 42 neighbours": (149, line(150), disc(21), 20),
     "one place, 41 neighbours": (41, line(42, 0.0), disc(1), None),
     "one place, 42 neighbours": (42, line(43, 0.0), disc(1), 20),
+    "peers of a torus that all hear each other": (64, "torus", CSMA, 30),
+    "peers of a drawn graph": (60, "{name: k_regular, degree: 4}", CSMA, 28),
+    "peers on a square with a radius": (60, "{name: geometric, radius_m: 30, side_m: 40}", CSMA, 28),
+    "peers that take turns": (200, "ring", cell(mac="single"), None),
     "far apart": (149, line(150, 100), disc(50), None),
     # CC2420 at 0 dBm and exponent 3 is heard up to 67 m: by 67 neighbours on each side, or by 3 that are 20 m apart.
     "heard by power": (149, line(150), cell("path_loss: log_distance"), 64),

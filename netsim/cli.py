@@ -1,7 +1,7 @@
 """The command line.
 
 Nothing heavy is imported up here, so that ``netsim --help`` answers at once. Exit codes: 0 done, 1 a run failed or
-stalled, 2 bad input; every error is one sentence on stderr.
+stalled, 2 bad input, 130 and 143 ended by Ctrl-C and SIGTERM; every error is one sentence on stderr.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import errno
 import math
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from netsim import __version__, console
-from netsim.errors import ConfigError, DataError, NetsimError
+from netsim.errors import ConfigError, DataError, NetsimError, UnfinishedError
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
 app = typer.Typer(
     name="netsim",
@@ -87,8 +90,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     The exit code.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    with console.kept():
+    with console.kept(), _ended_by_sigterm():
         return _main(words)
+
+
+class _Terminated(KeyboardInterrupt):
+    pass
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does, with a sentence and what is finished kept."""
+
+    def end(*_: object) -> None:
+        raise _Terminated("terminated")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _main(words: Sequence[str]) -> int:
@@ -108,10 +132,13 @@ def _main(words: Sequence[str]) -> int:
     except SystemExit as stop:
         return _fail(f"sys.exit({stop.code!r}) was called by code of a plugin", FAILED)
     except KeyboardInterrupt as error:
-        return _fail(str(error) or "interrupted", INTERRUPTED)
+        is_terminated = isinstance(error, _Terminated) or isinstance(error.__context__, _Terminated)
+        return _fail(str(error) or "interrupted", TERMINATED if is_terminated else INTERRUPTED)
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, UnfinishedError):
+            return _fail(str(error), FAILED)
         if isinstance(error, ConfigError | DataError):
             return _fail(str(error), BAD_INPUT)
         if isinstance(error, OSError):

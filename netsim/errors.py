@@ -60,6 +60,10 @@ class ConfigError(NetsimError, ValueError):
         super().__init__(faults if isinstance(faults, str) else "\n".join(map(str, faults)))
 
 
+class UnfinishedError(ConfigError):
+    """A study that had begun and cannot be finished, as on a disk that fills up; what is finished is kept."""
+
+
 class UnknownNameError(ConfigError, KeyError):
     """A component, kind, key or bundled scenario that does not exist."""
 

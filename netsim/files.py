@@ -234,8 +234,15 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path, raised: type[ConfigError] = ConfigError) -> Iterator[None]:
     """Turn a refusal of the file system inside the block into one sentence.
+
+    Parameters
+    ----------
+    folder
+        For the sentence.
+    raised
+        The error's type.
 
     Raises
     ------
@@ -247,7 +254,7 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or str(error)
         text = f"{folder}: cannot be written: {why}. What is finished stays; the same command goes on from there"
-        raise ConfigError(text) from error
+        raise raised(text) from error
 
 
 def _flush(path: Path) -> None:

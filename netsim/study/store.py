@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from netsim import files as files_module
-from netsim.errors import ConfigError
+from netsim.errors import UnfinishedError
 
 SEAL = "sha256"  # key of ``run.json``: the digest of everything else in it
 
@@ -71,12 +71,12 @@ class Store:
 
         Raises
         ------
-        ConfigError
+        UnfinishedError
             If the file system does not take it.
         """
         digests = {name: files_module.sha256(data) for name, data in files.items()}
         facts = json.dumps(_sealed({**dataclasses.asdict(record), "files": digests, "hash": hash}), indent=1)
-        with files_module.writing(self.folder.parent):
+        with files_module.writing(self.folder.parent, UnfinishedError):
             files_module.write_folder(self.folder / hash, {**files, "run.json": facts.encode()})
 
     def load(self, hash: str) -> Record | None:
@@ -100,13 +100,13 @@ class Store:
 
         Raises
         ------
-        ConfigError
+        UnfinishedError
             With the run's folder.
         """
         for hash in hashes:
             if self.load(hash) is None:
                 what = "deleted or changed while the study was running"
-                raise ConfigError(f"{self.folder / hash}: {what}; the same command does this run again")
+                raise UnfinishedError(f"{self.folder / hash}: {what}; the same command does this run again")
 
     def tables(self, hash: str) -> dict[str, Path]:
         """Return the arrow file of each table."""

@@ -19,7 +19,7 @@ from netsim import __version__
 from netsim import files as files_module
 from netsim import scenario as scenarios
 from netsim.arrow import numbers
-from netsim.errors import ConfigError
+from netsim.errors import ConfigError, UnfinishedError
 from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
 from netsim.results.digests import digests
@@ -126,7 +126,7 @@ def run(
             records = _do(folder, runs, store, jobs, fresh, plugins, dask, show)
             store.check(hash for hash, record in records.items() if record.status != "failed")
             ends = [{**_names(run), **dataclasses.asdict(records[run.hash])} for run in runs]
-            with files_module.writing(folder):
+            with files_module.writing(folder, UnfinishedError):
                 written = _merge(folder, runs, store, records)
                 with contextlib.chdir(Path.cwd()):
                     _bounds(folder, scenario, runs)
@@ -348,7 +348,7 @@ def _captures(folder: Path, runs: Sequence[Run], store: Store) -> None:
 def _report(folder: Path) -> None:
     from netsim import report
 
-    with files_module.writing(folder):
+    with files_module.writing(folder, UnfinishedError):
         report.write(folder)
 
 

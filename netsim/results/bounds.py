@@ -12,18 +12,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from netsim import files
 from netsim.arrow import numbers
 from netsim.interfaces import Draws, KnownProblem, Problem
 from netsim.scenario import Scenario, points
 from netsim.text import to_csv
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)

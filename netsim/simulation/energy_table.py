@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.arrow import table
 from netsim.interfaces import STATES, Usage
@@ -14,9 +15,6 @@ from netsim.simulation.batteries import Batteries
 from netsim.simulation.processors import Processors
 from netsim.simulation.world import World
 from netsim.units import NS_PER_S, S_PER_DAY
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def energy_table(

@@ -11,9 +11,10 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.errors import EncodeError, SimulationError, words_of
 from netsim.interfaces import (
@@ -54,9 +55,6 @@ from netsim.simulation.switches import Switches
 from netsim.simulation.traffic import SILENCE, Traffic
 from netsim.simulation.world import World
 from netsim.units import MAX_NS, NS_PER_S, seconds_to_ns
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Progress = Callable[[int, float, float], None]
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.arrow import table
 from netsim.interfaces import Array, NodeId
@@ -13,8 +14,6 @@ from netsim.scenario.graphs import positions
 from netsim.simulation.recorder import Recorder
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from netsim.simulation.world import World
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from netsim.report import svg
 from netsim.report.axes import Axis, axis, linear_axis
@@ -18,9 +18,6 @@ from netsim.results.glossary import Quantity
 from netsim.scenario import sweep
 from netsim.scenario.parts import rises
 from netsim.units import unit_of
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 LEAST = 3  # values of a key that make an axis
 MOST = 16

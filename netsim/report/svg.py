@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from netsim.report.axes import Array, Axis, fit, text_px
 from netsim.report.html import render
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 WIDTH, HEIGHT = 400.0, 292.0
 TOP, BOTTOM, RIGHT = 28.0, 44.0, 26.0

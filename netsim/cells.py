@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netsim.errors import NetsimError, nearest_name
+from netsim.errors import ConfigError, nearest_name
 from netsim.units import QuantityError, to_number
 
 _COMMA = re.compile(r"[-+]?\d{1,3}(?:[. ]?\d{3})*,\d+(?:[eE][-+]?\d+)?|[-+]?\d*,\d+")
@@ -22,7 +22,7 @@ _WITH_UNIT = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s*[^\W\d
 _MAX_SHOWN = 60
 
 
-class CellError(NetsimError, ValueError):
+class CellError(ConfigError):
     """Something in a file that is not as it has to be.
 
     Parameters

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from netsim.report.words import count, listing, plain
+from netsim.report.words import listing, plain
+from netsim.text import count
 
 if TYPE_CHECKING:
     from jinja2 import Environment

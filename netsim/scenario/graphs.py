@@ -180,24 +180,10 @@ def _lattice(topology: Topology, num_nodes: int) -> Graph:
     return nx.relabel_nodes(square, {(r, c): r * cols + c for r, c in square.nodes})
 
 
-def _complete(topology: Topology, num_nodes: int) -> Graph:
-    joined: Graph = nx.complete_graph(num_nodes)
-    return joined
-
-
 def _hypercube(topology: Topology, num_nodes: int) -> Graph:
     joined: Graph = nx.empty_graph(num_nodes)
     sides = [1 << b for b in range(num_nodes.bit_length() - 1)]
     joined.add_edges_from((i, i ^ side) for i in range(num_nodes) for side in sides)
-    return joined
-
-
-def _star(topology: Topology, num_nodes: int) -> Graph:
-    return nx.Graph([(node, num_nodes) for node in range(num_nodes)])
-
-
-def _star_of_peers(topology: Topology, num_nodes: int) -> Graph:
-    joined: Graph = nx.star_graph(num_nodes - 1)
     return joined
 
 
@@ -232,9 +218,16 @@ def _geometric(topology: Topology, num_nodes: int, rng: np.random.Generator) -> 
 
 
 FIXED: Mapping[str, Callable[[Topology, int], Graph]] = {
-    "star": _star, "star_of_peers": _star_of_peers, "ring": _ring, "torus": _lattice, "grid": _lattice,
-    "complete": _complete, "hypercube": _hypercube, "edges": listed, "file": listed,
-}  # fmt: skip
+    "star": lambda _, num_nodes: nx.Graph([(node, num_nodes) for node in range(num_nodes)]),
+    "star_of_peers": lambda _, num_nodes: nx.star_graph(num_nodes - 1),
+    "ring": _ring,
+    "torus": _lattice,
+    "grid": _lattice,
+    "complete": lambda _, num_nodes: nx.complete_graph(num_nodes),
+    "hypercube": _hypercube,
+    "edges": listed,
+    "file": listed,
+}
 _DRAWN: Mapping[str, Callable[[Topology, int, np.random.Generator], Graph]] = {
     "erdos_renyi": _erdos_renyi, "geometric": _geometric, "k_regular": _k_regular,
     "watts_strogatz": _watts_strogatz,

@@ -100,13 +100,7 @@ def attempt(
     progress: Progress | None = None,
 ) -> RunResult:
     """Run one algorithm once, as `simulate` does; an error in the middle ends the run and is part of the result."""
-    engine = Engine(scenario, entry, replication, problem, progress)
-    try:
-        return engine.run()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return engine.failure(error)
+    return Engine(scenario, entry, replication, problem, progress).attempt()
 
 
 class Engine:
@@ -153,6 +147,15 @@ class Engine:
     def now_ns(self) -> int:
         """The instant that the run is at."""
         return self._clock.now_ns
+
+    def attempt(self) -> RunResult:
+        """Run; an error ends the run, and the result says so."""
+        try:
+            return self.run()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return self.failure(error)
 
     def run(self) -> RunResult:
         """Run to a stop, to the end of all agents, or to a stall."""

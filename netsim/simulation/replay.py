@@ -113,12 +113,9 @@ class Replications:
         if found is None:
             self._is_coupled, self._trace = True, None
             engine = Engine(self._scenario, self._entry, replication, self._problem, progress)
-            try:
-                found = engine.run()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                return engine.failure(error)
+            found = engine.attempt()
+            if found.error is not None:
+                return found
             is_drawn = engine.world.has_drawn_channel
         else:
             is_drawn = self._is_drawn

@@ -14,12 +14,7 @@ import pyarrow as pa
 
 
 def column(values: npt.NDArray[Any]) -> pa.Array:
-    """Return an arrow column of a one-dimensional array.
-
-    Parameters
-    ----------
-    values
-        Integers, floating-point numbers or booleans.
+    """Return an arrow column of a one-dimensional array of integers, floating-point numbers or booleans.
 
     Examples
     --------

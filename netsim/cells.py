@@ -74,18 +74,9 @@ class Cells:
         return [self.columns.index(name) for name in names]
 
     def number(self, line: int, name: str, text: str, least: float = 0.0, positive: bool = False) -> float:
-        """Return the number in a cell.
+        """Return the number in a cell: at least `least`, or above 0 where it has to be positive.
 
-        Parameters
-        ----------
-        line, name
-            Where the cell stands, for the error.
-        text
-            The cell.
-        least
-            The smallest number allowed.
-        positive
-            Whether the number has to be above 0.
+        Its line and its column's name are for the error.
 
         Raises
         ------
@@ -108,8 +99,6 @@ def read(path: Path, file: str, comments: bool = False) -> Cells:
 
     Parameters
     ----------
-    path
-        Where it lies.
     file
         What to call it in errors.
     comments

@@ -75,17 +75,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    argv
-        Words after ``netsim``; None takes those of the process.
-
-    Returns
-    -------
-    The exit code.
-    """
+    """Run one command, the words after ``netsim`` (None: those of the process), and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     with console.kept():
         return _main(words)

@@ -49,14 +49,9 @@ class Group:
 
 
 def render(template: str, **values: Any) -> Markup:
-    """Return a template filled in; characters that no page can show become U+FFFD.
+    """Return a file of ``templates`` filled in; characters that no page can show become U+FFFD.
 
-    Parameters
-    ----------
-    template
-        Its file, in ``templates``.
-    values
-        Its variables. Texts are escaped, what a template returned is not.
+    Texts among the values are escaped, what a template returned is not.
     """
     return Markup(_UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(values)))
 

@@ -26,14 +26,9 @@ HEADING = "To the target, over the sweep"
 
 
 def panels(results: Results, labels: Sequence[str]) -> list[Group]:
-    """Return the drawings of each panel, at most `MOST` drawn; none where no swept key has three numbers, or no target.
+    """Return the drawings of each panel, at most `MOST` drawn, with some labels, in colour.
 
-    Parameters
-    ----------
-    results
-        With the summary's swept columns.
-    labels
-        Those to draw, in colour.
+    There are none where no swept key has three numbers, or there is no target.
     """
     keys = [str(key) for key in mapping(results.scenario.get("sweep"))]
 

@@ -104,8 +104,6 @@ def lines(
         For those who hear the page.
     curves
         Those in grey come first, underneath.
-    x, y, x_title, y_title
-        The axes.
     level
         A horizontal line and its text, such as the target.
     """
@@ -136,17 +134,7 @@ def lines(
 
 
 def bars(key: str, title: str, rows: Sequence[Bar], parts: Sequence[tuple[str, str]]) -> Markup:
-    """Return stacked horizontal bars, each of the full width.
-
-    Parameters
-    ----------
-    key, title
-        As for `lines`.
-    rows
-        From top to bottom.
-    parts
-        Name and colour of each part.
-    """
+    """Return stacked horizontal bars, from top to bottom, each of the full width; `parts` have names and colours."""
     drawn = []
     for i, row in enumerate(rows):
         whole, at, shares = math.fsum(row.parts) or 1.0, 0.0, []

@@ -106,8 +106,6 @@ def bounds_of_run(
     run
         Columns ``round, loss_gap, grad_norm, budget, progress, uplink_paper_bit`` of every round from 0, and the
         scalars ``label, point, replication``.
-    problem
-        What was run.
     eps
         Accuracy of F - F*.
     grad_norm
@@ -169,12 +167,8 @@ def write(folder: Path, scenario: Scenario, rounds: pa.Table) -> Path | None:
 
     Parameters
     ----------
-    folder
-        The study's folder.
     scenario
         With ``stop.target.loss_gap``, which is eps, and perhaps ``grad_norm`` for the nonconvex regime.
-    rounds
-        Its merged ``rounds`` table.
 
     Returns
     -------

@@ -29,10 +29,6 @@ def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph
     ----------
     topology
         Any; the star's server is node `num_nodes`.
-    num_nodes
-        Workers or peers.
-    rng
-        For the random topologies.
 
     Raises
     ------

@@ -266,8 +266,6 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
 
     Parameters
     ----------
-    scenario
-        With or without sweep.
     opener
         Opens a point's problem, for a caller that keeps what is opened.
 

@@ -22,16 +22,7 @@ def energy_table(
 ) -> pa.Table:
     """Make the table: node, interface, state, seconds, joules, and with batteries the days that the node's lasts.
 
-    Parameters
-    ----------
-    world
-        Of the run.
-    usages
-        Of its media up to `now_ns`, without those of dead nodes since.
-    processors, batteries
-        Of its nodes.
-    now_ns
-        Where the run ended.
+    The usages are those of its media up to `now_ns`, where the run ended, without those of dead nodes since.
     """
     rows: list[tuple[int, str, str, float, float]] = []
     for name, usage in zip(world.media_names, usages, strict=True):

@@ -20,14 +20,7 @@ MAX_LOOKED_AT = 200  # points; more of them differ in little that decides
 
 
 def check(scenario: Scenario, opener: Callable[[Scenario], Problem] = open_problem) -> list[Outlook]:
-    """Find what is wrong with a scenario's data and with its clock.
-
-    Parameters
-    ----------
-    scenario
-        With or without sweep.
-    opener
-        Opens a point's problem.
+    """Find what is wrong with a scenario's data and with its clock; `opener` opens a point's problem.
 
     Returns
     -------

@@ -130,8 +130,6 @@ def each(function: str, tasks: Sequence[Any], jobs: int, plugins: Sequence[str] 
     ----------
     function, plugins
         See `Child`; the plugins are already loaded here.
-    tasks
-        What the function takes.
     jobs
         Processes; 0: one per core.
 

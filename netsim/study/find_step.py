@@ -59,8 +59,6 @@ def find_steps(scenario: Scenario, tell: Callable[[str], None] = lambda _: None)
 
     Parameters
     ----------
-    scenario
-        Of the study.
     tell
         Called with a sentence for each algorithm.
 

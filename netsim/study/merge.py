@@ -18,7 +18,7 @@ FRONT = ("label", "algorithm", "replication", "point")
 
 
 def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str] = ()) -> None:
-    """Write one Parquet file from the arrow files of runs, in their order.
+    """Write one Parquet file, as a whole or not at all, from the arrow files of runs, in their order.
 
     Each row gets ``label, algorithm, replication, point`` and every swept key in front. A column that some runs lack
     is NaN there (or null, where it is no floating-point column); a column that is whole in one run and fractional in
@@ -26,10 +26,6 @@ def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str]
 
     Parameters
     ----------
-    path
-        The file to write; appears as a whole or not at all.
-    parts
-        Runs and their arrow files.
     at_least
         Columns that are there even where no run has them.
 

@@ -75,10 +75,6 @@ def plan(
 
     Parameters
     ----------
-    scenario
-        The study.
-    plugins
-        Files of components.
     content_of
         The digest of the data that a point's problem has opened; see `netsim.interfaces.HasContent`.
 

@@ -70,8 +70,6 @@ def run(
 
     Parameters
     ----------
-    scenario
-        What to do.
     out_dir
         Where to. Merged tables of an earlier study in it are replaced once the data have been checked.
     jobs
@@ -84,8 +82,6 @@ def run(
         Address of a Dask scheduler to do the runs instead of processes.
     command
         For the manifest.
-    show
-        Show progress on stderr.
 
     Raises
     ------

@@ -160,16 +160,9 @@ def on(case: str) -> Iterator[None]:
 
 
 def on_smallest(promise: Callable[[Any], None], whole: Any, show: Callable[[Any], str]) -> None:
-    """Check a promise on a sequence; where it is broken, on ever longer beginnings of it, to name the shortest.
+    """Check a promise on anything with a length and slices, which `show` writes.
 
-    Parameters
-    ----------
-    promise
-        Raises an error where the promise is broken.
-    whole
-        Anything with a length and slices.
-    show
-        Writes an input.
+    Where it is broken, check ever longer beginnings, to name the shortest.
     """
     try:
         promise(whole)

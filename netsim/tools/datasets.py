@@ -30,16 +30,7 @@ def overview(name: str | None = None) -> str:
 
 
 def fetch(name: str) -> str:
-    """Download what a dataset wants into the data folder, unless it is here.
-
-    Parameters
-    ----------
-    name
-        Of a dataset.
-
-    Returns
-    -------
-    A sentence that says where it is.
+    """Download what a dataset wants into the data folder, unless it is here; return a sentence that says where it is.
 
     Raises
     ------

@@ -59,8 +59,6 @@ def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: 
 
     Parameters
     ----------
-    points
-        Measured.
     header_bit
         Bits of a measured message that the papers' P(T) leaves out.
     entry_bit
@@ -188,10 +186,7 @@ def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
 def cost_of(one: Fit, header_bit: float, scale: float = 1.0) -> dict[str, Any]:
     """Return the component for CAT, as a function of the papers' bits P: a measured size is (P + header_bit) / scale.
 
-    Parameters
-    ----------
-    one
-        Fitted in bits, or in T with `scale` bits each.
+    The fit is in bits, or in T with `scale` bits each.
     """
     v = dict(one.values)
     c_bit = max(v.get("c_bit", 0.0), 0.0) / scale

@@ -108,8 +108,6 @@ def read_trace(path: str, extra_bytes: int = 0) -> Traffic:
 
     Parameters
     ----------
-    path
-        The file.
     extra_bytes
         Added to every message, such as a header.
 

@@ -54,8 +54,6 @@ class Row:
 
     Parameters
     ----------
-    label, algorithm, point, status
-        As there.
     target, target_value
         Metric and value; '' and NaN where the scenario has no target.
     reached, replications

@@ -46,8 +46,6 @@ class Curve:
 
     Parameters
     ----------
-    label
-        Its name.
     style
         Index in `STYLES`; None draws it thin and grey, as context.
     x, y

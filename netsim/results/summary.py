@@ -33,8 +33,6 @@ class Outcome:
 
     Parameters
     ----------
-    status
-        Of the run.
     reached
         Shape (targets,), bool.
     spent

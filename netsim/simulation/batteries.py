@@ -24,10 +24,6 @@ class Batteries:
 
     Parameters
     ----------
-    capacity_j
-        Of each node that has a battery.
-    media
-        Of the world.
     processor_j
         What a node's processor has spent up to an instant.
     processor_w

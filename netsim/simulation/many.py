@@ -76,8 +76,6 @@ class ManyReplays:
     ----------
     trace
         Of a star; it is run to its end.
-    replications
-        Which.
     sample
         The result of one replay in the engine: its tables are those of all draws but for times, bytes and joules.
 

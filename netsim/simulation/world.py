@@ -59,10 +59,6 @@ class World:
 
     Parameters
     ----------
-    scenario
-        A sweep point's scenario.
-    entry
-        The algorithm to run.
     replication
         Redraws the streams that ``vary`` says.
     problem

@@ -31,10 +31,6 @@ class Run:
     ----------
     point
         Name of the sweep point; '' where nothing is swept.
-    scenario
-        The point's scenario.
-    entry
-        The label and the algorithm.
     replication
         0, 1, ...
     hash

@@ -144,13 +144,7 @@ class SampledToy(ToyProblem):
 
 @dataclass(frozen=True)
 class Jitter:
-    """A channel on which every message takes its own random time, so that they overtake each other.
-
-    Parameters
-    ----------
-    max_s
-        No message takes longer.
-    """
+    """A channel on which every message takes its own random time, up to `max_s`, so that they overtake each other."""
 
     max_s: float = 0.3
 

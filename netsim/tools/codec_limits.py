@@ -44,8 +44,6 @@ class Measured:
 
     Parameters
     ----------
-    dim
-        d.
     payload_bit
         Mean length of a payload.
     error

@@ -62,10 +62,6 @@ class Plan:
 
     Parameters
     ----------
-    host, port
-        The server.
-    protocols
-        Some of `PROTOCOLS`.
     sizes_bytes
         Of messages, from 8 bytes; see `feasible`.
     messages

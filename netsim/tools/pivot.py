@@ -32,10 +32,6 @@ class Pivot:
 
     Parameters
     ----------
-    title
-        What it shows.
-    keys
-        Names of the row keys.
     heads
         A text for each column of cells, and the same with plain numbers.
     rows

@@ -258,13 +258,11 @@ class _Told:
         self.ended: list[Delivery] = []
 
     def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`."""
         transfer = self._medium.submit(now_ns, src, dst, size_bytes)
         self.submitted[transfer] = now_ns
         return transfer
 
     def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
         ended = self._medium.advance(to_ns)
         self.ended += ended
         return ended

@@ -80,7 +80,7 @@ def parse_fields(cls: Any, data: Mapping[str, Any], path: Path = ()) -> tuple[di
                     faults.append(Fault((*path, key), bounds, _show(data[key])))
             except _Bad as bad:
                 faults.extend(bad.faults)
-        elif _default(fields[key]) is dataclasses.MISSING:
+        elif default_of(fields[key]) is dataclasses.MISSING:
             faults.append(Fault((*path, key), f"a value is needed, {describe(hint, key)}", "nothing"))
     return values, faults
 
@@ -191,7 +191,7 @@ def dataclass_schema(cls: Any) -> dict[str, Any]:
         name: {**schema(hint, name), **({"description": told[name]} if name in told else {})}
         for name, hint in hints(cls).items()
     }
-    required = [n for n in properties if _default(fields[n]) is dataclasses.MISSING]
+    required = [n for n in properties if default_of(fields[n]) is dataclasses.MISSING]
     if hasattr(cls, "kind"):
         properties = {"name": {"const": cls.name}, **properties}
         required = ["name", *required]
@@ -208,7 +208,8 @@ def _meanings(cls: type) -> dict[str, str]:
     return out
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """Return a field's default, or what makes it; `dataclasses.MISSING` where it has none."""
     return field.default_factory if field.default is dataclasses.MISSING else field.default
 
 

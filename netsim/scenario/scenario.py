@@ -158,13 +158,7 @@ class Scenario:
         return Draws(**{part: replication for part in self.varied if part in redraws})
 
     def open_problem(self, replication: int = 0) -> Problem:
-        """Load and split the data of a replication.
-
-        Raises
-        ------
-        DataError, ConfigError
-            See `netsim.interfaces.ProblemConfig`.
-        """
+        """Load and split the data of a replication."""
         if isinstance(self.problem, Redraws):
             return self.problem.open(self.seed, self.draws(replication))
         return self.problem.open(self.seed)

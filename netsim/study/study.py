@@ -179,16 +179,13 @@ def check_folder(out_dir: str | Path) -> None:
     with files_module.writing(folder):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             folder.lstat()  # says that a name is too long
-        _check_folder(folder)
-
-
-def _check_folder(folder: Path) -> None:
-    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise ConfigError(f"{folder}: the output is a folder. Got a file{'' if there == folder else f' at {there}'}")
-    if there == folder and any(folder.iterdir()) and not _is_ours(folder):
-        raise ConfigError(f"{folder}: the folder is not empty and netsim did not write it; choose another one")
-    files_module.check_folder(there)
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        if not there.is_dir():
+            where = "" if there == folder else f" at {there}"
+            raise ConfigError(f"{folder}: the output is a folder. Got a file{where}")
+        if there == folder and any(folder.iterdir()) and not _is_ours(folder):
+            raise ConfigError(f"{folder}: the folder is not empty and netsim did not write it; choose another one")
+        files_module.check_folder(there)
 
 
 def _is_ours(folder: Path) -> bool:

@@ -94,14 +94,9 @@ class Cells:
 
 
 def read(path: Path, file: str, comments: bool = False) -> Cells:
-    """Read a file of comma-separated cells whose first line names the columns.
+    """Read a file of comma-separated cells whose first line names the columns; errors call it `file`.
 
-    Parameters
-    ----------
-    file
-        What to call it in errors.
-    comments
-        Whether lines that begin with ``#`` are left out.
+    With `comments`, lines that begin with ``#`` are left out.
 
     Raises
     ------

@@ -24,10 +24,7 @@ Content = bytes | Path | IO[bytes]
 def aside(path: Path) -> Iterator[Path]:
     """Yield a name in the same folder to write to; on success it becomes `path`, on any error it is removed.
 
-    Parameters
-    ----------
-    path
-        The file wanted; an older one stays as it is until the new one is complete and on the disk.
+    An older file stays as it is until the new one is complete and on the disk.
 
     Raises
     ------

@@ -241,12 +241,7 @@ def loaded_files() -> dict[str, str]:
 def place(error: BaseException, module: str = "") -> str:
     """Return ``FILE:LINE`` of where an error was raised, as far as it is the business of whoever wrote a component.
 
-    Parameters
-    ----------
-    error
-        As caught, with its traceback.
-    module
-        A module that counts as a component's, such as an agent's.
+    `module` counts as a component's, such as an agent's.
 
     Returns
     -------

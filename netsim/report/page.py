@@ -21,20 +21,11 @@ PAGE = "report.html"
 
 
 def write(folder: str | Path) -> Path:
-    """Write ``report.html`` into a run's folder, from the files in it.
+    """Write ``report.html`` into a folder that ``netsim run`` wrote, from the files in it, and return its path.
 
-    The page asks nothing of any network, carries its own drawings and works without scripts. A file that is missing or
-    damaged becomes a sentence on the page.
-
-    Parameters
-    ----------
-    folder
-        What ``netsim run`` wrote: scenario.yaml, manifest.json, rounds.parquet, summary.csv, and where they are there
-        efficiency.parquet, energy.parquet and bounds.csv.
-
-    Returns
-    -------
-    The page's path.
+    The page asks nothing of any network, carries its own drawings and works without scripts. It is made of
+    scenario.yaml, manifest.json, rounds.parquet, summary.csv, and where they are there efficiency.parquet,
+    energy.parquet and bounds.csv; a file that is missing or damaged becomes a sentence on the page.
 
     Raises
     ------

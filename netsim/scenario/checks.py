@@ -28,13 +28,7 @@ MAX_RUNS = 1_000_000
 
 
 def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
-    """Return all faults between parts of a scenario.
-
-    Parameters
-    ----------
-    parts
-        Those fields of a scenario that are right by themselves.
-    """
+    """Return all faults between those parts of a scenario that are right by themselves."""
     found: list[Fault] = []
     for check, names in _checks().items():
         if all(name in parts for name in names):

@@ -25,10 +25,7 @@ MAX_DRAWS = 1000
 def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
     """Return the graph of a topology over all rounds; a random one is drawn from `rng` until it is connected.
 
-    Parameters
-    ----------
-    topology
-        Any; the star's server is node `num_nodes`.
+    The server of a star is node `num_nodes`.
 
     Raises
     ------

@@ -253,10 +253,7 @@ def _files() -> dict[str, Path]:
 def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None = None) -> None:
     """Open each distinct problem of a scenario, so that what is wrong with its data is said before anything runs.
 
-    Parameters
-    ----------
-    opener
-        Opens a point's problem, for a caller that keeps what is opened.
+    `opener` opens a point's problem, for a caller that keeps what is opened.
 
     Raises
     ------

@@ -20,11 +20,9 @@ MAX_LOOKED_AT = 200  # points; more of them differ in little that decides
 
 
 def check(scenario: Scenario, opener: Callable[[Scenario], Problem] = open_problem) -> list[Outlook]:
-    """Find what is wrong with a scenario's data and with its clock; `opener` opens a point's problem.
+    """Find what is wrong with a scenario's data and with its clock; return a guess at the runs of each sweep point.
 
-    Returns
-    -------
-    A guess at the runs of each sweep point.
+    `opener` opens a point's problem.
 
     Raises
     ------

@@ -22,12 +22,7 @@ def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str]
 
     Each row gets ``label, algorithm, replication, point`` and every swept key in front. A column that some runs lack
     is NaN there (or null, where it is no floating-point column); a column that is whole in one run and fractional in
-    another is fractional.
-
-    Parameters
-    ----------
-    at_least
-        Columns that are there even where no run has them.
+    another is fractional. Columns of `at_least` are there even where no run has them.
 
     Raises
     ------

@@ -69,10 +69,7 @@ def plan(
 ) -> list[Run]:
     """Return all runs of a study, by sweep point, then algorithm, then replication.
 
-    Parameters
-    ----------
-    content_of
-        The digest of the data that a point's problem has opened; see `netsim.interfaces.HasContent`.
+    `content_of` gives the digest of the data that a point's problem has opened; see `netsim.interfaces.HasContent`.
 
     Raises
     ------

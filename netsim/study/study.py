@@ -135,11 +135,7 @@ def run(
 
 
 def prune(out_dir: str | Path) -> tuple[int, int]:
-    """Remove the finished runs in a folder that its last study does not have.
-
-    Returns
-    -------
-    How many, and their bytes.
+    """Remove the finished runs in a folder that its last study does not have; return how many, and their bytes.
 
     Raises
     ------

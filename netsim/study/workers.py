@@ -88,11 +88,8 @@ def run_in_children(runs: Sequence[Run], store: Store, watcher: Watcher, jobs: i
 def run_on_cluster(address: str, runs: Sequence[Run], store: Store, watcher: Watcher, plugins: Sequence[str]) -> None:
     """Do the runs on a Dask cluster and keep here what they send back.
 
-    Parameters
-    ----------
-    address
-        Of the scheduler, such as ``tcp://10.0.0.1:8786``. Its workers have one thread each and netsim installed, and
-        see data and plugins under the same paths.
+    Its scheduler has an address such as ``tcp://10.0.0.1:8786``, its workers have one thread each and netsim installed,
+    and see data and plugins under the same paths.
 
     Raises
     ------

@@ -171,14 +171,9 @@ def ball(dim: int, draws: int, seed: int = 0) -> Floats:
 
 
 def measure(codec: Codec, dim: int = 256, draws: int = 100, seed: int = 0) -> Measured:
-    """Encode and decode `draws` vectors uniform in the unit ball.
+    """Encode and decode `draws` vectors uniform in the unit ball; the same seed gives the same figures.
 
-    Parameters
-    ----------
-    codec
-        Bound to its layout, where it has one.
-    dim, draws, seed
-        The same seed gives the same figures.
+    The codec is bound to its layout, where it has one.
 
     Raises
     ------

@@ -57,12 +57,8 @@ class Result:
 def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: float | None = None) -> Result:
     """Fit all families, choose one, say what does not fit, and write it as a scenario's cost.
 
-    Parameters
-    ----------
-    header_bit
-        Bits of a measured message that the papers' P(T) leaves out.
-    entry_bit
-        Bits of a kept coordinate, where sizes are T.
+    `header_bit` are bits of a measured message that the papers' P(T) leaves out, `entry_bit` those of a kept
+    coordinate, where sizes are T.
 
     Raises
     ------

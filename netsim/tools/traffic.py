@@ -100,12 +100,7 @@ def read_trace(path: str, extra_bytes: int = 0) -> Traffic:
     """Read a user's own messages: CSV with the columns ``time_s, src, dst, bytes``.
 
     `src` is a node's number or ``server``; `dst` may also be ``all`` (a broadcast). Nodes are numbered from 0, and the
-    server is the one after the largest number.
-
-    Parameters
-    ----------
-    extra_bytes
-        Added to every message, such as a header.
+    server is the one after the largest number. `extra_bytes`, such as a header, come on top of every message.
 
     Raises
     ------

@@ -21,13 +21,7 @@ class Batteries:
     A battery is empty at the first nanosecond at which the integral of the node's power is at least its capacity; from
     then on the node spends nothing. Between two events of the engine the media know what they will have used, so that
     instant is found by bisection; a battery that cannot be empty yet at its node's highest power is not looked at.
-
-    Parameters
-    ----------
-    processor_j
-        What a node's processor has spent up to an instant.
-    processor_w
-        A processor's highest power.
+    `processor_j` is what a node's processor has spent up to an instant, `processor_w` its highest power.
 
     Attributes
     ----------

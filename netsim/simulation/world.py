@@ -60,12 +60,7 @@ _PARTS = {
 class World:
     """One algorithm's nodes on one network, before the clock starts.
 
-    Parameters
-    ----------
-    replication
-        Redraws the streams that ``vary`` says.
-    problem
-        The opened problem; shared by runs.
+    A replication redraws the streams that ``vary`` says; the opened problem is shared by runs.
 
     Attributes
     ----------

@@ -184,14 +184,14 @@ def load(folder: Path) -> Results:
 
 def merge(runs: Sequence[Results]) -> Results:
     """Return several runs as one, each label with its run's name in front."""
-    parts = [_named(run) for run in runs]
+    parts, swept = [_named(run) for run in runs], {tuple(mapping(run.scenario.get("sweep"))) for run in runs}
     tables: dict[str, Any] = {table: concatenate([getattr(run, table) for run in parts]) for table in _OF_LABELS}
     return Results(
         " and ".join(run.title for run in runs),
         scenario={
             "algorithms": [a for run in parts for a in run.algorithms],
             "stop": runs[0].scenario.get("stop"),
-            "sweep": runs[0].scenario.get("sweep") if all(_sweeps_alike(run, runs[0]) for run in runs) else None,
+            "sweep": runs[0].scenario.get("sweep") if len(swept) == 1 else None,
         },
         manifest={"runs": [r for run in parts for r in run.runs], **_said_of_points(runs)},
         summary=tuple(row for run in parts for row in run.summary),
@@ -199,10 +199,6 @@ def merge(runs: Sequence[Results]) -> Results:
         gaps=tuple(f"{run.title}: {gap}" for run in runs for gap in run.gaps),
         **tables,
     )
-
-
-def _sweeps_alike(one: Results, other: Results) -> bool:
-    return list(mapping(one.scenario.get("sweep"))) == list(mapping(other.scenario.get("sweep")))
 
 
 def _said_of_points(runs: Sequence[Results]) -> dict[str, dict[str, list[str]]]:

@@ -68,7 +68,10 @@ def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: 
     from netsim.tools.cost_families import compare
 
     base = points.of(float(points.nodes.min()))
-    _check_enough(base)
+    sizes = np.unique(base.size).size
+    if sizes < MIN_SIZES:
+        got = f"{words.count(base.size.size, 'row')} of {words.count(sizes, 'size')}"
+        raise ConfigError(f"fit-cost: a fit needs at least {MIN_SIZES} sizes. Got {got}")
     spread = base.spread()
     weights = None if spread is None else 1.0 / spread[0] ** 2
     unit = 1.0 if points.is_count else 8.0
@@ -78,13 +81,6 @@ def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: 
         warnings.append(f"{points.blank} rows have no {points.names[1]}: nothing arrived there")
     scale, header = (1.0, header_bit) if not points.is_count else (entry_bit or math.nan, 0.0)
     return Result(base, fits, warnings, cost_of(fits[0], header, scale), link_of(fits[0], points), points)
-
-
-def _check_enough(points: Points) -> None:
-    sizes = np.unique(points.size).size
-    if sizes < MIN_SIZES:
-        got = f"{words.count(points.size.size, 'row')} of {words.count(sizes, 'size')}"
-        raise ConfigError(f"fit-cost: a fit needs at least {MIN_SIZES} sizes. Got {got}")
 
 
 def _few(points: Points, best: Fit) -> list[str]:

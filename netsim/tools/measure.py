@@ -325,7 +325,7 @@ def command(
     words = PROTOCOLS[: 3 if has_zmq() else 2] if protocols is None else tuple(protocols.split(","))
     plan = Plan(target, port, words, lengths, messages, warm_up, timeout_s, limit_s)
     if serve:
-        if not _is_here(target):
+        if target not in ("localhost", "::1") and not target.startswith("127."):
             raise ConfigError(f"--serve: only on this host, such as 127.0.0.1. Got {target!r}")
         with Server(target, port, limit_s):
             rows = run(plan, tell)
@@ -335,7 +335,3 @@ def command(
         return to_csv(rows)
     files.write(Path(out), to_csv(rows))
     return out
-
-
-def _is_here(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.")

@@ -24,7 +24,9 @@ FORMS = ("terminal", "csv", "markdown", "latex")
 ENDINGS = {".csv": "csv", ".md": "markdown", ".tex": "latex"}
 SIGNS = {"byte": "B"}
 OWN_UNITS = {"j_per_bit": "J/bit"}
-LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+)
 
 
 @dataclass(frozen=True)
@@ -181,14 +183,16 @@ def to_csv(table: Pivot) -> str:
 def to_markdown(table: Pivot) -> str:
     """Return a pipe table under its title."""
     ways = ["---"] * len(table.keys) + ["---:"] * len(table.heads)
-    lines = [[_piped(cell) for cell in line] for line in (table.header, ways, *table.texts)]
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in (table.header, ways, *table.texts)]
     return f"{table.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def to_latex(table: Pivot) -> str:
     """Return a tabular that needs no package."""
     ways = "l" * len(table.keys) + "r" * len(table.heads)
-    head, *lines = (f"{' & '.join(map(_escaped, line))} \\\\" for line in (table.header, *table.texts))
+    head, *lines = (
+        f"{' & '.join(cell.translate(LATEX) for cell in line)} \\\\" for line in (table.header, *table.texts)
+    )
     body = "\n".join([f"\\begin{{tabular}}{{{ways}}}", "\\hline", head, "\\hline", *lines, "\\hline"])
     return f"% {table.title}\n{body}\n\\end{{tabular}}\n"
 
@@ -238,11 +242,3 @@ def _writer(column: str) -> Callable[[float], str]:
 
 def _split(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def _piped(cell: str) -> str:
-    return cell.replace("|", "\\|")
-
-
-def _escaped(cell: str) -> str:
-    return "".join(LATEX.get(c, c) for c in cell)

@@ -199,18 +199,9 @@ class Teller:
         """Show that `done` of `of` replications are finished, and a point's results once it is complete."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=of)
-        if point is not None:
-            self._done += 1
-            self._say(point)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _say(self, point: Point) -> None:
+        if point is None:
+            return
+        self._done += 1
         if self._bar is None:
             values, traffic = point.values, point.traffic
             print(
@@ -219,6 +210,13 @@ class Teller:
                 f"{quantity(values['sender_j'][0], 'J')} a sender (host {time.monotonic() - self._start_s:.1f} s)",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
 
 def title(traffic: Traffic) -> str:

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The tests start hundreds of processes: without bytecode each would compile every file it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: quickstart test doctest test-slow test-nojit test-oldest test-wheel bench codecs validation mutants lint clean
 

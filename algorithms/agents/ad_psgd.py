@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.compressors.identity import Identity
 from algorithms.roles.gossip import DenseGossip, SteppingPeer
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Gradient, Message, Receive, Send
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -38,7 +38,7 @@ class AdPsgd(DenseGossip):
 
     tolerates: ClassVar[frozenset[str]] = frozenset({"late"})
     graphs: ClassVar[frozenset[str]] = frozenset()
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "float_bit": 64})
 
     def peer(self, ctx: Context) -> Agent:
         """Return one peer's agent."""

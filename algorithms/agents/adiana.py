@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -16,7 +15,7 @@ from algorithms.roles.star import Updates, is_sure
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Gradient, Receive, Send
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -43,7 +42,7 @@ class Adiana(Learning, Mindful):
 
     anchor_probability: Literal["auto"] | Fraction = "auto"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "rand_k", "k": 4}},
         {"compressor": {"name": "qsgd", "levels": 2}, "anchor_probability": 0.3, "step_size": 0.05},
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from algorithms.compressors.alistarh import Alistarh as AlistarhCode
 from algorithms.roles.star import Worker
 from algorithms.roles.tolerant import Tolerant
 from netsim.interfaces import Agent, Array, Context, Report
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -39,7 +38,7 @@ class Alistarh(Tolerant):
     """
 
     relays: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1})
 
     def codec(self, ctx: Context) -> AlistarhCode:
         """Return the codec of the T_A largest coordinates' signs and one scale."""

@@ -17,7 +17,7 @@ from algorithms.tuners.curve import curves
 from algorithms.tuners.tune import tune
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Array, Context, Cost
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -65,7 +65,7 @@ class Cat(Tuned):
     cost: Annotated[Cost, Ref("cost")]
     expected: Literal["cost", "count"] = "cost"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"variant": "sparsify", "cost": {"name": "bit"}},
         {"variant": "sign", "cost": {"name": "affine", "c0": 432, "c_bit": 1}},
         {"variant": "stochastic", "cost": {"name": "from_channel", "quantity": "bit"}, "tune": "shared"},

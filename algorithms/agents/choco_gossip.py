@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.roles.gossip import CompressedGossip, PublicCopyPeer
 from algorithms.roles.parts import local_steps
 from netsim.fields import NonNegativeInt
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -44,7 +43,7 @@ class ChocoGossip(CompressedGossip):
 
     local_steps: NonNegativeInt = 1
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}, "gamma": "choco"},
         {"compressor": {"name": "sign_rand_k", "k": 4}, "gamma": 0.3, "local_steps": 3, "step_size": 0.1},
     )

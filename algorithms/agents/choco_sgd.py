@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from algorithms.roles.gossip import CompressedGossip, PublicCopyPeer
 from netsim.interfaces import Agent, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -45,7 +44,7 @@ class ChocoSgd(CompressedGossip):
 
     order: Literal["grad_compress_mix", "mix_compress_grad"] = "grad_compress_mix"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}, "gamma": 0.3, "step_size": 0.1},
         {"compressor": "scaled_sign", "gamma": 0.3, "momentum": 0.5, "step_size": 0.05, "order": "mix_compress_grad"},
         {"compressor": {"name": "sign_top_k", "k": 4}, "gamma": "sparq", "hat_init": "x0"},

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from algorithms.coding.codec import Codec
 from algorithms.roles.compressed import max_smoothness
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import Ref
 from netsim.interfaces import Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -56,7 +55,7 @@ class Dcgd(Tolerant):
     compressor: Annotated[Codec, Ref("compressor")]
 
     relays: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "stochastic_sparsification", "budget": 3}},
         {"compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},
         {"compressor": "identity", "model_bit": 64},

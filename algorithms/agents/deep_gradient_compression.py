@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from algorithms.roles.star import Worker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction, NonNegativeInt, PositiveFloat, Range
 from netsim.interfaces import Agent, Array, Context, Report
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -58,7 +57,7 @@ class DeepGradientCompression(Mindful):
     warmup_rounds: NonNegativeInt = 0
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"fraction": 0.2, "step_size": 0.05},
         {"fraction": 0.1, "momentum": 0.5, "clip_norm": 2.0, "warmup_rounds": 8, "step_size": 0.05},
     )

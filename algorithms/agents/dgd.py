@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.compressors.identity import Identity
 from algorithms.roles.gossip import DenseGossip, SteppingPeer, max_smoothness
 from netsim.interfaces import Agent, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -33,7 +32,7 @@ class Dgd(DenseGossip):
     Ling, Yin, "On the convergence of decentralized gradient descent", SIAM J. Optim. 2016, theorem 1 (the step).
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "float_bit": 64})
 
     def auto_step(self, ctx: Context) -> float:
         """Return (1 + lambda_n(W)) / (2 max_m L_m)."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from algorithms.roles.compressed import Learning, max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Range
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -47,7 +46,7 @@ class Diana(Learning, Mindful):
 
     momentum: Annotated[float, Range(ge=0, lt=1)] = 0.0
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "qsgd", "levels": 2}},
         {"compressor": {"name": "rand_k", "k": 4}, "momentum": 0.5, "step_size": 0.05},
         {"compressor": "identity", "memory_rate": 0.3, "model_bit": 64},

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.compressors.identity import Identity
 from algorithms.roles.gossip import DenseGossip, SteppingPeer
 from netsim.interfaces import Agent, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -33,7 +32,7 @@ class Dpsgd(DenseGossip):
     NeurIPS 2017, algorithm 1.
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "float_bit": 64})
 
     def peer(self, ctx: Context) -> Agent:
         """Return one peer's agent."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.roles.federated import Patient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -44,7 +43,7 @@ class Fedavg(Patient):
     of the others.
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"epochs": 1},
         {"local_steps": 3, "participation": 0.67, "step_size": 0.1},
         {"local_steps": 2, "compressor": {"name": "qsgd", "levels": 4}, "quorum": 2, "deadline_s": 5.0},

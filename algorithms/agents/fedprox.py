@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.roles.federated import Patient
 from algorithms.roles.local import LocalWorker
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -44,7 +43,7 @@ class Fedprox(Patient):
 
     mu: NonNegativeFloat
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"mu": 0.5, "local_steps": 4},
         {"mu": 0.1, "epochs": 1, "participation": 0.67, "step_size": 0.1},
     )

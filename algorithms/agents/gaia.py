@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from algorithms.roles.star import Server, Updates, Worker, step_of
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import Agent, Array, Context, Report
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -51,7 +50,7 @@ class Gaia(Mindful):
     decay: Literal["root", "none"] = "root"
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"step_size": 0.05},
         {"threshold": 0.2, "decay": "none", "step_size": 0.1, "float_bit": 64},
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from algorithms.roles.gossip import DenseGossip, SteppingPeer, max_smoothness
 from netsim.interfaces import Agent, Array, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -34,7 +33,7 @@ class GradientTracking(DenseGossip):
     SIAM J. Optim. 2017, algorithm 1. Di Lorenzo, Scutari, "NEXT", IEEE TSIPN 2016 (the tracked gradient).
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.05, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.05, "float_bit": 64})
 
     def auto_step(self, ctx: Context) -> float:
         """Return (1 + lambda_n(W))^2 / (4 max_m L_m)."""

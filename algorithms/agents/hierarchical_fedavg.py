@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.coding.wrappers import require_memoryless
 from algorithms.roles.federated import Trained
@@ -13,7 +12,7 @@ from algorithms.roles.star import Server, Updates, Worker
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -53,7 +52,7 @@ class HierarchicalFedavg(Trained, Tolerant):
 
     edge_rounds: PositiveInt
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"local_steps": 2, "edge_rounds": 2, "step_size": 0.1},
         {"epochs": 1, "edge_rounds": 3, "step_size": 0.1, "compressor": {"name": "qsgd", "levels": 4}},
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from algorithms.roles.lazy import AskingServer, Lazy, LazyWorker
 from algorithms.roles.shared_state import StateServer, StateWorker
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -50,7 +49,7 @@ class Lag(Lazy):
 
     rule: Literal["worker", "server"] = "worker"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"rule": "server", "step_size": 0.1, "float_bit": 64, "model_bit": 64},
         {"xi": 1.0, "window": 3, "max_age": 5, "step_size": 0.1},

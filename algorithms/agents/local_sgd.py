@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.compressors.identity import Identity
 from algorithms.roles.local import FixedSteps
 from algorithms.roles.parts import FloatBit
 from algorithms.roles.tolerant import Tolerant
 from netsim.interfaces import Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -46,7 +45,7 @@ class LocalSgd(FixedSteps, Tolerant):
 
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"local_steps": 4},
         {"local_steps": 2, "step_size": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4},
         {"local_steps": 3, "quorum": 2, "deadline_s": 5.0},

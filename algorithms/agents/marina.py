@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from algorithms.roles.star import Server, Updates, Worker, is_sure
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import ALL, Agent, Array, Context, Gradient, Sum
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -47,7 +46,7 @@ class Marina(Unbiased, Mindful):
     full_probability: Literal["auto"] | Fraction = "auto"
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "rand_k", "k": 4}},
         {"compressor": {"name": "qsgd", "levels": 2}, "full_probability": 0.1, "step_size": 0.05},
     )

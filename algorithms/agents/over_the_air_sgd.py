@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from algorithms.roles.analog import Analog, Antenna
 from algorithms.roles.parts import FloatBit
 from algorithms.roles.star import Server, Star, Updates, Worker
 from netsim.interfaces import Agent, Array, Context, Silent
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -42,7 +41,7 @@ class OverTheAirSgd(Star):
     analog: Analog = field(default_factory=Analog)
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"analog": {"amplitude": 2.0, "inversion": False}, "step_size": 0.1, "float_bit": 64},
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
 from algorithms.roles.gossip import DenseGossip, SteppingPeer
 from netsim.interfaces import Agent, Array, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -38,7 +37,7 @@ class PushSum(DenseGossip):
     """
 
     graphs: ClassVar[frozenset[str]] = frozenset({"changing", "directed", "unbalanced"})
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "float_bit": 64})
 
     def peer(self, ctx: Context) -> Agent:
         """Return one peer's agent."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,7 +16,7 @@ from algorithms.roles.tolerant import Mindful
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 Mode = Literal["synchronous", "asynchronous"]
 
@@ -75,7 +74,7 @@ class QsparseLocalSgd(FixedSteps, Mindful):
     gap: Literal["fixed", "uniform"] = "fixed"
     wipe_memory: bool = False
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"local_steps": 4, "compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},
         {"local_steps": 3, "compressor": {"name": "top_k", "k": 3}, "mode": "asynchronous", "step_size": 0.1},
         {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from algorithms.roles.gossip import CompressedGossip, PublicCopyPeer
 from algorithms.roles.parts import Step, local_steps, step_rule
 from netsim.fields import NonNegativeFloat, PositiveInt, Ref
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -51,7 +51,7 @@ class SparqSgd(CompressedGossip):
     local_steps: PositiveInt = 1
     no_update: Literal["flag", "silent"] = "flag"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "sign_top_k", "k": 3}, "gamma": 0.3, "threshold": 30, "local_steps": 5},
         {"compressor": "scaled_sign", "gamma": 0.3, "threshold": {"name": "power", "a": 2.0, "exponent": 0.5}},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from algorithms.roles.parts import FloatBit
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -50,7 +49,7 @@ class SsgdTopK(Copying, Mindful):
     fraction: Fraction
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"fraction": 0.25, "local_steps": 1, "step_size": 0.1},
         {"fraction": 0.1, "local_steps": 4, "step_size": 0.1, "momentum": 0.5},
     )

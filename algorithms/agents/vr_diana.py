@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from algorithms.roles.compressed import Learning, max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import ALL, Agent, Array, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -49,7 +48,7 @@ class VrDiana(Learning, Mindful):
 
     snapshot_probability: Literal["auto"] | Fraction = "auto"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "qsgd", "levels": 2}, "snapshot_probability": 0.2},
         {"compressor": {"name": "rand_k", "k": 4}, "memory_rate": 0.2, "step_size": 0.05},
     )

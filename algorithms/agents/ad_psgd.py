@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, SteppingPeer
+from algorithms.roles.gossip import DenseGossip, DensePeer
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Gradient, Message, Receive, Send
 from netsim.registry import Examples, component
 
@@ -24,13 +23,6 @@ class AdPsgd(DenseGossip):
     the two models that were exchanged, so that the mean of all models is kept whatever came between, and nodes that ask
     each other do not wait for each other: any graph will do, where the paper's needs two sides.
 
-    Parameters
-    ----------
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
-    float_bit
-        Bits of a float in a message.
-
     References
     ----------
     Lian, Zhang, Zhang, Liu, "Asynchronous decentralized parallel stochastic gradient descent", ICML 2018, algorithm 1.
@@ -45,7 +37,7 @@ class AdPsgd(DenseGossip):
         return AdPsgdPeer(ctx, self)
 
 
-class AdPsgdPeer(SteppingPeer):
+class AdPsgdPeer(DensePeer):
     """Asks one neighbour, answers all who ask.
 
     Attributes
@@ -55,7 +47,6 @@ class AdPsgdPeer(SteppingPeer):
 
     def __init__(self, ctx: Context, algorithm: AdPsgd) -> None:
         super().__init__(ctx, algorithm)
-        self.codec = Identity(algorithm.float_bit)
         self.near = tuple(ctx.neighbours(0))
         self.asked, self.met = self.x, 0
 

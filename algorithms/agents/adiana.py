@@ -9,9 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from algorithms.coding.several import pair
-from algorithms.roles.compressed import Learning, max_smoothness, strong_convexity
+from algorithms.roles.broadcast import is_sure
+from algorithms.roles.compressed import Learning, strong_convexity
+from algorithms.roles.parts import max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
-from algorithms.roles.star import Updates, is_sure
+from algorithms.roles.star import Updates
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Gradient, Receive, Send

@@ -22,15 +22,6 @@ class Alistarh(Tolerant):
     The payload carries the projection-scaled signs, so that the step 1/L is that of S+Q; the choice of T alone sets it
     apart from CAT.
 
-    Parameters
-    ----------
-    step_size
-        ``auto`` is 1/L of F; a number; or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast.
-
     References
     ----------
     Alistarh, Grubic, Li, Tomioka, Vojnovic, "QSGD: Communication-efficient SGD via gradient quantization and encoding",

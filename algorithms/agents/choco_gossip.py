@@ -22,18 +22,10 @@ class ChocoGossip(CompressedGossip):
 
     Parameters
     ----------
-    compressor
-        C, of the differences.
-    gamma
-        The consensus step: a number, ``choco`` or ``sparq``.
     local_steps
         Gradient steps of each node before the first round.
     step_size
         Of these: ``auto`` is 1 / max_m L_m; a number; or a step rule.
-    momentum
-        beta of Nesterov's momentum in these; 0: none.
-    hat_init
-        ``zero`` or ``x0``: the public copies at first.
 
     References
     ----------

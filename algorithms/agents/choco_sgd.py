@@ -20,20 +20,10 @@ class ChocoSgd(CompressedGossip):
 
     Parameters
     ----------
-    compressor
-        C, of the differences.
-    gamma
-        The consensus step: a number, ``choco`` or ``sparq``.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
     order
         ``grad_compress_mix``: as above. ``mix_compress_grad``, which is another algorithm: x <- x_i + gamma sum_j w_ij
         (xh_j - xh_i) with the copies that are there, send C(x - xh_i), x_i <- x - eta_t g_i(x); the message travels
         while the gradient is computed.
-    momentum
-        beta of Nesterov's momentum in the local steps; 0: none.
-    hat_init
-        ``zero`` or ``x0``: the public copies at first.
 
     References
     ----------

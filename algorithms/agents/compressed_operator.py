@@ -37,10 +37,6 @@ class CompressedOperator(Star):
         In place of `compressor`: Q is CAT's, with the T of the most progress per cost in every message.
     relaxation
         r.
-    step_size
-        gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
 
     References
     ----------

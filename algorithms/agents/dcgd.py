@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from algorithms.coding.codec import Codec
-from algorithms.roles.compressed import max_smoothness
+from algorithms.roles.parts import max_smoothness
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import Ref
 from netsim.interfaces import Context
@@ -33,11 +33,6 @@ class Dcgd(Tolerant):
     step_size
         ``auto`` is 1 / ((1 + 2 w / M) max_m L_m), where a compressor that is biased or states no w counts as w = 0; a
         number; or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast. What is late is dropped, or
-        with an error memory counts when it comes.
 
     References
     ----------

@@ -36,13 +36,8 @@ class DeepGradientCompression(Mindful):
         Norm of a gradient of all nodes together; nothing: no clipping.
     warmup_rounds
         Rounds of the warm-up of the sparsity, in the paper those of 4 epochs.
-    step_size
-        ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
+    float_bit
+        Bits of a float in the upload.
 
     References
     ----------

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, SteppingPeer, max_smoothness
+from algorithms.roles.gossip import DenseGossip, DensePeer
+from algorithms.roles.parts import max_smoothness
 from netsim.interfaces import Agent, Context, Gradient
 from netsim.registry import Examples, component
 
@@ -23,8 +23,6 @@ class Dgd(DenseGossip):
     ----------
     step_size
         ``auto`` is (1 + lambda_n(W)) / (2 max_m L_m), half of what keeps it stable; a number; or a step rule.
-    float_bit
-        Bits of a float in a message.
 
     References
     ----------
@@ -43,12 +41,8 @@ class Dgd(DenseGossip):
         return DgdPeer(ctx, self)
 
 
-class DgdPeer(SteppingPeer):
+class DgdPeer(DensePeer):
     """Sends, takes the gradient, mixes, steps."""
-
-    def __init__(self, ctx: Context, algorithm: Dgd) -> None:
-        super().__init__(ctx, algorithm)
-        self.codec = Identity(algorithm.float_bit)
 
     async def step(self, round: int) -> None:
         """Run one round."""

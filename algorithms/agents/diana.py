@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from algorithms.roles.compressed import Learning, max_smoothness
+from algorithms.roles.compressed import Learning
+from algorithms.roles.parts import max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Range
@@ -24,19 +25,10 @@ class Diana(Learning, Mindful):
 
     Parameters
     ----------
-    compressor
-        Q, unbiased; one that works per tensor gets the problem's layout.
-    memory_rate
-        a; ``auto`` is 1 / (1 + w).
     momentum
         b.
     step_size
         gamma; ``auto`` is 1 / ((1 + 6 w / M) max_m L_m). A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------

@@ -35,11 +35,6 @@ class DistEfBlockwise(Compressed, Replicated, Mindful):
         b, 0 for none; Nesterov's.
     step_size
         ``auto`` is 1/L of F; what theory admits shrinks with the contraction of C. A number, or a step rule.
-    model_bit
-        No effect: steps are sent, and a whole model without rounding.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
-        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------

@@ -26,17 +26,10 @@ class DoubleSqueeze(Compressed, Replicated, Mindful):
 
     Parameters
     ----------
-    compressor
-        C, of the uploads; one that works per tensor gets the problem's layout.
     server_compressor
         D, of the server's message; nothing: C.
     step_size
         ``auto`` is 1/L of F; what theory admits shrinks with the contraction of C and D. A number, or a step rule.
-    model_bit
-        No effect: steps are sent, and a whole model without rounding.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
-        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------

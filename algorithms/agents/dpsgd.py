@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, SteppingPeer
+from algorithms.roles.gossip import DenseGossip, DensePeer
 from netsim.interfaces import Agent, Context, Gradient
 from netsim.registry import Examples, component
 
@@ -18,13 +17,6 @@ class Dpsgd(DenseGossip):
 
     Deviation: the paper's box mixes x_j first and then steps; it says that the two lines may be exchanged, and stepping
     first is what later papers compare with. `dgd` is the box as it stands.
-
-    Parameters
-    ----------
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
-    float_bit
-        Bits of a float in a message.
 
     References
     ----------
@@ -39,12 +31,8 @@ class Dpsgd(DenseGossip):
         return DpsgdPeer(ctx, self)
 
 
-class DpsgdPeer(SteppingPeer):
+class DpsgdPeer(DensePeer):
     """Steps, sends, mixes."""
-
-    def __init__(self, ctx: Context, algorithm: Dpsgd) -> None:
-        super().__init__(ctx, algorithm)
-        self.codec = Identity(algorithm.float_bit)
 
     async def step(self, round: int) -> None:
         """Run one round."""

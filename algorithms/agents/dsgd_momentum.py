@@ -28,8 +28,6 @@ class DsgdMomentum(DenseGossip):
         Step along beta v + g instead of v.
     mix_momentum
         Send v beside x and average both: twice the bits.
-    float_bit
-        Bits of a float in a message.
 
     References
     ----------

@@ -28,8 +28,6 @@ class DynamicAveraging(FixedSteps):
     ----------
     divergence
         Delta.
-    local_steps, step_size, momentum, nesterov, weight_decay
-        Steps between two checks, and how they are taken, as in `local_sgd`.
     model_bit
         Bits of a float of a model, in both directions.
 

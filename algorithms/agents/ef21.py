@@ -39,11 +39,6 @@ class Ef21(Compressed, Mindful):
         p.
     step_size
         gamma; ``auto`` is 1 / (L + L' sqrt(b / theta)). A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------

@@ -30,11 +30,6 @@ class EfSgd(Compressed, Mindful):
         e grow: take `to_contraction` of it.
     step_size
         ``auto`` is 1/L of F; what theory admits shrinks with delta. A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------

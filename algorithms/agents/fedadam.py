@@ -30,8 +30,6 @@ class Fedadam(Patient):
         ``adagrad``: v <- v + Delta^2.
     beta1, beta2, tau
         m <- beta1 m + (1 - beta1) Delta; tau is the degree of adaptivity, and v starts at tau^2.
-    local_steps, epochs, participation, compressor, step_size, weight_decay, model_bit, quorum, deadline_s
-        As in `fedavg`; `step_size` is the clients'.
 
     References
     ----------

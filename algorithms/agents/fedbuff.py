@@ -35,8 +35,6 @@ class Fedbuff(Federated):
         ``none``: s = 1. ``sqrt``: s = 1 / sqrt(1 + staleness).
     participation
         max(floor(participation * M), 1) clients train at a time, the paper's concurrency.
-    local_steps, epochs, compressor, step_size, weight_decay, model_bit
-        As in `fedavg`.
     deadline_s
         A client that has heard nothing for so long, a half more or less at random, asks for the model by a header; one
         that does not train is not answered. Nothing: never; a network that can lose messages needs it.

@@ -23,16 +23,8 @@ class Fedprox(Patient):
     ----------
     mu
         0 or more.
-    local_steps, epochs, participation, compressor
-        As in `fedavg`.
     step_size
         ``auto`` is 1 / (max_m L_m + mu), h_m's; a number; or a step rule, which counts a client's own steps.
-    weight_decay
-        Adds weight_decay * x to every gradient.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast.
 
     References
     ----------

@@ -22,16 +22,8 @@ class FixedBudget(Budgeted, Tolerant):
 
     Parameters
     ----------
-    variant
-        ``sparsify`` (S), ``sign`` (S+Q, projection-scaled) or ``stochastic`` (SS).
     budget
         T; or ``one_packet``: the largest T whose message the link to the server carries in one packet.
-    step_size
-        ``auto`` is 1/L, for SS omega/L; a number; or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast.
 
     References
     ----------

@@ -31,13 +31,8 @@ class Gaia(Mindful):
         v: the significance of an update is its size beside the parameter's.
     decay
         ``root``: v_k = v / sqrt(k + 1). ``none``: v_k = v.
-    step_size
-        ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
+    float_bit
+        Bits of a float in the upload.
 
     References
     ----------

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from algorithms.roles.gossip import DenseGossip, SteppingPeer, max_smoothness
+from algorithms.roles.gossip import DenseGossip, SteppingPeer
+from algorithms.roles.parts import max_smoothness
 from netsim.interfaces import Agent, Array, Context, Gradient
 from netsim.registry import Examples, component
 
@@ -24,8 +25,6 @@ class GradientTracking(DenseGossip):
     step_size
         ``auto`` is (1 + lambda_n(W))^2 / (4 max_m L_m), half of what is stable where all nodes have one Hessian: its
         modes x, y have determinant lambda^2 - eta h and trace 2 lambda - eta h. A number; or a step rule.
-    float_bit
-        Bits of a float in a message.
 
     References
     ----------

@@ -28,14 +28,10 @@ class GridSearch(Budgeted):
 
     Parameters
     ----------
-    variant, cost
-        ``sparsify`` (S), ``sign`` (S+Q) or ``stochastic`` (SS); what the merit divides by.
+    cost
+        What the merit divides by.
     budgets, trial_rounds
         The grid; empty: 1, 4, 16, ... below the dimension. Rounds of each trial.
-    step_size
-        ``auto`` is 1/L, for SS omega/L; a number; or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
     """
 
     cost: Annotated[Cost, Ref("cost")]

@@ -31,8 +31,6 @@ class GtopK(Replicated):
         ``auto`` is 1/L of F; what theory admits shrinks with k / d. A number, or a step rule.
     float_bit
         Bits of a float in all messages.
-    model_bit
-        No effect, as no model is sent.
 
     References
     ----------

@@ -29,17 +29,11 @@ class HierarchicalFedavg(Trained, Tolerant):
     ----------
     edge_rounds
         kappa_2.
-    local_steps, epochs
-        kappa_1, or passes over the client's samples; as in `fedavg`.
     compressor
         Of how far the clients, and how far the aggregators have come; one that keeps a memory is refused.
     step_size
         ``auto`` is 1 / max_m L_m over the clients of one aggregator; a number; or a step rule, which counts a client's
         own steps.
-    weight_decay
-        Adds weight_decay * x to every gradient.
-    model_bit
-        Bits of a float in the broadcasts.
     quorum, deadline_s
         An aggregator goes on after so many uploads, or so many seconds after its broadcast; the server after so many
         aggregators', or `edge_rounds` + 1 times as long. A missing upload is silence, a late one is dropped.

@@ -28,17 +28,6 @@ class Lag(Lazy):
         ``worker`` or ``server``; the latter needs full batches and a problem that knows its L_m.
     xi
         ``auto`` is 1/D for the worker's rule and 10/D for the server's, as in the paper's experiments.
-    window
-        D, how many of the last moves count.
-    max_age
-        Rounds after its last upload at which a worker uploads in any case; None: never.
-    step_size
-        gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------

@@ -30,17 +30,8 @@ class Laq(Lazy):
         b, bits of an entry.
     xi
         ``auto`` is 0.8/D.
-    window
-        D, how many of the last moves count.
-    max_age
-        Rounds after its last upload at which a worker uploads in any case; None: never.
-    step_size
-        gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of the quantiser's range and of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
+    float_bit
+        Bits of the quantiser's range.
 
     References
     ----------

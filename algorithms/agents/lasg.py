@@ -36,14 +36,8 @@ class Lasg(Lazy):
         ``wk1``, ``wk2`` or ``ps``.
     xi
         ``auto`` is 1/D, which in the paper is c = 1/gamma^2.
-    window
-        D, how many of the last moves count.
     max_age
         Rounds after its last upload at which a worker uploads in any case, and between snapshots.
-    step_size
-        gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit, quorum, deadline_s
-        As in `lag`.
 
     References
     ----------

@@ -56,11 +56,6 @@ class Lena(Compressed, Mindful):
         Of v and q, both of which are then what their uploads decode to; e keeps what is lost of v.
     step_size
         alpha; ``auto`` is 1/L of F. A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------

@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from algorithms.compressors.identity import Identity
+from algorithms.roles.broadcast import is_sure
 from algorithms.roles.compressed import Unbiased
 from algorithms.roles.parts import FloatBit
-from algorithms.roles.star import Server, Updates, Worker, is_sure
+from algorithms.roles.star import Server, Updates, Worker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import ALL, Agent, Array, Context, Gradient, Sum

@@ -27,13 +27,6 @@ class OneBitSgd(Replicated, Mindful):
     ----------
     float_bit
         Bits of a mean.
-    step_size
-        ``auto`` is 1/L of F. A number, or a step rule.
-    model_bit
-        No effect: steps are sent, and a whole model without rounding.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
-        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------

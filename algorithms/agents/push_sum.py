@@ -24,8 +24,6 @@ class PushSum(DenseGossip):
 
     Parameters
     ----------
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
     float_bit
         Bits of a float of p x; p w has 64.
 

@@ -40,8 +40,6 @@ class QsparseLocalSgd(FixedSteps, Mindful):
 
     Parameters
     ----------
-    compressor
-        C; one that works per tensor gets the problem's layout.
     local_steps
         H, the longest gap between two messages of a worker.
     mode
@@ -51,16 +49,6 @@ class QsparseLocalSgd(FixedSteps, Mindful):
     wipe_memory
         Set e_m to 0 at the message before a local step whose gamma is at most half of that before, where a piecewise
         rule drops.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule, which counts a worker's own steps.
-    momentum, nesterov, weight_decay
-        v <- beta v + g with g the gradient plus weight_decay * x; the direction is v, or with `nesterov` beta v + g.
-        v stays with the worker and is never reset.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------

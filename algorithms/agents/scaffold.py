@@ -32,8 +32,6 @@ class Scaffold(Federated, Mindful):
     ----------
     server_step
         eta.
-    local_steps, epochs, participation, weight_decay, model_bit, quorum, deadline_s
-        As in `fedavg`.
     compressor
         Of each of the two vectors; one that keeps a memory is refused.
     step_size

@@ -29,11 +29,6 @@ class Signsgd(Replicated, Tolerant):
         A number, or a step rule; the theory of 1/L is not about signs.
     momentum
         b.
-    model_bit
-        No effect: steps are sent, and a whole model without rounding.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
-        gets the whole model in place of the step.
 
     References
     ----------

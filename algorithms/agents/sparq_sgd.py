@@ -23,12 +23,6 @@ class SparqSgd(CompressedGossip):
 
     Parameters
     ----------
-    compressor
-        C, of the differences.
-    gamma
-        The consensus step: a number, ``choco`` or ``sparq``.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
     threshold
         c_t: a number, or a rule such as ``{name: power, ...}`` or ``{name: staircase, ...}``.
     local_steps
@@ -36,10 +30,6 @@ class SparqSgd(CompressedGossip):
     no_update
         What a node that does not send does: ``flag`` says so, at what `network.silence` says that costs; ``silent``
         sends nothing, which needs slots whose end tells, and `network.silence: free`.
-    momentum
-        beta of Nesterov's momentum in the local steps; 0: none.
-    hat_init
-        ``zero`` or ``x0``: the public copies at first.
 
     References
     ----------

@@ -20,22 +20,8 @@ class SquarmSgd(SparqSgd):
 
     Parameters
     ----------
-    compressor
-        C, of the differences.
-    gamma
-        The consensus step: a number, ``choco`` or ``sparq``.
     step_size
         ``auto`` is (1 - beta) / max_m L_m; a number; or a step rule. The paper has a constant one.
-    threshold
-        c_t: a number, or a rule.
-    local_steps
-        H.
-    no_update
-        ``flag`` or ``silent``, as of `sparq_sgd`.
-    momentum
-        beta, 0 <= beta < 1.
-    hat_init
-        ``zero`` or ``x0``: the public copies at first.
 
     References
     ----------

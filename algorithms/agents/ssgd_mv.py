@@ -29,8 +29,6 @@ class SsgdMv(Summed):
     ----------
     model_bit
         Bits of a value in the aggregate.
-    local_steps, step_size, momentum, nesterov, weight_decay
-        Of the local steps, as in `local_sgd`.
     quorum, deadline_s
         The server goes on after so many votes, and then values, or so many seconds after its last message. The mask
         goes to those who voted in time, the aggregate to those whose values came in time, the whole model to all

@@ -28,14 +28,8 @@ class SsgdTopK(Copying, Mindful):
     ----------
     fraction
         phi: K = max(floor(phi d), 1).
-    local_steps
-        H.
     float_bit, model_bit
         Bits of a value in the upload and in the mean.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule, which counts local steps.
-    momentum, nesterov, weight_decay
-        Of the local steps, as in `local_sgd`.
     quorum, deadline_s
         The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
         gets the whole model in place of the mean; a late upload counts when it comes.

@@ -21,12 +21,13 @@ import traceback
 import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from netsim.errors import ConfigError, Fault, UnknownNameError, nearest_name
 from netsim.imports import OURS, helpers, package_files
 
 C = TypeVar("C", bound=type)
+Examples: TypeAlias = tuple[Mapping[str, Any], ...]  # keys of each, without the name
 
 PACKAGES = {
     "problem": "algorithms.problems",

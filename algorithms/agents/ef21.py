@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from algorithms.roles.tolerant import Mindful
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -40,11 +39,6 @@ class Ef21(Compressed, Mindful):
         p.
     step_size
         gamma; ``auto`` is 1 / (L + L' sqrt(b / theta)). A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------
@@ -55,7 +49,7 @@ class Ef21(Compressed, Mindful):
 
     participation: Fraction = 1.0
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}},
         {"compressor": "scaled_sign", "step_size": 0.1, "participation": 0.7},
         {"compressor": "identity", "model_bit": 64},

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from algorithms.coding.codec import squared_norm
 from algorithms.coding.indices import IndexCode
 from algorithms.coding.sparse import SignCode
 from netsim.interfaces import Array, Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -53,8 +52,8 @@ class Alistarh(SignCode):
     float_bit: FloatBit = 32
     index: IndexCode = "fixed"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"index": "rice"})
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"index": "auto", "float_bit": 16},)
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64}, {"index": "rice"})
+    sweep: ClassVar[Examples] = ({"index": "auto", "float_bit": 16},)
 
     def support(self, x: Array) -> Indices:
         """Return the T_A largest entries, ascending."""

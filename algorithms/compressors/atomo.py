@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,7 +19,7 @@ from algorithms.compressors.stochastic_sparsification import optimal_level, prob
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -70,12 +69,12 @@ class Atomo(Factored):
     layout: Layout = ()
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"budget": 2.0},
         {"budget": 1.5, "fold": True},
         {"budget": 3.0, "fold": True, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"budget": 1.0, "float_bit": 16},
         {"budget": 6.0, "float_bit": 16},
     )

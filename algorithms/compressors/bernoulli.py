@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,7 +17,7 @@ from algorithms.coding.sizes import CodeSize
 from algorithms.coding.sparse import Floats
 from netsim.fields import Fraction
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 BLOCK = 65536  # draws at a time
 
@@ -67,12 +66,12 @@ class Bernoulli(DrawnValues):
     float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"p": 0.3},
         {"p": 0.25, "float_bit": 64, "index": "auto"},
         {"p": 0.4, "lazy": True},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"p": 0.01}, {"p": 0.1})
+    sweep: ClassVar[Examples] = ({"p": 0.01}, {"p": 0.1})
 
     def draw(self, x: Array, key: Key) -> tuple[Indices, Floats]:
         """Draw the nonzero entries to send, times 1/p."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from algorithms.coding.levels import read_scales
 from algorithms.coding.signs import magnitude_means, read_signs, write_signs
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -51,13 +50,13 @@ class BlockSign(Codec):
     float_bit: FloatBit = 32
 
     draws: ClassVar[bool] = False
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"block": 8, "float_bit": 16},
         {"block": 1, "float_bit": 64},
         {"block": 50},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"block": 32, "float_bit": 16},)
+    sweep: ClassVar[Examples] = ({"block": 32, "float_bit": 16},)
 
     def check(self, x: Array) -> None:
         """Do nothing: the scales of `write` are finite only where every entry is."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -23,7 +22,7 @@ from algorithms.coding.levels import (
 )
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 NormOrder = Annotated[float, Range(ge=1)]
 
@@ -70,13 +69,13 @@ class Dithering(Codec):
     float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"levels": 4},
         {"levels": 3, "p": 1},
         {"levels": 2, "p": "inf", "float_bit": 64},
         {"levels": 5, "p": 3.5},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"levels": 1, "p": "inf"},
         {"levels": 7, "p": "inf"},
         {"levels": 127, "p": "inf"},

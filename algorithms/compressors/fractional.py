@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -18,7 +17,7 @@ from algorithms.coding.signs import Floats
 from netsim.compiling import IS_ON
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
 
@@ -74,13 +73,13 @@ class Fractional(Codec):
     bits: Annotated[int, Range(ge=1, le=12)] = 4
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"bits": 1, "float_bit": 16},
         {"bits": 3, "float_bit": 64},
         {"bits": 7},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"bits": 2}, {"bits": 5})
+    sweep: ClassVar[Examples] = ({"bits": 2}, {"bits": 5})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append signs and levels, then the means."""

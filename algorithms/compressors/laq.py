@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -15,7 +14,7 @@ from algorithms.coding.signs import rounded_up
 from algorithms.coding.sparse import read_scale
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _STAGE = 16_384  # entries whose temporaries stay in cache
 _TABLED = 10  # bits up to which decoding looks numbers up
@@ -57,13 +56,13 @@ class Laq(Codec):
     bits: Annotated[int, Range(ge=1, le=24)] = 4
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"bits": 1, "float_bit": 16},
         {"bits": 8, "float_bit": 64},
         {"bits": 3},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"bits": 2}, {"bits": 6})
+    sweep: ClassVar[Examples] = ({"bits": 2}, {"bits": 6})
 
     def check(self, x: Array) -> None:
         """Do nothing: the range is finite only where every entry is."""

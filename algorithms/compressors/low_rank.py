@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -21,7 +20,7 @@ from netsim.compiling import IS_ON
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries of a matrix
 _LOST = 1e-12  # a column of which orthogonalisation leaves a smaller share is rounding only
@@ -75,12 +74,12 @@ class LowRank(Factored):
     rank: PositiveInt = 2
     layout: Layout = ()
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"rank": 2},
         {"rank": 1, "fold": True},
         {"rank": 3, "fold": True, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"rank": 1, "float_bit": 16},
         {"rank": 4, "float_bit": 16},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +14,7 @@ from algorithms.coding.draws import dense_words
 from algorithms.coding.levels import Codes, chunks
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _MAGNITUDE = np.uint64(0x7FFFFFFFFFFFFFFF)
 _SHIFT = 1023 - 127  # between the exponent codes of float64 and float32
@@ -55,7 +54,7 @@ class Natural(Codec):
     float_bit: Literal[32, 64] = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append exponents and signs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -29,7 +28,7 @@ from algorithms.coding.levels import (
 from algorithms.coding.sizes import lg
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -70,12 +69,12 @@ class NaturalDithering(Codec):
     float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"levels": 3},
         {"levels": 7, "p": "inf"},
         {"levels": 2, "p": 1, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"levels": 1, "p": "inf"},
         {"levels": 3, "p": "inf"},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ from algorithms.coding.levels import read_scales
 from algorithms.coding.signs import Floats, column_sums, read_signs, write_signs
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -58,7 +58,7 @@ class OneBit(Codec):
     float_bit: FloatBit = 32
     layout: Layout = ()
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"float_bit": 16})
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64}, {"float_bit": 16})
 
     def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
         """Return this codec with the columns of those tensors, unless it has a layout."""

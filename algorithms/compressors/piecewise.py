@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -16,7 +16,7 @@ from algorithms.coding.subset import derived, derived_or_none
 from algorithms.coding.wrappers import Entries, Part, Wrapper, entries, require_memoryless
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 class Piece(NamedTuple):
@@ -78,7 +78,7 @@ class Piecewise(Wrapper):
     vectors: Part | None = None
     layout: Layout = ()
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"part": {"name": "sign_top_k", "k": 5}},
         {"part": {"name": "rand_k", "fraction": 0.3, "shared_seed": True}},
         {"part": {"name": "top_k", "k": 5}, "vectors": {"name": "identity"}},

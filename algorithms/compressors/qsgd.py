@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -31,7 +30,7 @@ from algorithms.coding.prefix import omega_bit, read_omega, write_omega
 from algorithms.coding.sizes import lg
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -88,14 +87,14 @@ class QSGD(Codec):
     float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"levels": 7},
         {"levels": 1, "code": "sparse"},
         {"levels": 5, "code": "dense", "float_bit": 64},
         {"levels": 3, "code": "best", "bucket": 20, "norm": "max"},
         {"levels": 300, "bucket": 16},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"levels": 1, "norm": "max"},
         {"levels": 4, "code": "best"},
         {"levels": 32, "code": "best"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -30,7 +29,7 @@ from algorithms.coding.levels import (
 from algorithms.coding.sizes import CodeSize, lg
 from algorithms.coding.sparse import Kept, SparseCompressor
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 Floats = npt.NDArray[np.float64]
 
@@ -85,12 +84,12 @@ class QTopK(Kept, SparseCompressor):
     float_bit: FloatBit = field(default=32, kw_only=True)
     index: IndexCode = field(default="fixed", kw_only=True)
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3, "levels": 7},
         {"fraction": 0.2, "levels": 4, "scaled": False, "index": "auto"},
         {"k": 8, "levels": 200, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"fraction": 0.03, "levels": 3, "index": "auto"},
         {"fraction": 0.3, "levels": 3, "index": "auto"},
         {"fraction": 0.6, "levels": 15, "index": "auto"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from algorithms.coding.sizes import CodeSize
 from algorithms.coding.sparse import Floats, Kept
 from algorithms.coding.subset import subset
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -70,13 +69,13 @@ class RandK(Kept, DrawnValues):
     index: IndexCode = "fixed"
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3},
         {"fraction": 0.3, "index": "auto"},
         {"k": 3, "shared_seed": True},
         {"fraction": 0.1, "shared_seed": True, "scaled": False, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"fraction": 0.01},
         {"fraction": 0.3},
         {"fraction": 0.3, "shared_seed": True},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from algorithms.coding.subset import subset
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -66,12 +65,12 @@ class RTopK(DrawnValues):
     index: IndexCode = "fixed"
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3, "r": 9},
         {"k": 4, "r": 20, "scaled": True, "float_bit": 64},
         {"k": 3, "r": 9, "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"k": 25, "r": 50, "index": "auto"},
         {"k": 100, "r": 128, "index": "auto"},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.signs import magnitude_means, read_signs, write_signs
 from algorithms.coding.sparse import read_scale
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -46,7 +45,7 @@ class ScaledSign(Codec):
     float_bit: FloatBit = 32
 
     draws: ClassVar[bool] = False
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"float_bit": 16})
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64}, {"float_bit": 16})
 
     def check(self, x: Array) -> None:
         """Do nothing: the scale of `write` is finite only where every entry is."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -23,7 +22,7 @@ from netsim.compiling import IS_ON
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
 
@@ -84,14 +83,14 @@ class SparseDithering(Codec):
     randomised: bool = False
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"nu": 1.0, "randomised": True},
         {"nu": 0.01, "float_bit": 64},
         {"nu": 0.05, "randomised": True, "float_bit": 16},
         {"nu": 4.0},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"nu": 0.1},
         {"nu": 0.02},
         {"nu": 0.3, "randomised": True},

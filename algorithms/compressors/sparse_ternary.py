@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -20,7 +19,7 @@ from algorithms.coding.sizes import CodeSize, lg
 from algorithms.coding.sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
 from netsim.errors import DecodeError
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 GOLDEN = (math.sqrt(5) - 1) / 2  # phi - 1
 
@@ -88,8 +87,8 @@ class SparseTernary(Kept, SparseCompressor):
 
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"k": 3}, {"fraction": 0.1}, {"k": 30, "float_bit": 64})
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
+    examples: ClassVar[Examples] = ({"k": 3}, {"fraction": 0.1}, {"k": 30, "float_bit": 64})
+    sweep: ClassVar[Examples] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
 
     def check(self, x: Array) -> None:
         """Do nothing: the selection holds every kind of entry that is refused, and `write` looks at it."""

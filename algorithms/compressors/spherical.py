@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -21,7 +20,7 @@ from netsim.compiling import IS_ON
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Range
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
 
@@ -93,13 +92,13 @@ class Spherical(Codec):
     unbiased: bool = False
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"error": 0.8, "block": 4, "unbiased": True, "float_bit": 16},
         {"error": 0.3, "block": 4, "float_bit": 64},
         {"error": 0.7, "block": 16},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"error": 0.5, "block": 16, "float_bit": 16},
         {"error": 0.5, "block": 16, "float_bit": 16, "unbiased": True},
         {"error": 0.8, "block": 16, "float_bit": 16, "unbiased": True},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -19,7 +18,7 @@ from algorithms.coding.sparse import Floats, SparseCompressor, read_scale
 from netsim.errors import ConfigError, DecodeError, Fault
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 def optimal_level(x: Array, budget: float) -> float:
@@ -184,14 +183,14 @@ class StochasticSparsification(SparseCompressor):
     index: IndexCode = "fixed"
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"budget": 3.5},
         {"budget": 3.5, "wire": "hybrid"},
         {"budget": 0.5, "float_bit": 64},
         {"variance": 2.0},
         {"variance": 0.1, "wire": "hybrid", "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"budget": 25.0, "wire": "hybrid"},
         {"budget": 100.0, "wire": "hybrid"},
         {"budget": 25.0, "wire": "hybrid", "index": "auto"},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -24,7 +23,7 @@ from algorithms.coding.norms import deviation
 from algorithms.coding.trits import read_trits, trits_bit, write_trits
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _TRITS = np.array([0, 1, 0, 2], np.uint8)  # of level | is negative << 1
 _VALUES = np.array([0.0, 1.0, -1.0])
@@ -64,8 +63,8 @@ class TernGrad(Codec):
     clip: PositiveFloat | None = None
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"clip": 2.5})
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"clip": 1.5, "float_bit": 16},)
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64}, {"clip": 2.5})
+    sweep: ClassVar[Examples] = ({"clip": 1.5, "float_bit": 16},)
 
     @property
     def is_unbiased(self) -> bool:  # type: ignore[override]

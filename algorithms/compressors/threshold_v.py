@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from algorithms.coding.sparse import ValueCode
 from netsim.compiling import IS_ON
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 16384  # entries
 
@@ -85,12 +84,12 @@ class ThresholdV(ValueCode):
     index: IndexCode = "fixed"
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"v": 1.0},
         {"v": 1e-100, "float_bit": 64},
         {"v": 0.5, "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"v": 0.15, "index": "auto"},
         {"v": 0.1, "index": "auto"},
         {"v": 0.05, "index": "auto"},

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.coding import select
 from algorithms.coding.bits import FloatBit
 from algorithms.coding.indices import IndexCode
 from algorithms.coding.sparse import Kept, ValueCode
 from netsim.interfaces import Array, Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -53,13 +52,13 @@ class TopK(Kept, ValueCode):
     float_bit: FloatBit = 32
     index: IndexCode = "fixed"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3},
         {"fraction": 0.1},
         {"k": 5, "float_bit": 64},
         {"fraction": 0.2, "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"fraction": 0.01},
         {"fraction": 0.3},
         {"fraction": 1.0},

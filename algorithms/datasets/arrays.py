@@ -18,7 +18,7 @@ from netsim import files as files_module
 from netsim.errors import DataError
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
@@ -39,7 +39,7 @@ class Arrays(Selection):
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"sha256": "0" * 64},)
+    examples: ClassVar[Examples] = ({"sha256": "0" * 64},)
 
     sha256: str
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from algorithms.reading.files import find, require
 from algorithms.reading.selection import Selection
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _IMAGES = "CIFAR-10 as JPEG images in train/CLASS and test/CLASS, which is not CIFAR-10 as published"
 _PUBLISHED = "CIFAR-10 for Python, 163 MB"
@@ -60,7 +60,7 @@ class Cifar10(Selection):
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"classes": ["cat", "dog"], "subsample": 4})
+    examples: ClassVar[Examples] = ({}, {"classes": ["cat", "dog"], "subsample": 4})
 
     data_dir: str | None = None
 

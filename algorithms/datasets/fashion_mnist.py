@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from algorithms.reading.idx import found_images, image_files, read_images
 from algorithms.reading.selection import Selection
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _URL = "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion"
 _STEMS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -44,7 +44,7 @@ class FashionMnist(Selection):
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"classes": [1, 7], "subsample": 4})
+    examples: ClassVar[Examples] = ({}, {"classes": [1, 7], "subsample": 4})
 
     data_dir: str | None = None
 

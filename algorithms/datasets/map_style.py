@@ -15,7 +15,7 @@ from algorithms.reading.selection import Selection
 from netsim.errors import ConfigError, DataError, Fault
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
@@ -41,7 +41,7 @@ class MapStyle(NeedsNoFile, Selection):
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"module": "algorithms.reading.pairs:numbers", "arguments": {"size": 12}, "test_arguments": {"size": 6}},
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from algorithms.reading.tables import to_data
 from netsim.errors import DataError
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
@@ -41,7 +41,7 @@ class Parquet(Selection):
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"path": "own.parquet", "target": "species", "bias": True},)
+    examples: ClassVar[Examples] = ({"path": "own.parquet", "target": "species", "bias": True},)
 
     path: str
     target: str | None = None

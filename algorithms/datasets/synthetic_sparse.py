@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -14,7 +13,7 @@ from netsim import memory
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _BLOCK = 1 << 20  # entries drawn at a time; part of what a seed means
 
@@ -56,7 +55,7 @@ class SyntheticSparse(NeedsNoFile, Selection):
     kind: ClassVar[str]
     name: ClassVar[str]
     draws: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"num_rows": 60, "num_features": 200, "nonzeros_per_row": 8},
         {"num_rows": 40, "num_features": 50, "nonzeros_per_row": 5, "popularity_exponent": 0.0, "noise": 0.0},
     )

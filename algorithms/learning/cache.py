@@ -11,11 +11,15 @@ import platform
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from netsim import blas
+from netsim.interfaces import Optimum
+
+Vector = npt.NDArray[np.float64]
 
 _DIGEST_BYTES = 32
 
@@ -37,7 +41,7 @@ def cache_key(*facts: object) -> str:
     return hashlib.sha256(repr((facts, _code())).encode()).hexdigest()
 
 
-def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+def remembered(key: str, size: int, compute: Callable[[], Vector]) -> Vector:
     """Return the vector `compute()`, from the file `key` where that is there and whole.
 
     Parameters
@@ -58,6 +62,13 @@ def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64
     return kept
 
 
+def remembered_optimum(problem: Any, find: Callable[[], tuple[Vector, float]], *facts: object) -> Optimum:
+    """Return the optimum of a problem, whose minimiser and error `find` computes, kept by `cache_key` of the facts."""
+    kept = remembered(cache_key(*facts), problem.dim + 1, lambda: np.append(*find()))
+    at = kept[:-1].copy()
+    return Optimum(at, problem.loss(at), float(kept[-1]))
+
+
 @functools.cache
 def _code() -> str:
     whole = hashlib.sha256(f"{platform.machine()} {blas.kernels()}".encode())
@@ -68,7 +79,7 @@ def _code() -> str:
     return whole.hexdigest()
 
 
-def _read(path: Path) -> npt.NDArray[np.float64] | None:
+def _read(path: Path) -> Vector | None:
     try:
         content = path.read_bytes()
     except OSError:

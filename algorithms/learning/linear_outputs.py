@@ -16,7 +16,7 @@ from algorithms.learning.quiet import quiet
 from algorithms.learning.rows import DenseRows, Rows, Span, SparseRows
 from algorithms.learning.sampled import Forward, SampledProblem
 from algorithms.learning.shares import Shares
-from netsim.interfaces import Array, GradientRequest, Indices, NodeId
+from netsim.interfaces import Array, GradientRequest, Indices, NodeId, Optimum
 
 Vector = npt.NDArray[np.float64]
 
@@ -72,6 +72,8 @@ class LinearOutputs(SampledProblem):
         self._shape = (outputs, shares.features.shape[1])
         super().__init__(name, shares, targets, test_targets, (self._shape,), batch, l2)
         self._curvature = curvature
+        if l2 > 0:
+            self.metric_names |= {"loss_gap"}
         self._smoothness: dict[NodeId | None, float] = {}
 
     @abstractmethod
@@ -121,6 +123,18 @@ class LinearOutputs(SampledProblem):
     def strong_convexity(self) -> float:
         """Return l2."""
         return self._l2
+
+    def optimum(self) -> Optimum | None:
+        """Return the minimiser with ||grad F||^2 / (2 l2) <= 1e-12; None where l2 is 0."""
+        return self._optimum if self._l2 > 0 else None
+
+    @functools.cached_property
+    def _optimum(self) -> Optimum:
+        return self.find_optimum()
+
+    @abstractmethod
+    def find_optimum(self) -> Optimum:
+        """Compute what `optimum` returns where l2 is above 0."""
 
     @functools.cached_property
     def rows(self) -> Rows:

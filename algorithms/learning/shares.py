@@ -15,7 +15,7 @@ from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Indices, La
 from netsim.rng import stream
 
 FIRST = Draws()
-_FLOAT64: np.dtype[np.floating[Any]] = np.dtype(np.float64)
+FLOAT64: np.dtype[np.floating[Any]] = np.dtype(np.float64)
 _KEPT_MAX_BYTES = 1 << 28
 _LARGEST_LABEL = 1e100
 _FLOYD_UP_TO = 10_000  # samples; of more, numpy shuffles the last ones where many are chosen
@@ -65,7 +65,7 @@ def deal(
     nodes: int,
     seed: int,
     draws: Draws = FIRST,
-    dtype: np.dtype[np.floating[Any]] = _FLOAT64,
+    dtype: np.dtype[np.floating[Any]] = FLOAT64,
 ) -> Shares:
     """Load `dataset` and split it.
 
@@ -150,12 +150,6 @@ def draw_many(size: int | None, num_samples: int, rng: np.random.Generator, coun
             chosen.add(limit if number in chosen else number)
         batches[i] = sorted(chosen)
     return list(batches)
-
-
-def redraws(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int) -> frozenset[str]:
-    """Return the parts of a dealt dataset that replications can draw anew; see `netsim.interfaces.Redraws`."""
-    parts = {"data": getattr(dataset, "draws", True), "partition": nodes > 1 and getattr(partition, "draws", True)}
-    return frozenset(part for part, is_drawn in parts.items() if is_drawn)
 
 
 def _load(dataset: Dataset, seed: int, replication: int) -> Data:

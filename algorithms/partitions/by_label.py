@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ from algorithms.learning.dealing import check_nodes
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
 from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("partition")
@@ -40,7 +39,7 @@ class ByLabel:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"labels_per_node": 1})
+    examples: ClassVar[Examples] = ({}, {"labels_per_node": 1})
 
     labels_per_node: PositiveInt | None = None
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.dealing import check_nodes
 from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("partition")
@@ -27,7 +26,7 @@ class Contiguous:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[Examples] = ({},)
     draws: ClassVar[bool] = False
 
     def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from algorithms.learning.dealing import by_sizes, check_nodes, fill_empty, whole_sizes
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _EQUAL, _ONE = 1e12, 1e-9  # alpha beyond which shares are equal to 1e-6, or one node's but for a chance of 1e-7
 
@@ -47,7 +46,7 @@ class Dirichlet:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"alpha": 0.5},
         {"alpha": 100.0},
         {"alpha": 0.3, "over": "quantities"},

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from algorithms.reading.files import find, require
 from netsim.errors import DataError
 from netsim.interfaces import Indices
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("partition")
@@ -30,7 +30,7 @@ class File:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"path": "nodes.txt"},)
+    examples: ClassVar[Examples] = ({"path": "nodes.txt"},)
     draws: ClassVar[bool] = False
 
     path: str

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +11,7 @@ import numpy.typing as npt
 from algorithms.learning.dealing import by_sizes, check_nodes, whole_sizes
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("partition")
@@ -33,7 +32,7 @@ class QuantitySkew:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"exponent": 3.0})
+    examples: ClassVar[Examples] = ({}, {"exponent": 3.0})
 
     exponent: NonNegativeFloat = 1.0
 

@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from netsim import memory
 from netsim.errors import SimulationError
 from netsim.fields import PositiveInt, Range
 from netsim.interfaces import Array, Draws, GradientRequest, Indices, NodeId, Optimum
-from netsim.registry import component
+from netsim.registry import Examples, component
 from netsim.rng import stream
 
 Matrix = npt.NDArray[np.float64]
@@ -54,7 +54,7 @@ class Quadratic:
 
     kind: ClassVar[str]
     name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"dim": 6, "nodes": 3, "heterogeneity": 0.5},
         {"dim": 20, "nodes": 1, "isotropic": True},
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from algorithms.compressors.identity import Identity
-from algorithms.roles.star import Star, is_sure
+from algorithms.roles.broadcast import is_sure
+from algorithms.roles.star import Star
 from netsim.interfaces import Array, Context, Decode, Encode, Message, NodeId, Payload, Receive, Send
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netsim.errors import NetsimError, nearest_name
+from netsim.errors import ConfigError, nearest_name
 from netsim.units import QuantityError, to_number
 
 _COMMA = re.compile(r"[-+]?\d{1,3}(?:[. ]?\d{3})*,\d+(?:[eE][-+]?\d+)?|[-+]?\d*,\d+")
@@ -22,7 +22,7 @@ _WITH_UNIT = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s*[^\W\d
 _MAX_SHOWN = 60
 
 
-class CellError(NetsimError, ValueError):
+class CellError(ConfigError):
     """Something in a file that is not as it has to be.
 
     Parameters
@@ -74,18 +74,9 @@ class Cells:
         return [self.columns.index(name) for name in names]
 
     def number(self, line: int, name: str, text: str, least: float = 0.0, positive: bool = False) -> float:
-        """Return the number in a cell.
+        """Return the number in a cell: at least `least`, or above 0 where it has to be positive.
 
-        Parameters
-        ----------
-        line, name
-            Where the cell stands, for the error.
-        text
-            The cell.
-        least
-            The smallest number allowed.
-        positive
-            Whether the number has to be above 0.
+        Its line and its column's name are for the error.
 
         Raises
         ------
@@ -108,8 +99,6 @@ def read(path: Path, file: str, comments: bool = False) -> Cells:
 
     Parameters
     ----------
-    path
-        Where it lies.
     file
         What to call it in errors.
     comments

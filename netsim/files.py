@@ -64,14 +64,7 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def check_out(option: str, name: str | None) -> None:
-    """Check before any work that a file can be written.
-
-    Parameters
-    ----------
-    option
-        Of the command line, for the error.
-    name
-        The file wanted; None: none.
+    """Check before any work that a file that an option of the command line names can be written; None: no file.
 
     Raises
     ------
@@ -145,14 +138,7 @@ def write(path: Path, data: bytes | str) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, Content]) -> None:
-    """Write a folder of files that appears complete or not at all.
-
-    Parameters
-    ----------
-    folder
-        What stands there already is replaced.
-    files
-        File name to content.
+    """Write a folder of files, content by name, that appears complete or not at all and replaces what stands there.
 
     Raises
     ------

@@ -48,14 +48,7 @@ def write(folder: str | Path) -> Path:
 
 
 def compare(folders: Sequence[str | Path], out: str | Path) -> Path:
-    """Write one page of several runs side by side; each label carries its run's name.
-
-    Parameters
-    ----------
-    folders
-        At least one run's folder.
-    out
-        The page to write; its folder must exist.
+    """Write one page of one run or several side by side, in a folder that exists; each label carries its run's name.
 
     Raises
     ------
@@ -70,13 +63,7 @@ def compare(folders: Sequence[str | Path], out: str | Path) -> Path:
 
 
 def page(runs: Sequence[Results]) -> str:
-    """Return the HTML of a page.
-
-    Parameters
-    ----------
-    runs
-        At least one; with several, those of equal title are numbered.
-    """
+    """Return the HTML of a page of one run or several, of which those of equal title are numbered."""
     runs = _told_apart(runs)
     results = merge(runs) if len(runs) > 1 else runs[0]
     script = _resource("script.js")

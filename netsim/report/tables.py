@@ -12,8 +12,9 @@ from netsim.report.folder import Results, Row
 from netsim.report.html import Cell, Heading, render
 from netsim.report.pairs import against_first
 from netsim.report.quantities import of, shown, tabled
-from netsim.report.words import NONE, count, interval, listing, plain, times
+from netsim.report.words import NONE, interval, listing, plain, times
 from netsim.results.glossary import BY_STEM, Quantity
+from netsim.text import count
 
 WELL = ("reached", "done", "finished", "ok", "")
 MAX_FAULTS = 40

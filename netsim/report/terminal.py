@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from markupsafe import Markup
+
 from netsim.report import answer
 from netsim.report.answer import Case
 from netsim.report.columns import numbers, size
@@ -15,6 +17,7 @@ from netsim.report.quantities import of, shown, tabled
 from netsim.report.tables import measured
 from netsim.report.words import NBSP, times
 from netsim.results.glossary import MESSAGE, PAPER, SERVER_JOULES, TRANSMISSIONS, Quantity
+from netsim.text import table
 
 _ASCII = str.maketrans(
     {NBSP: " ", "×": "x", "÷": "/", "–": "-", "−": "-", "≥": ">=", "≤": "<=", "µ": "u", "“": '"', "”": '"'}
@@ -46,8 +49,6 @@ def _title(case: Case) -> str:
 
 
 def _table(results: Results, case: Case) -> str:
-    from netsim.text import table
-
     columns = [q for q in tabled(results) if q not in _ON_PAGE_ONLY]
     header = ["", "reached", "rounds", *(q.noun for q in columns)]
     free = answer.free_ways(results, case.point)
@@ -90,8 +91,6 @@ def _verdicts(results: Results) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return HTML as plain text in ASCII but for the users' own words."""
-    from markupsafe import Markup
-
     return _plain_lines(text.striptags() if isinstance(text, Markup) else " ".join(text.split()))
 
 

@@ -32,17 +32,10 @@ from netsim.scenario.checks import (
 )
 from netsim.scenario.compute import ComputeModel
 from netsim.scenario.devices import devices
-from netsim.scenario.distributions import Distribution
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields, text_fault
 from netsim.scenario.parts import VARIED, Claim, Entry, Network, Record, Stop
 from netsim.scenario.paths import in_full
-from netsim.scenario.topology import Topology
-
-__all__ = [
-    "Claim", "ComputeModel", "Distribution", "Entry", "Network", "Point", "Record", "Scenario", "Stop", "Topology",
-    "bundled", "check_data", "dump_yaml", "load", "parse_text", "points",
-]  # fmt: skip
 
 MAX_BYTES = 4 << 20
 MAX_POINTS = 100_000
@@ -273,8 +266,6 @@ def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None 
 
     Parameters
     ----------
-    scenario
-        With or without sweep.
     opener
         Opens a point's problem, for a caller that keeps what is opened.
 

@@ -11,9 +11,10 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.errors import EncodeError, SimulationError, words_of
 from netsim.interfaces import (
@@ -54,9 +55,6 @@ from netsim.simulation.switches import Switches
 from netsim.simulation.traffic import SILENCE, Traffic
 from netsim.simulation.world import World
 from netsim.units import MAX_NS, NS_PER_S, seconds_to_ns
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Progress = Callable[[int, float, float], None]
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
@@ -102,13 +100,7 @@ def attempt(
     progress: Progress | None = None,
 ) -> RunResult:
     """Run one algorithm once, as `simulate` does; an error in the middle ends the run and is part of the result."""
-    engine = Engine(scenario, entry, replication, problem, progress)
-    try:
-        return engine.run()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return engine.failure(error)
+    return Engine(scenario, entry, replication, problem, progress).attempt()
 
 
 class Engine:
@@ -155,6 +147,15 @@ class Engine:
     def now_ns(self) -> int:
         """The instant that the run is at."""
         return self._clock.now_ns
+
+    def attempt(self) -> RunResult:
+        """Run; an error ends the run, and the result says so."""
+        try:
+            return self.run()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return self.failure(error)
 
     def run(self) -> RunResult:
         """Run to a stop, to the end of all agents, or to a stall."""

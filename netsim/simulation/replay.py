@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from netsim.errors import SimulationError
 from netsim.interfaces import Command, Mark, NodeId, Problem, Report, Token
@@ -19,9 +21,6 @@ from netsim.simulation.ending import RunResult
 from netsim.simulation.engine import Engine, Progress
 from netsim.simulation.many import Entangled, ManyReplays, most_draws
 from netsim.simulation.trace import Evaluated, ReplayingRecorder, Trace
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 LIMITS = frozenset({"rounds"})
 
@@ -114,12 +113,9 @@ class Replications:
         if found is None:
             self._is_coupled, self._trace = True, None
             engine = Engine(self._scenario, self._entry, replication, self._problem, progress)
-            try:
-                found = engine.run()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                return engine.failure(error)
+            found = engine.attempt()
+            if found.error is not None:
+                return found
             is_drawn = engine.world.has_drawn_channel
         else:
             is_drawn = self._is_drawn

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,13 +32,14 @@ from netsim.scenario import Entry, Scenario
 from netsim.scenario.availability import changes
 from netsim.scenario.devices import devices, gradient_times
 from netsim.scenario.distributions import Times
-from netsim.scenario.graphs import positions
-from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 from netsim.simulation.context import AgentContext, MediumLink, ProblemFacts
 from netsim.units import seconds_to_ns
+
+if TYPE_CHECKING:
+    from netsim.scenario.mixing import Peers
 
 # Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
 _PARTS = {
@@ -58,10 +59,6 @@ class World:
 
     Parameters
     ----------
-    scenario
-        A sweep point's scenario.
-    entry
-        The algorithm to run.
     replication
         Redraws the streams that ``vary`` says.
     problem
@@ -201,6 +198,8 @@ class World:
     @cached_property
     def peers(self) -> Peers:
         """Who hears whom, round by round."""
+        from netsim.scenario.mixing import Peers
+
         return Peers(self.scenario.network.topology, len(self.workers), partial(self.stream, -1))
 
     def make_actors(self) -> dict[NodeId, Actor]:
@@ -238,7 +237,7 @@ class World:
     def _place_media(self) -> dict[str, tuple[Any, list[Node]]]:
         """Each medium's channel and nodes, by its name."""
         network = self.scenario.network
-        places = positions(network.topology, len(self.nodes), self.stream(-1, "topology"))
+        places = network.topology.positions(len(self.nodes), self.stream(-1, "topology"))
         ideal = registry.build("channel", "ideal")
         pair = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
         lower = {"link": network.link} if network.link is not None else pair

@@ -31,10 +31,6 @@ class Run:
     ----------
     point
         Name of the sweep point; '' where nothing is swept.
-    scenario
-        The point's scenario.
-    entry
-        The label and the algorithm.
     replication
         0, 1, ...
     hash
@@ -75,10 +71,6 @@ def plan(
 
     Parameters
     ----------
-    scenario
-        The study.
-    plugins
-        Files of components.
     content_of
         The digest of the data that a point's problem has opened; see `netsim.interfaces.HasContent`.
 

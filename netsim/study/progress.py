@@ -20,16 +20,9 @@ BAD = ("failed", "stalled", "diverged")
 
 
 def watcher(show: bool, total: int, records: dict[str, Record]) -> Watcher:
-    """Return the watcher that suits stderr.
+    """Return the watcher that suits stderr, of `total` runs; `records` are those finished already, by their hash.
 
-    Parameters
-    ----------
-    show
-        False: say nothing.
-    total
-        Runs of the study.
-    records
-        Those that are finished already, by their hash.
+    It says nothing where `show` is False.
     """
     return (Watcher if not show or sys.stderr is None else Bars if sys.stderr.isatty() else Lines)(total, records)
 

@@ -43,8 +43,6 @@ class Fit:
 
     Parameters
     ----------
-    family
-        One of `FAMILIES`.
     values
         Name to number: c0, and where the family has them c_bit, c_packet, payload_max, c_bend, bend.
     intervals
@@ -60,10 +58,6 @@ class Fit:
         Inside the ceiling beside x.
     tried
         How many steps or kinks were looked at: each is a chance for noise to look like one.
-    rows
-        How many points were fitted.
-    is_exact
-        Whether the residuals are rounding.
     """
 
     family: str

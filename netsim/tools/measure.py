@@ -62,10 +62,6 @@ class Plan:
 
     Parameters
     ----------
-    host, port
-        The server.
-    protocols
-        Some of `PROTOCOLS`.
     sizes_bytes
         Of messages, from 8 bytes; see `feasible`.
     messages
@@ -121,14 +117,7 @@ def feasible(size_bytes: int) -> int:
 
 
 def run(plan: Plan, tell: Callable[[str], None] | None = None) -> list[dict[str, str]]:
-    """Measure; a row for each protocol and size.
-
-    Parameters
-    ----------
-    plan
-        What.
-    tell
-        Called with a line of progress.
+    """Measure; a row for each protocol and size. `tell` gets lines of progress.
 
     Raises
     ------

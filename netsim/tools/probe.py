@@ -268,14 +268,7 @@ class Task:
 def do(task: Task, frames: FrameSink | None = None, seen: Callable[[Medium], Medium] | None = None) -> Sample:
     """Open the channel and run the traffic of one replication.
 
-    Parameters
-    ----------
-    task
-        What to do.
-    frames
-        Gets every frame.
-    seen
-        Wraps the medium, for one who wants to see what is submitted.
+    `frames` gets every frame; `seen` wraps the medium, for one who wants to see what is submitted.
     """
     channel = _channel(json.dumps(task.channel))
     medium: Medium = channel.open(task.nodes, stream(task.seed, task.replication, 0, "channel"), frames=frames)
@@ -302,12 +295,8 @@ def run(
     ----------
     setup
         A `netsim.tools.probe_setup.Setup`.
-    grid
-        The traffic of each point.
     replications
         Of each point, >= 1.
-    seed
-        Of all streams.
     jobs
         Processes; 0: one per core.
     plugins

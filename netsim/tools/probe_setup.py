@@ -26,8 +26,6 @@ class Setup:
 
     Parameters
     ----------
-    channel
-        The configuration.
     ring_m
         The server at the origin, the senders evenly on a circle of this radius; None where places are given or unknown.
     places_m

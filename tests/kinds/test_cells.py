@@ -84,6 +84,10 @@ def test_forms_that_are_read(reader: Reader, tmp_path: Path) -> None:
 
 EDGES = [
     "0 0\n", "0 1\n\0\n", "0 1 inf\n", "0 1 0,5\n", "", "# nothing\n", "<html>\n", "0\n", "0;1\n", "0,1\n", "0 1 x y\n",
+    "source target\n0 1\n", "0 1\n1 3\n", "-1 0\n", "0.0 1.0\n", "00 01\n", "0 1\x0b1 2\n", "% a\n0 1\n",
+    "\u0660 \u0661\n", "0 1 2\n1 2\n", "0 1 0\n", "0 1 -1\n", "0 1 1e400\n",
+    "0 1 {'weight': 1}\n", "graph { 0 -- 1; }\n", "*Vertices 2\n",
+    "graph [ node [ id 0 ] ]\n", '{"nodes": []}\n', "%%MatrixMarket matrix\n2 2 1\n", "a b\n1 2\n", "0 1\n2 b\n",
 ]  # fmt: skip
 
 
@@ -95,13 +99,29 @@ def test_no_list_of_edges(content: str | bytes, tmp_path: Path) -> None:
         read_graph(str(file), False)
 
 
-@pytest.mark.parametrize("content", ["\ufeff0 1\n1 2\n", "0 1\r\n1 2\r\n", "0\t1\n1\t2\n", "0 1 # a\n\n1 2\n2 1\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeff0 1\n1 2\n",
+        "2 1\n2 3\n",
+        "b a\na c\n",
+        "0 1 .5\n1 2 2\n",
+        "0 1\r\n1 2\r\n",
+        "0\t1\n1\t2\n",
+        "0 1 # a\n\n1 2\n2 1\n",
+    ],
+)
 def test_a_list_of_edges(content: str, tmp_path: Path) -> None:
     (tmp_path / "edges.txt").write_bytes(content.encode())
     assert sorted(map(sorted, read_graph(str(tmp_path / "edges.txt"), False).edges)) == [[0, 1], [1, 2]]
 
 
 GRAPH = '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="{}">{}</graph></graphml>'
+PAIR = '<node id="a"/><node id="b"/><edge source="a" target="b"/>'
+AXES = "".join(f'<key id="{axis}" for="node" attr.name="{axis}" attr.type="double"/>' for axis in "xy")
+PLACES = GRAPH.replace("<graph ", AXES + "<graph ").format(
+    "undirected", '<node id="a"><data key="x">{}</data><data key="y">{}</data></node>'
+)
 BOMB = '<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">{}]>'.format(
     "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefg", "bcdefgh", strict=True))
 )
@@ -120,6 +140,22 @@ BOMB = '<!DOCTYPE l [<!ENTITY a "aaaaaaaaaa">{}]>'.format(
         BOMB + GRAPH.format("undirected", '<node id="&h;"/>'),
         '<?xml version="1.0" encoding="nonsense"?>' + GRAPH.format("undirected", '<node id="a"/>'),
         "{}",
+        GRAPH.format("undirected", PAIR).replace(
+            "</graphml>", f"<graph edgedefault='directed'>{PAIR}</graph></graphml>"
+        ),
+        GRAPH.format("undirected", f'<node id="c"><graph edgedefault="undirected">{PAIR}</graph></node>'),
+        GRAPH.format("undirected", PAIR + '<edge source="a" target="c"/>'),
+        GRAPH.format("undirected", PAIR + '<edge source="a"/>'),
+        GRAPH.format("undirected", PAIR + '<node id="a"/>'),
+        GRAPH.format("undirected", PAIR + "<node/>"),
+        GRAPH.format("undirected", PAIR + '<edge source="b" target="a" directed="true"/>'),
+        PLACES.format("1e400", "1"),
+        PLACES.format("1", "1e-400"),
+        PLACES.format("nan", "1"),
+        PLACES.format("1,5", "1"),
+        PLACES.format("1 m", "1"),
+        PLACES.replace('<data key="y">{}</data>', "").format("1"),
+        PLACES.replace("</graph>", '<node id="b"/></graph>').format("1", "1"),
     ],
 )
 def test_no_graphml(content: str, tmp_path: Path) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import find, require
+from algorithms.reading.files import find, opened, require
 from algorithms.reading.libsvm_text import Block, parse_block
 from algorithms.reading.selection import Selection
 from netsim import memory
@@ -24,7 +22,6 @@ from netsim.interfaces.problems import DataFile
 from netsim.registry import Examples, component
 
 _BLOCK_BYTES = 8 << 20
-_OPENERS: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 
 
 @component("dataset")
@@ -95,10 +92,9 @@ class Libsvm(Selection):
         return [path for path in (self.found(),) if path is not None]
 
     def _blocks(self, path: Path) -> Iterator[Block]:
-        opener = _OPENERS.get(path.suffix, open)
         line, rest = 1, b""
         try:
-            with cast(BinaryIO, opener(path, "rb")) as stream:
+            with opened(path) as stream:
                 while text := stream.read(_BLOCK_BYTES):
                     whole, newline, rest = (rest + text).rpartition(b"\n")
                     if newline:

@@ -196,20 +196,18 @@ class Engine:
     def failure(self, error: BaseException) -> RunResult:
         """Return what a run that ended in an error has left, as far as it can still be had."""
         recorder = self.recorder
-        tables: dict[str, pa.Table] = {}
+        tables, files = dict[str, pa.Table](), dict[str, IO[bytes]]()
         with contextlib.suppress(Exception):
             recorder.finish()
         if recorder.has_rows:
             tables = recorder.tables()
             with contextlib.suppress(Exception):
                 tables["energy"] = self._energy_table()
-        files = dict[str, IO[bytes]]()
-        with contextlib.suppress(OSError):  # of a full disk
-            files |= recorder.files() if tables else {}
-        at_s, rounds, said = self._clock.now_ns / NS_PER_S, max(recorder.rounds, 0), words_of(error)
-        return RunResult(
-            "failed", said, tables, at_s, rounds, files=files, met_at_start=recorder.met_at_start, error=error
-        )
+            with contextlib.suppress(OSError):  # of a full disk
+                files |= recorder.files()
+        at_s, rounds, starts = self._clock.now_ns / NS_PER_S, max(recorder.rounds, 0), recorder.met_at_start
+        said = words_of(error)
+        return RunResult("failed", said, tables, at_s, rounds, files=files, met_at_start=starts, error=error)
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """Make the nodes' agents, in id order."""

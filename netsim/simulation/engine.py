@@ -93,11 +93,7 @@ def simulate(
 
 
 def attempt(
-    scenario: Scenario,
-    entry: Entry,
-    replication: int,
-    problem: Problem,
-    progress: Progress | None = None,
+    scenario: Scenario, entry: Entry, replication: int, problem: Problem, progress: Progress | None = None
 ) -> RunResult:
     """Run one algorithm once, as `simulate` does; an error in the middle ends the run and is part of the result."""
     return Engine(scenario, entry, replication, problem, progress).attempt()
@@ -149,7 +145,7 @@ class Engine:
         return self._clock.now_ns
 
     def attempt(self) -> RunResult:
-        """Run; an error ends the run, and the result says so."""
+        """Run; an error in the middle ends the run and is part of the result."""
         try:
             return self.run()
         except KeyboardInterrupt:

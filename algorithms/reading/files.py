@@ -8,9 +8,9 @@ import importlib.util
 import lzma
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -68,8 +68,8 @@ _TINY = re.compile(rb"[eE]-0*[1-9][0-9]{2}|0{300}")
 
 def opened(path: Path) -> BinaryIO:
     """Open a file, which is unpacked while it is read where its name ends in .xz, .gz or .bz2."""
-    opener = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
-    return cast(BinaryIO, opener(path, "rb"))
+    openers: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
+    return cast(BinaryIO, openers.get(path.suffix, open)(path, "rb"))
 
 
 def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:

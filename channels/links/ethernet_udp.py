@@ -10,6 +10,7 @@ import numpy as np
 
 from channels.energy.ethernet import Ethernet
 from channels.media.background import Background
+from channels.media.roster import Members
 from channels.media.wires.crossed import CrossedWires
 from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
@@ -180,9 +181,10 @@ class EthernetUdp:
             raise ConfigError(faults)
         rates = dict(zip(workers, self.rate_bps, strict=True)) if isinstance(self.rate_bps, tuple) else None
         delay_ns = seconds_to_ns(self.delay_s)
-        link = (nodes, self._framing(), min(self._rates), delay_ns, self.power, self.server_rate_bps, frames)
+        members = Members(nodes, self.power, frames)
+        link = (members, self._framing(), min(self._rates), delay_ns, self.server_rate_bps)
         if self.background is None:
-            return Wires(*link, rates_bps=rates)
+            return Wires(*link, rates)
         return CrossedWires(*link, self.background, int(rng.integers(1 << 64, dtype=np.uint64)))
 
     def _framing(self) -> Framing:

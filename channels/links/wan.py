@@ -19,6 +19,7 @@ from channels.media.flows.path import Transport
 from channels.media.flows.rates import LinkRate, Outages, Probability, RateBps, RateChoice, Step, Stragglers
 from channels.media.flows.tables import located, read_trace
 from channels.media.flows.tcp import GROWTH, MAX_LOSS, OVERHEAD_BYTES, SEGMENT_BYTES
+from channels.media.roster import Members
 from channels.media.wires.frames import Datagrams
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, NonNegativeInt, Range, Ref
@@ -333,8 +334,8 @@ class Wan:
         transport, is_fifo = self._transport(), self.sharing == "fifo"
         key, links = self._links(nodes, rng, transport)
         return Flows(
-            nodes, links.path, links.rate, transport, seconds_to_ns(self.jitter_s), self.power, key, is_fifo,
-            self.queue_bytes, frames, links.others(key),
+            Members(nodes, self.power, frames), links.path, links.rate, transport, seconds_to_ns(self.jitter_s), key,
+            is_fifo, self.queue_bytes, links.others(key),
         )  # fmt: skip
 
     def replay(self, nodes: Sequence[Node], rngs: Sequence[np.random.Generator]) -> LoneFlows | None:

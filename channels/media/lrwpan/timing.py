@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Int64s = npt.NDArray[np.int64]
+from channels.costing.models import Int64s
 
 OCTET_NS = 32_000  # 250 kbit/s
 PHY_OCTETS = 6  # preamble 4, start of frame 1, length 1

@@ -14,7 +14,6 @@ from channels.media.flows.tcp import (
     Window,
     first_lost,
     lossy_window,
-    mathis_bps,
     mathis_window,
     slow_start_segments,
     transfer_s,
@@ -326,7 +325,7 @@ def test_long_transfers_go_at_the_law() -> None:
     """1 GB: within 1 % of the window of Mathis per round trip."""
     for loss in (0.001, 0.01):
         bps = 8e9 / float(transfer_s(1e9, 1e8, 0.05, loss=loss)[0])
-        assert bps == pytest.approx(mathis_bps(0.10012016, loss), rel=0.01)
+        assert bps == pytest.approx(11_584 / 0.10012016 * mathis_window(loss), rel=0.01)
 
 
 @pytest.mark.parametrize("loss", [1e-18, 1e-4, 0.003, 0.01])
@@ -346,8 +345,8 @@ def test_a_larger_message_is_earlier_by_a_segment_at_most() -> None:
 
 
 def test_mathis_by_hand() -> None:
-    """1448 * 8 bit / 100.12016 ms * sqrt(3 / (4 * 0.01))."""
-    assert mathis_bps(0.10012016, 0.01) == pytest.approx(11584 / 0.10012016 * math.sqrt(75), rel=1e-14)
+    """The law's window sqrt(3 / (2 b p)), b = 2 segments for each acknowledgement: sqrt(3 / (4 * 0.01))."""
+    assert mathis_window(0.01) == pytest.approx(math.sqrt(75), rel=1e-14)
 
 
 def test_timeouts_take_from_the_window_of_mathis() -> None:

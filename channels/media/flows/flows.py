@@ -104,7 +104,6 @@ class Flows(Roster):
         self._others = dict(others or {})
         self._arriving = [(a.at_ns * FS_PER_NS, i, resource) for i, (resource, a) in enumerate(self._others.items())]
         heapq.heapify(self._arriving)
-        self._carried = {resource: [0, 0] for resource in self._others}
         self._serials = self._strangers = 0
         self._ran_ns = -1
         self._messages: dict[int, _Message] = {}
@@ -282,14 +281,12 @@ class Flows(Roster):
     def _arrival(self, at_fs: int, port: int, resource: Resource) -> None:
         """Add a message of others to a resource."""
         arrivals = self._others[resource]
-        size_bytes, carried = arrivals.size_bytes, self._carried[resource]
-        carried[0] += 1
-        carried[1] += size_bytes
+        work = arrivals.size_bytes * _WORK_PER_BYTE
         if self._ports is None:
             self._strangers -= 1
-            self._fluid.add(at_fs, self._strangers, (resource,), size_bytes * _WORK_PER_BYTE)
+            self._fluid.add(at_fs, self._strangers, (resource,), work)
         else:
-            self._port(self._ports, resource).jump(at_fs, size_bytes * _WORK_PER_BYTE)
+            self._port(self._ports, resource).jump(at_fs, work)
         arrivals.next()
         heapq.heapreplace(self._arriving, (arrivals.at_ns * FS_PER_NS, port, resource))
 
@@ -527,10 +524,6 @@ class Flows(Roster):
         """Return the cost, exact to a nanosecond where rates do not change in time."""
         path, back = self._path(src, dst), self._path(dst, src)
         return flow_cost(quantity, self._transport, path, back, self._jitter_ns, self._extra_w)
-
-    def carried(self) -> Mapping[Resource, tuple[int, int]]:
-        """Return messages and bytes of others that came to each link so far; no node's usage has them."""
-        return {resource: (messages, size_bytes) for resource, (messages, size_bytes) in self._carried.items()}
 
     def _is_to_change(self, at_ns: int) -> bool:
         return at_ns > self._ran_ns

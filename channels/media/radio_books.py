@@ -14,7 +14,7 @@ from netsim.units import NS_PER_S
 
 
 class RadioPolicy(Protocol):
-    """What a radio does while its node takes part in nothing (kind ``radio_policy``).
+    """What a radio does while its node takes part in nothing (kind ``radio_policy``); by itself it has no schedule.
 
     Attributes
     ----------
@@ -41,15 +41,19 @@ class RadioPolicy(Protocol):
     @property
     def wake_j(self) -> float | None: ...
     @property
-    def mean_wait_s(self) -> float: ...
+    def mean_wait_s(self) -> float:
+        return 0.0
+
     def next_start_ns(self, at_ns: int) -> int:
         """Return the first instant from `at_ns` on at which a message may begin."""
+        return at_ns
 
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
         """Return the times until `at_ns` that an unused radio listens and wakes; it sleeps for the rest."""
 
     def next_change_ns(self, at_ns: int) -> int | None:
         """Return when an unused radio next goes from one state to another after `at_ns`; None: never."""
+        return None
 
 
 def wake_power_w(policy: RadioPolicy, power_w: Mapping[str, float]) -> float:

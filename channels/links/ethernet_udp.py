@@ -162,11 +162,7 @@ class EthernetUdp:
             return [Fault(("background", "at"), "for at: server server_rate_bps is needed", "server")]
         if background.at == "nodes" and port_bps is not None:
             return [Fault(("background", "at"), "with server_rate_bps the server's port alone", "nodes")]
-        rate_bps = port_bps or min(self._rates)
-        if background.load_bps >= rate_bps:
-            load = f"{background.load_bps:g} bit/s, {background.rate_hz:g} Hz of {background.mean_bytes:g} B"
-            return [Fault(("background", "rate_hz"), f"a load below the port's rate, {rate_bps:g} bit/s", load)]
-        return []
+        return background.load_faults(port_bps or min(self._rates))
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Return a medium at time 0; draws nothing from `rng` but the key of others' messages.

@@ -285,10 +285,7 @@ class Wan:
             allowed, rates = "for at: nodes rate_bps or a trace is needed", self._slowest_bps()
         if not rates:
             return [Fault(("background", "at"), allowed, background.at)]
-        if background.load_bps >= min(rates):
-            load = f"{background.load_bps:g} bit/s, {background.rate_hz:g} Hz of {background.mean_bytes:g} B"
-            return [Fault(("background", "rate_hz"), f"a load below the port's rate, {min(rates):g} bit/s", load)]
-        return []
+        return background.load_faults(min(rates))
 
     def _slowest_bps(self) -> list[float]:
         """Return the rates that a node's link may have for long, slow nodes and outages counted."""

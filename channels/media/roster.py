@@ -9,8 +9,8 @@ from copy import deepcopy
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from channels.costing.models import Int64s
 from channels.costing.quantities import check_quantity
 from channels.media.states import IDLE, SLEEP
 from netsim.errors import SimulationError
@@ -216,12 +216,7 @@ class Roster(ABC):
                 self._frames.add(frame)
 
     def _usage(
-        self,
-        at_ns: int,
-        state_ns: npt.NDArray[np.int64],
-        tx_bytes: npt.NDArray[np.int64],
-        tx_frames: npt.NDArray[np.int64],
-        rest: int | npt.NDArray[np.int64] = IDLE,
+        self, at_ns: int, state_ns: Int64s, tx_bytes: Int64s, tx_frames: Int64s, rest: int | Int64s = IDLE
     ) -> Usage:
         """Return the usage: interfaces sleep while their node is down, and do nothing else in the state `rest`."""
         slept_ns = self._slept_ns.copy()

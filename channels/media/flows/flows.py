@@ -66,18 +66,14 @@ class Flows(Roster):
     ----------
     members
         See `channels.media.roster.Roster`; a frame is a segment.
-    path
-        From one node to another.
-    link
-        The rate of a resource over time.
+    path, link
+        From one node to another, and the rate of a resource over time.
     transport
         Segments and windows.
-    jitter_ns
-        A message comes up to that much later.
     key
         64-bit key of the draws.
-    is_fifo, queue_bytes
-        Whether ports serve first come, first served, and what may wait at one; None: without end.
+    jitter_ns, is_fifo, queue_bytes
+        The link's `jitter_s`, whether its `sharing` is ``fifo``, and its `queue_bytes`.
     others
         Messages of others that arrive at a resource.
     """
@@ -317,22 +313,16 @@ class Flows(Roster):
             message.timer += 1
             message.at_port = True
             self._arm(message, leaves_fs)
-            self._send_next(message.src, message, at_fs)
+            if queue := self._queues.get(message.src):
+                queue.popleft()
+                if queue:
+                    self._release_burst(queue[0], at_fs)
         elif is_last:
             self._arrive(message, at_fs)
         else:
             self._release(self._row[message.dst] + 1, at_fs)
             if at_fs >= message.waits_fs:
                 self._release_burst(message, at_fs)
-
-    def _send_next(self, src: NodeId, message: _Message, at_fs: int) -> None:
-        """Let the next burst of a sender go once a message's burst has left its link, or does not go there."""
-        queue = self._queues.get(src)
-        if queue and message in queue:
-            was_first = queue[0] is message
-            queue.remove(message)
-            if was_first and queue:
-                self._release_burst(queue[0], at_fs)
 
     def _wire_bytes(self, message: _Message, segments: int) -> int:
         """Return the bytes of so many segments, and of those that were sent again."""

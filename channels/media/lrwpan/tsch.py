@@ -130,13 +130,11 @@ class SlottedCell(Roster):
         self._sent = np.zeros((2, len(self._row)), np.int64)
         # Since when each node is up.
         self._since = dict.fromkeys(self._row, 0)
+        servers = self._servers
         self._listens = {
-            node: [i for i, owner in enumerate(owners) if owner != node and self._hears_slot(node, owner)]
+            node: [i for i, o in enumerate(owners) if o != node and (not servers or node in servers or o in servers)]
             for node in self._row
         }
-
-    def _hears_slot(self, node: NodeId, owner: NodeId) -> bool:
-        return not self._servers or node in self._servers or owner in self._servers
 
     # --- messages --------------------------------------------------------------------------------------
 
@@ -208,7 +206,7 @@ class SlottedCell(Roster):
         if parcel.start_ns < 0 or not parcel.shots:
             parcel.start_ns = max(free_ns, parcel.submit_ns)
         cell_ns = self._next_cell(parcel.src, max(free_ns, now_ns, parcel.submit_ns))
-        while self._is_open(parcel):
+        while parcel.frame < len(parcel.octets) and any(n not in self._down for n in parcel.dst):
             self._apply(parcel, self._shoot(parcel, cell_ns))
             cell_ns = self._next_cell(parcel.src, cell_ns + 1)
 
@@ -218,16 +216,11 @@ class SlottedCell(Roster):
         first = -(-from_ns // self._slot_ns)
         return min(first + (cell - first) % length for cell in self._cells[src]) * self._slot_ns
 
-    def _is_open(self, parcel: Parcel) -> bool:
-        return parcel.frame < len(parcel.octets) and any(n not in self._down for n in parcel.dst)
-
     def _shoot(self, parcel: Parcel, cell_ns: int) -> Shot:
-        number = len(parcel.shots)
-        if parcel.target is None and len(parcel.dst) == 1:
-            parcel.target = parcel.dst[0]
-        targets = parcel.dst if parcel.target is None else (parcel.target,)
+        number, target = len(parcel.shots), parcel.dst[0] if len(parcel.dst) == 1 else parcel.target
+        targets = parcel.dst if target is None else (target,)
         got = tuple(node for node in targets if node not in self._down and self._arrives(parcel, node, number))
-        return Shot(cell_ns, parcel.frame, parcel.target, number, parcel.attempt + 1, got)
+        return Shot(cell_ns, parcel.frame, target, number, parcel.attempt + 1, got)
 
     def _arrives(self, parcel: Parcel, node: NodeId, number: int) -> bool:
         p = 1.0 - self._per
@@ -245,15 +238,17 @@ class SlottedCell(Roster):
         """Apply what a transmission changes: the frame, the target, the nodes that lost a frame."""
         parcel.shots.append(shot)
         parcel.attempt += 1
+        parcel.target = shot.target
+        if shot.frame == len(parcel.octets) - 1:
+            at_ns = self._frame_end(parcel, shot)
+            parcel.arrived.update({node: at_ns for node in shot.got if node not in parcel.lost})
         if shot.target is None:
             parcel.missing = [node for node in parcel.dst if node not in shot.got]
-            self._arrive(parcel, shot, shot.got)
             if not self._reliable:
                 parcel.lost.update(parcel.missing)
             parcel.missing = [node for node in parcel.missing if self._reliable and self._can_reach(parcel, node)]
         else:
             reliable = self._reliable and self._can_reach(parcel, shot.target)
-            self._arrive(parcel, shot, shot.got)
             if not shot.got and (reliable or parcel.attempt < self._tries):
                 return
             if not shot.got:
@@ -265,11 +260,6 @@ class SlottedCell(Roster):
             has = {node for s in parcel.shots if s.frame == parcel.frame for node in s.got}
             parcel.lost.update(node for node in parcel.dst if node not in has)
             parcel.frame += 1
-
-    def _arrive(self, parcel: Parcel, shot: Shot, nodes: tuple[NodeId, ...]) -> None:
-        if shot.frame == len(parcel.octets) - 1:
-            at_ns = self._frame_end(parcel, shot)
-            parcel.arrived.update({node: at_ns for node in nodes if node not in parcel.lost})
 
     def _can_reach(self, parcel: Parcel, node: NodeId) -> bool:
         is_near = self._reach.is_everyone or bool(self._reach.hears[self._row[parcel.src], self._row[node]])
@@ -310,10 +300,6 @@ class SlottedCell(Roster):
             octets * OCTET_NS + acks * ACK_NS, parcel.src, parcel.size_bytes,
             (at_ns - start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
         ))  # fmt: skip
-
-    def _give_up(self, parcel: Parcel, node: NodeId, now_ns: int) -> None:
-        parcel.arrived.pop(node, None)
-        self._tell(parcel, node, now_ns, False)
 
     def _extra_j(self, parcel: Parcel, shots: Sequence[Shot]) -> float:
         """Return the sender's joules beyond those of the state in which it would have spent the time."""
@@ -391,21 +377,19 @@ class SlottedCell(Roster):
                 self._cut(parcel, now_ns)
                 for lost in parcel.dst if src == node else (node,):
                     if lost not in parcel.told:
-                        self._give_up(parcel, lost, now_ns)
+                        parcel.arrived.pop(lost, None)
+                        self._tell(parcel, lost, now_ns, False)
                 parcel.missing = [n for n in parcel.missing if n != node]
                 if parcel.target == node:
                     parcel.target, parcel.attempt = (parcel.missing[0] if parcel.missing else None), 0
                     if parcel.target is None and len(parcel.dst) > 1 and parcel.shots:
                         parcel.frame += 1
-                if src == node or not self._is_alive(parcel, node):
+                if src == node or all(n == node or n in self._down for n in parcel.dst):
                     queue.remove(parcel)
         self._listen(self._state_ns, node, now_ns)
         self._down[node] = now_ns
         for src in self._queues:
             self._plan(src, now_ns)
-
-    def _is_alive(self, parcel: Parcel, node: NodeId) -> bool:
-        return any(n != node and n not in self._down for n in parcel.dst)
 
     def _cut(self, parcel: Parcel, now_ns: int) -> None:
         """Take back what is not over yet."""
@@ -416,8 +400,6 @@ class SlottedCell(Roster):
         parcel.shots, parcel.frame, parcel.attempt, parcel.target, parcel.missing = [], 0, 0, None, []
         parcel.lost, parcel.arrived = set(), {}
         for shot in kept:
-            if parcel.target is None and len(parcel.dst) == 1:
-                parcel.target = parcel.dst[0]
             self._apply(parcel, shot)
 
     # --- what it costs and what it did ---------------------------------------------------------------------

@@ -50,12 +50,8 @@ class Wires(Roster):
         See `channels.media.roster.Roster`; a frame is a packet.
     framing
         How messages become packets.
-    rate_bps
-        Of every wire; None: packets take no time.
-    delay_ns
-        Propagation, on every wire.
-    server_rate_bps
-        Of the server's one port in each direction; None: it has a wire of its own to every node.
+    rate_bps, delay_ns, server_rate_bps
+        The link's keys; `rate_bps` of None: packets take no time.
     rates_bps
         Of nodes whose wires are slower or faster than `rate_bps`, without a port; a wire has that of its slower end.
     """

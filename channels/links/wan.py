@@ -103,9 +103,11 @@ class Wan:
         when its last bit has passed. ``tcp``: the bursts of all messages queue at the sender's link and at the
         receiver's, whole. A window that fills the path alone does not grow, so long messages take turns by such
         windows: over many of them that is a fair share, within one it is first come, first served. A burst's round
-        trip counts from when its first bit leaves the queue. None: ``fifo`` for tcp where it is possible (a message
-        within the first window, as many are, crosses a bottleneck behind those that came before it), otherwise
-        ``max_min``.
+        trip counts from when its first bit leaves the queue. With either, SYN and SYN-ACK (40 to 60 bytes each, here
+        54) take their time on a free path and nobody else's: they stand in no queue and count in no bytes, so where
+        many connections are made at once a port is up to 60 bytes a handshake and direction less busy than a real one.
+        None: ``fifo`` for tcp where it is possible (a message within the first window, as many are, crosses a
+        bottleneck behind those that came before it), otherwise ``max_min``.
     background
         Share of every link and port that other traffic takes, 0 <= share < 1; or ``{rate_hz, mean_bytes, sizes, at}``:
         messages of others, ``exponential`` or ``fixed`` in size, that arrive as a Poisson process at the ``server``'s

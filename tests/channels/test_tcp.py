@@ -104,6 +104,19 @@ def test_a_connection_is_made_again_after_its_end_was_down() -> None:
     assert times[0] == times[2] == times[1] + 40_864_000
 
 
+@pytest.mark.parametrize("sharing", ["fifo", "max_min"])
+def test_handshakes_stand_in_no_queue(sharing: str) -> None:
+    """Four SYNs of 54 bytes at one port of 1 Mbit/s: each has 54 * 8 us there and back; then 4 * 154 bytes queue."""
+    nodes = [*(Node(i) for i in range(4)), Node(4, is_server=True)]
+    keys = {"name": "wan", "rate_bps": 1e6, "server_bps": 1e6, "handshake": True, "sharing": sharing}
+    medium = registry.build("channel", keys).open(nodes, np.random.default_rng(0))
+    for node in range(4):
+        medium.submit(0, node, (4,), 100)
+    ended = medium.advance(10**9)
+    assert {d.at_ns for d in ended} == {2 * 54 * 8000 + 4 * 154 * 8000}
+    assert {d.wire_bytes for d in ended} == {154}
+
+
 @pytest.mark.parametrize(
     ("handshake", "idle_s", "bursts"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from netsim.compiling import pays
 from netsim.interfaces import Indices, Key
 from netsim.rng import philox
@@ -30,10 +31,8 @@ def uniforms(key: Key, coordinates: Indices) -> npt.NDArray[np.float64]:
     """
     counters = np.ascontiguousarray(coordinates).astype(np.uint64)
     if pays(counters.size, COMPILED_FROM):
-        from algorithms.coding.kernels import draws as draws_kernels
-
         draws = np.empty(counters.size)
-        draws_kernels.uniforms(np.uint64(key.key), np.uint64(key.counter), counters, draws)
+        kernels.draws.uniforms(np.uint64(key.key), np.uint64(key.counter), counters, draws)
         return draws
     words = philox(key.key, key.counter, counters)
     return words[:, 0] * 2.0**-32 + (words[:, 1] >> np.uint32(11)) * 2.0**-53
@@ -63,10 +62,8 @@ def dense_words(key: Key, first: int, count: int, lower: bool = False) -> Words3
     """
     start = dense_counter(first) + lower * _LOWER
     if pays(count, COMPILED_FROM):
-        from algorithms.coding.kernels import draws as draws_kernels
-
         words = np.empty((count + 1023) & ~1023, np.uint32)
-        draws_kernels.dense_words(np.uint64(key.key), np.uint64(key.counter), np.uint64(start), words)
+        kernels.draws.dense_words(np.uint64(key.key), np.uint64(key.counter), np.uint64(start), words)
         return words[:count]
     blocks = (count + 1023) >> 10
     used = 256 if count > 256 else count
@@ -94,10 +91,8 @@ def words_at(key: Key, coordinates: Indices) -> Words32:
     counters = (c >> np.uint64(10) << np.uint64(8)) + (c & np.uint64(255)) + np.uint64(_DENSE)
     word = (c >> np.uint64(8)) & np.uint64(3)
     if pays(c.size, COMPILED_FROM):
-        from algorithms.coding.kernels import draws as draws_kernels
-
         four = np.empty((c.size, 4), np.uint32)
-        draws_kernels.words(np.uint64(key.key), np.uint64(key.counter), counters, four)
+        kernels.draws.words(np.uint64(key.key), np.uint64(key.counter), counters, four)
     else:
         four = philox(key.key, key.counter, counters)
     return four[np.arange(c.size), word.astype(np.int64)]

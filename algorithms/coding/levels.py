@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import FLOATS, BitReader, BitWriter, FloatBit
 from algorithms.coding.codec import Codec
 from algorithms.coding.draws import Words32, dense_counter, dense_words, words_at
@@ -305,11 +306,9 @@ class _Rounding:
 
     def encode(self, key: Key, width: int, octets: Octets) -> None:
         """Fill in the packed codes of all entries, by a kernel."""
-        from algorithms.coding.kernels import levels as levels_kernels
-
         x, low, bucket, factors, top, fraction, sign = self._settings()
         counters = np.uint64(key.key), np.uint64(key.counter), np.uint64(dense_counter(0))
-        levels_kernels.encode_small(x, low, bucket, factors, top, fraction, sign, *counters, width, octets)
+        kernels.levels.encode_small(x, low, bucket, factors, top, fraction, sign, *counters, width, octets)
 
     def fill(self, start: int, stop: int, words: Words32, codes: Codes) -> None:
         """Fill in the codes of some entries, with these random words."""
@@ -318,12 +317,10 @@ class _Rounding:
         if not self.compiled:
             codes[:] = self._plain(x, start, stop, words)
             return
-        from algorithms.coding.kernels import levels as levels_kernels
-
         if self.levels <= SMALL:
-            levels_kernels.round_small(x, low, start, bucket, factors, top, fraction, sign, words, codes)
+            kernels.levels.round_small(x, low, start, bucket, factors, top, fraction, sign, words, codes)
         else:
-            levels_kernels.round_large(x, low, start, bucket, factors, top, sign, words, codes)
+            kernels.levels.round_large(x, low, start, bucket, factors, top, sign, words, codes)
 
     def _settings(self) -> tuple[Array, Any, int, Floats, float, int, int]:
         return self.x, self.low, self.bucket, self.factors, self.top, self.fraction, self.sign
@@ -368,9 +365,7 @@ def _octets(size: int) -> Octets:
 
 def _pack(codes: Codes, width: int, octets: Octets, compiled: bool) -> None:
     if compiled:
-        from algorithms.coding.kernels import levels as levels_kernels
-
-        levels_kernels.pack(codes, width, octets)
+        kernels.levels.pack(codes, width, octets)
     else:
         bits = np.unpackbits(codes.astype(np.uint8).reshape(-1, 1), axis=1, count=width, bitorder="little")
         octets[:] = np.packbits(bits.ravel(), bitorder="little")
@@ -381,9 +376,7 @@ def _unpacked(octets: Octets, count: int, width: int) -> Iterator[tuple[int, Cod
     for start, stop in chunks(count):
         part, codes = octets[start * width >> 3 : (stop * width + 7) >> 3], buffer[: stop - start]
         if pays(count, COMPILED_FROM):
-            from algorithms.coding.kernels import levels as levels_kernels
-
-            levels_kernels.unpack(part, width, codes)
+            kernels.levels.unpack(part, width, codes)
         else:
             bits = np.unpackbits(part, count=codes.size * width, bitorder="little").reshape(-1, width)
             codes[:] = np.packbits(bits, axis=1, bitorder="little")[:, 0]

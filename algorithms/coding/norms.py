@@ -11,6 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from netsim.compiling import pays
 from netsim.interfaces import Array
 
@@ -140,10 +141,8 @@ def _split(scale: float) -> tuple[float, float]:
 def _sums(x: Array, bucket: int, kind: int, offset: float = 0.0, factor: float = 1.0) -> Floats:
     count = -(-x.size // bucket)
     if pays(x.size, COMPILED_FROM):
-        from algorithms.coding.kernels import norms as norms_kernels
-
         lanes = np.empty((count, LANES))
-        norms_kernels.lane_sums(x, bucket, offset, factor, kind, lanes)
+        kernels.norms.lane_sums(x, bucket, offset, factor, kind, lanes)
     else:
         lanes = _lane_sums(x, bucket, kind, offset, factor)
     with np.errstate(over="ignore", invalid="ignore"):

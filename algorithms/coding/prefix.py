@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import COMPILED_FROM, BitReader, BitWriter, Words, padded_words, windows
 from netsim.compiling import pays
 from netsim.errors import DecodeError
@@ -34,11 +35,9 @@ def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
     """Write k >= 1 as k - 1 ones and a zero."""
     numbers = _words(values)
     if pays(numbers.size, COMPILED_FROM):
-        from algorithms.coding.kernels import prefix
-
         total_bit = int(numbers.sum())
         words = np.empty((total_bit + 63) >> 6, np.uint64)
-        prefix.unary(numbers, words)
+        kernels.prefix.unary(numbers, words)
         out.packed(words.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
         return
     ends = np.add.accumulate(numbers.astype(np.int64))
@@ -60,11 +59,9 @@ def read_unary(src: BitReader, count: int, most: int) -> Words:
     _require(src, count)
     octets, first = src.rest()
     if pays(count, COMPILED_FROM):
-        from algorithms.coding.kernels import prefix
-
         octets = octets[: (first + count * most + 7) >> 3]
         values = np.empty(count, np.uint64)
-        used = int(prefix.read_unary(padded_words(octets), first, 8 * octets.size, values))
+        used = int(kernels.prefix.read_unary(padded_words(octets), first, 8 * octets.size, values))
         if used < 0:
             raise DecodeError(f"payload: it needs {count} numbers in unary, {most} at most. Got other bits.")
         src.skip(used)
@@ -140,11 +137,9 @@ def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
         return np.where(is_short, short, long - cut), np.where(is_short, width - 1, width)
 
     if width and pays(count, COMPILED_FROM):
-        from algorithms.coding.kernels import prefix
-
         octets, first = src.rest()
         rests = np.empty(count, np.uint64)
-        used = int(prefix.read_truncated(padded_words(octets), first, m, rests))
+        used = int(kernels.prefix.read_truncated(padded_words(octets), first, m, rests))
         src.skip(used if used >= 0 else src.remaining_bit + 1)
     else:
         rests = _read(src, count, decoder) if width else np.zeros(count, np.uint64)
@@ -211,10 +206,8 @@ def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
     """
     numbers = _words(values)
     if pays(numbers.size, COMPILED_FROM):
-        from algorithms.coding.kernels import prefix
-
         codes, lengths = np.empty(numbers.size, np.uint64), np.empty(numbers.size, np.int64)
-        prefix.omega_codes(numbers, codes, lengths)
+        kernels.prefix.omega_codes(numbers, codes, lengths)
     else:
         codes, lengths = np.zeros(numbers.size, np.uint64), np.ones(numbers.size, np.int64)
         group = numbers.copy()
@@ -237,11 +230,9 @@ def read_omega(src: BitReader, count: int, most: int) -> Words:
     if not pays(count, COMPILED_FROM):
         return _at_most(_read(src, count, _omega), most, least=1)
     _require(src, count)
-    from algorithms.coding.kernels import prefix
-
     octets, first = src.rest()
     values = np.empty(count, np.uint64)
-    used = prefix.read_omega(padded_words(octets), first, values)
+    used = kernels.prefix.read_omega(padded_words(octets), first, values)
     src.skip(int(used))
     return _at_most(values, most, least=1)
 

@@ -6,14 +6,12 @@ Long vectors go through compiled kernels, short ones through numpy, to the same 
 from __future__ import annotations
 
 import math
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.coding import levels
+from algorithms.coding import kernels, levels
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit
 from algorithms.coding.codec import Codec
 from algorithms.coding.norms import norm1, norms
@@ -31,13 +29,6 @@ _KEYS: dict[int, tuple[Any, Any, Any]] = {
 }
 
 Floats = npt.NDArray[np.float64]
-
-
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import signs
-
-    return signs
 
 
 def write_signs(out: BitWriter, x: Array) -> None:
@@ -60,7 +51,7 @@ def write_signs(out: BitWriter, x: Array) -> None:
         return
     key, every, negative = _KEYS[x.itemsize]
     words = np.empty(-(-x.size // 64), np.uint64)
-    _kernels().pack(x.view(key), every, negative, words)
+    kernels.signs.pack(x.view(key), every, negative, words)
     out.packed(words.astype("<u8", copy=False).view(np.uint8)[: (x.size + 7) >> 3], x.size)
 
 
@@ -104,10 +95,10 @@ def read_signs(src: BitReader, count: int, plus: float, minus: float | None = No
 
 def _unpack(words: Any, plus: Any, minus: Any, keys: Any) -> None:
     if keys.nbytes < STREAMED_FROM_BYTES or not keys.flags.aligned:
-        _kernels().unpack(words, plus, minus, keys)
+        kernels.signs.unpack(words, plus, minus, keys)
     else:
-        skip = -keys.ctypes.data % _kernels().CACHE_LINE_BYTES // keys.itemsize
-        _kernels().unpack_streamed(words, plus, minus, keys, skip)
+        skip = -keys.ctypes.data % kernels.signs.CACHE_LINE_BYTES // keys.itemsize
+        kernels.signs.unpack_streamed(words, plus, minus, keys, skip)
 
 
 def magnitude_means(x: Array, block: int) -> Floats:
@@ -159,7 +150,7 @@ def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
     sums = np.zeros((3, lanes * columns))
     with np.errstate(over="ignore"):
         if IS_ON and x.size >= COMPILED_FROM:
-            _kernels().part_sums(x, sums[0], sums[1], sums[2])
+            kernels.signs.part_sums(x, sums[0], sums[1], sums[2])
         else:
             _part_sums(x, sums)
         folded = sums.reshape(3, lanes, columns)

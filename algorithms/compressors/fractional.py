@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit, Words
 from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.levels import read_scales
@@ -22,13 +21,6 @@ from netsim.registry import Examples, component
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
 
 _STAGE = 16_384  # entries that are coded together
-
-
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import fractional
-
-    return fractional
 
 
 @component("compressor")
@@ -143,7 +135,7 @@ class Fractional(Codec):
         """Return sign and level of each entry, and for each level the sum of |x_i| / unit and its entries."""
         if IS_ON and dim >= COMPILED_FROM:
             codes, found = np.empty(x.size, np.uint64), np.zeros((2, self._levels))
-            _kernels().codes(x, ends, unit, found[0], found[1], codes)
+            kernels.fractional.codes(x, ends, unit, found[0], found[1], codes)
             return codes, found
         magnitudes = np.abs(x).astype(np.float64, copy=False)
         # As many ends lie above an entry as its level has levels before it.

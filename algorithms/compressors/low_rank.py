@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits, sealed
 from algorithms.coding.draws import uniforms
@@ -211,9 +212,7 @@ def _right(matrix: Floats, q: Floats) -> Floats:
     out = np.zeros((matrix.shape[0], q.shape[0]))
     columns = np.ascontiguousarray(q.T)
     if IS_ON and matrix.size >= COMPILED_FROM:
-        from algorithms.coding.kernels import products
-
-        products.right(matrix, columns, out)
+        kernels.products.right(matrix, columns, out)
     else:
         for column, row in zip(matrix.T, columns, strict=True):
             out += np.multiply.outer(column, row)
@@ -225,9 +224,7 @@ def _left(matrix: Floats, p: Floats) -> Floats:
     out = np.zeros((p.shape[0], matrix.shape[1]))
     rows = np.ascontiguousarray(p.T)
     if IS_ON and matrix.size >= COMPILED_FROM:
-        from algorithms.coding.kernels import products
-
-        products.left(matrix, rows, out)
+        kernels.products.left(matrix, rows, out)
     else:
         for row, factors in zip(matrix, rows, strict=True):
             out += np.multiply.outer(factors, row)

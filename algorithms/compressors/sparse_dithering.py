@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit, Words
 from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.draws import uniforms
@@ -29,13 +28,6 @@ COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never
 _STAGE = 40_960  # entries that are coded together: a multiple of 5 trits and of 16 lanes
 _LANES = 16
 _SLACK = 1 + 1e-9  # of bounds that rounding may touch
-
-
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import dithering
-
-    return dithering
 
 
 @component("compressor")
@@ -138,7 +130,7 @@ class SparseDithering(Codec):
             raise DecodeError(f"payload: a scale must lie within float64 on the grid. Got {scale}.")
         x = np.zeros(dim)
         if IS_ON and dim >= COMPILED_FROM:
-            _kernels().place(trits, np.append(levels, np.uint64(0)), scale, x)
+            kernels.dithering.place(trits, np.append(levels, np.uint64(0)), scale, x)
         else:
             places = np.flatnonzero(trits)
             x[places] = np.where(trits[places] == 2, -1.0, 1.0) * (scale * levels.astype(np.float64))
@@ -185,9 +177,9 @@ class SparseDithering(Codec):
         if IS_ON and first + x.size >= COMPILED_FROM:
             levels, trits = np.empty(x.size, np.uint64), np.empty(x.size, np.uint8)
             if draws is not None:
-                count = _kernels().drawn(x, step, draws, levels, trits)
+                count = kernels.dithering.drawn(x, step, draws, levels, trits)
             else:
-                count = _kernels().nearest(x, step, levels, trits, lanes)
+                count = kernels.dithering.nearest(x, step, levels, trits, lanes)
             return levels[:count], trits
         magnitudes: Floats = np.abs(x).astype(np.float64, copy=False)
         y = magnitudes / step

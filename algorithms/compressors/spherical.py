@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit
 from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.levels import read_scales
@@ -30,13 +30,6 @@ _WINDOW, _DOUBLINGS = 128, 3  # points that are drawn together, at first; many c
 _MOST_DRAWS = 2**14
 _MOST_PLACE = 2**32 - 1
 _STAGE = 2**17  # entries that are searched for together
-
-
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import sphere
-
-    return sphere
 
 
 @component("compressor")
@@ -188,7 +181,7 @@ class Spherical(Codec):
         norms = np.sqrt(_dot(blocks, blocks))
         reach = math.sqrt(1 - self.error) * norms
         found = np.where(peaks > 0, -1, 0)
-        search = _kernels().first_hits if compiled else _first_hits
+        search = kernels.sphere.first_hits if compiled else _first_hits
         index, missing = 0, int(np.count_nonzero(found < 0))
         while missing:
             missing = search(blocks, reach, windows[index], _span(index)[0], found)

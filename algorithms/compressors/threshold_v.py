@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import FloatBit
 from algorithms.coding.indices import IndexCode
 from algorithms.coding.sparse import ValueCode
@@ -38,10 +39,8 @@ def reaching(x: Array, v: Array) -> Indices:
     keys, threshold = x.view(kind), v.view(kind)[0]
     if not IS_ON or keys.size < COMPILED_FROM:
         return np.flatnonzero((keys & mask) >= threshold)
-    from algorithms.coding.kernels import threshold as threshold_kernels
-
-    found = np.empty(threshold_kernels.count(keys, mask, threshold), np.int64)
-    threshold_kernels.collect(keys, mask, threshold, found)
+    found = np.empty(kernels.threshold.count(keys, mask, threshold), np.int64)
+    kernels.threshold.collect(keys, mask, threshold, found)
     return found
 
 

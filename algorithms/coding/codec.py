@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -57,6 +57,7 @@ class Codec(ABC):
     draws: ClassVar[bool] = True  # False: `write` takes no random number
     shares_randomness: ClassVar[bool] = False  # True: `read` needs the key that the sender drew with
     is_outermost: ClassVar[bool] = False  # True: no other codec can hold it, as none would keep its memory
+    write_checks: ClassVar[bool] = False  # True: `write` comes upon every entry that is not finite, and refuses it
 
     def encode(self, x: Array, rng: np.random.Generator) -> Payload:
         """Return the payload of `x`.
@@ -108,13 +109,18 @@ class Codec(ABC):
         return self
 
     def check(self, x: Array) -> None:
-        """Refuse what no payload can carry.
+        """Refuse what no payload can carry, unless `write` does.
 
         Raises
         ------
         EncodeError
             Naming the first entry that is not finite.
         """
+        if not self.write_checks:
+            self.refuse_infinite(x)
+
+    def refuse_infinite(self, x: Array) -> None:
+        """Raise EncodeError for the first entry that is not finite."""
         for start in range(0, x.size, BLOCK):
             self.require_finite(x[start : start + BLOCK], first=start)
 
@@ -219,6 +225,19 @@ class Codec(ABC):
                 raise EncodeError(f"{self.name}: real numbers are needed. Got {vector.dtype}.")
             vector = vector.astype(np.float64)
         return np.ascontiguousarray(vector)
+
+
+@dataclass(frozen=True)
+class FloatCodec(Codec):
+    """A codec with floats in its payload.
+
+    Parameters
+    ----------
+    float_bit
+        FPP, bits of one float, such as a value, a scale or a norm: 64, 32 or 16 (IEEE 754).
+    """
+
+    float_bit: FloatBit = field(default=32, kw_only=True)
 
 
 def sealed(out: BitWriter, bits: PaperBits) -> Payload:

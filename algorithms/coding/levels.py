@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from algorithms.coding import kernels
 from algorithms.coding.bits import FLOATS, BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec
+from algorithms.coding.codec import Codec, FloatCodec
 from algorithms.coding.draws import Words32, dense_counter, dense_words, words_at
 from algorithms.coding.norms import norms
 from algorithms.coding.sizes import lg
@@ -44,6 +44,18 @@ ENCODE_FLOP = 8  # per coordinate: 2 for the norm, then |x|, scaling, half, boun
 DECODE_FLOP = 2  # per coordinate: the level's check and the scaling
 
 
+class LevelCodec(FloatCodec):
+    """A codec of norms and of levels drawn beside them."""
+
+    def encode_flop(self, dim: int) -> float:
+        """Return 8 per coordinate."""
+        return ENCODE_FLOP * dim
+
+    def decode_flop(self, dim: int) -> float:
+        """Return 2 per coordinate."""
+        return DECODE_FLOP * dim
+
+
 def code_bit(levels: int) -> int:
     """Return the bits of a sign and a level: 1 + lg(s+1).
 
@@ -65,7 +77,7 @@ def finite_norms(codec: Codec, x: Array, bucket: int, p: float) -> Floats:
     """
     found = norms(x, bucket, p)
     if not np.isfinite(found).all():
-        Codec.check(codec, x)
+        codec.refuse_infinite(x)
     return found
 
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.coding import kernels, levels
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec
+from algorithms.coding import kernels
+from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.norms import norm1, norms
 from netsim.compiling import IS_ON
 from netsim.interfaces import Array
@@ -158,17 +157,6 @@ def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
         for lane in range(1, lanes):
             total += folded[:, lane]
     return total[0], total[1], total[2]
-
-
-def rounded_up(codec: Codec, value: float, float_bit: FloatBit, what: str = "scale") -> Floats:
-    """Return a number in the wire's float, the next one above where rounding made it smaller; shape (1,).
-
-    Raises
-    ------
-    EncodeError
-        If it is beyond that type.
-    """
-    return levels.rounded_up(codec, np.array([value]), float_bit, what)
 
 
 def _part_sums(x: Array, sums: Floats) -> None:

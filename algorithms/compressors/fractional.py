@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from algorithms.coding import kernels
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit, Words
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter, Words
+from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.levels import read_scales
 from algorithms.coding.signs import Floats
 from netsim.compiling import IS_ON
@@ -25,7 +25,7 @@ _STAGE = 16_384  # entries that are coded together
 
 @component("compressor")
 @dataclass(frozen=True)
-class Fractional(Codec):
+class Fractional(FloatCodec):
     """Q_i = sign(x_i) mu_l, l the level of |x_i|, of which there are L = 2^(q-1), mu_l the mean |x_j| of its entries.
 
     With x_max and x_min the largest and smallest nonzero |x_i| and a = (x_max / x_min)^(1/L), level l reaches from
@@ -46,8 +46,6 @@ class Fractional(Codec):
     ----------
     bits
         q, bits of an entry, 1 to 12.
-    float_bit
-        FPP, bits of a mean: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -63,7 +61,6 @@ class Fractional(Codec):
     """
 
     bits: Annotated[int, Range(ge=1, le=12)] = 4
-    float_bit: FloatBit = 32
 
     examples: ClassVar[Examples] = (
         {},
@@ -106,10 +103,6 @@ class Fractional(Codec):
     def encode_flop(self, dim: int) -> float:
         """Return two comparisons for the range, q - 1 for the level, a product and a sum an entry."""
         return float((3 + self.bits) * dim)
-
-    def decode_flop(self, dim: int) -> float:
-        """Return one choice an entry."""
-        return float(dim)
 
     @property
     def _levels(self) -> int:

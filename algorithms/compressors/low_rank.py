@@ -14,7 +14,6 @@ from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits, sealed
 from algorithms.coding.draws import uniforms
 from algorithms.coding.factors import Factored, Factors, Tensor, as_matrix, scaled_up
-from algorithms.coding.layout import Layout
 from algorithms.coding.memory import Step
 from algorithms.coding.sparse import Floats
 from netsim.compiling import IS_ON
@@ -51,12 +50,6 @@ class LowRank(Factored):
     ----------
     rank
         r.
-    fold
-        Whether tensors with one axis are folded into matrices of ceil(sqrt(d_t)) columns.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
-    layout
-        Shapes of the tensors; those of the problem where none are given.
 
     References
     ----------
@@ -73,7 +66,6 @@ class LowRank(Factored):
     """
 
     rank: PositiveInt = 2
-    layout: Layout = ()
 
     examples: ClassVar[Examples] = (
         {"rank": 2},

@@ -105,10 +105,6 @@ class Natural(Codec):
         """Return 3 per coordinate: finite, rounded, sign."""
         return 3 * dim
 
-    def decode_flop(self, dim: int) -> float:
-        """Return 1 per coordinate."""
-        return dim
-
     @property
     def _entry_bit(self) -> int:
         return 9 if self.float_bit == 32 else 12

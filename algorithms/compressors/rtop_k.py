@@ -8,9 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from algorithms.coding import select
-from algorithms.coding.bits import FloatBit
 from algorithms.coding.drawn import DrawnValues
-from algorithms.coding.indices import IndexCode
 from algorithms.coding.sparse import Floats
 from algorithms.coding.subset import subset
 from netsim.errors import ConfigError, Fault
@@ -39,10 +37,6 @@ class RTopK(DrawnValues):
         Entries to draw from, k or more.
     scaled
         Whether values are multiplied by R/K.
-    index
-        How indices are coded; ``fixed`` is lg d each.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -62,8 +56,6 @@ class RTopK(DrawnValues):
     k: PositiveInt
     r: PositiveInt
     scaled: bool = False
-    index: IndexCode = "fixed"
-    float_bit: FloatBit = 32
 
     examples: ClassVar[Examples] = (
         {"k": 3, "r": 9},

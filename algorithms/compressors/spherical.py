@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from algorithms.coding import kernels
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.levels import read_scales
 from algorithms.coding.prefix import golomb_bit, read_golomb, write_golomb
 from algorithms.coding.signs import Floats
@@ -34,7 +34,7 @@ _STAGE = 2**17  # entries that are searched for together
 
 @component("compressor")
 @dataclass(frozen=True)
-class Spherical(Codec):
+class Spherical(FloatCodec):
     """Q(x) = s z_J for each block x of B entries, J the first j with <z_j, x> >= sqrt(1 - a) ||x||.
 
     z_1, z_2, ... are uniform on the unit sphere, P of which lies that near to x and kappa = E <z, x> / ||x|| there.
@@ -63,8 +63,6 @@ class Spherical(Codec):
         B, entries that share a point: even, 4 to 16.
     unbiased
         Scale and draw so that E Q = x.
-    float_bit
-        FPP, bits of s: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -83,7 +81,6 @@ class Spherical(Codec):
     error: Annotated[float, Range(gt=0, le=0.99)] = 0.5
     block: Literal[4, 6, 8, 10, 12, 14, 16] = 8
     unbiased: bool = False
-    float_bit: FloatBit = 32
 
     examples: ClassVar[Examples] = (
         {},

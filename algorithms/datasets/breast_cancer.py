@@ -32,8 +32,6 @@ class BreastCancer(NeedsNoFile, Selection):
     (569, 31)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = ({},)
 
     def read(self, rng: np.random.Generator) -> Data:

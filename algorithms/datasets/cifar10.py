@@ -46,8 +46,6 @@ class Cifar10(Selection):
         The data folder; by default the working folder or the one that NETSIM_DATA names. In it lies
         ``cifar10-jpg/cifar10-jpg.tar.xz``, ``cifar10/cifar-10-python.tar.gz`` or the folder
         ``cifar10/cifar-10-batches-py``; the first of these is read.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
 
     Notes
     -----
@@ -58,8 +56,6 @@ class Cifar10(Selection):
     Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = ({}, {"classes": ["cat", "dog"], "subsample": 4})
 
     data_dir: str | None = None

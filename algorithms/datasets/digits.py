@@ -43,8 +43,6 @@ class Digits(NeedsNoFile, Selection):
     (1797, 2145)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {},
         {"positive_class": 3, "interactions": True},

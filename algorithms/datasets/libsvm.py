@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
 
-from algorithms.reading.files import find, require
+from algorithms.reading.files import require
 from algorithms.reading.libsvm_text import Block, parse_block
-from algorithms.reading.selection import Selection
+from algorithms.reading.one_file import OwnFile
 from netsim import memory
 from netsim.errors import DataError
 from netsim.fields import PositiveInt
@@ -29,7 +29,7 @@ _OPENERS: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, "
 
 @component("dataset")
 @dataclass(frozen=True)
-class Libsvm(Selection):
+class Libsvm(OwnFile):
     """A LIBSVM file: a line per sample, ``label index:value index:value ...``, as CSR without a bias column.
 
     Indices count from 1 and rise within a line; what follows a ``#`` is a comment. Two classes, such as 0 and 1 or
@@ -49,14 +49,11 @@ class Libsvm(Selection):
     Chang, Lin, "LIBSVM: a library for support vector machines", ACM TIST 2011; https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {"path": "a9a/a9a.xz", "num_features": 123},
         {"path": "a9a/a9a.xz", "test_fraction": 0.25, "subsample": 20},
     )
 
-    path: str
     num_features: PositiveInt | None = None
 
     def read(self, rng: np.random.Generator) -> Data:
@@ -85,14 +82,6 @@ class Libsvm(Selection):
     def wants(self) -> tuple[DataFile, ...]:
         """Return the file of `path`."""
         return (DataFile(self.path, "a file in LIBSVM's text format"),)
-
-    def found(self) -> Path | None:
-        """Return the file that `load` reads."""
-        return find(self.wants())
-
-    def files(self) -> list[Path]:
-        """Return that file."""
-        return [path for path in (self.found(),) if path is not None]
 
     def _blocks(self, path: Path) -> Iterator[Block]:
         opener = _OPENERS.get(path.suffix, open)

@@ -52,8 +52,6 @@ class SyntheticSparse(NeedsNoFile, Selection):
     ((10, 100), [-1.0, 1.0])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     draws: ClassVar[bool] = True
     examples: ClassVar[Examples] = (
         {"num_rows": 60, "num_features": 200, "nonzeros_per_row": 8},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,25 @@ import numpy.typing as npt
 
 from netsim.errors import ConfigError, Fault
 from netsim.interfaces import Indices
+
+
+class Split(ABC):
+    """A partition that deals samples by their labels, one or more to every node."""
+
+    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node.
+
+        Raises
+        ------
+        ConfigError
+            With more nodes than samples, or where a key does not go with nodes and labels.
+        """
+        check_nodes(nodes, labels.size)
+        return self.deal(labels, nodes, rng)
+
+    @abstractmethod
+    def deal(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node, of which there are no more than samples."""
 
 
 def check_nodes(nodes: int, samples: int) -> None:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.dealing import by_sizes, check_nodes, fill_empty, whole_sizes
+from algorithms.learning.dealing import Split, by_sizes, fill_empty, whole_sizes
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Indices
 from netsim.registry import Examples, component
@@ -18,7 +18,7 @@ _EQUAL, _ONE = 1e12, 1e-9  # alpha beyond which shares are equal to 1e-6, or one
 
 @component("partition")
 @dataclass(frozen=True)
-class Dirichlet:
+class Dirichlet(Split):
     """Each label's samples are dealt in proportions drawn from a symmetric Dirichlet distribution over the nodes.
 
     Over quantities it is the nodes' sizes that are drawn so, once, and samples go to nodes at random. A node that would
@@ -44,8 +44,6 @@ class Dirichlet:
     50
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {"alpha": 0.5},
         {"alpha": 100.0},
@@ -55,15 +53,8 @@ class Dirichlet:
     alpha: PositiveFloat
     over: Literal["labels", "quantities"] = "labels"
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Return sorted rows of each node.
-
-        Raises
-        ------
-        ConfigError
-            With more nodes than samples.
-        """
-        check_nodes(nodes, labels.size)
+    def deal(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node."""
         if self.over == "quantities":
             return by_sizes(whole_sizes(self._shares(nodes, rng), labels.size), rng)
         parts: list[list[Indices]] = [[] for _ in range(nodes)]

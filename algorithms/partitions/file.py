@@ -28,8 +28,6 @@ class File:
         The file, beside the scenario, in the working folder or below the folder that NETSIM_DATA names.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = ({"path": "nodes.txt"},)
     draws: ClassVar[bool] = False
 

@@ -28,8 +28,6 @@ class Natural:
     [[0, 1, 3], [2]]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = ({},)
     draws: ClassVar[bool] = False
     by_group: ClassVar[bool] = True

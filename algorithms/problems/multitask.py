@@ -53,8 +53,6 @@ class Multitask:
     TSP 2017.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {"costs": {"name": "quadratic", "dim": 4, "nodes": 3, "heterogeneity": 1.0}},
         {

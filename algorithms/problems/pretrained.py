@@ -50,8 +50,6 @@ class Pretrained:
     Hanna, Ezzeldin, Sadjadpour, Fragouli, Diggavi, "On distributed quantization for classification", IEEE JSAIT 2020.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {"dataset": "breast_cancer", "nodes": 3},
         {"dataset": "digits", "nodes": 2, "features": [40, 22], "classifier": "sklearn.tree.DecisionTreeClassifier",

@@ -52,8 +52,6 @@ class Quadratic:
     (2.0, 2.0)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {"dim": 6, "nodes": 3, "heterogeneity": 0.5},
         {"dim": 20, "nodes": 1, "isotropic": True},

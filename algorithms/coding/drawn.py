@@ -7,9 +7,9 @@ from typing import Any
 
 from algorithms.coding.bits import BitWriter
 from algorithms.coding.codec import PaperBits
-from algorithms.coding.sparse import Floats, ValueCode
+from algorithms.coding.sparse import ValueCode
 from netsim.errors import DecodeError
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 
 
 class DrawnValues(ValueCode):

@@ -13,9 +13,8 @@ import numpy as np
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import FloatCodec
 from algorithms.coding.layout import LaidOut, shapes_of
-from algorithms.coding.sparse import Floats
 from netsim.errors import DecodeError
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Floats, Key
 
 
 class Tensor(NamedTuple):

@@ -27,7 +27,7 @@ from algorithms.coding.sizes import lg
 from netsim.compiling import pays
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import Range
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 
 COMPILED_FROM = 8192  # entries
 CHUNK = 16384  # entries of a block whose random words, entries and codes stay in cache
@@ -37,7 +37,6 @@ Levels: TypeAlias = Annotated[int, Range(ge=1, le=65535)]
 Codes: TypeAlias = npt.NDArray[
     np.unsignedinteger[Any]
 ]  # level | is negative << lg(s+1); uint8 up to s = 127, or uint32
-Floats: TypeAlias = npt.NDArray[np.float64]
 Octets: TypeAlias = npt.NDArray[np.uint8]
 
 ENCODE_FLOP = 8  # per coordinate: 2 for the norm, then |x|, scaling, half, bound, sum and sign

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.coding import kernels
 from netsim.compiling import pays
-from netsim.interfaces import Array
+from netsim.interfaces import Array, Floats
 
 COMPILED_FROM = 8192  # entries
 LANES = 16
@@ -21,8 +20,6 @@ LANES = 16
 _BLOCK = 65536
 _PLAIN, _MAGNITUDE, _SQUARE = 0, 1, 2
 _LEAST_SQUARES = 2.0**-960  # below, squares may have lost bits
-
-Floats = npt.NDArray[np.float64]
 
 
 def norm1(x: Array, scale: float = 1.0) -> float:

@@ -9,13 +9,12 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.coding import kernels
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.norms import norm1, norms
 from netsim.compiling import IS_ON
-from netsim.interfaces import Array
+from netsim.interfaces import Array, Floats
 
 COMPILED_FROM = 32_768  # entries; below, numpy is quicker and numba is never imported
 STREAMED_FROM_BYTES = 1 << 24  # of a vector; the caches of most processors hold less
@@ -26,8 +25,6 @@ _KEYS: dict[int, tuple[Any, Any, Any]] = {
     4: (np.uint32, np.uint32(0xFFFFFFFF), np.uint32(0x80000001)),
     8: (np.uint64, np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0x8000000000000001)),
 }
-
-Floats = npt.NDArray[np.float64]
 
 
 def write_signs(out: BitWriter, x: Array) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.coding import select
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit
@@ -18,9 +17,7 @@ from algorithms.coding.levels import read_scales
 from algorithms.coding.sizes import CodeSize, lg
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, PositiveInt
-from netsim.interfaces import Array, Indices, Key, Payload
-
-Floats = npt.NDArray[np.float64]
+from netsim.interfaces import Array, Floats, Indices, Key, Payload
 
 
 class SparseCompressor(FloatCodec):

@@ -13,9 +13,8 @@ from algorithms.coding.codec import PaperBits
 from algorithms.coding.drawn import DrawnValues
 from algorithms.coding.draws import uniforms
 from algorithms.coding.sizes import CodeSize
-from algorithms.coding.sparse import Floats
 from netsim.fields import Fraction
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 from netsim.registry import Examples, component
 
 BLOCK = 65536  # draws at a time

@@ -12,10 +12,9 @@ from algorithms.coding import kernels
 from algorithms.coding.bits import BitReader, BitWriter, Words
 from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.levels import read_scales
-from algorithms.coding.signs import Floats
 from netsim.compiling import IS_ON
 from netsim.fields import Range
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Floats, Key
 from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported

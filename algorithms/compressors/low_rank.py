@@ -15,11 +15,10 @@ from algorithms.coding.codec import PaperBits, sealed
 from algorithms.coding.draws import uniforms
 from algorithms.coding.factors import Factored, Factors, Tensor, as_matrix, scaled_up
 from algorithms.coding.memory import Step
-from algorithms.coding.sparse import Floats
 from netsim.compiling import IS_ON
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveInt
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Floats, Key
 from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries of a matrix

@@ -12,9 +12,9 @@ from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.layout import LaidOut, shapes_of
 from algorithms.coding.levels import read_scales
-from algorithms.coding.signs import Floats, column_sums, read_signs, write_signs
+from algorithms.coding.signs import column_sums, read_signs, write_signs
 from netsim.errors import DecodeError, EncodeError
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Floats, Key
 from netsim.registry import Examples, component
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.coding import select
 from algorithms.coding.bits import BitReader, BitWriter
@@ -28,10 +27,8 @@ from algorithms.coding.levels import (
 )
 from algorithms.coding.sizes import CodeSize, lg
 from algorithms.coding.sparse import IndexedCode, Kept
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 from netsim.registry import Examples, component
-
-Floats = npt.NDArray[np.float64]
 
 
 @component("compressor")

@@ -9,11 +9,10 @@ import numpy as np
 
 from algorithms.coding import select
 from algorithms.coding.drawn import DrawnValues
-from algorithms.coding.sparse import Floats
 from algorithms.coding.subset import subset
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 from netsim.registry import Examples, component
 
 

@@ -12,9 +12,9 @@ from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits
 from algorithms.coding.drawn import senders
 from algorithms.coding.sizes import CodeSize
-from algorithms.coding.sparse import Floats, Kept, SignCode, read_scale
+from algorithms.coding.sparse import Kept, SignCode, read_scale
 from algorithms.coding.subset import subset
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 from netsim.registry import Examples, component
 
 

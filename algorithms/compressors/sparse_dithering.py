@@ -15,13 +15,12 @@ from algorithms.coding.draws import uniforms
 from algorithms.coding.levels import rounded_up
 from algorithms.coding.norms import norms
 from algorithms.coding.prefix import read_unary, write_unary
-from algorithms.coding.signs import Floats
 from algorithms.coding.sparse import read_scale
 from algorithms.coding.trits import Trits, read_trits, trits_bit, write_trits
 from netsim.compiling import IS_ON
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import Range
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Floats, Key
 from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported

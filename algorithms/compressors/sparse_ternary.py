@@ -16,9 +16,9 @@ from algorithms.coding.codec import PaperBits
 from algorithms.coding.indices import read_count, write_count
 from algorithms.coding.prefix import read_rice, write_rice
 from algorithms.coding.sizes import CodeSize, lg
-from algorithms.coding.sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
+from algorithms.coding.sparse import Kept, SparseCompressor, mean_magnitude, read_scale
 from netsim.errors import DecodeError
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 from netsim.registry import Examples, component
 
 GOLDEN = (math.sqrt(5) - 1) / 2  # phi - 1

@@ -14,12 +14,11 @@ from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.levels import read_scales
 from algorithms.coding.prefix import golomb_bit, read_golomb, write_golomb
-from algorithms.coding.signs import Floats
 from algorithms.coding.sphere import Cap, cap, points
 from netsim.compiling import IS_ON
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Range
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported

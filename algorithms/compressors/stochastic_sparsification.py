@@ -14,10 +14,10 @@ from algorithms.coding.codec import PaperBits
 from algorithms.coding.draws import uniforms
 from algorithms.coding.indices import most_index_bit, read_count, read_indices, write_count, write_indices
 from algorithms.coding.sizes import CodeSize, lg
-from algorithms.coding.sparse import Floats, ValueCode, read_scale
+from algorithms.coding.sparse import ValueCode, read_scale
 from netsim.errors import ConfigError, DecodeError, Fault
 from netsim.fields import PositiveFloat
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 from netsim.registry import Examples, component
 
 

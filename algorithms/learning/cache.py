@@ -14,12 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim import blas
-from netsim.interfaces import Optimum
-
-Vector = npt.NDArray[np.float64]
+from netsim.interfaces import Floats, Optimum
 
 _DIGEST_BYTES = 32
 
@@ -41,7 +38,7 @@ def cache_key(*facts: object) -> str:
     return hashlib.sha256(repr((facts, _code())).encode()).hexdigest()
 
 
-def remembered(key: str, size: int, compute: Callable[[], Vector]) -> Vector:
+def remembered(key: str, size: int, compute: Callable[[], Floats]) -> Floats:
     """Return the vector `compute()`, from the file `key` where that is there and whole.
 
     Parameters
@@ -62,7 +59,7 @@ def remembered(key: str, size: int, compute: Callable[[], Vector]) -> Vector:
     return kept
 
 
-def remembered_optimum(problem: Any, find: Callable[[], tuple[Vector, float]], *facts: object) -> Optimum:
+def remembered_optimum(problem: Any, find: Callable[[], tuple[Floats, float]], *facts: object) -> Optimum:
     """Return the optimum of a problem, whose minimiser and error `find` computes, kept by `cache_key` of the facts."""
     kept = remembered(cache_key(*facts), problem.dim + 1, lambda: np.append(*find()))
     at = kept[:-1].copy()
@@ -79,7 +76,7 @@ def _code() -> str:
     return whole.hexdigest()
 
 
-def _read(path: Path) -> Vector | None:
+def _read(path: Path) -> Floats | None:
     try:
         content = path.read_bytes()
     except OSError:

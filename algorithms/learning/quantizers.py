@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import ConfigError, Fault
+from netsim.interfaces import Floats
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[np.int64]
 Boundaries: TypeAlias = list[Floats]
 

@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.imported import imported, sources
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, NodeId
+from netsim.interfaces import Array, Dataset, Floats, NodeId
 from netsim.registry import Examples, component
 from netsim.rng import stream
-
-Floats = npt.NDArray[np.float64]
 
 
 @component("problem")

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from algorithms.learning.array_cache import remembered_bytes
+from algorithms.learning.cache import remembered_bytes
 from algorithms.reading.cifar import CLASSES, Images, read_cifar
 from algorithms.reading.files import find, require
 from algorithms.reading.selection import Selection
@@ -86,7 +86,7 @@ class Cifar10(Selection):
 def _kept(path: Path) -> tuple[Images, Images]:
     """Return the images of a tar, decoded at the first call."""
     with path.open("rb") as stream:
-        key = f"cifar10-1-{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        key = f"cifar10-1-{hashlib.file_digest(stream, 'sha256').hexdigest()}.bin"
 
     def decode() -> bytes:
         parts = read_cifar(path)

@@ -91,13 +91,7 @@ class LinearOutputs(SampledProblem):
 
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
-        """Return one gradient per request, shape (dim,); the last product of each is computed on access.
-
-        Raises
-        ------
-        SimulationError
-            If a model has another shape or a batch names a sample that the node lacks.
-        """
+        """Return one gradient per request, shape (dim,); the last product of each is computed on access."""
         if not isinstance(self._features, np.ndarray):
             return super().gradients(requests)
         makers: dict[int, Callable[[], Array]] = {}

@@ -57,15 +57,7 @@ class LinearRegression(Dealt):
     )  # fmt: skip
 
     def open(self, seed: int, draws: Draws = FIRST) -> LinearProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged or not finite.
-        ConfigError
-            With more nodes than samples.
-        """
+        """Load and split the data; for errors see `Dealt.deal`."""
         return LinearProblem(self, self.deal(seed, draws))
 
 

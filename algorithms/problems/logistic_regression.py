@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -15,6 +14,7 @@ from algorithms.learning.batched import BatchedProblem, batch_fault
 from algorithms.learning.cache import cache_key, remembered, remembered_optimum
 from algorithms.learning.dealt import Dealt
 from algorithms.learning.deferred import Deferred
+from algorithms.learning.digest import digest_of
 from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
@@ -79,15 +79,7 @@ class LogisticRegression(Dealt):
     loss: Literal["logistic", "sigmoid"] = "logistic"
 
     def open(self, seed: int, draws: Draws = FIRST) -> LogisticProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or not of two classes.
-        ConfigError
-            With more nodes than samples.
-        """
+        """Load and split the data; for errors see `Dealt.deal`."""
         return LogisticProblem(self, self.deal(seed, draws))
 
 
@@ -206,12 +198,8 @@ class LogisticProblem(BatchedProblem):
 
     @functools.cached_property
     def _content(self) -> str:
-        digest = hashlib.sha256(repr((self.dim, self._edges)).encode())
         tests = () if self._test_rows is None else (*self._test_rows.buffers(), self._test_positive)
-        for buffer in (*self._rows.buffers(), self._is_positive, *tests):
-            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
-            digest.update(buffer.data)
-        return digest.hexdigest()
+        return digest_of((self.dim, self._edges), (*self._rows.buffers(), self._is_positive, *tests))
 
     @functools.cached_property
     def _optimum(self) -> Optimum:

@@ -64,15 +64,7 @@ class Mlp(Dealt):
     draws_start: ClassVar[bool] = True
 
     def open(self, seed: int, draws: Draws = FIRST) -> MlpProblem:
-        """Load and split the data, and draw the start.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
-        ConfigError
-            With more nodes than samples.
-        """
+        """Load and split the data, and draw the start; for errors see `Dealt.deal` and `classes_of`."""
         shares = self.deal(seed, draws)
         return MlpProblem(self, shares, classes_of(shares, "mlp"), stream(seed, draws.start, -1, "start"))
 

@@ -66,10 +66,8 @@ class OneVersusRest(Dealt):
 
         Raises
         ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
         ConfigError
-            With more nodes than samples, or a positive class that no sample has.
+            If no sample has the positive class. For other errors see `Dealt.deal` and `classes_of`.
         """
         shares = self.deal(seed, draws)
         classes = classes_of(shares, "one_versus_rest")

@@ -62,15 +62,7 @@ class SoftmaxRegression(Dealt):
     )  # fmt: skip
 
     def open(self, seed: int, draws: Draws = FIRST) -> SoftmaxProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
-        ConfigError
-            With more nodes than samples.
-        """
+        """Load and split the data; for errors see `Dealt.deal` and `classes_of`."""
         shares = self.deal(seed, draws)
         return SoftmaxProblem(self, shares, classes_of(shares, "softmax_regression"))
 

@@ -190,7 +190,7 @@ def _meanings(cls: type) -> dict[str, str]:
     return out
 
 
-def parameters(cls: type) -> list[tuple[str, str]]:
+def parameters(cls: Any) -> list[tuple[str, str]]:
     """Return names and text of each entry of the list of parameters in a class's own documentation."""
     section = _PARAMETERS.search(inspect.cleandoc(cls.__doc__ or "") + "\n")
     return _ENTRY.findall(section[1]) if section else []

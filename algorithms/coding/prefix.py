@@ -1,4 +1,4 @@
-"""Prefix codes over arrays of whole numbers: unary, Elias gamma and omega, Golomb and Golomb-Rice.
+"""Prefix codes over arrays of whole numbers: unary, Elias omega, Golomb and Golomb-Rice.
 
 A codeword's bits follow each other as in the literature, first bit first. Golomb codes write all quotients, then all
 remainders: as many bits as in turn, and both halves are read without a step per value. Values lie below 2**32.
@@ -102,11 +102,6 @@ def read_rice(src: BitReader, count: int, width: int, most: int) -> Words:
     return _at_most((quotients << np.uint64(width)) | src.uints(count, width), most)
 
 
-def rice_bit(values: npt.ArrayLike, width: int) -> Lengths:
-    """Return the bits of each number in `write_rice`."""
-    return (_words(values) >> np.uint64(width)).astype(np.int64) + 1 + width
-
-
 def write_golomb(out: BitWriter, values: npt.ArrayLike, m: int) -> None:
     """Write k = q m + r, k >= 0, m >= 1, as q + 1 in unary and r in truncated binary."""
     numbers = _words(values)
@@ -152,46 +147,6 @@ def golomb_bit(values: npt.ArrayLike, m: int) -> Lengths:
     quotients = numbers // np.uint64(m)
     _, short = _truncated(numbers - quotients * np.uint64(m), m)
     return quotients.astype(np.int64) + 1 + (m - 1).bit_length() - short
-
-
-def write_gamma(out: BitWriter, values: npt.ArrayLike) -> None:
-    """Write Elias gamma of k >= 1: n - 1 zeros, then the n bits of k.
-
-    Examples
-    --------
-    >>> out = BitWriter()
-    >>> write_gamma(out, [5])
-    >>> f"{out.getvalue()[0]:08b}"[::-1][:5]
-    '00101'
-    """
-    numbers = _words(values)
-    widths = _widths(numbers)
-    out.codes(_reversed(numbers, widths) << (widths - 1).astype(np.uint64), 2 * widths - 1)
-
-
-def read_gamma(src: BitReader, count: int, most: int) -> Words:
-    """Read the numbers of `write_gamma`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
-
-    def decoder(words: Words) -> tuple[Words, Lengths]:
-        zeros = _widths(words & (~words + np.uint64(1))) - 1  # of the lowest one; -1 where there is none
-        bad = (zeros < 0) | (zeros > 31)
-        widths = np.where(bad, 1, zeros + 1)
-        low = words >> np.maximum(zeros, 0).astype(np.uint64)
-        values = _reversed(low & _ones(widths), widths)
-        return np.where(bad, np.uint64(0), values), 2 * widths - 1
-
-    return _at_most(_read(src, count, decoder), most, least=1)
-
-
-def gamma_bit(values: npt.ArrayLike) -> Lengths:
-    """Return the bits of each number in `write_gamma`: 2 floor(log2 k) + 1."""
-    return 2 * _widths(_words(values)) - 1
 
 
 def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:

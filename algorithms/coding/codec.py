@@ -240,6 +240,21 @@ class FloatCodec(Codec):
     float_bit: FloatBit = field(default=32, kw_only=True)
 
 
+class MessageCode(ABC):
+    """A code, without draws, of something other than a vector of the model's dimension."""
+
+    draws: ClassVar[bool] = False
+    shares_randomness: ClassVar[bool] = False
+
+    @abstractmethod
+    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Any:
+        """Return what `data` stands for; see `Codec.decode`."""
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
+        """Add what `data` stands for times `scale` to `acc`."""
+        acc += scale * self.decode(data, acc.size)
+
+
 def sealed(out: BitWriter, bits: PaperBits) -> Payload:
     """Return the payload of a finished bit stream."""
     return Payload(out.getvalue(), float(bits.paper_bit), float(bits.index_bit), float(bits.value_bit))

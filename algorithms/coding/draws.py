@@ -90,9 +90,13 @@ def words_at(key: Key, coordinates: Indices) -> Words32:
     c = np.ascontiguousarray(coordinates).astype(np.uint64)
     counters = (c >> np.uint64(10) << np.uint64(8)) + (c & np.uint64(255)) + np.uint64(_DENSE)
     word = (c >> np.uint64(8)) & np.uint64(3)
-    if pays(c.size, COMPILED_FROM):
-        four = np.empty((c.size, 4), np.uint32)
-        kernels.draws.words(np.uint64(key.key), np.uint64(key.counter), counters, four)
-    else:
-        four = philox(key.key, key.counter, counters)
-    return four[np.arange(c.size), word.astype(np.int64)]
+    return four_words(key, counters)[np.arange(c.size), word.astype(np.int64)]
+
+
+def four_words(key: Key, counters: npt.NDArray[np.uint64]) -> Words32:
+    """Return the four words of each counter, as `netsim.rng.philox` does."""
+    if not pays(counters.size, COMPILED_FROM):
+        return philox(key.key, key.counter, counters)
+    words = np.empty((counters.size, 4), np.uint32)
+    kernels.draws.words(np.uint64(key.key), np.uint64(key.counter), counters, words)
+    return words

@@ -110,7 +110,7 @@ class Spherical(FloatCodec):
             out.uint(key.key, 64)
         scales, places = [], []
         step = _STAGE // self.block * self.block
-        windows = _windows(key.key if self.unbiased else None, self.block)
+        windows = _Windows(key.key, self.block) if self.unbiased else _public_windows(self.block)
         for start in range(0, x.size, step):
             scale, place = self._search(x[start : start + step], windows, IS_ON and x.size >= COMPILED_FROM)
             scales.append(self.rounded(scale, self.float_bit, what="scale"))
@@ -218,10 +218,6 @@ def _span(index: int) -> tuple[int, int]:
 @cache
 def _public_windows(dim: int) -> _Windows:
     return _Windows(_PUBLIC, dim)
-
-
-def _windows(key: int | None, dim: int) -> _Windows:
-    return _public_windows(dim) if key is None else _Windows(key, dim)
 
 
 def _dot(a: Floats, b: Floats) -> Floats:

@@ -76,7 +76,8 @@ class Libsvm(OwnFile):
             raise DataError(f"{path}: at least one 'index:value' is needed. Got none in {labels.size} lines.")
         memory.require(16.0 * width, f"{path}: a model and a gradient of d = {width} numbers")
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        features = sp.csr_array((values, indices, starts.astype(_index_type(starts[-1]))), shape=(labels.size, width))
+        starts = starts.astype(np.int32 if starts[-1] < 2**31 else np.int64)
+        features = sp.csr_array((values, indices, starts), shape=(labels.size, width))
         return Data(features, labels, path.name)
 
     def wants(self) -> tuple[DataFile, ...]:
@@ -97,7 +98,3 @@ class Libsvm(OwnFile):
                 yield parse_block(rest, path, line, self.num_features)
         except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise DataError(f"{path}: a readable {path.suffix or 'text'} file is needed. Got {error}.") from None
-
-
-def _index_type(entries: int) -> type[np.signedinteger[Any]]:
-    return np.int32 if entries < 2**31 else np.int64

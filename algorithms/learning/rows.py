@@ -6,9 +6,10 @@ the stored entries when sparse.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -33,33 +34,41 @@ class Span(NamedTuple):
         return self.stop - self.first if self.batch is None else self.batch.size
 
 
-class Rows(Protocol):
+class Rows(ABC):
     """A matrix of shape (num_rows, dim) by its rows."""
 
     num_rows: int
     dim: int
 
+    @abstractmethod
     def take(self, span: Span) -> Any:
         """Return the rows of a span, for `dots` and `combine`."""
 
     def joined(self, blocks: Sequence[Any]) -> Any | None:
         """Return the rows of all blocks, one after the other; None where products with them would have other bits."""
+        return None
 
+    @abstractmethod
     def dots(self, block: Any, w: Floats, out: Floats) -> None:
         """Write x_i'w of each row to `out`."""
 
+    @abstractmethod
     def combine(self, block: Any, factors: Floats, w: Floats, l2: float) -> Floats:
         """Return l2 w + sum_i factors_i x_i, shape (dim,), in a new array."""
 
+    @abstractmethod
     def entries(self, span: Span) -> float:
         """Return the stored entries; of a sparse batch the expected number, from the span's mean row."""
 
     def copied(self, span: Span) -> int:
         """Return the entries that `take` copies."""
+        return 0
 
+    @abstractmethod
     def gram(self, span: Span, weights: Floats) -> Floats:
         """Return the smaller one of A'A and AA' with A = diag(sqrt(weights)) X, dense."""
 
+    @abstractmethod
     def buffers(self) -> tuple[npt.NDArray[Any], ...]:
         """Return the arrays that make up the matrix, C-contiguous, for hashing."""
 
@@ -71,7 +80,7 @@ def make_rows(features: Any, signs: Floats) -> Rows:
     return SparseRows(features, signs)
 
 
-class DenseRows:
+class DenseRows(Rows):
     """A C-contiguous float64 array."""
 
     def __init__(self, matrix: Floats) -> None:
@@ -82,9 +91,6 @@ class DenseRows:
         """See `Rows.take`."""
         block = self.matrix[span.first : span.stop]
         return block if span.batch is None else block.take(span.batch, 0)
-
-    def joined(self, blocks: Sequence[Any]) -> None:
-        """See `Rows.joined`."""
 
     def dots(self, block: Floats, w: Floats, out: Floats) -> None:
         """See `Rows.dots`."""
@@ -122,7 +128,7 @@ def _times(l2: float, w: Floats) -> Floats:
     return l2 * w
 
 
-class SparseRows:
+class SparseRows(Rows):
     """CSR: int64 row starts, uint32 columns, float64 values.
 
     Small work runs in numpy; what has run there for as long as importing the compiled kernels takes goes on
@@ -174,10 +180,6 @@ class SparseRows:
         """See `Rows.entries`."""
         stored = float(self.starts[span.stop] - self.starts[span.first])
         return stored if span.batch is None else stored * span.size / (span.stop - span.first)
-
-    def copied(self, span: Span) -> int:
-        """See `Rows.copied`."""
-        return 0
 
     def gram(self, span: Span, weights: Floats) -> Floats:
         """See `Rows.gram`."""

@@ -68,7 +68,10 @@ class SampledProblem(BatchedProblem, ABC):
         self._features, self._test_features = shares.features, shares.test_features
         self._block_rows = _BLOCK_ROWS
         self._has_classes = targets.dtype.kind == "i"
-        self.metric_names = frozenset({"loss", "grad_norm"} | self._class_metrics() | self._test_metrics())
+        has_tests = test_targets is not None
+        some = {"train_accuracy": self._has_classes, "test_loss": has_tests}
+        some["test_accuracy"] = has_tests and self._has_classes
+        self.metric_names = frozenset({"loss", "grad_norm"} | {name for name, is_there in some.items() if is_there})
 
     @abstractmethod
     def forward(self, w: Array, features: Any, targets: npt.NDArray[Any]) -> Forward:
@@ -221,14 +224,6 @@ class SampledProblem(BatchedProblem, ABC):
             return float(self._features.shape[1])
         starts = self._features.indptr
         return float(starts[self._edges[node + 1]] - starts[self._edges[node]]) / self.num_samples(node)
-
-    def _class_metrics(self) -> set[str]:
-        return {"train_accuracy"} if self._has_classes else set()
-
-    def _test_metrics(self) -> set[str]:
-        if self._test_targets is None:
-            return set()
-        return {"test_loss"} | ({"test_accuracy"} if self._has_classes else set())
 
 
 def _right(seen: Forward, targets: npt.NDArray[Any]) -> int:

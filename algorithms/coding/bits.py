@@ -14,6 +14,7 @@ import numpy.typing as npt
 from algorithms.coding import kernels
 from netsim.compiling import pays
 from netsim.errors import DecodeError
+from netsim.interfaces import Floats
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -226,7 +227,7 @@ class BitReader:
             return values
         return windows(self._words, start + width * np.arange(count), width)
 
-    def floats(self, count: int, float_bit: FloatBit) -> npt.NDArray[np.float64]:
+    def floats(self, count: int, float_bit: FloatBit) -> Floats:
         """Return `count` finite numbers, shape (count,), float64.
 
         Raises

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.coding.bits import FLOATS, SQUARES, BitReader, BitWriter, FloatBit, within
 from netsim.errors import EncodeError
-from netsim.interfaces import Array, Indices, Key, Payload
+from netsim.interfaces import Array, Floats, Indices, Key, Payload
 
 BLOCK = 65536  # entries of a temporary array that stays in cache
 
@@ -270,6 +269,6 @@ def squared_norm(x: Array, scale: float = 1.0) -> float:
     """Return sum (x_i / scale)^2 in float64, summed in fixed blocks: the same number on every machine."""
     total = 0.0
     for start in range(0, x.size, BLOCK):
-        block: npt.NDArray[np.float64] = x[start : start + BLOCK].astype(np.float64)
+        block: Floats = x[start : start + BLOCK].astype(np.float64)
         total += float(np.add.reduce(np.square(block / scale)))
     return total

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from algorithms.coding import kernels
 from netsim.compiling import pays
-from netsim.interfaces import Indices, Key
+from netsim.interfaces import Floats, Indices, Key
 from netsim.rng import philox
 
 COMPILED_FROM = 8192  # draws
@@ -18,7 +18,7 @@ _LOWER = 2**62
 Words32 = npt.NDArray[np.uint32]
 
 
-def uniforms(key: Key, coordinates: Indices) -> npt.NDArray[np.float64]:
+def uniforms(key: Key, coordinates: Indices) -> Floats:
     """Return one uniform in [0, 1) of 53 bits for each coordinate.
 
     Word 0 of the coordinate's Philox block gives the upper 32 bits, as in `netsim.rng.uniforms`, and word 1 the

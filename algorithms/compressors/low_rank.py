@@ -163,7 +163,7 @@ class LowRank(Factored):
         return self.float_bit * (p.size + projected.size)
 
 
-def orthogonal(p: npt.NDArray[np.float64]) -> Floats:
+def orthogonal(p: Floats) -> Floats:
     """Return the rows of `p` made orthonormal in their order, each projected twice; zero where nothing is left of one.
 
     Modified Gram-Schmidt, from each row in units of its largest entry.

@@ -26,7 +26,7 @@ from algorithms.coding.levels import (
 )
 from algorithms.coding.sizes import lg
 from netsim.fields import Range
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Floats, Key
 from netsim.registry import Examples, component
 
 
@@ -114,7 +114,7 @@ class NaturalDithering(LevelCodec):
         c: float = float(dim) ** (1 / r) * 2.0 ** (1 - self.levels)
         return 1 / 8 + c * min(1.0, c)
 
-    def _levels(self, y: npt.NDArray[np.float64], words: Words32) -> npt.NDArray[np.uint64]:
+    def _levels(self, y: Floats, words: Words32) -> npt.NDArray[np.uint64]:
         """Return the power's number from 1 on, or 0: random bits added to the fraction carry into the exponent."""
         draws = (words.astype(np.uint64) << np.uint64(20)) + np.uint64(1 << 19)
         powers = (y.view(np.uint64) + draws) >> np.uint64(52)

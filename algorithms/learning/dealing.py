@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import ConfigError, Fault
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
 
 
 class Split(ABC):
     """A partition that deals samples by their labels, one or more to every node."""
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def split(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node.
 
         Raises
@@ -28,7 +28,7 @@ class Split(ABC):
         return self.deal(labels, nodes, rng)
 
     @abstractmethod
-    def deal(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node, of which there are no more than samples."""
 
 
@@ -39,7 +39,7 @@ def check_nodes(nodes: int, samples: int) -> None:
         raise ConfigError([Fault(("nodes",), allowed, str(nodes))])
 
 
-def whole_sizes(shares: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
+def whole_sizes(shares: Floats, total: int) -> npt.NDArray[np.int64]:
     """Return whole numbers that add up to `total`, at least 1 each, near `total` times the shares.
 
     Shares are rounded down, what is missing goes to those that lost most (the first of these), and a 0 takes 1 from the

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from algorithms.learning.dealing import Split
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
 from netsim.registry import Examples, component
 
 
@@ -41,7 +41,7 @@ class ByLabel(Split):
 
     labels_per_node: PositiveInt | None = None
 
-    def deal(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node."""
         classes, class_of = np.unique(labels, return_inverse=True)
         if self.labels_per_node is None and nodes < classes.size:

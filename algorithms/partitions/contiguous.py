@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.dealing import Split
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
 from netsim.registry import Examples, component
 
 
@@ -27,6 +26,6 @@ class Contiguous(Split):
     examples: ClassVar[Examples] = ({},)
     draws: ClassVar[bool] = False
 
-    def deal(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node; `rng` is not used."""
         return np.array_split(np.arange(labels.size), nodes)

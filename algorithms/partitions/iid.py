@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.dealing import Split
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
 from netsim.registry import Examples, component
 
 
@@ -26,6 +25,6 @@ class Iid(Split):
 
     examples: ClassVar[Examples] = ({},)
 
-    def deal(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node."""
         return [np.sort(rows) for rows in np.array_split(rng.permutation(labels.size), nodes)]

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.dealing import Split, by_sizes, whole_sizes
 from netsim.fields import NonNegativeFloat
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
 from netsim.registry import Examples, component
 
 
@@ -34,7 +33,7 @@ class QuantitySkew(Split):
 
     exponent: NonNegativeFloat = 1.0
 
-    def deal(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node."""
         # Powers of numbers of at least 1: what is too small for a float is a share of 0.
         with np.errstate(under="ignore"):

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.dealing import Split
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
 from netsim.registry import Examples, component
 
 
@@ -43,7 +42,7 @@ class Shards(Split):
 
     per_node: PositiveInt = 2
 
-    def deal(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node."""
         number = nodes * self.per_node
         if number > labels.size:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import DataError
+from netsim.interfaces import Floats
 
 
 def to_features(given: Any, what: str) -> Any:
@@ -30,7 +31,7 @@ def to_features(given: Any, what: str) -> Any:
     return np.ascontiguousarray(array.reshape(array.shape[0], -1), np.float64)
 
 
-def to_labels(given: Any, what: str) -> npt.NDArray[np.float64]:
+def to_labels(given: Any, what: str) -> Floats:
     """Return a float64 vector from any type that `to_features` takes.
 
     Raises

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim.errors import DataError
 from netsim.files import data_folder, places, sha256
+from netsim.interfaces import Floats
 from netsim.interfaces.problems import DataFile
 
 
@@ -53,7 +53,7 @@ def sklearn_file(name: str, file: str) -> bytes:
     return path.read_bytes()
 
 
-def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
+def numbers(text: bytes, separator: str) -> Floats:
     """Return all numbers of a text; `ValueError` where it holds anything else."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
@@ -63,7 +63,7 @@ def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
             raise ValueError(str(error)) from None
 
 
-def table(name: str, text: bytes, columns: int) -> npt.NDArray[np.float64]:
+def table(name: str, text: bytes, columns: int) -> Floats:
     """Return the comma-separated numbers of a scikit-learn file as an array of shape (rows, columns)."""
     try:
         return numbers(text.replace(b"\n", b",").rstrip(b","), ",").reshape(-1, columns)

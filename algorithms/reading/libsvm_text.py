@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from algorithms.reading.files import numbers
 from netsim.errors import DataError
+from netsim.interfaces import Floats
 
 _ALLOWED = "'label index:value index:value ...' with whole, rising indices from 1"
 _LIMIT = 2**31 - 1
@@ -23,10 +24,10 @@ _SPACE[list(b" \t\n\r\f\v")] = True
 class Block(NamedTuple):
     """Some lines as arrays: a label and a length per sample, an index (from 0) and a value per entry."""
 
-    labels: npt.NDArray[np.float64]
+    labels: Floats
     lengths: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
-    values: npt.NDArray[np.float64]
+    values: Floats
 
 
 class _Unclean(Exception):

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
-from netsim.interfaces import Data
+from netsim.interfaces import Data, Floats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,16 +111,16 @@ def _is_number(column: pd.Series[Any]) -> bool:
     return kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column)
 
 
-def _numbers(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
+def _numbers(column: pd.Series[Any]) -> Floats:
     """Return a column of numbers, shape (n, 1), or one column for each category."""
     if _is_number(column):
         return column.to_numpy(dtype=np.float64)[:, None]
     codes, names = _codes(column)
-    one_hot: npt.NDArray[np.float64] = (codes[:, None] == np.arange(len(names))).astype(np.float64)
+    one_hot: Floats = (codes[:, None] == np.arange(len(names))).astype(np.float64)
     return one_hot
 
 
-def _labels(column: pd.Series[Any]) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+def _labels(column: pd.Series[Any]) -> tuple[Floats, tuple[str, ...]]:
     if _is_number(column):
         return column.to_numpy(dtype=np.float64), ()
     codes, names = _codes(column)

@@ -154,7 +154,7 @@ def build(kind: str, config: Mapping[str, Any] | str) -> Any:
     Examples
     --------
     >>> build("compressor", {"name": "top_k", "k": 10})
-    TopK(k=10, fraction=None, float_bit=32, index='fixed')
+    TopK(float_bit=32, index='fixed', k=10, fraction=None)
     """
     from netsim.scenario.parsing import build_component
 

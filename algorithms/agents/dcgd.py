@@ -44,7 +44,7 @@ class Dcgd(Tolerant):
     --------
     >>> from netsim.registry import build
     >>> build("algorithm", {"name": "dcgd", "compressor": {"name": "top_k", "k": 3}}).compressor
-    TopK(k=3, fraction=None, float_bit=32, index='fixed')
+    TopK(float_bit=32, index='fixed', k=3, fraction=None)
     """
 
     compressor: Annotated[Codec, Ref("compressor")]

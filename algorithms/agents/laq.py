@@ -52,7 +52,7 @@ class Laq(Lazy):
 
     def codec(self, ctx: Context) -> LaqCode:  # type: ignore[override]
         """Return the quantiser of innovations."""
-        return LaqCode(self.bits, self.float_bit)
+        return LaqCode(self.bits, float_bit=self.float_bit)
 
     def weight(self) -> float:
         """Return xi."""

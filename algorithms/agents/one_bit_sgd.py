@@ -41,4 +41,4 @@ class OneBitSgd(Replicated, Mindful):
 
     def codec(self, ctx: Context) -> Codec:
         """Return the one-bit code with its error memory."""
-        return ErrorFeedback(OneBit(self.float_bit).bind(ctx.facts.layout))
+        return ErrorFeedback(OneBit(float_bit=self.float_bit).bind(ctx.facts.layout))

@@ -40,6 +40,8 @@ class QsparseLocalSgd(FixedSteps, Mindful):
 
     Parameters
     ----------
+    compressor
+        C; one that works per tensor gets the problem's layout.
     local_steps
         H, the longest gap between two messages of a worker.
     mode

@@ -13,7 +13,6 @@ from algorithms.coding.codec import PaperBits
 from algorithms.coding.draws import uniforms
 from algorithms.coding.factors import Factored, Factors, Tensor, as_matrix, scaled_up
 from algorithms.coding.indices import read_count, write_count
-from algorithms.coding.layout import Layout
 from algorithms.coding.sizes import lg
 from algorithms.compressors.stochastic_sparsification import optimal_level, probabilities
 from netsim.errors import DecodeError, EncodeError
@@ -45,12 +44,6 @@ class Atomo(Factored):
     ----------
     budget
         Above 0, the expected number of singular vectors of each matrix; from R on, all are sent.
-    fold
-        Whether tensors with one axis are folded into matrices of ceil(sqrt(d_t)) columns.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
-    layout
-        Shapes of the tensors; those of the problem where none are given.
 
     References
     ----------
@@ -66,7 +59,6 @@ class Atomo(Factored):
     """
 
     budget: PositiveFloat = 1.0
-    layout: Layout = ()
 
     is_unbiased: ClassVar[bool] = True
     examples: ClassVar[Examples] = (

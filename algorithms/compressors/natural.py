@@ -13,7 +13,7 @@ from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.draws import dense_words
 from algorithms.coding.levels import Codes, chunks
 from netsim.errors import DecodeError, EncodeError
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Floats, Key
 from netsim.registry import Examples, component
 
 _MAGNITUDE = np.uint64(0x7FFFFFFFFFFFFFFF)
@@ -105,15 +105,11 @@ class Natural(Codec):
         """Return 3 per coordinate: finite, rounded, sign."""
         return 3 * dim
 
-    def decode_flop(self, dim: int) -> float:
-        """Return 1 per coordinate."""
-        return dim
-
     @property
     def _entry_bit(self) -> int:
         return 9 if self.float_bit == 32 else 12
 
-    def _codes(self, x: npt.NDArray[np.float64], draws: Words, first: int) -> Words:
+    def _codes(self, x: Floats, draws: Words, first: int) -> Words:
         """Return the codes: a fraction's worth of random bits, added, carries into the exponent with probability t."""
         bits = x.view(np.uint64) & _MAGNITUDE
         top = 2046 if self.float_bit == 64 else 128 + 1023

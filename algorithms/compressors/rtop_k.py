@@ -8,14 +8,11 @@ from typing import ClassVar
 import numpy as np
 
 from algorithms.coding import select
-from algorithms.coding.bits import FloatBit
 from algorithms.coding.drawn import DrawnValues
-from algorithms.coding.indices import IndexCode
-from algorithms.coding.sparse import Floats
 from algorithms.coding.subset import subset
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 from netsim.registry import Examples, component
 
 
@@ -39,10 +36,6 @@ class RTopK(DrawnValues):
         Entries to draw from, k or more.
     scaled
         Whether values are multiplied by R/K.
-    index
-        How indices are coded; ``fixed`` is lg d each.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -62,8 +55,6 @@ class RTopK(DrawnValues):
     k: PositiveInt
     r: PositiveInt
     scaled: bool = False
-    index: IndexCode = "fixed"
-    float_bit: FloatBit = 32
 
     examples: ClassVar[Examples] = (
         {"k": 3, "r": 9},

@@ -51,11 +51,3 @@ class Sign(Codec):
     def max_size_bytes(self, dim: int) -> int:
         """Return the length of every payload."""
         return (dim + 7) // 8
-
-    def encode_flop(self, dim: int) -> float:
-        """Return one comparison an entry."""
-        return float(dim)
-
-    def decode_flop(self, dim: int) -> float:
-        """Return one choice an entry."""
-        return float(dim)

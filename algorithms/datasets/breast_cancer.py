@@ -32,18 +32,10 @@ class BreastCancer(NeedsNoFile, Selection):
     (569, 31)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = ({},)
 
     def read(self, rng: np.random.Generator) -> Data:
-        """Read the file; `rng` is not used.
-
-        Raises
-        ------
-        DataError
-            If scikit-learn's file is missing or damaged.
-        """
+        """Read the file; `rng` is not used."""
         text = sklearn_file("breast_cancer", "breast_cancer.csv").partition(b"\n")[2]
         numbers = table("breast_cancer", text, 31)
         raw = numbers[:, :-1]

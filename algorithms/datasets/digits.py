@@ -43,8 +43,6 @@ class Digits(NeedsNoFile, Selection):
     (1797, 2145)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {},
         {"positive_class": 3, "interactions": True},
@@ -55,13 +53,7 @@ class Digits(NeedsNoFile, Selection):
     interactions: bool = False
 
     def read(self, rng: np.random.Generator) -> Data:
-        """Read the file; `rng` is not used.
-
-        Raises
-        ------
-        DataError
-            If scikit-learn's file is missing or damaged.
-        """
+        """Read the file; `rng` is not used."""
         packed = sklearn_file("digits", "digits.csv.gz")
         try:
             numbers = table("digits", gzip.decompress(packed), 65)

@@ -35,12 +35,8 @@ class MapStyle(NeedsNoFile, Selection):
         Of that function.
     test_arguments
         With which it makes the test samples, on top of `arguments`; nothing: there are none.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {"module": "algorithms.reading.pairs:numbers", "arguments": {"size": 12}, "test_arguments": {"size": 6}},
     )

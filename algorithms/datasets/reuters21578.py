@@ -60,8 +60,6 @@ class Reuters21578(Selection):
     Lewis, "Reuters-21578 text categorization test collection, Distribution 1.0", 1997.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = ({},)
 
     data_dir: str | None = None

@@ -27,8 +27,6 @@ class Sklearn(NeedsNoFile, Selection):
     ----------
     loader
         Such as ``iris``, ``wine``, ``diabetes`` or ``fetch_california_housing``.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
 
     Examples
     --------
@@ -36,8 +34,6 @@ class Sklearn(NeedsNoFile, Selection):
     (150, 4)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {"loader": "iris", "test_fraction": 0.2, "normalise": "standard", "bias": True},
         {"loader": "diabetes"},

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.shares import Shares, batch_sizes, draw, draw_many
 from netsim.errors import SimulationError
-from netsim.interfaces import Array, GradientRequest, Indices, LabelCounts, NodeId
+from netsim.interfaces import Array, Floats, GradientRequest, Indices, LabelCounts, NodeId
 
 _KEPT_MAX = 10_000_000  # floats of gradients kept from a measurement
 
@@ -69,7 +68,7 @@ class BatchedProblem:
         """Return the samples of one minibatch, n_m for full batches."""
         return self._batch_sizes[node] or self.num_samples(node)
 
-    def point(self, w: Array) -> npt.NDArray[np.float64]:
+    def point(self, w: Array) -> Floats:
         """Return a model as a float64 vector, the very array where it is one.
 
         Raises

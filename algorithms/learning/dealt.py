@@ -35,8 +35,6 @@ class Dealt:
         drawn without replacement. A node with no more samples than that uses all.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     draws_start: ClassVar[bool] = False
 
     dataset: Annotated[Dataset, Ref("dataset")]

@@ -18,9 +18,7 @@ from algorithms.learning.deferred import Deferred
 from algorithms.learning.digest import digest_of
 from algorithms.learning.quiet import quiet
 from algorithms.learning.shares import Shares
-from netsim.interfaces import Array, GradientRequest, Indices, LabelCounts, NodeId
-
-Vector = npt.NDArray[np.float64]
+from netsim.interfaces import Array, Floats, GradientRequest, Indices, LabelCounts, NodeId
 
 _BLOCK_ROWS = 8192  # looked at together
 
@@ -39,8 +37,8 @@ class Forward(NamedTuple):
         The class that the model gives each sample, from 0; None where there are no classes.
     """
 
-    losses: Vector
-    pull: Callable[[Vector | float], Vector]
+    losses: Floats
+    pull: Callable[[Floats | float], Floats]
     guesses: Indices | None = None
 
 
@@ -70,7 +68,10 @@ class SampledProblem(BatchedProblem, ABC):
         self._features, self._test_features = shares.features, shares.test_features
         self._block_rows = _BLOCK_ROWS
         self._has_classes = targets.dtype.kind == "i"
-        self.metric_names = frozenset({"loss", "grad_norm"} | self._class_metrics() | self._test_metrics())
+        has_tests = test_targets is not None
+        some = {"train_accuracy": self._has_classes, "test_loss": has_tests}
+        some["test_accuracy"] = has_tests and self._has_classes
+        self.metric_names = frozenset({"loss", "grad_norm"} | {name for name, is_there in some.items() if is_there})
 
     @abstractmethod
     def forward(self, w: Array, features: Any, targets: npt.NDArray[Any]) -> Forward:
@@ -172,9 +173,9 @@ class SampledProblem(BatchedProblem, ABC):
         parts = [self.forward(w, x, y).pull(1.0 / size) for x, y in self._blocks(request.node, request.batch)]
         return self._ridged(functools.reduce(np.add, parts), w)
 
-    def _pass(self, node: NodeId, w: Array) -> tuple[Vector, Array, int, int]:
+    def _pass(self, node: NodeId, w: Array) -> tuple[Floats, Array, int, int]:
         """Return all losses of a node, its gradient, how many classes are right, and of how many samples."""
-        losses, parts, right = list[Vector](), list[Array](), 0
+        losses, parts, right = list[Floats](), list[Array](), 0
         batch = self._measured_batch(node)
         size = self.num_samples(node) if batch is None else batch.size
         for x, y in self._blocks(node, batch):
@@ -191,7 +192,7 @@ class SampledProblem(BatchedProblem, ABC):
     def _tested(self, w: Array) -> dict[str, float]:
         if self._test_targets is None:
             return {}
-        losses, right = list[Vector](), 0
+        losses, right = list[Floats](), 0
         for first in range(0, self._test_targets.size, self._block_rows):
             part = slice(first, first + self._block_rows)
             seen = self.forward(w, self._test_features[part], self._test_targets[part])
@@ -223,14 +224,6 @@ class SampledProblem(BatchedProblem, ABC):
             return float(self._features.shape[1])
         starts = self._features.indptr
         return float(starts[self._edges[node + 1]] - starts[self._edges[node]]) / self.num_samples(node)
-
-    def _class_metrics(self) -> set[str]:
-        return {"train_accuracy"} if self._has_classes else set()
-
-    def _test_metrics(self) -> set[str]:
-        if self._test_targets is None:
-            return set()
-        return {"test_loss"} | ({"test_accuracy"} if self._has_classes else set())
 
 
 def _right(seen: Forward, targets: npt.NDArray[Any]) -> int:

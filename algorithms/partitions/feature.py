@@ -33,8 +33,6 @@ class Feature:
     [[0, 1, 2], [3, 4]]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = ({}, {"order": "random"})
 
     order: Literal["contiguous", "random"] = "contiguous"

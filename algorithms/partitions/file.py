@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.reading.files import find, require
 from netsim.errors import DataError
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
 from netsim.interfaces.problems import DataFile
 from netsim.registry import Examples, component
 
@@ -28,14 +27,12 @@ class File:
         The file, beside the scenario, in the working folder or below the folder that NETSIM_DATA names.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = ({"path": "nodes.txt"},)
     draws: ClassVar[bool] = False
 
     path: str
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def split(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node; `rng` is not used.
 
         Raises

@@ -14,10 +14,8 @@ from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.rows import Span
 from algorithms.learning.shares import FIRST, Shares
 from netsim.errors import SimulationError
-from netsim.interfaces import Draws, Optimum
+from netsim.interfaces import Draws, Floats, Optimum
 from netsim.registry import Examples, component
-
-Vector = npt.NDArray[np.float64]
 
 _SIDE_MAX = 4000  # of the system that is factorised
 _SPECTRUM_MAX = 1000  # columns up to which the smallest eigenvalue is computed
@@ -59,15 +57,7 @@ class LinearRegression(Dealt):
     )  # fmt: skip
 
     def open(self, seed: int, draws: Draws = FIRST) -> LinearProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged or not finite.
-        ConfigError
-            With more nodes than samples.
-        """
+        """Load and split the data; for errors see `Dealt.deal`."""
         return LinearProblem(self, self.deal(seed, draws))
 
 
@@ -79,7 +69,7 @@ class LinearProblem(LinearOutputs):
         super().__init__(name, shares, shares.labels, shares.test_labels, 1, 1.0, config.batch, config.l2)
         self.layout = ((self.dim,),)
 
-    def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
+    def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return half the squared distances."""
         distances = outputs - targets[..., None]
         return Verdict(0.5 * np.square(distances[..., 0]), distances)
@@ -120,14 +110,14 @@ class LinearProblem(LinearOutputs):
             raise SimulationError(f"linear_regression: {allowed}. Got {error:g}.")
         return Optimum(at, self.loss(at), error)
 
-    def _solver(self, weights: Vector) -> Any:
+    def _solver(self, weights: Floats) -> Any:
         """Solve with A + l2 I, by factors of it or of the matrix between samples, or by conjugate gradients."""
         samples, features, l2 = weights.size, self._features, self._l2
         if min(samples, self.dim) > _SIDE_MAX:
             from scipy.sparse.linalg import LinearOperator, cg
 
-            def product(v: Vector) -> Vector:
-                out: Vector = features.T @ (weights * (features @ v.reshape(-1))) + l2 * v.reshape(-1)
+            def product(v: Floats) -> Floats:
+                out: Floats = features.T @ (weights * (features @ v.reshape(-1))) + l2 * v.reshape(-1)
                 return out
 
             operator = LinearOperator((self.dim, self.dim), matvec=product, dtype=np.float64)
@@ -141,10 +131,10 @@ class LinearProblem(LinearOutputs):
             return lambda residual: cho_solve(factor, residual)
         roots = np.sqrt(weights)
 
-        def by_rows(residual: Vector) -> Vector:
+        def by_rows(residual: Floats) -> Floats:
             """Return the solution by Woodbury: (A'A + l2 I)^-1 r = (r - A'(AA' + l2 I)^-1 A r) / l2."""
             inner = cho_solve(factor, roots * (features @ residual))
-            out: Vector = (residual - features.T @ (roots * inner)) / l2
+            out: Floats = (residual - features.T @ (roots * inner)) / l2
             return out
 
         return by_rows

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -15,14 +14,15 @@ from algorithms.learning.batched import BatchedProblem, batch_fault
 from algorithms.learning.cache import cache_key, remembered, remembered_optimum
 from algorithms.learning.dealt import Dealt
 from algorithms.learning.deferred import Deferred
+from algorithms.learning.digest import digest_of
 from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.quiet import quiet
-from algorithms.learning.rows import Rows, Span, Vector, make_rows
+from algorithms.learning.rows import Rows, Span, make_rows
 from algorithms.learning.shares import FIRST, Shares
 from netsim.errors import DataError
-from netsim.interfaces import Array, Draws, GradientRequest, NodeId, Optimum
+from netsim.interfaces import Array, Draws, Floats, GradientRequest, NodeId, Optimum
 from netsim.registry import Examples, component
 
 _COPIED_MAX = 1 << 22  # entries of dense minibatches that lie side by side in memory
@@ -79,15 +79,7 @@ class LogisticRegression(Dealt):
     loss: Literal["logistic", "sigmoid"] = "logistic"
 
     def open(self, seed: int, draws: Draws = FIRST) -> LogisticProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or not of two classes.
-        ConfigError
-            With more nodes than samples.
-        """
+        """Load and split the data; for errors see `Dealt.deal`."""
         return LogisticProblem(self, self.deal(seed, draws))
 
 
@@ -124,7 +116,7 @@ class LogisticProblem(BatchedProblem):
         """
         known = [self._recall(request) for request in requests]
         fresh = [r for r, gradient in zip(requests, known, strict=True) if gradient is None]
-        makers = list[Callable[[], Vector]]()
+        makers = list[Callable[[], Floats]]()
         for points, spans in self._groups(fresh):
             slopes = self._slopes(points, spans)[0]
             # A copy of a dense minibatch is not kept for later.
@@ -206,12 +198,8 @@ class LogisticProblem(BatchedProblem):
 
     @functools.cached_property
     def _content(self) -> str:
-        digest = hashlib.sha256(repr((self.dim, self._edges)).encode())
         tests = () if self._test_rows is None else (*self._test_rows.buffers(), self._test_positive)
-        for buffer in (*self._rows.buffers(), self._is_positive, *tests):
-            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
-            digest.update(buffer.data)
-        return digest.hexdigest()
+        return digest_of((self.dim, self._edges), (*self._rows.buffers(), self._is_positive, *tests))
 
     @functools.cached_property
     def _optimum(self) -> Optimum:
@@ -222,25 +210,25 @@ class LogisticProblem(BatchedProblem):
     def _top(self) -> float:
         """The largest eigenvalue of mean_m X_m'X_m/n_m."""
 
-        def compute() -> Vector:
+        def compute() -> Floats:
             everything = Span(0, self._rows.num_rows)
             return np.array([largest_eigenvalue(self._rows, everything, self._weights)])
 
         return float(remembered(cache_key("eigenvalue", self._content), 1, compute)[0])
 
     @functools.cached_property
-    def _node_tops(self) -> Vector:
+    def _node_tops(self) -> Floats:
         """The largest eigenvalue of each X_m'X_m/n_m."""
 
-        def compute() -> Vector:
+        def compute() -> Floats:
             spans = self._node_spans()
             return np.array([largest_eigenvalue(self._rows, s, np.full(s.size, 1.0 / s.size)) for s in spans])
 
         return remembered(cache_key("node eigenvalues", self._content), self.num_nodes, compute)
 
-    def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
+    def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Floats], list[Span]]]:
         """Yield models and rows of the requests, a part at a time where dense minibatches are copied."""
-        points, spans, copied, last = list[Vector](), list[Span](), 0, None
+        points, spans, copied, last = list[Floats](), list[Span](), 0, None
         for node, at, batch, _ in requests:
             batch = None if batch is None else np.ascontiguousarray(batch, np.int64)
             span = Span(self._edges[node], self._edges[node + 1], batch)
@@ -255,13 +243,13 @@ class LogisticProblem(BatchedProblem):
         if points:
             yield points, spans
 
-    def _slopes(self, points: list[Vector], spans: list[Span]) -> tuple[list[Callable[[], Vector]], Vector]:
+    def _slopes(self, points: list[Floats], spans: list[Span]) -> tuple[list[Callable[[], Floats]], Floats]:
         """Return the factors of the requests' gradients, and all their margins one after the other."""
         blocks, margins, ends = self._margins(points, spans)
         sizes = [span.size for span in spans]
         weights = 1.0 / sizes[0] if len(set(sizes)) == 1 else np.repeat(1.0 / np.array(sizes), sizes)
         factors = self._loss.slope(margins, weights)
-        slopes: list[Callable[[], Vector]] = [
+        slopes: list[Callable[[], Floats]] = [
             functools.partial(self._rows.combine, block, factors[ends[i] : ends[i + 1]], w, self._l2)
             for i, (block, w) in enumerate(zip(blocks, points, strict=True))
         ]
@@ -270,7 +258,7 @@ class LogisticProblem(BatchedProblem):
     def _node_spans(self) -> list[Span]:
         return [Span(self._edges[m], self._edges[m + 1]) for m in range(self.num_nodes)]
 
-    def _margins(self, points: list[Vector], spans: list[Span]) -> tuple[list[Any], Vector, list[int]]:
+    def _margins(self, points: list[Floats], spans: list[Span]) -> tuple[list[Any], Floats, list[int]]:
         """Return the requests' rows, all their margins one after the other, and where each request's end."""
         _check_batches(spans)
         ends = [0]
@@ -286,10 +274,10 @@ class LogisticProblem(BatchedProblem):
             self._rows.dots(block, w, margins[ends[i] : ends[i + 1]])
         return blocks, margins, ends
 
-    def _all_margins(self, point: Vector) -> Vector:
+    def _all_margins(self, point: Floats) -> Floats:
         return self._margins([point] * self.num_nodes, self._node_spans())[1]
 
-    def _value(self, point: Vector, margins: Vector) -> float:
+    def _value(self, point: Floats, margins: Floats) -> float:
         return float(np.dot(self._weights, self._loss.value(margins))) + self._ridge(point)
 
 
@@ -300,7 +288,7 @@ def _test_rows(shares: Shares) -> tuple[Rows | None, Any]:
     return make_rows(shares.test_features, shares.test_labels), shares.test_labels > 0
 
 
-def _accuracy(margins: Vector, is_positive: Any) -> float:
+def _accuracy(margins: Floats, is_positive: Any) -> float:
     right = np.count_nonzero(margins > 0) + np.count_nonzero(is_positive[margins == 0])
     return int(right) / margins.size
 

@@ -15,11 +15,9 @@ from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.sampled import Forward, SampledProblem
 from algorithms.learning.shares import FIRST, Shares
 from netsim.fields import NonNegativeFloat, PositiveInt
-from netsim.interfaces import Array, Draws
+from netsim.interfaces import Array, Draws, Floats
 from netsim.registry import Examples, component
 from netsim.rng import stream
-
-Vector = npt.NDArray[np.float64]
 
 
 @component("problem")
@@ -66,15 +64,7 @@ class Mlp(Dealt):
     draws_start: ClassVar[bool] = True
 
     def open(self, seed: int, draws: Draws = FIRST) -> MlpProblem:
-        """Load and split the data, and draw the start.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
-        ConfigError
-            With more nodes than samples.
-        """
+        """Load and split the data, and draw the start; for errors see `Dealt.deal` and `classes_of`."""
         shares = self.deal(seed, draws)
         return MlpProblem(self, shares, classes_of(shares, "mlp"), stream(seed, draws.start, -1, "start"))
 
@@ -104,10 +94,10 @@ class MlpProblem(SampledProblem):
         scores = inputs[-1] @ layers[-1][0].T + layers[-1][1]
         seen = cross_entropy(scores, targets)
 
-        def pull(sample_weights: Vector | float) -> Vector:
+        def pull(sample_weights: Floats | float) -> Floats:
             factor = sample_weights[:, None] if isinstance(sample_weights, np.ndarray) else sample_weights
             slopes = seen.slopes * factor
-            parts = list[Vector]()
+            parts = list[Floats]()
             for i in reversed(range(len(layers))):
                 parts += [slopes.sum(0), np.ascontiguousarray(slopes.T @ inputs[i]).reshape(-1)]
                 if i:
@@ -123,8 +113,8 @@ class MlpProblem(SampledProblem):
         inner = sum(6.0 * size * outputs * inputs for outputs, inputs in self._shapes[1:])
         return 4.0 * first * entries + inner + 6.0 * size * last
 
-    def _layers(self, w: Vector) -> list[tuple[Vector, Vector]]:
-        layers, at = list[tuple[Vector, Vector]](), 0
+    def _layers(self, w: Floats) -> list[tuple[Floats, Floats]]:
+        layers, at = list[tuple[Floats, Floats]](), 0
         for outputs, inputs in self._shapes:
             weights = w[at : at + outputs * inputs].reshape(outputs, inputs)
             at += outputs * inputs
@@ -132,8 +122,8 @@ class MlpProblem(SampledProblem):
             at += outputs
         return layers
 
-    def _he(self, rng: np.random.Generator) -> Vector:
-        parts = list[Vector]()
+    def _he(self, rng: np.random.Generator) -> Floats:
+        parts = list[Floats]()
         for outputs, inputs in self._shapes:
             parts += [rng.standard_normal(outputs * inputs) * np.sqrt(2 / inputs), np.zeros(outputs)]
         return np.concatenate(parts)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.learning.constrained import Floats, minimum
+from algorithms.learning.constrained import minimum
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, PositiveFloat, Ref
-from netsim.interfaces import Array, GradientRequest, Indices, NodeId, ProblemConfig
+from netsim.interfaces import Array, Floats, GradientRequest, Indices, NodeId, ProblemConfig
 from netsim.registry import Examples, component
 from netsim.rng import philox
 
@@ -53,8 +53,6 @@ class Multitask:
     TSP 2017.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     examples: ClassVar[Examples] = (
         {"costs": {"name": "quadratic", "dim": 4, "nodes": 3, "heterogeneity": 1.0}},
         {

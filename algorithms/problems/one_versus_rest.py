@@ -17,10 +17,8 @@ from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.rows import make_rows
 from algorithms.learning.shares import FIRST, Shares
 from netsim.errors import ConfigError, Fault
-from netsim.interfaces import Draws, Optimum
+from netsim.interfaces import Draws, Floats, Optimum
 from netsim.registry import Examples, component
-
-Vector = npt.NDArray[np.float64]
 
 
 @component("problem")
@@ -68,10 +66,8 @@ class OneVersusRest(Dealt):
 
         Raises
         ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
         ConfigError
-            With more nodes than samples, or a positive class that no sample has.
+            If no sample has the positive class. For other errors see `Dealt.deal` and `classes_of`.
         """
         shares = self.deal(seed, draws)
         classes = classes_of(shares, "one_versus_rest")
@@ -97,7 +93,7 @@ class OneVersusRestProblem(LinearOutputs):
             "one_versus_rest", shares, targets, test_targets, outputs, LOGISTIC.curvature, config.batch, config.l2
         )
 
-    def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
+    def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return logistic losses of all classes, added up."""
         signs = self._signs(targets)
         margins = signs * outputs
@@ -109,8 +105,8 @@ class OneVersusRestProblem(LinearOutputs):
         """Return the minimisers of all classes, with ||grad F||^2 / (2 l2) <= 1e-12 each, kept on disk."""
         weights = self._shares.sample_weights()
 
-        def find() -> tuple[Vector, float]:
-            at, errors = list[Vector](), 0.0
+        def find() -> tuple[Floats, float]:
+            at, errors = list[Floats](), 0.0
             for signs in self._signs(self._targets).T:
                 row, error = minimise(Objective(make_rows(self._features, signs), weights, self._l2))
                 at.append(row)
@@ -119,7 +115,7 @@ class OneVersusRestProblem(LinearOutputs):
 
         return remembered_optimum(self, find, "one versus rest optimum", self.content(), self._only, self._l2)
 
-    def _signs(self, targets: npt.NDArray[Any]) -> Vector:
+    def _signs(self, targets: npt.NDArray[Any]) -> Floats:
         """Return 1 for the class of each sample, -1 for the others, shape (..., outputs)."""
         if self._only is not None:
             return 2.0 * targets[..., None] - 1.0

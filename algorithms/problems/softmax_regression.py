@@ -16,10 +16,8 @@ from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.newton_cg import Map, Quadratic, minimise
 from algorithms.learning.rows import Span
 from algorithms.learning.shares import FIRST, Shares
-from netsim.interfaces import Draws, Optimum
+from netsim.interfaces import Draws, Floats, Optimum
 from netsim.registry import Examples, component
-
-Vector = npt.NDArray[np.float64]
 
 _GRAM_MAX = 3000  # columns up to which the preconditioner is made
 
@@ -64,15 +62,7 @@ class SoftmaxRegression(Dealt):
     )  # fmt: skip
 
     def open(self, seed: int, draws: Draws = FIRST) -> SoftmaxProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
-        ConfigError
-            With more nodes than samples.
-        """
+        """Load and split the data; for errors see `Dealt.deal` and `classes_of`."""
         shares = self.deal(seed, draws)
         return SoftmaxProblem(self, shares, classes_of(shares, "softmax_regression"))
 
@@ -86,7 +76,7 @@ class SoftmaxProblem(LinearOutputs):
             config.batch, config.l2,
         )  # fmt: skip
 
-    def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
+    def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return the cross-entropy of the scores."""
         found = cross_entropy(outputs, targets)
         return Verdict(found.losses, found.slopes, outputs.argmax(-1))
@@ -94,7 +84,7 @@ class SoftmaxProblem(LinearOutputs):
     def find_optimum(self) -> Optimum:
         """Return the minimiser by Newton's method, kept on disk."""
 
-        def find() -> tuple[Vector, float]:
+        def find() -> tuple[Floats, float]:
             return minimise(_Objective(self), np.zeros(self.dim), self._l2, self._name)
 
         return remembered_optimum(self, find, "softmax optimum", self.content(), self._l2)
@@ -111,15 +101,15 @@ class _Objective:
         if self._shape[1] <= min(_GRAM_MAX, self._targets.size):
             self._gram = problem.rows.gram(Span(0, self._targets.size), self._weights[:, 0])
 
-    def value(self, w: Vector) -> float:
+    def value(self, w: Floats) -> float:
         losses = cross_entropy(self._scores(w), self._targets).losses
         return float(np.dot(self._weights[:, 0], losses)) + self._l2 / 2 * float(np.dot(w, w))
 
-    def expand(self, w: Vector) -> Quadratic:
+    def expand(self, w: Floats) -> Quadratic:
         seen = cross_entropy(self._scores(w), self._targets)
         probabilities, weighted = seen.probabilities, seen.probabilities * self._weights
 
-        def product(v: Vector) -> Vector:
+        def product(v: Floats) -> Floats:
             change = self._scores(v)
             change -= np.einsum("ij,ij->i", probabilities, change)[:, None]
             return self._spread(weighted * change) + self._l2 * v.reshape(-1)
@@ -129,7 +119,7 @@ class _Objective:
         spread = np.einsum("ij,ij->j", weighted, 1.0 - probabilities)
         return Quadratic(value, gradient, product, self._precondition(spread))
 
-    def _precondition(self, spread: Vector) -> Map:
+    def _precondition(self, spread: Floats) -> Map:
         """Solve with each class's own block, as if all samples had the class's mean p (1 - p)."""
         gram = self._gram
         if gram is None:
@@ -139,16 +129,16 @@ class _Objective:
         ridge = self._l2 * np.eye(gram.shape[0])
         factors = [cho_factor(mean * gram + ridge) for mean in spread]
 
-        def solve(v: Vector) -> Vector:
+        def solve(v: Floats) -> Floats:
             rows = v.reshape(self._shape)
             return np.concatenate([cho_solve(factor, row) for factor, row in zip(factors, rows, strict=True)])
 
         return solve
 
-    def _scores(self, w: Vector) -> Vector:
-        out: Vector = self._features @ w.reshape(self._shape).T
+    def _scores(self, w: Floats) -> Floats:
+        out: Floats = self._features @ w.reshape(self._shape).T
         return out
 
-    def _spread(self, slopes: Vector) -> Vector:
-        out: Vector = np.ascontiguousarray(slopes.T @ self._features).reshape(-1)
+    def _spread(self, slopes: Floats) -> Floats:
+        out: Floats = np.ascontiguousarray(slopes.T @ self._features).reshape(-1)
         return out

@@ -23,11 +23,9 @@ from algorithms.learning.shares import FIRST, Shares
 from algorithms.learning.torch_vector import TorchVector, require_torch
 from netsim.errors import ConfigError, DataError, Fault, SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt
-from netsim.interfaces import Array, Draws, GradientRequest, Indices, NodeId
+from netsim.interfaces import Array, Draws, Floats, GradientRequest, Indices, NodeId
 from netsim.registry import Examples, component
 from netsim.rng import stream
-
-Vector = npt.NDArray[np.float64]
 
 _READY = "algorithms.learning.modules"
 _LOSSES = ("cross_entropy", "mse")
@@ -156,7 +154,7 @@ class TorchProblem(SampledProblem):
         self._is_kept = False
         self._draws_anew = False
         self._drawn = self._vector.buffers()
-        self._buffers: dict[NodeId, Vector] = {}
+        self._buffers: dict[NodeId, Floats] = {}
         self.wants_keys = self._vector.draws or config.augment != "none"
         self._flop_a_sample = self._try()
 
@@ -200,7 +198,7 @@ class TorchProblem(SampledProblem):
             allowed = f"a loss for each of {len(targets)} samples"
             raise SimulationError(f"torch_module: {self._config.loss}: {allowed}. Got shape {tuple(losses.shape)}.")
 
-        def pull(weights: Vector | float) -> Vector:
+        def pull(weights: Floats | float) -> Floats:
             if isinstance(weights, np.ndarray):
                 weights = self._torch.from_numpy(weights).to(losses)
             (losses * weights).sum().backward()
@@ -226,7 +224,7 @@ class TorchProblem(SampledProblem):
         self._draws_anew = False
         return found
 
-    def _pass(self, node: NodeId, w: Array) -> tuple[Vector, Array, int, int]:
+    def _pass(self, node: NodeId, w: Array) -> tuple[Floats, Array, int, int]:
         if self._config.buffers == "node":
             self._vector.put_buffers(self._buffers.get(node, self._drawn))
         return super()._pass(node, w)
@@ -245,10 +243,10 @@ class TorchProblem(SampledProblem):
             found.append(super()._tested(w))
         return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
 
-    def _mean_buffers(self) -> Vector:
+    def _mean_buffers(self) -> Floats:
         if not self._buffers:
             return self._drawn
-        mean: Vector = functools.reduce(np.add, [self._buffers[m] for m in sorted(self._buffers)]) / len(self._buffers)
+        mean: Floats = functools.reduce(np.add, [self._buffers[m] for m in sorted(self._buffers)]) / len(self._buffers)
         return mean
 
     @contextlib.contextmanager

@@ -31,8 +31,6 @@ class Broadcaster:
 
     Parameters
     ----------
-    ctx, algorithm
-        The server's context and the algorithm's keys.
     uploaders
         Who uploads, in increasing id.
 
@@ -109,11 +107,6 @@ class Broadcaster:
 
 class Listener:
     """A worker's side: holds the model of the last broadcast.
-
-    Parameters
-    ----------
-    ctx, algorithm
-        The worker's context and the algorithm's keys.
 
     Attributes
     ----------

@@ -120,9 +120,9 @@ class Peer:
         await Send(self.ctx.hearers(round), sent.payload, round, kind)
         return sent.value
 
-    async def hear(self, codec: Code, round: int, kind: str = "update") -> dict[NodeId, Any]:
+    async def hear(self, codec: Code, round: int) -> dict[NodeId, Any]:
         """Wait for all that this node hears; return what their messages decode to, in increasing id."""
-        inbox = await Receive(len(self.ctx.neighbours(round)), kind, round)
+        inbox = await Receive(len(self.ctx.neighbours(round)), "update", round)
         return {message.src: await Decode(codec, message) for message in inbox.messages}
 
     def mix(self, own: Array, heard: Mapping[NodeId, Array], round: int) -> Array:

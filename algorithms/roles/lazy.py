@@ -39,13 +39,7 @@ class Lazy(Dense, Mindful):
 
 
 class Limit:
-    """The squared change of a gradient that is left unsent: (xi / gamma^2) times the last squared moves.
-
-    Parameters
-    ----------
-    ctx, algorithm
-        The node's context and the algorithm's keys.
-    """
+    """The squared change of a gradient that is left unsent: (xi / gamma^2) times the last squared moves."""
 
     def __init__(self, ctx: Context, algorithm: Lazy) -> None:
         self.xi, self.gamma = algorithm.weight(), step_of(algorithm, ctx)

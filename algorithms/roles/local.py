@@ -58,7 +58,7 @@ class FixedSteps(Local):
     Parameters
     ----------
     local_steps
-        H.
+        H, a worker's steps between two messages.
     momentum, nesterov
         beta of v <- beta v + g, 0 for none; the direction is v, or with `nesterov` beta v + g. Never sent, averaged or
         reset.

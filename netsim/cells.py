@@ -73,8 +73,8 @@ class Cells:
                 raise CellError(f"{self.file}:1", allowed, got, nearest_name(name, known))
         return [self.columns.index(name) for name in names]
 
-    def number(self, line: int, name: str, text: str, least: float = 0.0, positive: bool = False) -> float:
-        """Return the number in a cell: at least `least`, or above 0 where it has to be positive.
+    def number(self, line: int, name: str, text: str, positive: bool = False) -> float:
+        """Return the number in a cell: at least 0, or above 0 where it has to be positive.
 
         Its line and its column's name are for the error.
 
@@ -83,13 +83,12 @@ class Cells:
         CellError
             If it is no finite number in plain digits with a decimal point, or out of range.
         """
-        bounds = " > 0" if positive else f" >= {least:g}" if least > -math.inf else ""
-        what = f"{name}: a number{bounds}"
+        what = f"{name}: a number {'>' if positive else '>='} 0"
         try:
             number = to_number(text, None)
         except QuantityError:
             raise CellError(f"{self.file}:{line}", what + _why(text), repr(text[:_MAX_SHOWN])) from None
-        if not math.isfinite(number) or number < least or (positive and number == 0.0):
+        if not math.isfinite(number) or number < 0.0 or (positive and number == 0.0):
             raise CellError(f"{self.file}:{line}", what, repr(text[:_MAX_SHOWN]))
         return number
 

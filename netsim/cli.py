@@ -287,13 +287,11 @@ def compare(
 ) -> None:
     """Write one page on several runs, side by side."""
     from netsim import report as pages
-    from netsim.files import check_out
+    from netsim.files import check_out, is_stdout
 
     if len(folders) < 2:
         raise ConfigError("compare: at least two folders that netsim run wrote are needed")
     check_out("--out", out)
-    from netsim.files import is_stdout
-
     typer.echo(str(pages.compare(folders, out)), err=is_stdout(out))
 
 

@@ -44,7 +44,8 @@ def write(folder: str | Path) -> Path:
         If the page cannot be written; an older one then stays.
     """
     folder = Path(folder)
-    return _save(folder / PAGE, page([load(folder)]))
+    files.write(folder / PAGE, page([load(folder)]))
+    return folder / PAGE
 
 
 def compare(folders: Sequence[str | Path], out: str | Path) -> Path:
@@ -59,7 +60,8 @@ def compare(folders: Sequence[str | Path], out: str | Path) -> Path:
     """
     if not folders:
         raise DataError("compare: at least one folder that netsim run wrote is needed. Got none")
-    return _save(Path(out), page([load(Path(folder)) for folder in folders]))
+    files.write(Path(out), page([load(Path(folder)) for folder in folders]))
+    return Path(out)
 
 
 def page(runs: Sequence[Results]) -> str:
@@ -108,8 +110,3 @@ def _told_apart(runs: Sequence[Results]) -> list[Results]:
 @cache
 def _resource(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")
-
-
-def _save(path: Path, html: str) -> Path:
-    files.write(path, html)
-    return path

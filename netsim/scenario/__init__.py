@@ -9,7 +9,6 @@ from netsim.scenario.scenario import (
     bundled as bundled,
     channels as channels,
     check_data as check_data,
-    dump_yaml as dump_yaml,
     load as load,
     parse_text as parse_text,
     points as points,

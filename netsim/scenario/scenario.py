@@ -171,7 +171,7 @@ class Scenario:
 
     def to_yaml(self) -> str:
         """Return YAML with every default written out; it loads as an equal scenario."""
-        return dump_yaml(self)
+        return yaml_lines.write(_plain(self))
 
 
 @dataclass(frozen=True)
@@ -238,11 +238,6 @@ def points(scenario: Scenario) -> list[Point]:
     At least one; each scenario is checked and has no sweep.
     """
     return _expand(scenario)[0] if scenario.sweep else [Point("", scenario)]
-
-
-def dump_yaml(scenario: Scenario) -> str:
-    """Return the resolved scenario: see `Scenario.to_yaml`."""
-    return yaml_lines.write(_plain(scenario))
 
 
 def bundled() -> tuple[str, ...]:

@@ -91,16 +91,6 @@ class Replications:
         self._ready: dict[int, RunResult] = {}
         self._is_one_by_one = self._has_arrays = False
 
-    @property
-    def uses_arrays(self) -> bool:
-        """Whether replays are made many at once."""
-        return self._has_arrays
-
-    @property
-    def trains_once(self) -> bool:
-        """Whether all runs so far were replays of one trace."""
-        return self._trace is not None
-
     def attempt(self, replication: int, progress: Progress | None = None) -> RunResult:
         """Run one replication; see `netsim.simulation.engine.attempt`."""
         if self._same is not None:

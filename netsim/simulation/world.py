@@ -18,6 +18,8 @@ from netsim.interfaces import (
     CostModel,
     DrawnMedia,
     DrawsInGradients,
+    Gradient,
+    GradientRequest,
     HasGradients,
     HasPairs,
     Medium,
@@ -26,6 +28,7 @@ from netsim.interfaces import (
     Problem,
     Replays,
     ShowsFrames,
+    Value,
     is_between_peers,
 )
 from netsim.scenario import Entry, Scenario
@@ -111,8 +114,11 @@ class World:
 
     def stream_of(self, replication: int, node: NodeId, purpose: str) -> np.random.Generator:
         """Return the same stream of another replication."""
-        part = _PARTS.get(purpose, "codec")
-        return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
+        redraw = self._replication_of(_PARTS.get(purpose, "codec"), replication)
+        return rng.stream(self.scenario.seed, redraw, node, purpose)
+
+    def _replication_of(self, part: str, replication: int) -> int:
+        return replication if part in self.scenario.varied else 0
 
     @property
     def is_reliable(self) -> bool:
@@ -137,10 +143,17 @@ class World:
         time = self.gradient_s.get(node, 0.0)
         return time if isinstance(time, Times) else seconds_to_ns(time)
 
+    def request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
+        """Return what a node asks of the problem, with its next minibatch and key."""
+        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
+        context = self.contexts[owner]
+        batch = context.next_batch() if command.batch is None else command.batch
+        return GradientRequest(owner, command.at, batch.rows, context.next_key())
+
     def coder(self) -> Coder:
         """Return the object that encodes and decodes for the agents."""
-        seed, replication = self.scenario.seed, self._replication_of("codec")
-        return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, seed, replication))
+        replication = self._replication_of("codec", self.replication)
+        return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, self.scenario.seed, replication))
 
     @cached_property
     def learning(self) -> HasGradients:
@@ -154,9 +167,6 @@ class World:
         if not isinstance(self.problem, HasGradients):
             raise SimulationError(f"{self.entry.label} needs a problem with gradients")
         return self.problem
-
-    def _replication_of(self, part: str) -> int:
-        return self.replication if part in self.scenario.varied else 0
 
     def medium_of(self, src: NodeId, dst: NodeId) -> int:
         """Return the index of the medium on which `src` sends to `dst`."""

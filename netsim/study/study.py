@@ -227,7 +227,7 @@ def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], facts: Mappi
     for name in (*half_written, "rounds.parquet", *merged, *MERGED):
         files_module.remove(folder / name)
     (folder / RUNS).mkdir(exist_ok=True)
-    files_module.write(folder / "scenario.yaml", scenarios.dump_yaml(scenario))
+    files_module.write(folder / "scenario.yaml", scenario.to_yaml())
     planned = [{**_names(run), "status": "unfinished", "sentence": ""} for run in runs]
     files_module.write(folder / "manifest.json", _to_json({**facts, "complete": False, "runs": planned}))
     store = Store(folder / RUNS)

@@ -192,9 +192,9 @@ def cost_of(one: Fit, header_bit: float, scale: float = 1.0) -> dict[str, Any]:
     c_bit = max(v.get("c_bit", 0.0), 0.0) / scale
     c0 = v["c0"] + c_bit * header_bit
     if one.family == "packets":
-        payload, inside = v["payload_max"] * scale, header_bit + one.header * scale
+        payload = v["payload_max"] * scale
         out: dict[str, Any] = {"name": "packets", "c0": _round(c0), "c_packet": _round(v["c_packet"])}
-        out |= {"c_bit": _round(c_bit), "payload_max_bit": _round(payload), "header_bit": _round(inside)}
+        out |= {"c_bit": _round(c_bit), "payload_max_bit": _round(payload), "header_bit": _round(header_bit)}
         return {**out, "packing": "stream"}
     if one.family == "piecewise":
         bend = max(v["bend"] * scale - header_bit, 1.0)

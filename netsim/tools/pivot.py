@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netsim import files, text
 from netsim.errors import ConfigError, DataError, nearest_hint
+from netsim.report.words import listing
 from netsim.results import summary
 from netsim.scenario import sweep
 from netsim.scenario.parts import rises
@@ -151,7 +152,7 @@ def pivot(
         lead = [value] if len(values) > 1 or not cells else []
         shown = [_shown(key, cell) for key, cell in zip(columns, cells, strict=True)]
         heads.append((", ".join([*lead, *shown]), ", ".join([*lead, *map(str, cells)])))
-    what = f"{_listed(values)} by {_listed([names.get(key, key) for key in keys])}"
+    what = f"{listing(values)} by {listing([names.get(key, key) for key in keys])}"
     goals = zip(frame["target"], frame["target_value"], strict=True)
     targets = {f"{metric} {'>=' if rises(metric) else '<='} {goal:g}" for metric, goal in goals if metric}
     to = f", to {targets.pop()}" if len(targets) == 1 else ""
@@ -237,10 +238,6 @@ def _writer(column: str) -> Callable[[float], str]:
 
 def _split(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
 
 
 def _piped(cell: str) -> str:

@@ -24,7 +24,7 @@ class Temporary(tempfile.SpooledTemporaryFile[bytes]):
     """A file without a name, in memory while it is small, that is closed when nobody holds it."""
 
     def __init__(self) -> None:
-        super().__init__(max_size=_PART_BYTES)
+        super().__init__(max_size=1 << 20)
 
     def __del__(self) -> None:
         self.close()

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+BATCH_ROWS = 65536
 
 
 def column(values: npt.NDArray[Any]) -> pa.Array:
@@ -53,6 +55,13 @@ def table(columns: Mapping[str, npt.NDArray[Any] | Sequence[str]]) -> pa.Table:
     """
     arrays = [column(v) if isinstance(v, np.ndarray) else text_column(v) for v in columns.values()]
     return pa.Table.from_arrays(arrays, names=list(columns))
+
+
+def writer(file: IO[bytes], schema: pa.Schema) -> pa.RecordBatchFileWriter:
+    """Return what writes tables into an arrow file, compressed; `BATCH_ROWS` rows at a time keep memory bounded."""
+    import pyarrow as pa
+
+    return pa.ipc.new_file(file, schema, options=pa.ipc.IpcWriteOptions(compression="zstd"))
 
 
 def numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:

@@ -20,6 +20,16 @@ ASIDE = ".aside-"
 Content = bytes | Path | IO[bytes]
 
 
+class Temporary(tempfile.SpooledTemporaryFile[bytes]):
+    """A file without a name, in memory while it is small, that is closed when nobody holds it."""
+
+    def __init__(self) -> None:
+        super().__init__(max_size=1 << 20)
+
+    def __del__(self) -> None:
+        self.close()
+
+
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
     """Yield a name in the same folder to write to; on success it becomes `path`, on any error it is removed.

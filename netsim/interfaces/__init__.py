@@ -67,6 +67,7 @@ from netsim.interfaces.messages import (
     Code as Code,
     DecodesAs as DecodesAs,
     Encoded as Encoded,
+    Floats as Floats,
     Inbox as Inbox,
     Indices as Indices,
     Key as Key,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -12,6 +14,7 @@ import networkx as nx
 import numpy as np
 
 from netsim.errors import ConfigError, Fault, SimulationError
+from netsim.scenario import graphml
 from netsim.units import to_number
 
 if TYPE_CHECKING:
@@ -99,58 +102,64 @@ def _read(path: str, directed: bool) -> Graph:
     file = Path(path)
     if not file.is_file():
         raise ConfigError([fault("a GraphML file, or a text with an edge a line", f"no file {path!r}")])
-    is_graphml = file.suffix in (".graphml", ".xml")
+    is_graphml = file.suffix.lower() in (".graphml", ".xml")
     try:
-        found = _graphml(file) if is_graphml else _edge_list(file, directed)
+        found = graphml.read(file) if is_graphml else _edge_list(file, directed)
+    except graphml.LineError as error:
+        raise ConfigError([fault(f"{path}:{error.line}: {error.allowed}", error.got)]) from None
     except (OSError, SyntaxError, LookupError, TypeError, ValueError, AttributeError, nx.NetworkXException) as error:
         kind = "GraphML" if is_graphml else "text with an edge a line, such as 0 1"
         raise ConfigError([fault(f"{path} is no {kind}", " ".join(str(error).split()) or "an empty file")]) from None
     if found.number_of_nodes() == 0:
         raise ConfigError([fault(f"{path}: a graph of some nodes", "none")])
-    loops = [node for node in found if found.has_edge(node, node)]
-    if loops:
-        raise ConfigError([fault(f"{path}: an edge joins two different nodes", f"an edge of {loops[0]!r} with itself")])
     if found.is_directed() != directed:
         allowed = f"{path} is of a {'directed' if found.is_directed() else 'undirected'} graph: the key has to say so"
         raise ConfigError([Fault(("directed",), allowed, str(directed).lower())])
-    return found
+    return _numbered(found)
 
 
-def _graphml(file: Path) -> Graph:
-    read = nx.read_graphml(file)
-    if read.is_multigraph():
-        read = nx.DiGraph(read) if read.is_directed() else nx.Graph(read)
-    joined = _numbered(read)
-    for node, facts in joined.nodes(data=True):
-        if "x" in facts and "y" in facts:
-            joined.nodes[node]["place_m"] = (float(facts["x"]), float(facts["y"]))
+def _edge_list(file: Path, directed: bool) -> nx.Graph[str]:
+    """Read two names a line, with or without a weight; names are all numbers without gaps, or none is a number."""
+    joined: nx.Graph[str] = nx.DiGraph() if directed else nx.Graph()
+    first, line = list[str](), 0
+    for line, text in enumerate(file.read_text("utf-8-sig").split("\n"), 1):
+        words = text.partition("#")[0].split()
+        if not words:
+            continue
+        first, got = first or words, repr(text.strip()[:40])
+        if not (2 <= len(words) <= 3 and all(map(_NAME.fullmatch, words[:2])) and all(map(_is_weight, words[2:]))):
+            raise graphml.LineError(line, "an edge, such as 0 1", got)
+        if words[0] == words[1]:
+            raise graphml.LineError(line, "an edge joins two different nodes", f"an edge of {words[0]!r} with itself")
+        if len(words) != len(first) or any(word.isdigit() != first[0].isdigit() for word in words[:2]):
+            allowed = f"{'numbers' if first[0].isdigit() else 'names'} of two nodes{' and a weight' * (len(first) - 2)}"
+            raise graphml.LineError(line, f"{allowed}, as in the lines before", got)
+        joined.add_edge(words[0], words[1])
+    numbers = sorted(map(int, joined)) if first and first[0].isdigit() else []
+    for before, number in itertools.pairwise(numbers):
+        if number > before + 1:
+            raise graphml.LineError(line, "an edge of every node", f"the last of them, and none of node {before + 1}")
     return joined
 
 
-def _edge_list(file: Path, directed: bool) -> Graph:
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-        words = line.partition("#")[0].split()
-        is_weighted = len(words) == 3 and _is_number(words[2])
-        if words and (not (len(words) == 2 or is_weighted) or any("," in word or ";" in word for word in words)):
-            raise ValueError(f"line {number}: {line.strip()[:40]!r}")
-    empty: nx.Graph[str] = nx.DiGraph() if directed else nx.Graph()
-    return _numbered(nx.read_edgelist(file, create_using=empty, data=False, encoding="utf-8"))
+_NAME = re.compile(r"0|[1-9][0-9]*|[^\W\d][\w.:-]*")
 
 
-def _is_number(text: str) -> bool:
+def _is_weight(text: str) -> bool:
     try:
-        return math.isfinite(to_number(text, None))
+        return 0.0 < to_number(text, None) < math.inf
     except ValueError:
         return False
 
 
 def _numbered(named: nx.Graph[str]) -> Graph:
-    """Return the graph with numbered nodes: by their names where those are 0 .. M-1, else in the order they come."""
-    size = named.number_of_nodes()
-    by_name = {str(node) for node in named} == {str(i) for i in range(size)}
-    numbers = {node: int(node) if by_name else i for i, node in enumerate(named)}
+    """Return the graph with numbered nodes: in the order of their names where those are numbers, else as they come."""
+    names = list(named)
+    if all(name.isascii() and name.isdigit() for name in names):
+        names.sort(key=int)
+    numbers = {node: i for i, node in enumerate(names)}
     plain: Graph = (nx.DiGraph if named.is_directed() else nx.Graph)()
-    plain.add_nodes_from((i, dict(named.nodes[node])) for node, i in sorted(numbers.items(), key=lambda pair: pair[1]))
+    plain.add_nodes_from((i, dict(named.nodes[node])) for node, i in numbers.items())
     plain.add_edges_from((numbers[a], numbers[b]) for a, b in named.edges)
     return plain
 

@@ -202,10 +202,15 @@ def _meanings(cls: type) -> dict[str, str]:
     """Return what the documentation of a class and its bases says of each key, from the list of parameters."""
     out = dict[str, str]()
     for base in reversed(cls.__mro__):
-        section = _PARAMETERS.search(inspect.cleandoc(base.__doc__ or "") + "\n")
-        for names, text in _ENTRY.findall(section[1]) if section else ():
+        for names, text in parameters(base):
             out |= dict.fromkeys(names.split(", "), " ".join(text.split()))
     return out
+
+
+def parameters(cls: Any) -> list[tuple[str, str]]:
+    """Return names and text of each entry of the list of parameters in a class's own documentation."""
+    section = _PARAMETERS.search(inspect.cleandoc(cls.__doc__ or "") + "\n")
+    return _ENTRY.findall(section[1]) if section else []
 
 
 def default_of(field: dataclasses.Field[Any]) -> Any:

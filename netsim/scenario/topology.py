@@ -65,9 +65,10 @@ class Topology:
     edges
         Pairs of peers, for ``edges``.
     path
-        A GraphML file (``.graphml`` or ``.xml``), or a text with an edge a line, for ``file``. Names of nodes that are
-        0 .. M-1 are their numbers; other names are numbered as they come. Attributes ``x`` and ``y`` of GraphML nodes
-        are their places in metres; weights are not read.
+        A GraphML file (``.graphml`` or ``.xml``) of one graph, or a text with an edge a line, for ``file``. Nodes whose
+        names are all numbers become 0 .. M-1 in their order; other names are numbered as they come. An edge that is
+        there twice is one. Attributes ``x`` and ``y`` of GraphML nodes are their places in metres; weights are not
+        read.
     directed
         Whether messages go along an edge one way only, from its first peer to its second.
     aggregators

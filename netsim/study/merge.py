@@ -11,8 +11,8 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from netsim import files
-from netsim.arrow import column, text_column
-from netsim.study.plan import BATCH_ROWS, Run
+from netsim.arrow import BATCH_ROWS, column, text_column
+from netsim.study.plan import Run
 
 FRONT = ("label", "algorithm", "replication", "point")
 

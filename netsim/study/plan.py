@@ -19,7 +19,6 @@ Tick = Callable[[int, float, float], None]
 IRRELEVANT = frozenset(
     {"name", "question", "source", "finding", "claims", "algorithms", "sweep", "replications", "_places"}
 )
-BATCH_ROWS = 65536
 MAX_OPENED = 2
 
 

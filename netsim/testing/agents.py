@@ -211,8 +211,7 @@ def _check_counters(algorithm: Any, base: Scenario) -> None:
     medium.submit = watch  # type: ignore[method-assign]
     result = engine.run()
     require(result.status == "done", f"the run does not end by itself: {result.sentence}")
-    tables = result.tables
-    rows, messages = tables["rounds"].to_pydict(), tables["messages"].to_pydict()
+    rows, messages = result.tables["rounds"].to_pydict(), result.messages().to_pydict()
     ended = Counter(zip(messages["src"], messages["dst"], messages["payload_bytes"], strict=True))
     require(ended <= sent, f"messages ended that were never sent, as (src, dst, payload bytes): {ended - sent}")
     for direction in DIRECTIONS:

@@ -148,7 +148,7 @@ def test_many_peers_have_the_same_spectrum_by_either_way(monkeypatch: pytest.Mon
 
 def test_a_file_gives_numbers_edges_and_places(tmp_path: Path) -> None:
     edges = tmp_path / "g.txt"
-    edges.write_text("# a path\n2 0 7.5\n0 1\n")
+    edges.write_text("# a path\n2 0 7.5\n0 1 1\n")
     assert sorted(graph(Topology("file", path=str(edges)), 3, stream(0, 0, -1, "t")).edges) == [(0, 1), (0, 2)]
     drawn = nx.Graph([("a", "b"), ("b", "c")])
     nx.set_node_attributes(drawn, {"a": 0.0, "b": 2.0, "c": 4.0}, "x")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
@@ -79,3 +80,11 @@ def numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
         values = values.cast(pa.float64()).fill_null(nan[0])
     kind = np.dtype(values.type.to_pandas_dtype())
     return np.frombuffer(values.buffers()[1], kind, len(values), values.offset * kind.itemsize)
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """Return an arrow file of a table."""
+    buffer = io.BytesIO()
+    with writer(buffer, table.schema) as file:
+        file.write_table(table, max_chunksize=BATCH_ROWS)
+    return buffer.getvalue()

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim import text
-from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, rises
+from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, meets
 from netsim.text import from_cell
 
 Numbers = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     loss = column("loss")
     rows = len(loss)
     if targets:
-        hits = [column(m) >= goal if rises(m) else column(m) <= goal for m, goal in targets.items()]
+        hits = [meets(m, column(m), goal) for m, goal in targets.items()]
         first = [int(np.argmax(hit)) if hit.any() else -1 for hit in hits]
     else:
         first = [rows - 1 if status == "done" else -1]

@@ -16,7 +16,7 @@ from netsim import registry
 from netsim.errors import Fault, SimulationError, nearest_name
 from netsim.interfaces import HasBatches, HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
 from netsim.scenario.compute import ComputeModel
-from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, rises
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, meets, rises
 from netsim.units import MAX_NS, NS_PER_S
 
 MAX_NAME = 100
@@ -272,7 +272,7 @@ def start_faults(stop: Stop, at_start: Mapping[str, float]) -> Iterator[Fault]:
     """Find targets that are met before anything is done."""
     for metric, goal in stop.target.items():
         value = at_start.get(metric, math.nan)
-        if value >= goal if rises(metric) else value <= goal:
+        if meets(metric, value, goal):
             allowed = f"a target {'above' if rises(metric) else 'below'} {value:.6g}, which is met at the start already"
             yield Fault(("stop", "target", metric), allowed, f"{goal:g}")
 

@@ -67,8 +67,6 @@ class RunResult:
         KeyError
             If the scenario did not ask for it.
         """
-        import pyarrow as pa
-
         with pa.ipc.open_file(pa.PythonFile(self.files["messages.arrow"], mode="r")) as reader:
             return reader.read_all()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import require
+from algorithms.reading.files import has_tiny, opened, require
 from algorithms.reading.one_file import Table
-from algorithms.reading.tables import is_number, to_data
+from algorithms.reading.tables import check_tiny, is_number, to_data
 from netsim import cells
 from netsim.errors import DataError
 from netsim.interfaces import Data
@@ -55,7 +55,14 @@ class Csv(Table):
                 cells.check_header(str(path), 1, columns, self.separator)
                 if all(map(is_number, columns)):
                     raise cells.CellError(f"{path}:1", "a first line with the columns' names", "numbers alone")
-                frame = pd.read_csv(path, sep=self.separator, index_col=False, low_memory=False, skipinitialspace=True)
+                keys: dict[str, Any] = {"sep": self.separator, "index_col": False, "skipinitialspace": True}
+                frame = pd.read_csv(path, low_memory=False, **keys)
+                with opened(path) as stream:
+                    is_suspect = any(map(has_tiny, stream))
+                if is_suspect:
+                    check_tiny(pd.read_csv(path, dtype=str, keep_default_na=False, **keys), str(path), 2)
+        except DataError:
+            raise
         except cells.CellError as error:
             raise DataError(f"{error}.") from None
         except pd.errors.ParserWarning:

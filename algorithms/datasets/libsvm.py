@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import lzma
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import require
+from algorithms.reading.files import opened, require
 from algorithms.reading.libsvm_text import Block, parse_block
 from algorithms.reading.one_file import OwnFile
 from netsim import memory
@@ -23,7 +21,6 @@ from netsim.interfaces import Data
 from netsim.registry import Examples, component
 
 _BLOCK_BYTES = 8 << 20
-_OPENERS: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 
 
 @component("dataset")
@@ -81,10 +78,9 @@ class Libsvm(OwnFile):
         return Data(features, labels, path.name)
 
     def _blocks(self, path: Path) -> Iterator[Block]:
-        opener = _OPENERS.get(path.suffix, open)
         line, rest = 1, b""
         try:
-            with cast(BinaryIO, opener(path, "rb")) as stream:
+            with opened(path) as stream:
                 while text := stream.read(_BLOCK_BYTES):
                     whole, newline, rest = (rest + text).rpartition(b"\n")
                     if newline:

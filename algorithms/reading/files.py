@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import importlib.util
+import lzma
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 
@@ -51,6 +56,20 @@ def sklearn_file(name: str, file: str) -> bytes:
         got = f"no {path}" if path else "no scikit-learn here; pip install scikit-learn"
         raise DataError(f"{name}: the file datasets/data/{file} of scikit-learn is needed. Got {got}.")
     return path.read_bytes()
+
+
+def has_tiny(text: bytes) -> bool:
+    """Return whether a text may hold a number that is too small for a float: such a number would be read as 0."""
+    return _TINY.search(text) is not None
+
+
+_TINY = re.compile(rb"[eE]-0*[1-9][0-9]{2}|0{300}")
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file, which is unpacked while it is read where its name ends in .xz, .gz or .bz2."""
+    openers: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
+    return cast(BinaryIO, openers.get(path.suffix, open)(path, "rb"))
 
 
 def numbers(text: bytes, separator: str) -> Floats:

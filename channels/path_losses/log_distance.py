@@ -105,7 +105,6 @@ class LogDistance:
         sensitivity, threshold = (
             float(getattr(radio if getattr(self, key) is None else self, key)) for key in OF_THE_RADIO
         )
-        return by_path_loss(
-            nodes, self.tx_power_dbm, self.loss_at_1_m_db, self.exponent,
-            thermal_dbm + figure_db if self.noise_dbm is None else self.noise_dbm, sensitivity, threshold,
-        )  # fmt: skip
+        noise_dbm = thermal_dbm + figure_db if self.noise_dbm is None else self.noise_dbm
+        at_1_m_dbm = self.tx_power_dbm - self.loss_at_1_m_db
+        return by_path_loss(nodes, at_1_m_dbm, self.exponent, noise_dbm, sensitivity, threshold)

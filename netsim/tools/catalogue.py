@@ -172,7 +172,7 @@ def _keys(cls: Any) -> str:
     given = {f.name: f for f in dataclasses.fields(cls)}
     lines = []
     for name, hint in known.items():
-        default = given[name].default_factory if given[name].default is dataclasses.MISSING else given[name].default
+        default = parsing.default_of(given[name])
         if default is dataclasses.MISSING:
             text = "required"
         else:

@@ -251,9 +251,10 @@ def test_what_is_sent_does_not_depend_on_the_policy() -> None:
 def test_books_of_one_radio_against_a_clock_of_single_steps() -> None:
     """Random intervals of use and of being down under a duty cycle, nanosecond by nanosecond."""
     one = policy("duty_cycle", period_s=20e-9, wake_s=3e-9, on_s=5e-9)
-    power = registry.build("energy", "cc2420")
+    radio = registry.build("energy", "cc2420")
+    power_w = {state: radio.power_w(state) for state in STATES}
     for seed in range(20):
-        rng, books, t = np.random.default_rng(seed), RadioBooks(1, one, power), 0
+        rng, books, t = np.random.default_rng(seed), RadioBooks(1, one, power_w), 0
         expected = np.zeros(5, np.int64)
         while t < 400:
             gap, length = int(rng.integers(0, 30)), int(rng.integers(1, 30))

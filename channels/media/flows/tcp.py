@@ -129,17 +129,6 @@ def mathis_window(loss: float) -> float:
     return math.sqrt(3.0 / (2.0 * _ACKED * loss)) if loss > 0 else math.inf
 
 
-def mathis_bps(rtt_s: float, loss: float, segment_bytes: int = SEGMENT_BYTES) -> float:
-    """Return the goodput of a long transfer under random loss: MSS / RTT * sqrt(3 / (2 b p)), for p up to 0.01.
-
-    Examples
-    --------
-    >>> round(mathis_bps(0.01012016, 0.001) / 1e6, 1)
-    31.3
-    """
-    return 8.0 * segment_bytes / rtt_s * mathis_window(loss)
-
-
 def slow_start_segments(segments: npt.ArrayLike, loss: float) -> Float64s:
     """Return the segments of n in the first slow start on the mean: (1 - (1 - p)^n) (1 - p) / p + 1, rounded down.
 

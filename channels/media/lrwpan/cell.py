@@ -40,7 +40,8 @@ class PathLoss(Protocol):
     @property
     def is_noisy(self) -> bool: ...
     def faults(self, radio: PowerProfile) -> Sequence[Fault]:
-        """Return what cannot be known of cells with that radio."""
+        """Return what cannot be known of cells with that radio; by itself nothing."""
+        return ()
 
     def reach(self, nodes: Sequence[Node], radio: PowerProfile) -> Reach:
         """Return who hears whom, all with the same radio.

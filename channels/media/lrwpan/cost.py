@@ -82,14 +82,10 @@ def contention_cost(
 
     Parameters
     ----------
-    quantity
-        ``bit`` on the air, ``packet``, ``s`` to the last byte, ``j`` of the sender beyond `idle_w`.
+    quantity, power_w, idle_w
+        See `cell_cost`; ``s`` is to the last byte.
     framing
         How messages become frames.
-    power_w
-        Watts by state.
-    idle_w
-        Watts of the state that a message's joules are counted from.
     acknowledge, slotted
         Whether frames are acknowledged, whether everything begins at the boundary of a slot.
     periods

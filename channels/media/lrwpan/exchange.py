@@ -15,8 +15,6 @@ from channels.media.lrwpan.timing import (
     OCTET_NS,
     OVERHEAD_OCTETS,
     TURNAROUND_NS,
-    fragments,
-    frame_ns,
     spacing_ns,
 )
 from netsim.interfaces import BROADCAST, Frame, NodeId, TransferId
@@ -73,9 +71,10 @@ class Exchange:
         self.transfer, self.src, self.dst, self.size_bytes, self.submit_ns = transfer, src, dst, size_bytes, submit_ns
         self.start_ns, self.is_delivered, self.lead_ns = -1, False, lead_ns
         self._ack_ns = ACK_NS if len(dst) == 1 else 0
-        self._payload = fragments(size_bytes, payload_bytes)
+        self._payload = np.full(backoffs.size, payload_bytes, np.int64)
+        self._payload[-1] = size_bytes - (backoffs.size - 1) * payload_bytes
         self._wait_ns = backoffs * BACKOFF_NS + (CCA_NS + TURNAROUND_NS)
-        self._data_ns = frame_ns(self._payload)
+        self._data_ns = OCTET_NS * (self._payload + OVERHEAD_OCTETS)
         tail_ns = TURNAROUND_NS + ACK_NS if self._ack_ns else 0
         ends = lead_ns + np.cumsum(self._wait_ns + self._data_ns + tail_ns + spacing_ns(self._payload))
         self._begin_ns = np.concatenate([[lead_ns], ends[:-1]])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from channels.costing.models import StructuredCost, byte_cost, stream_cost
-from channels.media.wires.framing import Framing, Int64s, tandem_ns
+from channels.costing.models import Int64s, StructuredCost, byte_cost, stream_cost
+from channels.media.wires.framing import Framing, tandem_ns
 from netsim.interfaces import CostModel, CostStructure
 from netsim.units import NS_PER_S
 

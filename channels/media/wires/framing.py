@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from channels.costing.models import Int64s
 from netsim.units import NS_PER_S, serialisation_ns
-
-Int64s = npt.NDArray[np.int64]
 
 # Few sizes of packets recur in many messages.
 _packet_ns = functools.lru_cache(maxsize=8192)(serialisation_ns)

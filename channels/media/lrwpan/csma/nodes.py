@@ -8,34 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from channels.costing.models import Int64s
 from channels.media.lrwpan.cost import contention_cost
 from channels.media.lrwpan.csma import tables as t
 from channels.media.lrwpan.framing import Framing, Plan
 from channels.media.lrwpan.reach import Reach
 from channels.media.lrwpan.reception import equal_interferers
-from channels.media.roster import Roster
-from netsim.interfaces import (
-    BROADCAST,
-    STATES,
-    CostModel,
-    Delivery,
-    Frame,
-    FrameSink,
-    Node,
-    NodeId,
-    PowerProfile,
-    TransferId,
-    Usage,
-)
+from channels.media.roster import Members, Roster
+from netsim.interfaces import BROADCAST, STATES, CostModel, Delivery, Frame, NodeId, TransferId, Usage
 from netsim.units import NS_PER_S
 
 _FIRST_BUDGET, _LAST_BUDGET = 256, 1 << 16
 _LOG_ROWS = 1024
 _MOST_KINDS = 1024  # of messages, by size or by sender and destinations, that are remembered
-
-Int64s = npt.NDArray[np.int64]
 
 _NO_LOG = np.zeros((0, t.LOG_SIZE), np.int64)
 _EQUAL_INTERFERERS = equal_interferers()
@@ -172,7 +158,7 @@ class ContendingNodes(Roster):
 
     Parameters
     ----------
-    nodes, radio, frames
+    members
         See `channels.media.roster.Roster`.
     framing
         How messages become frames.
@@ -194,12 +180,11 @@ class ContendingNodes(Roster):
     broadcasts = True
 
     def __init__(
-        self, nodes: Sequence[Node], framing: Framing, rules: Rules, reach: Reach, radio: PowerProfile, key: int,
-        frames: FrameSink | None = None, draws: Streams | None = None,
-    ) -> None:  # fmt: skip
+        self, members: Members, framing: Framing, rules: Rules, reach: Reach, key: int, draws: Streams | None = None
+    ) -> None:
         from channels.media.lrwpan.csma import senders_kernel as nb
 
-        super().__init__(nodes, ("radio",), radio, frames)
+        super().__init__(members, "radio")
         self._nb: Any = nb
         self._nodes = tuple(self._row)
         self._framing, self._rules, self._reach = framing, rules, reach
@@ -233,7 +218,7 @@ class ContendingNodes(Roster):
         self._real[: t.F_TABLE] = (rules.per, reach.noise_mw, *watts, reach.cca_mw)
         self._real[t.F_TABLE :] = _EQUAL_INTERFERERS
         self._link = reach.table
-        self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, t.LOG_SIZE), np.int64)
+        self._log = np.zeros((_LOG_ROWS + 4 * n if members.frames is not None else 0, t.LOG_SIZE), np.int64)
         self._make_room(64)
         self._bind()
         self._sizes: dict[TransferId, int] = {}
@@ -267,16 +252,12 @@ class ContendingNodes(Roster):
     # --- messages ----------------------------------------------------------------------------------------
 
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
-        row, targets = self._ends.get((src, dst)) or self._look_up(src, dst)
         self._forget(now_ns)
         if self._frames is not None:
             self._sizes[transfer] = size_bytes
-        if self._down and (lost := self._lost(src, dst)):
-            for node in lost:
-                self._end(Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0))
-            if len(lost) == len(dst):
-                return
-            row, targets = self._look_up(src, tuple(node for node in dst if node not in lost))
+        if not (there := self._reachable(now_ns, transfer, src, dst, size_bytes)):
+            return
+        row, targets = self._ends.get((src, there)) or self._look_up(src, there)
         plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
         if self._rules.reliable and len(targets) == 1:
             self._make_room_for(plan.frames)
@@ -286,15 +267,10 @@ class ContendingNodes(Roster):
             self._make_room(2 * len(self._out) + len(targets))
             self._bind()
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`."""
-        first = self._next_due_ns()
+    def _next_ns(self) -> int | None:
         if not self._scalars[t.PENDING] and not self._is_ahead:
-            return first
-        bound = self._bound_ns
-        if bound is None:
-            bound = self._look_ahead()
-        return bound if first is None or bound < first else first
+            return None
+        return self._look_ahead() if self._bound_ns is None else self._bound_ns
 
     def _run(self, to_ns: int) -> None:
         bound = self._bound_ns
@@ -412,23 +388,21 @@ class ContendingNodes(Roster):
         backoff_ns = ((1 << self._rules.max_be) - 1) / 2 * t.UNIT
         return (heard - 1) * t.LONGEST / (t.LONGEST + backoff_ns)
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`."""
+    def _used(self, at_ns: int) -> Usage:
         tables = self._tables
         self._go_to(self._now_ns)
         if is_later := self._scalars[t.NOW] < at_ns:
             self._nb.run(*self._for_run, _NO_LOG, at_ns, -1)
         state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
         self._nb.used(tables.g, tables.node, tables.radio, tables.ring, at_ns, state_ns)
-        energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
+        energy_j = state_ns / NS_PER_S * np.array([*self._power_w.values()])
         sent = tables.node[:, t.TX_BYTES].copy(), tables.node[:, t.TX_FRAMES].copy()
         usage = Usage(self._interfaces, state_ns, energy_j, *sent)
         if is_later:
             self._go_back()
         return usage
 
-    def copy(self) -> ContendingNodes:
-        """Return another one that goes on by itself and shows no frames."""
+    def _copy(self) -> ContendingNodes:
         other = copy(self)
         other._tables, other._frames, other._log = self._tables.copy(), None, np.zeros_like(self._log[:0])
         other._make_room(len(self._out))

@@ -58,12 +58,8 @@ class Message(NamedTuple):
 class Air(Roster):
     """See `channels.links.lora` for the rules: all times of a message are known when it is submitted.
 
-    Each node has the interface ``radio``; several destinations are one transmission.
-
     Parameters
     ----------
-    members
-        See `channels.media.roster.Roster`.
     policy
         What a radio does between frames; that of the server listens.
     airtime_ns, pause_ns

@@ -6,7 +6,7 @@ import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +23,7 @@ from netsim.units import NS_PER_S
 ACK_DELAY_NS = NS_PER_S
 BACKOFF_NS = (NS_PER_S, 3 * NS_PER_S)
 
-
-class _Waiting(NamedTuple):
-    """A message whose sender has another one to finish first."""
-
-    transfer: TransferId
-    dst: tuple[NodeId, ...]
-    size_bytes: int
+_Unsent = tuple[TransferId, tuple[NodeId, ...], int]  # its destinations, and its bytes
 
 
 @dataclass
@@ -107,7 +101,8 @@ class ConfirmedAir(Air):
         self._listen_w = self._power_w["rx"] - self._power_w[policy.base_state]
         self._window_lead_ns = min(self._lead_ns, ACK_DELAY_NS)
         self._exchanges: dict[NodeId, _Exchange] = {}
-        self._waiting: dict[NodeId, deque[_Waiting]] = {node: deque() for node in self._row}
+        # Of each sender: messages behind one that it has to finish first.
+        self._waiting: dict[NodeId, deque[_Unsent]] = {node: deque() for node in self._row}
         # By the serial of an attempt that goes on, or of its acknowledgement on the air.
         self._of: dict[int, _Exchange] = {}
         # When windows of attempts open and close: (at_ns, serial).
@@ -117,7 +112,7 @@ class ConfirmedAir(Air):
 
     def _send(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         if there := self._reachable(now_ns, transfer, src, dst, size_bytes):
-            self._waiting[src].append(_Waiting(transfer, there, size_bytes))
+            self._waiting[src].append((transfer, there, size_bytes))
             self._serve(now_ns, src)
 
     def _serve(self, now_ns: int, src: NodeId) -> None:
@@ -234,18 +229,14 @@ class ConfirmedAir(Air):
                 self._transmit(exchange, ready_ns)
                 return
         elif exchange.repeats + 1 < self._max_transmissions:
-            backoff_ns = self._backoff_ns(exchange)
+            least_ns, most_ns = BACKOFF_NS
+            drawn = self._uniform(REPEAT + exchange.transfer, exchange.all_repeats)
             exchange.repeats += 1
             exchange.all_repeats += 1
-            self._transmit(exchange, ready_ns + backoff_ns)
+            self._transmit(exchange, ready_ns + least_ns + int(drawn * (most_ns - least_ns)))
             return
         self._end_exchange(exchange, now_ns, exchange.is_confirmed)
         self._serve(now_ns, exchange.src)
-
-    def _backoff_ns(self, exchange: _Exchange) -> int:
-        least_ns, most_ns = BACKOFF_NS
-        drawn = self._uniform(REPEAT + exchange.transfer, exchange.all_repeats)
-        return least_ns + int(drawn * (most_ns - least_ns))
 
     def _count_attempt(self, exchange: _Exchange, now_ns: int) -> None:
         """Count what the present attempt had the sender's radio do by now beside sending; the attempt is over."""
@@ -277,11 +268,11 @@ class ConfirmedAir(Air):
             self._count_attempt(exchange, now_ns)
             self._end_exchange(exchange, now_ns, False)
         for src, waiting in self._waiting.items():
-            kept = list[_Waiting]()
-            for message in waiting:
-                if there := self._reachable(now_ns, message.transfer, src, message.dst, message.size_bytes):
-                    kept.append(message._replace(dst=there))
-            self._waiting[src] = deque(kept)
+            kept = deque[_Unsent]()
+            for transfer, dst, size_bytes in waiting:
+                if there := self._reachable(now_ns, transfer, src, dst, size_bytes):
+                    kept.append((transfer, there, size_bytes))
+            self._waiting[src] = kept
         for exchange in ended:
             self._serve(now_ns, exchange.src)
 

@@ -22,7 +22,7 @@ class RadioProfile:
         Current in each of `netsim.interfaces.STATES`, >= 0. `idle` is a radio that is off with its oscillator on.
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"voltage_v": 3.3})
 
     voltage_v: PositiveFloat
     tx_a: NonNegativeFloat

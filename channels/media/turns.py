@@ -26,7 +26,6 @@ class _Slot(NamedTuple):
     message: Message
     start_ns: int
     end_ns: int
-    length: int
 
 
 class _Rise(NamedTuple):
@@ -50,12 +49,10 @@ class _Rise(NamedTuple):
 class Rounds(Roster):
     """See `channels.links.tdma` for the rules.
 
-    Each node has the interface ``port``; several destinations are one transmission.
-
     Parameters
     ----------
     members
-        See `channels.media.roster.Roster`; turns are in order of the nodes' ids, and a frame is a slot.
+        Turns are in order of the nodes' ids, and a frame is a slot.
     rate_bps, slot_ns, guard_ns, poll_ns, overhead_bytes, policy
         The link's keys; `poll_ns` is `slot_ns` where turns are fixed.
     is_fixed
@@ -209,15 +206,14 @@ class Rounds(Roster):
             if queue and queue[0].ready_ns <= self._turn_at_ns:
                 self._begin(queue[0])
             else:
-                passed = 1 if queue else self._idle_turns(to_ns)
+                if not queue:
+                    # Turns of nodes that have nothing, one after the other, as far as they begin before `to_ns`.
+                    passed = self._heads.idle_from(self._turn)
+                    if self._poll_ns:
+                        passed = min(passed, -((self._turn_at_ns - to_ns) // self._poll_ns))
                 self._turn_at_ns += passed * self._poll_ns
             self._turn = (self._turn + passed) % len(self._row)
             self._turns += passed
-
-    def _idle_turns(self, to_ns: int) -> int:
-        """Return how many turns that begin before `to_ns` are of nodes that have nothing, one after the other."""
-        idle = self._heads.idle_from(self._turn)
-        return min(idle, -((self._turn_at_ns - to_ns) // self._poll_ns)) if self._poll_ns else idle
 
     def _begin(self, message: Message) -> None:
         start_ns = self._turn_at_ns
@@ -231,7 +227,7 @@ class Rounds(Roster):
             self._show_slot(message, start_ns, message.sent_bytes, length)
         message.sent_bytes += length
         self._turn_at_ns += self._turn_ns if self._is_fixed else width_ns + self._guard_ns
-        self._slot = _Slot(message, start_ns, start_ns + width_ns, length)
+        self._slot = _Slot(message, start_ns, start_ns + width_ns)
 
     def _record(
         self, message: Message, start_ns: int, stride_ns: int, width_ns: int, slots: int, wire_bytes: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable, Mapping
+from copy import copy
 
 import numpy as np
 
@@ -30,16 +31,15 @@ class _Message:
 
     __slots__ = (
         "again", "at_port", "begun_fs", "cap", "damaged", "draws", "dst", "frames", "path", "repeated", "repeats",
-        "segments", "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "submit_ns", "tail", "timer",
+        "segments", "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "tail", "timer",
         "transfer", "trip_fs", "waits_fs", "window",
     )  # fmt: skip
 
     def __init__(
-        self, transfer: TransferId, serial: int, src: NodeId, dst: NodeId, size_bytes: int, submit_ns: int,
-        segments: int, path: Path,
-    ) -> None:  # fmt: skip
+        self, transfer: TransferId, serial: int, src: NodeId, dst: NodeId, size_bytes: int, segments: int, path: Path
+    ) -> None:
         self.transfer, self.serial, self.src, self.dst, self.path = transfer, serial, src, dst, path
-        self.size_bytes, self.submit_ns, self.segments = size_bytes, submit_ns, segments
+        self.size_bytes, self.segments = size_bytes, segments
         # Start of service (-1: not yet) and of the present burst (-1: none).
         self.start_fs = self.begun_fs = -1
         # Segments released, segments given to the frame sink, number of the valid timer.
@@ -60,12 +60,10 @@ class _Message:
 class Flows(Roster):
     """See `channels.links.wan` for the rules.
 
-    Each node has the interfaces ``out`` and ``in``; a message has one copy per destination, in the order given.
+    A message has one copy per destination, in the order given; a frame is a segment.
 
     Parameters
     ----------
-    members
-        See `channels.media.roster.Roster`; a frame is a segment.
     path, link
         From one node to another, and the rate of a resource over time.
     transport
@@ -122,7 +120,7 @@ class Flows(Roster):
         segments = -(-size_bytes // self._transport.segment_bytes)
         for node in self._reachable(now_ns, transfer, src, dst, size_bytes):
             path = self._path(src, node)
-            message = _Message(transfer, self._serials, src, node, size_bytes, now_ns, segments, path)
+            message = _Message(transfer, self._serials, src, node, size_bytes, segments, path)
             self._serials += 1
             self._messages[message.serial] = message
             lane = self._lanes.setdefault(self._lane(message), deque())
@@ -189,15 +187,6 @@ class Flows(Roster):
 
     # --- windows ---------------------------------------------------------------------------------------
 
-    def _next(self, message: _Message, sent: int, count: int) -> int:
-        """Return how many segments are sent after a burst of a window of `count`.
-
-        Where nothing is lost and flows share fairly, a window that fills the path even alone lets all go that is left.
-        """
-        if self._ports is None and self._fills(message, count):
-            return message.segments
-        return min(sent + count, message.segments)
-
     def _next_burst(self, message: _Message, at_fs: int) -> None:
         if self._ports is None:
             self._release_burst(message, at_fs)
@@ -208,9 +197,13 @@ class Flows(Roster):
             self._release_burst(message, at_fs)
 
     def _release_burst(self, message: _Message, at_fs: int) -> None:
-        """Send the next window; draw whether a segment of it is lost, and how its sender finds out."""
+        """Send the next window; draw whether a segment of it is lost, and how its sender finds out.
+
+        Where nothing is lost and flows share fairly, a window that fills the path even alone lets all go that is left.
+        """
         before, window, transport = message.sent, message.window, self._transport
-        message.sent = self._next(message, before, window.segments)
+        is_last = self._ports is None and self._fills(message, window.segments)
+        message.sent = message.segments if is_last else min(before + window.segments, message.segments)
         message.timer += 1
         count, message.tail, message.again = message.sent - before, 0, 0
         lost = first_lost(self._draw(message), transport.loss) if transport.loss else count
@@ -244,7 +237,7 @@ class Flows(Roster):
             if sent + count >= message.segments or count * self._full_bytes * _WORK_PER_BYTE >= message.trip_fs * peak:
                 return at_fs + rest_fs
             if not sent:
-                window = window.copy()
+                window = copy(window)
             at_fs, sent = at_fs + message.trip_fs, sent + count
             window.grow(self._transport.congestion, count)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -79,10 +78,6 @@ class Window:
         if timeouts and self.size > FIRST_WINDOW:
             self._threshold = max(self._threshold, 0.75 * self.size)
             self.size = max(self.size / 2.0 ** min(timeouts, 64), float(FIRST_WINDOW))
-
-    def copy(self) -> Window:
-        """Return a window that grows by itself."""
-        return copy(self)
 
     def lose(self, congestion: str, count: int, first: int, rest: int) -> bool:
         """End a round in which a segment was lost and `rest` more are left; return if it takes a timeout."""

@@ -48,8 +48,6 @@ class PacedNodes(Roster):
 
     Parameters
     ----------
-    members
-        See `channels.media.roster.Roster`.
     inner
         The same ones, whose radios sleep while they take part in nothing; nothing was submitted yet.
     policy
@@ -90,12 +88,6 @@ class PacedNodes(Roster):
             self._waiting.append(_Waiting(transfer, src, there, size_bytes, now_ns, begin_ns))
         self._run(now_ns)
 
-    def _hand_over(self, message: _Waiting) -> None:
-        transfer = self._inner.submit(message.begin_ns, message.src, message.dst, message.size_bytes)
-        self._under_way[transfer], self._left[transfer] = message, len(message.dst)
-        if self._sink is not None:
-            self._sink.names[transfer] = message.transfer
-
     def _give_up(self, message: _Waiting, node: NodeId, now_ns: int) -> None:
         """End one destination of a message that has not begun."""
         waking_ns = now_ns - message.begin_ns + self._policy.lead_ns
@@ -119,7 +111,11 @@ class PacedNodes(Roster):
         inner, policy = self._inner, self._policy
         while True:
             while self._waiting and self._waiting[0].begin_ns <= self._at_ns:
-                self._hand_over(self._waiting.popleft())
+                message = self._waiting.popleft()
+                transfer = inner.submit(message.begin_ns, message.src, message.dst, message.size_bytes)
+                self._under_way[transfer], self._left[transfer] = message, len(message.dst)
+                if self._sink is not None:
+                    self._sink.names[transfer] = message.transfer
             if self._at_ns >= to_ns:
                 # A node that goes down ends messages at that very instant.
                 self._go_on(self._at_ns)

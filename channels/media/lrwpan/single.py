@@ -20,12 +20,8 @@ from netsim.units import NS_PER_S
 class SingleCell(Roster):
     """All nodes share one half-duplex medium; see `channels.links.ieee802154` for the rules.
 
-    Each node has the interface ``radio``; several destinations are one broadcast.
-
     Parameters
     ----------
-    members
-        See `channels.media.roster.Roster`.
     payload_bytes
         Of the message in a frame.
     policy

@@ -11,22 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from channels.media.lrwpan import timing as t
 from channels.media.lrwpan.backoff import words
 from channels.media.lrwpan.cost import slot_cost
 from channels.media.lrwpan.framing import Framing, frames_of
 from channels.media.lrwpan.reach import Reach
-from channels.media.lrwpan.timing import (
-    ACK_NS,
-    ACK_OCTETS,
-    ACK_WAIT_NS,
-    FRAME_NS,
-    OCTET_NS,
-    RX_ACK_DELAY_NS,
-    RX_WAIT_NS,
-    SHR_NS,
-    TX_ACK_DELAY_NS,
-    WINDOW_NS,
-)
 from channels.media.radio_books import RadioPolicy, wake_power_w
 from channels.media.roster import Members, Roster
 from channels.media.states import IDLE, LISTEN, RX, SLEEP, TX
@@ -85,12 +74,10 @@ class Parcel:
 class SlottedCell(Roster):
     """A cell whose nodes own the slots of a slotframe in turn; see `channels.links.ieee802154` for the rules.
 
-    Each node has the interface ``radio``; several destinations are one broadcast.
-
     Parameters
     ----------
     members
-        See `channels.media.roster.Roster`; those that are not servers own one slot each, in the order given.
+        Those that are not servers own one slot each, in the order given.
     server_cells
         Slots behind them that belong to the servers, in turn.
     slot_ns
@@ -268,13 +255,13 @@ class SlottedCell(Roster):
     # --- instants -------------------------------------------------------------------------------------------
 
     def _frame_end(self, parcel: Parcel, shot: Shot) -> int:
-        return shot.start_ns + FRAME_NS + parcel.octets[shot.frame] * OCTET_NS
+        return shot.start_ns + t.FRAME_NS + parcel.octets[shot.frame] * t.OCTET_NS
 
     def _tail(self, shot: Shot) -> int:
         """Return the time from the end of a frame to the end of its acknowledgement, or of waiting for it."""
         if shot.target is None:
             return 0
-        return TX_ACK_DELAY_NS - SHR_NS + ACK_NS if shot.got else RX_ACK_DELAY_NS + ACK_WAIT_NS
+        return t.TX_ACK_DELAY_NS - t.SHR_NS + t.ACK_NS if shot.got else t.RX_ACK_DELAY_NS + t.ACK_WAIT_NS
 
     def _slot_end(self, shot: Shot) -> int:
         return shot.start_ns + self._slot_ns
@@ -296,8 +283,8 @@ class SlottedCell(Roster):
         parcel.told.add(node)
         start_ns = max(parcel.start_ns, parcel.submit_ns)
         self._end(Delivery(
-            parcel.transfer, node, at_ns, is_ok, packets, max(len(fresh), packets), octets + acks * ACK_OCTETS,
-            octets * OCTET_NS + acks * ACK_NS, parcel.src, parcel.size_bytes,
+            parcel.transfer, node, at_ns, is_ok, packets, max(len(fresh), packets), octets + acks * t.ACK_OCTETS,
+            octets * t.OCTET_NS + acks * t.ACK_NS, parcel.src, parcel.size_bytes,
             (at_ns - start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
         ))  # fmt: skip
 
@@ -313,28 +300,28 @@ class SlottedCell(Roster):
 
     def _spans(self, parcel: Parcel, shot: Shot) -> Iterator[Span]:
         """Yield what the radios do for a transmission."""
-        start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
+        start_ns, end_ns = shot.start_ns + t.FRAME_NS, self._frame_end(parcel, shot)
         yield Span(parcel.src, IDLE, start_ns - self._lead_ns, start_ns)
         yield Span(parcel.src, TX, start_ns, end_ns)
-        window_ns = shot.start_ns + WINDOW_NS
+        window_ns = shot.start_ns + t.WINDOW_NS
         cell = shot.start_ns // self._slot_ns % len(self._owners)
         for node in parcel.dst if shot.target is None else (shot.target,):
             if node in self._down:
                 continue
             if cell in self._listens[node]:
-                yield Span(node, LISTEN, window_ns, window_ns + RX_WAIT_NS, -1)
+                yield Span(node, LISTEN, window_ns, window_ns + t.RX_WAIT_NS, -1)
             else:
                 yield Span(node, IDLE, window_ns - self._lead_ns, window_ns)
             yield Span(node, LISTEN, window_ns, start_ns)
             yield Span(node, RX, start_ns, end_ns)
         if shot.target is None:
             return
-        ack_ns = end_ns + TX_ACK_DELAY_NS - SHR_NS
-        yield Span(parcel.src, LISTEN, end_ns + RX_ACK_DELAY_NS, ack_ns if shot.got else end_ns + RX_ACK_DELAY_NS
-                   + ACK_WAIT_NS)  # fmt: skip
+        ack_ns = end_ns + t.TX_ACK_DELAY_NS - t.SHR_NS
+        yield Span(parcel.src, LISTEN, end_ns + t.RX_ACK_DELAY_NS, ack_ns if shot.got else end_ns + t.RX_ACK_DELAY_NS
+                   + t.ACK_WAIT_NS)  # fmt: skip
         if shot.got:
-            yield Span(parcel.src, RX, ack_ns, ack_ns + ACK_NS)
-            yield Span(shot.target, TX, ack_ns, ack_ns + ACK_NS)
+            yield Span(parcel.src, RX, ack_ns, ack_ns + t.ACK_NS)
+            yield Span(shot.target, TX, ack_ns, ack_ns + t.ACK_NS)
 
     def _book(
         self, state_ns: npt.NDArray[np.int64], sent: npt.NDArray[np.int64], parcel: Parcel, shot: Shot, at_ns: int
@@ -344,19 +331,19 @@ class SlottedCell(Roster):
         if self._frame_end(parcel, shot) <= at_ns:
             sent[:, self._row[parcel.src]] += (parcel.octets[shot.frame], 1)
         if shot.target is not None and shot.got and self._frame_end(parcel, shot) + self._tail(shot) <= at_ns:
-            sent[:, self._row[shot.target]] += (ACK_OCTETS, 1)
+            sent[:, self._row[shot.target]] += (t.ACK_OCTETS, 1)
 
     def _frames_until(self, parcel: Parcel, to_ns: int) -> Iterator[Frame]:
         """Yield the frames that begin by `to_ns` and were not shown before."""
         shown = parcel.shown
         for shot in parcel.shots:
-            start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
+            start_ns, end_ns = shot.start_ns + t.FRAME_NS, self._frame_end(parcel, shot)
             if start_ns <= to_ns and (shot.number, 0) not in shown:
                 shown.add((shot.number, 0))
                 offset, length = self._framing.part(parcel.size_bytes, shot.frame)
                 to = BROADCAST if shot.target is None else shot.target
                 yield Frame(start_ns, parcel.src, to, parcel.transfer, offset, length, shot.attempt, "data")
-            ack_ns = end_ns + TX_ACK_DELAY_NS - SHR_NS
+            ack_ns = end_ns + t.TX_ACK_DELAY_NS - t.SHR_NS
             if shot.target is not None and shot.got and ack_ns <= to_ns and (shot.number, 1) not in shown:
                 shown.add((shot.number, 1))
                 yield Frame(ack_ns, shot.target, parcel.src, parcel.transfer, 0, 0, shot.attempt, "ack")
@@ -426,7 +413,7 @@ class SlottedCell(Roster):
         """Add what a node that is up listened and woke in other nodes' slots as if nobody sent to it."""
         if self._sleeps:
             for state, begin_ns, length_ns in (
-                (LISTEN, WINDOW_NS, RX_WAIT_NS), (IDLE, WINDOW_NS - self._lead_ns, self._lead_ns),
+                (LISTEN, t.WINDOW_NS, t.RX_WAIT_NS), (IDLE, t.WINDOW_NS - self._lead_ns, self._lead_ns),
             ):  # fmt: skip
                 before_ns = self._windows_ns(node, self._since[node], begin_ns, length_ns)
                 state_ns[self._row[node], state] += self._windows_ns(node, at_ns, begin_ns, length_ns) - before_ns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -42,12 +43,10 @@ class _Copy(NamedTuple):
 class Wires(Roster):
     """Every ordered pair of nodes is a FIFO wire of its own; see `channels.links.ethernet_udp` for the rules.
 
-    Each node has the interfaces ``out`` and ``in``; a message has one copy per destination, in the order given.
+    A message has one copy per destination, in the order given; a frame is a packet.
 
     Parameters
     ----------
-    members
-        See `channels.media.roster.Roster`; a frame is a packet.
     framing
         How messages become packets.
     rate_bps, delay_ns, server_rate_bps
@@ -66,7 +65,8 @@ class Wires(Roster):
         server = [node.id for node in members.nodes if node.is_server and server_rate_bps is not None]
         self._server = server[0] if server else _NOWHERE
         self._rates_bps = rates_bps
-        self._trains: dict[tuple[int, float | None], Train] = {}
+        # Of messages of a size on a wire of a rate.
+        self._train = lru_cache(_SIZES_KEPT)(partial(framing.train, port_bps=server_rate_bps))
         self._extra_w = self._power_w["tx"] - self._power_w["idle"]
         self._log = BusyLog(len(self._interfaces))
         self._free_ns: dict[tuple[NodeId, NodeId], int] = {}
@@ -86,7 +86,7 @@ class Wires(Roster):
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         for node in dst:
             rate_bps = self._rate_bps if self._rates_bps is None else self._wire_bps(src, node)
-            train = self._trains.get((size_bytes, rate_bps)) or self._train(size_bytes, rate_bps)
+            train = self._train(size_bytes, rate_bps)
             serial = self._serials
             self._serials += 1
             if self._down and (src in self._down or node in self._down):
@@ -106,13 +106,6 @@ class Wires(Roster):
         if self._rates_bps is None:
             return self._rate_bps
         return min(self._rates_bps[node] for node in (src, dst) if node in self._rates_bps)
-
-    def _train(self, size_bytes: int, rate_bps: float | None) -> Train:
-        if len(self._trains) >= _SIZES_KEPT:
-            self._trains.clear()
-        train = self._framing.train(size_bytes, rate_bps, self._port_bps)
-        self._trains[size_bytes, rate_bps] = train
-        return train
 
     def _on_wire(
         self, now_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, serial: int, train: Train, behind_ns: int = 0

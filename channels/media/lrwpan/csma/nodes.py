@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from channels.costing.models import Int64s
 from channels.media.lrwpan.cost import contention_cost
 from channels.media.lrwpan.csma import tables as t
-from channels.media.lrwpan.framing import Framing, Plan
+from channels.media.lrwpan.framing import Framing
 from channels.media.lrwpan.reach import Reach
 from channels.media.lrwpan.reception import equal_interferers
 from channels.media.roster import Members, Roster
@@ -154,12 +155,8 @@ class _Tables:
 class ContendingNodes(Roster):
     """Nodes that contend for one channel with CSMA/CA; see `channels.macs.csma_ca` for the rules.
 
-    Each node has the interface ``radio``; several destinations are one broadcast.
-
     Parameters
     ----------
-    members
-        See `channels.media.roster.Roster`.
     framing
         How messages become frames.
     rules
@@ -225,8 +222,7 @@ class ContendingNodes(Roster):
         self._bound_ns: int | None = None  # the last answer of `next_event_ns`; None: not known
         self._is_exact = self._is_ahead = False
         self._budget = _FIRST_BUDGET
-        self._plans: dict[int, Plan] = {}
-        self._ends: dict[tuple[NodeId, tuple[NodeId, ...]], tuple[int, Int64s]] = {}
+        self._plan, self._ends = lru_cache(_MOST_KINDS)(framing.plan), lru_cache(_MOST_KINDS)(self._look_up)
 
     def _make_room(self, deliveries: int) -> None:
         self._out = np.zeros((deliveries, t.OUT_SIZE), np.int64)
@@ -257,8 +253,8 @@ class ContendingNodes(Roster):
             self._sizes[transfer] = size_bytes
         if not (there := self._reachable(now_ns, transfer, src, dst, size_bytes)):
             return
-        row, targets = self._ends.get((src, there)) or self._look_up(src, there)
-        plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
+        row, targets = self._ends(src, there)
+        plan = self._plan(size_bytes)
         if self._rules.reliable and len(targets) == 1:
             self._make_room_for(plan.frames)
         while not self._nb.submit(*self._for_submit, targets, transfer, row, size_bytes, *plan, now_ns):
@@ -336,19 +332,12 @@ class ContendingNodes(Roster):
         to = self._nodes[dst] if dst >= 0 else BROADCAST
         return Frame(start_ns, self._nodes[src], to, transfer, offset, length, attempt, "ack" if is_ack else "data")
 
-    def _make_plan(self, size_bytes: int) -> Plan:
-        if len(self._plans) == _MOST_KINDS:
-            self._plans.clear()
-        return self._plans.setdefault(size_bytes, self._framing.plan(size_bytes))
-
     def _look_up(self, src: NodeId, dst: tuple[NodeId, ...]) -> tuple[int, Int64s]:
         """Return the sender's row, and of each destination in order its row and whether it hears the sender."""
-        if len(self._ends) == _MOST_KINDS:
-            self._ends.clear()
         row, reach = self._row[src], self._reach
         rows = [self._row[node] for node in sorted(dst)]
         targets = [(other, reach.is_everyone or reach.hears[row, other]) for other in rows]
-        return self._ends.setdefault((src, dst), (row, np.array(targets, np.int64)))
+        return row, np.array(targets, np.int64)
 
     def _grow(self, several: bool) -> None:
         """Make room for twice the messages, or twice the blocks of destinations."""

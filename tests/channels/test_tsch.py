@@ -9,8 +9,9 @@ import pytest
 
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
-from netsim.interfaces import STATES, Delivery, Medium, Node
+from netsim.interfaces import STATES, Medium, Node
 from tests.support.lrwpan import cell
+from tests.support.media import drain
 
 US = 1000
 TX, RX, LISTEN, IDLE, SLEEP = range(5)
@@ -20,13 +21,6 @@ def opened(nodes: int, seed: int = 0, **keys: Any) -> Medium:
     channel = cell(mac="tsch", **keys)
     medium: Medium = channel.open([Node(i, i == nodes) for i in range(nodes + 1)], np.random.default_rng(seed))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 def test_a_new_message_leaves_the_plan_of_those_before_it() -> None:

@@ -94,12 +94,7 @@ def sources(module: ModuleType) -> dict[str, bytes]:
 
 
 class KernelFolder:
-    """The folder of one kernel's compiled code.
-
-    Parameters
-    ----------
-    path
-        Made if it is not there.
+    """The folder of one kernel's compiled code, made if it is not there.
 
     Raises
     ------

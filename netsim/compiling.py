@@ -37,8 +37,6 @@ def pays(count: int, compiled_from: int) -> bool:
 
     Parameters
     ----------
-    count
-        Values of this call.
     compiled_from
         From here on kernels are used even if numba must be loaded first.
     """
@@ -134,10 +132,7 @@ def _kept(function: Function, folder: code_cache.KernelFolder, options: dict[str
 def _compile_safely(dispatcher: Any, folder: code_cache.KernelFolder | None, again: Callable[[], Any]) -> None:
     """Have files checked before numba loads them and sealed after it has written them.
 
-    Parameters
-    ----------
-    again
-        Declares the same kernel once more, in memory alone.
+    `again` declares the same kernel once more, in memory alone.
     """
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.errors import NumbaError

@@ -27,6 +27,15 @@ def limit_bytes() -> float:
         raise ConfigError(f"the environment variable {VARIABLE}: a size, such as 8 GB. Got {given!r}") from error
 
 
+def taken_bytes() -> int:
+    """Return the memory that this process has now; 0 where the system does not say."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
 def require(need_bytes: float, what: str) -> None:
     """Refuse to take more memory than the limit.
 

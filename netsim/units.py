@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from decimal import Decimal, DecimalException
 from functools import cache
 
+from netsim.errors import SimulationError
+
 NS_PER_S = 1_000_000_000
 S_PER_DAY = 86_400
 # The clock ends here, so that a sum of two times is still an integer of 64 bits; 146 years.
@@ -260,17 +262,21 @@ def outside(value: object, key: str) -> str:
     return ""
 
 
+class ClockError(SimulationError, OverflowError):
+    """A time beyond the clock's end, such as one that a distribution drew."""
+
+
 def seconds_to_ns(time_s: float) -> int:
     """Return the whole nanoseconds nearest to `time_s`, half up.
 
     Raises
     ------
-    OverflowError
+    ClockError
         For a time that is beyond the clock's end, or not a number.
     """
     time_ns = time_s * NS_PER_S + 0.5
     if not time_ns < MAX_NS:
-        raise OverflowError(f"a time of {time_s:.4g} s is beyond the clock's end, 2^62 ns (146 years)")
+        raise ClockError(f"a time of {time_s:.4g} s is beyond the clock's end, 2^62 ns (146 years)")
     return int(time_ns)
 
 

@@ -6,15 +6,15 @@ Long arrays are packed by compiled kernels, short ones by numpy, to the same byt
 
 from __future__ import annotations
 
-from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from netsim.compiling import pays
 from netsim.errors import DecodeError
+from netsim.interfaces import Floats
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -119,7 +119,7 @@ class BitWriter:
         if pays(codes.size, COMPILED_FROM):
             total_bit = self._tail_bit + int(lengths.sum())
             packed = np.zeros((total_bit + 63) >> 6, np.uint64)
-            _kernels().pack_codes(codes, lengths, np.uint64(self._tail), self._tail_bit, packed)
+            kernels.bits.pack_codes(codes, lengths, np.uint64(self._tail), self._tail_bit, packed)
             self._keep(packed.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
         else:
             ends = np.add.accumulate(lengths)
@@ -157,7 +157,7 @@ class BitWriter:
     def _put_compiled(self, words: Words, width: int) -> None:
         total_bit = self._tail_bit + words.size * width
         packed = np.empty((total_bit + 63) >> 6, np.uint64)
-        seen = _kernels().pack(words, width, self._tail, self._tail_bit, packed)
+        seen = kernels.bits.pack(words, width, self._tail, self._tail_bit, packed)
         if width < 64 and seen >> width:
             _check_width(int(words.max()), width)
         self._keep(packed.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
@@ -223,11 +223,11 @@ class BitReader:
             self._words = padded_words(np.frombuffer(self._data, np.uint8))
         if pays(count, COMPILED_FROM):
             values = np.empty(count, np.uint64)
-            _kernels().unpack(self._words, start, width, values)
+            kernels.bits.unpack(self._words, start, width, values)
             return values
         return windows(self._words, start + width * np.arange(count), width)
 
-    def floats(self, count: int, float_bit: FloatBit) -> npt.NDArray[np.float64]:
+    def floats(self, count: int, float_bit: FloatBit) -> Floats:
         """Return `count` finite numbers, shape (count,), float64.
 
         Raises
@@ -332,13 +332,6 @@ def within(values: npt.NDArray[np.floating[Any]], square: float = _LARGEST) -> b
 def _check_width(largest: int, width: int) -> None:
     if largest >> width:
         raise ValueError(f"a value of {width} bits lies in 0 .. 2**{width} - 1. Got {largest}.")
-
-
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import bits as bits_kernels
-
-    return bits_kernels
 
 
 def padded_words(octets: npt.NDArray[np.uint8]) -> Words:

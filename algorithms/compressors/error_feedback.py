@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -16,7 +16,7 @@ from algorithms.coding.memory import Step
 from algorithms.coding.wrappers import Entries, Part, Wrapper, entries
 from netsim.errors import EncodeError
 from netsim.interfaces import Array, Key, Payload
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 class Memory(NamedTuple):
@@ -74,7 +74,7 @@ class ErrorFeedback(Wrapper):
     part: Part
 
     is_outermost: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"part": {"name": "top_k", "k": 3}},
         {"part": {"name": "sign_rand_k", "fraction": 0.3, "shared_seed": True}},
     )

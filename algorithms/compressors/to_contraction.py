@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -12,7 +12,7 @@ from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.wrappers import Entries, Part, Wrapper, entries
 from netsim.errors import ConfigError, DecodeError, EncodeError, Fault
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -47,11 +47,11 @@ class ToContraction(Wrapper):
 
     part: Part
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"part": {"name": "rand_k", "k": 3}},
         {"part": {"name": "bernoulli", "p": 0.4, "lazy": True}},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"part": "terngrad"},
         {"part": {"name": "qsgd", "levels": 4, "code": "best"}},
     )

@@ -9,13 +9,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from netsim.errors import ConfigError, Fault
+from netsim.errors import ConfigError, Fault, SimulationError
+from netsim.interfaces import Floats
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[np.int64]
 Boundaries: TypeAlias = list[Floats]
 
 MAX_BITS = 24
+LLOYD_ROUNDS = 200
+MOST_LOOKED_AT = 200_000_000  # samples times features times bits of a greedy design, some minutes
 MOST_POINTS = 800  # of an exact design, whose tables grow with their square
 
 
@@ -46,21 +48,33 @@ def greedy(x: Floats, labels: Labels, owners: Sequence[int], bits: Sequence[int]
     -------
     The sorted boundaries of each feature; midpoints between distinct training values.
 
+    Raises
+    ------
+    SimulationError
+        If samples times features times bits are more than 2e8: the search would take many minutes.
+
     References
     ----------
     Hanna, Ezzeldin, Sadjadpour, Fragouli, Diggavi, "On distributed quantization for classification", IEEE JSAIT 2020,
     greedy boundary insertion.
     """
+    if x.size * sum(bits) > MOST_LOOKED_AT:
+        size = f"{x.shape[0]} samples of {x.shape[1]} features with {sum(bits)} bits"
+        raise SimulationError(f"greedy: at most {MOST_LOOKED_AT:.0e} samples times features times bits. Got {size}; "
+                              "a smaller subsample or another design is needed")  # fmt: skip
     found: Boundaries = [np.zeros(0) for _ in range(x.shape[1])]
     index, classes = np.zeros(x.shape, np.int64), int(labels.max(initial=0)) + 1
     orders = [np.argsort(x[:, j], kind="stable") for j in range(x.shape[1])]
     while True:
         best: tuple[int, float, int, int, float] | None = None
+        # Features without a boundary have one cell: they tell no points apart.
+        cut = [k for k in range(len(found)) if len(found[k])]
+        joint = _joint(index[:, cut])
         for j, owner in enumerate(owners):
             counts = [len(found[k]) + (k == j) for k in range(len(found)) if owners[k] == owner]
             if bits_of(counts) <= bits[owner]:
-                others = np.delete(index, j, axis=1)
-                choice = _best_split(x[:, j], labels, classes, index[:, j], _joint(others), orders[j])
+                others = _joint(index[:, [k for k in cut if k != j]]) if j in cut else joint
+                choice = _best_split(x[:, j], labels, classes, index[:, j], others, orders[j])
                 key = None if choice is None else (*choice[:3], j, choice[3])
                 best = key if best is None or (key is not None and key < best) else best
         if best is None:
@@ -195,12 +209,12 @@ def uniform(x: Floats, counts: Sequence[int]) -> Boundaries:
     return [np.linspace(column.min(), column.max(), n + 1)[1:-1] for column, n in zip(x.T, counts, strict=True)]
 
 
-def lloyd_max(x: Floats, counts: Sequence[int], rounds: int = 200) -> Boundaries:
+def lloyd_max(x: Floats, counts: Sequence[int]) -> Boundaries:
     """So many cells of least squared error: k-means of one feature, started at quantiles."""
     found: Boundaries = []
     for column, n in zip(x.T, counts, strict=True):
         levels = np.unique(np.quantile(column, (np.arange(n) + 0.5) / n))
-        for _ in range(rounds):
+        for _ in range(LLOYD_ROUNDS):
             borders = (levels[:-1] + levels[1:]) / 2
             own = cells(column, borders)
             sizes = np.bincount(own, minlength=len(levels))

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.reading.sizes import check_sizes
 from netsim.errors import ConfigError, DataError, Fault
-from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Indices, LabelCounts, Partition, ReadsFiles
+from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Floats, Indices, LabelCounts, Partition, ReadsFiles
 from netsim.rng import stream
 
 FIRST = Draws()
-_FLOAT64: np.dtype[np.floating[Any]] = np.dtype(np.float64)
+FLOAT64: np.dtype[np.floating[Any]] = np.dtype(np.float64)
 _KEPT_MAX_BYTES = 1 << 28
 _LARGEST_LABEL = 1e100
 _FLOYD_UP_TO = 10_000  # samples; of more, numpy shuffles the last ones where many are chosen
@@ -29,11 +28,11 @@ class Shares:
     """
 
     features: Any
-    labels: npt.NDArray[np.float64]
+    labels: Floats
     edges: tuple[int, ...]
     name: str
     test_features: Any = None
-    test_labels: npt.NDArray[np.float64] | None = None
+    test_labels: Floats | None = None
     class_names: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
 
@@ -53,7 +52,7 @@ class Shares:
         """Return the number of a node's samples."""
         return self.edges[node + 1] - self.edges[node]
 
-    def sample_weights(self) -> npt.NDArray[np.float64]:
+    def sample_weights(self) -> Floats:
         """Return 1 / (M n_m) for each row, so that weighted sums over all rows are means over nodes."""
         sizes = np.diff(self.edges)
         return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
@@ -65,7 +64,7 @@ def deal(
     nodes: int,
     seed: int,
     draws: Draws = FIRST,
-    dtype: np.dtype[np.floating[Any]] = _FLOAT64,
+    dtype: np.dtype[np.floating[Any]] = FLOAT64,
 ) -> Shares:
     """Load `dataset` and split it.
 
@@ -152,12 +151,6 @@ def draw_many(size: int | None, num_samples: int, rng: np.random.Generator, coun
     return list(batches)
 
 
-def redraws(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int) -> frozenset[str]:
-    """Return the parts of a dealt dataset that replications can draw anew; see `netsim.interfaces.Redraws`."""
-    parts = {"data": getattr(dataset, "draws", True), "partition": nodes > 1 and getattr(partition, "draws", True)}
-    return frozenset(part for part, is_drawn in parts.items() if is_drawn)
-
-
 def _load(dataset: Dataset, seed: int, replication: int) -> Data:
     """Load the data; those of a dataset that draws nothing are kept as long as its files stay."""
     if getattr(dataset, "draws", True):
@@ -205,14 +198,14 @@ def _name(component: object) -> str:
     return str(getattr(component, "name", type(component).__name__))
 
 
-def _checked(name: str, given: Any, labels: npt.NDArray[np.float64], dtype: np.dtype[np.floating[Any]]) -> Any:
+def _checked(name: str, given: Any, labels: Floats, dtype: np.dtype[np.floating[Any]]) -> Any:
     """Return the features as a C-contiguous array of a type, or CSR, all finite."""
     is_sparse = hasattr(given, "tocsr")
     features: Any = given.tocsr() if is_sparse else np.ascontiguousarray(given, dtype)
     if features.ndim != 2 or features.shape[0] != labels.size or 0 in features.shape:
         allowed = "features of shape (samples, columns), at least one each, and a label per sample are needed"
         raise DataError(f"{name}: {allowed}. Got shape {features.shape} and {labels.size} labels.")
-    values: npt.NDArray[np.float64] = features.data if is_sparse else features.reshape(-1)
+    values: Floats = features.data if is_sparse else features.reshape(-1)
     with np.errstate(invalid="ignore", over="ignore"):
         suspicious = not np.isfinite(values.sum())
     if suspicious and not np.isfinite(values).all():

@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import DataError
+from netsim.interfaces import Floats
+
+MOST_LABEL = 2.0**53 - 1  # beyond it two whole numbers may be one float
 
 
 def to_features(given: Any, what: str) -> Any:
@@ -27,10 +30,10 @@ def to_features(given: Any, what: str) -> Any:
     array = _numbers(given, what)
     if array.ndim < 1 or array.size == 0:
         raise DataError(f"{what}: rows of samples are needed. Got shape {array.shape}.")
-    return np.ascontiguousarray(array.reshape(array.shape[0], -1), np.float64)
+    return np.ascontiguousarray(_to_64_bits(array, what).reshape(array.shape[0], -1))
 
 
-def to_labels(given: Any, what: str) -> npt.NDArray[np.float64]:
+def to_labels(given: Any, what: str) -> Floats:
     """Return a float64 vector from any type that `to_features` takes.
 
     Raises
@@ -43,7 +46,20 @@ def to_labels(given: Any, what: str) -> npt.NDArray[np.float64]:
         array = array[:, 0]
     if array.ndim != 1:
         raise DataError(f"{what}: a vector with a label for each sample is needed. Got shape {array.shape}.")
-    return np.ascontiguousarray(array, np.float64)
+    if array.dtype.kind in "iu" and array.size and max(int(array.max()), -int(array.min())) > MOST_LABEL:
+        raise DataError(f"{what}: labels are whole numbers below 2^53. Got {max(array.tolist(), key=abs)}.")
+    return np.ascontiguousarray(_to_64_bits(array, what))
+
+
+def _to_64_bits(array: npt.NDArray[Any], what: str) -> npt.NDArray[np.float64]:
+    """Return numbers as float64; refuse those that become 0 or infinite."""
+    with np.errstate(over="ignore", under="ignore"):
+        found = array.astype(np.float64)
+    if array.dtype.itemsize > 8:
+        bad = ((found == 0.0) & (array != 0)) | (np.isinf(found) & np.isfinite(array))
+        if bad.any():
+            raise DataError(f"{what}: numbers that 64 bits hold are needed. Got {array[bad].ravel()[0]!s}.")
+    return found
 
 
 def sample_shape(given: Any) -> tuple[int, ...]:

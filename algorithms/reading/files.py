@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import importlib.util
+import lzma
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim.errors import DataError
 from netsim.files import data_folder, places, sha256
+from netsim.interfaces import Floats
 from netsim.interfaces.problems import DataFile
 
 
@@ -53,7 +58,21 @@ def sklearn_file(name: str, file: str) -> bytes:
     return path.read_bytes()
 
 
-def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
+def has_tiny(text: bytes) -> bool:
+    """Return whether a text may hold a number that is too small for a float: such a number would be read as 0."""
+    return _TINY.search(text) is not None
+
+
+_TINY = re.compile(rb"[eE]-0*[1-9][0-9]{2}|0{300}")
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a file, which is unpacked while it is read where its name ends in .xz, .gz or .bz2."""
+    openers: dict[str, Callable[..., Any]] = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
+    return cast(BinaryIO, openers.get(path.suffix, open)(path, "rb"))
+
+
+def numbers(text: bytes, separator: str) -> Floats:
     """Return all numbers of a text; `ValueError` where it holds anything else."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
@@ -63,7 +82,7 @@ def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
             raise ValueError(str(error)) from None
 
 
-def table(name: str, text: bytes, columns: int) -> npt.NDArray[np.float64]:
+def table(name: str, text: bytes, columns: int) -> Floats:
     """Return the comma-separated numbers of a scikit-learn file as an array of shape (rows, columns)."""
     try:
         return numbers(text.replace(b"\n", b",").rstrip(b","), ",").reshape(-1, columns)

@@ -9,8 +9,11 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.reading.files import numbers
+from algorithms.reading.arrays import MOST_LABEL
+from algorithms.reading.files import has_tiny, numbers
 from netsim.errors import DataError
+from netsim.interfaces import Floats
+from netsim.units import vanishes
 
 _ALLOWED = "'label index:value index:value ...' with whole, rising indices from 1"
 _LIMIT = 2**31 - 1
@@ -23,10 +26,10 @@ _SPACE[list(b" \t\n\r\f\v")] = True
 class Block(NamedTuple):
     """Some lines as arrays: a label and a length per sample, an index (from 0) and a value per entry."""
 
-    labels: npt.NDArray[np.float64]
+    labels: Floats
     lengths: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
-    values: npt.NDArray[np.float64]
+    values: Floats
 
 
 class _Unclean(Exception):
@@ -84,7 +87,9 @@ def _parse(text: bytes, limit: int) -> Block:
         np.isfinite(found).all() and (indices == np.floor(indices)).all() and (labels == np.floor(labels)).all()
         and rises.all() and indices.min(initial=1) >= 1 and indices.max(initial=1) <= limit
     )  # fmt: skip
-    if not fine:
+    if not fine or np.abs(labels).max(initial=0.0) > MOST_LABEL:
+        raise _Unclean
+    if has_tiny(text) and any(_fault(one.split(), limit) for one in text.split(b"\n")):
         raise _Unclean
     lengths = np.diff(np.flatnonzero(np.append(is_label, True))) - 1
     return Block(labels, lengths, (indices - 1).astype(np.int32), values)
@@ -104,6 +109,8 @@ def _fault(tokens: list[bytes], num_features: int | None) -> str:
         return ""
     if not _NUMBER.fullmatch(tokens[0]) or not float(tokens[0]).is_integer():
         return f"{_ALLOWED} is allowed, the label a whole number. Got {_show(tokens[0])}"
+    if vanishes(tokens[0].decode("ascii"), float(tokens[0])) or abs(float(tokens[0])) > MOST_LABEL:
+        return f"a label is a whole number below 2^53. Got {_show(tokens[0])}"
     before = 0
     for column, token in enumerate(tokens[1:], 1):
         index, colon, value = token.partition(b":")
@@ -111,6 +118,8 @@ def _fault(tokens: list[bytes], num_features: int | None) -> str:
             return f"{_ALLOWED} is allowed. Got {_show(token)} as entry {column}"
         if not np.isfinite(float(value)):
             return f"finite numbers are allowed. Got {_show(token)}, value {float(value)} in column {int(index)}"
+        if vanishes(value.decode("ascii"), float(value)):
+            return f"numbers that 64 bits hold are allowed. Got {_show(token)}"
         if int(index) < 1 or int(index) <= before:
             return f"{_ALLOWED} is allowed. Got index {int(index)} after {before}"
         if int(index) > (num_features or _LIMIT):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.reading.arrays import to_labels
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
-from netsim.interfaces import Data
+from netsim.interfaces import Data, Floats
+from netsim.units import vanishes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +63,7 @@ def to_data(
             allowed = f"a column of {name}; there are {', '.join(columns[:20])}"
             raise ConfigError([Fault(("dataset", key), allowed, repr(column), nearest_name(column, columns))])
     for column in (one for one in columns if one not in ignore):
+        frame[column] = _as_numbers(frame[column], name, column, first_line)
         _check_complete(frame[column], name, column, first_line)
         if column != node and not _is_number(frame[column]):
             _check_texts([str(value) for value in frame[column]], f"{name}:", column, first_line)
@@ -68,7 +72,7 @@ def to_data(
     if not parts:
         raise DataError(f"{name}: a column beside the target {label!r} is needed. Got none.")
     features = np.ascontiguousarray(np.concatenate(parts, axis=1))
-    labels, class_names = _labels(frame[label])
+    labels, class_names = _labels(frame[label], f"{name}: column {label!r}")
     groups = None if node is None else _codes(frame[node])[0]
     return Data(features, labels, name, groups=groups, class_names=class_names)
 
@@ -76,6 +80,29 @@ def to_data(
 def is_number(text: str) -> bool:
     """Return whether a cell is a number in plain digits."""
     return _PLAIN.fullmatch(text.strip()) is not None
+
+
+def check_tiny(texts: pd.DataFrame, name: str, first_line: int) -> None:
+    """Refuse numbers that are too small for a float, of a table of texts, with line and column."""
+    for title in texts.columns:
+        for row, text in enumerate(texts[title]):
+            if is_number(text) and vanishes(text, float(text)):
+                place = f"{name}:{first_line + row}: column {str(title).strip()!r}"
+                raise DataError(f"{place}: a number that 64 bits hold is needed. Got {text.strip()[:_LONGEST]!r}.")
+
+
+def _as_numbers(column: pd.Series[Any], name: str, title: str, first_line: int) -> pd.Series[Any]:
+    """Return a column whose cells are all numbers as one of numbers: decimals, and digits beyond 64 bits."""
+    if column.dtype.kind in "biuf" or _is_number(column):
+        return column
+    for row, value in enumerate(column):
+        if not isinstance(value, str | bool | Decimal | float | int | None):
+            kind = f"{type(value).__name__} {str(value)[:40]!r}"
+            raise DataError(f"{name}:{first_line + row}: column {title!r}: numbers or texts are needed. Got {kind}.")
+    texts = [str(value) for value in column]
+    if not all(map(is_number, texts)):
+        return column
+    return column.astype(object).map(float)
 
 
 def _check_complete(column: pd.Series[Any], name: str, title: str, first_line: int) -> None:
@@ -111,18 +138,18 @@ def _is_number(column: pd.Series[Any]) -> bool:
     return kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column)
 
 
-def _numbers(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
+def _numbers(column: pd.Series[Any]) -> Floats:
     """Return a column of numbers, shape (n, 1), or one column for each category."""
     if _is_number(column):
         return column.to_numpy(dtype=np.float64)[:, None]
     codes, names = _codes(column)
-    one_hot: npt.NDArray[np.float64] = (codes[:, None] == np.arange(len(names))).astype(np.float64)
+    one_hot: Floats = (codes[:, None] == np.arange(len(names))).astype(np.float64)
     return one_hot
 
 
-def _labels(column: pd.Series[Any]) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+def _labels(column: pd.Series[Any], what: str) -> tuple[Floats, tuple[str, ...]]:
     if _is_number(column):
-        return column.to_numpy(dtype=np.float64), ()
+        return to_labels(column.to_numpy(), what), ()
     codes, names = _codes(column)
     return codes.astype(np.float64), names
 

@@ -22,8 +22,6 @@ class Band:
     x, median, low, high
         Shape (n,): from `x[i]` until the next one the median is `median[i]`; within the band lie all replications.
         `x[0]` is 0, the start.
-    replications
-        How many there are.
     """
 
     x: Array

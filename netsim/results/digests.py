@@ -17,8 +17,6 @@ def digests(folder: Path, names: frozenset[str]) -> dict[str, str]:
 
     Parameters
     ----------
-    folder
-        The study's.
     names
         Files and folders that the study has written there; what else lies there is not the study's.
     """
@@ -32,8 +30,6 @@ def altered(folder: Path, manifest: Mapping[str, Any], name: str = "") -> list[s
 
     Parameters
     ----------
-    folder, manifest
-        The study's.
     name
         One file alone; '' all that the manifest lists.
     """

@@ -29,8 +29,6 @@ class Quantity:
         In summary.csv, without ``_mean``.
     columns
         In rounds.parquet; the quantity is `scale` times their sum.
-    meaning
-        One sentence.
     scale
         From the file's unit to `unit`.
     is_gain

@@ -33,8 +33,6 @@ class Outcome:
 
     Parameters
     ----------
-    status
-        Of the run.
     reached
         Shape (targets,), bool.
     spent
@@ -71,8 +69,6 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     ----------
     column
         A column of the run's rounds by its name, shape (rows,).
-    status
-        Of the run.
     targets
         Metric to value; the first row that is at or below it counts (``accuracy``: at or above). Whatever
         ``record.every``, the first round that meets a target has a row. Without targets the last row counts, if the run

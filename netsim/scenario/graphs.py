@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import networkx as nx
 import numpy as np
 
 from netsim.errors import ConfigError, Fault, SimulationError
+from netsim.scenario import graphml
 from netsim.units import to_number
 
 if TYPE_CHECKING:
-    import networkx as nx
-
-    from netsim.scenario.topology import Place, Topology
+    from netsim.scenario.topology import Topology
 
     Graph: TypeAlias = nx.Graph[int]
 
@@ -30,10 +32,6 @@ def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph
     ----------
     topology
         Any; the star's server is node `num_nodes`.
-    num_nodes
-        Workers or peers.
-    rng
-        For the random topologies.
 
     Raises
     ------
@@ -46,8 +44,6 @@ def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph
     >>> sorted(graph(Topology("ring"), 4, np.random.default_rng(0)).edges)
     [(0, 1), (0, 3), (1, 2), (2, 3)]
     """
-    import networkx as nx
-
     if topology.name in _DRAWN:
         for _ in range(MAX_DRAWS):
             drawn = _DRAWN[topology.name](topology, num_nodes, rng)
@@ -63,22 +59,8 @@ def fixed(topology: Topology, num_nodes: int) -> Graph:
     return FIXED[topology.name](topology, num_nodes)
 
 
-def positions(topology: Topology, num_nodes: int, rng: np.random.Generator) -> tuple[Place, ...] | None:
-    """Return the nodes' places in metres; None where the topology says nothing about them.
-
-    `num_nodes` counts the server. A ``geometric`` topology gives the places that `graph` joins for an equal `rng`.
-    """
-    if topology.positions_m or topology.name not in ("geometric", "file"):
-        return topology.positions_m or None
-    nodes = graph(topology, num_nodes, rng).nodes
-    places = [nodes[node]["place_m"] for node in range(num_nodes) if "place_m" in nodes[node]]
-    return tuple(places) if len(places) == num_nodes else None
-
-
 def number_of_parts(joined: Graph) -> int:
     """Return the number of components of a graph; of a directed one, of strongly connected components."""
-    import networkx as nx
-
     if isinstance(joined, nx.DiGraph):
         return nx.number_strongly_connected_components(joined)
     return nx.number_connected_components(joined)
@@ -86,8 +68,6 @@ def number_of_parts(joined: Graph) -> int:
 
 def is_balanced(joined: Graph) -> bool:
     """Return whether every peer hears as many as hear it, so that equal weights keep the mean of all."""
-    import networkx as nx
-
     return not isinstance(joined, nx.DiGraph) or all(joined.in_degree(i) == joined.out_degree(i) for i in joined)
 
 
@@ -98,8 +78,6 @@ def hearers(joined: Graph) -> tuple[tuple[int, ...], ...]:
 
 def heard(joined: Graph) -> tuple[tuple[int, ...], ...]:
     """Return for each node those that it hears, in increasing id."""
-    import networkx as nx
-
     if not isinstance(joined, nx.DiGraph):
         return hearers(joined)
     return tuple(tuple(sorted(joined.predecessors(node))) for node in sorted(joined))
@@ -113,8 +91,6 @@ def listed(topology: Topology, num_nodes: int) -> Graph:
     ConfigError
         If the file is none of a graph; paths are relative to the topology.
     """
-    import networkx as nx
-
     if topology.path is not None:
         return _read(topology.path, topology.directed)
     joined: Graph = nx.empty_graph(num_nodes, create_using=nx.DiGraph if topology.directed else nx.Graph)
@@ -129,77 +105,69 @@ def _read(path: str, directed: bool) -> Graph:
     file = Path(path)
     if not file.is_file():
         raise ConfigError([fault("a GraphML file, or a text with an edge a line", f"no file {path!r}")])
-    is_graphml = file.suffix in (".graphml", ".xml")
+    is_graphml = file.suffix.lower() in (".graphml", ".xml")
     try:
-        found = _graphml(file) if is_graphml else _edge_list(file, directed)
-    except (OSError, SyntaxError, LookupError, TypeError, ValueError, AttributeError, _nx_error()) as error:
+        found = graphml.read(file) if is_graphml else _edge_list(file, directed)
+    except graphml.LineError as error:
+        raise ConfigError([fault(f"{path}:{error.line}: {error.allowed}", error.got)]) from None
+    except (OSError, SyntaxError, LookupError, TypeError, ValueError, AttributeError, nx.NetworkXException) as error:
         kind = "GraphML" if is_graphml else "text with an edge a line, such as 0 1"
         raise ConfigError([fault(f"{path} is no {kind}", " ".join(str(error).split()) or "an empty file")]) from None
     if found.number_of_nodes() == 0:
         raise ConfigError([fault(f"{path}: a graph of some nodes", "none")])
-    loops = [node for node in found if found.has_edge(node, node)]
-    if loops:
-        raise ConfigError([fault(f"{path}: an edge joins two different nodes", f"an edge of {loops[0]!r} with itself")])
     if found.is_directed() != directed:
         allowed = f"{path} is of a {'directed' if found.is_directed() else 'undirected'} graph: the key has to say so"
         raise ConfigError([Fault(("directed",), allowed, str(directed).lower())])
-    return found
+    return _numbered(found)
 
 
-def _nx_error() -> type[Exception]:
-    import networkx as nx
-
-    return nx.NetworkXException
-
-
-def _graphml(file: Path) -> Graph:
-    import networkx as nx
-
-    read = nx.read_graphml(file)
-    if read.is_multigraph():
-        read = nx.DiGraph(read) if read.is_directed() else nx.Graph(read)
-    joined = _numbered(read)
-    for node, facts in joined.nodes(data=True):
-        if "x" in facts and "y" in facts:
-            joined.nodes[node]["place_m"] = (float(facts["x"]), float(facts["y"]))
+def _edge_list(file: Path, directed: bool) -> nx.Graph[str]:
+    """Read two names a line, with or without a weight; names are all numbers without gaps, or none is a number."""
+    joined: nx.Graph[str] = nx.DiGraph() if directed else nx.Graph()
+    first, line = list[str](), 0
+    for line, text in enumerate(file.read_text("utf-8-sig").split("\n"), 1):
+        words = text.partition("#")[0].split()
+        if not words:
+            continue
+        first, got = first or words, repr(text.strip()[:40])
+        if not (2 <= len(words) <= 3 and all(map(_NAME.fullmatch, words[:2])) and all(map(_is_weight, words[2:]))):
+            raise graphml.LineError(line, "an edge, such as 0 1", got)
+        if words[0] == words[1]:
+            raise graphml.LineError(line, "an edge joins two different nodes", f"an edge of {words[0]!r} with itself")
+        if len(words) != len(first) or any(word.isdigit() != first[0].isdigit() for word in words[:2]):
+            allowed = f"{'numbers' if first[0].isdigit() else 'names'} of two nodes{' and a weight' * (len(first) - 2)}"
+            raise graphml.LineError(line, f"{allowed}, as in the lines before", got)
+        joined.add_edge(words[0], words[1])
+    numbers = sorted(map(int, joined)) if first and first[0].isdigit() else []
+    for before, number in itertools.pairwise(numbers):
+        if number > before + 1:
+            raise graphml.LineError(line, "an edge of every node", f"the last of them, and none of node {before + 1}")
     return joined
 
 
-def _edge_list(file: Path, directed: bool) -> Graph:
-    import networkx as nx
-
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-        words = line.partition("#")[0].split()
-        is_weighted = len(words) == 3 and _is_number(words[2])
-        if words and (not (len(words) == 2 or is_weighted) or any("," in word or ";" in word for word in words)):
-            raise ValueError(f"line {number}: {line.strip()[:40]!r}")
-    empty: nx.Graph[str] = nx.DiGraph() if directed else nx.Graph()
-    return _numbered(nx.read_edgelist(file, create_using=empty, data=False, encoding="utf-8"))
+_NAME = re.compile(r"0|[1-9][0-9]*|[^\W\d][\w.:-]*")
 
 
-def _is_number(text: str) -> bool:
+def _is_weight(text: str) -> bool:
     try:
-        return math.isfinite(to_number(text, None))
+        return 0.0 < to_number(text, None) < math.inf
     except ValueError:
         return False
 
 
 def _numbered(named: nx.Graph[str]) -> Graph:
-    """Return the graph with numbered nodes: by their names where those are 0 .. M-1, else in the order they come."""
-    import networkx as nx
-
-    size = named.number_of_nodes()
-    by_name = {str(node) for node in named} == {str(i) for i in range(size)}
-    numbers = {node: int(node) if by_name else i for i, node in enumerate(named)}
+    """Return the graph with numbered nodes: in the order of their names where those are numbers, else as they come."""
+    names = list(named)
+    if all(name.isascii() and name.isdigit() for name in names):
+        names.sort(key=int)
+    numbers = {node: i for i, node in enumerate(names)}
     plain: Graph = (nx.DiGraph if named.is_directed() else nx.Graph)()
-    plain.add_nodes_from((i, dict(named.nodes[node])) for node, i in sorted(numbers.items(), key=lambda pair: pair[1]))
+    plain.add_nodes_from((i, dict(named.nodes[node])) for node, i in numbers.items())
     plain.add_edges_from((numbers[a], numbers[b]) for a, b in named.edges)
     return plain
 
 
 def _ring(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
     if topology.directed:
         ahead: Graph = nx.DiGraph()
         ahead.add_nodes_from(range(num_nodes))
@@ -210,8 +178,6 @@ def _ring(topology: Topology, num_nodes: int) -> Graph:
 
 
 def _lattice(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
     rows = topology.rows or max(r for r in range(1, math.isqrt(num_nodes) + 1) if num_nodes % r == 0)
     cols = num_nodes // rows
     # networkx wraps only sides of three or more: a torus of two rows is no multigraph.
@@ -219,54 +185,26 @@ def _lattice(topology: Topology, num_nodes: int) -> Graph:
     return nx.relabel_nodes(square, {(r, c): r * cols + c for r, c in square.nodes})
 
 
-def _complete(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
-    joined: Graph = nx.complete_graph(num_nodes)
-    return joined
-
-
 def _hypercube(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
     joined: Graph = nx.empty_graph(num_nodes)
     sides = [1 << b for b in range(num_nodes.bit_length() - 1)]
     joined.add_edges_from((i, i ^ side) for i in range(num_nodes) for side in sides)
     return joined
 
 
-def _star(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
-    return nx.Graph([(node, num_nodes) for node in range(num_nodes)])
-
-
-def _star_of_peers(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
-    joined: Graph = nx.star_graph(num_nodes - 1)
-    return joined
-
-
 def _k_regular(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    import networkx as nx
-
     seed = int(rng.integers(1 << 32))
     joined: Graph = nx.random_regular_graph(topology.degree or 0, num_nodes, seed=seed)
     return joined
 
 
 def _watts_strogatz(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    import networkx as nx
-
     seed = int(rng.integers(1 << 32))
     joined: Graph = nx.watts_strogatz_graph(num_nodes, topology.degree or 0, topology.probability or 0.0, seed=seed)
     return joined
 
 
 def _erdos_renyi(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    import networkx as nx
-
     first, second = np.triu_indices(num_nodes, 1)
     chosen = rng.random(first.size) < (topology.probability or 0.0)
     joined: Graph = nx.empty_graph(num_nodes)
@@ -275,8 +213,6 @@ def _erdos_renyi(topology: Topology, num_nodes: int, rng: np.random.Generator) -
 
 
 def _geometric(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    import networkx as nx
-
     places = rng.random((num_nodes, 2)) * (topology.side_m or 0.0)
     first, second = np.triu_indices(num_nodes, 1)
     near = np.hypot(*(places[first] - places[second]).T) <= (topology.radius_m or 0.0)
@@ -287,9 +223,16 @@ def _geometric(topology: Topology, num_nodes: int, rng: np.random.Generator) -> 
 
 
 FIXED: Mapping[str, Callable[[Topology, int], Graph]] = {
-    "star": _star, "star_of_peers": _star_of_peers, "ring": _ring, "torus": _lattice, "grid": _lattice,
-    "complete": _complete, "hypercube": _hypercube, "edges": listed, "file": listed,
-}  # fmt: skip
+    "star": lambda _, num_nodes: nx.Graph([(node, num_nodes) for node in range(num_nodes)]),
+    "star_of_peers": lambda _, num_nodes: nx.star_graph(num_nodes - 1),
+    "ring": _ring,
+    "torus": _lattice,
+    "grid": _lattice,
+    "complete": lambda _, num_nodes: nx.complete_graph(num_nodes),
+    "hypercube": _hypercube,
+    "edges": listed,
+    "file": listed,
+}
 _DRAWN: Mapping[str, Callable[[Topology, int, np.random.Generator], Graph]] = {
     "erdos_renyi": _erdos_renyi, "geometric": _geometric, "k_regular": _k_regular,
     "watts_strogatz": _watts_strogatz,

@@ -60,8 +60,6 @@ class Peers:
 
     Parameters
     ----------
-    topology, num_nodes
-        The shape, and how many peers.
     streams
         The random stream of a purpose; ``topology`` draws the graph, ``matching R`` the matching of round R.
 

@@ -24,10 +24,6 @@ class Batteries:
 
     Parameters
     ----------
-    capacity_j
-        Of each node that has a battery.
-    media
-        Of the world.
     processor_j
         What a node's processor has spent up to an instant.
     processor_w
@@ -103,10 +99,7 @@ class Batteries:
     def lifetimes_s(self, usages: Sequence[Usage], now_ns: int) -> dict[NodeId, float]:
         """Return each node's capacity over its mean power while it lived; nodes that spent nothing are left out.
 
-        Parameters
-        ----------
-        usages
-            Those of `without_dead`, at `now_ns`.
+        The usages are those of `without_dead`, at `now_ns`.
         """
         spent_j = self._sum(self.capacity_j, usages, now_ns)
         return {

@@ -10,19 +10,18 @@ from __future__ import annotations
 import heapq
 import io
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any
 
 from netsim.errors import SimulationError
+from netsim.files import Temporary
 from netsim.header import Header
 from netsim.interfaces import Frame, Medium, NodeId, Payload, ShowsFrames, TransferId
 from netsim.units import NS_PER_S
 
 MAGIC = 0xA1B23C4D  # timestamps in nanoseconds
 SNAP_BYTES = 262_144
-_IN_MEMORY_BYTES = 1 << 20
 _RECENT = 64  # messages whose bytes stay at hand
 _RECORD = struct.Struct("<IIII")
 KINDS = ("update", "model", "silence", "ask", "loss")  # numbers 1, 2, ... of the header; other names by their checksum
@@ -33,11 +32,6 @@ class Capture:
 
     Messages' bytes wait in another temporary file, as their frames may be sent again much later. Both files have no
     name and vanish with the process; small ones stay in memory.
-
-    Parameters
-    ----------
-    channel
-        Makes the frames' bytes.
     """
 
     def __init__(self, channel: ShowsFrames) -> None:
@@ -46,7 +40,7 @@ class Capture:
         # Frames that others may still precede: the values of `Frame` by which they are sorted, then when they came.
         self._coming: list[tuple[Any, ...]] = []
         self._frames = 0
-        self._file, self._bodies = _Temporary(), _Temporary()
+        self._file, self._bodies = Temporary(), Temporary()
         self._file.write(_head(self.link_type))
         self._places: dict[TransferId, tuple[int, int]] = {}
         self._recent: dict[TransferId, bytes] = {}
@@ -110,16 +104,9 @@ class Capture:
 
 
 class Tapped:
-    """A medium whose submitted messages get bytes in a capture; all else is the medium's.
+    """A medium, opened with a capture as its frames, whose messages get bytes there; all else is the medium's.
 
-    Parameters
-    ----------
-    medium
-        Opened with the capture as its frames.
-    capture
-        Gets the bytes.
-    content
-        (transfer, src, size_bytes) to that many bytes.
+    `content` makes a message's bytes of (transfer, src, size_bytes).
     """
 
     def __init__(self, medium: Medium, capture: Capture, content: Callable[[TransferId, NodeId, int], bytes]) -> None:
@@ -145,32 +132,19 @@ def message(payload: Payload, kind: str, sender: NodeId, round: int) -> bytes:
 def files(captures: Mapping[str, Capture]) -> dict[str, IO[bytes]]:
     """Return file name to content: one file, ``frames.pcap``, of all media; one each where their link types differ.
 
-    Parameters
-    ----------
-    captures
-        By the medium's name, such as ``uplink``.
+    The captures are by their medium's name, such as ``uplink``.
     """
     links = {capture.link_type for capture in captures.values()}
     if len(links) > 1:
         return {f"frames.{name}.pcap": capture.file() for name, capture in captures.items()}
     if not captures:
         return {}
-    whole = _Temporary()
+    whole = Temporary()
     whole.write(_head(links.pop()))
     for at_ns, data in heapq.merge(*(_records(c.file()) for c in captures.values()), key=lambda record: record[0]):
         _add(whole, at_ns, data)
     whole.seek(0)
     return {"frames.pcap": whole}
-
-
-class _Temporary(tempfile.SpooledTemporaryFile[bytes]):
-    """A file without a name, in memory while it is small, that is closed when nobody holds it."""
-
-    def __init__(self) -> None:
-        super().__init__(max_size=_IN_MEMORY_BYTES)
-
-    def __del__(self) -> None:
-        self.close()
 
 
 def _head(link_type: int) -> bytes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, Literal
+
+import pyarrow as pa
 
 from netsim.arrow import table
 from netsim.interfaces import Array, GradientRequest, NodeId
@@ -12,9 +14,6 @@ from netsim.simulation.actors import Actor
 from netsim.simulation.recorder import Divergence, Recorder
 from netsim.simulation.world import World
 from netsim.units import NS_PER_S
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,14 +28,15 @@ class RunResult:
     sentence
         The same in words, with who waits for whom where it stalled.
     tables
-        ``rounds``, ``energy``, between peers ``edges`` and ``peers``, where asked for ``messages``, and the algorithm's
-        own; pyarrow, without the run's name.
+        ``rounds``, ``energy``, between peers ``edges`` and ``peers``, and the algorithm's own; pyarrow, without the
+        run's name.
     sim_time_s, rounds
         Where it ended.
     deaths_s
         When batteries were empty, by node.
-    captures
-        With ``record.pcap`` a capture file by its name; see `netsim.simulation.capture.files`.
+    files
+        With ``record.messages`` the table ``messages.arrow``; with ``record.pcap`` a capture file by its name, see
+        `netsim.simulation.capture.files`.
     graph
         Between peers: ``edges``, ``spectral_gap`` and ``mixing_norm``.
     met_at_start
@@ -53,11 +53,24 @@ class RunResult:
     sim_time_s: float
     rounds: int
     deaths_s: Mapping[NodeId, float] = field(default_factory=dict)
-    captures: Mapping[str, IO[bytes]] = field(default_factory=dict)
+    files: Mapping[str, IO[bytes]] = field(default_factory=dict)
     graph: Mapping[str, float] = field(default_factory=dict)
     met_at_start: tuple[str, ...] = ()
     divergence: Divergence | None = None
     error: BaseException | None = None
+
+    def messages(self) -> pa.Table:
+        """Return the table of messages, all of it in memory.
+
+        Raises
+        ------
+        KeyError
+            If the scenario did not ask for it.
+        """
+        import pyarrow as pa
+
+        with pa.ipc.open_file(pa.PythonFile(self.files["messages.arrow"], mode="r")) as reader:
+            return reader.read_all()
 
 
 def divergence_in_words(found: Divergence, now_ns: int, server: NodeId) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from netsim.interfaces import (
 from netsim.scenario import Record, Stop
 from netsim.scenario.parts import COUNTERS, DIRECTIONS, rises
 from netsim.simulation.snapshot import Snapshot
-from netsim.simulation.tally import MESSAGE_COLUMNS, Tally
+from netsim.simulation.tally import Tally
 from netsim.units import NS_PER_S, S_PER_DAY
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Recorder:
         return bool(self._columns)
 
     def tables(self) -> dict[str, pa.Table]:
-        """Return ``rounds``, and ``messages`` where they are recorded."""
+        """Return ``rounds``."""
         whole = {"round", "uploads", "gradients", "delivered_bytes", "nodes_alive"}
         whole |= {f"{d}_{c}" for d in DIRECTIONS for c in COUNTERS if c != "paper_bit"}
         size = len(self._columns.get("round", ()))
@@ -232,17 +232,11 @@ class Recorder:
             name: np.array(values + [math.nan] * (size - len(values)), np.int64 if name in whole else np.float64)
             for name, values in self._columns.items()
         }
-        tables = {"rounds": table(columns)}
-        if self.record.messages:
-            rows = self.tally.rows
-            fields = zip(*rows, strict=True) if rows else ((),) * len(MESSAGE_COLUMNS)
-            tables["messages"] = table(
-                {
-                    name: values if kind is str else np.array(values, kind)
-                    for (name, kind), values in zip(MESSAGE_COLUMNS.items(), fields, strict=True)
-                }
-            )
-        return tables
+        return {"rounds": table(columns)}
+
+    def files(self) -> dict[str, IO[bytes]]:
+        """Return ``messages.arrow`` where messages are recorded."""
+        return {} if self.tally.rows is None else {"messages.arrow": self.tally.rows.file()}
 
     def _add_metric(self, round: int, name: str, value: float) -> None:
         self._metrics.setdefault(round, {}).setdefault(name, []).append(float(value))

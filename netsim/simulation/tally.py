@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
-
-import numpy as np
 
 from netsim.interfaces import HEADER_BYTES, Delivery, NodeId
 from netsim.scenario.parts import DIRECTIONS
 from netsim.simulation.flight import Flight
+from netsim.simulation.messages import MessageRows
 from netsim.units import NS_PER_S
-
-MESSAGE_COLUMNS: dict[str, type] = {
-    "round": np.int64, "src": np.int64, "dst": np.int64, "kind": str, "paper_bit": np.float64,
-    "index_bit": np.float64, "value_bit": np.float64, "payload_bytes": np.int64, "wire_bytes": np.int64,
-    "packets": np.int64, "attempts": np.int64, "sent_s": np.float64, "delivered_s": np.float64,
-    "airtime_s": np.float64, "ok": np.bool_,
-}  # fmt: skip
 
 
 class Counter:
@@ -51,15 +42,14 @@ class Tally:
     uploads : messages to a server or between peers, without notices of silence.
     delivered_bytes : of payloads, at every destination.
     traffic : messages and bytes that peers got from each other, by (src, dst).
-    rows : a tuple in the order of `MESSAGE_COLUMNS` for each end of a message.
+    rows : of each end of a message; None where they are not kept.
     """
 
     def __init__(self, free_ways: Collection[str], keeps_rows: bool) -> None:
         self.counters = {direction: Counter() for direction in DIRECTIONS}
         self.uploads = self.delivered_bytes = 0
         self.traffic: dict[tuple[NodeId, NodeId], tuple[int, int]] = {}
-        self.rows: list[tuple[Any, ...]] = []
-        self._keeps_rows = keeps_rows
+        self.rows = MessageRows() if keeps_rows else None
         self._booked = {d: Counter() if d in free_ways else counter for d, counter in self.counters.items()}
 
     @property
@@ -90,9 +80,9 @@ class Tally:
                 way = delivery.src, delivery.dst
                 messages, total = self.traffic.get(way, (0, 0))
                 self.traffic[way] = messages + 1, total + size
-        if self._keeps_rows:
+        if self.rows is not None:
             message = flight.message
-            self.rows.append((
+            self.rows.add((
                 message.round, message.src, delivery.dst, "silence" if flight.is_silence else message.kind,
                 float(payload.paper_bit), float(payload.index_bit), float(payload.value_bit), size,
                 delivery.wire_bytes, packets, delivery.attempts, flight.sent_ns / NS_PER_S,

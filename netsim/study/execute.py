@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from netsim.arrow import BATCH_ROWS, writer
 from netsim.errors import NetsimError, SimulationError, words_of
 from netsim.files import Content
 from netsim.interfaces import HasContent
 from netsim.registry import place
 from netsim.study.inputs import digest, file_digest, files_of
-from netsim.study.plan import BATCH_ROWS, MAX_OPENED, Run, Tick, check_inputs
+from netsim.study.plan import MAX_OPENED, Run, Tick, check_inputs
 from netsim.study.store import Record
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, Conte
         error = caught
     files = dict[str, Content]()
     if result is not None:
-        files |= {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()} | dict(result.captures)
+        files |= {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()} | dict(result.files)
     return _record(result, error, time.perf_counter() - start_s), files
 
 
@@ -142,10 +143,7 @@ _replications = dict[str, "Replications"]()  # of one algorithm at a time
 
 
 def _to_bytes(table: pa.Table) -> bytes:
-    import pyarrow as pa
-
     buffer = io.BytesIO()
-    options = pa.ipc.IpcWriteOptions(compression="zstd")
-    with pa.ipc.new_file(buffer, table.schema, options=options) as writer:
-        writer.write_table(table, max_chunksize=BATCH_ROWS)
+    with writer(buffer, table.schema) as file:
+        file.write_table(table, max_chunksize=BATCH_ROWS)
     return buffer.getvalue()

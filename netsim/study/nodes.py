@@ -27,8 +27,6 @@ def write(folder: Path, found: Mapping[str, LabelCounts | None]) -> None:
 
     Parameters
     ----------
-    folder
-        Of the results.
     found
         By the name of the point; the very same object for points of the same problem.
     """

@@ -19,7 +19,6 @@ Tick = Callable[[int, float, float], None]
 IRRELEVANT = frozenset(
     {"name", "question", "source", "finding", "claims", "algorithms", "sweep", "replications", "_places"}
 )
-BATCH_ROWS = 65536
 MAX_OPENED = 2
 
 
@@ -31,10 +30,6 @@ class Run:
     ----------
     point
         Name of the sweep point; '' where nothing is swept.
-    scenario
-        The point's scenario.
-    entry
-        The label and the algorithm.
     replication
         0, 1, ...
     hash
@@ -75,10 +70,6 @@ def plan(
 
     Parameters
     ----------
-    scenario
-        The study.
-    plugins
-        Files of components.
     content_of
         The digest of the data that a point's problem has opened; see `netsim.interfaces.HasContent`.
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from netsim import __version__
 from netsim import files as files_module
 from netsim import scenario as scenarios
-from netsim.arrow import numbers
 from netsim.errors import ConfigError
 from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
@@ -27,7 +26,6 @@ from netsim.results.findings import findings
 from netsim.study import children, find_step, names, nodes, workers
 from netsim.study.check import check, warnings
 from netsim.study.execute import close_problems, content, open_problem, problem_key
-from netsim.study.merge import merge
 from netsim.study.plan import Run, plan
 from netsim.study.progress import watcher
 from netsim.study.results import Results
@@ -72,8 +70,6 @@ def run(
 
     Parameters
     ----------
-    scenario
-        What to do.
     out_dir
         Where to. Merged tables of an earlier study in it are replaced once the data have been checked.
     jobs
@@ -86,8 +82,6 @@ def run(
         Address of a Dask scheduler to do the runs instead of processes.
     command
         For the manifest.
-    show
-        Show progress on stderr.
 
     Raises
     ------
@@ -233,7 +227,7 @@ def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], facts: Mappi
     for name in (*half_written, "rounds.parquet", *merged, *MERGED):
         files_module.remove(folder / name)
     (folder / RUNS).mkdir(exist_ok=True)
-    files_module.write(folder / "scenario.yaml", scenarios.dump_yaml(scenario))
+    files_module.write(folder / "scenario.yaml", scenario.to_yaml())
     planned = [{**_names(run), "status": "unfinished", "sentence": ""} for run in runs]
     files_module.write(folder / "manifest.json", _to_json({**facts, "complete": False, "runs": planned}))
     store = Store(folder / RUNS)
@@ -291,6 +285,8 @@ def _by_problem(runs: Sequence[Run]) -> list[Run]:
 
 def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str, Record]) -> list[str]:
     """Write the merged tables and the summary; return the tables' files."""
+    from netsim.study.merge import merge
+
     tables = {run.hash: store.tables(run.hash) for run in runs}
     kinds = sorted({"rounds"}.union(*tables.values()))
     for name in kinds:
@@ -317,6 +313,8 @@ def _outcome(run: Run, rounds: Path | None, record: Record) -> summaries.Outcome
     if rounds is None:
         return summaries.nothing(record.status, targets)
     import pyarrow as pa
+
+    from netsim.arrow import numbers
 
     with rounds.open("rb") as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()

@@ -28,14 +28,7 @@ class TimeUpError(BaseException):
 
 
 def command(files: Sequence[str], tell: Tell) -> bool:
-    """Check every component in some files and tell the table line by line.
-
-    Parameters
-    ----------
-    files
-        Python files, plugins or netsim's own.
-    tell
-        Prints a line.
+    """Check every component in some Python files, plugins or netsim's own, and tell the table line by line.
 
     Returns
     -------

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from netsim import memory
 from netsim.errors import ConfigError
 
 PORT = 47_100  # UDP and TCP; ZMQ has the next one
@@ -42,6 +43,12 @@ MAX_CONNECTIONS = 128  # of TCP; one more ends the one that was silent for longe
 
 
 MAX_UNFINISHED = 1024  # messages in datagrams of which some are missing; one more ends the oldest
+
+
+MAX_ZMQ_BYTES = 512 << 20  # of what ZMQ keeps for all its peers; with more they are all dropped
+
+
+_LOOK_MS = 20
 
 
 MAX_PARTS = -(-MAX_BYTES // DATAGRAM_BYTES)
@@ -106,7 +113,8 @@ class Server:
             opened[0].bind(address)
             opened.append(socket.create_server((bind, port), family=family))
             self._udp, self._tcp = opened
-            self._router: Any = _router(family, str(address[0]), port + 1) if has_zmq() else None
+            self._zmq_place = int(family), str(address[0]), port + 1
+            self._router: Any = _router(*self._zmq_place) if has_zmq() else None
         except OSError as error:
             for one in opened:
                 one.close()
@@ -205,17 +213,21 @@ class Server:
 
     def _serve_zmq(self) -> None:
         zmq: Any = _zmq()
-        router: Any = self._router
+        allowed_bytes = memory.taken_bytes() + MAX_ZMQ_BYTES
         try:
             while not self._is_over():
+                if memory.taken_bytes() > allowed_bytes:
+                    # ZMQ keeps the frames of a message until its last one is there: only a new socket forgets them.
+                    self._router.context.destroy(linger=0)
+                    self._router = _router(*self._zmq_place)
                 with suppress(zmq.ZMQError):
-                    if router.poll(100):
-                        sender, *before, message = router.recv_multipart()
+                    if self._router.poll(_LOOK_MS):
+                        sender, *before, message = self._router.recv_multipart()
                         if not any(before):  # a REQ socket puts an empty frame in front
                             self.answered += 1
-                            router.send_multipart([sender, *before, message[:HEAD_BYTES]], zmq.DONTWAIT)
+                            self._router.send_multipart([sender, *before, message[:HEAD_BYTES]], zmq.DONTWAIT)
         finally:
-            router.context.destroy(linger=0)
+            self._router.context.destroy(linger=0)
 
 
 def _router(family: int, address: Any, port: int) -> Any:

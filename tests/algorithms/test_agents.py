@@ -134,7 +134,7 @@ def test_uplink_total_is_the_sum_of_payload_lengths() -> None:
         record={"messages": True},
     )
     result = simulate(base, base.algorithms[0], 0, ToyProblem())
-    messages, rows = result.tables["messages"].to_pydict(), result.tables["rounds"].to_pydict()
+    messages, rows = result.messages().to_pydict(), result.tables["rounds"].to_pydict()
     up = [i for i, kind in enumerate(messages["kind"]) if kind == "update"]
     assert rows["uplink_payload_bytes"][-1] == sum(messages["payload_bytes"][i] for i in up)
     assert rows["uplink_wire_bytes"][-1] == sum(messages["wire_bytes"][i] for i in up)
@@ -184,7 +184,7 @@ def test_one_packet_budget_fills_one_packet() -> None:
         network={"uplink": {"name": "ieee802154", "payload_bytes": 20}},
         record={"messages": True},
     )
-    messages = simulate(base, base.algorithms[0], 0, ToyProblem()).tables["messages"].to_pydict()
+    messages = simulate(base, base.algorithms[0], 0, ToyProblem()).messages().to_pydict()
     packets_of = [p for p, kind in zip(messages["packets"], messages["kind"], strict=True) if kind == "update"]
     assert set(packets_of) == {1}
     # 20 bytes less the 8 of the header hold a count of 4 bits and 2 entries of 36.
@@ -206,7 +206,7 @@ def test_grid_search_picks_the_best_merit_and_pays_for_the_search() -> None:
         merits[t] = (problem.loss(xs[0]) - problem.loss(xs[3])) / (3 * 3 * t * (4 + 64))
     assert server.merits == pytest.approx(merits, rel=1e-9)
     assert server.notes[0] == max(merits, key=lambda t: merits[t])
-    rows, messages = result.tables["rounds"].to_pydict(), result.tables["messages"].to_pydict()
+    rows, messages = result.tables["rounds"].to_pydict(), result.messages().to_pydict()
     assert rows["budget"][1:10] == [1] * 3 + [4] * 3 + [12] * 3
     assert set(rows["budget"][10:]) == {server.notes[0]}
     assert messages["kind"].count("loss") == 4 * 3

@@ -193,8 +193,8 @@ def test_lost_messages_count() -> None:
     base = scenario({"name": "gd"}, nodes=2, record={"messages": True})
     entry = Entry("script", _Tolerant(server, worker))
     base = dataclasses.replace(base, algorithms=(entry,), network=Network(link=Hawk(), silence="free"))
-    tables = Engine(base, entry, 0, ToyProblem(2)).run().tables
-    rows, messages = tables["rounds"].to_pydict(), tables["messages"].to_pydict()
+    result = Engine(base, entry, 0, ToyProblem(2)).run()
+    rows, messages = result.tables["rounds"].to_pydict(), result.messages().to_pydict()
     assert heard == [0]
     assert messages["ok"] == [True, False]
     assert rows["uplink_messages"] == rows["uplink_packets"] == [2]

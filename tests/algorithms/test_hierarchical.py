@@ -133,7 +133,7 @@ def test_it_feels_no_delay_on_any_of_two_links(lower: dict[str, Any]) -> None:
     )  # fmt: skip
     for x, y in zip(models(base, problem), reported(slow, problem, server=8), strict=True):
         np.testing.assert_array_equal(x, y)
-    table = simulate(slow, slow.algorithms[0], 0, problem).tables["messages"].to_pydict()
+    table = simulate(slow, slow.algorithms[0], 0, problem).messages().to_pydict()
     up = [(s, d) for s, d, k in zip(table["src"], table["dst"], table["kind"], strict=True) if k == "update"]
     assert up.count((0, 6)) == 3 * 12
     assert up.count((6, 8)) == up.count((7, 8)) == 12

@@ -135,7 +135,7 @@ def test_the_server_divides_by_all_workers_and_answers_the_senders_alone() -> No
     trace = simulate(scenario(
         qsparse(mode="asynchronous", local_steps=1), nodes=2, compute={"gradient_s": [0.1, 1.05]},
         record={"messages": True}, stop={"rounds": 6},
-    ), base.algorithms[0], 0, problem).tables["messages"].to_pydict()  # fmt: skip
+    ), base.algorithms[0], 0, problem).messages().to_pydict()  # fmt: skip
     answers = [d for d, k, r in zip(trace["dst"], trace["kind"], trace["round"], strict=True) if k == "model" and r]
     assert set(answers) == {0}
     assert not np.array_equal(x, x0)

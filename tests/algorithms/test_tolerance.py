@@ -67,9 +67,9 @@ def test_a_quorum_goes_on_without_the_slowest() -> None:
     for found in reported(base, problem):
         np.testing.assert_allclose(found, x, rtol=0, atol=1e-14)
         x = x - 0.3 * (gradient(problem, 0, x) + gradient(problem, 1, x)) / 2
-    tables = simulate(base, base.algorithms[0], 0, problem).tables
-    assert tables["rounds"]["sim_time_s"].to_pylist() == [2.0 * r for r in range(7)]
-    messages = tables["messages"].to_pydict()
+    result = simulate(base, base.algorithms[0], 0, problem)
+    assert result.tables["rounds"]["sim_time_s"].to_pylist() == [2.0 * r for r in range(7)]
+    messages = result.messages().to_pydict()
     rows = zip(messages["src"], messages["kind"], messages["round"], messages["sent_s"], strict=True)
     assert [(r, s) for src, kind, r, s in rows if src == 2 and kind == "update"] == [(0, 5.0), (2, 10.0)]
 
@@ -133,7 +133,7 @@ def test_a_lost_message_is_a_silent_worker() -> None:
     problem = ToyProblem(3)
     algorithm = {"name": "gd", "step_size": 0.3, "deadline_s": 1.0, **EXACT}
     base = of(algorithm, network={"link": LOSSY}, stop={"rounds": 60}, record={"messages": True})
-    messages = simulate(base, base.algorithms[0], 0, problem).tables["messages"].to_pydict()
+    messages = simulate(base, base.algorithms[0], 0, problem).messages().to_pydict()
     rows = zip(messages["src"], messages["kind"], messages["round"], messages["ok"], strict=True)
     heard: dict[int, list[int]] = {}
     for src, kind, round, ok in rows:
@@ -204,7 +204,7 @@ def test_nodes_out_of_range_are_silent() -> None:
     )  # fmt: skip
     problem = ToyProblem(20)
     result = simulate(base, base.algorithms[0], 0, problem)
-    messages = result.tables["messages"].to_pydict()
+    messages = result.messages().to_pydict()
     rows = zip(messages["src"], messages["kind"], messages["ok"], strict=True)
     assert {src for src, kind, ok in rows if kind == "update" and ok} == near
     gaps = result.tables["rounds"]["loss_gap"].to_pylist()

@@ -266,7 +266,7 @@ def test_cat_follows_what_the_cost_asks() -> None:
     point = points(scenario)[0].scenario
     problem = point.problem.open(point.seed)
     result = simulate(point, point.algorithms[1], 0, problem)
-    messages = result.tables["messages"].to_pydict()
+    messages = result.messages().to_pydict()
     sizes = [s for s, src, k in zip(messages["payload_bytes"], messages["src"], messages["kind"], strict=True)
              if src == 0 and k == "update"]  # fmt: skip
     assert 0.5 * sizes[0] < sizes[1] < 0.7 * sizes[0]
@@ -358,7 +358,7 @@ def budgets_after_the_drop(
     with monkeypatch.context() as patch:
         patch.setattr(cat, "tune", watched)
         result = simulate(scenario, scenario.algorithms[1], 0, scenario.problem.open(seed))
-    messages = result.tables["messages"].to_pydict()
+    messages = result.messages().to_pydict()
     columns = zip(messages["src"], messages["kind"], messages["sent_s"], strict=True)
     updates = [(src, sent_s) for src, kind, sent_s in columns if kind == "update"]
     before = [sum(src == worker and sent_s < last.from_s for src, sent_s in updates) for worker in range(4)]

@@ -29,8 +29,10 @@ def small(name: str) -> Scenario:
     if dataset is not None and dataset.wants() and dataset.found() is None:
         pytest.skip("its file is missing")
     cut = dict(SMALL.get(getattr(dataset, "name", ""), {}))
+    cut |= {"num_features": 3000} if "num_features" in cut else {}
+    if getattr(dataset, "name", "") in ("digits", "breast_cancer") and dataset.subsample is None:
+        cut |= {"subsample": 300}
     if cut:
-        cut |= {"num_features": 500} if "num_features" in cut else {}
         problem = dataclasses.replace(scenario.problem, dataset=dataclasses.replace(dataset, **cut))
         scenario = dataclasses.replace(scenario, problem=problem, claims=())
     return scenario
@@ -71,6 +73,8 @@ def test_no_bound_of_a_key_hangs(name: str, trier: Trier) -> None:
     scenario = small(name)
     plain = {**yaml_lines.read(yaml_lines.write(_plain(scenario)), name).data, "claims": [], "stop": {"rounds": 2}}
     base = trier.outcome(yaml_lines.write(plain), limit_s=120.0)
+    if "PyTorch is needed" in base:
+        pytest.skip("PyTorch is not installed")
     assert base.startswith(("done", "reached")), base
     found = list[str]()
     for case, index in every_case(scenario):

@@ -40,11 +40,11 @@ def test_it_sends_nothing_and_takes_the_time_of_all_gradients() -> None:
         {"name": "single_machine"}, network={"link": {"name": "wan", "rate_bps": 1e5, "rtt_s": 0.1}},
         compute={"gradient_s": [0.2, 0.3, 1.0]}, stop={"rounds": 4}, record={"messages": True},
     )  # fmt: skip
-    tables = simulate(base, base.algorithms[0], 0, ToyProblem(3)).tables
-    rows = tables["rounds"].to_pydict()
+    result = simulate(base, base.algorithms[0], 0, ToyProblem(3))
+    rows = result.tables["rounds"].to_pydict()
     assert rows["sim_time_s"] == [1.5 * r for r in range(5)]
     assert rows["gradients"] == [3 * r for r in range(5)]
-    assert tables["messages"].num_rows == 0
+    assert result.messages().num_rows == 0
     for name, column in rows.items():
         if name.split("_")[0] in ("uplink", "downlink", "peer"):
             assert not any(column), name

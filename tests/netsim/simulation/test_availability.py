@@ -88,7 +88,7 @@ def test_a_node_that_is_off_when_the_model_comes_is_missing() -> None:
     rows = result.tables["rounds"].to_pydict()
     assert rows["sim_time_s"] == [0.0, 2.0, 4.0, 5.2]
     assert rows["uploads"] == [0, 2, 4, 7]
-    messages = result.tables["messages"].to_pandas()
+    messages = result.messages().to_pandas()
     assert messages[messages.dst == 2].ok.tolist() == [False, False, True]
     assert messages[messages.dst != 2].ok.all()
     assert processor(result, 2)["off"] == (3.95, 0.0)
@@ -118,7 +118,7 @@ def test_a_node_that_goes_off_while_it_computes_is_late() -> None:
     rows = result.tables["rounds"].to_pandas()
     assert rows.sim_time_s.tolist() == [0.0, 2.0, 4.0, 5.2]
     assert rows.uploads.tolist() == [0, 2, 5, 8]
-    messages = result.tables["messages"].to_pandas()
+    messages = result.messages().to_pandas()
     late = messages[(messages.src == 2) & (messages["round"] == 0)]
     assert late.delivered_s.tolist() == [3.7]
     assert late.ok.all()
@@ -163,7 +163,7 @@ def test_an_upload_under_way_is_lost() -> None:
     """It is sent at 1.1 s and there at 1.2 s: a node that goes off at 1.15 s loses it, one at 1.2 s does not."""
     for to_s, ok in ((1.15, False), (1.2, True)):
         result = run(f"2,0,{to_s}\n", rounds=1, record={"messages": True})
-        messages = result.tables["messages"].to_pandas()
+        messages = result.messages().to_pandas()
         assert messages[messages.src == 2].ok.tolist() == [ok]
         assert result.tables["rounds"]["sim_time_s"].to_pylist()[-1] == (1.2 if ok else 2.0)
 

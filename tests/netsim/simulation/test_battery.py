@@ -132,7 +132,7 @@ def test_a_battery_that_ends_in_the_middle_of_a_frame_ends_it_there() -> None:
     engine, result = battery_run(cell(), {"capacity_j": capacity_j, "nodes": [0]}, worker, record={"messages": True})
     assert deaths_ns(engine) == {0: before_ns + 1_000_001}
     assert spent_j(result, 0) == pytest.approx(capacity_j, abs=0.0522e-9)
-    messages = result.tables["messages"].to_pydict()
+    messages = result.messages().to_pydict()
     assert messages["ok"] == [False]
     assert messages["delivered_s"] == [(before_ns + 1_000_001) / S]
     # 1 ms of the frame went on the air, and was received for as long.
@@ -170,7 +170,7 @@ def test_a_battery_ends_in_the_middle_of_a_frame_of_a_contended_cell() -> None:
     assert engine.world.media[0].max_power_w(0) == pytest.approx(0.0564)  # type: ignore[attr-defined]
     assert deaths_ns(engine) == {0: begun_ns + 1_000_001}
     assert spent_j(result, 0) == pytest.approx(capacity_j, abs=0.0522e-9)
-    messages = result.tables["messages"].to_pydict()
+    messages = result.messages().to_pydict()
     rows = {src: i for i, src in enumerate(messages["src"])}
     lost = rows[0]
     assert (messages["ok"][lost], messages["delivered_s"][lost]) == (False, (begun_ns + 1_000_001) / S)

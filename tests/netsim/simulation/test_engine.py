@@ -394,7 +394,7 @@ def test_bytes_submitted_are_booked_or_still_under_way() -> None:
     for medium in engine.world.media:
         medium.submit = watch(medium.submit)  # type: ignore[method-assign]
     result = engine.run()
-    messages = result.tables["messages"].to_pydict()
+    messages = result.messages().to_pydict()
     pending = sum(len(f.message.data) + HEADER_BYTES for f in engine.traffic.under_way() for _ in range(f.destinations))
     assert sum(messages["wire_bytes"]) + pending == sum(sent)
     assert pending > 0

@@ -36,8 +36,8 @@ def test_sums_and_phases_are_those_of_the_messages() -> None:
     base = scenario({"name": "gd"}, nodes=3, stop={"rounds": 1}, record={"messages": True})
     base = dataclasses.replace(base, network=Network(uplink=Jitter(), downlink=Jitter()))
     engine = Engine(base, Entry("script", Script(gathers, answers)), 0, ToyProblem(3))
-    tables = engine.run().tables
-    rows, messages = tables["rounds"].to_pydict(), tables["messages"].to_pylist()
+    result = engine.run()
+    rows, messages = result.tables["rounds"].to_pydict(), result.messages().to_pylist()
     for way, kind, end in (("uplink", "update", "src"), ("downlink", "model", "dst")):
         mine = [m for m in messages if m["kind"] == kind]
         assert rows[f"{way}_messages"][-1] == len(mine) == 3 * SENT

@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from netsim import memory
 from netsim.errors import ConfigError
 from netsim.tools import measure
 from netsim.tools.measure import Plan
-from netsim.tools.measure_server import MAX_BYTES, MAX_CONNECTIONS, MAX_UNFINISHED, Server
+from netsim.tools.measure_server import MAX_BYTES, MAX_CONNECTIONS, MAX_UNFINISHED, MAX_ZMQ_BYTES, Server
 from tests.netsim.tools.test_measure import port
 
 __all__ = ["port"]
@@ -125,6 +126,27 @@ def raw_at_zmq(data: bytes, count: int = 1) -> Callable[[int], list[socket.socke
     return make
 
 
+def endless_message(size: int, count: int) -> Callable[[int], list[socket.socket]]:
+    """One ZMQ message of frames without end, in ZMTP 3.0: what comes of it is bounded by what the server allows."""
+
+    def make(port: int) -> list[socket.socket]:
+        pytest.importorskip("zmq")
+        one = socket.create_connection((HOST, port + 1), timeout=2)
+        greeting = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
+        ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
+        frame = (b"\x03" + struct.pack(">Q", size) if size > 255 else bytes([1, size])) + bytes(size)
+        before = most = memory.taken_bytes()
+        with suppress(OSError):
+            one.sendall(greeting + b"\x04" + bytes([len(ready)]) + ready)
+            for _ in range(count):
+                one.sendall(frame)
+                most = max(most, memory.taken_bytes())
+        assert most - before < MAX_ZMQ_BYTES + (256 << 20)
+        return [one]
+
+    return make
+
+
 ATTACKS: dict[str, Callable[[int], object]] = {
     "port 0": from_port_0,
     "half-sent datagrams": half_sent,
@@ -148,6 +170,9 @@ ATTACKS: dict[str, Callable[[int], object]] = {
     "a ROUTER socket": zmq_socket("ROUTER", b"12345678"),
     "one identity twice": zmq_socket("DEALER", b"12345678", count=2, identity=b"x" * 255),
     "nobody reads ZMQ": zmq_socket("DEALER", *[b"12345678"] * 20_000),
+    "frames of 15 MiB without end": endless_message(15 << 20, 100),
+    "frames of 1 MiB without end": endless_message(1 << 20, 1500),
+    "small frames without end": endless_message(200, 50_000),
     "a message above the limit": zmq_socket("DEALER", bytes(MAX_BYTES + 1)),
     "HTTP at ZMQ's port": raw_at_zmq(b"GET / HTTP/1.0\r\n\r\n"),
     "nonsense at ZMQ's port": raw_at_zmq(b"\xff" * 64),

@@ -182,7 +182,9 @@ class SlottedCell(Roster):
     def _plan(self, src: NodeId, now_ns: int) -> None:
         """Give the queue's messages the slots from `now_ns` on; what has begun stays."""
         free_ns = max(self._free_ns[src], now_ns)
-        for parcel in self._queues[src]:
+        for place, parcel in enumerate(self._queues[src]):
+            if place and any(shot.start_ns < free_ns for shot in parcel.shots):
+                self._cut(parcel, now_ns)  # the message before it has these slots now
             if parcel.shots:
                 free_ns = max(self._free_ns[src], self._slot_end(parcel.shots[-1]))
             self._schedule(parcel, free_ns, now_ns)

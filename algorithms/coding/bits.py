@@ -171,6 +171,8 @@ class BitWriter:
 class BitReader:
     """Bytes in, values out; every read is checked against what is left before anything is allocated.
 
+    Where fewer bits are left, every method that reads raises `DecodeError`.
+
     Examples
     --------
     >>> src = BitReader(bytes.fromhex("8a01"))
@@ -192,13 +194,7 @@ class BitReader:
         return 8 * len(self._data) - self._position
 
     def uint(self, width: int) -> int:
-        """Return one unsigned integer of `width` bits.
-
-        Raises
-        ------
-        DecodeError
-            If fewer bits are left.
-        """
+        """Return one unsigned integer of `width` bits."""
         start = self._advance(1, width)
         end = self._position
         value = int.from_bytes(self._data[start >> 3 : (end + 7) >> 3], "little")
@@ -208,11 +204,6 @@ class BitReader:
         """Return `count` unsigned integers of `width` bits each (0 to 64), shape (count,).
 
         With ``width=0`` nothing bounds `count` but the caller.
-
-        Raises
-        ------
-        DecodeError
-            If fewer bits are left.
         """
         start = self._advance(count, width)
         if width == 0 or count == 0:
@@ -256,23 +247,11 @@ class BitReader:
         return raw
 
     def signs(self, count: int) -> npt.NDArray[np.bool_]:
-        """Return `count` bits as truth values, shape (count,): True is negative.
-
-        Raises
-        ------
-        DecodeError
-            If fewer bits are left.
-        """
+        """Return `count` bits as truth values, shape (count,): True is negative."""
         return np.unpackbits(self.packed(count), count=count, bitorder="little").view(np.bool_)
 
     def packed(self, count: int) -> npt.NDArray[np.uint8]:
-        """Return `count` bits as they are, low bits first, shape (ceil(count / 8),); zeros fill the last octet.
-
-        Raises
-        ------
-        DecodeError
-            If fewer bits are left.
-        """
+        """Return `count` bits as they are, low bits first, shape (ceil(count / 8),); zeros fill the last octet."""
         start = self._advance(count, 1)
         shift, size = start & 7, (count + 7) >> 3
         source = np.frombuffer(self._data, np.uint8)[start >> 3 : (self._position + 7) >> 3]
@@ -288,13 +267,7 @@ class BitReader:
         return np.frombuffer(self._data, np.uint8)[self._position >> 3 :], self._position & 7
 
     def skip(self, count: int) -> None:
-        """Pass over `count` bits.
-
-        Raises
-        ------
-        DecodeError
-            If fewer are left.
-        """
+        """Pass over `count` bits."""
         self._advance(count, 1)
 
     def finish(self) -> None:

@@ -2,6 +2,8 @@
 
 A codeword's bits follow each other as in the literature, first bit first. Golomb codes write all quotients, then all
 remainders: as many bits as in turn, and both halves are read without a step per value. Values lie below 2**32.
+
+A function that reads raises `DecodeError` where a number exceeds `most`, or too few bits are left.
 """
 
 from __future__ import annotations
@@ -47,13 +49,7 @@ def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
 
 
 def read_unary(src: BitReader, count: int, most: int) -> Words:
-    """Read the numbers of `write_unary`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
+    """Read the numbers of `write_unary`, shape (count,)."""
     if count == 0:
         return np.zeros(0, np.uint64)
     _require(src, count)
@@ -91,13 +87,7 @@ def write_rice(out: BitWriter, values: npt.ArrayLike, width: int) -> None:
 
 
 def read_rice(src: BitReader, count: int, width: int, most: int) -> Words:
-    """Read the numbers of `write_rice`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
+    """Read the numbers of `write_rice`, shape (count,)."""
     quotients = read_unary(src, count, (most >> width) + 1) - np.uint64(1)
     return _at_most((quotients << np.uint64(width)) | src.uints(count, width), most)
 
@@ -114,13 +104,7 @@ def write_golomb(out: BitWriter, values: npt.ArrayLike, m: int) -> None:
 
 
 def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
-    """Read the numbers of `write_golomb`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
+    """Read the numbers of `write_golomb`, shape (count,)."""
     quotients = read_unary(src, count, most // m + 1) - np.uint64(1)
     width = (m - 1).bit_length()
     cut = np.uint64((1 << width) - m)
@@ -175,13 +159,7 @@ def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
 
 
 def read_omega(src: BitReader, count: int, most: int) -> Words:
-    """Read the numbers of `write_omega`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
+    """Read the numbers of `write_omega`, shape (count,)."""
     if not pays(count, COMPILED_FROM):
         return _at_most(_read(src, count, _omega), most, least=1)
     _require(src, count)

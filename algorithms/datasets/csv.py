@@ -14,7 +14,6 @@ from algorithms.reading.tables import check_tiny, is_number, to_data
 from netsim import cells
 from netsim.errors import DataError
 from netsim.interfaces import Data
-from netsim.interfaces.problems import DataFile
 from netsim.registry import Examples, component
 
 
@@ -35,6 +34,7 @@ class Csv(Table):
         Between values.
     """
 
+    note: ClassVar[str] = "a CSV file with a line of column names"
     examples: ClassVar[Examples] = (
         {"path": "own.csv", "target": "species"},
         {"path": "own.csv", "target": "species", "node_column": "site", "test_fraction": 0.25, "normalise": "standard"},
@@ -72,7 +72,3 @@ class Csv(Table):
             text = " ".join(str(error).replace("Error tokenizing data. C error: ", "").split()).rstrip(".")
             raise DataError(f"{path}: lines with as many values as the first are needed. Got: {text}.") from None
         return to_data(frame, str(path), self.target, self.node_column, self.ignore, first_line=2)
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Return the file of `path`."""
-        return (DataFile(self.path, "a CSV file with a line of column names"),)

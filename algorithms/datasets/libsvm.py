@@ -18,7 +18,6 @@ from netsim import memory
 from netsim.errors import DataError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Data
-from netsim.interfaces.problems import DataFile
 from netsim.registry import Examples, component
 
 _BLOCK_BYTES = 8 << 20
@@ -46,6 +45,7 @@ class Libsvm(OwnFile):
     Chang, Lin, "LIBSVM: a library for support vector machines", ACM TIST 2011; https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/
     """
 
+    note: ClassVar[str] = "a file in LIBSVM's text format"
     examples: ClassVar[Examples] = (
         {"path": "a9a/a9a.xz", "num_features": 123},
         {"path": "a9a/a9a.xz", "test_fraction": 0.25, "subsample": 20},
@@ -76,10 +76,6 @@ class Libsvm(OwnFile):
         starts = starts.astype(np.int32 if starts[-1] < 2**31 else np.int64)
         features = sp.csr_array((values, indices, starts), shape=(labels.size, width))
         return Data(features, labels, path.name)
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Return the file of `path`."""
-        return (DataFile(self.path, "a file in LIBSVM's text format"),)
 
     def _blocks(self, path: Path) -> Iterator[Block]:
         line, rest = 1, b""

@@ -14,7 +14,6 @@ from algorithms.reading.files import require
 from algorithms.reading.one_file import OwnFile
 from netsim.errors import DataError
 from netsim.interfaces import Data
-from netsim.interfaces.problems import DataFile
 from netsim.registry import Examples, component
 
 
@@ -33,6 +32,7 @@ class Npz(OwnFile):
         Names of arrays that may be missing; `groups` says whom each sample comes from, for ``partition: natural``.
     """
 
+    note: ClassVar[str] = "a file that numpy.savez wrote"
     examples: ClassVar[Examples] = ({"path": "own.npz"},)
 
     features: str = "features"
@@ -68,7 +68,3 @@ class Npz(OwnFile):
         if labels.size != features.shape[0]:
             raise DataError(f"{path}: a label for each of {features.shape[0]} samples is needed. Got {labels.size}.")
         return Data(features, labels, str(path), shape=sample_shape(given), **tests)
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Return the file of `path`."""
-        return (DataFile(self.path, "a file that numpy.savez wrote"),)

@@ -12,7 +12,6 @@ from algorithms.reading.one_file import Table
 from algorithms.reading.tables import to_data
 from netsim.errors import DataError
 from netsim.interfaces import Data
-from netsim.interfaces.problems import DataFile
 from netsim.registry import Examples, component
 
 
@@ -24,6 +23,7 @@ class Parquet(Table):
     It is read as a table of ``csv`` is, with row numbers (from 0) in place of lines.
     """
 
+    note: ClassVar[str] = "a Parquet file"
     examples: ClassVar[Examples] = ({"path": "own.parquet", "target": "species", "bias": True},)
 
     def read(self, rng: np.random.Generator) -> Data:
@@ -37,7 +37,3 @@ class Parquet(Table):
             text = " ".join(str(error).split()).rstrip(".")
             raise DataError(f"{path}: a whole Parquet file is needed. Got: {text}.") from None
         return to_data(frame, str(path), self.target, self.node_column, self.ignore, first_line=0)
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Return the file of `path`."""
-        return (DataFile(self.path, "a Parquet file"),)

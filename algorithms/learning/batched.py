@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.learning.shares import Shares, batch_sizes, draw, draw_many
+from algorithms.learning.shares import Dealt, Shares, batch_sizes, draw, draw_many
 from netsim.errors import SimulationError
 from netsim.interfaces import Array, Floats, GradientRequest, Indices, LabelCounts, NodeId
 
@@ -20,24 +20,18 @@ class BatchedProblem:
 
     Parameters
     ----------
-    name
-        Of the problem, for errors.
+    config
+        Its keys, and its name for errors.
     shares
         The samples in the order of their nodes.
     layout
         Tensor shapes of the model.
-    batch
-        See `algorithms.learning.shares.batch_sizes`.
-    l2
-        Weight of the ridge.
     """
 
-    def __init__(
-        self, name: str, shares: Shares, layout: Sequence[tuple[int, ...]], batch: str | float, l2: float
-    ) -> None:
-        self._name, self._shares, self._l2 = name, shares, l2
+    def __init__(self, config: Dealt, shares: Shares, layout: Sequence[tuple[int, ...]]) -> None:
+        self._name, self._shares, self._l2 = config.name, shares, config.l2
         self._edges, self.num_nodes = shares.edges, shares.num_nodes
-        self._batch_sizes = batch_sizes(batch, shares)
+        self._batch_sizes = batch_sizes(config.batch, shares)
         self.layout = tuple(layout)
         self.dim = sum(math.prod(shape) for shape in layout)
         # Full batches are measured and then asked for at the same model: one pass over the data serves both.

@@ -15,7 +15,7 @@ from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.quiet import quiet
 from algorithms.learning.rows import DenseRows, Rows, Span, SparseRows
 from algorithms.learning.sampled import Forward, SampledProblem
-from algorithms.learning.shares import Shares
+from algorithms.learning.shares import Dealt, Shares
 from netsim.interfaces import Array, Floats, GradientRequest, Indices, NodeId, Optimum
 
 _STACKED_MAX = 1 << 22  # entries of minibatches that lie side by side in memory
@@ -48,7 +48,7 @@ class LinearOutputs(SampledProblem):
         Rows of W.
     curvature
         An upper bound on the eigenvalues of the loss's second derivative in the outputs.
-    name, shares, targets, test_targets, batch, l2
+    config, shares, targets, test_targets
         See `SampledProblem`.
 
     Notes
@@ -58,19 +58,17 @@ class LinearOutputs(SampledProblem):
 
     def __init__(
         self,
-        name: str,
+        config: Dealt,
         shares: Shares,
         targets: npt.NDArray[Any],
         test_targets: npt.NDArray[Any] | None,
         outputs: int,
         curvature: float,
-        batch: str | float,
-        l2: float,
     ) -> None:
         self._shape = (outputs, shares.features.shape[1])
-        super().__init__(name, shares, targets, test_targets, (self._shape,), batch, l2)
+        super().__init__(config, shares, (self._shape,), targets, test_targets)
         self._curvature = curvature
-        if l2 > 0:
+        if self._l2 > 0:
             self.metric_names |= {"loss_gap"}
         self._smoothness: dict[NodeId | None, float] = {}
 

@@ -17,7 +17,7 @@ from algorithms.learning.batched import BatchedProblem, batch_fault
 from algorithms.learning.deferred import Deferred
 from algorithms.learning.digest import digest_of
 from algorithms.learning.quiet import quiet
-from algorithms.learning.shares import Shares
+from algorithms.learning.shares import Dealt, Shares
 from netsim.interfaces import Array, Floats, GradientRequest, Indices, LabelCounts, NodeId
 
 _BLOCK_ROWS = 8192  # looked at together
@@ -47,23 +47,21 @@ class SampledProblem(BatchedProblem, ABC):
 
     Parameters
     ----------
+    config, shares, layout
+        See `BatchedProblem`; test losses leave the ridge out.
     targets, test_targets
         What the model should say, one for each sample: classes from 0, or numbers.
-    name, shares, layout, batch, l2
-        See `BatchedProblem`; test losses leave the ridge out.
     """
 
     def __init__(
         self,
-        name: str,
+        config: Dealt,
         shares: Shares,
+        layout: Sequence[tuple[int, ...]],
         targets: npt.NDArray[Any],
         test_targets: npt.NDArray[Any] | None,
-        layout: Sequence[tuple[int, ...]],
-        batch: str | float,
-        l2: float = 0.0,
     ) -> None:
-        super().__init__(name, shares, layout, batch, l2)
+        super().__init__(config, shares, layout)
         self._targets, self._test_targets = targets, test_targets
         self._features, self._test_features = shares.features, shares.test_features
         self._block_rows = _BLOCK_ROWS

@@ -9,10 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.dealt import Dealt
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.rows import Span
-from algorithms.learning.shares import FIRST, Shares
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from netsim.errors import SimulationError
 from netsim.interfaces import Draws, Floats, Optimum
 from netsim.registry import Examples, component
@@ -65,8 +64,7 @@ class LinearProblem(LinearOutputs):
     """The live problem; see `netsim.interfaces.Problem`."""
 
     def __init__(self, config: LinearRegression, shares: Shares) -> None:
-        name = "linear_regression"
-        super().__init__(name, shares, shares.labels, shares.test_labels, 1, 1.0, config.batch, config.l2)
+        super().__init__(config, shares, shares.labels, shares.test_labels, 1, 1.0)
         self.layout = ((self.dim,),)
 
     def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:

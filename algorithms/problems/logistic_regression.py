@@ -12,7 +12,6 @@ import numpy as np
 
 from algorithms.learning.batched import BatchedProblem, batch_fault
 from algorithms.learning.cache import cache_key, remembered, remembered_optimum
-from algorithms.learning.dealt import Dealt
 from algorithms.learning.deferred import Deferred
 from algorithms.learning.digest import digest_of
 from algorithms.learning.eigen import largest_eigenvalue
@@ -20,7 +19,7 @@ from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.quiet import quiet
 from algorithms.learning.rows import Rows, Span, make_rows
-from algorithms.learning.shares import FIRST, Shares
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from netsim.errors import DataError
 from netsim.interfaces import Array, Draws, Floats, GradientRequest, NodeId, Optimum
 from netsim.registry import Examples, component
@@ -93,7 +92,7 @@ class LogisticProblem(BatchedProblem):
         _check_labels(shares)
         self._rows = make_rows(shares.features, shares.labels)
         bare = dataclasses.replace(shares, features=None, test_features=None)
-        super().__init__("logistic_regression", bare, ((self._rows.dim,),), config.batch, config.l2)
+        super().__init__(config, bare, ((self._rows.dim,),))
         self._loss = _LOSSES[config.loss]
         self._is_positive = shares.labels > 0
         self._weights = shares.sample_weights()

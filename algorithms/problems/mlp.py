@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.cross_entropy import cross_entropy
-from algorithms.learning.dealt import Dealt
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.sampled import Forward, SampledProblem
-from algorithms.learning.shares import FIRST, Shares
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from netsim.fields import NonNegativeFloat, PositiveInt
 from netsim.interfaces import Array, Draws, Floats
 from netsim.registry import Examples, component
@@ -76,7 +75,7 @@ class MlpProblem(SampledProblem):
         sizes: tuple[int, ...] = (shares.features.shape[1], *config.hidden, classes.number)
         self._shapes = tuple((outputs, inputs) for inputs, outputs in pairwise(sizes))
         layout = [shape for outputs, inputs in self._shapes for shape in ((outputs, inputs), (outputs,))]
-        super().__init__("mlp", shares, classes.targets, classes.test_targets, layout, config.batch, config.l2)
+        super().__init__(config, shares, layout, classes.targets, classes.test_targets)
         self._start = self._he(rng)
 
     def start(self) -> Array:

@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.cache import remembered_optimum
-from algorithms.learning.dealt import Dealt
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.losses import LOGISTIC
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.rows import make_rows
-from algorithms.learning.shares import FIRST, Shares
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from netsim.errors import ConfigError, Fault
 from netsim.interfaces import Draws, Floats, Optimum
 from netsim.registry import Examples, component
@@ -89,9 +88,7 @@ class OneVersusRestProblem(LinearOutputs):
             targets = (targets == own).astype(np.int64)
             test_targets = None if test_targets is None else (test_targets == own).astype(np.int64)
             outputs = 1
-        super().__init__(
-            "one_versus_rest", shares, targets, test_targets, outputs, LOGISTIC.curvature, config.batch, config.l2
-        )
+        super().__init__(config, shares, targets, test_targets, outputs, LOGISTIC.curvature)
 
     def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return logistic losses of all classes, added up."""

@@ -10,12 +10,11 @@ import numpy.typing as npt
 
 from algorithms.learning.cache import remembered_optimum
 from algorithms.learning.cross_entropy import cross_entropy
-from algorithms.learning.dealt import Dealt
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.newton_cg import Map, Quadratic, minimise
 from algorithms.learning.rows import Span
-from algorithms.learning.shares import FIRST, Shares
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from netsim.interfaces import Draws, Floats, Optimum
 from netsim.registry import Examples, component
 
@@ -71,10 +70,7 @@ class SoftmaxProblem(LinearOutputs):
     """The live problem; see `netsim.interfaces.Problem`."""
 
     def __init__(self, config: SoftmaxRegression, shares: Shares, classes: Classes) -> None:
-        super().__init__(
-            "softmax_regression", shares, classes.targets, classes.test_targets, classes.number, 0.5,
-            config.batch, config.l2,
-        )  # fmt: skip
+        super().__init__(config, shares, classes.targets, classes.test_targets, classes.number, 0.5)
 
     def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return the cross-entropy of the scores."""

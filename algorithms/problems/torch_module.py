@@ -14,12 +14,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.dealt import Dealt
 from algorithms.learning.digest import digest_of
 from algorithms.learning.imported import imported, sources
 from algorithms.learning.labels import classes_of
 from algorithms.learning.sampled import Forward, SampledProblem
-from algorithms.learning.shares import FIRST, Shares
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from algorithms.learning.torch_vector import TorchVector, require_torch
 from netsim.errors import ConfigError, DataError, Fault, SimulationError
 from netsim.fields import NonNegativeFloat, PositiveInt
@@ -140,10 +139,9 @@ class TorchProblem(SampledProblem):
         if config.loss == "cross_entropy" or is_class:
             classes = classes_of(shares, "torch_module")
             targets, test_targets = classes.targets, classes.test_targets  # type: ignore[assignment]
-        name, layout = "torch_module", self._vector.layout
-        if not layout:
+        if not self._vector.layout:
             raise ConfigError([Fault(("module",), "a module with weights that learn", config.module)])
-        super().__init__(name, shares, targets, test_targets, layout, config.batch, config.l2)
+        super().__init__(config, shares, self._vector.layout, targets, test_targets)
         columns = shares.features.shape[1]
         self._shape = shares.shape if math.prod(shares.shape) == columns else (columns,)
         self._features = torch.from_numpy(shares.features)

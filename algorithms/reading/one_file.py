@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from algorithms.reading.files import find
 from algorithms.reading.selection import Selection
@@ -38,7 +39,13 @@ class OwnFile(OneFile):
         The file, beside the scenario, in the working folder or below the folder that NETSIM_DATA names.
     """
 
+    note: ClassVar[str]  # what the file is
+
     path: str
+
+    def wants(self) -> tuple[DataFile, ...]:
+        """Return the file of `path`."""
+        return (DataFile(self.path, self.note),)
 
 
 @dataclass(frozen=True)

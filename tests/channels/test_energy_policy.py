@@ -19,7 +19,6 @@ from netsim.interfaces import (
     Agent,
     Command,
     Context,
-    Delivery,
     Gradient,
     Medium,
     Node,
@@ -32,6 +31,7 @@ from netsim.interfaces import (
 from netsim.scenario import Entry, load, parsing, points
 from netsim.simulation.engine import simulate
 from netsim.testing.scripts import open_medium, play, script
+from tests.support.media import drain
 from tests.support.toys import ToyProblem, scenario
 
 US, MS = 1_000, 1_000_000
@@ -57,13 +57,6 @@ def opened(channel: Any, seed: int = 0) -> Medium:
 def backoff(transfer: int, seed: int = 0) -> int:
     key = int(np.random.default_rng(seed).integers(1 << 64, dtype=np.uint64))
     return int(backoffs(key, transfer, 1)[0])
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 POLICIES = [

@@ -20,8 +20,9 @@ from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, rate_units,
 from channels.media.flows.tables import read_table
 from netsim import registry, testing
 from netsim.errors import ConfigError, SimulationError
-from netsim.interfaces import STATES, Delivery, Medium, Node
+from netsim.interfaces import STATES, Medium, Node
 from netsim.scenario import parse_text
+from tests.support.media import drain
 from tests.support.shares import max_min
 
 NODES = (*(Node(i) for i in range(4)), Node(4, True))
@@ -35,13 +36,6 @@ def wan(**keys: Any) -> Any:
 def opened(channel: Any, nodes: Sequence[Node] = NODES, seed: int = 0) -> Medium:
     medium: Medium = channel.open(nodes, np.random.default_rng(seed))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 # --- fair shares -----------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ class Parcel:
     size_bytes: int
     octets: list[int]
     submit_ns: int
-    start_ns: int = -1
+    start_ns: int = 0
     shots: list[Shot] = field(default_factory=list)
     frame: int = 0
     attempt: int = 0
@@ -182,7 +182,9 @@ class SlottedCell(Roster):
     def _plan(self, src: NodeId, now_ns: int) -> None:
         """Give the queue's messages the slots from `now_ns` on; what has begun stays."""
         free_ns = max(self._free_ns[src], now_ns)
-        for parcel in self._queues[src]:
+        for place, parcel in enumerate(self._queues[src]):
+            if place and any(shot.start_ns < free_ns for shot in parcel.shots):
+                self._cut(parcel, now_ns)  # the message before it has these slots now
             if parcel.shots:
                 free_ns = max(self._free_ns[src], self._slot_end(parcel.shots[-1]))
             self._schedule(parcel, free_ns, now_ns)
@@ -190,7 +192,7 @@ class SlottedCell(Roster):
 
     def _schedule(self, parcel: Parcel, free_ns: int, now_ns: int) -> None:
         """Give a message its sender's slots from `free_ns` on, when those before it are through, and from now on."""
-        if parcel.start_ns < 0 or not parcel.shots:
+        if not parcel.shots:
             parcel.start_ns = max(free_ns, parcel.submit_ns)
         cell_ns = self._next_cell(parcel.src, max(free_ns, now_ns, parcel.submit_ns))
         while parcel.frame < len(parcel.octets) and any(n not in self._down for n in parcel.dst):
@@ -268,7 +270,7 @@ class SlottedCell(Roster):
 
     def _end_ns(self, parcel: Parcel) -> int:
         """Return when the message's last slot ends."""
-        return self._slot_end(parcel.shots[-1]) if parcel.shots else max(parcel.start_ns, parcel.submit_ns)
+        return self._slot_end(parcel.shots[-1]) if parcel.shots else parcel.start_ns
 
     # --- what is told ------------------------------------------------------------------------------------------
 
@@ -281,11 +283,10 @@ class SlottedCell(Roster):
         octets = sum(parcel.octets[s.frame] for s in fresh)
         packets = len({s.frame for s in done}) if not parcel.told else 0
         parcel.told.add(node)
-        start_ns = max(parcel.start_ns, parcel.submit_ns)
         self._end(Delivery(
             parcel.transfer, node, at_ns, is_ok, packets, max(len(fresh), packets), octets + acks * t.ACK_OCTETS,
             octets * t.OCTET_NS + acks * t.ACK_NS, parcel.src, parcel.size_bytes,
-            (at_ns - start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
+            (at_ns - parcel.start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
         ))  # fmt: skip
 
     def _extra_j(self, parcel: Parcel, shots: Sequence[Shot]) -> float:

@@ -129,8 +129,6 @@ class CrossedWires(Wires):
         self._link_bps, self._queue_bps = rate_bps, server_rate_bps or rate_bps
         # Messages of others to come on a wire, or at the server's port out (its two ends are the server).
         self._lines: dict[tuple[NodeId, NodeId], Arrivals] = {}
-        # When the links are free of the nodes' own messages.
-        self._own_free_ns: dict[tuple[NodeId, NodeId], int] = {}
         super().__init__(members, framing, rate_bps, delay_ns, server_rate_bps)
 
     def _arrivals(self, number: int) -> Arrivals:
@@ -159,22 +157,19 @@ class CrossedWires(Wires):
             if self._port is not None and dst == self._server:
                 self._port.catch_up(now_ns)
             return super()._on_wire(now_ns, src, dst, transfer, serial, train)
-        free_ns = self._free(src, dst, self._free_ns.get((src, dst), 0), now_ns)
-        self._free_ns[src, dst] = free_ns
-        behind_ns = max(0, free_ns - max(now_ns, self._own_free_ns.get((src, dst), 0)))
-        start_ns = super()._on_wire(now_ns, src, dst, transfer, serial, train, behind_ns)
-        self._own_free_ns[src, dst] = self._free_ns[src, dst]
-        return start_ns
+        # What came last on the wire was a message of the nodes' own; others have come since.
+        own_ns = self._free_ns.get((src, dst), 0)
+        free_ns = self._free_ns[src, dst] = self._free(src, dst, own_ns, now_ns)
+        behind_ns = max(0, free_ns - max(now_ns, own_ns))
+        return super()._on_wire(now_ns, src, dst, transfer, serial, train, behind_ns)
 
     def _from_server(
         self, now_ns: int, dst: NodeId, transfer: TransferId, serial: int, train: Train, behind_ns: int = 0
     ) -> int:
-        out = (self._server, self._server)
-        self._port_free_ns = self._free(*out, self._port_free_ns, now_ns)
-        behind_ns = max(0, self._port_free_ns - max(now_ns, self._own_free_ns.get(out, 0)))
-        start_ns = super()._from_server(now_ns, dst, transfer, serial, train, behind_ns)
-        self._own_free_ns[out] = self._port_free_ns
-        return start_ns
+        own_ns = self._port_free_ns
+        self._port_free_ns = self._free(self._server, self._server, own_ns, now_ns)
+        behind_ns = max(0, self._port_free_ns - max(now_ns, own_ns))
+        return super()._from_server(now_ns, dst, transfer, serial, train, behind_ns)
 
     def _go_down(self, now_ns: int, node: NodeId) -> None:
         """Drop what others have on the node's wires as well."""
@@ -185,9 +180,6 @@ class CrossedWires(Wires):
         elif node == self._server:
             self._port_free_ns = self._free(node, node, self._port_free_ns, now_ns)
         super()._go_down(now_ns, node)
-        for link, free_ns in self._own_free_ns.items():
-            if node in link:
-                self._own_free_ns[link] = min(free_ns, now_ns)
 
     # --- what it costs ---------------------------------------------------------------------------------
 

@@ -3,16 +3,21 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# The tests start hundreds of processes: without bytecode each would compile every file it imports.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: quickstart test test-slow test-nojit test-oldest test-wheel bench codecs validation mutants lint clean
+.PHONY: quickstart test doctest test-slow test-nojit test-oldest test-wheel bench codecs validation mutants lint clean
 
 quickstart: $(STAMP)
 	$(BIN)/netsim run quickstart -o results/quickstart
 	@echo "The page: results/quickstart/report.html"
 
-test: $(STAMP) lint
-	$(BIN)/python -m pytest -q --doctest-modules --doctest-ignore-import-errors netsim algorithms channels
+test: $(STAMP)
+	$(MAKE) --no-print-directory --jobs 2 --output-sync lint doctest
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal
+
+doctest: $(STAMP)
+	$(BIN)/python -m pytest -q --doctest-modules --doctest-ignore-import-errors netsim algorithms channels
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
@@ -52,9 +57,10 @@ lint: $(STAMP)
 	$(BIN)/mypy --strict netsim algorithms channels
 	$(BIN)/lint-imports --no-cache --no-logo
 
+# Python compiles what is imported; compiling every file of every package would take half of the installation.
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e ".[test]"
+	$(BIN)/python -m pip install -q --no-compile --disable-pip-version-check -e ".[test]"
 	touch $(STAMP)
 
 clean:

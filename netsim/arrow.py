@@ -5,33 +5,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
 
 BATCH_ROWS = 65536
 
 
 def column(values: npt.NDArray[Any]) -> pa.Array:
-    """Return an arrow column of a one-dimensional array.
-
-    Parameters
-    ----------
-    values
-        Integers, floating-point numbers or booleans.
+    """Return an arrow column of a one-dimensional array of integers, floating-point numbers or booleans.
 
     Examples
     --------
     >>> column(np.array([1, 2])).type, column(np.array([True, False])).tolist()
     (DataType(int64), [True, False])
     """
-    import pyarrow as pa
-
     values = np.ascontiguousarray(values)
     if values.dtype == np.bool_:
         return pa.Array.from_buffers(
@@ -45,21 +37,13 @@ def text_column(texts: Sequence[str]) -> pa.Array:
 
     Examples
     --------
-    >>> text_column(["CAT", "", "GD"]).tolist()
-    ['CAT', '', 'GD']
+    >>> text_column(["CAT", "", "é"]).tolist()
+    ['CAT', '', 'é']
     """
-    return _texts([text.encode() for text in texts])
-
-
-def repeated_text(text: str, size: int) -> pa.Array:
-    """Return an arrow column of the same text `size` times.
-
-    Examples
-    --------
-    >>> repeated_text("é", 2).tolist()
-    ['é', 'é']
-    """
-    return _texts([text.encode()] * size)
+    encoded = [text.encode() for text in texts]
+    ends = np.zeros(len(encoded) + 1, np.int32)
+    np.cumsum([len(text) for text in encoded], out=ends[1:])
+    return pa.Array.from_buffers(pa.string(), len(encoded), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))])
 
 
 def table(columns: Mapping[str, npt.NDArray[Any] | Sequence[str]]) -> pa.Table:
@@ -70,8 +54,6 @@ def table(columns: Mapping[str, npt.NDArray[Any] | Sequence[str]]) -> pa.Table:
     >>> table({"label": ["GD"], "round": np.array([3])}).to_pylist()
     [{'label': 'GD', 'round': 3}]
     """
-    import pyarrow as pa
-
     arrays = [column(v) if isinstance(v, np.ndarray) else text_column(v) for v in columns.values()]
     return pa.Table.from_arrays(arrays, names=list(columns))
 
@@ -91,8 +73,6 @@ def numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
     >>> numbers(column(np.array([1.5, 2.0])))
     array([1.5, 2. ])
     """
-    import pyarrow as pa
-
     if isinstance(values, pa.ChunkedArray):
         return np.concatenate([numbers(chunk) for chunk in values.chunks] or [np.zeros(0)])
     if values.null_count:
@@ -102,9 +82,9 @@ def numbers(values: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
     return np.frombuffer(values.buffers()[1], kind, len(values), values.offset * kind.itemsize)
 
 
-def _texts(encoded: Sequence[bytes]) -> pa.Array:
-    import pyarrow as pa
-
-    ends = np.zeros(len(encoded) + 1, np.int32)
-    np.cumsum([len(text) for text in encoded], out=ends[1:])
-    return pa.Array.from_buffers(pa.string(), len(encoded), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))])
+def to_bytes(table: pa.Table) -> bytes:
+    """Return an arrow file of a table."""
+    buffer = io.BytesIO()
+    with writer(buffer, table.schema) as file:
+        file.write_table(table, max_chunksize=BATCH_ROWS)
+    return buffer.getvalue()

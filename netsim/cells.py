@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from netsim.errors import NetsimError, nearest_name
+from netsim.errors import ConfigError, nearest_name
 from netsim.units import QuantityError, to_number
 
 _COMMA = re.compile(r"[-+]?\d{1,3}(?:[. ]?\d{3})*,\d+(?:[eE][-+]?\d+)?|[-+]?\d*,\d+")
@@ -22,7 +22,7 @@ _WITH_UNIT = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?\s*[^\W\d
 _MAX_SHOWN = 60
 
 
-class CellError(NetsimError, ValueError):
+class CellError(ConfigError):
     """Something in a file that is not as it has to be.
 
     Parameters
@@ -73,47 +73,30 @@ class Cells:
                 raise CellError(f"{self.file}:1", allowed, got, nearest_name(name, known))
         return [self.columns.index(name) for name in names]
 
-    def number(self, line: int, name: str, text: str, least: float = 0.0, positive: bool = False) -> float:
-        """Return the number in a cell.
+    def number(self, line: int, name: str, text: str, positive: bool = False) -> float:
+        """Return the number in a cell: at least 0, or above 0 where it has to be positive.
 
-        Parameters
-        ----------
-        line, name
-            Where the cell stands, for the error.
-        text
-            The cell.
-        least
-            The smallest number allowed.
-        positive
-            Whether the number has to be above 0.
+        Its line and its column's name are for the error.
 
         Raises
         ------
         CellError
             If it is no finite number in plain digits with a decimal point, or out of range.
         """
-        bounds = " > 0" if positive else f" >= {least:g}" if least > -math.inf else ""
-        what = f"{name}: a number{bounds}"
+        what = f"{name}: a number {'>' if positive else '>='} 0"
         try:
             number = to_number(text, None)
         except QuantityError:
             raise CellError(f"{self.file}:{line}", what + _why(text), repr(text[:_MAX_SHOWN])) from None
-        if not math.isfinite(number) or number < least or (positive and number == 0.0):
+        if not math.isfinite(number) or number < 0.0 or (positive and number == 0.0):
             raise CellError(f"{self.file}:{line}", what, repr(text[:_MAX_SHOWN]))
         return number
 
 
 def read(path: Path, file: str, comments: bool = False) -> Cells:
-    """Read a file of comma-separated cells whose first line names the columns.
+    """Read a file of comma-separated cells whose first line names the columns; errors call it `file`.
 
-    Parameters
-    ----------
-    path
-        Where it lies.
-    file
-        What to call it in errors.
-    comments
-        Whether lines that begin with ``#`` are left out.
+    With `comments`, lines that begin with ``#`` are left out.
 
     Raises
     ------

@@ -78,17 +78,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    argv
-        Words after ``netsim``; None takes those of the process.
-
-    Returns
-    -------
-    The exit code.
-    """
+    """Run one command, the words after ``netsim`` (None: those of the process), and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     with console.kept(), _ended_by_sigterm():
         return _main(words)
@@ -222,10 +212,10 @@ def run(
 @app.command()
 def prune(folder: Annotated[str, typer.Argument(metavar="DIR")], debug: Debug = False) -> None:
     """Delete the finished runs in DIR that its last study does not have."""
-    from netsim import study
+    from netsim import study, text
 
     count, size_bytes = study.prune(folder)
-    typer.echo(f"{folder}: {_count(count, 'run')} deleted, {size_bytes / 1e6:.3g} MB")
+    typer.echo(f"{folder}: {text.count(count, 'run')} deleted, {size_bytes / 1e6:.3g} MB")
 
 
 @app.command()
@@ -324,13 +314,11 @@ def compare(
 ) -> None:
     """Write one page on several runs, side by side."""
     from netsim import report as pages
-    from netsim.files import check_out
+    from netsim.files import check_out, is_stdout
 
     if len(folders) < 2:
         raise ConfigError("compare: at least two folders that netsim run wrote are needed")
     check_out("--out", out)
-    from netsim.files import is_stdout
-
     typer.echo(str(pages.compare(folders, out)), err=is_stdout(out))
 
 
@@ -478,10 +466,6 @@ def _load_plugins(files: Sequence[str] | None) -> None:
 
         for file in files:
             load_plugin(file)
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def _fail(text: str, code: int) -> int:

@@ -56,14 +56,9 @@ def root() -> Path | None:
 
 
 def digest_of(module: ModuleType, extra: str) -> str:
-    """Return a digest of all source that code compiled in `module` may contain.
+    """Return a digest of all source that code compiled in `module` may contain, once the module's imports have run.
 
-    Parameters
-    ----------
-    module
-        Its imports have run.
-    extra
-        What else makes compiled code differ, such as the compiler's version.
+    `extra` is what else makes compiled code differ, such as the compiler's version.
 
     Raises
     ------
@@ -94,12 +89,7 @@ def sources(module: ModuleType) -> dict[str, bytes]:
 
 
 class KernelFolder:
-    """The folder of one kernel's compiled code.
-
-    Parameters
-    ----------
-    path
-        Made if it is not there.
+    """The folder of one kernel's compiled code, made if it is not there.
 
     Raises
     ------
@@ -179,12 +169,7 @@ class KernelFolder:
 def kernel_folder(function: Callable[..., object], extra: str) -> KernelFolder | None:
     """Return the folder for a function's compiled code; None where it is kept in memory alone.
 
-    Parameters
-    ----------
-    function
-        At the top level of a module that is being imported or has been.
-    extra
-        See `digest_of`.
+    The function stands at the top level of a module that is being imported or has been; `extra`: see `digest_of`.
     """
     base, module = root(), sys.modules.get(function.__module__)
     if base is None or module is None:

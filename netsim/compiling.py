@@ -33,14 +33,8 @@ _passed = 0.0  # work that was done without kernels in here, 1 for as much as wo
 def pays(count: int, compiled_from: int) -> bool:
     """Return whether kernels are used for so many values; their twins in numpy give the same bytes.
 
-    Many small calls pay together: a process that has done enough without kernels loads numba, too.
-
-    Parameters
-    ----------
-    count
-        Values of this call.
-    compiled_from
-        From here on kernels are used even if numba must be loaded first.
+    From `compiled_from` values on they are used even if numba must be loaded first. Many small calls pay together: a
+    process that has done enough without kernels loads numba, too.
     """
     global _passed
     if not IS_ON or count < compiled_from // _LOADED_PART:
@@ -134,10 +128,7 @@ def _kept(function: Function, folder: code_cache.KernelFolder, options: dict[str
 def _compile_safely(dispatcher: Any, folder: code_cache.KernelFolder | None, again: Callable[[], Any]) -> None:
     """Have files checked before numba loads them and sealed after it has written them.
 
-    Parameters
-    ----------
-    again
-        Declares the same kernel once more, in memory alone.
+    `again` declares the same kernel once more, in memory alone.
     """
     from numba.core.compiler_lock import global_compiler_lock
     from numba.core.errors import NumbaError

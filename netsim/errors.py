@@ -101,3 +101,9 @@ def nearest_name(name: str, names: Iterable[str]) -> str:
     'top_k'
     """
     return next(iter(difflib.get_close_matches(str(name), list(names), 1, 0.5)), "")
+
+
+def nearest_hint(name: str, names: Iterable[str]) -> str:
+    """Return the nearest name as the end of a sentence, ``. Nearest: top_k``; '' where none is near."""
+    found = nearest_name(name, names)
+    return f". Nearest: {found}" if found else ""

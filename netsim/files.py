@@ -9,23 +9,22 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from netsim.errors import ConfigError
 
 ASIDE = ".aside-"
 # Of a file: its bytes, a file with the same content, or an open one without a name.
 Content = bytes | Path | IO[bytes]
-_PART_BYTES = 1 << 20
 
 
 class Temporary(tempfile.SpooledTemporaryFile[bytes]):
     """A file without a name, in memory while it is small, that is closed when nobody holds it."""
 
     def __init__(self) -> None:
-        super().__init__(max_size=_PART_BYTES)
+        super().__init__(max_size=1 << 20)
 
     def __del__(self) -> None:
         self.close()
@@ -35,10 +34,7 @@ class Temporary(tempfile.SpooledTemporaryFile[bytes]):
 def aside(path: Path) -> Iterator[Path]:
     """Yield a name in the same folder to write to; on success it becomes `path`, on any error it is removed.
 
-    Parameters
-    ----------
-    path
-        The file wanted; an older one stays as it is until the new one is complete and on the disk.
+    An older file stays as it is until the new one is complete and on the disk.
 
     Raises
     ------
@@ -74,14 +70,7 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def check_out(option: str, name: str | None) -> None:
-    """Check before any work that a file can be written.
-
-    Parameters
-    ----------
-    option
-        Of the command line, for the error.
-    name
-        The file wanted; None: none.
+    """Check before any work that a file that an option of the command line names can be written; None: no file.
 
     Raises
     ------
@@ -155,14 +144,7 @@ def write(path: Path, data: bytes | str) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, Content]) -> None:
-    """Write a folder of files that appears complete or not at all.
-
-    Parameters
-    ----------
-    folder
-        What stands there already is replaced.
-    files
-        File name to content.
+    """Write a folder of files, content by name, that appears complete or not at all and replaces what stands there.
 
     Raises
     ------
@@ -173,8 +155,8 @@ def write_folder(folder: Path, files: Mapping[str, Content]) -> None:
     try:
         part.mkdir()
         for name, data in files.items():
-            with (part / name).open("wb") as file:
-                _copy(data, file)
+            with _opened(data) as source, (part / name).open("wb") as file:
+                shutil.copyfileobj(source, file)
             _flush(part / name)
         _flush(part)
         remove(folder)
@@ -194,35 +176,25 @@ def check_folder(folder: Path) -> None:
 
 def sha256(content: Content) -> str:
     """Return the digest of a file's content, in hexadecimal."""
-    if isinstance(content, bytes):
-        return hashlib.sha256(content).hexdigest()
-    if isinstance(content, Path):
-        with content.open("rb") as data:
-            return hashlib.file_digest(data, "sha256").hexdigest()
-    digest = hashlib.sha256()
-    content.seek(0)
-    while part := content.read(_PART_BYTES):
-        digest.update(part)
-    return digest.hexdigest()
+    with _opened(content) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(content: Content) -> bytes:
     """Return a content as bytes."""
-    whole = io.BytesIO()
-    _copy(content, whole)
-    return whole.getvalue()
+    with _opened(content) as file:
+        whole: bytes = file.read()
+    return whole
 
 
-def _copy(content: Content, file: IO[bytes]) -> None:
-    """Write a content to an open file, in parts where it is a file."""
+def _opened(content: Content) -> AbstractContextManager[Any]:
+    """Return a content as a file at its beginning; one that is open stays so."""
     if isinstance(content, bytes):
-        file.write(content)
-    elif isinstance(content, Path):
-        with content.open("rb") as data:
-            shutil.copyfileobj(data, file)
-    else:
-        content.seek(0)
-        shutil.copyfileobj(content, file)
+        return io.BytesIO(content)
+    if isinstance(content, Path):
+        return content.open("rb")
+    content.seek(0)
+    return nullcontext(content)
 
 
 def remove(path: Path) -> None:

@@ -15,10 +15,7 @@ OURS = frozenset({"netsim", "algorithms", "channels"})
 def helpers(file: str | Path) -> dict[str, Path]:
     """Return the modules in a file's own folder that it imports, directly or through one another.
 
-    Parameters
-    ----------
-    file
-        A Python file. Imports anywhere in it count, those inside functions too; relative ones do not.
+    Imports anywhere in it count, those inside functions too; relative ones do not.
 
     Returns
     -------
@@ -31,12 +28,8 @@ def helpers(file: str | Path) -> dict[str, Path]:
 def local_modules(file: str | Path) -> dict[str, Path]:
     """Return the modules that a file imports and that nobody has installed, directly or through one another.
 
-    They lie beside the file or elsewhere on ``sys.path``, but not in ``site-packages`` nor in Python's library.
-
-    Parameters
-    ----------
-    file
-        As for `helpers`; an ``__init__.py`` stands for all of its package.
+    They lie beside the file or elsewhere on ``sys.path``, but not in ``site-packages`` nor in Python's library. An
+    ``__init__.py`` stands for all of its package; imports count as in `helpers`.
 
     Returns
     -------

@@ -37,14 +37,9 @@ def taken_bytes() -> int:
 
 
 def require(need_bytes: float, what: str) -> None:
-    """Refuse to take more memory than the limit.
+    """Refuse to take at least so much memory where that is more than the limit.
 
-    Parameters
-    ----------
-    need_bytes
-        At least so much is needed.
-    what
-        What needs it, as the beginning of a sentence.
+    `what` needs it, as the beginning of a sentence.
 
     Raises
     ------

@@ -21,12 +21,13 @@ import traceback
 import types
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from netsim.errors import ConfigError, Fault, UnknownNameError, nearest_name
 from netsim.imports import OURS, helpers, package_files
 
 C = TypeVar("C", bound=type)
+Examples: TypeAlias = tuple[Mapping[str, Any], ...]  # keys of each, without the name
 
 PACKAGES = {
     "problem": "algorithms.problems",
@@ -153,7 +154,7 @@ def build(kind: str, config: Mapping[str, Any] | str) -> Any:
     Examples
     --------
     >>> build("compressor", {"name": "top_k", "k": 10})
-    TopK(k=10, fraction=None, float_bit=32, index='fixed')
+    TopK(float_bit=32, index='fixed', k=10, fraction=None)
     """
     from netsim.scenario.parsing import build_component
 
@@ -241,12 +242,7 @@ def loaded_files() -> dict[str, str]:
 def place(error: BaseException, module: str = "") -> str:
     """Return ``FILE:LINE`` of where an error was raised, as far as it is the business of whoever wrote a component.
 
-    Parameters
-    ----------
-    error
-        As caught, with its traceback.
-    module
-        A module that counts as a component's, such as an agent's.
+    `module` counts as a component's, such as an agent's.
 
     Returns
     -------

@@ -50,6 +50,17 @@ def seconds(time_s: float) -> str:
     return f"{short(time_s / 60)} min" if time_s < 7200 else f"{short(time_s / 3600)} h"
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun in the singular or plural.
+
+    Examples
+    --------
+    >>> count(1, "run"), count(3, "run")
+    ('1 run', '3 runs')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return aligned columns, the first to the left, the others to the right.
 

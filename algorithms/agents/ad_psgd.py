@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, SteppingPeer
+from algorithms.roles.gossip import DenseGossip, DensePeer
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Gradient, Message, Receive, Send
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -24,13 +23,6 @@ class AdPsgd(DenseGossip):
     the two models that were exchanged, so that the mean of all models is kept whatever came between, and nodes that ask
     each other do not wait for each other: any graph will do, where the paper's needs two sides.
 
-    Parameters
-    ----------
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
-    float_bit
-        Bits of a float in a message.
-
     References
     ----------
     Lian, Zhang, Zhang, Liu, "Asynchronous decentralized parallel stochastic gradient descent", ICML 2018, algorithm 1.
@@ -38,14 +30,14 @@ class AdPsgd(DenseGossip):
 
     tolerates: ClassVar[frozenset[str]] = frozenset({"late"})
     graphs: ClassVar[frozenset[str]] = frozenset()
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "float_bit": 64})
 
     def peer(self, ctx: Context) -> Agent:
         """Return one peer's agent."""
         return AdPsgdPeer(ctx, self)
 
 
-class AdPsgdPeer(SteppingPeer):
+class AdPsgdPeer(DensePeer):
     """Asks one neighbour, answers all who ask.
 
     Attributes
@@ -55,7 +47,6 @@ class AdPsgdPeer(SteppingPeer):
 
     def __init__(self, ctx: Context, algorithm: AdPsgd) -> None:
         super().__init__(ctx, algorithm)
-        self.codec = Identity(algorithm.float_bit)
         self.near = tuple(ctx.neighbours(0))
         self.asked, self.met = self.x, 0
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from algorithms.coding.several import pair
-from algorithms.roles.compressed import Learning, max_smoothness, strong_convexity
+from algorithms.roles.broadcast import is_sure
+from algorithms.roles.compressed import Learning, strong_convexity
+from algorithms.roles.parts import max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
-from algorithms.roles.star import Updates, is_sure
+from algorithms.roles.star import Updates
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Gradient, Receive, Send
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -43,7 +44,7 @@ class Adiana(Learning, Mindful):
 
     anchor_probability: Literal["auto"] | Fraction = "auto"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "rand_k", "k": 4}},
         {"compressor": {"name": "qsgd", "levels": 2}, "anchor_probability": 0.3, "step_size": 0.05},
     )

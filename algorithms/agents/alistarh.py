@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from algorithms.compressors.alistarh import Alistarh as AlistarhCode
 from algorithms.roles.star import Worker
 from algorithms.roles.tolerant import Tolerant
 from netsim.interfaces import Agent, Array, Context, Report
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -23,15 +22,6 @@ class Alistarh(Tolerant):
     The payload carries the projection-scaled signs, so that the step 1/L is that of S+Q; the choice of T alone sets it
     apart from CAT.
 
-    Parameters
-    ----------
-    step_size
-        ``auto`` is 1/L of F; a number; or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast.
-
     References
     ----------
     Alistarh, Grubic, Li, Tomioka, Vojnovic, "QSGD: Communication-efficient SGD via gradient quantization and encoding",
@@ -39,7 +29,7 @@ class Alistarh(Tolerant):
     """
 
     relays: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1})
 
     def codec(self, ctx: Context) -> AlistarhCode:
         """Return the codec of the T_A largest coordinates' signs and one scale."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.roles.collectives import Collective, Group
 from algorithms.roles.gossip import Gossip, SteppingPeer
 from algorithms.roles.parts import FloatBit
 from netsim.interfaces import Agent, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -40,7 +39,7 @@ class AllReduceSgd(Gossip):
     collective: Collective = "ring"
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"collective": "tree", "step_size": 0.1},
         {"collective": "all_gather", "float_bit": 64},

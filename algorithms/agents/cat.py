@@ -17,7 +17,7 @@ from algorithms.tuners.curve import curves
 from algorithms.tuners.tune import tune
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Array, Context, Cost
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -27,8 +27,6 @@ class Cat(Tuned):
 
     Parameters
     ----------
-    variant
-        ``sparsify`` (S, progress alpha), ``sign`` (S+Q, beta, projection-scaled) or ``stochastic`` (SS, omega).
     cost
         What a message costs, as a function of its size. One that learns (``learned``) asks for some messages of other
         sizes than the best, which its T then is.
@@ -41,19 +39,11 @@ class Cat(Tuned):
     memory
         Of S and S+Q, which are biased. ``ef``: e_m + g_m is compressed and e_m keeps what is lost. ``ef21``: g_m - h_m
         is, both ends add it to h_m, and the step is along mean h_m; it needs a smaller step and has no floor.
-    participation
-        max(floor(participation * M), 1) workers, drawn anew in every round, get the model and upload.
     local_steps
         H > 1: g_m is the sum of the gradients of H steps of the size gamma_k from the model.
     down
         What the server's message costs; its T, of S, is then tuned like those of the workers, and what is left of the
         step stays in a memory at the server. The link is that to the first worker.
-    step_size
-        ``auto`` is 1/L, for SS omega/L (see `BudgetServer`); a number; or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads or seconds; with a memory, what is late counts when it comes.
 
     References
     ----------
@@ -65,7 +55,7 @@ class Cat(Tuned):
     cost: Annotated[Cost, Ref("cost")]
     expected: Literal["cost", "count"] = "cost"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"variant": "sparsify", "cost": {"name": "bit"}},
         {"variant": "sign", "cost": {"name": "affine", "c0": 432, "c_bit": 1}},
         {"variant": "stochastic", "cost": {"name": "from_channel", "quantity": "bit"}, "tune": "shared"},

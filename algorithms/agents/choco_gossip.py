@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.roles.gossip import CompressedGossip, PublicCopyPeer
 from algorithms.roles.parts import local_steps
 from netsim.fields import NonNegativeInt
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -23,18 +22,10 @@ class ChocoGossip(CompressedGossip):
 
     Parameters
     ----------
-    compressor
-        C, of the differences.
-    gamma
-        The consensus step: a number, ``choco`` or ``sparq``.
     local_steps
         Gradient steps of each node before the first round.
     step_size
         Of these: ``auto`` is 1 / max_m L_m; a number; or a step rule.
-    momentum
-        beta of Nesterov's momentum in these; 0: none.
-    hat_init
-        ``zero`` or ``x0``: the public copies at first.
 
     References
     ----------
@@ -44,7 +35,7 @@ class ChocoGossip(CompressedGossip):
 
     local_steps: NonNegativeInt = 1
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}, "gamma": "choco"},
         {"compressor": {"name": "sign_rand_k", "k": 4}, "gamma": 0.3, "local_steps": 3, "step_size": 0.1},
     )

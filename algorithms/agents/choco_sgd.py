@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from algorithms.roles.gossip import CompressedGossip, PublicCopyPeer
 from netsim.interfaces import Agent, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -21,20 +20,10 @@ class ChocoSgd(CompressedGossip):
 
     Parameters
     ----------
-    compressor
-        C, of the differences.
-    gamma
-        The consensus step: a number, ``choco`` or ``sparq``.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
     order
         ``grad_compress_mix``: as above. ``mix_compress_grad``, which is another algorithm: x <- x_i + gamma sum_j w_ij
         (xh_j - xh_i) with the copies that are there, send C(x - xh_i), x_i <- x - eta_t g_i(x); the message travels
         while the gradient is computed.
-    momentum
-        beta of Nesterov's momentum in the local steps; 0: none.
-    hat_init
-        ``zero`` or ``x0``: the public copies at first.
 
     References
     ----------
@@ -45,7 +34,7 @@ class ChocoSgd(CompressedGossip):
 
     order: Literal["grad_compress_mix", "mix_compress_grad"] = "grad_compress_mix"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}, "gamma": 0.3, "step_size": 0.1},
         {"compressor": "scaled_sign", "gamma": 0.3, "momentum": 0.5, "step_size": 0.05, "order": "mix_compress_grad"},
         {"compressor": {"name": "sign_top_k", "k": 4}, "gamma": "sparq", "hat_init": "x0"},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from algorithms.coding.codec import Codec
 from algorithms.roles.budget_code import Budgeted, Variant
@@ -15,7 +14,7 @@ from algorithms.tuners.tune import tune
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, PositiveInt, Ref
 from netsim.interfaces import Agent, Array, Context, Cost, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -38,10 +37,6 @@ class CompressedOperator(Star):
         In place of `compressor`: Q is CAT's, with the T of the most progress per cost in every message.
     relaxation
         r.
-    step_size
-        gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
 
     References
     ----------
@@ -56,7 +51,7 @@ class CompressedOperator(Star):
     variant: Variant = "sparsify"
     relaxation: Fraction = 1.0
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}},
         {"operator": "local", "local_steps": 2, "cost": "bit", "variant": "sign", "step_size": 0.1},
         {"operator": "proximal", "compressor": {"name": "qsgd", "levels": 8}, "relaxation": 0.5, "model_bit": 64},

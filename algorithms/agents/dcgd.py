@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from algorithms.coding.codec import Codec
-from algorithms.roles.compressed import max_smoothness
+from algorithms.roles.parts import max_smoothness
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import Ref
 from netsim.interfaces import Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -34,11 +33,6 @@ class Dcgd(Tolerant):
     step_size
         ``auto`` is 1 / ((1 + 2 w / M) max_m L_m), where a compressor that is biased or states no w counts as w = 0; a
         number; or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast. What is late is dropped, or
-        with an error memory counts when it comes.
 
     References
     ----------
@@ -50,13 +44,13 @@ class Dcgd(Tolerant):
     --------
     >>> from netsim.registry import build
     >>> build("algorithm", {"name": "dcgd", "compressor": {"name": "top_k", "k": 3}}).compressor
-    TopK(k=3, fraction=None, float_bit=32, index='fixed')
+    TopK(float_bit=32, index='fixed', k=3, fraction=None)
     """
 
     compressor: Annotated[Codec, Ref("compressor")]
 
     relays: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "stochastic_sparsification", "budget": 3}},
         {"compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},
         {"compressor": "identity", "model_bit": 64},

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from algorithms.roles.star import Worker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction, NonNegativeInt, PositiveFloat, Range
 from netsim.interfaces import Agent, Array, Context, Report
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -37,13 +36,8 @@ class DeepGradientCompression(Mindful):
         Norm of a gradient of all nodes together; nothing: no clipping.
     warmup_rounds
         Rounds of the warm-up of the sparsity, in the paper those of 4 epochs.
-    step_size
-        ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
+    float_bit
+        Bits of a float in the upload.
 
     References
     ----------
@@ -58,7 +52,7 @@ class DeepGradientCompression(Mindful):
     warmup_rounds: NonNegativeInt = 0
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"fraction": 0.2, "step_size": 0.05},
         {"fraction": 0.1, "momentum": 0.5, "clip_norm": 2.0, "warmup_rounds": 8, "step_size": 0.05},
     )

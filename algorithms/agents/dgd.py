@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, SteppingPeer, max_smoothness
+from algorithms.roles.gossip import DenseGossip, DensePeer
+from algorithms.roles.parts import max_smoothness
 from netsim.interfaces import Agent, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -24,8 +23,6 @@ class Dgd(DenseGossip):
     ----------
     step_size
         ``auto`` is (1 + lambda_n(W)) / (2 max_m L_m), half of what keeps it stable; a number; or a step rule.
-    float_bit
-        Bits of a float in a message.
 
     References
     ----------
@@ -33,7 +30,7 @@ class Dgd(DenseGossip):
     Ling, Yin, "On the convergence of decentralized gradient descent", SIAM J. Optim. 2016, theorem 1 (the step).
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "float_bit": 64})
 
     def auto_step(self, ctx: Context) -> float:
         """Return (1 + lambda_n(W)) / (2 max_m L_m)."""
@@ -44,12 +41,8 @@ class Dgd(DenseGossip):
         return DgdPeer(ctx, self)
 
 
-class DgdPeer(SteppingPeer):
+class DgdPeer(DensePeer):
     """Sends, takes the gradient, mixes, steps."""
-
-    def __init__(self, ctx: Context, algorithm: Dgd) -> None:
-        super().__init__(ctx, algorithm)
-        self.codec = Identity(algorithm.float_bit)
 
     async def step(self, round: int) -> None:
         """Run one round."""

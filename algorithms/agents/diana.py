@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from algorithms.roles.compressed import Learning, max_smoothness
+from algorithms.roles.compressed import Learning
+from algorithms.roles.parts import max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Range
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -25,19 +25,10 @@ class Diana(Learning, Mindful):
 
     Parameters
     ----------
-    compressor
-        Q, unbiased; one that works per tensor gets the problem's layout.
-    memory_rate
-        a; ``auto`` is 1 / (1 + w).
     momentum
         b.
     step_size
         gamma; ``auto`` is 1 / ((1 + 6 w / M) max_m L_m). A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------
@@ -47,7 +38,7 @@ class Diana(Learning, Mindful):
 
     momentum: Annotated[float, Range(ge=0, lt=1)] = 0.0
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "qsgd", "levels": 2}},
         {"compressor": {"name": "rand_k", "k": 4}, "momentum": 0.5, "step_size": 0.05},
         {"compressor": "identity", "memory_rate": 0.3, "model_bit": 64},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from algorithms.coding.codec import Codec
 from algorithms.compressors.block_sign import BlockSign
@@ -16,7 +15,7 @@ from algorithms.roles.star import step_of
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Range, Ref
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -36,11 +35,6 @@ class DistEfBlockwise(Compressed, Replicated, Mindful):
         b, 0 for none; Nesterov's.
     step_size
         ``auto`` is 1/L of F; what theory admits shrinks with the contraction of C. A number, or a step rule.
-    model_bit
-        No effect: steps are sent, and a whole model without rounding.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
-        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------
@@ -51,7 +45,7 @@ class DistEfBlockwise(Compressed, Replicated, Mindful):
     compressor: Annotated[Codec, Ref("compressor")] = BlockSign()  # noqa: RUF009  # frozen
     momentum: Annotated[float, Range(ge=0, lt=1)] = 0.0
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"step_size": 0.05},
         {
             "compressor": {"name": "block_sign", "block": 4},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback
@@ -13,7 +12,7 @@ from algorithms.roles.replicas import Replicated
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Ref
 from netsim.interfaces import Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -27,17 +26,10 @@ class DoubleSqueeze(Compressed, Replicated, Mindful):
 
     Parameters
     ----------
-    compressor
-        C, of the uploads; one that works per tensor gets the problem's layout.
     server_compressor
         D, of the server's message; nothing: C.
     step_size
         ``auto`` is 1/L of F; what theory admits shrinks with the contraction of C and D. A number, or a step rule.
-    model_bit
-        No effect: steps are sent, and a whole model without rounding.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
-        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------
@@ -47,7 +39,7 @@ class DoubleSqueeze(Compressed, Replicated, Mindful):
 
     server_compressor: Annotated[Codec, Ref("compressor")] | None = None
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}, "step_size": 0.1},
         {"compressor": "scaled_sign", "server_compressor": {"name": "qsgd", "levels": 8}, "step_size": 0.05},
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from algorithms.compressors.identity import Identity
-from algorithms.roles.gossip import DenseGossip, SteppingPeer
+from algorithms.roles.gossip import DenseGossip, DensePeer
 from netsim.interfaces import Agent, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -20,32 +18,21 @@ class Dpsgd(DenseGossip):
     Deviation: the paper's box mixes x_j first and then steps; it says that the two lines may be exchanged, and stepping
     first is what later papers compare with. `dgd` is the box as it stands.
 
-    Parameters
-    ----------
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
-    float_bit
-        Bits of a float in a message.
-
     References
     ----------
     Lian, Zhang, Zhang, Hsieh, Zhang, Liu, "Can decentralized algorithms outperform centralized algorithms?",
     NeurIPS 2017, algorithm 1.
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "float_bit": 64})
 
     def peer(self, ctx: Context) -> Agent:
         """Return one peer's agent."""
         return DpsgdPeer(ctx, self)
 
 
-class DpsgdPeer(SteppingPeer):
+class DpsgdPeer(DensePeer):
     """Steps, sends, mixes."""
-
-    def __init__(self, ctx: Context, algorithm: Dpsgd) -> None:
-        super().__init__(ctx, algorithm)
-        self.codec = Identity(algorithm.float_bit)
 
     async def step(self, round: int) -> None:
         """Run one round."""

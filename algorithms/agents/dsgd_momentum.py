@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from algorithms.roles.gossip import Beta, DenseGossip, SteppingPeer
 from algorithms.roles.parts import Momentum
 from netsim.interfaces import Agent, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -29,8 +28,6 @@ class DsgdMomentum(DenseGossip):
         Step along beta v + g instead of v.
     mix_momentum
         Send v beside x and average both: twice the bits.
-    float_bit
-        Bits of a float in a message.
 
     References
     ----------
@@ -43,7 +40,7 @@ class DsgdMomentum(DenseGossip):
     nesterov: bool = False
     mix_momentum: bool = False
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"step_size": 0.02, "nesterov": True, "float_bit": 64},
         {"step_size": 0.02, "momentum": 0.5, "mix_momentum": True},

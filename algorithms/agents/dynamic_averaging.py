@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.compressors.identity import Identity
 from algorithms.roles.local import FixedSteps, LocalWorker
@@ -13,7 +12,7 @@ from algorithms.roles.parts import mean_of, squared
 from algorithms.roles.star import Server
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, NodeId, Payload, Receive, Report, Send, Silent
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -29,8 +28,6 @@ class DynamicAveraging(FixedSteps):
     ----------
     divergence
         Delta.
-    local_steps, step_size, momentum, nesterov, weight_decay
-        Steps between two checks, and how they are taken, as in `local_sgd`.
     model_bit
         Bits of a float of a model, in both directions.
 
@@ -42,7 +39,7 @@ class DynamicAveraging(FixedSteps):
 
     divergence: NonNegativeFloat
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"divergence": 0.5, "local_steps": 1, "step_size": 0.05},
         {"divergence": 0.1, "local_steps": 3, "step_size": 0.02, "momentum": 0.5, "model_bit": 64},
     )

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from algorithms.roles.compressed import Compressed
-from algorithms.roles.parts import sampled, share
+from algorithms.roles.participation import Sampled, SamplingServer
+from algorithms.roles.parts import share
 from algorithms.roles.shared_state import StateServer, StateWorker
 from algorithms.roles.tolerant import Mindful
 from netsim.errors import ConfigError, Fault
-from netsim.fields import Fraction
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class Ef21(Compressed, Mindful):
+class Ef21(Sampled, Compressed, Mindful):
     """h_m <- h_m + C(grad f_m(x^k) - h_m), x^{k+1} = x^k - gamma mean h_m, from h_m = 0.
 
     For C a contraction with delta, e^k = mean ||h_m - grad f_m(x^k)||^2 after round k obeys
@@ -36,15 +35,8 @@ class Ef21(Compressed, Mindful):
     ----------
     compressor
         C; one that works per tensor gets the problem's layout. Of an unbiased one of large w take `to_contraction`.
-    participation
-        p.
     step_size
         gamma; ``auto`` is 1 / (L + L' sqrt(b / theta)). A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------
@@ -53,17 +45,11 @@ class Ef21(Compressed, Mindful):
     "EF21 with bells and whistles", arXiv 2110.03294, 2021, partial participation.
     """
 
-    participation: Fraction = 1.0
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}},
         {"compressor": "scaled_sign", "step_size": 0.1, "participation": 0.7},
         {"compressor": "identity", "model_bit": 64},
     )
-
-    def num_asked(self, nodes: int) -> int:
-        """Return how many workers take part in a round."""
-        return share(self.participation, nodes)
 
     def auto_step(self, ctx: Context) -> float:
         """Return 1 / (L + L' sqrt(b / theta))."""
@@ -85,14 +71,5 @@ class Ef21(Compressed, Mindful):
         return StateWorker(ctx, self)
 
 
-class Ef21Server(StateServer):
+class Ef21Server(SamplingServer, StateServer):
     """Keeps the mean of the h_m, and asks some workers in each round."""
-
-    def __init__(self, ctx: Context, algorithm: Ef21) -> None:
-        super().__init__(ctx, algorithm)
-        self.participation = algorithm.participation
-
-    async def broadcast(self, round: int, kind: str = "model") -> None:
-        """Draw the round's workers and send them the model."""
-        self.asked = sampled(self.ctx, self.participation)
-        await super().broadcast(round, kind)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.coding.codec import Codec
 from algorithms.compressors.error_feedback import ErrorFeedback
@@ -12,7 +11,7 @@ from algorithms.roles.compressed import Compressed
 from algorithms.roles.star import Server, Worker, step_of
 from algorithms.roles.tolerant import Mindful
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -31,11 +30,6 @@ class EfSgd(Compressed, Mindful):
         e grow: take `to_contraction` of it.
     step_size
         ``auto`` is 1/L of F; what theory admits shrinks with delta. A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------
@@ -44,7 +38,7 @@ class EfSgd(Compressed, Mindful):
     """
 
     relays: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}, "step_size": 0.1},
         {"compressor": "scaled_sign"},
         {"compressor": {"name": "sign_rand_k", "fraction": 0.5, "shared_seed": True}, "step_size": 0.1},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -18,7 +18,7 @@ from algorithms.learning.sensing import CodeBook, Quantizer, Thresholds, product
 from netsim.errors import Fault
 from netsim.fields import NonNegativeInt, Range
 from netsim.interfaces import Agent, Context, Decode, Encode, Mark, Payload, Receive, Report, Send
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 MAX_BITS = quantizers.MAX_BITS, code_books.MAX_BITS  # of cells, and of a code book
 
@@ -63,7 +63,7 @@ class FeatureQuantization:
     batch: Annotated[int, Range(ge=1, le=1_000_000)] = 16
 
     tolerates: ClassVar[frozenset[str]] = frozenset()
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"bits": 3, "design": "lloyd_max", "decoder": "recon", "batch": 5},
         {"bits": 1, "design": "uniform"},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from algorithms.roles.federated import FederatedServer, Patient
 from algorithms.roles.star import Updates
 from netsim.fields import PositiveFloat, Range
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -31,8 +30,6 @@ class Fedadam(Patient):
         ``adagrad``: v <- v + Delta^2.
     beta1, beta2, tau
         m <- beta1 m + (1 - beta1) Delta; tau is the degree of adaptivity, and v starts at tau^2.
-    local_steps, epochs, participation, compressor, step_size, weight_decay, model_bit, quorum, deadline_s
-        As in `fedavg`; `step_size` is the clients'.
 
     References
     ----------
@@ -46,7 +43,7 @@ class Fedadam(Patient):
     beta2: Annotated[float, Range(ge=0, lt=1)] = 0.99
     tau: PositiveFloat = 1e-3
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"local_steps": 3, "server_step": 0.05},
         {"local_steps": 2, "optimiser": "yogi", "participation": 0.67},
         {"epochs": 1, "optimiser": "adagrad", "tau": 0.1, "quorum": 2, "deadline_s": 5.0},

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.roles.federated import Patient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -18,24 +17,6 @@ class Fedavg(Patient):
     Clients send C(x^k - x_m): as many bytes as x_m where C is the identity, and any compressor fits (with an unbiased
     one it is FedPAQ). Clients that are not in S get and send nothing.
 
-    Parameters
-    ----------
-    local_steps, epochs
-        One of them: steps on minibatches drawn anew, or E passes over the client's samples, shuffled and cut into
-        minibatches of the problem's size, the last one shorter.
-    participation
-        S has max(floor(participation * M), 1) clients, drawn uniformly in every round.
-    compressor
-        C; one that works per tensor gets the problem's layout, and a memory stays with the client.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule, which counts a client's own steps.
-    weight_decay
-        Adds weight_decay * x to every gradient.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast.
-
     References
     ----------
     McMahan, Moore, Ramage, Hampson, y Arcas, "Communication-efficient learning of deep networks from decentralized
@@ -44,7 +25,7 @@ class Fedavg(Patient):
     of the others.
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"epochs": 1},
         {"local_steps": 3, "participation": 0.67, "step_size": 0.1},
         {"local_steps": 2, "compressor": {"name": "qsgd", "levels": 4}, "quorum": 2, "deadline_s": 5.0},

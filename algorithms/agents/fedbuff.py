@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from algorithms.roles.federated import Federated
 from algorithms.roles.parts import sampled
 from netsim.fields import PositiveFloat, Range
 from netsim.interfaces import Agent, Context, Message, NodeId, Sum
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -35,8 +35,6 @@ class Fedbuff(Federated):
         ``none``: s = 1. ``sqrt``: s = 1 / sqrt(1 + staleness).
     participation
         max(floor(participation * M), 1) clients train at a time, the paper's concurrency.
-    local_steps, epochs, compressor, step_size, weight_decay, model_bit
-        As in `fedavg`.
     deadline_s
         A client that has heard nothing for so long, a half more or less at random, asks for the model by a header; one
         that does not train is not answered. Nothing: never; a network that can lose messages needs it.
@@ -52,7 +50,7 @@ class Fedbuff(Federated):
     staleness: Literal["none", "sqrt"] = "sqrt"
     deadline_s: PositiveFloat | None = None
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"buffer_size": 2, "local_steps": 3},
         {"buffer_size": 1, "local_steps": 1, "participation": 0.67, "staleness": "none", "step_size": 0.1},
         {"buffer_size": 4, "epochs": 1, "compressor": {"name": "qsgd", "levels": 4}, "step_size": 0.1},

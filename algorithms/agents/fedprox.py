@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.roles.federated import Patient
 from algorithms.roles.local import LocalWorker
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -24,16 +23,8 @@ class Fedprox(Patient):
     ----------
     mu
         0 or more.
-    local_steps, epochs, participation, compressor
-        As in `fedavg`.
     step_size
         ``auto`` is 1 / (max_m L_m + mu), h_m's; a number; or a step rule, which counts a client's own steps.
-    weight_decay
-        Adds weight_decay * x to every gradient.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast.
 
     References
     ----------
@@ -44,7 +35,7 @@ class Fedprox(Patient):
 
     mu: NonNegativeFloat
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"mu": 0.5, "local_steps": 4},
         {"mu": 0.1, "epochs": 1, "participation": 0.67, "step_size": 0.1},
     )

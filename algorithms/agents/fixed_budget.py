@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from algorithms.roles.budget_code import Budgeted, BudgetWorker
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Array, Context, CostModel
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -23,16 +22,8 @@ class FixedBudget(Budgeted, Tolerant):
 
     Parameters
     ----------
-    variant
-        ``sparsify`` (S), ``sign`` (S+Q, projection-scaled) or ``stochastic`` (SS).
     budget
         T; or ``one_packet``: the largest T whose message the link to the server carries in one packet.
-    step_size
-        ``auto`` is 1/L, for SS omega/L; a number; or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast.
 
     References
     ----------
@@ -44,7 +35,7 @@ class FixedBudget(Budgeted, Tolerant):
 
     budget: PositiveInt | Literal["one_packet"]
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"variant": "sparsify", "budget": 3},
         {"variant": "sign", "budget": "one_packet"},
         {"variant": "stochastic", "budget": 2, "step_size": {"name": "inverse_round", "a": 1.0}},

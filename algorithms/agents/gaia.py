@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from algorithms.roles.star import Server, Updates, Worker, step_of
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import NonNegativeFloat
 from netsim.interfaces import Agent, Array, Context, Report
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -32,13 +31,8 @@ class Gaia(Mindful):
         v: the significance of an update is its size beside the parameter's.
     decay
         ``root``: v_k = v / sqrt(k + 1). ``none``: v_k = v.
-    step_size
-        ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
+    float_bit
+        Bits of a float in the upload.
 
     References
     ----------
@@ -51,7 +45,7 @@ class Gaia(Mindful):
     decay: Literal["root", "none"] = "root"
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"step_size": 0.05},
         {"threshold": 0.2, "decay": "none", "step_size": 0.1, "float_bit": 64},
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from algorithms.roles.gossip import DenseGossip, SteppingPeer, max_smoothness
+from algorithms.roles.gossip import DenseGossip, SteppingPeer
+from algorithms.roles.parts import max_smoothness
 from netsim.interfaces import Agent, Array, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -25,8 +25,6 @@ class GradientTracking(DenseGossip):
     step_size
         ``auto`` is (1 + lambda_n(W))^2 / (4 max_m L_m), half of what is stable where all nodes have one Hessian: its
         modes x, y have determinant lambda^2 - eta h and trace 2 lambda - eta h. A number; or a step rule.
-    float_bit
-        Bits of a float in a message.
 
     References
     ----------
@@ -34,7 +32,7 @@ class GradientTracking(DenseGossip):
     SIAM J. Optim. 2017, algorithm 1. Di Lorenzo, Scutari, "NEXT", IEEE TSIPN 2016 (the tracked gradient).
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.05, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.05, "float_bit": 64})
 
     def auto_step(self, ctx: Context) -> float:
         """Return (1 + lambda_n(W))^2 / (4 max_m L_m)."""

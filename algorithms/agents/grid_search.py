@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from algorithms.compressors.identity import Identity
 from algorithms.roles.budget_code import Budgeted, BudgetServer, BudgetWorker, budget_cost
 from netsim.fields import PositiveInt, Ref
 from netsim.interfaces import ALL, Agent, Array, Context, Cost, Decode, Encode, Gradient, Receive, Report, Send, Value
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 LOSS = Identity(64)
 
@@ -29,21 +28,17 @@ class GridSearch(Budgeted):
 
     Parameters
     ----------
-    variant, cost
-        ``sparsify`` (S), ``sign`` (S+Q) or ``stochastic`` (SS); what the merit divides by.
+    cost
+        What the merit divides by.
     budgets, trial_rounds
         The grid; empty: 1, 4, 16, ... below the dimension. Rounds of each trial.
-    step_size
-        ``auto`` is 1/L, for SS omega/L; a number; or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
     """
 
     cost: Annotated[Cost, Ref("cost")]
     budgets: tuple[PositiveInt, ...] = ()
     trial_rounds: PositiveInt = 5
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"variant": "sparsify", "cost": {"name": "bit"}},
         {"variant": "sign", "cost": {"name": "count"}, "budgets": [1, 2], "trial_rounds": 2},
     )

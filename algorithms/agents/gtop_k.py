@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from algorithms.roles.parts import FloatBit
 from algorithms.roles.replicas import Replicated, ReplicaWorker
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -32,8 +31,6 @@ class GtopK(Replicated):
         ``auto`` is 1/L of F; what theory admits shrinks with k / d. A number, or a step rule.
     float_bit
         Bits of a float in all messages.
-    model_bit
-        No effect, as no model is sent.
 
     References
     ----------
@@ -47,7 +44,7 @@ class GtopK(Replicated):
     k: PositiveInt
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3, "step_size": 0.1},
         {"k": 5, "step_size": 0.2, "float_bit": 64},
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.coding.wrappers import require_memoryless
 from algorithms.roles.federated import Trained
@@ -13,7 +12,7 @@ from algorithms.roles.star import Server, Updates, Worker
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -30,17 +29,11 @@ class HierarchicalFedavg(Trained, Tolerant):
     ----------
     edge_rounds
         kappa_2.
-    local_steps, epochs
-        kappa_1, or passes over the client's samples; as in `fedavg`.
     compressor
         Of how far the clients, and how far the aggregators have come; one that keeps a memory is refused.
     step_size
         ``auto`` is 1 / max_m L_m over the clients of one aggregator; a number; or a step rule, which counts a client's
         own steps.
-    weight_decay
-        Adds weight_decay * x to every gradient.
-    model_bit
-        Bits of a float in the broadcasts.
     quorum, deadline_s
         An aggregator goes on after so many uploads, or so many seconds after its broadcast; the server after so many
         aggregators', or `edge_rounds` + 1 times as long. A missing upload is silence, a late one is dropped.
@@ -53,7 +46,7 @@ class HierarchicalFedavg(Trained, Tolerant):
 
     edge_rounds: PositiveInt
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"local_steps": 2, "edge_rounds": 2, "step_size": 0.1},
         {"epochs": 1, "edge_rounds": 3, "step_size": 0.1, "compressor": {"name": "qsgd", "levels": 4}},
     )

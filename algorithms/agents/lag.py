@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from algorithms.roles.lazy import AskingServer, Lazy, LazyWorker
 from algorithms.roles.shared_state import StateServer, StateWorker
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -29,17 +28,6 @@ class Lag(Lazy):
         ``worker`` or ``server``; the latter needs full batches and a problem that knows its L_m.
     xi
         ``auto`` is 1/D for the worker's rule and 10/D for the server's, as in the paper's experiments.
-    window
-        D, how many of the last moves count.
-    max_age
-        Rounds after its last upload at which a worker uploads in any case; None: never.
-    step_size
-        gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------
@@ -50,7 +38,7 @@ class Lag(Lazy):
 
     rule: Literal["worker", "server"] = "worker"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"rule": "server", "step_size": 0.1, "float_bit": 64, "model_bit": 64},
         {"xi": 1.0, "window": 3, "max_age": 5, "step_size": 0.1},

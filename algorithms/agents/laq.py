@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from algorithms.compressors.laq import Laq as LaqCode
 from algorithms.roles.lazy import Lazy, LazyWorker, is_overdue
@@ -12,7 +11,7 @@ from algorithms.roles.parts import squared
 from algorithms.roles.shared_state import StateServer
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.interfaces import Agent, Array, Context, Silent
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -31,17 +30,8 @@ class Laq(Lazy):
         b, bits of an entry.
     xi
         ``auto`` is 0.8/D.
-    window
-        D, how many of the last moves count.
-    max_age
-        Rounds after its last upload at which a worker uploads in any case; None: never.
-    step_size
-        gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit
-        Bits of the quantiser's range and of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
+    float_bit
+        Bits of the quantiser's range.
 
     References
     ----------
@@ -54,7 +44,7 @@ class Laq(Lazy):
     xi: Literal["auto"] | NonNegativeFloat = "auto"
     max_age: PositiveInt | None = 100
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"bits": 3, "xi": 0.02, "step_size": 0.1},
         {"bits": 12, "max_age": 4, "model_bit": 64, "float_bit": 64},
@@ -62,7 +52,7 @@ class Laq(Lazy):
 
     def codec(self, ctx: Context) -> LaqCode:  # type: ignore[override]
         """Return the quantiser of innovations."""
-        return LaqCode(self.bits, self.float_bit)
+        return LaqCode(self.bits, float_bit=self.float_bit)
 
     def weight(self) -> float:
         """Return xi."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from algorithms.roles.parts import squared
 from algorithms.roles.shared_state import StateServer, StateWorker
 from netsim.fields import PositiveInt
 from netsim.interfaces import Agent, Array, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -37,14 +36,8 @@ class Lasg(Lazy):
         ``wk1``, ``wk2`` or ``ps``.
     xi
         ``auto`` is 1/D, which in the paper is c = 1/gamma^2.
-    window
-        D, how many of the last moves count.
     max_age
         Rounds after its last upload at which a worker uploads in any case, and between snapshots.
-    step_size
-        gamma; ``auto`` is 1/L of F. A number, or a step rule.
-    float_bit, model_bit, quorum, deadline_s
-        As in `lag`.
 
     References
     ----------
@@ -56,7 +49,7 @@ class Lasg(Lazy):
     rule: Literal["wk1", "wk2", "ps"] = "wk2"
     max_age: PositiveInt | None = 50
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"step_size": 0.1},
         {"rule": "wk1", "max_age": 6, "step_size": 0.1},
         {"rule": "ps", "xi": 1.0, "window": 3, "float_bit": 64, "model_bit": 64},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -18,7 +17,7 @@ from algorithms.roles.star import Worker, step_of
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction, NonNegativeFloat, PositiveInt, Ref
 from netsim.interfaces import Agent, Array, Context, Silent
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -57,11 +56,6 @@ class Lena(Compressed, Mindful):
         Of v and q, both of which are then what their uploads decode to; e keeps what is lost of v.
     step_size
         alpha; ``auto`` is 1/L of F. A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------
@@ -80,7 +74,7 @@ class Lena(Compressed, Mindful):
     force_first: bool = True
     compressor: Annotated[Codec, Ref("compressor")] = Identity()  # noqa: RUF009  # frozen
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"beta": 2.0, "drift": "avg", "step_size": 0.1, "times": 3, "gradient_reference": "window"},
         {"beta": 5.0, "drift": "v", "compressor": {"name": "qsgd", "levels": 8}, "gradient_reference": "previous"},

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from algorithms.compressors.identity import Identity
 from algorithms.roles.local import FixedSteps
-from algorithms.roles.parts import FloatBit
+from algorithms.roles.star import Dense
 from algorithms.roles.tolerant import Tolerant
-from netsim.interfaces import Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class LocalSgd(FixedSteps, Tolerant):
+class LocalSgd(FixedSteps, Dense, Tolerant):
     """x_m <- x_m - gamma_t v_m(x_m) for H steps from x^k at each worker, then x^{k+1} = (1/M) sum_m x_m.
 
     With H = 1 it is `gd`. A larger H saves messages; where nodes differ, steps that do not shrink end at a point off
@@ -24,34 +21,14 @@ class LocalSgd(FixedSteps, Tolerant):
 
     Workers send x^k - x_m, which takes as many bytes as x_m; what its rounding loses shrinks with it.
 
-    Parameters
-    ----------
-    local_steps
-        H.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule, which counts local steps.
-    momentum, nesterov, weight_decay
-        v <- beta v + g with g the gradient plus weight_decay * x; the direction is v, or with `nesterov` beta v + g.
-        v stays with the worker.
-    float_bit, model_bit
-        Bits of a float in the upload and in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast.
-
     References
     ----------
     Stich, "Local SGD converges fast and communicates little", ICLR 2019, algorithm 1. Nesterov momentum as in Basu,
     Data, Karakus, Diggavi, "Qsparse-local-SGD", NeurIPS 2019, section 5.
     """
 
-    float_bit: FloatBit = 32
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"local_steps": 4},
         {"local_steps": 2, "step_size": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4},
         {"local_steps": 3, "quorum": 2, "deadline_s": 5.0},
     )
-
-    def codec(self, ctx: Context) -> Identity:
-        """Return the codec of dense differences."""
-        return Identity(self.float_bit)

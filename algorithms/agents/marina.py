@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from algorithms.compressors.identity import Identity
+from algorithms.roles.broadcast import is_sure
 from algorithms.roles.compressed import Unbiased
 from algorithms.roles.parts import FloatBit
-from algorithms.roles.star import Server, Updates, Worker, is_sure
+from algorithms.roles.star import Server, Updates, Worker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import ALL, Agent, Array, Context, Gradient, Sum
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -47,7 +47,7 @@ class Marina(Unbiased, Mindful):
     full_probability: Literal["auto"] | Fraction = "auto"
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "rand_k", "k": 4}},
         {"compressor": {"name": "qsgd", "levels": 2}, "full_probability": 0.1, "step_size": 0.05},
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.coding.bits import FloatBit
 from algorithms.coding.codec import Codec
@@ -13,7 +12,7 @@ from algorithms.compressors.one_bit import OneBit
 from algorithms.roles.replicas import Replicated
 from algorithms.roles.tolerant import Mindful
 from netsim.interfaces import Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -28,13 +27,6 @@ class OneBitSgd(Replicated, Mindful):
     ----------
     float_bit
         Bits of a mean.
-    step_size
-        ``auto`` is 1/L of F. A number, or a step rule.
-    model_bit
-        No effect: steps are sent, and a whole model without rounding.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
-        gets the whole model in place of the step; a late upload counts when it comes.
 
     References
     ----------
@@ -45,8 +37,8 @@ class OneBitSgd(Replicated, Mindful):
 
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"step_size": 0.05}, {"float_bit": 64, "step_size": 0.1})
+    examples: ClassVar[Examples] = ({"step_size": 0.05}, {"float_bit": 64, "step_size": 0.1})
 
     def codec(self, ctx: Context) -> Codec:
         """Return the one-bit code with its error memory."""
-        return ErrorFeedback(OneBit(self.float_bit).bind(ctx.facts.layout))
+        return ErrorFeedback(OneBit(float_bit=self.float_bit).bind(ctx.facts.layout))

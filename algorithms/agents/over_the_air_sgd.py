@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from algorithms.compressors.identity import Identity
 from algorithms.roles.analog import Analog, Antenna
-from algorithms.roles.parts import FloatBit
-from algorithms.roles.star import Server, Star, Updates, Worker
+from algorithms.roles.star import Dense, Server, Updates, Worker
 from netsim.interfaces import Agent, Array, Context, Silent
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
 @dataclass(frozen=True)
-class OverTheAirSgd(Star):
+class OverTheAirSgd(Dense):
     """x^{k+1} = x^k - gamma_k y^k / (a M_k), with y^k = sum_m h_m s_m + z and amplitudes s_m = a grad f_m(x^k) / h_m.
 
     M_k is how many send in round k: a worker whose gain h_m is below `least_gain` is silent. Where the air has a power
@@ -40,16 +37,11 @@ class OverTheAirSgd(Star):
     """
 
     analog: Analog = field(default_factory=Analog)
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"analog": {"amplitude": 2.0, "inversion": False}, "step_size": 0.1, "float_bit": 64},
     )
-
-    def codec(self, ctx: Context) -> Identity:
-        """Return the code of amplitudes."""
-        return Identity(self.float_bit)
 
     def timing_free(self, network: Any) -> bool:
         """Return False: what is heard hangs on the channel's draws."""

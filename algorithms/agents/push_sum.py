@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
 from algorithms.roles.gossip import DenseGossip, SteppingPeer
 from netsim.interfaces import Agent, Array, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -25,8 +24,6 @@ class PushSum(DenseGossip):
 
     Parameters
     ----------
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
     float_bit
         Bits of a float of p x; p w has 64.
 
@@ -38,7 +35,7 @@ class PushSum(DenseGossip):
     """
 
     graphs: ClassVar[frozenset[str]] = frozenset({"changing", "directed", "unbalanced"})
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "float_bit": 64})
 
     def peer(self, ctx: Context) -> Agent:
         """Return one peer's agent."""

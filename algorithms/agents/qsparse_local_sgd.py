@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,7 +16,7 @@ from algorithms.roles.tolerant import Mindful
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Ref
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 Mode = Literal["synchronous", "asynchronous"]
 
@@ -52,16 +51,6 @@ class QsparseLocalSgd(FixedSteps, Mindful):
     wipe_memory
         Set e_m to 0 at the message before a local step whose gamma is at most half of that before, where a piecewise
         rule drops.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule, which counts a worker's own steps.
-    momentum, nesterov, weight_decay
-        v <- beta v + g with g the gradient plus weight_decay * x; the direction is v, or with `nesterov` beta v + g.
-        v stays with the worker and is never reset.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------
@@ -75,7 +64,7 @@ class QsparseLocalSgd(FixedSteps, Mindful):
     gap: Literal["fixed", "uniform"] = "fixed"
     wipe_memory: bool = False
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"local_steps": 4, "compressor": {"name": "sign_top_k", "k": 3}, "step_size": 0.1},
         {"local_steps": 3, "compressor": {"name": "top_k", "k": 3}, "mode": "asynchronous", "step_size": 0.1},
         {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from algorithms.roles.parts import Average
 from netsim.errors import SimulationError
 from netsim.fields import PositiveFloat, Ref
 from netsim.interfaces import Agent, Array, Context, Decode, Gradient, NodeId, Receive, Value
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -66,7 +66,7 @@ class SaddlePoint:
     query_radius: PositiveFloat = 0.01
 
     tolerates: ClassVar[frozenset[str]] = frozenset()
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "top_k", "k": 3}, "eta": 0.02},
         {"compressor": {"name": "sign_top_k", "k": 3}, "eta": 0.02, "feedback": "bandit"},
     )

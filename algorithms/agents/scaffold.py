@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from algorithms.roles.star import Updates
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Receive, Send
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -33,8 +32,6 @@ class Scaffold(Federated, Mindful):
     ----------
     server_step
         eta.
-    local_steps, epochs, participation, weight_decay, model_bit, quorum, deadline_s
-        As in `fedavg`.
     compressor
         Of each of the two vectors; one that keeps a memory is refused.
     step_size
@@ -48,7 +45,7 @@ class Scaffold(Federated, Mindful):
 
     server_step: PositiveFloat = 1.0
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"local_steps": 3, "step_size": 0.1},
         {"epochs": 1, "participation": 0.67, "step_size": 0.1, "server_step": 0.5},
     )

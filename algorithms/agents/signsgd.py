@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from algorithms.compressors.sign import Sign
 from algorithms.roles.parts import GivenStep, Momentum
@@ -13,7 +12,7 @@ from algorithms.roles.star import Updates
 from algorithms.roles.tolerant import Tolerant
 from netsim.fields import Range
 from netsim.interfaces import Agent, Array, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -30,11 +29,6 @@ class Signsgd(Replicated, Tolerant):
         A number, or a step rule; the theory of 1/L is not about signs.
     momentum
         b.
-    model_bit
-        No effect: steps are sent, and a whole model without rounding.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
-        gets the whole model in place of the step.
 
     References
     ----------
@@ -45,7 +39,7 @@ class Signsgd(Replicated, Tolerant):
     step_size: GivenStep = field()  # in place of the default of other algorithms
     momentum: Annotated[float, Range(ge=0, lt=1)] = 0.0
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"step_size": 0.01},
         {"step_size": {"name": "inverse_round", "a": 1}, "momentum": 0.9},
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Annotated, Any, ClassVar
@@ -12,7 +11,7 @@ import numpy as np
 from algorithms.roles.parts import Momentum, StepSize, step_rule
 from netsim.fields import Range
 from netsim.interfaces import Agent, Context, Gradient, Report
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -37,7 +36,7 @@ class SingleMachine:
 
     is_alone: ClassVar[bool] = True
     tolerates: ClassVar[frozenset[str]] = frozenset({"late", "loss"})
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"step_size": 0.1, "momentum": 0.9, "nesterov": True})
+    examples: ClassVar[Examples] = ({}, {"step_size": 0.1, "momentum": 0.9, "nesterov": True})
 
     def timing_free(self, network: Any) -> bool:
         """Return that results depend on no delay."""

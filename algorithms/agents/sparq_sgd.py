@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from algorithms.roles.gossip import CompressedGossip, PublicCopyPeer
 from algorithms.roles.parts import Step, local_steps, step_rule
 from netsim.fields import NonNegativeFloat, PositiveInt, Ref
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -23,12 +23,6 @@ class SparqSgd(CompressedGossip):
 
     Parameters
     ----------
-    compressor
-        C, of the differences.
-    gamma
-        The consensus step: a number, ``choco`` or ``sparq``.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule.
     threshold
         c_t: a number, or a rule such as ``{name: power, ...}`` or ``{name: staircase, ...}``.
     local_steps
@@ -36,10 +30,6 @@ class SparqSgd(CompressedGossip):
     no_update
         What a node that does not send does: ``flag`` says so, at what `network.silence` says that costs; ``silent``
         sends nothing, which needs slots whose end tells, and `network.silence: free`.
-    momentum
-        beta of Nesterov's momentum in the local steps; 0: none.
-    hat_init
-        ``zero`` or ``x0``: the public copies at first.
 
     References
     ----------
@@ -51,7 +41,7 @@ class SparqSgd(CompressedGossip):
     local_steps: PositiveInt = 1
     no_update: Literal["flag", "silent"] = "flag"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "sign_top_k", "k": 3}, "gamma": 0.3, "threshold": 30, "local_steps": 5},
         {"compressor": "scaled_sign", "gamma": 0.3, "threshold": {"name": "power", "a": 2.0, "exponent": 0.5}},
     )

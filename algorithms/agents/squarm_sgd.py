@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from algorithms.agents.sparq_sgd import SparqSgd
 from algorithms.roles.gossip import Beta
 from netsim.interfaces import Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -21,22 +20,8 @@ class SquarmSgd(SparqSgd):
 
     Parameters
     ----------
-    compressor
-        C, of the differences.
-    gamma
-        The consensus step: a number, ``choco`` or ``sparq``.
     step_size
         ``auto`` is (1 - beta) / max_m L_m; a number; or a step rule. The paper has a constant one.
-    threshold
-        c_t: a number, or a rule.
-    local_steps
-        H.
-    no_update
-        ``flag`` or ``silent``, as of `sparq_sgd`.
-    momentum
-        beta, 0 <= beta < 1.
-    hat_init
-        ``zero`` or ``x0``: the public copies at first.
 
     References
     ----------
@@ -46,7 +31,7 @@ class SquarmSgd(SparqSgd):
 
     momentum: Beta = 0.9
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "sign_top_k", "k": 3}, "gamma": 0.3, "threshold": 3.0, "local_steps": 5},
         {
             "compressor": {"name": "top_k", "fraction": 0.3},

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from algorithms.roles.copies import CopyServer, CopyWorker
 from algorithms.roles.late_values import LateValues
 from algorithms.roles.summed_votes import HearingSums, SendingAmplitudes, Summed
 from netsim.interfaces import Agent, Array, Context, Decode, Encode, Indices, NodeId, Send, Sum
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -29,8 +29,6 @@ class SsgdMv(Summed):
     ----------
     model_bit
         Bits of a value in the aggregate.
-    local_steps, step_size, momentum, nesterov, weight_decay
-        Of the local steps, as in `local_sgd`.
     quorum, deadline_s
         The server goes on after so many votes, and then values, or so many seconds after its last message. The mask
         goes to those who voted in time, the aggregate to those whose values came in time, the whole model to all
@@ -44,7 +42,7 @@ class SsgdMv(Summed):
     is ranked by |D_n| among the candidates alone; e_n holds the quantisation's error, too.
     """
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"fraction": 0.25, "local_steps": 2, "step_size": 0.1},
         {"fraction": 0.4, "local_steps": 1, "mask": "sampled", "step_size": 0.1, "warm_up_rounds": 3},
         {"fraction": 0.5, "local_steps": 2, "mask": "add_drop", "change_fraction": 0.1, "step_size": 0.1,

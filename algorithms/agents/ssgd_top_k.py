@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,7 +13,7 @@ from algorithms.roles.parts import FloatBit
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import Agent, Context
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -29,14 +28,8 @@ class SsgdTopK(Copying, Mindful):
     ----------
     fraction
         phi: K = max(floor(phi d), 1).
-    local_steps
-        H.
     float_bit, model_bit
         Bits of a value in the upload and in the mean.
-    step_size
-        ``auto`` is 1 / max_m L_m; a number; or a step rule, which counts local steps.
-    momentum, nesterov, weight_decay
-        Of the local steps, as in `local_sgd`.
     quorum, deadline_s
         The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
         gets the whole model in place of the mean; a late upload counts when it comes.
@@ -50,7 +43,7 @@ class SsgdTopK(Copying, Mindful):
     fraction: Fraction
     float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"fraction": 0.25, "local_steps": 1, "step_size": 0.1},
         {"fraction": 0.1, "local_steps": 4, "step_size": 0.1, "momentum": 0.5},
     )

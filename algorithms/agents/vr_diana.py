@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from algorithms.roles.compressed import Learning, max_smoothness
+from algorithms.roles.compressed import Learning
+from algorithms.roles.parts import max_smoothness
 from algorithms.roles.shared_state import StateServer, StateWorker
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import Fraction
 from netsim.interfaces import ALL, Agent, Array, Context, Gradient
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("algorithm")
@@ -26,19 +26,10 @@ class VrDiana(Learning, Mindful):
 
     Parameters
     ----------
-    compressor
-        Q, unbiased; one that works per tensor gets the problem's layout.
-    memory_rate
-        a; ``auto`` is 1 / (1 + w).
     snapshot_probability
         p; ``auto`` is minibatch / samples, once an epoch on the mean.
     step_size
         gamma; ``auto`` is 1 / ((1 + 36 (w + 1) / M) max_m L_m). A number, or a step rule.
-    model_bit
-        Bits of a float in the broadcast.
-    quorum, deadline_s
-        The server goes on after so many uploads, or so many seconds after its broadcast; a late upload counts when it
-        comes.
 
     References
     ----------
@@ -49,7 +40,7 @@ class VrDiana(Learning, Mindful):
 
     snapshot_probability: Literal["auto"] | Fraction = "auto"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"compressor": {"name": "qsgd", "levels": 2}, "snapshot_probability": 0.2},
         {"compressor": {"name": "rand_k", "k": 4}, "memory_rate": 0.2, "step_size": 0.05},
     )

@@ -6,15 +6,15 @@ Long arrays are packed by compiled kernels, short ones by numpy, to the same byt
 
 from __future__ import annotations
 
-from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from netsim.compiling import pays
 from netsim.errors import DecodeError
+from netsim.interfaces import Floats
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -119,7 +119,7 @@ class BitWriter:
         if pays(codes.size, COMPILED_FROM):
             total_bit = self._tail_bit + int(lengths.sum())
             packed = np.zeros((total_bit + 63) >> 6, np.uint64)
-            _kernels().pack_codes(codes, lengths, np.uint64(self._tail), self._tail_bit, packed)
+            kernels.bits.pack_codes(codes, lengths, np.uint64(self._tail), self._tail_bit, packed)
             self._keep(packed.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
         else:
             ends = np.add.accumulate(lengths)
@@ -157,7 +157,7 @@ class BitWriter:
     def _put_compiled(self, words: Words, width: int) -> None:
         total_bit = self._tail_bit + words.size * width
         packed = np.empty((total_bit + 63) >> 6, np.uint64)
-        seen = _kernels().pack(words, width, self._tail, self._tail_bit, packed)
+        seen = kernels.bits.pack(words, width, self._tail, self._tail_bit, packed)
         if width < 64 and seen >> width:
             _check_width(int(words.max()), width)
         self._keep(packed.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
@@ -170,6 +170,8 @@ class BitWriter:
 
 class BitReader:
     """Bytes in, values out; every read is checked against what is left before anything is allocated.
+
+    Where fewer bits are left, every method that reads raises `DecodeError`.
 
     Examples
     --------
@@ -192,13 +194,7 @@ class BitReader:
         return 8 * len(self._data) - self._position
 
     def uint(self, width: int) -> int:
-        """Return one unsigned integer of `width` bits.
-
-        Raises
-        ------
-        DecodeError
-            If fewer bits are left.
-        """
+        """Return one unsigned integer of `width` bits."""
         start = self._advance(1, width)
         end = self._position
         value = int.from_bytes(self._data[start >> 3 : (end + 7) >> 3], "little")
@@ -208,11 +204,6 @@ class BitReader:
         """Return `count` unsigned integers of `width` bits each (0 to 64), shape (count,).
 
         With ``width=0`` nothing bounds `count` but the caller.
-
-        Raises
-        ------
-        DecodeError
-            If fewer bits are left.
         """
         start = self._advance(count, width)
         if width == 0 or count == 0:
@@ -223,11 +214,11 @@ class BitReader:
             self._words = padded_words(np.frombuffer(self._data, np.uint8))
         if pays(count, COMPILED_FROM):
             values = np.empty(count, np.uint64)
-            _kernels().unpack(self._words, start, width, values)
+            kernels.bits.unpack(self._words, start, width, values)
             return values
         return windows(self._words, start + width * np.arange(count), width)
 
-    def floats(self, count: int, float_bit: FloatBit) -> npt.NDArray[np.float64]:
+    def floats(self, count: int, float_bit: FloatBit) -> Floats:
         """Return `count` finite numbers, shape (count,), float64.
 
         Raises
@@ -256,23 +247,11 @@ class BitReader:
         return raw
 
     def signs(self, count: int) -> npt.NDArray[np.bool_]:
-        """Return `count` bits as truth values, shape (count,): True is negative.
-
-        Raises
-        ------
-        DecodeError
-            If fewer bits are left.
-        """
+        """Return `count` bits as truth values, shape (count,): True is negative."""
         return np.unpackbits(self.packed(count), count=count, bitorder="little").view(np.bool_)
 
     def packed(self, count: int) -> npt.NDArray[np.uint8]:
-        """Return `count` bits as they are, low bits first, shape (ceil(count / 8),); zeros fill the last octet.
-
-        Raises
-        ------
-        DecodeError
-            If fewer bits are left.
-        """
+        """Return `count` bits as they are, low bits first, shape (ceil(count / 8),); zeros fill the last octet."""
         start = self._advance(count, 1)
         shift, size = start & 7, (count + 7) >> 3
         source = np.frombuffer(self._data, np.uint8)[start >> 3 : (self._position + 7) >> 3]
@@ -288,13 +267,7 @@ class BitReader:
         return np.frombuffer(self._data, np.uint8)[self._position >> 3 :], self._position & 7
 
     def skip(self, count: int) -> None:
-        """Pass over `count` bits.
-
-        Raises
-        ------
-        DecodeError
-            If fewer are left.
-        """
+        """Pass over `count` bits."""
         self._advance(count, 1)
 
     def finish(self) -> None:
@@ -332,13 +305,6 @@ def within(values: npt.NDArray[np.floating[Any]], square: float = _LARGEST) -> b
 def _check_width(largest: int, width: int) -> None:
     if largest >> width:
         raise ValueError(f"a value of {width} bits lies in 0 .. 2**{width} - 1. Got {largest}.")
-
-
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import bits as bits_kernels
-
-    return bits_kernels
 
 
 def padded_words(octets: npt.NDArray[np.uint8]) -> Words:

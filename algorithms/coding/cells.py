@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from algorithms.coding.bits import BitReader, BitWriter
-from algorithms.coding.codec import PaperBits, sealed
+from algorithms.coding.codec import MessageCode, PaperBits, sealed
 from netsim.errors import EncodeError
-from netsim.interfaces import Array, Indices, Key, Payload
+from netsim.interfaces import Indices, Key, Payload
 
 
 @dataclass(frozen=True)
-class Cells:
+class Cells(MessageCode):
     """Numbers 0 .. 2^bits - 1, each in `bits` bits.
 
     Parameters
@@ -31,9 +31,6 @@ class Cells:
 
     bits: int
     count: int
-
-    draws: ClassVar[bool] = False
-    shares_randomness: ClassVar[bool] = False
 
     def encode_keyed(self, x: Any, key: Key) -> Payload:
         """Encode the numbers.
@@ -57,10 +54,6 @@ class Cells:
         found = src.uints(self.count, self.bits).astype(np.int64)
         src.finish()
         return found
-
-    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
-        """Add the numbers times `scale`."""
-        acc += scale * self.decode(data, self.count)
 
     def encode_flop(self, dim: int) -> float:
         """One operation a number."""

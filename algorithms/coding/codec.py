@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.coding.bits import FLOATS, SQUARES, BitReader, BitWriter, FloatBit, within
 from netsim.errors import EncodeError
-from netsim.interfaces import Array, Indices, Key, Payload
+from netsim.interfaces import Array, Floats, Indices, Key, Payload
 
 BLOCK = 65536  # entries of a temporary array that stays in cache
 
@@ -57,6 +56,7 @@ class Codec(ABC):
     draws: ClassVar[bool] = True  # False: `write` takes no random number
     shares_randomness: ClassVar[bool] = False  # True: `read` needs the key that the sender drew with
     is_outermost: ClassVar[bool] = False  # True: no other codec can hold it, as none would keep its memory
+    write_checks: ClassVar[bool] = False  # True: `write` comes upon every entry that is not finite, and refuses it
 
     def encode(self, x: Array, rng: np.random.Generator) -> Payload:
         """Return the payload of `x`.
@@ -108,13 +108,18 @@ class Codec(ABC):
         return self
 
     def check(self, x: Array) -> None:
-        """Refuse what no payload can carry.
+        """Refuse what no payload can carry, unless `write` does.
 
         Raises
         ------
         EncodeError
             Naming the first entry that is not finite.
         """
+        if not self.write_checks:
+            self.refuse_infinite(x)
+
+    def refuse_infinite(self, x: Array) -> None:
+        """Raise EncodeError for the first entry that is not finite."""
         for start in range(0, x.size, BLOCK):
             self.require_finite(x[start : start + BLOCK], first=start)
 
@@ -221,6 +226,34 @@ class Codec(ABC):
         return np.ascontiguousarray(vector)
 
 
+@dataclass(frozen=True)
+class FloatCodec(Codec):
+    """A codec with floats in its payload.
+
+    Parameters
+    ----------
+    float_bit
+        FPP, bits of one float, such as a value, a scale or a norm: 64, 32 or 16 (IEEE 754).
+    """
+
+    float_bit: FloatBit = field(default=32, kw_only=True)
+
+
+class MessageCode(ABC):
+    """A code, without draws, of something other than a vector of the model's dimension."""
+
+    draws: ClassVar[bool] = False
+    shares_randomness: ClassVar[bool] = False
+
+    @abstractmethod
+    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Any:
+        """Return what `data` stands for; see `Codec.decode`."""
+
+    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
+        """Add what `data` stands for times `scale` to `acc`."""
+        acc += scale * self.decode(data, acc.size)
+
+
 def sealed(out: BitWriter, bits: PaperBits) -> Payload:
     """Return the payload of a finished bit stream."""
     return Payload(out.getvalue(), float(bits.paper_bit), float(bits.index_bit), float(bits.value_bit))
@@ -236,6 +269,6 @@ def squared_norm(x: Array, scale: float = 1.0) -> float:
     """Return sum (x_i / scale)^2 in float64, summed in fixed blocks: the same number on every machine."""
     total = 0.0
     for start in range(0, x.size, BLOCK):
-        block: npt.NDArray[np.float64] = x[start : start + BLOCK].astype(np.float64)
+        block: Floats = x[start : start + BLOCK].astype(np.float64)
         total += float(np.add.reduce(np.square(block / scale)))
     return total

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from algorithms.coding.bits import BitReader, BitWriter
-from algorithms.coding.codec import PaperBits, sealed
+from algorithms.coding.codec import MessageCode, PaperBits, sealed
 from algorithms.coding.indices import index_bit, read_count, read_indices, write_count, write_indices
 from algorithms.coding.sizes import lg
 from netsim.errors import DecodeError, EncodeError
@@ -16,7 +16,7 @@ from netsim.interfaces import Array, Key, Payload
 
 
 @dataclass(frozen=True)
-class Counts:
+class Counts(MessageCode):
     """Whole numbers 0 .. most, one for each of `dim` coordinates.
 
     Payload: one bit that names the shorter of two forms. Dense: lg(most + 1) bits a coordinate. Sparse: lg(d + 1) bits
@@ -40,9 +40,6 @@ class Counts:
 
     dim: int
     most: int
-
-    draws: ClassVar[bool] = False
-    shares_randomness: ClassVar[bool] = False
 
     def encode_keyed(self, x: Array, key: Key) -> Payload:
         """Encode the counts.
@@ -89,10 +86,6 @@ class Counts:
         if counts.size and counts.max() > self.most:
             raise DecodeError(f"payload: a count is at most {self.most}. Got {counts.max():g}.")
         return counts
-
-    def add_to(self, data: bytes, acc: Array, scale: float = 1.0, key: Key | None = None) -> None:
-        """Add the counts times `scale`."""
-        acc += scale * self.decode(data, self.dim)
 
     def encode_flop(self, dim: int) -> float:
         """Return one operation a coordinate."""

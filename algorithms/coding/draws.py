@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from netsim.compiling import pays
-from netsim.interfaces import Indices, Key
+from netsim.interfaces import Floats, Indices, Key
 from netsim.rng import philox
 
 COMPILED_FROM = 8192  # draws
@@ -17,7 +18,7 @@ _LOWER = 2**62
 Words32 = npt.NDArray[np.uint32]
 
 
-def uniforms(key: Key, coordinates: Indices) -> npt.NDArray[np.float64]:
+def uniforms(key: Key, coordinates: Indices) -> Floats:
     """Return one uniform in [0, 1) of 53 bits for each coordinate.
 
     Word 0 of the coordinate's Philox block gives the upper 32 bits, as in `netsim.rng.uniforms`, and word 1 the
@@ -30,10 +31,8 @@ def uniforms(key: Key, coordinates: Indices) -> npt.NDArray[np.float64]:
     """
     counters = np.ascontiguousarray(coordinates).astype(np.uint64)
     if pays(counters.size, COMPILED_FROM):
-        from algorithms.coding.kernels import draws as draws_kernels
-
         draws = np.empty(counters.size)
-        draws_kernels.uniforms(np.uint64(key.key), np.uint64(key.counter), counters, draws)
+        kernels.draws.uniforms(np.uint64(key.key), np.uint64(key.counter), counters, draws)
         return draws
     words = philox(key.key, key.counter, counters)
     return words[:, 0] * 2.0**-32 + (words[:, 1] >> np.uint32(11)) * 2.0**-53
@@ -63,10 +62,8 @@ def dense_words(key: Key, first: int, count: int, lower: bool = False) -> Words3
     """
     start = dense_counter(first) + lower * _LOWER
     if pays(count, COMPILED_FROM):
-        from algorithms.coding.kernels import draws as draws_kernels
-
         words = np.empty((count + 1023) & ~1023, np.uint32)
-        draws_kernels.dense_words(np.uint64(key.key), np.uint64(key.counter), np.uint64(start), words)
+        kernels.draws.dense_words(np.uint64(key.key), np.uint64(key.counter), np.uint64(start), words)
         return words[:count]
     blocks = (count + 1023) >> 10
     used = 256 if count > 256 else count
@@ -93,11 +90,13 @@ def words_at(key: Key, coordinates: Indices) -> Words32:
     c = np.ascontiguousarray(coordinates).astype(np.uint64)
     counters = (c >> np.uint64(10) << np.uint64(8)) + (c & np.uint64(255)) + np.uint64(_DENSE)
     word = (c >> np.uint64(8)) & np.uint64(3)
-    if pays(c.size, COMPILED_FROM):
-        from algorithms.coding.kernels import draws as draws_kernels
+    return four_words(key, counters)[np.arange(c.size), word.astype(np.int64)]
 
-        four = np.empty((c.size, 4), np.uint32)
-        draws_kernels.words(np.uint64(key.key), np.uint64(key.counter), counters, four)
-    else:
-        four = philox(key.key, key.counter, counters)
-    return four[np.arange(c.size), word.astype(np.int64)]
+
+def four_words(key: Key, counters: npt.NDArray[np.uint64]) -> Words32:
+    """Return the four words of each counter, as `netsim.rng.philox` does."""
+    if not pays(counters.size, COMPILED_FROM):
+        return philox(key.key, key.counter, counters)
+    words = np.empty((counters.size, 4), np.uint32)
+    kernels.draws.words(np.uint64(key.key), np.uint64(key.counter), counters, words)
+    return words

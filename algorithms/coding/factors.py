@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec
-from algorithms.coding.layout import Layout, as_layout, shapes_of
-from algorithms.coding.sparse import Floats
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import FloatCodec
+from algorithms.coding.layout import LaidOut, shapes_of
 from netsim.errors import DecodeError
-from netsim.interfaces import Array, Key
+from netsim.interfaces import Array, Floats, Key
 
 
 class Tensor(NamedTuple):
@@ -43,7 +41,7 @@ class Factors(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Factored(Codec):
+class Factored(LaidOut, FloatCodec):
     """A code of matrices.
 
     A tensor of two axes or more is a matrix of as many rows as its first axis; one with a single axis is none, or,
@@ -52,16 +50,10 @@ class Factored(Codec):
     Parameters
     ----------
     fold
-        Whether tensors with one axis are folded.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
-    layout
-        Shapes of the tensors; those of the problem where none are given, else one tensor with one axis.
+        Whether tensors with one axis are folded into matrices of ceil(sqrt(d_t)) columns.
     """
 
     fold: bool = False
-    float_bit: FloatBit = 32
-    layout: Layout = ()
 
     @abstractmethod
     def read_factors(self, src: BitReader, dim: int) -> list[Factors]:
@@ -70,10 +62,6 @@ class Factored(Codec):
     @abstractmethod
     def saves(self, rows: int, columns: int) -> bool:
         """Return whether a matrix of that shape travels as factors."""
-
-    def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """Return this codec for those tensors, unless it has a layout."""
-        return self if self.layout else dataclasses.replace(self, layout=as_layout(layout))
 
     def tensors(self, dim: int, error: type[Exception] = ValueError) -> list[Tensor]:
         """Return the tensors of a vector of that dimension."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from algorithms.coding.bits import BitReader, BitWriter
-from algorithms.coding.codec import PaperBits, sealed
+from algorithms.coding.codec import MessageCode, PaperBits, sealed
 from algorithms.coding.index_set import checked
 from algorithms.coding.indices import IndexCode, read_count, read_indices, write_count, write_indices
 from netsim.errors import DecodeError
@@ -23,7 +23,7 @@ class SetChanges(NamedTuple):
 
 
 @dataclass(frozen=True)
-class IndexChanges:
+class IndexChanges(MessageCode):
     """Two sets of ascending coordinates below `dim` that have none in common.
 
     Payload: for the adds and then for the drops lg(d + 1) bits of their count and the index section; the papers' bits
@@ -48,9 +48,6 @@ class IndexChanges:
 
     dim: int
     index: IndexCode = "fixed"
-
-    draws: ClassVar[bool] = False
-    shares_randomness: ClassVar[bool] = False
 
     def encode_keyed(self, x: SetChanges, key: Key) -> Payload:
         """Encode both sets.

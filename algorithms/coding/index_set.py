@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from algorithms.coding.bits import BitReader, BitWriter
-from algorithms.coding.codec import PaperBits, sealed
+from algorithms.coding.codec import MessageCode, PaperBits, sealed
 from algorithms.coding.indices import IndexCode, read_count, read_indices, write_count, write_indices
 from netsim.errors import EncodeError
 from netsim.interfaces import Array, Indices, Key, Payload
 
 
 @dataclass(frozen=True)
-class IndexSet:
+class IndexSet(MessageCode):
     """Ascending coordinates below `dim`, and nothing else.
 
     Payload: [lg(d + 1) bits of the count where `count` is None] and the index section; the papers' bits are those of
@@ -41,9 +40,6 @@ class IndexSet:
     dim: int
     count: int | None = None
     index: IndexCode = "fixed"
-
-    draws: ClassVar[bool] = False
-    shares_randomness: ClassVar[bool] = False
 
     def encode_keyed(self, x: Indices, key: Key) -> Payload:
         """Encode the coordinates.

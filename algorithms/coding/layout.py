@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Self, TypeAlias
 
 from netsim.fields import PositiveInt
 
 Layout: TypeAlias = tuple[tuple[PositiveInt, ...], ...]
 
 
-def as_layout(layout: Sequence[Sequence[int]]) -> Layout:
-    """Return the shapes as tuples, which can be compared and hashed."""
-    return tuple(tuple(int(n) for n in shape) for shape in layout)
+@dataclass(frozen=True)
+class LaidOut:
+    """A codec that looks at the tensors of a model.
+
+    Parameters
+    ----------
+    layout
+        Shapes of the tensors; those of the problem where none are given.
+    """
+
+    layout: Layout = field(default=(), kw_only=True)
+
+    def bind(self, layout: Sequence[Sequence[int]]) -> Self:
+        """Return this codec for those tensors, unless it has a layout."""
+        shapes = tuple(tuple(int(n) for n in shape) for shape in layout)  # can be compared and hashed
+        return self if self.layout else replace(self, layout=shapes)
 
 
 def shapes_of(layout: Layout, dim: int, error: type[Exception], name: str) -> Layout:

@@ -18,15 +18,16 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import FLOATS, BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec
+from algorithms.coding.codec import Codec, FloatCodec
 from algorithms.coding.draws import Words32, dense_counter, dense_words, words_at
 from algorithms.coding.norms import norms
 from algorithms.coding.sizes import lg
 from netsim.compiling import pays
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import Range
-from netsim.interfaces import Array, Indices, Key
+from netsim.interfaces import Array, Floats, Indices, Key
 
 COMPILED_FROM = 8192  # entries
 CHUNK = 16384  # entries of a block whose random words, entries and codes stay in cache
@@ -36,11 +37,22 @@ Levels: TypeAlias = Annotated[int, Range(ge=1, le=65535)]
 Codes: TypeAlias = npt.NDArray[
     np.unsignedinteger[Any]
 ]  # level | is negative << lg(s+1); uint8 up to s = 127, or uint32
-Floats: TypeAlias = npt.NDArray[np.float64]
 Octets: TypeAlias = npt.NDArray[np.uint8]
 
 ENCODE_FLOP = 8  # per coordinate: 2 for the norm, then |x|, scaling, half, bound, sum and sign
 DECODE_FLOP = 2  # per coordinate: the level's check and the scaling
+
+
+class LevelCodec(FloatCodec):
+    """A codec of norms and of levels drawn beside them."""
+
+    def encode_flop(self, dim: int) -> float:
+        """Return 8 per coordinate."""
+        return ENCODE_FLOP * dim
+
+    def decode_flop(self, dim: int) -> float:
+        """Return 2 per coordinate."""
+        return DECODE_FLOP * dim
 
 
 def code_bit(levels: int) -> int:
@@ -64,7 +76,7 @@ def finite_norms(codec: Codec, x: Array, bucket: int, p: float) -> Floats:
     """
     found = norms(x, bucket, p)
     if not np.isfinite(found).all():
-        Codec.check(codec, x)
+        codec.refuse_infinite(x)
     return found
 
 
@@ -305,11 +317,9 @@ class _Rounding:
 
     def encode(self, key: Key, width: int, octets: Octets) -> None:
         """Fill in the packed codes of all entries, by a kernel."""
-        from algorithms.coding.kernels import levels as levels_kernels
-
         x, low, bucket, factors, top, fraction, sign = self._settings()
         counters = np.uint64(key.key), np.uint64(key.counter), np.uint64(dense_counter(0))
-        levels_kernels.encode_small(x, low, bucket, factors, top, fraction, sign, *counters, width, octets)
+        kernels.levels.encode_small(x, low, bucket, factors, top, fraction, sign, *counters, width, octets)
 
     def fill(self, start: int, stop: int, words: Words32, codes: Codes) -> None:
         """Fill in the codes of some entries, with these random words."""
@@ -318,12 +328,10 @@ class _Rounding:
         if not self.compiled:
             codes[:] = self._plain(x, start, stop, words)
             return
-        from algorithms.coding.kernels import levels as levels_kernels
-
         if self.levels <= SMALL:
-            levels_kernels.round_small(x, low, start, bucket, factors, top, fraction, sign, words, codes)
+            kernels.levels.round_small(x, low, start, bucket, factors, top, fraction, sign, words, codes)
         else:
-            levels_kernels.round_large(x, low, start, bucket, factors, top, sign, words, codes)
+            kernels.levels.round_large(x, low, start, bucket, factors, top, sign, words, codes)
 
     def _settings(self) -> tuple[Array, Any, int, Floats, float, int, int]:
         return self.x, self.low, self.bucket, self.factors, self.top, self.fraction, self.sign
@@ -368,9 +376,7 @@ def _octets(size: int) -> Octets:
 
 def _pack(codes: Codes, width: int, octets: Octets, compiled: bool) -> None:
     if compiled:
-        from algorithms.coding.kernels import levels as levels_kernels
-
-        levels_kernels.pack(codes, width, octets)
+        kernels.levels.pack(codes, width, octets)
     else:
         bits = np.unpackbits(codes.astype(np.uint8).reshape(-1, 1), axis=1, count=width, bitorder="little")
         octets[:] = np.packbits(bits.ravel(), bitorder="little")
@@ -381,9 +387,7 @@ def _unpacked(octets: Octets, count: int, width: int) -> Iterator[tuple[int, Cod
     for start, stop in chunks(count):
         part, codes = octets[start * width >> 3 : (stop * width + 7) >> 3], buffer[: stop - start]
         if pays(count, COMPILED_FROM):
-            from algorithms.coding.kernels import levels as levels_kernels
-
-            levels_kernels.unpack(part, width, codes)
+            kernels.levels.unpack(part, width, codes)
         else:
             bits = np.unpackbits(part, count=codes.size * width, bitorder="little").reshape(-1, width)
             codes[:] = np.packbits(bits, axis=1, bitorder="little")[:, 0]

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from algorithms.coding import kernels
 from netsim.compiling import pays
-from netsim.interfaces import Array
+from netsim.interfaces import Array, Floats
 
 COMPILED_FROM = 8192  # entries
 LANES = 16
@@ -20,8 +20,6 @@ LANES = 16
 _BLOCK = 65536
 _PLAIN, _MAGNITUDE, _SQUARE = 0, 1, 2
 _LEAST_SQUARES = 2.0**-960  # below, squares may have lost bits
-
-Floats = npt.NDArray[np.float64]
 
 
 def norm1(x: Array, scale: float = 1.0) -> float:
@@ -140,10 +138,8 @@ def _split(scale: float) -> tuple[float, float]:
 def _sums(x: Array, bucket: int, kind: int, offset: float = 0.0, factor: float = 1.0) -> Floats:
     count = -(-x.size // bucket)
     if pays(x.size, COMPILED_FROM):
-        from algorithms.coding.kernels import norms as norms_kernels
-
         lanes = np.empty((count, LANES))
-        norms_kernels.lane_sums(x, bucket, offset, factor, kind, lanes)
+        kernels.norms.lane_sums(x, bucket, offset, factor, kind, lanes)
     else:
         lanes = _lane_sums(x, bucket, kind, offset, factor)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,7 +1,9 @@
-"""Prefix codes over arrays of whole numbers: unary, Elias gamma and omega, Golomb and Golomb-Rice.
+"""Prefix codes over arrays of whole numbers: unary, Elias omega, Golomb and Golomb-Rice.
 
 A codeword's bits follow each other as in the literature, first bit first. Golomb codes write all quotients, then all
 remainders: as many bits as in turn, and both halves are read without a step per value. Values lie below 2**32.
+
+A function that reads raises `DecodeError` where a number exceeds `most`, or too few bits are left.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import COMPILED_FROM, BitReader, BitWriter, Words, padded_words, windows
 from netsim.compiling import pays
 from netsim.errors import DecodeError
@@ -34,11 +37,9 @@ def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
     """Write k >= 1 as k - 1 ones and a zero."""
     numbers = _words(values)
     if pays(numbers.size, COMPILED_FROM):
-        from algorithms.coding.kernels import prefix
-
         total_bit = int(numbers.sum())
         words = np.empty((total_bit + 63) >> 6, np.uint64)
-        prefix.unary(numbers, words)
+        kernels.prefix.unary(numbers, words)
         out.packed(words.astype("<u8", copy=False).view(np.uint8)[: (total_bit + 7) >> 3], total_bit)
         return
     ends = np.add.accumulate(numbers.astype(np.int64))
@@ -48,23 +49,15 @@ def write_unary(out: BitWriter, values: npt.ArrayLike) -> None:
 
 
 def read_unary(src: BitReader, count: int, most: int) -> Words:
-    """Read the numbers of `write_unary`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
+    """Read the numbers of `write_unary`, shape (count,)."""
     if count == 0:
         return np.zeros(0, np.uint64)
     _require(src, count)
     octets, first = src.rest()
     if pays(count, COMPILED_FROM):
-        from algorithms.coding.kernels import prefix
-
         octets = octets[: (first + count * most + 7) >> 3]
         values = np.empty(count, np.uint64)
-        used = int(prefix.read_unary(padded_words(octets), first, 8 * octets.size, values))
+        used = int(kernels.prefix.read_unary(padded_words(octets), first, 8 * octets.size, values))
         if used < 0:
             raise DecodeError(f"payload: it needs {count} numbers in unary, {most} at most. Got other bits.")
         src.skip(used)
@@ -94,20 +87,9 @@ def write_rice(out: BitWriter, values: npt.ArrayLike, width: int) -> None:
 
 
 def read_rice(src: BitReader, count: int, width: int, most: int) -> Words:
-    """Read the numbers of `write_rice`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
+    """Read the numbers of `write_rice`, shape (count,)."""
     quotients = read_unary(src, count, (most >> width) + 1) - np.uint64(1)
     return _at_most((quotients << np.uint64(width)) | src.uints(count, width), most)
-
-
-def rice_bit(values: npt.ArrayLike, width: int) -> Lengths:
-    """Return the bits of each number in `write_rice`."""
-    return (_words(values) >> np.uint64(width)).astype(np.int64) + 1 + width
 
 
 def write_golomb(out: BitWriter, values: npt.ArrayLike, m: int) -> None:
@@ -122,13 +104,7 @@ def write_golomb(out: BitWriter, values: npt.ArrayLike, m: int) -> None:
 
 
 def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
-    """Read the numbers of `write_golomb`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
+    """Read the numbers of `write_golomb`, shape (count,)."""
     quotients = read_unary(src, count, most // m + 1) - np.uint64(1)
     width = (m - 1).bit_length()
     cut = np.uint64((1 << width) - m)
@@ -140,11 +116,9 @@ def read_golomb(src: BitReader, count: int, m: int, most: int) -> Words:
         return np.where(is_short, short, long - cut), np.where(is_short, width - 1, width)
 
     if width and pays(count, COMPILED_FROM):
-        from algorithms.coding.kernels import prefix
-
         octets, first = src.rest()
         rests = np.empty(count, np.uint64)
-        used = int(prefix.read_truncated(padded_words(octets), first, m, rests))
+        used = int(kernels.prefix.read_truncated(padded_words(octets), first, m, rests))
         src.skip(used if used >= 0 else src.remaining_bit + 1)
     else:
         rests = _read(src, count, decoder) if width else np.zeros(count, np.uint64)
@@ -159,46 +133,6 @@ def golomb_bit(values: npt.ArrayLike, m: int) -> Lengths:
     return quotients.astype(np.int64) + 1 + (m - 1).bit_length() - short
 
 
-def write_gamma(out: BitWriter, values: npt.ArrayLike) -> None:
-    """Write Elias gamma of k >= 1: n - 1 zeros, then the n bits of k.
-
-    Examples
-    --------
-    >>> out = BitWriter()
-    >>> write_gamma(out, [5])
-    >>> f"{out.getvalue()[0]:08b}"[::-1][:5]
-    '00101'
-    """
-    numbers = _words(values)
-    widths = _widths(numbers)
-    out.codes(_reversed(numbers, widths) << (widths - 1).astype(np.uint64), 2 * widths - 1)
-
-
-def read_gamma(src: BitReader, count: int, most: int) -> Words:
-    """Read the numbers of `write_gamma`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
-
-    def decoder(words: Words) -> tuple[Words, Lengths]:
-        zeros = _widths(words & (~words + np.uint64(1))) - 1  # of the lowest one; -1 where there is none
-        bad = (zeros < 0) | (zeros > 31)
-        widths = np.where(bad, 1, zeros + 1)
-        low = words >> np.maximum(zeros, 0).astype(np.uint64)
-        values = _reversed(low & _ones(widths), widths)
-        return np.where(bad, np.uint64(0), values), 2 * widths - 1
-
-    return _at_most(_read(src, count, decoder), most, least=1)
-
-
-def gamma_bit(values: npt.ArrayLike) -> Lengths:
-    """Return the bits of each number in `write_gamma`: 2 floor(log2 k) + 1."""
-    return 2 * _widths(_words(values)) - 1
-
-
 def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
     """Write Elias omega of k >= 1: groups, each the length of the next less one, then a zero.
 
@@ -211,10 +145,8 @@ def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
     """
     numbers = _words(values)
     if pays(numbers.size, COMPILED_FROM):
-        from algorithms.coding.kernels import prefix
-
         codes, lengths = np.empty(numbers.size, np.uint64), np.empty(numbers.size, np.int64)
-        prefix.omega_codes(numbers, codes, lengths)
+        kernels.prefix.omega_codes(numbers, codes, lengths)
     else:
         codes, lengths = np.zeros(numbers.size, np.uint64), np.ones(numbers.size, np.int64)
         group = numbers.copy()
@@ -227,21 +159,13 @@ def write_omega(out: BitWriter, values: npt.ArrayLike) -> None:
 
 
 def read_omega(src: BitReader, count: int, most: int) -> Words:
-    """Read the numbers of `write_omega`, shape (count,).
-
-    Raises
-    ------
-    DecodeError
-        If one exceeds `most`, or too few bits are left.
-    """
+    """Read the numbers of `write_omega`, shape (count,)."""
     if not pays(count, COMPILED_FROM):
         return _at_most(_read(src, count, _omega), most, least=1)
     _require(src, count)
-    from algorithms.coding.kernels import prefix
-
     octets, first = src.rest()
     values = np.empty(count, np.uint64)
-    used = prefix.read_omega(padded_words(octets), first, values)
+    used = kernels.prefix.read_omega(padded_words(octets), first, values)
     src.skip(int(used))
     return _at_most(values, most, least=1)
 

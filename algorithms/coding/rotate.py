@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
+from algorithms.coding import kernels
+from algorithms.coding.draws import four_words
 from netsim.compiling import IS_ON
 from netsim.interfaces import Array, Key
-from netsim.rng import philox
 
 COMPILED_FROM = 8192  # entries after padding
 _BLOCK = 65536  # signs that are unpacked at once
@@ -50,14 +51,7 @@ def rotate_back(y: Array, dim: int, key: Key) -> Array:
 def _flip(y: Array, key: Key) -> None:
     """Multiply y_i by s_i in place, by the numbers' sign bits."""
     counters = np.arange(-(-y.size // _SIGNS), dtype=np.uint64)
-    if IS_ON and counters.size >= COMPILED_FROM:
-        from algorithms.coding.kernels import draws
-
-        words = np.empty((counters.size, 4), np.uint32)
-        draws.words(np.uint64(key.key), np.uint64(key.counter), counters, words)
-    else:
-        words = philox(key.key, key.counter, counters)
-    octets = np.ascontiguousarray(words).astype("<u4", copy=False).view(np.uint8)
+    octets = np.ascontiguousarray(four_words(key, counters)).astype("<u4", copy=False).view(np.uint8)
     numbers = y.view(np.uint64)
     for start in range(0, y.size, _BLOCK):
         block = numbers[start : start + _BLOCK]
@@ -73,9 +67,7 @@ def _transform(y: Array) -> Array:
     exponent = math.frexp(peak)[1]
     _scale(y, -exponent)
     if IS_ON and y.size >= COMPILED_FROM:
-        from algorithms.coding.kernels import rotate as rotate_kernels
-
-        rotate_kernels.walsh_hadamard(y, np.empty((y.size // rotate_kernels.ROW, rotate_kernels.TILE)))
+        kernels.rotate.walsh_hadamard(y, np.empty((y.size // kernels.rotate.ROW, kernels.rotate.TILE)))
     else:
         half = 1
         while half < y.size:

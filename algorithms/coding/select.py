@@ -7,13 +7,13 @@ selection of one entry or more holds such an entry wherever there is one.
 from __future__ import annotations
 
 import math
-from functools import cache, lru_cache
-from types import ModuleType
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from netsim.compiling import IS_ON, pays
 from netsim.interfaces import Array, Indices
 
@@ -73,7 +73,7 @@ def top_k(x: Array, k: int) -> Indices:
                 min(size, 2 * rank * size // max(places.size, 1) + 4096),
                 np.empty(min(k, size), np.int64),
             )
-            count = _kernels().top_k(keys, places, _MASKS[keys.itemsize], rank, capacity, chosen)
+            count = kernels.select.top_k(keys, places, _MASKS[keys.itemsize], rank, capacity, chosen)
             if count >= 0:
                 return chosen if count == chosen.size else chosen[:count].copy()
         else:
@@ -82,13 +82,6 @@ def top_k(x: Array, k: int) -> Indices:
             if candidates.found.size >= k or threshold == _SMALLEST:
                 return _choose(candidates, k)
     return _choose(_collect(keys, _SMALLEST), k)
-
-
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import select
-
-    return select
 
 
 def _keys(x: Array) -> Keys:
@@ -140,9 +133,9 @@ def collect(keys: Keys, threshold: int, capacity: int) -> Candidates | None:
     if not IS_ON:
         candidates = _collect(keys, threshold)
         return candidates if candidates.found.size <= capacity else None
-    room = capacity + _kernels().LANES
+    room = capacity + kernels.select.LANES
     found, magnitudes = np.empty(room, np.int64), np.empty(room, keys.dtype)
-    count = _kernels().collect(keys, _MASKS[keys.itemsize], keys.dtype.type(threshold - 1), found, magnitudes)
+    count = kernels.select.collect(keys, _MASKS[keys.itemsize], keys.dtype.type(threshold - 1), found, magnitudes)
     return None if count < 0 else Candidates(found[:count], magnitudes[:count])
 
 

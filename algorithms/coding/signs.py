@@ -6,19 +6,15 @@ Long vectors go through compiled kernels, short ones through numpy, to the same 
 from __future__ import annotations
 
 import math
-from functools import cache
-from types import ModuleType
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from algorithms.coding import levels
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec
+from algorithms.coding import kernels
+from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.norms import norm1, norms
 from netsim.compiling import IS_ON
-from netsim.interfaces import Array
+from netsim.interfaces import Array, Floats
 
 COMPILED_FROM = 32_768  # entries; below, numpy is quicker and numba is never imported
 STREAMED_FROM_BYTES = 1 << 24  # of a vector; the caches of most processors hold less
@@ -29,15 +25,6 @@ _KEYS: dict[int, tuple[Any, Any, Any]] = {
     4: (np.uint32, np.uint32(0xFFFFFFFF), np.uint32(0x80000001)),
     8: (np.uint64, np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0x8000000000000001)),
 }
-
-Floats = npt.NDArray[np.float64]
-
-
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import signs
-
-    return signs
 
 
 def write_signs(out: BitWriter, x: Array) -> None:
@@ -60,7 +47,7 @@ def write_signs(out: BitWriter, x: Array) -> None:
         return
     key, every, negative = _KEYS[x.itemsize]
     words = np.empty(-(-x.size // 64), np.uint64)
-    _kernels().pack(x.view(key), every, negative, words)
+    kernels.signs.pack(x.view(key), every, negative, words)
     out.packed(words.astype("<u8", copy=False).view(np.uint8)[: (x.size + 7) >> 3], x.size)
 
 
@@ -104,10 +91,10 @@ def read_signs(src: BitReader, count: int, plus: float, minus: float | None = No
 
 def _unpack(words: Any, plus: Any, minus: Any, keys: Any) -> None:
     if keys.nbytes < STREAMED_FROM_BYTES or not keys.flags.aligned:
-        _kernels().unpack(words, plus, minus, keys)
+        kernels.signs.unpack(words, plus, minus, keys)
     else:
-        skip = -keys.ctypes.data % _kernels().CACHE_LINE_BYTES // keys.itemsize
-        _kernels().unpack_streamed(words, plus, minus, keys, skip)
+        skip = -keys.ctypes.data % kernels.signs.CACHE_LINE_BYTES // keys.itemsize
+        kernels.signs.unpack_streamed(words, plus, minus, keys, skip)
 
 
 def magnitude_means(x: Array, block: int) -> Floats:
@@ -159,7 +146,7 @@ def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
     sums = np.zeros((3, lanes * columns))
     with np.errstate(over="ignore"):
         if IS_ON and x.size >= COMPILED_FROM:
-            _kernels().part_sums(x, sums[0], sums[1], sums[2])
+            kernels.signs.part_sums(x, sums[0], sums[1], sums[2])
         else:
             _part_sums(x, sums)
         folded = sums.reshape(3, lanes, columns)
@@ -167,17 +154,6 @@ def column_sums(x: Array, columns: int) -> tuple[Floats, Floats, Floats]:
         for lane in range(1, lanes):
             total += folded[:, lane]
     return total[0], total[1], total[2]
-
-
-def rounded_up(codec: Codec, value: float, float_bit: FloatBit, what: str = "scale") -> Floats:
-    """Return a number in the wire's float, the next one above where rounding made it smaller; shape (1,).
-
-    Raises
-    ------
-    EncodeError
-        If it is beyond that type.
-    """
-    return levels.rounded_up(codec, np.array([value]), float_bit, what)
 
 
 def _part_sums(x: Array, sums: Floats) -> None:

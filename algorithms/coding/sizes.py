@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from netsim.interfaces import HEADER_BYTES
-
-Floats = npt.NDArray[np.float64]
+from netsim.interfaces import HEADER_BYTES, Floats
 
 
 def lg(n: int) -> int:

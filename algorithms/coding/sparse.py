@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from algorithms.coding import select
 from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits, sealed
+from algorithms.coding.codec import FloatCodec, PaperBits, sealed
 from algorithms.coding.indices import IndexCode, most_index_bit, read_count, read_indices, write_count, write_indices
 from algorithms.coding.levels import read_scales
 from algorithms.coding.sizes import CodeSize, lg
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, PositiveInt
-from netsim.interfaces import Array, Indices, Key, Payload
-
-Floats = npt.NDArray[np.float64]
+from netsim.interfaces import Array, Floats, Indices, Key, Payload
 
 
-class SparseCompressor(Codec):
+class SparseCompressor(FloatCodec):
     """A code that decodes to (indices, values), so that adding it to a vector costs O(T)."""
-
-    index: IndexCode = "fixed"
 
     @abstractmethod
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
@@ -45,12 +41,6 @@ class SparseCompressor(Codec):
     def max_entries(self, dim: int) -> int:
         """Return the most entries that a payload holds."""
 
-    def max_size_bytes(self, dim: int) -> int:
-        """Return an upper bound on the payload of a vector of that dimension."""
-        size, most = self.size(dim), self.max_entries(dim)
-        index_bit = most_index_bit(most, dim, self.index) - most * lg(dim)
-        return math.ceil((size.count_bit + float(size.paper_bit(most)) + index_bit) / 8)
-
     def decode_flop(self, dim: int) -> float:
         """Return one multiplication per entry."""
         return self.max_entries(dim)
@@ -64,9 +54,7 @@ class SparseCompressor(Codec):
 
     def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
         """Return the vector that `data` stands for; it exists only once all of `data` is accepted."""
-        src = BitReader(data)
-        indices, values = self.read_entries(src, dim, key)
-        src.finish()
+        indices, values = self.entries(data, dim, key)
         x = np.zeros(dim)
         x[indices] = values
         return x
@@ -84,25 +72,47 @@ class SparseCompressor(Codec):
         acc[indices] += scale * values
 
 
-class SupportCode(SparseCompressor):
+@dataclass(frozen=True)
+class IndexedCode(SparseCompressor):
+    """A sparse code with an index section.
+
+    Parameters
+    ----------
+    index
+        How indices are coded; ``fixed`` is lg d each, ``auto`` the shortest code for each message.
+    """
+
+    index: IndexCode = field(default="fixed", kw_only=True)
+
+    def max_size_bytes(self, dim: int) -> int:
+        """Return an upper bound on the payload of a vector of that dimension."""
+        size, most = self.size(dim), self.max_entries(dim)
+        index_bit = most_index_bit(most, dim, self.index) - most * lg(dim)
+        return math.ceil((size.count_bit + float(size.paper_bit(most)) + index_bit) / 8)
+
+
+class EntryCode(IndexedCode):
+    """An indexed code of any entries."""
+
+    @abstractmethod
+    def write_entries(self, indices: Indices, values: Array, dim: int, out: BitWriter) -> PaperBits:
+        """Append values at ascending indices of a vector of that dimension."""
+
+
+class SupportCode(EntryCode):
     """A code that first chooses coordinates and then writes what stands there."""
 
     draws: ClassVar[bool] = False
+    write_checks: ClassVar[bool] = True  # the support holds every kind of entry that is refused
 
     @abstractmethod
     def support(self, x: Array) -> Indices:
         """Return the coordinates to keep, ascending; at least one where `x` holds NaN or infinity, and that one."""
 
-    @abstractmethod
-    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
-        """Append the entries of `x` at `support`."""
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the support holds every kind of entry that is refused, and `write` looks at it."""
-
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the entries of the support."""
-        return self.write_support(x, self.support(x), out)
+        support = self.support(x)
+        return self.write_entries(support, x[support], x.size, out)
 
     def decode_flop_at(self, src: BitReader, dim: int) -> float:
         """Return one multiplication for each entry that the payload holds."""
@@ -139,25 +149,23 @@ class OnSupport:
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the entries of the support."""
-        return self._code.write_support(x, self._support, out)
+        return self._code.write_entries(self._support, x[self._support], x.size, out)
 
 
-class ValueCode(SupportCode):
+class ValueCode(EntryCode):
     """Kept coordinates as floats: count, indices, values.
 
     Payload: lg(d+1) + T (lg d + FPP) bits, of which the papers count T (lg d + FPP); T lg d stands for the bits of the
     index section where `index` is another code.
     """
 
-    float_bit: FloatBit
-
-    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
-        """Append count, indices and values of the support."""
-        values = self.rounded(x[support], self.float_bit, support)
-        write_count(out, support.size, x.size)
-        index_bit = write_indices(out, support, x.size, self.index)
-        out.floats(values, self.float_bit)
-        return PaperBits(index_bit, support.size * self.float_bit)
+    def write_entries(self, indices: Indices, values: Array, dim: int, out: BitWriter) -> PaperBits:
+        """Append count, indices and values."""
+        floats = self.rounded(values, self.float_bit, indices)
+        write_count(out, indices.size, dim)
+        index_bit = write_indices(out, indices, dim, self.index)
+        out.floats(floats, self.float_bit)
+        return PaperBits(index_bit, indices.size * self.float_bit)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
         """Read the entries off the bit stream."""
@@ -169,7 +177,7 @@ class ValueCode(SupportCode):
         return CodeSize(paper0_bit=0, entry_bit=lg(dim) + self.float_bit, count_bit=lg(dim + 1))
 
 
-class SignCode(SupportCode):
+class SignCode(EntryCode):
     """Kept coordinates as signs of one scale: count, scale, indices, signs; the count alone where nothing is kept.
 
     The scale is S(T)/T, the mean magnitude of what is kept: the multiple of the signs that is nearest to x.
@@ -178,20 +186,21 @@ class SignCode(SupportCode):
     for the bits of the index section where `index` is another code.
     """
 
-    float_bit: FloatBit
-
-    def write_support(self, x: Array, support: Indices, out: BitWriter) -> PaperBits:
-        """Append count, scale, indices and signs of the support."""
-        write_count(out, support.size, x.size)
-        if support.size == 0:
+    def write_entries(self, indices: Indices, values: Array, dim: int, out: BitWriter) -> PaperBits:
+        """Append count, scale, indices and signs."""
+        write_count(out, indices.size, dim)
+        if indices.size == 0:
             return PaperBits()
-        kept = x[support].astype(np.float64)
-        self.require_finite(kept, support)
-        scale = self.rounded(np.array([mean_magnitude(kept)]), self.float_bit, what="scale")
-        out.floats(scale, self.float_bit)
-        index_bit = write_indices(out, support, x.size, self.index)
-        out.signs(kept < 0)
-        return PaperBits(index_bit, self.float_bit + support.size)
+        self.require_finite(values, indices)
+        self.write_scale(values, out)
+        index_bit = write_indices(out, indices, dim, self.index)
+        out.signs(values < 0)
+        return PaperBits(index_bit, self.float_bit + indices.size)
+
+    def write_scale(self, values: Array, out: BitWriter) -> None:
+        """Append the mean magnitude of some values."""
+        mean = np.array([mean_magnitude(values.astype(np.float64))])
+        out.floats(self.rounded(mean, self.float_bit, what="scale"), self.float_bit)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
         """Read the entries off the bit stream."""
@@ -209,7 +218,15 @@ class SignCode(SupportCode):
 
 @dataclass(frozen=True)
 class Kept:
-    """How many entries a code keeps: `k`, or a `fraction` of the dimension rounded down, but one at least."""
+    """How many entries a code keeps.
+
+    Parameters
+    ----------
+    k
+        Entries to keep; more than d means all of them.
+    fraction
+        Instead of `k`: this share of d, rounded down, but at least one.
+    """
 
     counts_entries: ClassVar[tuple[str, ...]] = ("k",)  # keys that the scenario holds to d
 
@@ -227,6 +244,14 @@ class Kept:
             return min(self.k, dim)
         # 0.29 * 100 is a little less than 29 in floats and 29 in decimals.
         return max(1, math.floor(round((self.fraction or 0.0) * dim, 6)))
+
+
+class Largest(Kept, SupportCode):
+    """A code of the T = min(k, nonzeros) entries of largest |x_i|, ties to the lowest index."""
+
+    def support(self, x: Array) -> Indices:
+        """Return the T largest entries, ascending."""
+        return select.top_k(x, self.max_entries(x.size))
 
 
 def mean_magnitude(values: Floats) -> float:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from netsim.interfaces import Floats
 from netsim.rng import philox
 
-Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint64]
 
 

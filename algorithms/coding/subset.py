@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from netsim.compiling import IS_ON
 from netsim.interfaces import Indices, Key
 from netsim.rng import philox
@@ -82,10 +83,8 @@ def _philox_block(key: Key, counter: int) -> list[int]:
 def _distinct(key: Key, dim: int, count: int) -> Indices:
     """Return the first `count` different draws, ascending."""
     if IS_ON and count >= COMPILED_FROM:
-        from algorithms.coding.kernels import subset as subset_kernels
-
         members, seen = np.empty(count, np.int64), np.zeros((dim + 63) >> 6, np.uint64)
-        subset_kernels.distinct(np.uint64(key.key), np.uint64(key.counter), np.uint64(dim), seen, members)
+        kernels.subset.distinct(np.uint64(key.key), np.uint64(key.counter), np.uint64(dim), seen, members)
         return members
     drawn: Indices = np.zeros(0, np.int64)
     while True:

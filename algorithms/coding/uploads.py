@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import MessageCode
 from netsim.errors import DecodeError
 from netsim.interfaces import Array, Key, Payload
 
@@ -14,7 +14,7 @@ _WIDTH_BIT = 6
 
 
 @dataclass(frozen=True)
-class Uploads:
+class Uploads(MessageCode):
     """Payloads of `count` senders, in increasing id; None for one that was silent.
 
     Payload: 6 bits that say how many bits w a length has, `count` times w bits with a length plus one (0: silent),
@@ -35,9 +35,6 @@ class Uploads:
     """
 
     count: int
-
-    draws: ClassVar[bool] = False
-    shares_randomness: ClassVar[bool] = False
 
     def size_bytes(self, lengths: Sequence[int | None]) -> int:
         """Return the payload's length for uploads of these lengths."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -99,3 +101,23 @@ class Wrapper(Codec):
             return part.write(x, key, out, memory)
         except EncodeError as error:
             raise EncodeError(f"{self.name}: {where}{error}") from None
+
+
+@dataclass(frozen=True)
+class Around(Wrapper):
+    """A codec around another one, which codes vectors of the same dimension."""
+
+    part: Part
+
+    @property
+    def shares_randomness(self) -> bool:  # type: ignore[override]  # depends on a key
+        """Where the part does."""
+        return self.part.shares_randomness
+
+    def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
+        """Return it around the part for those tensors."""
+        return replace(self, part=self.part.bind(layout))
+
+    def max_size_bytes(self, dim: int) -> int | None:
+        """Return the part's."""
+        return self.part.max_size_bytes(dim)

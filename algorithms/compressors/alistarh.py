@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from algorithms.coding import select
-from algorithms.coding.bits import FloatBit
 from algorithms.coding.codec import squared_norm
-from algorithms.coding.indices import IndexCode
-from algorithms.coding.sparse import SignCode
+from algorithms.coding.sparse import SignCode, SupportCode
 from netsim.interfaces import Array, Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class Alistarh(SignCode):
+class Alistarh(SupportCode, SignCode):
     """`sign_top_k` at T_A, the smallest T with S(T) >= ||x||, S(T) the sum of the T largest magnitudes.
 
     T_A <= ceil(sqrt(d)), so with beta = S(T)^2 / (T ||x||^2) >= 1/T_A it is a contraction with delta = 1/ceil(sqrt(d)).
@@ -29,13 +26,6 @@ class Alistarh(SignCode):
     it is 0. The paper counts FPP + T (lg d + 1).
 
     Deviation: the scale is S(T)/T, not ||x||; see `sign_top_k`.
-
-    Parameters
-    ----------
-    float_bit
-        FPP, bits of the scale: 64, 32 or 16 (IEEE 754).
-    index
-        How indices are coded; ``fixed`` is lg d each, as above, ``auto`` the shortest code for each message.
 
     References
     ----------
@@ -50,11 +40,8 @@ class Alistarh(SignCode):
     [2.5, -2.5, 0.0, 0.0]
     """
 
-    float_bit: FloatBit = 32
-    index: IndexCode = "fixed"
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"index": "rice"})
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"index": "auto", "float_bit": 16},)
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64}, {"index": "rice"})
+    sweep: ClassVar[Examples] = ({"index": "auto", "float_bit": 16},)
 
     def support(self, x: Array) -> Indices:
         """Return the T_A largest entries, ascending."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -14,13 +13,12 @@ from algorithms.coding.codec import PaperBits
 from algorithms.coding.draws import uniforms
 from algorithms.coding.factors import Factored, Factors, Tensor, as_matrix, scaled_up
 from algorithms.coding.indices import read_count, write_count
-from algorithms.coding.layout import Layout
 from algorithms.coding.sizes import lg
 from algorithms.compressors.stochastic_sparsification import optimal_level, probabilities
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -46,12 +44,6 @@ class Atomo(Factored):
     ----------
     budget
         Above 0, the expected number of singular vectors of each matrix; from R on, all are sent.
-    fold
-        Whether tensors with one axis are folded into matrices of ceil(sqrt(d_t)) columns.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
-    layout
-        Shapes of the tensors; those of the problem where none are given.
 
     References
     ----------
@@ -67,15 +59,14 @@ class Atomo(Factored):
     """
 
     budget: PositiveFloat = 1.0
-    layout: Layout = ()
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"budget": 2.0},
         {"budget": 1.5, "fold": True},
         {"budget": 3.0, "fold": True, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"budget": 1.0, "float_bit": 16},
         {"budget": 6.0, "float_bit": 16},
     )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits
 from algorithms.coding.drawn import DrawnValues
 from algorithms.coding.draws import uniforms
-from algorithms.coding.indices import IndexCode
 from algorithms.coding.sizes import CodeSize
-from algorithms.coding.sparse import Floats
 from netsim.fields import Fraction
-from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Indices, Key
+from netsim.registry import Examples, component
 
 BLOCK = 65536  # draws at a time
 
@@ -44,8 +41,6 @@ class Bernoulli(DrawnValues):
         Whether one draw decides for the whole vector.
     index
         How indices are coded; ``fixed`` is lg d each. Without effect where lazy.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -63,16 +58,14 @@ class Bernoulli(DrawnValues):
 
     p: Fraction
     lazy: bool = False
-    index: IndexCode = "fixed"
-    float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"p": 0.3},
         {"p": 0.25, "float_bit": 64, "index": "auto"},
         {"p": 0.4, "lazy": True},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"p": 0.01}, {"p": 0.1})
+    sweep: ClassVar[Examples] = ({"p": 0.01}, {"p": 0.1})
 
     def draw(self, x: Array, key: Key) -> tuple[Indices, Floats]:
         """Draw the nonzero entries to send, times 1/p."""

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.levels import read_scales
 from algorithms.coding.signs import magnitude_means, read_signs, write_signs
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class BlockSign(Codec):
+class BlockSign(FloatCodec):
     """Q(x) = (||x_b||_1 / B) sign(x_b) for each block x_b of B consecutive entries, with sign(0) = 1.
 
     As `scaled_sign` in each block: ||x - Q||^2 = ||x||^2 - sum_b ||x_b||_1^2 / B_b, with B_b = B but for a shorter last
@@ -31,8 +30,6 @@ class BlockSign(Codec):
     ----------
     block
         B, entries that share a scale; from d on it is `scaled_sign`.
-    float_bit
-        FPP, bits of a scale: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -48,25 +45,22 @@ class BlockSign(Codec):
     """
 
     block: PositiveInt = 256
-    float_bit: FloatBit = 32
 
     draws: ClassVar[bool] = False
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # the scales are finite only where every entry is
+    examples: ClassVar[Examples] = (
         {},
         {"block": 8, "float_bit": 16},
         {"block": 1, "float_bit": 64},
         {"block": 50},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"block": 32, "float_bit": 16},)
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the scales of `write` are finite only where every entry is."""
+    sweep: ClassVar[Examples] = ({"block": 32, "float_bit": 16},)
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the scales and the signs."""
         scales = magnitude_means(x, self.block)
         if not np.isfinite(scales).all():
-            super().check(x)
+            self.refuse_infinite(x)
         out.floats(self.rounded(scales, self.float_bit, what="scale"), self.float_bit)
         write_signs(out, x)
         return PaperBits(value_bit=self.float_bit * scales.size + x.size)
@@ -92,7 +86,3 @@ class BlockSign(Codec):
     def encode_flop(self, dim: int) -> float:
         """Return a magnitude, a sum and a comparison an entry."""
         return 3.0 * dim
-
-    def decode_flop(self, dim: int) -> float:
-        """Return one product an entry."""
-        return float(dim)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, Self
@@ -19,7 +19,7 @@ from algorithms.coding.subset import derived, derived_or_none
 from algorithms.coding.wrappers import Entries, Part, Wrapper, entries, require_memoryless
 from netsim.errors import ConfigError, EncodeError, Fault
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 COUNTED = 2**20  # numbers of kept entries that are tried for a bound
 
@@ -71,7 +71,7 @@ class Compose(Wrapper):
     form: Literal["plain", "kept"] = "plain"
     index: IndexCode = "fixed"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"outer": {"name": "stochastic_sparsification", "budget": 4.0}, "inner": {"name": "bernoulli", "p": 0.5}},
         {"outer": {"name": "rand_k", "fraction": 0.5}, "inner": {"name": "rand_k", "k": 8}, "form": "kept"},
         {
@@ -81,7 +81,7 @@ class Compose(Wrapper):
             "index": "auto",
         },
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"outer": "natural", "inner": {"name": "top_k", "fraction": 0.1}, "form": "kept", "index": "auto"},
         {"outer": "natural", "inner": {"name": "top_k", "fraction": 0.4}, "form": "kept", "index": "auto"},
         {

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits
 from algorithms.coding.levels import (
-    DECODE_FLOP,
-    ENCODE_FLOP,
+    LevelCodec,
     Levels,
     code_bit,
     dither_variance,
@@ -23,14 +21,14 @@ from algorithms.coding.levels import (
 )
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 NormOrder = Annotated[float, Range(ge=1)]
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class Dithering(Codec):
+class Dithering(LevelCodec):
     """Q_i = ||x||_p sign(x_i) z_i / s, z_i = floor(y_i) + Bernoulli(y_i - floor(y_i)), y_i = s |x_i| / ||x||_p.
 
     Unbiased, with the exact variance (||x||_p^2 / s^2) sum f_i (1 - f_i), f_i the fraction of y_i; for s = 1
@@ -48,8 +46,6 @@ class Dithering(Codec):
     p
         1 or more, or ``inf``. Powers other than 1, 2 and inf are slower: they are made of products and square roots, so
         that they are the same everywhere.
-    float_bit
-        FPP, bits of the norm: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -67,23 +63,20 @@ class Dithering(Codec):
 
     levels: Levels
     p: NormOrder | Literal["inf"] = 2.0
-    float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # the norm shows every entry that is not finite
+    examples: ClassVar[Examples] = (
         {"levels": 4},
         {"levels": 3, "p": 1},
         {"levels": 2, "p": "inf", "float_bit": 64},
         {"levels": 5, "p": 3.5},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"levels": 1, "p": "inf"},
         {"levels": 7, "p": "inf"},
         {"levels": 127, "p": "inf"},
     )
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the norm that `write` takes shows every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the norm, signs and levels."""
@@ -103,14 +96,6 @@ class Dithering(Codec):
     def variance_bound(self, dim: int) -> float:
         """Return w."""
         return dither_variance(dim, self.levels, self._order)
-
-    def encode_flop(self, dim: int) -> float:
-        """Return 8 per coordinate."""
-        return ENCODE_FLOP * dim
-
-    def decode_flop(self, dim: int) -> float:
-        """Return 2 per coordinate."""
-        return DECODE_FLOP * dim
 
     @property
     def _order(self) -> float:

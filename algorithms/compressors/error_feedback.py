@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -13,10 +11,10 @@ from algorithms.coding import memory as memory_module
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits
 from algorithms.coding.memory import Step
-from algorithms.coding.wrappers import Entries, Part, Wrapper, entries
+from algorithms.coding.wrappers import Around, Entries, entries
 from netsim.errors import EncodeError
 from netsim.interfaces import Array, Key, Payload
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 class Memory(NamedTuple):
@@ -36,7 +34,7 @@ class Memory(NamedTuple):
 
 @component("compressor")
 @dataclass(frozen=True)
-class ErrorFeedback(Wrapper):
+class ErrorFeedback(Around):
     """v = Q(e + x), e <- e + x - v: what Q loses, its rounding on the wire included, is sent later.
 
     After any number of vectors the sum of the v and e equals the sum of the x. The error e is the sender's and comes in
@@ -71,27 +69,16 @@ class ErrorFeedback(Wrapper):
     [2.0, 0.0] [0.0, 0.75]
     """
 
-    part: Part
-
     is_outermost: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"part": {"name": "top_k", "k": 3}},
         {"part": {"name": "sign_rand_k", "fraction": 0.3, "shared_seed": True}},
     )
 
     @property
-    def shares_randomness(self) -> bool:  # type: ignore[override]  # depends on a key
-        """Where Q does."""
-        return self.part.shares_randomness
-
-    @property
     def draws(self) -> bool:  # type: ignore[override]  # depends on a key
         """Where Q does."""
         return self.part.draws
-
-    def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """Return Q for those tensors."""
-        return dataclasses.replace(self, part=self.part.bind(layout))
 
     def step(self, memory: Memory | None, x: Array, key: Key) -> Step:
         """Encode e + x.
@@ -141,10 +128,6 @@ class ErrorFeedback(Wrapper):
     def read_parts(self, src: BitReader, dim: int, key: Key | None = None) -> Entries:
         """Read the parts off the bit stream."""
         return entries(self.part, src, dim, key)
-
-    def max_size_bytes(self, dim: int) -> int | None:
-        """Return Q's."""
-        return self.part.max_size_bytes(dim)
 
     def contraction(self, dim: int) -> float | None:
         """Return Q's, for the vector e + x."""

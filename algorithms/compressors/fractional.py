@@ -3,38 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit, Words
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding import kernels
+from algorithms.coding.bits import BitReader, BitWriter, Words
+from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.levels import read_scales
-from algorithms.coding.signs import Floats
 from netsim.compiling import IS_ON
 from netsim.fields import Range
-from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Key
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
 
 _STAGE = 16_384  # entries that are coded together
 
 
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import fractional
-
-    return fractional
-
-
 @component("compressor")
 @dataclass(frozen=True)
-class Fractional(Codec):
+class Fractional(FloatCodec):
     """Q_i = sign(x_i) mu_l, l the level of |x_i|, of which there are L = 2^(q-1), mu_l the mean |x_j| of its entries.
 
     With x_max and x_min the largest and smallest nonzero |x_i| and a = (x_max / x_min)^(1/L), level l reaches from
@@ -55,8 +45,6 @@ class Fractional(Codec):
     ----------
     bits
         q, bits of an entry, 1 to 12.
-    float_bit
-        FPP, bits of a mean: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -72,15 +60,14 @@ class Fractional(Codec):
     """
 
     bits: Annotated[int, Range(ge=1, le=12)] = 4
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"bits": 1, "float_bit": 16},
         {"bits": 3, "float_bit": 64},
         {"bits": 7},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"bits": 2}, {"bits": 5})
+    sweep: ClassVar[Examples] = ({"bits": 2}, {"bits": 5})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append signs and levels, then the means."""
@@ -116,10 +103,6 @@ class Fractional(Codec):
         """Return two comparisons for the range, q - 1 for the level, a product and a sum an entry."""
         return float((3 + self.bits) * dim)
 
-    def decode_flop(self, dim: int) -> float:
-        """Return one choice an entry."""
-        return float(dim)
-
     @property
     def _levels(self) -> int:
         return 1 << (self.bits - 1)
@@ -144,7 +127,7 @@ class Fractional(Codec):
         """Return sign and level of each entry, and for each level the sum of |x_i| / unit and its entries."""
         if IS_ON and dim >= COMPILED_FROM:
             codes, found = np.empty(x.size, np.uint64), np.zeros((2, self._levels))
-            _kernels().codes(x, ends, unit, found[0], found[1], codes)
+            kernels.fractional.codes(x, ends, unit, found[0], found[1], codes)
             return codes, found
         magnitudes = np.abs(x).astype(np.float64, copy=False)
         # As many ends lie above an entry as its level has levels before it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from algorithms.coding.subset import derived, derived_or_none
 from algorithms.coding.wrappers import Entries, Part, Wrapper, entries, require_memoryless
 from netsim.errors import DecodeError
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 SEED_BIT = 32
 
@@ -60,12 +59,12 @@ class Hadamard(Wrapper):
     part: Part
     shared_seed: bool = False
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"part": {"name": "identity"}},
         {"part": {"name": "rand_k", "fraction": 0.4}, "shared_seed": True},
         {"part": {"name": "sign_top_k", "fraction": 1.0}},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"part": {"name": "sign_top_k", "fraction": 0.3}},
         {"part": {"name": "qsgd", "levels": 1, "norm": "max"}},
         {"part": {"name": "k_level", "levels": 4}},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +12,7 @@ from algorithms.coding.bits import LITTLE, SQUARES, BitReader, BitWriter, FloatB
 from algorithms.coding.codec import BLOCK, Codec, PaperBits
 from netsim.errors import ConfigError, DecodeError, EncodeError, Fault
 from netsim.interfaces import Array, Key, Payload
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -47,7 +46,8 @@ class Identity(Codec):
 
     draws: ClassVar[bool] = False
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # it looks at every entry
+    examples: ClassVar[Examples] = (
         {},
         {"float_bit": 64},
         {"float_bit": 16},
@@ -65,9 +65,6 @@ class Identity(Codec):
             return super().encode_keyed(x, key)
         bits = float(self.float_bit * x.size)
         return Payload(x.astype(LITTLE[self.float_bit], copy=False).tobytes(), bits, 0.0, bits)
-
-    def check(self, x: Array) -> None:
-        """Do nothing: `write` looks at every entry."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append all entries."""

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
-from algorithms.coding.levels import ENCODE_FLOP, check_levels, read_codes, rounded_up, write_drawn
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits
+from algorithms.coding.levels import LevelCodec, check_levels, read_codes, rounded_up, write_drawn
 from algorithms.coding.sizes import lg
 from netsim.errors import DecodeError
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class KLevel(Codec):
+class KLevel(LevelCodec):
     """Q_i = X_min + (X_max - X_min) z_i / (k-1), z_i the number y_i = (k-1) (x_i - X_min) / (X_max - X_min) rounded.
 
     y_i is rounded up with probability y_i - floor(y_i), down otherwise: unbiased, with the exact variance
@@ -35,8 +34,6 @@ class KLevel(Codec):
     ----------
     levels
         k, 2 to 65,536.
-    float_bit
-        FPP, bits of X_min and X_max: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -51,28 +48,25 @@ class KLevel(Codec):
     """
 
     levels: Annotated[int, Range(ge=2, le=65536)]
-    float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # the extremes show every entry that is not finite
+    examples: ClassVar[Examples] = (
         {"levels": 2},
         {"levels": 16},
         {"levels": 300, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"levels": 4},
         {"levels": 8},
         {"levels": 64},
     )
 
-    def check(self, x: Array) -> None:
-        """Do nothing: the extremes that `write` takes show every entry that is not finite."""
-
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the extremes and the levels."""
         extremes = np.array([x.min(), x.max()], np.float64)
         if not np.isfinite(extremes).all():
-            super().check(x)
+            self.refuse_infinite(x)
         lowest = rounded_up(self, extremes[:1], self.float_bit, what="minimum", down=True)
         highest = rounded_up(self, extremes[1:], self.float_bit, what="maximum")
         out.floats(np.concatenate([lowest, highest]), self.float_bit)
@@ -107,10 +101,6 @@ class KLevel(Codec):
     def variance_bound(self, dim: int) -> float:
         """Return w = d / (2 (k-1)^2)."""
         return dim / (2 * (self.levels - 1) ** 2)
-
-    def encode_flop(self, dim: int) -> float:
-        """Return 8 per coordinate."""
-        return ENCODE_FLOP * dim
 
     def decode_flop(self, dim: int) -> float:
         """Return 1 per coordinate."""

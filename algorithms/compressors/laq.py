@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import FloatCodec, PaperBits
+from algorithms.coding.levels import rounded_up
 from algorithms.coding.norms import peaks
-from algorithms.coding.signs import rounded_up
 from algorithms.coding.sparse import read_scale
 from netsim.fields import Range
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _STAGE = 16_384  # entries whose temporaries stay in cache
 _TABLED = 10  # bits up to which decoding looks numbers up
@@ -23,7 +22,7 @@ _TABLED = 10  # bits up to which decoding looks numbers up
 
 @component("compressor")
 @dataclass(frozen=True)
-class Laq(Codec):
+class Laq(FloatCodec):
     """q_i = floor((v_i + R) / (2 tau R) + 1/2), R = ||v||_inf, tau = 1 / (2^b - 1); Q_i = 2 tau R q_i - R.
 
     v is the innovation g - r: what is sent is a difference, and both ends add it to the reference r, the last quantised
@@ -38,8 +37,6 @@ class Laq(Codec):
     ----------
     bits
         b, bits of an entry, 1 to 24.
-    float_bit
-        FPP, bits of R: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -55,18 +52,15 @@ class Laq(Codec):
     """
 
     bits: Annotated[int, Range(ge=1, le=24)] = 4
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # the range is finite only where every entry is
+    examples: ClassVar[Examples] = (
         {},
         {"bits": 1, "float_bit": 16},
         {"bits": 8, "float_bit": 64},
         {"bits": 3},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"bits": 2}, {"bits": 6})
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the range is finite only where every entry is."""
+    sweep: ClassVar[Examples] = ({"bits": 2}, {"bits": 6})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the range and the levels; `memory` is the reference to subtract, None where `x` is the innovation."""
@@ -75,8 +69,8 @@ class Laq(Codec):
                 x = x - np.asarray(memory)
         peak = peaks(x, x.size)[0]
         if not peak < np.inf:
-            super().check(x)
-        wire = rounded_up(self, float(peak), self.float_bit, what="range")
+            self.refuse_infinite(x)
+        wire = rounded_up(self, np.array([float(peak)]), self.float_bit, what="range")
         radius, top = float(wire[0]), (1 << self.bits) - 1
         out.floats(wire, self.float_bit)
         for start in range(0, x.size, _STAGE):

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.coding import kernels
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits, sealed
 from algorithms.coding.draws import uniforms
 from algorithms.coding.factors import Factored, Factors, Tensor, as_matrix, scaled_up
-from algorithms.coding.layout import Layout
 from algorithms.coding.memory import Step
-from algorithms.coding.sparse import Floats
 from netsim.compiling import IS_ON
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import PositiveInt
-from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Key
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries of a matrix
 _LOST = 1e-12  # a column of which orthogonalisation leaves a smaller share is rounding only
@@ -51,12 +49,6 @@ class LowRank(Factored):
     ----------
     rank
         r.
-    fold
-        Whether tensors with one axis are folded into matrices of ceil(sqrt(d_t)) columns.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
-    layout
-        Shapes of the tensors; those of the problem where none are given.
 
     References
     ----------
@@ -73,14 +65,13 @@ class LowRank(Factored):
     """
 
     rank: PositiveInt = 2
-    layout: Layout = ()
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"rank": 2},
         {"rank": 1, "fold": True},
         {"rank": 3, "fold": True, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"rank": 1, "float_bit": 16},
         {"rank": 4, "float_bit": 16},
     )
@@ -172,7 +163,7 @@ class LowRank(Factored):
         return self.float_bit * (p.size + projected.size)
 
 
-def orthogonal(p: npt.NDArray[np.float64]) -> Floats:
+def orthogonal(p: Floats) -> Floats:
     """Return the rows of `p` made orthonormal in their order, each projected twice; zero where nothing is left of one.
 
     Modified Gram-Schmidt, from each row in units of its largest entry.
@@ -212,9 +203,7 @@ def _right(matrix: Floats, q: Floats) -> Floats:
     out = np.zeros((matrix.shape[0], q.shape[0]))
     columns = np.ascontiguousarray(q.T)
     if IS_ON and matrix.size >= COMPILED_FROM:
-        from algorithms.coding.kernels import products
-
-        products.right(matrix, columns, out)
+        kernels.products.right(matrix, columns, out)
     else:
         for column, row in zip(matrix.T, columns, strict=True):
             out += np.multiply.outer(column, row)
@@ -226,9 +215,7 @@ def _left(matrix: Floats, p: Floats) -> Floats:
     out = np.zeros((p.shape[0], matrix.shape[1]))
     rows = np.ascontiguousarray(p.T)
     if IS_ON and matrix.size >= COMPILED_FROM:
-        from algorithms.coding.kernels import products
-
-        products.left(matrix, rows, out)
+        kernels.products.left(matrix, rows, out)
     else:
         for row, factors in zip(matrix, rows, strict=True):
             out += np.multiply.outer(factors, row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -14,8 +13,8 @@ from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.draws import dense_words
 from algorithms.coding.levels import Codes, chunks
 from netsim.errors import DecodeError, EncodeError
-from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Key
+from netsim.registry import Examples, component
 
 _MAGNITUDE = np.uint64(0x7FFFFFFFFFFFFFFF)
 _SHIFT = 1023 - 127  # between the exponent codes of float64 and float32
@@ -55,7 +54,7 @@ class Natural(Codec):
     float_bit: Literal[32, 64] = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64})
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append exponents and signs."""
@@ -106,15 +105,11 @@ class Natural(Codec):
         """Return 3 per coordinate: finite, rounded, sign."""
         return 3 * dim
 
-    def decode_flop(self, dim: int) -> float:
-        """Return 1 per coordinate."""
-        return dim
-
     @property
     def _entry_bit(self) -> int:
         return 9 if self.float_bit == 32 else 12
 
-    def _codes(self, x: npt.NDArray[np.float64], draws: Words, first: int) -> Words:
+    def _codes(self, x: Floats, draws: Words, first: int) -> Words:
         """Return the codes: a fraction's worth of random bits, added, carries into the exponent with probability t."""
         bits = x.view(np.uint64) & _MAGNITUDE
         top = 2046 if self.float_bit == 64 else 128 + 1023

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits
 from algorithms.coding.draws import Words32, dense_words
 from algorithms.coding.levels import (
-    DECODE_FLOP,
-    ENCODE_FLOP,
+    LevelCodec,
     check_levels,
     chunks,
     code_bit,
@@ -28,13 +26,13 @@ from algorithms.coding.levels import (
 )
 from algorithms.coding.sizes import lg
 from netsim.fields import Range
-from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Key
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class NaturalDithering(Codec):
+class NaturalDithering(LevelCodec):
     """Q_i = ||x||_p sign(x_i) z_i, where z_i is y_i = |x_i| / ||x||_p rounded to 0, 2^(1-s), ..., 1/2 or 1 at random.
 
     Of the two levels a <= y_i < b around it, b has probability (y_i - a) / (b - a): unbiased, with the exact variance
@@ -50,8 +48,6 @@ class NaturalDithering(Codec):
         s, 1 to 127 levels other than 0.
     p
         1 or more, or ``inf``; see `dithering`.
-    float_bit
-        FPP, bits of the norm: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -67,21 +63,18 @@ class NaturalDithering(Codec):
 
     levels: Annotated[int, Range(ge=1, le=127)]
     p: Annotated[float, Range(ge=1)] | Literal["inf"] = 2.0
-    float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # the norm shows every entry that is not finite
+    examples: ClassVar[Examples] = (
         {"levels": 3},
         {"levels": 7, "p": "inf"},
         {"levels": 2, "p": 1, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"levels": 1, "p": "inf"},
         {"levels": 3, "p": "inf"},
     )
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the norm that `write` takes shows every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the norm, signs and levels."""
@@ -121,15 +114,7 @@ class NaturalDithering(Codec):
         c: float = float(dim) ** (1 / r) * 2.0 ** (1 - self.levels)
         return 1 / 8 + c * min(1.0, c)
 
-    def encode_flop(self, dim: int) -> float:
-        """Return 8 per coordinate."""
-        return ENCODE_FLOP * dim
-
-    def decode_flop(self, dim: int) -> float:
-        """Return 2 per coordinate."""
-        return DECODE_FLOP * dim
-
-    def _levels(self, y: npt.NDArray[np.float64], words: Words32) -> npt.NDArray[np.uint64]:
+    def _levels(self, y: Floats, words: Words32) -> npt.NDArray[np.uint64]:
         """Return the power's number from 1 on, or 0: random bits added to the fraction carry into the exponent."""
         draws = (words.astype(np.uint64) << np.uint64(20)) + np.uint64(1 << 19)
         powers = (y.view(np.uint64) + draws) >> np.uint64(52)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
-from algorithms.coding.layout import Layout, as_layout, shapes_of
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import FloatCodec, PaperBits
+from algorithms.coding.layout import LaidOut, shapes_of
 from algorithms.coding.levels import read_scales
-from algorithms.coding.signs import Floats, column_sums, read_signs, write_signs
+from algorithms.coding.signs import column_sums, read_signs, write_signs
 from netsim.errors import DecodeError, EncodeError
-from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Key
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class OneBit(Codec):
+class OneBit(LaidOut, FloatCodec):
     """Every entry below 0 becomes the mean of those in its column, every other the mean of the others.
 
     A tensor of shape (r, c) has c columns of r entries; one of more dimensions is taken as (r, product of the rest),
@@ -34,13 +32,6 @@ class OneBit(Codec):
 
     Payload, C columns in all: 2 FPP C + d bits, for each column the two magnitudes of the means, of entries that are 0
     or more first (0 where there are none), then all signs. That is also the paper's figure.
-
-    Parameters
-    ----------
-    float_bit
-        FPP, bits of a mean: 64, 32 or 16 (IEEE 754).
-    layout
-        Shapes of the tensors; those of the problem where none are given.
 
     References
     ----------
@@ -55,14 +46,7 @@ class OneBit(Codec):
     ([2.0, -2.0, 2.0, 0.5], 132.0)
     """
 
-    float_bit: FloatBit = 32
-    layout: Layout = ()
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"float_bit": 16})
-
-    def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """Return this codec with the columns of those tensors, unless it has a layout."""
-        return self if self.layout else dataclasses.replace(self, layout=as_layout(layout))
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64}, {"float_bit": 16})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the means and the signs."""
@@ -98,10 +82,6 @@ class OneBit(Codec):
     def encode_flop(self, dim: int) -> float:
         """Return two comparisons, a magnitude, and two sums an entry."""
         return 5.0 * dim
-
-    def decode_flop(self, dim: int) -> float:
-        """Return one choice an entry."""
-        return float(dim)
 
     def _tensors(self, dim: int, error: type[Exception] = ValueError) -> list[tuple[slice, int]]:
         """Return the place of each tensor in the vector, and its columns."""

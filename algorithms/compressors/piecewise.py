@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import Codec, PaperBits
-from algorithms.coding.layout import Layout, as_layout, shapes_of
+from algorithms.coding.layout import LaidOut, shapes_of
 from algorithms.coding.subset import derived, derived_or_none
 from algorithms.coding.wrappers import Entries, Part, Wrapper, entries, require_memoryless
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 class Piece(NamedTuple):
@@ -34,7 +32,7 @@ class Piece(NamedTuple):
 
 @component("compressor")
 @dataclass(frozen=True)
-class Piecewise(Wrapper):
+class Piecewise(LaidOut, Wrapper):
     """Q(x) = (Q_1(x_1), ..., Q_n(x_n)), x_t the entries of tensor t, Q_t `part` for its shape.
 
     Unbiased where all Q_t are, with w the largest w_t; a contraction with delta the smallest delta_t. Tensor t draws
@@ -57,8 +55,6 @@ class Piecewise(Wrapper):
         The codec of each tensor.
     vectors
         Instead of it: the codec of tensors with one axis, such as biases.
-    layout
-        Shapes of the tensors; those of the problem where none are given.
 
     References
     ----------
@@ -76,9 +72,8 @@ class Piecewise(Wrapper):
 
     part: Part
     vectors: Part | None = None
-    layout: Layout = ()
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"part": {"name": "sign_top_k", "k": 5}},
         {"part": {"name": "rand_k", "fraction": 0.3, "shared_seed": True}},
         {"part": {"name": "top_k", "k": 5}, "vectors": {"name": "identity"}},
@@ -96,10 +91,6 @@ class Piecewise(Wrapper):
     def shares_randomness(self) -> bool:  # type: ignore[override]
         """Where one of the parts does."""
         return any(codec.shares_randomness for codec in self._codecs())
-
-    def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """Return this codec for those tensors, unless it has a layout."""
-        return self if self.layout else dataclasses.replace(self, layout=as_layout(layout))
 
     def pieces(self, dim: int, error: type[Exception] = ValueError) -> list[Piece]:
         """Return the tensors of a vector of that dimension, each with its codec bound to its shape."""

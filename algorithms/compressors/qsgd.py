@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits
 from algorithms.coding.indices import index_bit, read_count, read_indices, write_count, write_indices
 from algorithms.coding.levels import (
-    DECODE_FLOP,
-    ENCODE_FLOP,
     Codes,
+    LevelCodec,
     Levels,
     code_bit,
     dither_variance,
@@ -31,12 +29,12 @@ from algorithms.coding.prefix import omega_bit, read_omega, write_omega
 from algorithms.coding.sizes import lg
 from netsim.fields import PositiveInt
 from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class QSGD(Codec):
+class QSGD(LevelCodec):
     """Q_i = n sign(x_i) z_i / s, z_i = floor(y_i) + Bernoulli(y_i - floor(y_i)), y_i = s |x_i| / n, n = ||x||.
 
     Unbiased, with the exact variance (n^2 / s^2) sum f_i (1 - f_i), f_i the fraction of y_i; for the 2-norm it is at
@@ -66,8 +64,6 @@ class QSGD(Codec):
         Consecutive entries that share a norm; the last bucket may have fewer. None: the whole vector.
     norm
         ``two``, or ``max`` for the largest magnitude.
-    float_bit
-        FPP, bits of a norm: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -85,25 +81,22 @@ class QSGD(Codec):
     code: Literal["fixed", "sparse", "dense", "best"] = "fixed"
     bucket: PositiveInt | None = None
     norm: Literal["two", "max"] = "two"
-    float_bit: FloatBit = 32
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # the norms show every entry that is not finite
+    examples: ClassVar[Examples] = (
         {"levels": 7},
         {"levels": 1, "code": "sparse"},
         {"levels": 5, "code": "dense", "float_bit": 64},
         {"levels": 3, "code": "best", "bucket": 20, "norm": "max"},
         {"levels": 300, "bucket": 16},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"levels": 1, "norm": "max"},
         {"levels": 4, "code": "best"},
         {"levels": 32, "code": "best"},
         {"levels": 255, "code": "best"},
     )
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the norms that `write` takes show every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Round the norms, draw the levels, and append both."""
@@ -174,14 +167,6 @@ class QSGD(Codec):
     def variance_bound(self, dim: int) -> float:
         """Return w, of which the largest bucket has the largest."""
         return dither_variance(self._bucket(dim), self.levels, 2.0 if self.norm == "two" else math.inf)
-
-    def encode_flop(self, dim: int) -> float:
-        """Return 8 per coordinate."""
-        return ENCODE_FLOP * dim
-
-    def decode_flop(self, dim: int) -> float:
-        """Return 2 per coordinate."""
-        return DECODE_FLOP * dim
 
     def _shorter(self, levels: Codes, places: Indices) -> Literal["sparse", "dense"]:
         """Return the code with fewer bits, sparse if they are equal, from how often each level occurs."""

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.coding import select
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits
-from algorithms.coding.indices import IndexCode, read_count, read_indices, write_count, write_indices
+from algorithms.coding.indices import read_count, read_indices, write_count, write_indices
 from algorithms.coding.levels import (
     ENCODE_FLOP,
     Levels,
@@ -28,16 +26,14 @@ from algorithms.coding.levels import (
     write_codes,
 )
 from algorithms.coding.sizes import CodeSize, lg
-from algorithms.coding.sparse import Kept, SparseCompressor
-from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
-
-Floats = npt.NDArray[np.float64]
+from algorithms.coding.sparse import IndexedCode, Kept
+from netsim.interfaces import Array, Floats, Indices, Key
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class QTopK(Kept, SparseCompressor):
+class QTopK(Kept, IndexedCode):
     """`qsgd` with s levels of the 2-norm, of the T = min(k, nonzeros) entries of largest |x_i|; 0 elsewhere.
 
     With v those entries and beta = min(T / s^2, sqrt(T) / s), ``scaled`` divides by 1 + beta: then
@@ -54,18 +50,10 @@ class QTopK(Kept, SparseCompressor):
 
     Parameters
     ----------
-    k
-        Entries to keep; more than d means all of them.
-    fraction
-        Instead of `k`: this share of d, rounded down, but at least one.
     levels
         s, 1 to 65,535; b bits for sign and level are s = 2^(b-1) - 1.
     scaled
         Divide by 1 + beta.
-    float_bit
-        FPP, bits of the norm: 64, 32 or 16 (IEEE 754).
-    index
-        The code of the index section.
 
     References
     ----------
@@ -82,22 +70,18 @@ class QTopK(Kept, SparseCompressor):
 
     levels: Levels = field(kw_only=True)
     scaled: bool = field(default=True, kw_only=True)
-    float_bit: FloatBit = field(default=32, kw_only=True)
-    index: IndexCode = field(default="fixed", kw_only=True)
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # the largest entries hold any that is not finite
+    examples: ClassVar[Examples] = (
         {"k": 3, "levels": 7},
         {"fraction": 0.2, "levels": 4, "scaled": False, "index": "auto"},
         {"k": 8, "levels": 200, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"fraction": 0.03, "levels": 3, "index": "auto"},
         {"fraction": 0.3, "levels": 3, "index": "auto"},
         {"fraction": 0.6, "levels": 15, "index": "auto"},
     )
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the largest entries hold any that is not finite, and their norm shows it."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append count, norm, indices, signs and levels."""

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits
 from algorithms.coding.drawn import DrawnValues, senders
-from algorithms.coding.indices import IndexCode
 from algorithms.coding.sizes import CodeSize
-from algorithms.coding.sparse import Floats, Kept
+from algorithms.coding.sparse import Kept
 from algorithms.coding.subset import subset
-from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Indices, Key
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -38,18 +36,12 @@ class RandK(Kept, DrawnValues):
 
     Parameters
     ----------
-    k
-        Entries to keep; more than d means all of them.
-    fraction
-        Instead of `k`: this share of d, rounded down, but at least one.
     shared_seed
         Whether the reader draws S, too; it then needs the sender's key.
     scaled
         Whether values are multiplied by d/k.
     index
         How indices are coded; ``fixed`` is lg d each. Without effect where the seed is shared.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -67,16 +59,14 @@ class RandK(Kept, DrawnValues):
 
     shared_seed: bool = False
     scaled: bool = True
-    index: IndexCode = "fixed"
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3},
         {"fraction": 0.3, "index": "auto"},
         {"k": 3, "shared_seed": True},
         {"fraction": 0.1, "shared_seed": True, "scaled": False, "float_bit": 64},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"fraction": 0.01},
         {"fraction": 0.3},
         {"fraction": 0.3, "shared_seed": True},

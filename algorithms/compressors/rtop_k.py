@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from algorithms.coding import select
-from algorithms.coding.bits import FloatBit
 from algorithms.coding.drawn import DrawnValues
-from algorithms.coding.indices import IndexCode
-from algorithms.coding.sparse import Floats
 from algorithms.coding.subset import subset
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
-from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Indices, Key
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -40,10 +36,6 @@ class RTopK(DrawnValues):
         Entries to draw from, k or more.
     scaled
         Whether values are multiplied by R/K.
-    index
-        How indices are coded; ``fixed`` is lg d each.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -63,15 +55,13 @@ class RTopK(DrawnValues):
     k: PositiveInt
     r: PositiveInt
     scaled: bool = False
-    index: IndexCode = "fixed"
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3, "r": 9},
         {"k": 4, "r": 20, "scaled": True, "float_bit": 64},
         {"k": 3, "r": 9, "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"k": 25, "r": 50, "index": "auto"},
         {"k": 100, "r": 128, "index": "auto"},
     )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.signs import magnitude_means, read_signs, write_signs
 from algorithms.coding.sparse import read_scale
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class ScaledSign(Codec):
+class ScaledSign(FloatCodec):
     """Q(x) = (||x||_1 / d) sign(x), with sign(0) = 1.
 
     Of all multiples of these signs Q is the one nearest to x: ||x - Q||^2 = (1 - beta) ||x||^2 and
@@ -24,11 +23,6 @@ class ScaledSign(Codec):
     delta = 1/d.
 
     Payload: FPP + d bits, the scale and then the signs, which is also the paper's figure.
-
-    Parameters
-    ----------
-    float_bit
-        FPP, bits of the scale: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -43,19 +37,15 @@ class ScaledSign(Codec):
     ([1.5, -1.5, 1.5, 1.5], 36.0)
     """
 
-    float_bit: FloatBit = 32
-
     draws: ClassVar[bool] = False
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"float_bit": 16})
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the scale of `write` is finite only where every entry is."""
+    write_checks: ClassVar[bool] = True  # the scale is finite only where every entry is
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64}, {"float_bit": 16})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the scale and the signs."""
         scale = magnitude_means(x, x.size)
         if not scale[0] < float("inf"):
-            super().check(x)
+            self.refuse_infinite(x)
         out.floats(self.rounded(scale, self.float_bit, what="scale"), self.float_bit)
         write_signs(out, x)
         return PaperBits(value_bit=self.float_bit + x.size)
@@ -75,7 +65,3 @@ class ScaledSign(Codec):
     def encode_flop(self, dim: int) -> float:
         """Return a magnitude, a sum and a comparison an entry."""
         return 3.0 * dim
-
-    def decode_flop(self, dim: int) -> float:
-        """Return one choice an entry."""
-        return float(dim)

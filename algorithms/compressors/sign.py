@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import Codec, PaperBits
 from algorithms.coding.signs import read_signs, write_signs
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
@@ -38,7 +37,7 @@ class Sign(Codec):
 
     maps_zero_to_zero: ClassVar[bool] = False
     draws: ClassVar[bool] = False
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[Examples] = ({},)
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append one bit an entry."""
@@ -52,11 +51,3 @@ class Sign(Codec):
     def max_size_bytes(self, dim: int) -> int:
         """Return the length of every payload."""
         return (dim + 7) // 8
-
-    def encode_flop(self, dim: int) -> float:
-        """Return one comparison an entry."""
-        return float(dim)
-
-    def decode_flop(self, dim: int) -> float:
-        """Return one choice an entry."""
-        return float(dim)

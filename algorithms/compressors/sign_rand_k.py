@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits
 from algorithms.coding.drawn import senders
-from algorithms.coding.indices import IndexCode, read_count, read_indices, write_count, write_indices
-from algorithms.coding.sizes import CodeSize, lg
-from algorithms.coding.sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
+from algorithms.coding.sizes import CodeSize
+from algorithms.coding.sparse import Kept, SignCode, read_scale
 from algorithms.coding.subset import subset
-from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Indices, Key
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class SignRandK(Kept, SparseCompressor):
+class SignRandK(Kept, SignCode):
     """Q(x) = (||x_S||_1/T) sign(x) on a uniform random set S of k coordinates, 0 elsewhere.
 
     Indices that travel name the T nonzero entries of S only; with a shared seed T = k, and zeros of S decode to the
@@ -36,16 +34,10 @@ class SignRandK(Kept, SparseCompressor):
 
     Parameters
     ----------
-    k
-        Entries to keep; more than d means all of them.
-    fraction
-        Instead of `k`: this share of d, rounded down, but at least one.
     shared_seed
         Whether the reader draws S, too; it then needs the sender's key.
     index
         How indices are coded; ``fixed`` is lg d each. Without effect where the seed is shared.
-    float_bit
-        FPP, bits of the scale: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -61,15 +53,13 @@ class SignRandK(Kept, SparseCompressor):
     """
 
     shared_seed: bool = False
-    index: IndexCode = "fixed"
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3},
         {"fraction": 0.3, "float_bit": 64, "index": "auto"},
         {"k": 3, "shared_seed": True},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"fraction": 0.1, "shared_seed": True},
         {"fraction": 1.0, "shared_seed": True},
     )
@@ -84,37 +74,23 @@ class SignRandK(Kept, SparseCompressor):
         indices = subset(key, x.size, self.max_entries(x.size))
         kept = x[indices].astype(np.float64)
         if self.shared_seed:
-            self._write_scale(kept, out)
+            self.write_scale(kept, out)
             out.signs(kept < 0)
             return PaperBits(value_bit=self.float_bit + kept.size)
-        indices, kept = indices[kept != 0], kept[kept != 0]
-        write_count(out, indices.size, x.size)
-        if indices.size == 0:
-            return PaperBits()
-        self._write_scale(kept, out)
-        index_bit = write_indices(out, indices, x.size, self.index)
-        out.signs(kept < 0)
-        return PaperBits(index_bit, self.float_bit + indices.size)
+        return self.write_entries(indices[kept != 0], kept[kept != 0], x.size, out)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
         """Read the entries off the bit stream."""
-        if self.shared_seed:
-            key = senders(key, self.name)
-            scale = read_scale(src, self.float_bit)
-            negative = src.signs(self.max_entries(dim))
-            return subset(key, dim, negative.size), np.where(negative, -scale, scale)
-        count = read_count(src, dim)
-        if count == 0:
-            return np.zeros(0, np.int64), np.zeros(0)
+        if not self.shared_seed:
+            return super().read_entries(src, dim)
+        key = senders(key, self.name)
         scale = read_scale(src, self.float_bit)
-        indices = read_indices(src, count, dim, self.index)
-        return indices, np.where(src.signs(count), -scale, scale)
+        negative = src.signs(self.max_entries(dim))
+        return subset(key, dim, negative.size), np.where(negative, -scale, scale)
 
     def size(self, dim: int) -> CodeSize:
         """Return p0 = FPP, p1 = lg d + 1, or 1 where the seed is shared."""
-        if self.shared_seed:
-            return CodeSize(self.float_bit, 1, 0)
-        return CodeSize(self.float_bit, lg(dim) + 1, lg(dim + 1))
+        return CodeSize(self.float_bit, 1, 0) if self.shared_seed else super().size(dim)
 
     def max_size_bytes(self, dim: int) -> int:
         """Return an upper bound on the payload of a vector of that dimension."""
@@ -129,6 +105,3 @@ class SignRandK(Kept, SparseCompressor):
     def encode_flop(self, dim: int) -> float:
         """Return a check of each entry; a draw, a comparison and an addition for each one sent."""
         return dim + 3 * self.max_entries(dim)
-
-    def _write_scale(self, kept: Floats, out: BitWriter) -> None:
-        out.floats(self.rounded(np.array([mean_magnitude(kept)]), self.float_bit, what="scale"), self.float_bit)

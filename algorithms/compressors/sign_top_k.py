@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from algorithms.coding import select
-from algorithms.coding.bits import FloatBit
-from algorithms.coding.indices import IndexCode
-from algorithms.coding.sparse import Kept, SignCode
-from netsim.interfaces import Array, Indices
-from netsim.registry import component
+from algorithms.coding.sparse import Largest, SignCode
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class SignTopK(Kept, SignCode):
+class SignTopK(Largest, SignCode):
     """Q(x) = (S(T)/T) sign(x) on the T = min(k, nonzeros) entries of largest |x_i|; 0 elsewhere.
 
     S(T) is the sum of their magnitudes. Of all multiples of that sign pattern Q is the one nearest to x:
@@ -28,17 +23,6 @@ class SignTopK(Kept, SignCode):
 
     Deviation: the paper's raw form sends ||x|| instead of S(T)/T, from which a server cannot form the step; the
     iterates are the same.
-
-    Parameters
-    ----------
-    k
-        Entries to keep; more than d means all of them.
-    fraction
-        Instead of `k`: this share of d, rounded down, but at least one.
-    float_bit
-        FPP, bits of the scale: 64, 32 or 16 (IEEE 754).
-    index
-        How indices are coded; ``fixed`` is lg d each, as above, ``auto`` the shortest code for each message.
 
     References
     ----------
@@ -55,25 +39,18 @@ class SignTopK(Kept, SignCode):
     ([0.0, -2.5, 0.0, 2.5], 38.0)
     """
 
-    float_bit: FloatBit = 32
-    index: IndexCode = "fixed"
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"k": 3},
         {"fraction": 0.1},
         {"k": 5, "float_bit": 64},
         {"fraction": 0.2, "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"fraction": 0.01},
         {"fraction": 0.3},
         {"fraction": 1.0},
         {"fraction": 0.3, "index": "auto", "float_bit": 16},
     )
-
-    def support(self, x: Array) -> Indices:
-        """Return the T largest entries, ascending."""
-        return select.top_k(x, self.max_entries(x.size))
 
     def encode_flop(self, dim: int) -> float:
         """Return two comparisons of each entry; an addition and a comparison of each one sent."""

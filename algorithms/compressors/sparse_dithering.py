@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit, Words
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding import kernels
+from algorithms.coding.bits import BitReader, BitWriter, Words
+from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.draws import uniforms
+from algorithms.coding.levels import rounded_up
 from algorithms.coding.norms import norms
 from algorithms.coding.prefix import read_unary, write_unary
-from algorithms.coding.signs import Floats, rounded_up
 from algorithms.coding.sparse import read_scale
 from algorithms.coding.trits import Trits, read_trits, trits_bit, write_trits
 from netsim.compiling import IS_ON
 from netsim.errors import DecodeError, EncodeError
 from netsim.fields import Range
-from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Key
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
 
@@ -32,16 +30,9 @@ _LANES = 16
 _SLACK = 1 + 1e-9  # of bounds that rounding may touch
 
 
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import dithering
-
-    return dithering
-
-
 @component("compressor")
 @dataclass(frozen=True)
-class SparseDithering(Codec):
+class SparseDithering(FloatCodec):
     """Q_i = c k_i sign(x_i), k_i a whole number next to y_i = |x_i| / (2 h ||x||), h = sqrt(nu / d).
 
     Deterministic: k_i = floor(y_i + 1/2) and c = sum k_i |x_i| / sum k_i^2, the multiple of the pattern nearest to x.
@@ -64,8 +55,6 @@ class SparseDithering(Codec):
         Error parameter, 1e-6 or more; below, floats cost less.
     randomised
         Draw the levels: unbiased. Otherwise the nearest ones.
-    float_bit
-        FPP, bits of c: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -82,16 +71,16 @@ class SparseDithering(Codec):
 
     nu: Annotated[float, Range(ge=1e-6)] = 0.5
     randomised: bool = False
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    write_checks: ClassVar[bool] = True  # the norm is finite only where every entry is
+    examples: ClassVar[Examples] = (
         {},
         {"nu": 1.0, "randomised": True},
         {"nu": 0.01, "float_bit": 64},
         {"nu": 0.05, "randomised": True, "float_bit": 16},
         {"nu": 4.0},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"nu": 0.1},
         {"nu": 0.02},
         {"nu": 0.3, "randomised": True},
@@ -103,9 +92,6 @@ class SparseDithering(Codec):
         """Whether the levels are drawn."""
         return self.randomised
 
-    def check(self, x: Array) -> None:
-        """Do nothing: the norm that `write` takes is finite only where every entry is."""
-
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append scale, trits and levels."""
         y, norm, exponent = self._within_reach(x)
@@ -114,7 +100,7 @@ class SparseDithering(Codec):
         scale: Array = np.zeros(1)
         if self.randomised and step > 0:
             # Both ends use the step that travels.
-            scale = rounded_up(self, _times_power(step, exponent), self.float_bit)
+            scale = rounded_up(self, np.array([_times_power(step, exponent)]), self.float_bit, what="scale")
             step = _times_power(float(scale[0]), -exponent)
         for start in range(0, x.size, _STAGE):
             found, signs = self._levels(y[start : start + _STAGE], step or math.inf, key, start, lanes)
@@ -139,7 +125,7 @@ class SparseDithering(Codec):
             raise DecodeError(f"payload: a scale must lie within float64 on the grid. Got {scale}.")
         x = np.zeros(dim)
         if IS_ON and dim >= COMPILED_FROM:
-            _kernels().place(trits, np.append(levels, np.uint64(0)), scale, x)
+            kernels.dithering.place(trits, np.append(levels, np.uint64(0)), scale, x)
         else:
             places = np.flatnonzero(trits)
             x[places] = np.where(trits[places] == 2, -1.0, 1.0) * (scale * levels.astype(np.float64))
@@ -166,16 +152,12 @@ class SparseDithering(Codec):
         """Return norm 2, level 3 and scale 4 operations an entry; drawn levels 4, no scale, without the draws."""
         return (6.0 if self.randomised else 9.0) * dim
 
-    def decode_flop(self, dim: int) -> float:
-        """Return one product an entry."""
-        return float(dim)
-
     def _within_reach(self, x: Array) -> tuple[Array, float, int]:
         """Return x / 2^e, its norm, and e: 0 but where ||x||^2 or a step would leave what float64 resolves."""
         norm = float(norms(x, x.size)[0])
         if norm == 0 or 2.0**-900 < norm < 2.0**900:
             return x, norm, 0
-        super().check(x)
+        self.refuse_infinite(x)
         exponent = math.frexp(float(np.abs(x).max()))[1]
         near = np.ldexp(x.astype(np.float64), -exponent)
         return near, float(norms(near, near.size)[0]), exponent
@@ -186,9 +168,9 @@ class SparseDithering(Codec):
         if IS_ON and first + x.size >= COMPILED_FROM:
             levels, trits = np.empty(x.size, np.uint64), np.empty(x.size, np.uint8)
             if draws is not None:
-                count = _kernels().drawn(x, step, draws, levels, trits)
+                count = kernels.dithering.drawn(x, step, draws, levels, trits)
             else:
-                count = _kernels().nearest(x, step, levels, trits, lanes)
+                count = kernels.dithering.nearest(x, step, levels, trits, lanes)
             return levels[:count], trits
         magnitudes: Floats = np.abs(x).astype(np.float64, copy=False)
         y = magnitudes / step

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -12,15 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from algorithms.coding import select
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits
 from algorithms.coding.indices import read_count, write_count
 from algorithms.coding.prefix import read_rice, write_rice
 from algorithms.coding.sizes import CodeSize, lg
-from algorithms.coding.sparse import Floats, Kept, SparseCompressor, mean_magnitude, read_scale
+from algorithms.coding.sparse import Kept, SparseCompressor, mean_magnitude, read_scale
 from netsim.errors import DecodeError
-from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Indices, Key
+from netsim.registry import Examples, component
 
 GOLDEN = (math.sqrt(5) - 1) / 2  # phi - 1
 
@@ -65,12 +64,8 @@ class SparseTernary(Kept, SparseCompressor):
 
     Parameters
     ----------
-    k
-        Entries to keep; more than d means all of them.
     fraction
         Instead of `k`: this share of d, p in the paper, rounded down, but at least one.
-    float_bit
-        FPP, bits of mu: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -86,13 +81,9 @@ class SparseTernary(Kept, SparseCompressor):
     [0.0, -2.5, 0.0, 2.5]
     """
 
-    float_bit: FloatBit = 32
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"k": 3}, {"fraction": 0.1}, {"k": 30, "float_bit": 64})
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the selection holds every kind of entry that is refused, and `write` looks at it."""
+    write_checks: ClassVar[bool] = True  # the selection holds every kind of entry that is refused
+    examples: ClassVar[Examples] = ({"k": 3}, {"fraction": 0.1}, {"k": 30, "float_bit": 64})
+    sweep: ClassVar[Examples] = ({"fraction": 0.01}, {"fraction": 0.3}, {"fraction": 1.0})
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append count, mean magnitude, gaps and signs."""

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from types import ModuleType
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding import kernels
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import FloatCodec, PaperBits
 from algorithms.coding.levels import read_scales
 from algorithms.coding.prefix import golomb_bit, read_golomb, write_golomb
-from algorithms.coding.signs import Floats
 from algorithms.coding.sphere import Cap, cap, points
 from netsim.compiling import IS_ON
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Range
-from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Indices, Key
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 8192  # entries; below, numpy is quick enough and numba is never imported
 
@@ -33,16 +31,9 @@ _MOST_PLACE = 2**32 - 1
 _STAGE = 2**17  # entries that are searched for together
 
 
-@cache
-def _kernels() -> ModuleType:
-    from algorithms.coding.kernels import sphere
-
-    return sphere
-
-
 @component("compressor")
 @dataclass(frozen=True)
-class Spherical(Codec):
+class Spherical(FloatCodec):
     """Q(x) = s z_J for each block x of B entries, J the first j with <z_j, x> >= sqrt(1 - a) ||x||.
 
     z_1, z_2, ... are uniform on the unit sphere, P of which lies that near to x and kappa = E <z, x> / ||x|| there.
@@ -71,8 +62,6 @@ class Spherical(Codec):
         B, entries that share a point: even, 4 to 16.
     unbiased
         Scale and draw so that E Q = x.
-    float_bit
-        FPP, bits of s: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -91,15 +80,14 @@ class Spherical(Codec):
     error: Annotated[float, Range(gt=0, le=0.99)] = 0.5
     block: Literal[4, 6, 8, 10, 12, 14, 16] = 8
     unbiased: bool = False
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"error": 0.8, "block": 4, "unbiased": True, "float_bit": 16},
         {"error": 0.3, "block": 4, "float_bit": 64},
         {"error": 0.7, "block": 16},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"error": 0.5, "block": 16, "float_bit": 16},
         {"error": 0.5, "block": 16, "float_bit": 16, "unbiased": True},
         {"error": 0.8, "block": 16, "float_bit": 16, "unbiased": True},
@@ -122,7 +110,7 @@ class Spherical(Codec):
             out.uint(key.key, 64)
         scales, places = [], []
         step = _STAGE // self.block * self.block
-        windows = _windows(key.key if self.unbiased else None, self.block)
+        windows = _Windows(key.key, self.block) if self.unbiased else _public_windows(self.block)
         for start in range(0, x.size, step):
             scale, place = self._search(x[start : start + step], windows, IS_ON and x.size >= COMPILED_FROM)
             scales.append(self.rounded(scale, self.float_bit, what="scale"))
@@ -189,7 +177,7 @@ class Spherical(Codec):
         norms = np.sqrt(_dot(blocks, blocks))
         reach = math.sqrt(1 - self.error) * norms
         found = np.where(peaks > 0, -1, 0)
-        search = _kernels().first_hits if compiled else _first_hits
+        search = kernels.sphere.first_hits if compiled else _first_hits
         index, missing = 0, int(np.count_nonzero(found < 0))
         while missing:
             missing = search(blocks, reach, windows[index], _span(index)[0], found)
@@ -230,10 +218,6 @@ def _span(index: int) -> tuple[int, int]:
 @cache
 def _public_windows(dim: int) -> _Windows:
     return _Windows(_PUBLIC, dim)
-
-
-def _windows(key: int | None, dim: int) -> _Windows:
-    return _public_windows(dim) if key is None else _Windows(key, dim)
 
 
 def _dot(a: Floats, b: Floats) -> Floats:

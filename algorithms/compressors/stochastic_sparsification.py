@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
+from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import PaperBits
 from algorithms.coding.draws import uniforms
-from algorithms.coding.indices import IndexCode, most_index_bit, read_count, read_indices, write_count, write_indices
+from algorithms.coding.indices import most_index_bit, read_count, read_indices, write_count, write_indices
 from algorithms.coding.sizes import CodeSize, lg
-from algorithms.coding.sparse import Floats, SparseCompressor, read_scale
+from algorithms.coding.sparse import ValueCode, read_scale
 from netsim.errors import ConfigError, DecodeError, Fault
 from netsim.fields import PositiveFloat
-from netsim.interfaces import Array, Indices, Key
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, Indices, Key
+from netsim.registry import Examples, component
 
 
 def optimal_level(x: Array, budget: float) -> float:
@@ -129,7 +128,7 @@ def omega(x: Array, budget: npt.ArrayLike) -> Floats:
 
 @component("compressor")
 @dataclass(frozen=True)
-class StochasticSparsification(SparseCompressor):
+class StochasticSparsification(ValueCode):
     """Q_i = x_i / p_i with probability p_i = min(1, lambda |x_i|), else 0, independently.
 
     Unbiased. `budget` T: sum p_i = T; of all probabilities with that sum these have the smallest
@@ -152,12 +151,8 @@ class StochasticSparsification(SparseCompressor):
         T > 0, the expected number of entries, a real number; more than there are nonzeros sends all of them.
     variance
         Instead of `budget`: eps > 0, the expected squared error over ||x||^2.
-    index
-        How indices are coded; ``fixed`` is lg d each.
     wire
         ``plain`` or ``hybrid``.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -179,19 +174,17 @@ class StochasticSparsification(SparseCompressor):
 
     budget: PositiveFloat | None = None
     wire: Literal["plain", "hybrid"] = "plain"
-    float_bit: FloatBit = 32
     variance: PositiveFloat | None = None
-    index: IndexCode = "fixed"
 
     is_unbiased: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"budget": 3.5},
         {"budget": 3.5, "wire": "hybrid"},
         {"budget": 0.5, "float_bit": 64},
         {"variance": 2.0},
         {"variance": 0.1, "wire": "hybrid", "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"budget": 25.0, "wire": "hybrid"},
         {"budget": 100.0, "wire": "hybrid"},
         {"budget": 25.0, "wire": "hybrid", "index": "auto"},
@@ -218,24 +211,17 @@ class StochasticSparsification(SparseCompressor):
         kept = x[places].astype(np.float64, copy=False)
         if self.wire == "hybrid":
             return self._write_hybrid(out, x.size, level, (places[p == 1], kept[p == 1]), (places[p < 1], kept[p < 1]))
-        values = self.rounded(np.where(p < 1, np.copysign(level, kept), kept), self.float_bit, places)
-        write_count(out, places.size, x.size)
-        index_bit = write_indices(out, places, x.size, self.index)
-        out.floats(values, self.float_bit)
-        return PaperBits(index_bit, places.size * self.float_bit)
+        return self.write_entries(places, np.where(p < 1, np.copysign(level, kept), kept), x.size, out)
 
     def read_entries(self, src: BitReader, dim: int, key: Key | None = None) -> tuple[Indices, Floats]:
         """Read the entries off the bit stream."""
-        if self.wire == "hybrid":
-            return self._read_hybrid(src, dim)
-        count = read_count(src, dim)
-        return read_indices(src, count, dim, self.index), src.floats(count, self.float_bit)
+        return self._read_hybrid(src, dim) if self.wire == "hybrid" else super().read_entries(src, dim)
 
     def size(self, dim: int) -> CodeSize:
         """Return p0 = 0, p1 = lg d + FPP; of ``hybrid`` an upper bound, met where every entry has p = 1."""
         if self.wire == "hybrid":
             return CodeSize(self.float_bit, lg(dim) + self.float_bit, 2 * lg(dim + 1))
-        return CodeSize(0, lg(dim) + self.float_bit, lg(dim + 1))
+        return super().size(dim)
 
     def max_entries(self, dim: int) -> int:
         """Return `dim`: all entries may be sent."""

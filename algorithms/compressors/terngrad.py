@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import BitReader, BitWriter, FloatBit
-from algorithms.coding.codec import Codec, PaperBits
+from algorithms.coding.bits import BitReader, BitWriter
+from algorithms.coding.codec import PaperBits
 from algorithms.coding.levels import (
-    DECODE_FLOP,
-    ENCODE_FLOP,
+    LevelCodec,
     dither_variance,
     draw_codes,
     finite_norms,
@@ -24,7 +22,7 @@ from algorithms.coding.norms import deviation
 from algorithms.coding.trits import read_trits, trits_bit, write_trits
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _TRITS = np.array([0, 1, 0, 2], np.uint8)  # of level | is negative << 1
 _VALUES = np.array([0.0, 1.0, -1.0])
@@ -32,7 +30,7 @@ _VALUES = np.array([0.0, 1.0, -1.0])
 
 @component("compressor")
 @dataclass(frozen=True)
-class TernGrad(Codec):
+class TernGrad(LevelCodec):
     """Q_i = s sign(x_i) with probability |x_i| / s, else 0, independently; s = max |x_i|.
 
     Unbiased, with E||Q||^2 = s ||x||_1 exactly and w = (sqrt(d) - 1) / 2, met by x = (1, c, ..., c) with
@@ -46,8 +44,6 @@ class TernGrad(Codec):
     ----------
     clip
         Standard deviations; 2.5 in the paper. None: no clipping.
-    float_bit
-        FPP, bits of s: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -62,18 +58,15 @@ class TernGrad(Codec):
     """
 
     clip: PositiveFloat | None = None
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"float_bit": 64}, {"clip": 2.5})
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = ({"clip": 1.5, "float_bit": 16},)
+    write_checks: ClassVar[bool] = True  # the largest magnitude shows every entry that is not finite
+    examples: ClassVar[Examples] = ({}, {"float_bit": 64}, {"clip": 2.5})
+    sweep: ClassVar[Examples] = ({"clip": 1.5, "float_bit": 16},)
 
     @property
     def is_unbiased(self) -> bool:  # type: ignore[override]
         """True without clipping."""
         return self.clip is None
-
-    def check(self, x: Array) -> None:
-        """Do nothing: the largest magnitude, which `write` takes, shows every entry that is not finite."""
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append the scale and the trits."""
@@ -101,8 +94,4 @@ class TernGrad(Codec):
 
     def encode_flop(self, dim: int) -> float:
         """Return 8 per coordinate, and 4 more for its standard deviation."""
-        return (ENCODE_FLOP + (0 if self.clip is None else 4)) * dim
-
-    def decode_flop(self, dim: int) -> float:
-        """Return 2 per coordinate."""
-        return DECODE_FLOP * dim
+        return super().encode_flop(dim) + (0 if self.clip is None else 4 * dim)

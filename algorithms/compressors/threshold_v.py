@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.coding.bits import FloatBit
-from algorithms.coding.indices import IndexCode
-from algorithms.coding.sparse import ValueCode
+from algorithms.coding import kernels
+from algorithms.coding.sparse import SupportCode, ValueCode
 from netsim.compiling import IS_ON
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Array, Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 COMPILED_FROM = 16384  # entries
 
@@ -39,16 +37,14 @@ def reaching(x: Array, v: Array) -> Indices:
     keys, threshold = x.view(kind), v.view(kind)[0]
     if not IS_ON or keys.size < COMPILED_FROM:
         return np.flatnonzero((keys & mask) >= threshold)
-    from algorithms.coding.kernels import threshold as threshold_kernels
-
-    found = np.empty(threshold_kernels.count(keys, mask, threshold), np.int64)
-    threshold_kernels.collect(keys, mask, threshold, found)
+    found = np.empty(kernels.threshold.count(keys, mask, threshold), np.int64)
+    kernels.threshold.collect(keys, mask, threshold, found)
     return found
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class ThresholdV(ValueCode):
+class ThresholdV(SupportCode, ValueCode):
     """Q_i = x_i where |x_i| >= v, else 0.
 
     ||Q - x||^2 < d v^2, whatever x is: the error is absolute. No share of ||x||^2 bounds it, so there is neither w nor
@@ -61,10 +57,6 @@ class ThresholdV(ValueCode):
     ----------
     v
         Above 0, in the unit of the vector. A threshold that the vector's float type does not hold is rounded up.
-    index
-        How indices are coded; ``fixed`` is lg d each.
-    float_bit
-        FPP, bits of one float: 64, 32 or 16 (IEEE 754).
 
     References
     ----------
@@ -82,15 +74,13 @@ class ThresholdV(ValueCode):
     """
 
     v: PositiveFloat
-    index: IndexCode = "fixed"
-    float_bit: FloatBit = 32
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"v": 1.0},
         {"v": 1e-100, "float_bit": 64},
         {"v": 0.5, "index": "auto"},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"v": 0.15, "index": "auto"},
         {"v": 0.1, "index": "auto"},
         {"v": 0.05, "index": "auto"},

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.codec import Codec, PaperBits
-from algorithms.coding.wrappers import Entries, Part, Wrapper, entries
+from algorithms.coding.wrappers import Around, Entries, entries
 from netsim.errors import ConfigError, DecodeError, EncodeError, Fault
 from netsim.interfaces import Array, Key
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("compressor")
 @dataclass(frozen=True)
-class ToContraction(Wrapper):
+class ToContraction(Around):
     """Q(x)/(1 + w) for Q in U(w).
 
     E||Q(x)/(1+w) - x||^2 <= w/(1+w) ||x||^2: in expectation a contraction with delta = 1/(1+w). A single draw may err
@@ -45,13 +43,11 @@ class ToContraction(Wrapper):
     ([0.0, -3.0, 1.0, 0.0], 0.5)
     """
 
-    part: Part
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"part": {"name": "rand_k", "k": 3}},
         {"part": {"name": "bernoulli", "p": 0.4, "lazy": True}},
     )
-    sweep: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    sweep: ClassVar[Examples] = (
         {"part": "terngrad"},
         {"part": {"name": "qsgd", "levels": 4, "code": "best"}},
     )
@@ -59,15 +55,6 @@ class ToContraction(Wrapper):
     def __post_init__(self) -> None:
         if not self.part.is_unbiased or not _knows_variance(self.part):
             raise ConfigError([Fault(("part",), "an unbiased code with a known variance", self.part.name)])
-
-    @property
-    def shares_randomness(self) -> bool:  # type: ignore[override]  # depends on a key
-        """Where Q does."""
-        return self.part.shares_randomness
-
-    def bind(self, layout: Sequence[tuple[int, ...]]) -> Self:
-        """Return Q for those tensors."""
-        return dataclasses.replace(self, part=self.part.bind(layout))
 
     def write(self, x: Array, key: Key, out: BitWriter, memory: Any = None) -> PaperBits:
         """Append Q(x)."""
@@ -79,10 +66,6 @@ class ToContraction(Wrapper):
         w = self._variance(dim, DecodeError)
         found = entries(self.part, src, dim, key)
         return Entries(found.indices, found.values / (1 + w))
-
-    def max_size_bytes(self, dim: int) -> int | None:
-        """Return Q's."""
-        return self.part.max_size_bytes(dim)
 
     def variance_bound(self, dim: int) -> float:
         """Return w/(1+w)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,18 +12,18 @@ import numpy as np
 
 from algorithms.learning.cache import cache_folder
 from algorithms.reading.arrays import sample_shape, to_features, to_labels
-from algorithms.reading.files import find, require
-from algorithms.reading.selection import Selection
+from algorithms.reading.files import require
+from algorithms.reading.one_file import OneFile
 from netsim import files as files_module
 from netsim.errors import DataError
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
 @dataclass(frozen=True)
-class Arrays(Selection):
+class Arrays(OneFile):
     """Arrays that a program handed over with `Arrays.of`; they are kept in netsim's cache, by their content.
 
     So that other processes, and the resolved scenario later, find them again on this machine. Elsewhere hand them over
@@ -33,13 +33,9 @@ class Arrays(Selection):
     ----------
     sha256
         Of the arrays; `Arrays.of` computes it.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"sha256": "0" * 64},)
+    examples: ClassVar[Examples] = ({"sha256": "0" * 64},)
 
     sha256: str
 
@@ -110,14 +106,6 @@ class Arrays(Selection):
     def wants(self) -> tuple[DataFile, ...]:
         """Return the file in the cache."""
         return (DataFile(str(_file(self.sha256)), "arrays handed over in Python on this machine"),)
-
-    def found(self) -> Path | None:
-        """Return the file that `read` reads."""
-        return find(self.wants())
-
-    def files(self) -> Sequence[Path]:
-        """Return that file."""
-        return [path for path in (self.found(),) if path is not None]
 
 
 def _file(digest: str) -> Path:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +11,7 @@ from algorithms.reading.files import sklearn_file, table
 from algorithms.reading.selection import Selection
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
@@ -33,18 +32,10 @@ class BreastCancer(NeedsNoFile, Selection):
     (569, 31)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[Examples] = ({},)
 
     def read(self, rng: np.random.Generator) -> Data:
-        """Read the file; `rng` is not used.
-
-        Raises
-        ------
-        DataError
-            If scikit-learn's file is missing or damaged.
-        """
+        """Read the file; `rng` is not used."""
         text = sklearn_file("breast_cancer", "breast_cancer.csv").partition(b"\n")[2]
         numbers = table("breast_cancer", text, 31)
         raw = numbers[:, :-1]

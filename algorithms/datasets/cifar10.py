@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from algorithms.learning.array_cache import remembered_bytes
+from algorithms.learning.cache import remembered_bytes
 from algorithms.reading.cifar import CLASSES, Images, read_cifar
 from algorithms.reading.files import find, require
 from algorithms.reading.selection import Selection
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _IMAGES = "CIFAR-10 as JPEG images in train/CLASS and test/CLASS, which is not CIFAR-10 as published"
 _PUBLISHED = "CIFAR-10 for Python, 163 MB"
@@ -46,8 +46,6 @@ class Cifar10(Selection):
         The data folder; by default the working folder or the one that NETSIM_DATA names. In it lies
         ``cifar10-jpg/cifar10-jpg.tar.xz``, ``cifar10/cifar-10-python.tar.gz`` or the folder
         ``cifar10/cifar-10-batches-py``; the first of these is read.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
 
     Notes
     -----
@@ -58,9 +56,7 @@ class Cifar10(Selection):
     Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"classes": ["cat", "dog"], "subsample": 4})
+    examples: ClassVar[Examples] = ({}, {"classes": ["cat", "dog"], "subsample": 4})
 
     data_dir: str | None = None
 
@@ -90,7 +86,7 @@ class Cifar10(Selection):
 def _kept(path: Path) -> tuple[Images, Images]:
     """Return the images of a tar, decoded at the first call."""
     with path.open("rb") as stream:
-        key = f"cifar10-1-{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+        key = f"cifar10-1-{hashlib.file_digest(stream, 'sha256').hexdigest()}.bin"
 
     def decode() -> bytes:
         parts = read_cifar(path)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import find, has_tiny, opened, require
-from algorithms.reading.selection import Selection
+from algorithms.reading.files import has_tiny, opened, require
+from algorithms.reading.one_file import Table
 from algorithms.reading.tables import check_tiny, is_number, to_data
 from netsim import cells
 from netsim.errors import DataError
 from netsim.interfaces import Data
-from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
 @dataclass(frozen=True)
-class Csv(Selection):
+class Csv(Table):
     """A CSV file with a line of column names: numbers as they are, texts one-hot, one column as the target.
 
     Values that are missing are refused with line and column. A target of texts is one of classes, in the order of their
@@ -33,29 +30,16 @@ class Csv(Selection):
     path
         The file, beside the scenario, in the working folder or below the folder that NETSIM_DATA names; ``.gz``,
         ``.bz2`` and ``.xz`` are unpacked while reading.
-    target
-        The column to predict; nothing: the last one.
-    node_column
-        The column that names the node of a sample, for ``partition: natural``; it is no feature.
-    ignore
-        Columns to leave out, such as identifiers.
     separator
         Between values.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    note: ClassVar[str] = "a CSV file with a line of column names"
+    examples: ClassVar[Examples] = (
         {"path": "own.csv", "target": "species"},
         {"path": "own.csv", "target": "species", "node_column": "site", "test_fraction": 0.25, "normalise": "standard"},
     )
 
-    path: str
-    target: str | None = None
-    node_column: str | None = None
-    ignore: tuple[str, ...] = ()
     separator: str = ","
 
     def read(self, rng: np.random.Generator) -> Data:
@@ -88,15 +72,3 @@ class Csv(Selection):
             text = " ".join(str(error).replace("Error tokenizing data. C error: ", "").split()).rstrip(".")
             raise DataError(f"{path}: lines with as many values as the first are needed. Got: {text}.") from None
         return to_data(frame, str(path), self.target, self.node_column, self.ignore, first_line=2)
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Return the file of `path`."""
-        return (DataFile(self.path, "a CSV file with a line of column names"),)
-
-    def found(self) -> Path | None:
-        """Return the file that `read` reads."""
-        return find(self.wants())
-
-    def files(self) -> Sequence[Path]:
-        """Return that file."""
-        return [path for path in (self.found(),) if path is not None]

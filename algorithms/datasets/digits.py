@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from netsim.errors import DataError
 from netsim.fields import Range
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
@@ -44,9 +43,7 @@ class Digits(NeedsNoFile, Selection):
     (1797, 2145)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {},
         {"positive_class": 3, "interactions": True},
         {"positive_class": None},
@@ -56,13 +53,7 @@ class Digits(NeedsNoFile, Selection):
     interactions: bool = False
 
     def read(self, rng: np.random.Generator) -> Data:
-        """Read the file; `rng` is not used.
-
-        Raises
-        ------
-        DataError
-            If scikit-learn's file is missing or damaged.
-        """
+        """Read the file; `rng` is not used."""
         packed = sklearn_file("digits", "digits.csv.gz")
         try:
             numbers = table("digits", gzip.decompress(packed), 65)

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import lzma
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import find, opened, require
+from algorithms.reading.files import opened, require
 from algorithms.reading.libsvm_text import Block, parse_block
-from algorithms.reading.selection import Selection
+from algorithms.reading.one_file import OwnFile
 from netsim import memory
 from netsim.errors import DataError
 from netsim.fields import PositiveInt
 from netsim.interfaces import Data
-from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _BLOCK_BYTES = 8 << 20
 
 
 @component("dataset")
 @dataclass(frozen=True)
-class Libsvm(Selection):
+class Libsvm(OwnFile):
     """A LIBSVM file: a line per sample, ``label index:value index:value ...``, as CSR without a bias column.
 
     Indices count from 1 and rise within a line; what follows a ``#`` is a comment. Two classes, such as 0 and 1 or
@@ -46,14 +45,12 @@ class Libsvm(Selection):
     Chang, Lin, "LIBSVM: a library for support vector machines", ACM TIST 2011; https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    note: ClassVar[str] = "a file in LIBSVM's text format"
+    examples: ClassVar[Examples] = (
         {"path": "a9a/a9a.xz", "num_features": 123},
         {"path": "a9a/a9a.xz", "test_fraction": 0.25, "subsample": 20},
     )
 
-    path: str
     num_features: PositiveInt | None = None
 
     def read(self, rng: np.random.Generator) -> Data:
@@ -76,20 +73,9 @@ class Libsvm(Selection):
             raise DataError(f"{path}: at least one 'index:value' is needed. Got none in {labels.size} lines.")
         memory.require(16.0 * width, f"{path}: a model and a gradient of d = {width} numbers")
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        features = sp.csr_array((values, indices, starts.astype(_index_type(starts[-1]))), shape=(labels.size, width))
+        starts = starts.astype(np.int32 if starts[-1] < 2**31 else np.int64)
+        features = sp.csr_array((values, indices, starts), shape=(labels.size, width))
         return Data(features, labels, path.name)
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Return the file of `path`."""
-        return (DataFile(self.path, "a file in LIBSVM's text format"),)
-
-    def found(self) -> Path | None:
-        """Return the file that `load` reads."""
-        return find(self.wants())
-
-    def files(self) -> list[Path]:
-        """Return that file."""
-        return [path for path in (self.found(),) if path is not None]
 
     def _blocks(self, path: Path) -> Iterator[Block]:
         line, rest = 1, b""
@@ -104,7 +90,3 @@ class Libsvm(Selection):
                 yield parse_block(rest, path, line, self.num_features)
         except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
             raise DataError(f"{path}: a readable {path.suffix or 'text'} file is needed. Got {error}.") from None
-
-
-def _index_type(entries: int) -> type[np.signedinteger[Any]]:
-    return np.int32 if entries < 2**31 else np.int64

@@ -15,7 +15,7 @@ from algorithms.reading.selection import Selection
 from netsim.errors import ConfigError, DataError, Fault
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
@@ -35,13 +35,9 @@ class MapStyle(NeedsNoFile, Selection):
         Of that function.
     test_arguments
         With which it makes the test samples, on top of `arguments`; nothing: there are none.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"module": "algorithms.reading.pairs:numbers", "arguments": {"size": 12}, "test_arguments": {"size": 6}},
     )
 

@@ -4,46 +4,37 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from algorithms.reading.arrays import sample_shape, to_features, to_labels
-from algorithms.reading.files import find, require
-from algorithms.reading.selection import Selection
+from algorithms.reading.files import require
+from algorithms.reading.one_file import OwnFile
 from netsim.errors import DataError
 from netsim.interfaces import Data
-from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
 @dataclass(frozen=True)
-class Npz(Selection):
+class Npz(OwnFile):
     """A ``.npz`` file: features of shape (n, ...), a label each, and where there are any the same for tests.
 
     Samples that are arrays themselves, such as images, become rows. Objects in it are refused: nothing is unpickled.
 
     Parameters
     ----------
-    path
-        The file, beside the scenario, in the working folder or below the folder that NETSIM_DATA names.
     features, labels
         Names of the arrays.
     test_features, test_labels, groups
         Names of arrays that may be missing; `groups` says whom each sample comes from, for ``partition: natural``.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"path": "own.npz"},)
+    note: ClassVar[str] = "a file that numpy.savez wrote"
+    examples: ClassVar[Examples] = ({"path": "own.npz"},)
 
-    path: str
     features: str = "features"
     labels: str = "labels"
     test_features: str = "test_features"
@@ -77,15 +68,3 @@ class Npz(Selection):
         if labels.size != features.shape[0]:
             raise DataError(f"{path}: a label for each of {features.shape[0]} samples is needed. Got {labels.size}.")
         return Data(features, labels, str(path), shape=sample_shape(given), **tests)
-
-    def wants(self) -> tuple[DataFile, ...]:
-        """Return the file of `path`."""
-        return (DataFile(self.path, "a file that numpy.savez wrote"),)
-
-    def found(self) -> Path | None:
-        """Return the file that `read` reads."""
-        return find(self.wants())
-
-    def files(self) -> Sequence[Path]:
-        """Return that file."""
-        return [path for path in (self.found(),) if path is not None]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from algorithms.reading.files import find
-from algorithms.reading.selection import Selection
+from algorithms.reading.one_file import OneFile
 from algorithms.reading.tables import to_data
 from netsim import files as files_module
 from netsim.errors import DataError
@@ -18,12 +15,12 @@ from netsim.fields import PositiveInt
 from netsim.files import data_folder
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
 @dataclass(frozen=True)
-class Openml(Selection):
+class Openml(OneFile):
     """A table of openml.org, fetched once and kept as ``openml/ID.parquet`` below the data folder.
 
     It is read as a table of ``csv`` is: numbers as they are, texts one-hot. Columns with missing values are refused.
@@ -36,13 +33,9 @@ class Openml(Selection):
         The column to predict; nothing: the one that OpenML names, which is kept as the last column.
     ignore
         Columns to leave out.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"id": 61},)
+    examples: ClassVar[Examples] = ({"id": 61},)
 
     id: PositiveInt
     target: str | None = None
@@ -59,14 +52,6 @@ class Openml(Selection):
     def wants(self) -> tuple[DataFile, ...]:
         """Return the table as it is kept."""
         return (DataFile(f"openml/{self.id}.parquet", f"data set {self.id} of openml.org, fetched when first used"),)
-
-    def found(self) -> Path | None:
-        """Return the table where it was fetched before."""
-        return find(self.wants())
-
-    def files(self) -> Sequence[Path]:
-        """Return that file."""
-        return [path for path in (self.found(),) if path is not None]
 
     def _fetch(self) -> Any:
         from http.client import HTTPException

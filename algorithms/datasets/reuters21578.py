@@ -6,10 +6,9 @@ import html
 import lzma
 import re
 import tarfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from algorithms.reading.selection import Selection
 from netsim.errors import DataError
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _NOTE = "Reuters-21578, Distribution 1.0, 22 files reut2-000.sgm to reut2-021.sgm, 28 MB, for research"
 _URL = "https://archive.ics.uci.edu/ml/machine-learning-databases/reuters21578-mld/reuters21578.tar.gz"
@@ -61,9 +60,7 @@ class Reuters21578(Selection):
     Lewis, "Reuters-21578 text categorization test collection, Distribution 1.0", 1997.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[Examples] = ({},)
 
     data_dir: str | None = None
 

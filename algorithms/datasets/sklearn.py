@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from algorithms.reading.selection import Selection
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
 from netsim.interfaces import Data
 from netsim.interfaces.problems import NeedsNoFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("dataset")
@@ -27,8 +27,6 @@ class Sklearn(NeedsNoFile, Selection):
     ----------
     loader
         Such as ``iris``, ``wine``, ``diabetes`` or ``fetch_california_housing``.
-    classes, positive_class, test_fraction, subsample, normalise, bias
-        Shared by all datasets: see below.
 
     Examples
     --------
@@ -36,9 +34,7 @@ class Sklearn(NeedsNoFile, Selection):
     (150, 4)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"loader": "iris", "test_fraction": 0.2, "normalise": "standard", "bias": True},
         {"loader": "diabetes"},
     )

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.reading.selection import Selection
 from netsim import memory
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
-from netsim.interfaces import Data
+from netsim.interfaces import Data, Floats
 from netsim.interfaces.problems import NeedsNoFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 _BLOCK = 1 << 20  # entries drawn at a time; part of what a seed means
 
@@ -53,10 +51,8 @@ class SyntheticSparse(NeedsNoFile, Selection):
     ((10, 100), [-1.0, 1.0])
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
     draws: ClassVar[bool] = True
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"num_rows": 60, "num_features": 200, "nonzeros_per_row": 8},
         {"num_rows": 40, "num_features": 50, "nonzeros_per_row": 5, "popularity_exponent": 0.0, "noise": 0.0},
     )
@@ -87,7 +83,7 @@ class SyntheticSparse(NeedsNoFile, Selection):
         labels[rng.random(self.num_rows) < self.noise] *= -1
         return Data(features, labels, "synthetic_sparse")
 
-    def _rows(self, rng: np.random.Generator, cumulative: npt.NDArray[np.float64], rows: int) -> Any:
+    def _rows(self, rng: np.random.Generator, cumulative: Floats, rows: int) -> Any:
         import scipy.sparse as sp
 
         size = rows * self.nonzeros_per_row

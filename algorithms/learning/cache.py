@@ -9,15 +9,16 @@ import importlib.metadata
 import os
 import platform
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim import blas
+from netsim.files import aside
 from netsim.imports import local_modules, source_of
+from netsim.interfaces import Floats, Optimum
 
 _DIGEST_BYTES = 32
 
@@ -42,7 +43,7 @@ def cache_key(*facts: object, owner: object = None) -> str:
     return hashlib.sha256(repr((facts, _code(), *_sources(type(owner)))).encode()).hexdigest()
 
 
-def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+def remembered(key: str, size: int, compute: Callable[[], Floats]) -> Floats:
     """Return the vector `compute()`, from the file `key` where that is there and whole.
 
     Parameters
@@ -55,12 +56,31 @@ def remembered(key: str, size: int, compute: Callable[[], npt.NDArray[np.float64
         Called where there is no good file; its result is then written, aside first, and given its name once whole. A
         folder that cannot be written is no error.
     """
-    path = cache_folder() / f"{key}.f64"
-    kept = _read(path)
-    if kept is None or kept.size != size:
-        kept = compute()
-        _write(path, kept.astype("<f8").tobytes())
-    return kept
+    content = remembered_bytes(f"{key}.f64", lambda: compute().astype("<f8").tobytes(), 8 * size)
+    return np.frombuffer(content, "<f8").astype(np.float64)
+
+
+def remembered_bytes(name: str, compute: Callable[[], bytes], size_bytes: int | None = None) -> bytes:
+    """Return the bytes `compute()`, from the file of that name where it is there and whole; see `remembered`."""
+    path = cache_folder() / name
+    with contextlib.suppress(OSError):
+        content = path.read_bytes()
+        digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() == digest and size_bytes in (None, len(body)):
+            return body
+    body = compute()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside(path) as part:
+            part.write_bytes(hashlib.sha256(body).digest() + body)
+    return body
+
+
+def remembered_optimum(problem: Any, find: Callable[[], tuple[Floats, float]], *facts: object) -> Optimum:
+    """Return the optimum of a problem, whose minimiser and error `find` computes, kept by `cache_key` of the facts."""
+    kept = remembered(cache_key(*facts, owner=problem), problem.dim + 1, lambda: np.append(*find()))
+    at = kept[:-1].copy()
+    return Optimum(at, problem.loss(at), float(kept[-1]))
 
 
 @functools.cache
@@ -82,27 +102,3 @@ def _sources(cls: type) -> Iterator[bytes]:
         yield os.urandom(16) if file is None else f"{base.__module__}.{base.__qualname__}".encode()
         for source in () if file is None else sorted({file, *local_modules(file).values()}):
             yield hashlib.sha256(source.read_bytes()).digest()
-
-
-def _read(path: Path) -> npt.NDArray[np.float64] | None:
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-    if hashlib.sha256(body).digest() != digest:
-        return None
-    return np.frombuffer(body, "<f8").astype(np.float64)
-
-
-def _write(path: Path, body: bytes) -> None:
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(hashlib.sha256(body).digest() + body)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise

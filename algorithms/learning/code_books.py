@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.quantizers import Floats, Labels
+from algorithms.learning.quantizers import Labels
 from algorithms.learning.sensing import CodeBook
+from netsim.interfaces import Floats
 
 UNITS, DIM, MAX_BITS = 32, 4, 12
 _BATCH, _STEP, _COMMIT, _KEEP = 64, 3e-3, 0.25, (0.9, 0.999)

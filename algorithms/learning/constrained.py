@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim.errors import SimulationError
-
-Floats: TypeAlias = npt.NDArray[np.float64]
+from netsim.interfaces import Floats
 
 MAX_OUTER = 60
 TOLERANCE = 1e-9

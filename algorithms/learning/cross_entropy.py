@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from netsim.interfaces import Floats
 
 
 class CrossEntropy(NamedTuple):
@@ -23,12 +23,12 @@ class CrossEntropy(NamedTuple):
         exp(z_c) / sum_k exp(z_k).
     """
 
-    losses: Array
-    slopes: Array
-    probabilities: Array
+    losses: Floats
+    slopes: Floats
+    probabilities: Floats
 
 
-def cross_entropy(scores: Array, targets: npt.NDArray[np.int64]) -> CrossEntropy:
+def cross_entropy(scores: Floats, targets: npt.NDArray[np.int64]) -> CrossEntropy:
     """Return losses and slopes of scores.
 
     Parameters

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
 from netsim.compiling import kernel
-
-Floats = npt.NDArray[np.float64]
+from netsim.interfaces import Floats
 
 _F8 = types.Array(types.float64, 1, "C", readonly=True)
 _ROWS = types.Array(types.int64, 1, "C", readonly=True)

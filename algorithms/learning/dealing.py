@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import heapq
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import ConfigError, Fault
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
+
+
+class Split(ABC):
+    """A partition that deals samples by their labels, one or more to every node."""
+
+    def split(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node.
+
+        Raises
+        ------
+        ConfigError
+            With more nodes than samples, or where a key does not go with nodes and labels.
+        """
+        check_nodes(nodes, labels.size)
+        return self.deal(labels, nodes, rng)
+
+    @abstractmethod
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node, of which there are no more than samples."""
 
 
 def check_nodes(nodes: int, samples: int) -> None:
@@ -19,7 +39,7 @@ def check_nodes(nodes: int, samples: int) -> None:
         raise ConfigError([Fault(("nodes",), allowed, str(nodes))])
 
 
-def whole_sizes(shares: npt.NDArray[np.float64], total: int) -> npt.NDArray[np.int64]:
+def whole_sizes(shares: Floats, total: int) -> npt.NDArray[np.int64]:
     """Return whole numbers that add up to `total`, at least 1 each, near `total` times the shares.
 
     Shares are rounded down, what is missing goes to those that lost most (the first of these), and a 0 takes 1 from the

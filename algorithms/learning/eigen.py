@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.rows import Rows, Span
 from netsim.errors import DataError
+from netsim.interfaces import Floats
 from netsim.rng import stream
 
 _GRAM_FLOP_MAX = 1e8
@@ -16,7 +16,7 @@ _SAFETY = 2.0**-34
 _GRID = 2.0**32
 
 
-def largest_eigenvalue(rows: Rows, span: Span, weights: npt.NDArray[np.float64]) -> float:
+def largest_eigenvalue(rows: Rows, span: Span, weights: Floats) -> float:
     """Return lmax(sum_i weights_i x_i x_i'), rounded up by at most 6e-10 of itself.
 
     Small problems take all eigenvalues of the smaller Gram matrix, large ones Lanczos' method from a fixed
@@ -60,17 +60,17 @@ def round_up(value: float) -> float:
     return math.ldexp(math.ceil(mantissa * _GRID) / _GRID, exponent)
 
 
-def _lanczos(rows: Rows, span: Span, weights: npt.NDArray[np.float64]) -> float:
+def _lanczos(rows: Rows, span: Span, weights: Floats) -> float:
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     block, margins, zero = rows.take(span), np.empty(span.size), np.zeros(rows.dim)
     roots = np.sqrt(weights)
 
-    def by_columns(v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def by_columns(v: Floats) -> Floats:
         rows.dots(block, np.ascontiguousarray(v.reshape(-1)), margins)
         return rows.combine(block, weights * margins, zero, 0.0)
 
-    def by_rows(v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def by_rows(v: Floats) -> Floats:
         rows.dots(block, rows.combine(block, roots * v.reshape(-1), zero, 0.0), margins)
         return roots * margins
 

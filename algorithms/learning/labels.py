@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from algorithms.learning.shares import Shares
 from netsim.errors import DataError
+from netsim.interfaces import Floats
 
 Targets = npt.NDArray[np.int64]
 
@@ -63,6 +64,6 @@ def classes_of(shares: Shares, problem: str) -> Classes:
     return Classes(tuple(known.tolist()), np.searchsorted(known, shares.labels), test_targets)
 
 
-def _show(labels: npt.NDArray[np.float64]) -> str:
+def _show(labels: Floats) -> str:
     shown = ", ".join(f"{label:g}" for label in labels[:5]) + (", ..." if labels.size > 5 else "")
     return f"{labels.size} value{'s' if labels.size != 1 else ''}: {shown}"

@@ -15,10 +15,8 @@ from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.quiet import quiet
 from algorithms.learning.rows import DenseRows, Rows, Span, SparseRows
 from algorithms.learning.sampled import Forward, SampledProblem
-from algorithms.learning.shares import Shares
-from netsim.interfaces import Array, GradientRequest, Indices, NodeId
-
-Vector = npt.NDArray[np.float64]
+from algorithms.learning.shares import Dealt, Shares
+from netsim.interfaces import Array, Floats, GradientRequest, Indices, NodeId, Optimum
 
 _STACKED_MAX = 1 << 22  # entries of minibatches that lie side by side in memory
 
@@ -36,8 +34,8 @@ class Verdict(NamedTuple):
         The class that the outputs say, shape (...); None where there are no classes.
     """
 
-    losses: Vector
-    slopes: Vector
+    losses: Floats
+    slopes: Floats
     guesses: Indices | None = None
 
 
@@ -50,7 +48,7 @@ class LinearOutputs(SampledProblem):
         Rows of W.
     curvature
         An upper bound on the eigenvalues of the loss's second derivative in the outputs.
-    name, shares, targets, test_targets, batch, l2
+    config, shares, targets, test_targets
         See `SampledProblem`.
 
     Notes
@@ -60,44 +58,38 @@ class LinearOutputs(SampledProblem):
 
     def __init__(
         self,
-        name: str,
+        config: Dealt,
         shares: Shares,
         targets: npt.NDArray[Any],
         test_targets: npt.NDArray[Any] | None,
         outputs: int,
         curvature: float,
-        batch: str | float,
-        l2: float,
     ) -> None:
         self._shape = (outputs, shares.features.shape[1])
-        super().__init__(name, shares, targets, test_targets, (self._shape,), batch, l2)
+        super().__init__(config, shares, (self._shape,), targets, test_targets)
         self._curvature = curvature
+        if self._l2 > 0:
+            self.metric_names |= {"loss_gap"}
         self._smoothness: dict[NodeId | None, float] = {}
 
     @abstractmethod
-    def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
+    def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return losses and slopes of outputs of shape (..., outputs)."""
 
     def forward(self, w: Array, features: Any, targets: npt.NDArray[Any]) -> Forward:
         """Apply W to rows of features."""
         seen = self.judge(features @ w.reshape(self._shape).T, targets)
 
-        def pull(weights: Vector | float) -> Vector:
+        def pull(weights: Floats | float) -> Floats:
             weighted = seen.slopes * (weights[:, None] if isinstance(weights, np.ndarray) else weights)
-            out: Vector = np.ascontiguousarray(weighted.T @ features).reshape(-1)
+            out: Floats = np.ascontiguousarray(weighted.T @ features).reshape(-1)
             return out
 
         return Forward(seen.losses, pull, seen.guesses)
 
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
-        """Return one gradient per request, shape (dim,); the last product of each is computed on access.
-
-        Raises
-        ------
-        SimulationError
-            If a model has another shape or a batch names a sample that the node lacks.
-        """
+        """Return one gradient per request, shape (dim,); the last product of each is computed on access."""
         if not isinstance(self._features, np.ndarray):
             return super().gradients(requests)
         makers: dict[int, Callable[[], Array]] = {}
@@ -121,6 +113,18 @@ class LinearOutputs(SampledProblem):
     def strong_convexity(self) -> float:
         """Return l2."""
         return self._l2
+
+    def optimum(self) -> Optimum | None:
+        """Return the minimiser with ||grad F||^2 / (2 l2) <= 1e-12; None where l2 is 0."""
+        return self._optimum if self._l2 > 0 else None
+
+    @functools.cached_property
+    def _optimum(self) -> Optimum:
+        return self.find_optimum()
+
+    @abstractmethod
+    def find_optimum(self) -> Optimum:
+        """Compute what `optimum` returns where l2 is above 0."""
 
     @functools.cached_property
     def rows(self) -> Rows:

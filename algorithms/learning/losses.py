@@ -7,9 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Vector = npt.NDArray[np.float64]
+from netsim.interfaces import Floats
 
 _EXP_MAX = 700.0  # exp(710) overflows; 1 / (1 + exp(700)) is 1e-304
 
@@ -30,13 +29,13 @@ class MarginLoss:
         Whether l'' >= 0.
     """
 
-    value: Callable[[Vector], Vector]
-    slope: Callable[[Vector, Vector | float], Vector]
+    value: Callable[[Floats], Floats]
+    slope: Callable[[Floats, Floats | float], Floats]
     curvature: float
     is_convex: bool
 
 
-def tail(margins: Vector) -> Vector:
+def tail(margins: Floats) -> Floats:
     """Return 1 / (1 + exp(t)), to full relative accuracy.
 
     Examples
@@ -50,26 +49,26 @@ def tail(margins: Vector) -> Vector:
     return np.reciprocal(out, out=out)
 
 
-def bend(margins: Vector) -> Vector:
+def bend(margins: Floats) -> Floats:
     """Return exp(t) / (1 + exp(t))^2, the logistic loss's second derivative."""
     small = np.exp(-np.abs(margins))
     return small / np.square(1.0 + small)
 
 
-def _logistic_value(margins: Vector) -> Vector:
+def _logistic_value(margins: Floats) -> Floats:
     out = np.exp(-np.abs(margins))
     np.log1p(out, out=out)
     out += np.maximum(-margins, 0.0)
     return out
 
 
-def _logistic_slope(margins: Vector, weights: Vector | float) -> Vector:
+def _logistic_slope(margins: Floats, weights: Floats | float) -> Floats:
     out = tail(margins)
     out *= weights
     return np.negative(out, out=out)
 
 
-def _sigmoid_slope(margins: Vector, weights: Vector | float) -> Vector:
+def _sigmoid_slope(margins: Floats, weights: Floats | float) -> Floats:
     out = bend(margins)
     out *= weights
     return np.negative(out, out=out)

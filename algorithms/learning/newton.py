@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.losses import LOGISTIC, bend
 from algorithms.learning.rows import Rows, Span
 from netsim.errors import SimulationError
+from netsim.interfaces import Floats
 
-Vector = npt.NDArray[np.float64]
-Solve = Callable[[Vector, Vector], Vector]
+Solve = Callable[[Floats, Floats], Floats]
 
 _ERROR_WANTED = 1e-15
 _ERROR_MAX = 1e-12
@@ -26,33 +25,33 @@ class Objective:
     """F(w) = sum_i weights_i log(1 + exp(-x_i'w)) + (l2/2) ||w||^2 over the rows x_i (times their labels)."""
 
     rows: Rows
-    weights: Vector
+    weights: Floats
     l2: float
 
     @property
     def span(self) -> Span:
         return Span(0, self.rows.num_rows)
 
-    def margins(self, w: Vector) -> Vector:
+    def margins(self, w: Floats) -> Floats:
         """Return x_i'w of each row."""
         out = np.empty(self.rows.num_rows)
         self.rows.dots(self.rows.take(self.span), w, out)
         return out
 
-    def spread(self, factors: Vector) -> Vector:
+    def spread(self, factors: Floats) -> Floats:
         """Return sum_i factors_i x_i."""
         return self.rows.combine(self.rows.take(self.span), factors, factors, 0.0)
 
-    def value(self, w: Vector, margins: Vector) -> float:
+    def value(self, w: Floats, margins: Floats) -> float:
         """Return F(w), given the margins at w."""
         return float(np.dot(self.weights, LOGISTIC.value(margins))) + self.l2 / 2 * float(np.dot(w, w))
 
-    def gradient(self, w: Vector, margins: Vector) -> Vector:
+    def gradient(self, w: Floats, margins: Floats) -> Floats:
         """Return the gradient of F at w, given the margins at w."""
         return self.spread(LOGISTIC.slope(margins, self.weights)) + self.l2 * w
 
 
-def minimise(objective: Objective) -> tuple[Vector, float]:
+def minimise(objective: Objective) -> tuple[Floats, float]:
     """Return the minimiser w and a bound on F(w) - F*, namely ||grad F(w)||^2 / (2 l2) as F is l2-strongly convex.
 
     Newton steps with backtracking (Boyd, Vandenberghe, "Convex optimization", 2004, algorithm 9.5). The linear
@@ -89,8 +88,8 @@ def minimise(objective: Objective) -> tuple[Vector, float]:
 
 
 def _search(
-    objective: Objective, w: Vector, margins: Vector, value: float, direction: Vector, slope: float
-) -> tuple[Vector, Vector, float] | None:
+    objective: Objective, w: Floats, margins: Floats, value: float, direction: Floats, slope: float
+) -> tuple[Floats, Floats, float] | None:
     """Return the first of the steps 1, 1/2, 1/4, ... that lowers F enough; None where none does."""
     change = objective.margins(direction)
     step, rounding = 1.0, 1e-14 * abs(value)
@@ -114,21 +113,21 @@ def _solver(objective: Objective) -> Solve:
     diagonal = np.diag_indices(side)
     if rows.num_rows >= rows.dim:
 
-        def by_columns(weights: Vector, right: Vector) -> Vector:
+        def by_columns(weights: Floats, right: Floats) -> Floats:
             hessian = rows.gram(objective.span, weights)
             hessian[diagonal] += l2
-            out: Vector = cho_solve(cho_factor(hessian, overwrite_a=True), right)
+            out: Floats = cho_solve(cho_factor(hessian, overwrite_a=True), right)
             return out
 
         return by_columns
     gram = rows.gram(objective.span, np.ones(side))
 
-    def by_rows(weights: Vector, right: Vector) -> Vector:
+    def by_rows(weights: Floats, right: Floats) -> Floats:
         roots = np.sqrt(weights)
         inner = gram * roots[:, None] * roots
         inner[diagonal] += l2
         dual = cho_solve(cho_factor(inner, overwrite_a=True), roots * objective.margins(right))
-        out: Vector = (right - objective.spread(roots * dual)) / l2
+        out: Floats = (right - objective.spread(roots * dual)) / l2
         return out
 
     return by_rows
@@ -139,17 +138,17 @@ def _conjugate_gradients(objective: Objective) -> Solve:
 
     dim, first_norm = objective.rows.dim, 0.0
 
-    def solve(weights: Vector, right: Vector) -> Vector:
+    def solve(weights: Floats, right: Floats) -> Floats:
         nonlocal first_norm
         norm = float(np.linalg.norm(right))
         first_norm = first_norm or norm
 
-        def hessian(v: Vector) -> Vector:
+        def hessian(v: Floats) -> Floats:
             v = np.ascontiguousarray(v.reshape(-1))
             return objective.spread(weights * objective.margins(v)) + objective.l2 * v
 
         operator = LinearOperator((dim, dim), matvec=hessian, dtype=np.float64)
-        out: Vector = cg(operator, right, rtol=min(0.1, norm / first_norm), maxiter=10 * dim)[0]
+        out: Floats = cg(operator, right, rtol=min(0.1, norm / first_norm), maxiter=10 * dim)[0]
         return out
 
     return solve

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim.errors import SimulationError
+from netsim.interfaces import Floats
 
-Vector = npt.NDArray[np.float64]
-Map = Callable[[Vector], Vector]
+Map = Callable[[Floats], Floats]
 
 _ERROR_WANTED = 1e-16
 _ERROR_MAX = 1e-12
@@ -32,7 +31,7 @@ class Quadratic(NamedTuple):
     """
 
     value: float
-    gradient: Vector
+    gradient: Floats
     product: Map
     precondition: Map
 
@@ -40,14 +39,14 @@ class Quadratic(NamedTuple):
 class Smooth(Protocol):
     """A function to minimise."""
 
-    def value(self, w: Vector) -> float:
+    def value(self, w: Floats) -> float:
         """Return the function's value."""
 
-    def expand(self, w: Vector) -> Quadratic:
+    def expand(self, w: Floats) -> Quadratic:
         """Return the quadratic model at w."""
 
 
-def minimise(function: Smooth, start: Vector, convexity: float, name: str) -> tuple[Vector, float]:
+def minimise(function: Smooth, start: Floats, convexity: float, name: str) -> tuple[Floats, float]:
     """Return the minimiser w and a bound on F(w) - F*, namely ||grad F(w)||^2 / (2 mu).
 
     Inexact Newton steps with backtracking (Nocedal, Wright, "Numerical optimization", 2006, algorithm 7.1); the linear
@@ -83,7 +82,7 @@ def minimise(function: Smooth, start: Vector, convexity: float, name: str) -> tu
         if error <= _ERROR_WANTED:
             break
         square = (w.size, w.size)
-        direction: Vector = cg(
+        direction: Floats = cg(
             LinearOperator(square, matvec=near.product, dtype=np.float64), -near.gradient,
             rtol=max(1e-10, min(0.1, norm / first_norm)), maxiter=20 * w.size,
             M=LinearOperator(square, matvec=near.precondition, dtype=np.float64),
@@ -97,11 +96,11 @@ def minimise(function: Smooth, start: Vector, convexity: float, name: str) -> tu
     return best, error
 
 
-def _search(function: Smooth, w: Vector, near: Quadratic, direction: Vector) -> Vector | None:
+def _search(function: Smooth, w: Floats, near: Quadratic, direction: Floats) -> Floats | None:
     """Return the first of the steps 1, 1/2, 1/4, ... that lowers the function enough; None where none does."""
     slope, step, rounding = float(near.gradient @ direction), 1.0, 1e-14 * abs(near.value)
     while step > 1e-8:
-        ahead: Vector = w + step * direction
+        ahead: Floats = w + step * direction
         if function.value(ahead) <= near.value + 1e-4 * step * slope + rounding:
             return ahead
         step /= 2

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import ConfigError, Fault, SimulationError
+from netsim.interfaces import Floats
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[np.int64]
 Boundaries: TypeAlias = list[Floats]
 
 MAX_BITS = 24
+LLOYD_ROUNDS = 200
 MOST_LOOKED_AT = 200_000_000  # samples times features times bits of a greedy design, some minutes
 MOST_POINTS = 800  # of an exact design, whose tables grow with their square
 
@@ -208,12 +209,12 @@ def uniform(x: Floats, counts: Sequence[int]) -> Boundaries:
     return [np.linspace(column.min(), column.max(), n + 1)[1:-1] for column, n in zip(x.T, counts, strict=True)]
 
 
-def lloyd_max(x: Floats, counts: Sequence[int], rounds: int = 200) -> Boundaries:
+def lloyd_max(x: Floats, counts: Sequence[int]) -> Boundaries:
     """So many cells of least squared error: k-means of one feature, started at quantiles."""
     found: Boundaries = []
     for column, n in zip(x.T, counts, strict=True):
         levels = np.unique(np.quantile(column, (np.arange(n) + 0.5) / n))
-        for _ in range(rounds):
+        for _ in range(LLOYD_ROUNDS):
             borders = (levels[:-1] + levels[1:]) / 2
             own = cells(column, borders)
             sizes = np.bincount(own, minlength=len(levels))

@@ -6,18 +6,17 @@ the stored entries when sparse.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.quiet import quiet
 from netsim.compiling import IS_ON
-from netsim.interfaces import Indices
-
-Vector = npt.NDArray[np.float64]
+from netsim.interfaces import Floats, Indices
 
 # The numpy path takes about 12 ns an entry, so that much is the price of importing numba.
 _COMPILE_AFTER_ENTRIES = 10_000_000
@@ -35,67 +34,72 @@ class Span(NamedTuple):
         return self.stop - self.first if self.batch is None else self.batch.size
 
 
-class Rows(Protocol):
+class Rows(ABC):
     """A matrix of shape (num_rows, dim) by its rows."""
 
     num_rows: int
     dim: int
 
+    @abstractmethod
     def take(self, span: Span) -> Any:
         """Return the rows of a span, for `dots` and `combine`."""
 
     def joined(self, blocks: Sequence[Any]) -> Any | None:
         """Return the rows of all blocks, one after the other; None where products with them would have other bits."""
+        return None
 
-    def dots(self, block: Any, w: Vector, out: Vector) -> None:
+    @abstractmethod
+    def dots(self, block: Any, w: Floats, out: Floats) -> None:
         """Write x_i'w of each row to `out`."""
 
-    def combine(self, block: Any, factors: Vector, w: Vector, l2: float) -> Vector:
+    @abstractmethod
+    def combine(self, block: Any, factors: Floats, w: Floats, l2: float) -> Floats:
         """Return l2 w + sum_i factors_i x_i, shape (dim,), in a new array."""
 
+    @abstractmethod
     def entries(self, span: Span) -> float:
         """Return the stored entries; of a sparse batch the expected number, from the span's mean row."""
 
     def copied(self, span: Span) -> int:
         """Return the entries that `take` copies."""
+        return 0
 
-    def gram(self, span: Span, weights: Vector) -> Vector:
+    @abstractmethod
+    def gram(self, span: Span, weights: Floats) -> Floats:
         """Return the smaller one of A'A and AA' with A = diag(sqrt(weights)) X, dense."""
 
+    @abstractmethod
     def buffers(self) -> tuple[npt.NDArray[Any], ...]:
         """Return the arrays that make up the matrix, C-contiguous, for hashing."""
 
 
-def make_rows(features: Any, signs: Vector) -> Rows:
+def make_rows(features: Any, signs: Floats) -> Rows:
     """Make rows signs_i x_i of a float64 array or of a scipy CSR array."""
     if isinstance(features, np.ndarray):
         return DenseRows(features * signs[:, None])
     return SparseRows(features, signs)
 
 
-class DenseRows:
+class DenseRows(Rows):
     """A C-contiguous float64 array."""
 
-    def __init__(self, matrix: Vector) -> None:
+    def __init__(self, matrix: Floats) -> None:
         self.matrix = matrix
         self.num_rows, self.dim = matrix.shape
 
-    def take(self, span: Span) -> Vector:
+    def take(self, span: Span) -> Floats:
         """See `Rows.take`."""
         block = self.matrix[span.first : span.stop]
         return block if span.batch is None else block.take(span.batch, 0)
 
-    def joined(self, blocks: Sequence[Any]) -> None:
-        """See `Rows.joined`."""
-
-    def dots(self, block: Vector, w: Vector, out: Vector) -> None:
+    def dots(self, block: Floats, w: Floats, out: Floats) -> None:
         """See `Rows.dots`."""
         np.dot(block, w, out=out)
 
     @quiet
-    def combine(self, block: Vector, factors: Vector, w: Vector, l2: float) -> Vector:
+    def combine(self, block: Floats, factors: Floats, w: Floats, l2: float) -> Floats:
         """See `Rows.combine`."""
-        out: Vector = np.dot(factors, block)
+        out: Floats = np.dot(factors, block)
         if l2:
             out += l2 * w
         return out
@@ -108,10 +112,10 @@ class DenseRows:
         """See `Rows.copied`."""
         return 0 if span.batch is None else span.size * self.dim
 
-    def gram(self, span: Span, weights: Vector) -> Vector:
+    def gram(self, span: Span, weights: Floats) -> Floats:
         """See `Rows.gram`."""
         scaled = self.take(span) * np.sqrt(weights)[:, None]
-        out: Vector = scaled @ scaled.T if span.size < self.dim else scaled.T @ scaled
+        out: Floats = scaled @ scaled.T if span.size < self.dim else scaled.T @ scaled
         return out
 
     def buffers(self) -> tuple[npt.NDArray[Any], ...]:
@@ -120,18 +124,18 @@ class DenseRows:
 
 
 @quiet
-def _times(l2: float, w: Vector) -> Vector:
+def _times(l2: float, w: Floats) -> Floats:
     return l2 * w
 
 
-class SparseRows:
+class SparseRows(Rows):
     """CSR: int64 row starts, uint32 columns, float64 values.
 
     Small work runs in numpy; what has run there for as long as importing the compiled kernels takes goes on
     in these, to the same bits.
     """
 
-    def __init__(self, features: Any, signs: Vector) -> None:
+    def __init__(self, features: Any, signs: Floats) -> None:
         self.num_rows, self.dim = features.shape
         self.starts = np.ascontiguousarray(features.indptr, np.int64)
         self.columns = np.ascontiguousarray(features.indices, np.int32).view(np.uint32)
@@ -148,7 +152,7 @@ class SparseRows:
         """See `Rows.joined`."""
         return np.concatenate(blocks)
 
-    def dots(self, block: Indices, w: Vector, out: Vector) -> None:
+    def dots(self, block: Indices, w: Floats, out: Floats) -> None:
         """See `Rows.dots`."""
         nb = self._kernels or self._compiled(block)
         if nb is not None:
@@ -157,7 +161,7 @@ class SparseRows:
         picked, row_of = self._picked(block)
         out[:] = np.bincount(row_of, self.values[picked] * w[self.columns[picked]], block.size)
 
-    def combine(self, block: Indices, factors: Vector, w: Vector, l2: float) -> Vector:
+    def combine(self, block: Indices, factors: Floats, w: Floats, l2: float) -> Floats:
         """See `Rows.combine`."""
         out = _times(l2, w) if l2 else np.zeros(self.dim)
         nb = self._kernels or self._compiled(block)
@@ -168,7 +172,7 @@ class SparseRows:
         return out
 
     @quiet
-    def _add(self, block: Indices, factors: Vector, out: Vector) -> None:
+    def _add(self, block: Indices, factors: Floats, out: Floats) -> None:
         picked, row_of = self._picked(block)
         np.add.at(out, self.columns[picked], factors[row_of] * self.values[picked])
 
@@ -177,11 +181,7 @@ class SparseRows:
         stored = float(self.starts[span.stop] - self.starts[span.first])
         return stored if span.batch is None else stored * span.size / (span.stop - span.first)
 
-    def copied(self, span: Span) -> int:
-        """See `Rows.copied`."""
-        return 0
-
-    def gram(self, span: Span, weights: Vector) -> Vector:
+    def gram(self, span: Span, weights: Floats) -> Floats:
         """See `Rows.gram`."""
         import scipy.sparse as sp
 
@@ -192,7 +192,7 @@ class SparseRows:
             (self.values[inside] * roots, self.columns[inside].view(np.int32), starts - starts[0]),
             shape=(span.size, self.dim),
         )
-        out: Vector = (scaled @ scaled.T if span.size < self.dim else scaled.T @ scaled).toarray()
+        out: Floats = (scaled @ scaled.T if span.size < self.dim else scaled.T @ scaled).toarray()
         return out
 
     def buffers(self) -> tuple[npt.NDArray[Any], ...]:

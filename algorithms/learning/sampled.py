@@ -6,7 +6,6 @@ A problem says how its model treats samples (`SampledProblem.forward`); all else
 from __future__ import annotations
 
 import functools
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,17 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from algorithms.learning.batched import BatchedProblem, batch_fault
 from algorithms.learning.deferred import Deferred
 from algorithms.learning.digest import digest_of
 from algorithms.learning.quiet import quiet
-from algorithms.learning.shares import Shares, batch_sizes, draw, draw_many
-from netsim.errors import SimulationError
-from netsim.interfaces import Array, GradientRequest, Indices, LabelCounts, NodeId
-
-Vector = npt.NDArray[np.float64]
+from algorithms.learning.shares import Dealt, Shares
+from netsim.interfaces import Array, Floats, GradientRequest, Indices, LabelCounts, NodeId
 
 _BLOCK_ROWS = 8192  # looked at together
-_KEPT_MAX = 10_000_000  # floats of gradients kept from a measurement
 
 
 class Forward(NamedTuple):
@@ -41,65 +37,43 @@ class Forward(NamedTuple):
         The class that the model gives each sample, from 0; None where there are no classes.
     """
 
-    losses: Vector
-    pull: Callable[[Vector | float], Vector]
+    losses: Floats
+    pull: Callable[[Floats | float], Floats]
     guesses: Indices | None = None
 
 
-class SampledProblem(ABC):
+class SampledProblem(BatchedProblem, ABC):
     """f_m(w) = (1/n_m) sum_i loss_i(w) + (l2/2) ||w||^2 over node m's samples, F = (1/M) sum_m f_m.
 
     Parameters
     ----------
-    name
-        Of the problem, for errors.
-    shares
-        The samples in the order of their nodes.
+    config, shares, layout
+        See `BatchedProblem`; test losses leave the ridge out.
     targets, test_targets
         What the model should say, one for each sample: classes from 0, or numbers.
-    layout
-        Tensor shapes of the model.
-    batch
-        See `algorithms.learning.shares.batch_sizes`.
-    l2
-        Weight of the ridge, which test losses leave out.
     """
 
     def __init__(
         self,
-        name: str,
+        config: Dealt,
         shares: Shares,
+        layout: Sequence[tuple[int, ...]],
         targets: npt.NDArray[Any],
         test_targets: npt.NDArray[Any] | None,
-        layout: Sequence[tuple[int, ...]],
-        batch: str | float,
-        l2: float = 0.0,
     ) -> None:
-        self._name, self._shares, self._l2 = name, shares, l2
+        super().__init__(config, shares, layout)
         self._targets, self._test_targets = targets, test_targets
-        self._features, self._test_features, self._edges = shares.features, shares.test_features, shares.edges
+        self._features, self._test_features = shares.features, shares.test_features
         self._block_rows = _BLOCK_ROWS
-        self._batch_sizes = batch_sizes(batch, shares)
-        self.num_nodes = shares.num_nodes
-        self.layout = tuple(layout)
-        self.dim = sum(math.prod(shape) for shape in layout)
         self._has_classes = targets.dtype.kind == "i"
-        self.metric_names = frozenset({"loss", "grad_norm"} | self._class_metrics() | self._test_metrics())
-        # Full batches are measured and then asked for at the same model: one pass over the data serves both.
-        self._is_kept = not any(self._batch_sizes) and self.num_nodes * self.dim <= _KEPT_MAX
-        self._measured: tuple[Array, list[Array]] | None = None
+        has_tests = test_targets is not None
+        some = {"train_accuracy": self._has_classes, "test_loss": has_tests}
+        some["test_accuracy"] = has_tests and self._has_classes
+        self.metric_names = frozenset({"loss", "grad_norm"} | {name for name, is_there in some.items() if is_there})
 
     @abstractmethod
     def forward(self, w: Array, features: Any, targets: npt.NDArray[Any]) -> Forward:
         """Apply the model `w` to samples: rows of features with their targets, without the ridge."""
-
-    def start(self) -> Array:
-        """Return zeros."""
-        return np.zeros(self.dim)
-
-    def num_samples(self, node: NodeId) -> int:
-        """Return n_m."""
-        return self._edges[node + 1] - self._edges[node]
 
     def content(self) -> str:
         """Return a digest of all samples, and of which node has which."""
@@ -114,18 +88,6 @@ class SampledProblem(ABC):
     def label_counts(self) -> LabelCounts | None:
         """Return samples of each class at every node; None where there are no classes."""
         return self._shares.label_counts() if self._has_classes else None
-
-    def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
-        """Draw sorted positions among the node's samples, without replacement; None for all."""
-        return draw(self._batch_sizes[node], self.num_samples(node), rng)
-
-    def draw_batches(self, node: NodeId, rng: np.random.Generator, count: int) -> Sequence[Indices | None]:
-        """Draw as many batches as `count` calls of `draw_batch` do, the same ones."""
-        return draw_many(self._batch_sizes[node], self.num_samples(node), rng, count)
-
-    def batch_size(self, node: NodeId) -> int:
-        """Return the samples of one minibatch, n_m for full batches."""
-        return self._batch_sizes[node] or self.num_samples(node)
 
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
         """Return one gradient per request, shape (dim,); each is computed on access.
@@ -200,15 +162,7 @@ class SampledProblem(ABC):
         self.point(request.at)
         batch, size = request.batch, self.num_samples(request.node)
         if batch is not None and (batch.size == 0 or batch.min() < 0 or batch.max() >= size):
-            got = f"positions {batch.min()} to {batch.max()}" if batch.size else "an empty one"
-            text = f"a batch names some of the node's {size} samples, from 0. Got {got}."
-            raise SimulationError(f"{self._name}: {text}")
-
-    def point(self, w: Array) -> Vector:
-        """Return a model as a float64 vector, the very array where it is one."""
-        if np.shape(w) != (self.dim,):
-            raise SimulationError(f"{self._name}: a model of shape ({self.dim},) is needed. Got {np.shape(w)}.")
-        return np.ascontiguousarray(w, np.float64)
+            raise batch_fault(self._name, batch, size)
 
     @quiet
     def _gradient(self, request: GradientRequest) -> Array:
@@ -217,9 +171,9 @@ class SampledProblem(ABC):
         parts = [self.forward(w, x, y).pull(1.0 / size) for x, y in self._blocks(request.node, request.batch)]
         return self._ridged(functools.reduce(np.add, parts), w)
 
-    def _pass(self, node: NodeId, w: Array) -> tuple[Vector, Array, int, int]:
+    def _pass(self, node: NodeId, w: Array) -> tuple[Floats, Array, int, int]:
         """Return all losses of a node, its gradient, how many classes are right, and of how many samples."""
-        losses, parts, right = list[Vector](), list[Array](), 0
+        losses, parts, right = list[Floats](), list[Array](), 0
         batch = self._measured_batch(node)
         size = self.num_samples(node) if batch is None else batch.size
         for x, y in self._blocks(node, batch):
@@ -236,7 +190,7 @@ class SampledProblem(ABC):
     def _tested(self, w: Array) -> dict[str, float]:
         if self._test_targets is None:
             return {}
-        losses, right = list[Vector](), 0
+        losses, right = list[Floats](), 0
         for first in range(0, self._test_targets.size, self._block_rows):
             part = slice(first, first + self._block_rows)
             seen = self.forward(w, self._test_features[part], self._test_targets[part])
@@ -257,17 +211,6 @@ class SampledProblem(ABC):
                 part = np.asarray(batch[begin:end], np.int64) + first
             yield self._features[part], self._targets[part]
 
-    def _recall(self, request: GradientRequest) -> Array | None:
-        """Return the full gradient if `metrics` was last asked at exactly this model."""
-        if request.batch is not None or self._measured is None or np.shape(request.at) != (self.dim,):
-            return None
-        at, gradients = self._measured
-        is_same = np.array_equal(self.point(request.at).view(np.int64), at.view(np.int64))
-        return gradients[request.node] if is_same else None
-
-    def _ridge(self, w: Array) -> float:
-        return self._l2 / 2 * float(np.dot(w, w)) if self._l2 else 0.0
-
     def _ridged(self, gradient: Array, w: Array) -> Array:
         if self._l2:
             gradient += self._l2 * w
@@ -279,14 +222,6 @@ class SampledProblem(ABC):
             return float(self._features.shape[1])
         starts = self._features.indptr
         return float(starts[self._edges[node + 1]] - starts[self._edges[node]]) / self.num_samples(node)
-
-    def _class_metrics(self) -> set[str]:
-        return {"train_accuracy"} if self._has_classes else set()
-
-    def _test_metrics(self) -> set[str]:
-        if self._test_targets is None:
-            return set()
-        return {"test_loss"} | ({"test_accuracy"} if self._has_classes else set())
 
 
 def _right(seen: Forward, targets: npt.NDArray[Any]) -> int:

@@ -8,7 +8,8 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from algorithms.learning.quantizers import Boundaries, Floats, Labels, cells
+from algorithms.learning.quantizers import Boundaries, Labels, cells
+from netsim.interfaces import Floats
 
 
 class Quantizer(Protocol):

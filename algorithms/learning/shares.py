@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.reading.sizes import check_sizes
 from netsim.errors import ConfigError, DataError, Fault
-from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Indices, LabelCounts, Partition, ReadsFiles
+from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
+from netsim.interfaces import ColumnPartition, Data, Dataset, Draws, Floats, Indices, LabelCounts, Partition, ReadsFiles
+from netsim.registry import build
 from netsim.rng import stream
 
 FIRST = Draws()
+_iid = functools.partial(build, "partition", "iid")
 _FLOAT64: np.dtype[np.floating[Any]] = np.dtype(np.float64)
 _KEPT_MAX_BYTES = 1 << 28
 _LARGEST_LABEL = 1e100
@@ -29,11 +32,11 @@ class Shares:
     """
 
     features: Any
-    labels: npt.NDArray[np.float64]
+    labels: Floats
     edges: tuple[int, ...]
     name: str
     test_features: Any = None
-    test_labels: npt.NDArray[np.float64] | None = None
+    test_labels: Floats | None = None
     class_names: tuple[str, ...] = ()
     shape: tuple[int, ...] = ()
 
@@ -53,59 +56,91 @@ class Shares:
         """Return the number of a node's samples."""
         return self.edges[node + 1] - self.edges[node]
 
-    def sample_weights(self) -> npt.NDArray[np.float64]:
+    def sample_weights(self) -> Floats:
         """Return 1 / (M n_m) for each row, so that weighted sums over all rows are means over nodes."""
         sizes = np.diff(self.edges)
         return np.repeat(1.0 / (self.num_nodes * sizes), sizes)
 
 
-def deal(
-    dataset: Dataset,
-    partition: Partition | ColumnPartition,
-    nodes: int,
-    seed: int,
-    draws: Draws = FIRST,
-    dtype: np.dtype[np.floating[Any]] = _FLOAT64,
-) -> Shares:
-    """Load `dataset` and split it.
+@dataclass(frozen=True)
+class Dealt:
+    """A dataset dealt to nodes, which draw minibatches from their shares.
 
-    The dataset draws from the stream ``(seed, draws.data, -1, "dataset")``, the partition from
-    ``(seed, draws.partition, -1, "partition")``.
-
-    Raises
-    ------
-    DataError
-        If features are not finite or do not fit the labels.
-    ConfigError
-        With more nodes than samples.
+    Parameters
+    ----------
+    dataset
+        Any number of classes.
+    l2
+        Weight of the ridge, over all entries. Where the loss is convex there is an optimum, unless this is 0.
+    nodes
+        M.
+    partition
+        Which samples each node has.
+    batch
+        ``full``, a whole number of samples, or a fraction in (0, 1) of each node's samples (rounded, at least one);
+        drawn without replacement. A node with no more samples than that uses all.
     """
-    data = _load(dataset, seed, draws.data)
-    features = _checked(data.name, data.features, data.labels, dtype)
-    check_sizes(data.name, features.data if hasattr(features, "tocsr") else features)
-    test_features = None
-    if data.test_labels is not None:
-        test_features = _checked(f"{data.name}, test samples", data.test_features, data.test_labels, dtype)
-        if test_features.shape[1] != features.shape[1]:
-            allowed = f"test samples of {features.shape[1]} columns are needed, as many as training samples have"
-            raise DataError(f"{data.name}: {allowed}. Got {test_features.shape[1]}.")
-    rng = stream(seed, draws.partition, -1, "partition")
-    if isinstance(partition, ColumnPartition):
-        columns = partition.split_columns(features.shape[1], nodes, rng)
-        return _vertical(Shares(features, data.labels, (), data.name, test_features, data.test_labels), columns)
-    split_by = data.labels
-    if getattr(partition, "by_group", False):
-        if data.groups is None:
-            allowed = f"a dataset that says whom samples come from (such as node_column of csv), for {_name(partition)}"
-            raise ConfigError([Fault(("dataset",), allowed, data.name)])
-        split_by = data.groups.astype(np.float64)
-    parts = partition.split(split_by, nodes, rng)
-    order = _checked_order(parts, nodes, data)
-    edges = (0, *np.cumsum([part.size for part in parts]).tolist())
-    if not np.array_equal(order, np.arange(order.size)):
-        features, labels = features[order], data.labels[order]
-    else:
-        labels = data.labels
-    return Shares(features, labels, edges, data.name, test_features, data.test_labels, data.class_names, data.shape)
+
+    name: ClassVar[str]
+    draws_start: ClassVar[bool] = False
+
+    dataset: Annotated[Dataset, Ref("dataset")]
+    l2: NonNegativeFloat = 1e-3
+    nodes: PositiveInt = 4
+    partition: Annotated[Partition, Ref("partition")] = field(default_factory=_iid)
+    batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
+
+    @property
+    def redraws(self) -> frozenset[str]:
+        """Data, partition and start, where they are drawn."""
+        parts = {
+            "data": getattr(self.dataset, "draws", True),
+            "partition": self.nodes > 1 and getattr(self.partition, "draws", True),
+            "start": self.draws_start,
+        }
+        return frozenset(part for part, is_drawn in parts.items() if is_drawn)
+
+    def deal(self, seed: int, draws: Draws = FIRST, dtype: np.dtype[np.floating[Any]] = _FLOAT64) -> Shares:
+        """Load and split the data.
+
+        The dataset draws from the stream ``(seed, draws.data, -1, "dataset")``, the partition from
+        ``(seed, draws.partition, -1, "partition")``.
+
+        Raises
+        ------
+        DataError
+            If the data are missing, damaged or not finite.
+        ConfigError
+            With more nodes than samples.
+        """
+        data = _load(self.dataset, seed, draws.data)
+        features = _checked(data.name, data.features, data.labels, dtype)
+        check_sizes(data.name, features.data if hasattr(features, "tocsr") else features)
+        test_features = None
+        if data.test_labels is not None:
+            test_features = _checked(f"{data.name}, test samples", data.test_features, data.test_labels, dtype)
+            if test_features.shape[1] != features.shape[1]:
+                allowed = f"test samples of {features.shape[1]} columns are needed, as many as training samples have"
+                raise DataError(f"{data.name}: {allowed}. Got {test_features.shape[1]}.")
+        rng = stream(seed, draws.partition, -1, "partition")
+        if isinstance(self.partition, ColumnPartition):
+            columns = self.partition.split_columns(features.shape[1], self.nodes, rng)
+            return _vertical(Shares(features, data.labels, (), data.name, test_features, data.test_labels), columns)
+        split_by = data.labels
+        if getattr(self.partition, "by_group", False):
+            if data.groups is None:
+                rule = getattr(self.partition, "name", type(self.partition).__name__)
+                allowed = f"a dataset that says whom samples come from (such as node_column of csv), for {rule}"
+                raise ConfigError([Fault(("dataset",), allowed, data.name)])
+            split_by = data.groups.astype(np.float64)
+        parts = self.partition.split(split_by, self.nodes, rng)
+        order = _checked_order(parts, self.nodes, data)
+        edges = (0, *np.cumsum([part.size for part in parts]).tolist())
+        if not np.array_equal(order, np.arange(order.size)):
+            features, labels = features[order], data.labels[order]
+        else:
+            labels = data.labels
+        return Shares(features, labels, edges, data.name, test_features, data.test_labels, data.class_names, data.shape)
 
 
 def batch_sizes(batch: str | float, shares: Shares) -> tuple[int | None, ...]:
@@ -152,12 +187,6 @@ def draw_many(size: int | None, num_samples: int, rng: np.random.Generator, coun
     return list(batches)
 
 
-def redraws(dataset: Dataset, partition: Partition | ColumnPartition, nodes: int) -> frozenset[str]:
-    """Return the parts of a dealt dataset that replications can draw anew; see `netsim.interfaces.Redraws`."""
-    parts = {"data": getattr(dataset, "draws", True), "partition": nodes > 1 and getattr(partition, "draws", True)}
-    return frozenset(part for part, is_drawn in parts.items() if is_drawn)
-
-
 def _load(dataset: Dataset, seed: int, replication: int) -> Data:
     """Load the data; those of a dataset that draws nothing are kept as long as its files stay."""
     if getattr(dataset, "draws", True):
@@ -201,18 +230,14 @@ def _vertical(shares: Shares, columns: Sequence[Indices]) -> Shares:
     return Shares(features, labels, edges, shares.name, tests, shares.test_labels)
 
 
-def _name(component: object) -> str:
-    return str(getattr(component, "name", type(component).__name__))
-
-
-def _checked(name: str, given: Any, labels: npt.NDArray[np.float64], dtype: np.dtype[np.floating[Any]]) -> Any:
+def _checked(name: str, given: Any, labels: Floats, dtype: np.dtype[np.floating[Any]]) -> Any:
     """Return the features as a C-contiguous array of a type, or CSR, all finite."""
     is_sparse = hasattr(given, "tocsr")
     features: Any = given.tocsr() if is_sparse else np.ascontiguousarray(given, dtype)
     if features.ndim != 2 or features.shape[0] != labels.size or 0 in features.shape:
         allowed = "features of shape (samples, columns), at least one each, and a label per sample are needed"
         raise DataError(f"{name}: {allowed}. Got shape {features.shape} and {labels.size} labels.")
-    values: npt.NDArray[np.float64] = features.data if is_sparse else features.reshape(-1)
+    values: Floats = features.data if is_sparse else features.reshape(-1)
     with np.errstate(invalid="ignore", over="ignore"):
         suspicious = not np.isfinite(values.sum())
     if suspicious and not np.isfinite(values).all():

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.imported import imported
-from algorithms.learning.quantizers import Floats, Labels
+from algorithms.learning.quantizers import Labels
 from algorithms.learning.torch_vector import require_torch
+from netsim.interfaces import Floats
 
 
 class TorchClassifier:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import DataError
-from netsim.interfaces import Key
+from netsim.interfaces import Floats, Key
 
 
 def require_torch() -> Any:
@@ -76,12 +76,12 @@ class TorchVector:
         self.slopes.zero_()
         return found
 
-    def buffers(self) -> npt.NDArray[np.float64]:
+    def buffers(self) -> Floats:
         """Return all buffers of floats, one after the other."""
         parts = [buffer.detach().cpu().numpy().reshape(-1).astype(np.float64) for buffer in self._buffers]
         return np.concatenate(parts) if parts else np.empty(0)
 
-    def put_buffers(self, values: npt.NDArray[np.float64]) -> None:
+    def put_buffers(self, values: Floats) -> None:
         """Set all buffers of floats."""
         at = 0
         for buffer in self._buffers:

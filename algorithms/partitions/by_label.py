@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.dealing import check_nodes
+from algorithms.learning.dealing import Split
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
-from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.interfaces import Floats, Indices
+from netsim.registry import Examples, component
 
 
 @component("partition")
 @dataclass(frozen=True)
-class ByLabel:
+class ByLabel(Split):
     """Every node holds samples of one label only, or of as many labels as asked.
 
     Each label has places at nodes, the first each, every next one going to the label with the most samples per place so
@@ -38,21 +37,12 @@ class ByLabel:
     [[-1.0], [1.0, 1.0], [1.0]]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"labels_per_node": 1})
+    examples: ClassVar[Examples] = ({}, {"labels_per_node": 1})
 
     labels_per_node: PositiveInt | None = None
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Return sorted rows of each node.
-
-        Raises
-        ------
-        ConfigError
-            With more nodes than samples, or where nodes and labels do not go together.
-        """
-        check_nodes(nodes, labels.size)
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node."""
         classes, class_of = np.unique(labels, return_inverse=True)
         if self.labels_per_node is None and nodes < classes.size:
             return [np.flatnonzero(class_of * nodes // classes.size == node) for node in range(nodes)]

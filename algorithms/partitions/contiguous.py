@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from algorithms.learning.dealing import check_nodes
-from netsim.interfaces import Indices
-from netsim.registry import component
+from algorithms.learning.dealing import Split
+from netsim.interfaces import Floats, Indices
+from netsim.registry import Examples, component
 
 
 @component("partition")
 @dataclass(frozen=True)
-class Contiguous:
+class Contiguous(Split):
     """Node 0 gets the first block of rows, node 1 the next; sizes differ by at most one, the larger first.
 
     Examples
@@ -25,18 +23,9 @@ class Contiguous:
     [[0, 1, 2], [3, 4]]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[Examples] = ({},)
     draws: ClassVar[bool] = False
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Return sorted rows of each node; `rng` is not used.
-
-        Raises
-        ------
-        ConfigError
-            With more nodes than samples.
-        """
-        check_nodes(nodes, labels.size)
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node; `rng` is not used."""
         return np.array_split(np.arange(labels.size), nodes)

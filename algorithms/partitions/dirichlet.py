@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from algorithms.learning.dealing import by_sizes, check_nodes, fill_empty, whole_sizes
+from algorithms.learning.dealing import Split, by_sizes, fill_empty, whole_sizes
 from netsim.fields import PositiveFloat
-from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.interfaces import Floats, Indices
+from netsim.registry import Examples, component
 
 _EQUAL, _ONE = 1e12, 1e-9  # alpha beyond which shares are equal to 1e-6, or one node's but for a chance of 1e-7
 
 
 @component("partition")
 @dataclass(frozen=True)
-class Dirichlet:
+class Dirichlet(Split):
     """Each label's samples are dealt in proportions drawn from a symmetric Dirichlet distribution over the nodes.
 
     Over quantities it is the nodes' sizes that are drawn so, once, and samples go to nodes at random. A node that would
@@ -45,9 +43,7 @@ class Dirichlet:
     50
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"alpha": 0.5},
         {"alpha": 100.0},
         {"alpha": 0.3, "over": "quantities"},
@@ -56,15 +52,8 @@ class Dirichlet:
     alpha: PositiveFloat
     over: Literal["labels", "quantities"] = "labels"
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Return sorted rows of each node.
-
-        Raises
-        ------
-        ConfigError
-            With more nodes than samples.
-        """
-        check_nodes(nodes, labels.size)
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node."""
         if self.over == "quantities":
             return by_sizes(whole_sizes(self._shares(nodes, rng), labels.size), rng)
         parts: list[list[Indices]] = [[] for _ in range(nodes)]
@@ -75,7 +64,7 @@ class Dirichlet:
                 part.append(piece)
         return fill_empty([np.sort(np.concatenate(part)) for part in parts])
 
-    def _shares(self, nodes: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    def _shares(self, nodes: int, rng: np.random.Generator) -> Floats:
         """Draw shares; the limit where alpha is so small or large that its draw would be no number."""
         if self.alpha >= _EQUAL:
             return np.full(nodes, 1.0 / nodes)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from netsim.errors import ConfigError, Fault
 from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("partition")
@@ -34,9 +33,7 @@ class Feature:
     [[0, 1, 2], [3, 4]]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"order": "random"})
+    examples: ClassVar[Examples] = ({}, {"order": "random"})
 
     order: Literal["contiguous", "random"] = "contiguous"
 

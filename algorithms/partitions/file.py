@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.reading.files import find, require
 from netsim.errors import DataError
-from netsim.interfaces import Indices
+from netsim.interfaces import Floats, Indices
 from netsim.interfaces.problems import DataFile
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("partition")
@@ -28,14 +27,12 @@ class File:
         The file, beside the scenario, in the working folder or below the folder that NETSIM_DATA names.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"path": "nodes.txt"},)
+    examples: ClassVar[Examples] = ({"path": "nodes.txt"},)
     draws: ClassVar[bool] = False
 
     path: str
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def split(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node; `rng` is not used.
 
         Raises

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from algorithms.learning.dealing import check_nodes
-from netsim.interfaces import Indices
-from netsim.registry import component
+from algorithms.learning.dealing import Split
+from netsim.interfaces import Floats, Indices
+from netsim.registry import Examples, component
 
 
 @component("partition")
 @dataclass(frozen=True)
-class Iid:
+class Iid(Split):
     """A uniformly random split; sizes differ by at most one.
 
     Examples
@@ -25,17 +23,8 @@ class Iid:
     [2, 3]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[Examples] = ({},)
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Return sorted rows of each node.
-
-        Raises
-        ------
-        ConfigError
-            With more nodes than samples.
-        """
-        check_nodes(nodes, labels.size)
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node."""
         return [np.sort(rows) for rows in np.array_split(rng.permutation(labels.size), nodes)]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim.errors import ConfigError, Fault
-from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.interfaces import Floats, Indices
+from netsim.registry import Examples, component
 
 
 @component("partition")
@@ -29,13 +27,11 @@ class Natural:
     [[0, 1, 3], [2]]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+    examples: ClassVar[Examples] = ({},)
     draws: ClassVar[bool] = False
     by_group: ClassVar[bool] = True
 
-    def split(self, groups: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
+    def split(self, groups: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
         """Return sorted rows of each node; `rng` is not used.
 
         Raises

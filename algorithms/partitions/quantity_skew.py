@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from algorithms.learning.dealing import by_sizes, check_nodes, whole_sizes
+from algorithms.learning.dealing import Split, by_sizes, whole_sizes
 from netsim.fields import NonNegativeFloat
-from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.interfaces import Floats, Indices
+from netsim.registry import Examples, component
 
 
 @component("partition")
 @dataclass(frozen=True)
-class QuantitySkew:
+class QuantitySkew(Split):
     """Node m has a share of the samples proportional to (m + 1)^-exponent, at random; at least one each.
 
     Parameters
@@ -31,21 +29,12 @@ class QuantitySkew:
     [26, 13, 9, 7]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"exponent": 3.0})
+    examples: ClassVar[Examples] = ({}, {"exponent": 3.0})
 
     exponent: NonNegativeFloat = 1.0
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Return sorted rows of each node.
-
-        Raises
-        ------
-        ConfigError
-            With more nodes than samples.
-        """
-        check_nodes(nodes, labels.size)
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node."""
         # Powers of numbers of at least 1: what is too small for a float is a share of 0.
         with np.errstate(under="ignore"):
             weights = np.arange(1, nodes + 1, dtype=np.float64) ** -self.exponent

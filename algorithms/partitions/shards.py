@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from algorithms.learning.dealing import check_nodes
+from algorithms.learning.dealing import Split
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt
-from netsim.interfaces import Indices
-from netsim.registry import component
+from netsim.interfaces import Floats, Indices
+from netsim.registry import Examples, component
 
 
 @component("partition")
 @dataclass(frozen=True)
-class Shards:
+class Shards(Split):
     """Samples in the order of their labels are cut into shards of equal size, which are dealt to the nodes at random.
 
     Sizes of shards differ by at most one; samples of a label are in random order.
@@ -40,21 +38,12 @@ class Shards:
     [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"per_node": 1},)
+    examples: ClassVar[Examples] = ({"per_node": 1},)
 
     per_node: PositiveInt = 2
 
-    def split(self, labels: npt.NDArray[np.float64], nodes: int, rng: np.random.Generator) -> list[Indices]:
-        """Return sorted rows of each node.
-
-        Raises
-        ------
-        ConfigError
-            With more nodes, or shards, than samples.
-        """
-        check_nodes(nodes, labels.size)
+    def deal(self, labels: Floats, nodes: int, rng: np.random.Generator) -> list[Indices]:
+        """Return sorted rows of each node."""
         number = nodes * self.per_node
         if number > labels.size:
             allowed = f"at most {labels.size // nodes}, as {nodes} nodes share {labels.size} samples"

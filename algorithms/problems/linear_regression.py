@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.rows import Span
-from algorithms.learning.shares import FIRST, Shares, deal, redraws
-from algorithms.partitions.iid import Iid
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from netsim.errors import SimulationError
-from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Dataset, Draws, Optimum, Partition
-from netsim.registry import component
+from netsim.interfaces import Draws, Floats, Optimum
+from netsim.registry import Examples, component
 
-Vector = npt.NDArray[np.float64]
-
-_IID = Iid()
 _SIDE_MAX = 4000  # of the system that is factorised
 _SPECTRUM_MAX = 1000  # columns up to which the smallest eigenvalue is computed
 _ERROR_MAX = 1e-12
@@ -29,7 +23,7 @@ _ERROR_MAX = 1e-12
 
 @component("problem")
 @dataclass(frozen=True)
-class LinearRegression:
+class LinearRegression(Dealt):
     """f_m(w) = (1/(2 n_m)) sum_i (w'x_i - y_i)^2 + (l2/2) ||w||^2 over node m's samples, F = (1/M) sum_m f_m.
 
     A bias is a column of the data (`bias: true` of most datasets). F is a mean over nodes, whatever their numbers of
@@ -39,15 +33,6 @@ class LinearRegression:
     ----------
     dataset
         Labels are any numbers.
-    l2
-        0 allowed; there is then no optimum.
-    nodes
-        M.
-    partition
-        Which samples each node has.
-    batch
-        ``full``, a whole number of samples, or a fraction in (0, 1) of each node's samples (rounded, at least one);
-        drawn without replacement. A node with no more samples than that uses all.
 
     Notes
     -----
@@ -64,49 +49,25 @@ class LinearRegression:
     (31, 0.5)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"dataset": {"name": "breast_cancer"}, "nodes": 3, "batch": 8},
         {"dataset": {"name": "synthetic_sparse", "num_rows": 60, "num_features": 90, "nonzeros_per_row": 8},
          "nodes": 4, "partition": {"name": "dirichlet", "alpha": 0.5}, "batch": 0.5},
     )  # fmt: skip
 
-    dataset: Annotated[Dataset, Ref("dataset")]
-    l2: NonNegativeFloat = 1e-3
-    nodes: PositiveInt = 4
-    partition: Annotated[Partition, Ref("partition")] = _IID
-    batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
-
-    @property
-    def redraws(self) -> frozenset[str]:
-        """Data and partition, where they are drawn; the start is zero."""
-        return redraws(self.dataset, self.partition, self.nodes)
-
     def open(self, seed: int, draws: Draws = FIRST) -> LinearProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged or not finite.
-        ConfigError
-            With more nodes than samples.
-        """
-        return LinearProblem(self, deal(self.dataset, self.partition, self.nodes, seed, draws))
+        """Load and split the data; for errors see `Dealt.deal`."""
+        return LinearProblem(self, self.deal(seed, draws))
 
 
 class LinearProblem(LinearOutputs):
     """The live problem; see `netsim.interfaces.Problem`."""
 
     def __init__(self, config: LinearRegression, shares: Shares) -> None:
-        name = "linear_regression"
-        super().__init__(name, shares, shares.labels, shares.test_labels, 1, 1.0, config.batch, config.l2)
+        super().__init__(config, shares, shares.labels, shares.test_labels, 1, 1.0)
         self.layout = ((self.dim,),)
-        if self._l2 > 0:
-            self.metric_names |= {"loss_gap"}
 
-    def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
+    def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return half the squared distances."""
         distances = outputs - targets[..., None]
         return Verdict(0.5 * np.square(distances[..., 0]), distances)
@@ -125,18 +86,14 @@ class LinearProblem(LinearOutputs):
         """Return lmin(A) + l2, a lower bound within 1e-12 of L; l2 for more than 1000 columns."""
         return self._convexity
 
-    def optimum(self) -> Optimum | None:
-        """Return the solution of the normal equations with ||grad F||^2 / (2 l2) <= 1e-12; None where l2 is 0.
+    def find_optimum(self) -> Optimum:
+        """Return the solution of the normal equations.
 
         Raises
         ------
         SimulationError
-            If l2 is too small for that.
+            If l2 is too small for ||grad F||^2 / (2 l2) <= 1e-12.
         """
-        return self._optimum if self._l2 > 0 else None
-
-    @functools.cached_property
-    def _optimum(self) -> Optimum:
         weights, features = self._shares.sample_weights(), self._features
         at, right = np.zeros(self.dim), features.T @ (weights * self._targets)
         solve = self._solver(weights)
@@ -151,14 +108,14 @@ class LinearProblem(LinearOutputs):
             raise SimulationError(f"linear_regression: {allowed}. Got {error:g}.")
         return Optimum(at, self.loss(at), error)
 
-    def _solver(self, weights: Vector) -> Any:
+    def _solver(self, weights: Floats) -> Any:
         """Solve with A + l2 I, by factors of it or of the matrix between samples, or by conjugate gradients."""
         samples, features, l2 = weights.size, self._features, self._l2
         if min(samples, self.dim) > _SIDE_MAX:
             from scipy.sparse.linalg import LinearOperator, cg
 
-            def product(v: Vector) -> Vector:
-                out: Vector = features.T @ (weights * (features @ v.reshape(-1))) + l2 * v.reshape(-1)
+            def product(v: Floats) -> Floats:
+                out: Floats = features.T @ (weights * (features @ v.reshape(-1))) + l2 * v.reshape(-1)
                 return out
 
             operator = LinearOperator((self.dim, self.dim), matvec=product, dtype=np.float64)
@@ -172,10 +129,10 @@ class LinearProblem(LinearOutputs):
             return lambda residual: cho_solve(factor, residual)
         roots = np.sqrt(weights)
 
-        def by_rows(residual: Vector) -> Vector:
+        def by_rows(residual: Floats) -> Floats:
             """Return the solution by Woodbury: (A'A + l2 I)^-1 r = (r - A'(AA' + l2 I)^-1 A r) / l2."""
             inner = cho_solve(factor, roots * (features @ residual))
-            out: Vector = (residual - features.T @ (roots * inner)) / l2
+            out: Floats = (residual - features.T @ (roots * inner)) / l2
             return out
 
         return by_rows

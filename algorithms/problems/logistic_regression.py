@@ -4,36 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.learning.cache import cache_key, remembered
+from algorithms.learning.batched import BatchedProblem, batch_fault
+from algorithms.learning.cache import cache_key, remembered, remembered_optimum
 from algorithms.learning.deferred import Deferred
+from algorithms.learning.digest import digest_of
 from algorithms.learning.eigen import largest_eigenvalue
 from algorithms.learning.losses import LOGISTIC, SIGMOID
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.quiet import quiet
-from algorithms.learning.rows import Rows, Span, Vector, make_rows
-from algorithms.learning.shares import FIRST, Shares, batch_sizes, deal, draw, draw_many, redraws
-from algorithms.partitions.iid import Iid
-from netsim.errors import DataError, SimulationError
-from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, Draws, GradientRequest, Indices, LabelCounts, NodeId, Optimum, Partition
-from netsim.registry import component
+from algorithms.learning.rows import Rows, Span, make_rows
+from algorithms.learning.shares import FIRST, Dealt, Shares
+from netsim.errors import DataError
+from netsim.interfaces import Array, Draws, Floats, GradientRequest, NodeId, Optimum
+from netsim.registry import Examples, component
 
 _COPIED_MAX = 1 << 22  # entries of dense minibatches that lie side by side in memory
-_KEPT_MAX = 10_000_000  # floats of gradients kept from a measurement
-_IID = Iid()
 _LOSSES = {"logistic": LOGISTIC, "sigmoid": SIGMOID}
 
 
 @component("problem")
 @dataclass(frozen=True)
-class LogisticRegression:
+class LogisticRegression(Dealt):
     """f_m(w) = (1/n_m) sum_i l(y_i x_i'w) + (l2/2) ||w||^2 over node m's samples, F = (1/M) sum_m f_m.
 
     F is a mean over nodes, whatever their numbers of samples.
@@ -42,17 +39,8 @@ class LogisticRegression:
     ----------
     dataset
         Two classes, labels -1 and 1.
-    l2
-        0 allowed; there is then no optimum.
     loss
         ``logistic``: l(t) = log(1 + exp(-t)), convex. ``sigmoid``: l(t) = 1/(1 + exp(t)), smooth and nonconvex.
-    nodes
-        M.
-    partition
-        Which samples each node has.
-    batch
-        ``full``, a whole number of samples, or a fraction in (0, 1) of each node's samples (rounded, at least one);
-        drawn without replacement. A node with no more samples than that uses all.
 
     Notes
     -----
@@ -76,9 +64,7 @@ class LogisticRegression:
     (31, 285, 0.6931)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"dataset": {"name": "breast_cancer"}, "nodes": 3, "batch": 8},
         {
             "dataset": {"name": "synthetic_sparse", "num_rows": 60, "num_features": 200, "nonzeros_per_row": 8},
@@ -89,32 +75,14 @@ class LogisticRegression:
         },
     )
 
-    dataset: Annotated[Dataset, Ref("dataset")]
-    l2: NonNegativeFloat = 1e-3
     loss: Literal["logistic", "sigmoid"] = "logistic"
-    nodes: PositiveInt = 4
-    partition: Annotated[Partition, Ref("partition")] = _IID
-    batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
-
-    @property
-    def redraws(self) -> frozenset[str]:
-        """Data and partition, where they are drawn; the start is zero."""
-        return redraws(self.dataset, self.partition, self.nodes)
 
     def open(self, seed: int, draws: Draws = FIRST) -> LogisticProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or not of two classes.
-        ConfigError
-            With more nodes than samples.
-        """
-        return LogisticProblem(self, deal(self.dataset, self.partition, self.nodes, seed, draws))
+        """Load and split the data; for errors see `Dealt.deal`."""
+        return LogisticProblem(self, self.deal(seed, draws))
 
 
-class LogisticProblem:
+class LogisticProblem(BatchedProblem):
     """The live problem; see `netsim.interfaces.Problem`.
 
     Rows are kept times their labels, y_i x_i, in the order of their nodes.
@@ -122,49 +90,19 @@ class LogisticProblem:
 
     def __init__(self, config: LogisticRegression, shares: Shares) -> None:
         _check_labels(shares)
-        self._l2, self._loss = config.l2, _LOSSES[config.loss]
-        self._edges, self.num_nodes = shares.edges, shares.num_nodes
         self._rows = make_rows(shares.features, shares.labels)
+        bare = dataclasses.replace(shares, features=None, test_features=None)
+        super().__init__(config, bare, ((self._rows.dim,),))
+        self._loss = _LOSSES[config.loss]
         self._is_positive = shares.labels > 0
         self._weights = shares.sample_weights()
-        self._batch_sizes = batch_sizes(config.batch, shares)
-        self.dim = self._rows.dim
-        self.layout = ((self.dim,),)
         self._has_optimum = self._loss.is_convex and self._l2 > 0
-        self._shares = dataclasses.replace(shares, features=None, test_features=None)
         self._test_rows, self._test_positive = _test_rows(shares)
         self.metric_names = frozenset(
             {"loss", "grad_norm", "train_accuracy"}
             | ({"loss_gap"} if self._has_optimum else set())
             | ({"test_loss", "test_accuracy"} if self._test_rows else set())
         )
-        # Full batches are measured and then asked for at the same model: one pass over the data serves both.
-        self._is_kept = not any(self._batch_sizes) and self.num_nodes * self.dim <= _KEPT_MAX
-        self._measured: tuple[Vector, list[Vector]] | None = None
-
-    def start(self) -> Array:
-        """Return zeros."""
-        return np.zeros(self.dim)
-
-    def num_samples(self, node: NodeId) -> int:
-        """Return n_m."""
-        return self._edges[node + 1] - self._edges[node]
-
-    def label_counts(self) -> LabelCounts:
-        """Return samples of each class at every node."""
-        return self._shares.label_counts()
-
-    def draw_batch(self, node: NodeId, rng: np.random.Generator) -> Indices | None:
-        """Draw sorted positions among the node's samples, without replacement; None for all."""
-        return draw(self._batch_sizes[node], self.num_samples(node), rng)
-
-    def draw_batches(self, node: NodeId, rng: np.random.Generator, count: int) -> Sequence[Indices | None]:
-        """Draw as many batches as `count` calls of `draw_batch` do, the same ones."""
-        return draw_many(self._batch_sizes[node], self.num_samples(node), rng, count)
-
-    def batch_size(self, node: NodeId) -> int:
-        """Return the samples of one minibatch, n_m for full batches."""
-        return self._batch_sizes[node] or self.num_samples(node)
 
     @quiet
     def gradients(self, requests: Sequence[GradientRequest]) -> Sequence[Array]:
@@ -177,7 +115,7 @@ class LogisticProblem:
         """
         known = [self._recall(request) for request in requests]
         fresh = [r for r, gradient in zip(requests, known, strict=True) if gradient is None]
-        makers = list[Callable[[], Vector]]()
+        makers = list[Callable[[], Floats]]()
         for points, spans in self._groups(fresh):
             slopes = self._slopes(points, spans)[0]
             # A copy of a dense minibatch is not kept for later.
@@ -199,7 +137,7 @@ class LogisticProblem:
     @quiet
     def loss(self, w: Array) -> float:
         """Return F(w)."""
-        point = self._point(w)
+        point = self.point(w)
         return self._value(point, self._all_margins(point))
 
     @quiet
@@ -209,7 +147,7 @@ class LogisticProblem:
         Where x'w = 0, class 1 is the guess. With test samples, ``test_accuracy`` and ``test_loss``, the mean of their
         losses without the ridge.
         """
-        point = self._point(w)
+        point = self.point(w)
         if self._is_kept:
             slopes, margins = self._slopes([point] * self.num_nodes, self._node_spans())
             gradients = [slope() for slope in slopes]
@@ -259,51 +197,42 @@ class LogisticProblem:
 
     @functools.cached_property
     def _content(self) -> str:
-        digest = hashlib.sha256(repr((self.dim, self._edges)).encode())
         tests = () if self._test_rows is None else (*self._test_rows.buffers(), self._test_positive)
-        for buffer in (*self._rows.buffers(), self._is_positive, *tests):
-            digest.update(repr((buffer.shape, buffer.dtype.str)).encode())
-            digest.update(buffer.data)
-        return digest.hexdigest()
+        return digest_of((self.dim, self._edges), (*self._rows.buffers(), self._is_positive, *tests))
 
     @functools.cached_property
     def _optimum(self) -> Optimum:
-        def compute() -> Vector:
-            at, error = minimise(Objective(self._rows, self._weights, self._l2))
-            return np.concatenate([at, [error]])
-
-        kept = remembered(cache_key("optimum", self._content, self._l2, owner=self), self.dim + 1, compute)
-        at = kept[:-1].copy()
-        return Optimum(at, self.loss(at), float(kept[-1]))
+        objective = Objective(self._rows, self._weights, self._l2)
+        return remembered_optimum(self, lambda: minimise(objective), "optimum", self._content, self._l2)
 
     @functools.cached_property
     def _top(self) -> float:
         """The largest eigenvalue of mean_m X_m'X_m/n_m."""
 
-        def compute() -> Vector:
+        def compute() -> Floats:
             everything = Span(0, self._rows.num_rows)
             return np.array([largest_eigenvalue(self._rows, everything, self._weights)])
 
         return float(remembered(cache_key("eigenvalue", self._content, owner=self), 1, compute)[0])
 
     @functools.cached_property
-    def _node_tops(self) -> Vector:
+    def _node_tops(self) -> Floats:
         """The largest eigenvalue of each X_m'X_m/n_m."""
 
-        def compute() -> Vector:
+        def compute() -> Floats:
             spans = self._node_spans()
             return np.array([largest_eigenvalue(self._rows, s, np.full(s.size, 1.0 / s.size)) for s in spans])
 
         return remembered(cache_key("node eigenvalues", self._content, owner=self), self.num_nodes, compute)
 
-    def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Vector], list[Span]]]:
+    def _groups(self, requests: Sequence[GradientRequest]) -> Iterator[tuple[list[Floats], list[Span]]]:
         """Yield models and rows of the requests, a part at a time where dense minibatches are copied."""
-        points, spans, copied, last = list[Vector](), list[Span](), 0, None
+        points, spans, copied, last = list[Floats](), list[Span](), 0, None
         for node, at, batch, _ in requests:
             batch = None if batch is None else np.ascontiguousarray(batch, np.int64)
             span = Span(self._edges[node], self._edges[node + 1], batch)
             is_same = bool(points) and at is last
-            points.append(points[-1] if is_same else self._point(at))
+            points.append(points[-1] if is_same else self.point(at))
             last = at
             spans.append(span)
             copied += self._rows.copied(span)
@@ -313,30 +242,22 @@ class LogisticProblem:
         if points:
             yield points, spans
 
-    def _slopes(self, points: list[Vector], spans: list[Span]) -> tuple[list[Callable[[], Vector]], Vector]:
+    def _slopes(self, points: list[Floats], spans: list[Span]) -> tuple[list[Callable[[], Floats]], Floats]:
         """Return the factors of the requests' gradients, and all their margins one after the other."""
         blocks, margins, ends = self._margins(points, spans)
         sizes = [span.size for span in spans]
         weights = 1.0 / sizes[0] if len(set(sizes)) == 1 else np.repeat(1.0 / np.array(sizes), sizes)
         factors = self._loss.slope(margins, weights)
-        slopes: list[Callable[[], Vector]] = [
+        slopes: list[Callable[[], Floats]] = [
             functools.partial(self._rows.combine, block, factors[ends[i] : ends[i + 1]], w, self._l2)
             for i, (block, w) in enumerate(zip(blocks, points, strict=True))
         ]
         return slopes, margins
 
-    def _recall(self, request: GradientRequest) -> Vector | None:
-        """Return the full gradient if `metrics` was last asked at exactly this model."""
-        if request.batch is not None or self._measured is None or np.shape(request.at) != (self.dim,):
-            return None
-        at, gradients = self._measured
-        is_same = np.array_equal(self._point(request.at).view(np.int64), at.view(np.int64))
-        return gradients[request.node] if is_same else None
-
     def _node_spans(self) -> list[Span]:
         return [Span(self._edges[m], self._edges[m + 1]) for m in range(self.num_nodes)]
 
-    def _margins(self, points: list[Vector], spans: list[Span]) -> tuple[list[Any], Vector, list[int]]:
+    def _margins(self, points: list[Floats], spans: list[Span]) -> tuple[list[Any], Floats, list[int]]:
         """Return the requests' rows, all their margins one after the other, and where each request's end."""
         _check_batches(spans)
         ends = [0]
@@ -352,19 +273,11 @@ class LogisticProblem:
             self._rows.dots(block, w, margins[ends[i] : ends[i + 1]])
         return blocks, margins, ends
 
-    def _all_margins(self, point: Vector) -> Vector:
+    def _all_margins(self, point: Floats) -> Floats:
         return self._margins([point] * self.num_nodes, self._node_spans())[1]
 
-    def _value(self, point: Vector, margins: Vector) -> float:
+    def _value(self, point: Floats, margins: Floats) -> float:
         return float(np.dot(self._weights, self._loss.value(margins))) + self._ridge(point)
-
-    def _ridge(self, point: Vector) -> float:
-        return self._l2 / 2 * float(np.dot(point, point)) if self._l2 else 0.0
-
-    def _point(self, w: Array) -> Vector:
-        if np.shape(w) != (self.dim,):
-            raise SimulationError(f"logistic_regression: a model of shape ({self.dim},) is needed. Got {np.shape(w)}.")
-        return np.ascontiguousarray(w, np.float64)
 
 
 def _test_rows(shares: Shares) -> tuple[Rows | None, Any]:
@@ -374,7 +287,7 @@ def _test_rows(shares: Shares) -> tuple[Rows | None, Any]:
     return make_rows(shares.test_features, shares.test_labels), shares.test_labels > 0
 
 
-def _accuracy(margins: Vector, is_positive: Any) -> float:
+def _accuracy(margins: Floats, is_positive: Any) -> float:
     right = np.count_nonzero(margins > 0) + np.count_nonzero(is_positive[margins == 0])
     return int(right) / margins.size
 
@@ -404,6 +317,4 @@ def _check_batches(spans: list[Span]) -> None:
         return
     for batch, n in limits:
         if batch.size == 0 or batch.min() < 0 or batch.max() >= n:
-            got = f"positions {batch.min()} to {batch.max()}" if batch.size else "an empty one"
-            text = f"a batch names some of the node's {n} samples, from 0. Got {got}."
-            raise SimulationError(f"logistic_regression: {text}")
+            raise batch_fault("logistic_regression", batch, n)

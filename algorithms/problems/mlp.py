@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,21 +12,16 @@ import numpy.typing as npt
 from algorithms.learning.cross_entropy import cross_entropy
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.sampled import Forward, SampledProblem
-from algorithms.learning.shares import FIRST, Shares, deal, redraws
-from algorithms.partitions.iid import Iid
-from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, Draws, Partition
-from netsim.registry import component
+from algorithms.learning.shares import FIRST, Dealt, Shares
+from netsim.fields import NonNegativeFloat, PositiveInt
+from netsim.interfaces import Array, Draws, Floats
+from netsim.registry import Examples, component
 from netsim.rng import stream
-
-Vector = npt.NDArray[np.float64]
-
-_IID = Iid()
 
 
 @component("problem")
 @dataclass(frozen=True)
-class Mlp:
+class Mlp(Dealt):
     """Cross-entropy of a network of fully connected layers with ReLU between them, and (l2/2) ||w||^2.
 
     The model is [W_1, b_1, W_2, b_2, ...], each W of shape (outputs, inputs). F is a mean over nodes of the means over
@@ -35,19 +29,8 @@ class Mlp:
 
     Parameters
     ----------
-    dataset
-        Any number of classes.
     hidden
         Outputs of each hidden layer; an empty list is softmax regression with a bias.
-    l2
-        Weight of the ridge, over all entries.
-    nodes
-        M.
-    partition
-        Which samples each node has.
-    batch
-        ``full``, a whole number of samples, or a fraction in (0, 1) of each node's samples (rounded, at least one);
-        drawn without replacement. A node with no more samples than that uses all.
 
     Notes
     -----
@@ -69,37 +52,19 @@ class Mlp:
     ((8, 65), (8,), (10, 8), (10,))
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"dataset": {"name": "digits", "positive_class": None}, "hidden": [16, 12], "nodes": 3, "batch": 8, "l2": 0.01},
         {"dataset": {"name": "synthetic_sparse", "num_rows": 60, "num_features": 30, "nonzeros_per_row": 8},
          "nodes": 4, "partition": {"name": "dirichlet", "alpha": 0.5}, "batch": 0.5, "hidden": [6]},
     )  # fmt: skip
 
-    dataset: Annotated[Dataset, Ref("dataset")]
     hidden: tuple[PositiveInt, ...] = (64,)
     l2: NonNegativeFloat = 0.0
-    nodes: PositiveInt = 4
-    partition: Annotated[Partition, Ref("partition")] = _IID
-    batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
-
-    @property
-    def redraws(self) -> frozenset[str]:
-        """Data and partition, where they are drawn, and the start."""
-        return redraws(self.dataset, self.partition, self.nodes) | {"start"}
+    draws_start: ClassVar[bool] = True
 
     def open(self, seed: int, draws: Draws = FIRST) -> MlpProblem:
-        """Load and split the data, and draw the start.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
-        ConfigError
-            With more nodes than samples.
-        """
-        shares = deal(self.dataset, self.partition, self.nodes, seed, draws)
+        """Load and split the data, and draw the start; for errors see `Dealt.deal` and `classes_of`."""
+        shares = self.deal(seed, draws)
         return MlpProblem(self, shares, classes_of(shares, "mlp"), stream(seed, draws.start, -1, "start"))
 
 
@@ -110,7 +75,7 @@ class MlpProblem(SampledProblem):
         sizes: tuple[int, ...] = (shares.features.shape[1], *config.hidden, classes.number)
         self._shapes = tuple((outputs, inputs) for inputs, outputs in pairwise(sizes))
         layout = [shape for outputs, inputs in self._shapes for shape in ((outputs, inputs), (outputs,))]
-        super().__init__("mlp", shares, classes.targets, classes.test_targets, layout, config.batch, config.l2)
+        super().__init__(config, shares, layout, classes.targets, classes.test_targets)
         self._start = self._he(rng)
 
     def start(self) -> Array:
@@ -128,10 +93,10 @@ class MlpProblem(SampledProblem):
         scores = inputs[-1] @ layers[-1][0].T + layers[-1][1]
         seen = cross_entropy(scores, targets)
 
-        def pull(sample_weights: Vector | float) -> Vector:
+        def pull(sample_weights: Floats | float) -> Floats:
             factor = sample_weights[:, None] if isinstance(sample_weights, np.ndarray) else sample_weights
             slopes = seen.slopes * factor
-            parts = list[Vector]()
+            parts = list[Floats]()
             for i in reversed(range(len(layers))):
                 parts += [slopes.sum(0), np.ascontiguousarray(slopes.T @ inputs[i]).reshape(-1)]
                 if i:
@@ -147,8 +112,8 @@ class MlpProblem(SampledProblem):
         inner = sum(6.0 * size * outputs * inputs for outputs, inputs in self._shapes[1:])
         return 4.0 * first * entries + inner + 6.0 * size * last
 
-    def _layers(self, w: Vector) -> list[tuple[Vector, Vector]]:
-        layers, at = list[tuple[Vector, Vector]](), 0
+    def _layers(self, w: Floats) -> list[tuple[Floats, Floats]]:
+        layers, at = list[tuple[Floats, Floats]](), 0
         for outputs, inputs in self._shapes:
             weights = w[at : at + outputs * inputs].reshape(outputs, inputs)
             at += outputs * inputs
@@ -156,8 +121,8 @@ class MlpProblem(SampledProblem):
             at += outputs
         return layers
 
-    def _he(self, rng: np.random.Generator) -> Vector:
-        parts = list[Vector]()
+    def _he(self, rng: np.random.Generator) -> Floats:
+        parts = list[Floats]()
         for outputs, inputs in self._shapes:
             parts += [rng.standard_normal(outputs * inputs) * np.sqrt(2 / inputs), np.zeros(outputs)]
         return np.concatenate(parts)

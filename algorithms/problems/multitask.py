@@ -9,11 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 
-from algorithms.learning.constrained import Floats, minimum
+from algorithms.learning.constrained import minimum
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, PositiveFloat, Ref
-from netsim.interfaces import Array, GradientRequest, Indices, NodeId, ProblemConfig
-from netsim.registry import component
+from netsim.interfaces import Array, Floats, GradientRequest, Indices, NodeId, ProblemConfig
+from netsim.registry import Examples, component
 from netsim.rng import philox
 
 Pair = tuple[NodeId, NodeId]
@@ -53,9 +53,7 @@ class Multitask:
     TSP 2017.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"costs": {"name": "quadratic", "dim": 4, "nodes": 3, "heterogeneity": 1.0}},
         {
             "costs": {"name": "quadratic", "dim": 3, "nodes": 4, "isotropic": True},

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.cache import cache_key, remembered
+from algorithms.learning.cache import remembered_optimum
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.losses import LOGISTIC
 from algorithms.learning.newton import Objective, minimise
 from algorithms.learning.rows import make_rows
-from algorithms.learning.shares import FIRST, Shares, deal, redraws
-from algorithms.partitions.iid import Iid
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from netsim.errors import ConfigError, Fault
-from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Dataset, Draws, Optimum, Partition
-from netsim.registry import component
-
-Vector = npt.NDArray[np.float64]
-
-_IID = Iid()
+from netsim.interfaces import Draws, Floats, Optimum
+from netsim.registry import Examples, component
 
 
 @component("problem")
 @dataclass(frozen=True)
-class OneVersusRest:
+class OneVersusRest(Dealt):
     """f_m(W) = (1/n_m) sum_i sum_c log(1 + exp(-s_ic w_c'x_i)) + (l2/2) ||W||^2, F = (1/M) sum_m f_m.
 
     s_ic is 1 where sample i has class c, else -1. The model is W, of shape (classes, columns), row by row: its rows
@@ -39,19 +31,8 @@ class OneVersusRest:
 
     Parameters
     ----------
-    dataset
-        Any number of classes.
     positive_class
         The label of the one class to learn; nothing: all of them.
-    l2
-        0 allowed; there is then no optimum.
-    nodes
-        M.
-    partition
-        Which samples each node has.
-    batch
-        ``full``, a whole number of samples, or a fraction in (0, 1) of each node's samples (rounded, at least one);
-        drawn without replacement. A node with no more samples than that uses all.
 
     Notes
     -----
@@ -72,36 +53,22 @@ class OneVersusRest:
     (((1, 65),), 0.6931)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"dataset": {"name": "digits", "positive_class": None}, "nodes": 3, "batch": 8, "l2": 0.01},
         {"dataset": {"name": "digits", "positive_class": None}, "positive_class": 3, "nodes": 2, "batch": 0.1},
     )
 
-    dataset: Annotated[Dataset, Ref("dataset")]
     positive_class: int | None = None
-    l2: NonNegativeFloat = 1e-3
-    nodes: PositiveInt = 4
-    partition: Annotated[Partition, Ref("partition")] = _IID
-    batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
-
-    @property
-    def redraws(self) -> frozenset[str]:
-        """Data and partition, where they are drawn; the start is zero."""
-        return redraws(self.dataset, self.partition, self.nodes)
 
     def open(self, seed: int, draws: Draws = FIRST) -> OneVersusRestProblem:
         """Load and split the data.
 
         Raises
         ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
         ConfigError
-            With more nodes than samples, or a positive class that no sample has.
+            If no sample has the positive class. For other errors see `Dealt.deal` and `classes_of`.
         """
-        shares = deal(self.dataset, self.partition, self.nodes, seed, draws)
+        shares = self.deal(seed, draws)
         classes = classes_of(shares, "one_versus_rest")
         if self.positive_class is not None and self.positive_class not in classes.labels:
             shown = ", ".join(f"{label:g}" for label in classes.labels[:20])
@@ -121,13 +88,9 @@ class OneVersusRestProblem(LinearOutputs):
             targets = (targets == own).astype(np.int64)
             test_targets = None if test_targets is None else (test_targets == own).astype(np.int64)
             outputs = 1
-        super().__init__(
-            "one_versus_rest", shares, targets, test_targets, outputs, LOGISTIC.curvature, config.batch, config.l2
-        )
-        if self._l2 > 0:
-            self.metric_names |= {"loss_gap"}
+        super().__init__(config, shares, targets, test_targets, outputs, LOGISTIC.curvature)
 
-    def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
+    def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return logistic losses of all classes, added up."""
         signs = self._signs(targets)
         margins = signs * outputs
@@ -135,28 +98,21 @@ class OneVersusRestProblem(LinearOutputs):
         guesses = outputs.argmax(-1) if self._only is None else (outputs[..., 0] > 0).astype(np.int64)
         return Verdict(LOGISTIC.value(margins).sum(-1), slopes, guesses)
 
-    def optimum(self) -> Optimum | None:
-        """Return the minimiser with ||grad F||^2 / (2 l2) <= 1e-12 a class, kept on disk; None where l2 is 0."""
-        return self._optimum if self._l2 > 0 else None
-
-    @functools.cached_property
-    def _optimum(self) -> Optimum:
+    def find_optimum(self) -> Optimum:
+        """Return the minimisers of all classes, with ||grad F||^2 / (2 l2) <= 1e-12 each, kept on disk."""
         weights = self._shares.sample_weights()
 
-        def compute() -> Vector:
-            at, errors = list[Vector](), 0.0
+        def find() -> tuple[Floats, float]:
+            at, errors = list[Floats](), 0.0
             for signs in self._signs(self._targets).T:
                 row, error = minimise(Objective(make_rows(self._features, signs), weights, self._l2))
                 at.append(row)
                 errors += error
-            return np.concatenate([*at, [errors]])
+            return np.concatenate(at), errors
 
-        key = cache_key("one versus rest optimum", self.content(), self._only, self._l2, owner=self)
-        kept = remembered(key, self.dim + 1, compute)
-        at = kept[:-1].copy()
-        return Optimum(at, self.loss(at), float(kept[-1]))
+        return remembered_optimum(self, find, "one versus rest optimum", self.content(), self._only, self._l2)
 
-    def _signs(self, targets: npt.NDArray[Any]) -> Vector:
+    def _signs(self, targets: npt.NDArray[Any]) -> Floats:
         """Return 1 for the class of each sample, -1 for the others, shape (..., outputs)."""
         if self._only is not None:
             return 2.0 * targets[..., None] - 1.0

@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.imported import imported, sources
 from netsim.errors import ConfigError, Fault
 from netsim.fields import PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, NodeId
-from netsim.registry import component
+from netsim.interfaces import Array, Dataset, Floats, NodeId
+from netsim.registry import Examples, component
 from netsim.rng import stream
-
-Floats = npt.NDArray[np.float64]
 
 
 @component("problem")
@@ -50,9 +47,7 @@ class Pretrained:
     Hanna, Ezzeldin, Sadjadpour, Fragouli, Diggavi, "On distributed quantization for classification", IEEE JSAIT 2020.
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"dataset": "breast_cancer", "nodes": 3},
         {"dataset": "digits", "nodes": 2, "features": [40, 22], "classifier": "sklearn.tree.DecisionTreeClassifier",
          "arguments": {"max_depth": 5, "random_state": 0}},

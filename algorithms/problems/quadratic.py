@@ -6,20 +6,18 @@ import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.learning.quiet import quiet
 from netsim import memory
 from netsim.errors import SimulationError
 from netsim.fields import PositiveInt, Range
-from netsim.interfaces import Array, Draws, GradientRequest, Indices, NodeId, Optimum
-from netsim.registry import component
+from netsim.interfaces import Array, Draws, Floats, GradientRequest, Indices, NodeId, Optimum
+from netsim.registry import Examples, component
 from netsim.rng import stream
 
-Matrix = npt.NDArray[np.float64]
 _FIRST = Draws()
 
 
@@ -52,9 +50,7 @@ class Quadratic:
     (2.0, 2.0)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"dim": 6, "nodes": 3, "heterogeneity": 0.5},
         {"dim": 20, "nodes": 1, "isotropic": True},
     )
@@ -99,7 +95,7 @@ class QuadraticProblem:
 
     metric_names = frozenset({"loss", "grad_norm", "loss_gap"})
 
-    def __init__(self, matrices: Matrix, centres: Matrix) -> None:
+    def __init__(self, matrices: Floats, centres: Floats) -> None:
         self.matrices, self.centres = matrices, centres
         self.num_nodes, self.dim = centres.shape
         self.layout = ((self.dim,),)
@@ -173,30 +169,30 @@ class QuadraticProblem:
         gradient = self._product(self._mean, at) - self._mean_linear
         return Optimum(at, self.loss(at), float(np.dot(gradient, gradient)) / (2 * self.strong_convexity()))
 
-    def _apply(self, matrices: Matrix, points: Matrix) -> Matrix:
+    def _apply(self, matrices: Floats, points: Floats) -> Floats:
         return np.stack([self._product(matrix, point) for matrix, point in zip(matrices, points, strict=True)])
 
-    def _product(self, matrix: Matrix, point: Matrix) -> Matrix:
-        out: Matrix = matrix[0, 0] * point if self._is_isotropic else np.dot(matrix, point)
+    def _product(self, matrix: Floats, point: Floats) -> Floats:
+        out: Floats = matrix[0, 0] * point if self._is_isotropic else np.dot(matrix, point)
         return out
 
-    def _value(self, matrix: Matrix, linear: Matrix, point: Matrix) -> float:
+    def _value(self, matrix: Floats, linear: Floats, point: Floats) -> float:
         value = float(np.dot(point, 0.5 * self._product(matrix, point) - linear))
         # Overflow of either sign is far away from the minimiser; which sign depends on the order of the sum.
         return value if math.isfinite(value) else math.inf
 
-    def _spectrum(self, matrix: Matrix) -> Matrix:
+    def _spectrum(self, matrix: Floats) -> Floats:
         return matrix[0] if self._is_isotropic else np.asarray(np.linalg.eigvalsh(matrix), np.float64)
 
-    def _point(self, w: Array) -> Matrix:
+    def _point(self, w: Array) -> Floats:
         if np.shape(w) != (self.dim,):
             raise SimulationError(f"quadratic: a model of shape ({self.dim},) is needed. Got {np.shape(w)}.")
         return np.asarray(w, np.float64)
 
 
-def _rotated(eigenvalues: Matrix, rng: np.random.Generator) -> Matrix:
+def _rotated(eigenvalues: Floats, rng: np.random.Generator) -> Floats:
     """Return Q diag(eigenvalues) Q' with a uniformly random rotation (or reflection) Q."""
     q, r = np.linalg.qr(rng.standard_normal((eigenvalues.size, eigenvalues.size)))
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)
-    matrix: Matrix = (q * eigenvalues) @ q.T
+    matrix: Floats = (q * eigenvalues) @ q.T
     return (matrix + matrix.T) / 2

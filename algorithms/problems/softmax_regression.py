@@ -2,53 +2,32 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.learning.cache import cache_key, remembered
+from algorithms.learning.cache import remembered_optimum
 from algorithms.learning.cross_entropy import cross_entropy
 from algorithms.learning.labels import Classes, classes_of
 from algorithms.learning.linear_outputs import LinearOutputs, Verdict
 from algorithms.learning.newton_cg import Map, Quadratic, minimise
 from algorithms.learning.rows import Span
-from algorithms.learning.shares import FIRST, Shares, deal, redraws
-from algorithms.partitions.iid import Iid
-from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Dataset, Draws, Optimum, Partition
-from netsim.registry import component
+from algorithms.learning.shares import FIRST, Dealt, Shares
+from netsim.interfaces import Draws, Floats, Optimum
+from netsim.registry import Examples, component
 
-Vector = npt.NDArray[np.float64]
-
-_IID = Iid()
 _GRAM_MAX = 3000  # columns up to which the preconditioner is made
 
 
 @component("problem")
 @dataclass(frozen=True)
-class SoftmaxRegression:
+class SoftmaxRegression(Dealt):
     """f_m(W) = (1/n_m) sum_i [log sum_c exp(w_c'x_i) - w_{y_i}'x_i] + (l2/2) ||W||^2, F = (1/M) sum_m f_m.
 
     The model is W, of shape (classes, columns), row by row. A bias is a column of the data (`bias: true` of most
     datasets). F is a mean over nodes, whatever their numbers of samples.
-
-    Parameters
-    ----------
-    dataset
-        Any number of classes.
-    l2
-        0 allowed; there is then no optimum.
-    nodes
-        M.
-    partition
-        Which samples each node has.
-    batch
-        ``full``, a whole number of samples, or a fraction in (0, 1) of each node's samples (rounded, at least one);
-        drawn without replacement. A node with no more samples than that uses all.
 
     Notes
     -----
@@ -75,36 +54,15 @@ class SoftmaxRegression:
     (((10, 65),), 2.3026)
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"dataset": {"name": "digits", "positive_class": None}, "nodes": 3, "batch": 8, "l2": 0.01},
         {"dataset": {"name": "synthetic_sparse", "num_rows": 60, "num_features": 30, "nonzeros_per_row": 8},
          "nodes": 4, "partition": {"name": "dirichlet", "alpha": 0.5}, "batch": 0.5},
     )  # fmt: skip
 
-    dataset: Annotated[Dataset, Ref("dataset")]
-    l2: NonNegativeFloat = 1e-3
-    nodes: PositiveInt = 4
-    partition: Annotated[Partition, Ref("partition")] = _IID
-    batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
-
-    @property
-    def redraws(self) -> frozenset[str]:
-        """Data and partition, where they are drawn; the start is zero."""
-        return redraws(self.dataset, self.partition, self.nodes)
-
     def open(self, seed: int, draws: Draws = FIRST) -> SoftmaxProblem:
-        """Load and split the data.
-
-        Raises
-        ------
-        DataError
-            If the data are missing, damaged, not finite or have no classes.
-        ConfigError
-            With more nodes than samples.
-        """
-        shares = deal(self.dataset, self.partition, self.nodes, seed, draws)
+        """Load and split the data; for errors see `Dealt.deal` and `classes_of`."""
+        shares = self.deal(seed, draws)
         return SoftmaxProblem(self, shares, classes_of(shares, "softmax_regression"))
 
 
@@ -112,31 +70,20 @@ class SoftmaxProblem(LinearOutputs):
     """The live problem; see `netsim.interfaces.Problem`."""
 
     def __init__(self, config: SoftmaxRegression, shares: Shares, classes: Classes) -> None:
-        super().__init__(
-            "softmax_regression", shares, classes.targets, classes.test_targets, classes.number, 0.5,
-            config.batch, config.l2,
-        )  # fmt: skip
-        if self._l2 > 0:
-            self.metric_names |= {"loss_gap"}
+        super().__init__(config, shares, classes.targets, classes.test_targets, classes.number, 0.5)
 
-    def judge(self, outputs: Vector, targets: npt.NDArray[Any]) -> Verdict:
+    def judge(self, outputs: Floats, targets: npt.NDArray[Any]) -> Verdict:
         """Return the cross-entropy of the scores."""
         found = cross_entropy(outputs, targets)
         return Verdict(found.losses, found.slopes, outputs.argmax(-1))
 
-    def optimum(self) -> Optimum | None:
-        """Return the minimiser with ||grad F||^2 / (2 l2) <= 1e-12, kept on disk; None where l2 is 0."""
-        return self._optimum if self._l2 > 0 else None
+    def find_optimum(self) -> Optimum:
+        """Return the minimiser by Newton's method, kept on disk."""
 
-    @functools.cached_property
-    def _optimum(self) -> Optimum:
-        def compute() -> Vector:
-            at, error = minimise(_Objective(self), np.zeros(self.dim), self._l2, self._name)
-            return np.concatenate([at, [error]])
+        def find() -> tuple[Floats, float]:
+            return minimise(_Objective(self), np.zeros(self.dim), self._l2, self._name)
 
-        kept = remembered(cache_key("softmax optimum", self.content(), self._l2, owner=self), self.dim + 1, compute)
-        at = kept[:-1].copy()
-        return Optimum(at, self.loss(at), float(kept[-1]))
+        return remembered_optimum(self, find, "softmax optimum", self.content(), self._l2)
 
 
 class _Objective:
@@ -150,15 +97,15 @@ class _Objective:
         if self._shape[1] <= min(_GRAM_MAX, self._targets.size):
             self._gram = problem.rows.gram(Span(0, self._targets.size), self._weights[:, 0])
 
-    def value(self, w: Vector) -> float:
+    def value(self, w: Floats) -> float:
         losses = cross_entropy(self._scores(w), self._targets).losses
         return float(np.dot(self._weights[:, 0], losses)) + self._l2 / 2 * float(np.dot(w, w))
 
-    def expand(self, w: Vector) -> Quadratic:
+    def expand(self, w: Floats) -> Quadratic:
         seen = cross_entropy(self._scores(w), self._targets)
         probabilities, weighted = seen.probabilities, seen.probabilities * self._weights
 
-        def product(v: Vector) -> Vector:
+        def product(v: Floats) -> Floats:
             change = self._scores(v)
             change -= np.einsum("ij,ij->i", probabilities, change)[:, None]
             return self._spread(weighted * change) + self._l2 * v.reshape(-1)
@@ -168,7 +115,7 @@ class _Objective:
         spread = np.einsum("ij,ij->j", weighted, 1.0 - probabilities)
         return Quadratic(value, gradient, product, self._precondition(spread))
 
-    def _precondition(self, spread: Vector) -> Map:
+    def _precondition(self, spread: Floats) -> Map:
         """Solve with each class's own block, as if all samples had the class's mean p (1 - p)."""
         gram = self._gram
         if gram is None:
@@ -178,16 +125,16 @@ class _Objective:
         ridge = self._l2 * np.eye(gram.shape[0])
         factors = [cho_factor(mean * gram + ridge) for mean in spread]
 
-        def solve(v: Vector) -> Vector:
+        def solve(v: Floats) -> Floats:
             rows = v.reshape(self._shape)
             return np.concatenate([cho_solve(factor, row) for factor, row in zip(factors, rows, strict=True)])
 
         return solve
 
-    def _scores(self, w: Vector) -> Vector:
-        out: Vector = self._features @ w.reshape(self._shape).T
+    def _scores(self, w: Floats) -> Floats:
+        out: Floats = self._features @ w.reshape(self._shape).T
         return out
 
-    def _spread(self, slopes: Vector) -> Vector:
-        out: Vector = np.ascontiguousarray(slopes.T @ self._features).reshape(-1)
+    def _spread(self, slopes: Floats) -> Floats:
+        out: Floats = np.ascontiguousarray(slopes.T @ self._features).reshape(-1)
         return out

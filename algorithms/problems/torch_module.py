@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,25 +18,21 @@ from algorithms.learning.digest import digest_of
 from algorithms.learning.imported import imported, sources
 from algorithms.learning.labels import classes_of
 from algorithms.learning.sampled import Forward, SampledProblem
-from algorithms.learning.shares import FIRST, Shares, deal, redraws
+from algorithms.learning.shares import FIRST, Dealt, Shares
 from algorithms.learning.torch_vector import TorchVector, require_torch
-from algorithms.partitions.iid import Iid
 from netsim.errors import ConfigError, DataError, Fault, SimulationError
-from netsim.fields import NonNegativeFloat, PositiveInt, Range, Ref
-from netsim.interfaces import Array, Dataset, Draws, GradientRequest, Indices, NodeId, Partition
-from netsim.registry import component
+from netsim.fields import NonNegativeFloat, PositiveInt
+from netsim.interfaces import Array, Draws, Floats, GradientRequest, Indices, NodeId
+from netsim.registry import Examples, component
 from netsim.rng import stream
 
-Vector = npt.NDArray[np.float64]
-
-_IID = Iid()
 _READY = "algorithms.learning.modules"
 _LOSSES = ("cross_entropy", "mse")
 
 
 @component("problem")
-@dataclass(frozen=True)
-class TorchModule:
+@dataclass(frozen=True, kw_only=True)
+class TorchModule(Dealt):
     """Mean loss of a PyTorch module over node m's samples and (l2/2) ||w||^2, F = (1/M) sum_m f_m.
 
     The model is one vector of all weights that learn, tensor after tensor in the module's order, and `layout` has their
@@ -54,15 +50,6 @@ class TorchModule:
     loss
         ``cross_entropy`` of one output a class, ``mse`` (half the squared distance of one output), or a function
         ``FILE.py:NAME`` of outputs and targets that returns a loss for each sample.
-    l2
-        Weight of the ridge, over all weights.
-    nodes
-        M.
-    partition
-        Which samples each node has.
-    batch
-        ``full``, a whole number of samples, or a fraction in (0, 1) of each node's samples (rounded, at least one);
-        drawn without replacement. A node with no more samples than that uses all.
     augment
         ``flip_crop``: images are mirrored with probability 1/2 and shifted by up to 4 pixels (zeros come in), anew in
         each gradient.
@@ -97,21 +84,15 @@ class TorchModule:
         problem: {name: torch_module, module: lena_cnn, dataset: mnist, nodes: 10, batch: 32}
     """
 
-    kind: ClassVar[str]
-    name: ClassVar[str]
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"module": "torch.nn:Linear", "arguments": {"in_features": 65, "out_features": 10}, "dtype": "float64",
          "dataset": {"name": "digits", "positive_class": None}, "nodes": 2, "batch": 8, "l2": 0.01},
     )  # fmt: skip
 
     module: str
-    dataset: Annotated[Dataset, Ref("dataset")]
     arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
     loss: str = "cross_entropy"
     l2: NonNegativeFloat = 0.0
-    nodes: PositiveInt = 4
-    partition: Annotated[Partition, Ref("partition")] = _IID
-    batch: Literal["full"] | PositiveInt | Annotated[float, Range(gt=0, lt=1)] = "full"
     augment: Literal["none", "flip_crop"] = "none"
     buffers: Literal["mean", "node"] = "mean"
     measured: Literal["full"] | PositiveInt = "full"
@@ -120,10 +101,7 @@ class TorchModule:
     dtype: Literal["float32", "float64"] = "float32"
     threads: PositiveInt = 1
 
-    @property
-    def redraws(self) -> frozenset[str]:
-        """Data and partition, where they are drawn, and the start."""
-        return redraws(self.dataset, self.partition, self.nodes) | {"start"}
+    draws_start: ClassVar[bool] = True
 
     def files(self) -> Sequence[Path]:
         """Return the files of the module and of the loss, and modules of the user's that they import."""
@@ -140,7 +118,7 @@ class TorchModule:
             If the module cannot be made, does not fit the data, or has no weights; with more nodes than samples.
         """
         require_torch()
-        shares = deal(self.dataset, self.partition, self.nodes, seed, draws, np.dtype(self.dtype))
+        shares = self.deal(seed, draws, np.dtype(self.dtype))
         if hasattr(shares.features, "tocsr"):
             allowed = "a dataset of dense features, as torch_module takes no sparse ones"
             raise ConfigError([Fault(("dataset",), allowed, shares.name)])
@@ -161,10 +139,9 @@ class TorchProblem(SampledProblem):
         if config.loss == "cross_entropy" or is_class:
             classes = classes_of(shares, "torch_module")
             targets, test_targets = classes.targets, classes.test_targets  # type: ignore[assignment]
-        name, layout = "torch_module", self._vector.layout
-        if not layout:
+        if not self._vector.layout:
             raise ConfigError([Fault(("module",), "a module with weights that learn", config.module)])
-        super().__init__(name, shares, targets, test_targets, layout, config.batch, config.l2)
+        super().__init__(config, shares, self._vector.layout, targets, test_targets)
         columns = shares.features.shape[1]
         self._shape = shares.shape if math.prod(shares.shape) == columns else (columns,)
         self._features = torch.from_numpy(shares.features)
@@ -175,7 +152,7 @@ class TorchProblem(SampledProblem):
         self._is_kept = False
         self._draws_anew = False
         self._drawn = self._vector.buffers()
-        self._buffers: dict[NodeId, Vector] = {}
+        self._buffers: dict[NodeId, Floats] = {}
         self.wants_keys = self._vector.draws or config.augment != "none"
         self._flop_a_sample = self._try()
 
@@ -219,7 +196,7 @@ class TorchProblem(SampledProblem):
             allowed = f"a loss for each of {len(targets)} samples"
             raise SimulationError(f"torch_module: {self._config.loss}: {allowed}. Got shape {tuple(losses.shape)}.")
 
-        def pull(weights: Vector | float) -> Vector:
+        def pull(weights: Floats | float) -> Floats:
             if isinstance(weights, np.ndarray):
                 weights = self._torch.from_numpy(weights).to(losses)
             (losses * weights).sum().backward()
@@ -245,7 +222,7 @@ class TorchProblem(SampledProblem):
         self._draws_anew = False
         return found
 
-    def _pass(self, node: NodeId, w: Array) -> tuple[Vector, Array, int, int]:
+    def _pass(self, node: NodeId, w: Array) -> tuple[Floats, Array, int, int]:
         if self._config.buffers == "node":
             self._vector.put_buffers(self._buffers.get(node, self._drawn))
         return super()._pass(node, w)
@@ -264,10 +241,10 @@ class TorchProblem(SampledProblem):
             found.append(super()._tested(w))
         return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
 
-    def _mean_buffers(self) -> Vector:
+    def _mean_buffers(self) -> Floats:
         if not self._buffers:
             return self._drawn
-        mean: Vector = functools.reduce(np.add, [self._buffers[m] for m in sorted(self._buffers)]) / len(self._buffers)
+        mean: Floats = functools.reduce(np.add, [self._buffers[m] for m in sorted(self._buffers)]) / len(self._buffers)
         return mean
 
     @contextlib.contextmanager

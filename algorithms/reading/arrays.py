@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim.errors import DataError
+from netsim.interfaces import Floats
 
 MOST_LABEL = 2.0**53 - 1  # beyond it two whole numbers may be one float
 
@@ -32,7 +33,7 @@ def to_features(given: Any, what: str) -> Any:
     return np.ascontiguousarray(_to_64_bits(array, what).reshape(array.shape[0], -1))
 
 
-def to_labels(given: Any, what: str) -> npt.NDArray[np.float64]:
+def to_labels(given: Any, what: str) -> Floats:
     """Return a float64 vector from any type that `to_features` takes.
 
     Raises

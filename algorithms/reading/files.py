@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from netsim.errors import DataError
 from netsim.files import data_folder, places, sha256
+from netsim.interfaces import Floats
 from netsim.interfaces.problems import DataFile
 
 
@@ -72,7 +72,7 @@ def opened(path: Path) -> BinaryIO:
     return cast(BinaryIO, openers.get(path.suffix, open)(path, "rb"))
 
 
-def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
+def numbers(text: bytes, separator: str) -> Floats:
     """Return all numbers of a text; `ValueError` where it holds anything else."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", DeprecationWarning)
@@ -82,7 +82,7 @@ def numbers(text: bytes, separator: str) -> npt.NDArray[np.float64]:
             raise ValueError(str(error)) from None
 
 
-def table(name: str, text: bytes, columns: int) -> npt.NDArray[np.float64]:
+def table(name: str, text: bytes, columns: int) -> Floats:
     """Return the comma-separated numbers of a scikit-learn file as an array of shape (rows, columns)."""
     try:
         return numbers(text.replace(b"\n", b",").rstrip(b","), ",").reshape(-1, columns)

@@ -6,14 +6,16 @@ import gzip
 import math
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from algorithms.reading.files import find, require
+from algorithms.reading.selection import Selection
 from netsim.errors import DataError
 from netsim.interfaces import Data
 from netsim.interfaces.problems import DataFile
@@ -23,7 +25,7 @@ _STEMS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx
 _CLASSES = 10
 
 
-def image_files(folder: str, note: str, urls: Mapping[str, str] | None = None) -> tuple[tuple[DataFile, ...], ...]:
+def image_files(folder: str, note: str, url: str) -> tuple[tuple[DataFile, ...], ...]:
     """Return training images and labels, test images and labels, each packed or not.
 
     Parameters
@@ -32,21 +34,53 @@ def image_files(folder: str, note: str, urls: Mapping[str, str] | None = None) -
         Below the data folder.
     note
         What they are.
-    urls
-        Where a packed file can be had, by its stem.
+    url
+        The folder where the packed files can be had.
     """
-    known = urls or {}
     return tuple(
-        (DataFile(f"{folder}/{stem}.gz", note, url=known.get(stem, "")), DataFile(f"{folder}/{stem}", note))
+        (DataFile(f"{folder}/{stem}.gz", note, url=f"{url}/{stem}.gz"), DataFile(f"{folder}/{stem}", note))
         for stem in _STEMS
     )
 
 
-def found_images(files: Sequence[Sequence[DataFile]], data_dir: str | None) -> list[Path]:
-    """Return the four files, or nothing where one is missing."""
-    paths = [find(either, data_dir) for either in files]
-    there = [path for path in paths if path is not None]
-    return there if len(there) == len(files) else []
+@dataclass(frozen=True)
+class Images(Selection):
+    """Training and test images in four IDX files.
+
+    Parameters
+    ----------
+    data_dir
+        The data folder; by default the working folder or the one that NETSIM_DATA names. In it lie four IDX files in a
+        folder (``mnist/`` or ``fashion-mnist/``): ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same
+        with ``t10k``, each as it is or as ``.gz``.
+    """
+
+    name: ClassVar[str]
+    images: ClassVar[tuple[tuple[DataFile, ...], ...]]
+
+    data_dir: str | None = None
+
+    def read(self, rng: np.random.Generator) -> Data:
+        """Read the four files; `rng` is not used."""
+        return read_images(self.name, self.images, self.data_dir)
+
+    def wants(self) -> tuple[DataFile, ...]:
+        """Return the first of the four files."""
+        return self.images[0]
+
+    def needs(self) -> Sequence[tuple[DataFile, ...]]:
+        """Return all four, each packed or not."""
+        return self.images
+
+    def found(self) -> Path | None:
+        """Return the first of the four files, where all are there."""
+        return next(iter(self.files()), None)
+
+    def files(self) -> Sequence[Path]:
+        """Return the four files, or nothing where one is missing."""
+        paths = [find(either, self.data_dir) for either in self.images]
+        there = [path for path in paths if path is not None]
+        return there if len(there) == len(self.images) else []
 
 
 def read_images(name: str, files: Sequence[Sequence[DataFile]], data_dir: str | None) -> Data:

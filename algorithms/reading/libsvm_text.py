@@ -12,6 +12,7 @@ import numpy.typing as npt
 from algorithms.reading.arrays import MOST_LABEL
 from algorithms.reading.files import has_tiny, numbers
 from netsim.errors import DataError
+from netsim.interfaces import Floats
 from netsim.units import vanishes
 
 _ALLOWED = "'label index:value index:value ...' with whole, rising indices from 1"
@@ -25,10 +26,10 @@ _SPACE[list(b" \t\n\r\f\v")] = True
 class Block(NamedTuple):
     """Some lines as arrays: a label and a length per sample, an index (from 0) and a value per entry."""
 
-    labels: npt.NDArray[np.float64]
+    labels: Floats
     lengths: npt.NDArray[np.int64]
     indices: npt.NDArray[np.int32]
-    values: npt.NDArray[np.float64]
+    values: Floats
 
 
 class _Unclean(Exception):

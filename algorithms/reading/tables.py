@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from algorithms.reading.arrays import to_labels
 from netsim.errors import ConfigError, DataError, Fault, nearest_name
-from netsim.interfaces import Data
+from netsim.interfaces import Data, Floats
 from netsim.units import vanishes
 
 if TYPE_CHECKING:
@@ -138,16 +138,16 @@ def _is_number(column: pd.Series[Any]) -> bool:
     return kinds.is_numeric_dtype(column) and not kinds.is_complex_dtype(column)
 
 
-def _numbers(column: pd.Series[Any]) -> npt.NDArray[np.float64]:
+def _numbers(column: pd.Series[Any]) -> Floats:
     """Return a column of numbers, shape (n, 1), or one column for each category."""
     if _is_number(column):
         return column.to_numpy(dtype=np.float64)[:, None]
     codes, names = _codes(column)
-    one_hot: npt.NDArray[np.float64] = (codes[:, None] == np.arange(len(names))).astype(np.float64)
+    one_hot: Floats = (codes[:, None] == np.arange(len(names))).astype(np.float64)
     return one_hot
 
 
-def _labels(column: pd.Series[Any], what: str) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+def _labels(column: pd.Series[Any], what: str) -> tuple[Floats, tuple[str, ...]]:
     if _is_number(column):
         return to_labels(column.to_numpy(), what), ()
     codes, names = _codes(column)

@@ -31,8 +31,6 @@ class Broadcaster:
 
     Parameters
     ----------
-    ctx, algorithm
-        The server's context and the algorithm's keys.
     uploaders
         Who uploads, in increasing id.
 
@@ -48,8 +46,8 @@ class Broadcaster:
                 "one before. The network can lose messages: take broadcast: dense."
             )
         # A worker that takes the newest of several models needs no other one.
-        is_sure = ctx.is_reliable and algorithm.patience(len(uploaders)) == (len(uploaders), None)
-        self.way, self.allowed = algorithm.broadcast, (is_sure, is_sure and algorithm.relays)
+        sure = is_sure(ctx, algorithm)
+        self.way, self.allowed = algorithm.broadcast, (sure, sure and algorithm.relays)
         self.float_bit, self.notes = algorithm.model_bit, algorithm.model_notes()
         self.uploads, self.uploaders = Uploads(len(uploaders)), tuple(uploaders)
         self.versions: dict[NodeId, Array] = {}
@@ -110,11 +108,6 @@ class Broadcaster:
 class Listener:
     """A worker's side: holds the model of the last broadcast.
 
-    Parameters
-    ----------
-    ctx, algorithm
-        The worker's context and the algorithm's keys.
-
     Attributes
     ----------
     x, notes : the model and the floats that came with it.
@@ -150,6 +143,11 @@ class Listener:
         replica.x, replica.notes = self.x, tuple(self.notes.tolist())
         await replica.take(round, replica.updates(uploads))
         self.x, self.notes = replica.x, np.array(replica.notes)
+
+
+def is_sure(ctx: Context, algorithm: Star) -> bool:
+    """Return whether all workers take part in every round: nothing is lost, and the server waits for all."""
+    return ctx.is_reliable and algorithm.patience(len(ctx.workers)) == (len(ctx.workers), None)
 
 
 def noted(codec: Any, notes: int) -> Code:

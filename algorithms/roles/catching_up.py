@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from algorithms.compressors.identity import Identity
-from algorithms.roles.star import Star, is_sure
+from algorithms.roles.broadcast import is_sure
+from algorithms.roles.star import Star
 from netsim.interfaces import Array, Context, Decode, Encode, Message, NodeId, Payload, Receive, Send
 
 
@@ -15,13 +16,7 @@ def exact(ctx: Context) -> Identity:
 
 
 class Leader:
-    """The server's side: an upload of a round in time proves that its sender has that round's model.
-
-    Parameters
-    ----------
-    ctx, algorithm
-        The server's context and the algorithm's keys.
-    """
+    """The server's side: an upload of a round in time proves that its sender has that round's model."""
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.workers, self.code, self.is_sure = ctx.workers, exact(ctx), is_sure(ctx, algorithm)
@@ -47,13 +42,7 @@ class Leader:
 
 
 class Follower:
-    """A worker's side.
-
-    Parameters
-    ----------
-    ctx, algorithm
-        The worker's context and the algorithm's keys.
-    """
+    """A worker's side."""
 
     def __init__(self, ctx: Context, algorithm: Star) -> None:
         self.code, self.is_sure = exact(ctx), is_sure(ctx, algorithm)

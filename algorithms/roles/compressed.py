@@ -93,11 +93,6 @@ def refuse_memory(compressor: Codec, key: str = "compressor") -> None:
         raise ConfigError([Fault((key,), allowed, compressor.name)])
 
 
-def max_smoothness(ctx: Context) -> float:
-    """Return max_m L_m."""
-    return max(map(ctx.facts.node_smoothness, ctx.workers))
-
-
 def strong_convexity(ctx: Context) -> float:
     """Return mu of F.
 

@@ -34,8 +34,8 @@ class DriftServer(Server):
 
     Parameters
     ----------
-    ctx, algorithm, drift
-        The server's context, the algorithm's keys, and how a drift follows from an upload (``g`` and ``m``: sent).
+    drift
+        How a drift follows from an upload (``g`` and ``m``: sent).
 
     Attributes
     ----------

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from algorithms.coding.codec import Codec
 from algorithms.compressors.identity import Identity
 from algorithms.roles.local import Local
-from algorithms.roles.parts import sampled, share
-from algorithms.roles.star import Server, Updates
+from algorithms.roles.participation import Sampled, SamplingServer
+from algorithms.roles.star import Updates
 from algorithms.roles.tolerant import Tolerant
 from netsim.errors import ConfigError, Fault
-from netsim.fields import Fraction, PositiveInt, Range, Ref
+from netsim.fields import PositiveInt, Range, Ref
 from netsim.interfaces import ALL, Agent, Array, Batch, Context
 
 IDENTITY = Identity()
@@ -59,20 +59,8 @@ class Trained(Local):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Federated(Trained):
-    """Keys of federated averaging and its kin.
-
-    Parameters
-    ----------
-    participation
-        C: max(floor(C M), 1) clients, drawn uniformly, take part in a round.
-    """
-
-    participation: Fraction = 1.0
-
-    def num_asked(self, nodes: int) -> int:
-        """Return how many clients take part in a round."""
-        return share(self.participation, nodes)
+class Federated(Sampled, Trained):
+    """Keys of federated averaging and its kin."""
 
     def server(self, ctx: Context) -> Agent:
         """Return a server that samples clients and averages."""
@@ -89,27 +77,8 @@ class Patient(Federated, Tolerant):
         return self.compressor.is_outermost
 
 
-class FederatedServer(Server):
-    """Asks a sample of the clients, and steps along the mean of their updates, weighted by samples.
-
-    Parameters
-    ----------
-    algorithm
-        With `participation`.
-    """
-
-    def __init__(self, ctx: Context, algorithm: Any) -> None:
-        super().__init__(ctx, algorithm)
-        self.participation: float = algorithm.participation
-
-    async def broadcast(self, round: int, kind: str = "model") -> None:
-        """Choose the clients of the round and send them the model."""
-        self.asked = sampled(self.ctx, self.participation)
-        await self.send_model(round, kind)
-
-    async def send_model(self, round: int, kind: str) -> None:
-        """Send the model to the clients of the round."""
-        await super().broadcast(round, kind)
+class FederatedServer(SamplingServer):
+    """Asks a sample of the clients, and steps along the mean of their updates, weighted by samples."""
 
     async def step(self, round: int, updates: Updates) -> None:
         """Average."""

@@ -12,7 +12,7 @@ import numpy as np
 from algorithms.coding.codec import Codec
 from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
-from algorithms.roles.parts import FloatBit, Momentum, StepSize, step_rule
+from algorithms.roles.parts import FloatBit, Momentum, StepSize, max_smoothness, step_rule
 from netsim.errors import SimulationError
 from netsim.fields import Fraction, Range, Ref
 from netsim.interfaces import Array, Code, Context, Decode, Encode, NodeId, Receive, Report, Send, Silent, Sum
@@ -120,9 +120,9 @@ class Peer:
         await Send(self.ctx.hearers(round), sent.payload, round, kind)
         return sent.value
 
-    async def hear(self, codec: Code, round: int, kind: str = "update") -> dict[NodeId, Any]:
+    async def hear(self, codec: Code, round: int) -> dict[NodeId, Any]:
         """Wait for all that this node hears; return what their messages decode to, in increasing id."""
-        inbox = await Receive(len(self.ctx.neighbours(round)), kind, round)
+        inbox = await Receive(len(self.ctx.neighbours(round)), "update", round)
         return {message.src: await Decode(codec, message) for message in inbox.messages}
 
     def mix(self, own: Array, heard: Mapping[NodeId, Array], round: int) -> Array:
@@ -145,6 +145,19 @@ class SteppingPeer(Peer):
     def __init__(self, ctx: Context, algorithm: Gossip) -> None:
         super().__init__(ctx)
         self.eta: Callable[[int], float] = step_rule(algorithm.step_size, ctx, lambda: algorithm.auto_step(ctx))
+
+
+class DensePeer(SteppingPeer):
+    """A peer that sends whole models.
+
+    Attributes
+    ----------
+    codec : of a message.
+    """
+
+    def __init__(self, ctx: Context, algorithm: DenseGossip) -> None:
+        super().__init__(ctx, algorithm)
+        self.codec = Identity(algorithm.float_bit)
 
 
 class PublicCopyPeer(SteppingPeer):
@@ -183,11 +196,6 @@ class PublicCopyPeer(SteppingPeer):
     def pull(self) -> Array:
         """Return gamma sum_j w_ij (xh_j - xh_i)."""
         return self.gamma * (self.s - self.hat)
-
-
-def max_smoothness(ctx: Context) -> float:
-    """Return max_m L_m."""
-    return max(ctx.facts.node_smoothness(node) for node in ctx.workers)
 
 
 def consensus_step(gamma: Gamma, codec: Codec, ctx: Context) -> float:

@@ -6,17 +6,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from algorithms.compressors.identity import Identity
-from algorithms.roles.parts import FloatBit, squared
+from algorithms.roles.parts import squared
 from algorithms.roles.shared_state import StateServer, StateWorker
-from algorithms.roles.star import Updates, step_of
+from algorithms.roles.star import Dense, Updates, step_of
 from algorithms.roles.tolerant import Mindful
 from netsim.fields import NonNegativeFloat, PositiveInt
 from netsim.interfaces import Array, Context, NodeId, Silent
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lazy(Mindful):
+class Lazy(Dense, Mindful):
     """Keys of lazily aggregated gradients.
 
     Parameters
@@ -28,18 +27,11 @@ class Lazy(Mindful):
         D, how many moves count.
     max_age
         Rounds after its last upload at which a worker uploads whatever the limit; None: never.
-    float_bit
-        Bits of a float in the upload.
     """
 
     xi: Literal["auto"] | NonNegativeFloat = "auto"
     window: PositiveInt = 10
     max_age: PositiveInt | None = None
-    float_bit: FloatBit = 32
-
-    def codec(self, ctx: Context) -> Identity:
-        """Return the codec of dense changes."""
-        return Identity(self.float_bit)
 
     def weight(self) -> float:
         """Return xi."""
@@ -47,13 +39,7 @@ class Lazy(Mindful):
 
 
 class Limit:
-    """The squared change of a gradient that is left unsent: (xi / gamma^2) times the last squared moves.
-
-    Parameters
-    ----------
-    ctx, algorithm
-        The node's context and the algorithm's keys.
-    """
+    """The squared change of a gradient that is left unsent: (xi / gamma^2) times the last squared moves."""
 
     def __init__(self, ctx: Context, algorithm: Lazy) -> None:
         self.xi, self.gamma = algorithm.weight(), step_of(algorithm, ctx)

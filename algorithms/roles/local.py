@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from algorithms.roles.parts import Momentum, local_steps
+from algorithms.roles.parts import Momentum, local_steps, max_smoothness
 from algorithms.roles.star import Server, Star, Worker, step_of
 from netsim.fields import NonNegativeFloat, PositiveInt, Range
 from netsim.interfaces import Agent, Array, Batch, Context, Gradient
@@ -36,7 +36,7 @@ class Local(Star):
 
     def auto_step(self, ctx: Context) -> float:
         """Return 1 / max_m L_m."""
-        return 1.0 / max(ctx.facts.node_smoothness(m) for m in ctx.workers)
+        return 1.0 / max_smoothness(ctx)
 
     def server(self, ctx: Context) -> Agent:
         """Return a server that subtracts the mean, as the steps are in what the workers send."""
@@ -58,7 +58,7 @@ class FixedSteps(Local):
     Parameters
     ----------
     local_steps
-        H.
+        H, a worker's steps between two messages.
     momentum, nesterov
         beta of v <- beta v + g, 0 for none; the direction is v, or with `nesterov` beta v + g. Never sent, averaged or
         reset.

@@ -200,6 +200,11 @@ def share(fraction: float, whole: int) -> int:
     return max(math.floor(fraction * whole + 1e-9), 1)
 
 
+def max_smoothness(ctx: Context) -> float:
+    """Return max_m L_m."""
+    return max(map(ctx.facts.node_smoothness, ctx.workers))
+
+
 def squared(x: Array) -> float:
     """Return ||x||^2."""
     return float(np.sum(x * x))

@@ -16,7 +16,15 @@ from netsim.interfaces import Agent, Array, Context, Decode, Encode, Payload, Re
 class Replicated(Star):
     """Keys of a star in which x^{k+1} = x^k - gamma_k D(u), u what the server makes of the uploads and D its code.
 
-    All nodes start from x^0 and no model is ever sent, so that `model_bit` has no effect and `broadcast` no choice.
+    All nodes start from x^0.
+
+    Parameters
+    ----------
+    model_bit, broadcast
+        No effect: steps are sent, and a whole model without rounding.
+    quorum, deadline_s
+        The server goes on after so many uploads, or so many seconds after its last message. Who was not heard in time
+        gets the whole model in place of the step.
     """
 
     def __post_init__(self) -> None:

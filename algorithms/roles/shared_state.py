@@ -17,8 +17,6 @@ class StateServer(Server):
 
     Parameters
     ----------
-    ctx, algorithm
-        The server's context and the algorithm's keys.
     rate
         a in h <- h + a c; with 1 the step is along the new h.
     momentum
@@ -47,8 +45,6 @@ class StateWorker(Worker):
 
     Parameters
     ----------
-    ctx, algorithm
-        The worker's context and the algorithm's keys.
     rate
         a in h_m <- h_m + a C(g - h_m), as at the server.
 

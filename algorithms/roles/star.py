@@ -13,7 +13,7 @@ from algorithms.coding.codec import Codec
 from algorithms.coding.memory import unsent
 from algorithms.coding.several import Several
 from algorithms.compressors.identity import Identity
-from algorithms.roles.broadcast import Broadcast, Broadcaster, Listener, noted
+from algorithms.roles.broadcast import Broadcast, Broadcaster, Listener, is_sure, noted
 from algorithms.roles.parts import FloatBit, StepSize, step_rule
 from netsim.errors import ConfigError, Fault, SimulationError
 from netsim.interfaces import (
@@ -42,7 +42,7 @@ class Star:
     Parameters
     ----------
     step_size
-        ``auto``, which is 1/L unless the algorithm says otherwise; a number; or a step rule such as
+        gamma: ``auto``, which is 1/L of F unless the algorithm says otherwise; a number; or a step rule such as
         ``{name: inverse_round, a: 1}``.
     model_bit
         Bits of a float in the broadcast.
@@ -98,6 +98,23 @@ class Star:
         if not isinstance(made, Server):
             raise SimulationError(f"a worker cannot repeat the step of {type(made).__name__}")
         return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(Star):
+    """Keys of a star whose uploads are whole vectors.
+
+    Parameters
+    ----------
+    float_bit
+        Bits of a float in the upload.
+    """
+
+    float_bit: FloatBit = 32
+
+    def codec(self, ctx: Context) -> Identity:
+        """Return the codec of dense vectors."""
+        return Identity(self.float_bit)
 
 
 class Updates:
@@ -317,12 +334,6 @@ class Worker:
         """Send what was encoded; return it, or where the worker learns that it was lost, what `lost` makes of it."""
         await Send(self.ctx.server, sent.payload, round, kind)
         return lost() if self.waits_for_word and not await Delivered() else sent
-
-
-def is_sure(ctx: Context, algorithm: Star) -> bool:
-    """Return whether all workers take part in every round: nothing is lost, and the server waits for all."""
-    workers = len(ctx.workers)
-    return ctx.is_reliable and algorithm.patience(workers) == (workers, None)
 
 
 def step_of(algorithm: Star, ctx: Context) -> Callable[[int], float]:

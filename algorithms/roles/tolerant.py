@@ -28,7 +28,8 @@ class Tolerant(Star):
         The server goes on once so many workers have answered; nothing: all that it asked.
     deadline_s
         The server goes on so many seconds after its broadcast, whatever has come by then; nothing: never. A network
-        that can lose messages needs it, and so does ``silence: deadline``.
+        that can lose messages needs it, and so does ``silence: deadline``. A late upload is dropped, or counts when it
+        comes where workers remember what they sent.
     """
 
     quorum: PositiveInt | None = None

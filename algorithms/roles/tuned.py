@@ -9,17 +9,17 @@ import numpy as np
 
 from algorithms.roles.budget_code import Budgeted, BudgetServer
 from algorithms.roles.compensation import Memory
-from algorithms.roles.parts import sampled, share
+from algorithms.roles.participation import Sampled, SamplingServer
 from algorithms.roles.star import Updates
 from algorithms.roles.tolerant import Tolerant
 from algorithms.roles.tuned_broadcast import TunedBroadcast
 from netsim.errors import ConfigError, Fault
-from netsim.fields import Fraction, PositiveInt, Ref
+from netsim.fields import PositiveInt, Ref
 from netsim.interfaces import Agent, Array, Context, Cost, Report
 
 
 @dataclass(frozen=True, kw_only=True)
-class Tuned(Budgeted, Tolerant):
+class Tuned(Sampled, Budgeted, Tolerant):
     """Keys of compression with a tuned budget, with memories, a sample of the workers, and local steps.
 
     Parameters
@@ -28,8 +28,6 @@ class Tuned(Budgeted, Tolerant):
         ``local`` or ``shared``, one T for all.
     memory
         ``none``, ``ef`` or ``ef21``, for the biased variants S and S+Q.
-    participation
-        max(floor(participation * M), 1) workers, drawn anew in every round, get the model and upload.
     local_steps
         Steps between a model and the upload.
     down
@@ -38,7 +36,6 @@ class Tuned(Budgeted, Tolerant):
 
     tune: Literal["local", "shared"] = "local"
     memory: Memory = "none"
-    participation: Fraction = 1.0
     local_steps: PositiveInt = 1
     down: Annotated[Cost, Ref("cost")] | None = None
 
@@ -56,10 +53,6 @@ class Tuned(Budgeted, Tolerant):
     def keeps_memory(self) -> bool:
         """Whether workers have a memory."""
         return self.memory != "none"
-
-    def num_asked(self, nodes: int) -> int:
-        """Return how many workers take part in a round."""
-        return share(self.participation, nodes)
 
     def upload_notes(self) -> int:
         """Return the preferred T with each upload where all share one."""
@@ -79,7 +72,7 @@ class Tuned(Budgeted, Tolerant):
         return TunedServer(ctx, self)
 
 
-class TunedServer(BudgetServer):
+class TunedServer(SamplingServer, BudgetServer):
     """Asks some workers, and steps along their mean upload, or with ``ef21`` along the mean of all estimates.
 
     Attributes
@@ -90,17 +83,12 @@ class TunedServer(BudgetServer):
 
     def __init__(self, ctx: Context, algorithm: Tuned) -> None:
         super().__init__(ctx, algorithm)
-        self.participation, self.estimates = algorithm.participation, algorithm.memory == "ef21"
+        self.estimates = algorithm.memory == "ef21"
         self.h = np.zeros_like(self.x)
         self.tuned: TunedBroadcast | None = None
         if algorithm.down is not None:
             cost, notes = ctx.cost(algorithm.down, ctx.workers[0]), algorithm.model_notes()
             self.tuned = TunedBroadcast(cost, self.x.size, algorithm.model_bit, notes)
-
-    async def broadcast(self, round: int, kind: str = "model") -> None:
-        """Choose the workers of the round and send them the model."""
-        self.asked = sampled(self.ctx, self.participation)
-        await super().broadcast(round, kind)
 
     async def direction(self, updates: Updates) -> Array:
         """Return the mean upload, or the mean estimate."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from netsim.fields import PositiveFloat
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("step")
@@ -24,7 +23,7 @@ class Constant:
     value: PositiveFloat
 
     per: ClassVar[str] = "round"
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"value": 0.1},)
+    examples: ClassVar[Examples] = ({"value": 0.1},)
 
     def at(self, count: float) -> float:
         """Return the step."""

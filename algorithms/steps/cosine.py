@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from netsim.fields import NonNegativeFloat, PositiveFloat
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("step")
@@ -41,7 +40,7 @@ class Cosine:
     end: NonNegativeFloat = 0.0
     per: Literal["round", "epoch"] = "round"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"start": 0.1, "length": 10, "end": 0.01},
         {"start": 0.1, "length": 3, "per": "epoch"},
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from netsim.fields import PositiveFloat
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("step")
@@ -39,7 +38,7 @@ class InverseRound:
     offset: PositiveFloat = 1.0
     per: Literal["round", "epoch"] = "round"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"a": 1.0}, {"a": 2.0, "offset": 100, "per": "epoch"})
+    examples: ClassVar[Examples] = ({"a": 1.0}, {"a": 2.0, "offset": 100, "per": "epoch"})
 
     def at(self, count: float) -> float:
         """Return the step after `count` rounds or epochs."""

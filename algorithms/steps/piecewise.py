@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, PositiveFloat
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("step")
@@ -41,7 +40,7 @@ class Piecewise:
     factor: PositiveFloat = 0.1
     per: Literal["round", "epoch"] = "round"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"start": 0.1, "boundaries": [2, 4], "factor": 0.5},
         {"start": 0.1, "boundaries": [30, 60], "per": "epoch"},
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from netsim.fields import PositiveFloat
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("step")
@@ -43,7 +42,7 @@ class Power:
     offset: PositiveFloat = 1.0
     per: Literal["round", "epoch"] = "round"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({"a": 1.0, "exponent": -0.5}, {"a": 5.0, "exponent": 0.9})
+    examples: ClassVar[Examples] = ({"a": 1.0, "exponent": -0.5}, {"a": 5.0, "exponent": 0.9})
 
     def at(self, count: float) -> float:
         """Return the value after `count` rounds or epochs."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from netsim.fields import NonNegativeFloat, PositiveFloat
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("step")
@@ -44,7 +43,7 @@ class Staircase:
     last: PositiveFloat | None = None
     per: Literal["round", "epoch"] = "epoch"
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"start": 2.0, "rise": 1.0, "every": 10},
         {"start": 2.5, "rise": 1.5, "every": 20, "last": 350},
     )

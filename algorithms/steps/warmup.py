@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from algorithms.roles.parts import Step
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, PositiveFloat, Ref
-from netsim.registry import component
+from netsim.registry import Examples, component
 
 
 @component("step")
@@ -42,7 +41,7 @@ class Warmup:
     then: Annotated[Step, Ref("step")]
     start: NonNegativeFloat = 0.0
 
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = (
+    examples: ClassVar[Examples] = (
         {"length": 2, "start": 0.01, "then": {"name": "constant", "value": 0.1}},
         {"length": 5, "then": {"name": "piecewise", "start": 0.5, "boundaries": [150, 225], "per": "epoch"}},
     )

@@ -12,9 +12,7 @@ import numpy.typing as npt
 
 from algorithms.coding.sizes import CodeSize
 from netsim.errors import ConfigError, Fault
-from netsim.interfaces import HEADER_BYTES, CostModel, CostStructure
-
-Floats = npt.NDArray[np.float64]
+from netsim.interfaces import HEADER_BYTES, CostModel, CostStructure, Floats
 
 
 class Line(NamedTuple):

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.tuners.budget_cost import BudgetCost
 from algorithms.tuners.choice import Choice
 from algorithms.tuners.magnitudes import Magnitudes
 from algorithms.tuners.ranked import Ranked
-
-Floats = npt.NDArray[np.float64]
+from netsim.interfaces import Floats
 
 TOLERANCE = 5e-3  # no T is better than the answer by more than this share
 HILL = 0.4  # of N's standard deviation: no hill is narrower

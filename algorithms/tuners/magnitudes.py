@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from algorithms.coding.select import Candidates, collect
 from netsim.errors import EncodeError
-from netsim.interfaces import Array, Indices
+from netsim.interfaces import Array, Floats, Indices
 
 Values = npt.NDArray[Any]  # float32 or float64, as the vector's
 
@@ -103,7 +103,7 @@ class Magnitudes:
         return float(self.sample[int(rank) - 1]) if rank <= self.sample.size else 0.0
 
     @cached_property
-    def sample(self) -> npt.NDArray[np.float64]:
+    def sample(self) -> Floats:
         """A fixed, jittered sample of `SAMPLE` magnitudes of a large vector, decreasing."""
         return np.sort(self._sample)[::-1].astype(np.float64)
 

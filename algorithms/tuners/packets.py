@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.tuners import affine
 from algorithms.tuners.budget_cost import BudgetCost
 from algorithms.tuners.choice import Choice
 from algorithms.tuners.magnitudes import Magnitudes
-
-Floats = npt.NDArray[np.float64]
+from netsim.interfaces import Floats
 
 REACH = 64
 

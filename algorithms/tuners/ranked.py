@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.tuners.magnitudes import Magnitudes
+from netsim.interfaces import Floats
 
-Floats = npt.NDArray[np.float64]
 Variant = Literal["sparsify", "sign", "stochastic"]
 
 

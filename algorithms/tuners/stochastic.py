@@ -12,8 +12,7 @@ from algorithms.tuners.budget_cost import BudgetCost
 from algorithms.tuners.choice import Choice
 from algorithms.tuners.magnitudes import Magnitudes
 from algorithms.tuners.ranked import Ranked
-
-Floats = npt.NDArray[np.float64]
+from netsim.interfaces import Floats
 
 
 def solve(x: Magnitudes, cost: BudgetCost) -> Choice:

@@ -18,11 +18,9 @@ from algorithms.tuners.budget_cost import BudgetCost
 from algorithms.tuners.choice import NOTHING, Choice
 from algorithms.tuners.magnitudes import Magnitudes, measure
 from algorithms.tuners.ranked import Ranked, Variant
-from netsim.interfaces import CostModel
+from netsim.interfaces import CostModel, Floats
 
 __all__ = ["Choice", "Variant", "efficiency", "progress", "tune"]
-
-Floats = npt.NDArray[np.float64]
 
 
 def tune(x: npt.ArrayLike, variant: Variant, size: CodeSize, cost: CostModel, *, drawn: bool = True) -> Choice:

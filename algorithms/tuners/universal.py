@@ -12,6 +12,7 @@ from algorithms.tuners.budget_cost import BudgetCost
 from algorithms.tuners.choice import Choice
 from algorithms.tuners.magnitudes import Magnitudes
 from algorithms.tuners.ranked import Ranked, Variant
+from netsim.interfaces import Floats
 
 FIRST_ENTRIES = 1 << 12
 
@@ -38,7 +39,7 @@ def solve(x: Magnitudes, variant: Variant, cost: BudgetCost) -> Choice:
     return search(x, cost, scan)
 
 
-def best(ranked: Ranked, variant: Variant, cost: BudgetCost, budgets: npt.NDArray[np.float64]) -> Choice:
+def best(ranked: Ranked, variant: Variant, cost: BudgetCost, budgets: Floats) -> Choice:
     """Return the first of these budgets that is as efficient as any of them."""
     above, below = ranked.fraction(variant, budgets)
     price = cost(budgets)

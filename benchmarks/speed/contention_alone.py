@@ -48,9 +48,7 @@ class Alone:
         first = 0
         for transfer, (now_ns, src, dst, size_bytes) in enumerate(calls):
             row, targets = medium._look_up(src, dst)
-            rows.append(
-                (now_ns, transfer, row, size_bytes, *medium._make_plan(size_bytes), first, first + len(targets))
-            )
+            rows.append((now_ns, transfer, row, size_bytes, *medium._plan(size_bytes), first, first + len(targets)))
             self._targets.append(targets)
             first += len(targets)
         self._rows, self._targets = np.array(rows, np.int64), np.concatenate(self._targets)

@@ -12,6 +12,7 @@ import numpy as np
 
 from channels.media.lrwpan.csma.nodes import ContendingNodes, Streams
 from channels.media.lrwpan.reception import LOWEST_SINR
+from channels.media.roster import Members
 from netsim.interfaces import FrameSink, Node
 
 _M = (4294967087, 4294944443)
@@ -86,7 +87,8 @@ def open_as_ns3(
     path_loss = replace(link.path_loss, sensitivity_dbm=link.path_loss.noise_dbm + 10 * math.log10(LOWEST_SINR))
     order = sorted(range(len(nodes)), key=lambda row: not nodes[row].is_server)
     draws, reach = ns3_draws(order, seed, run, first_stream), path_loss.reach(nodes, link.radio)
-    return ContendingNodes(nodes, link.fragmentation(), link.mac.rules(link), reach, link.radio, 0, frames, draws)
+    members = Members(nodes, link.radio, frames)
+    return ContendingNodes(members, link.fragmentation(), link.mac.rules(link), reach, 0, draws)
 
 
 def ns3_draws(order: Sequence[int], seed: int, run: int, first_stream: int) -> Streams:

@@ -12,6 +12,7 @@ from channels.media.flows.flows import Flows
 from channels.media.flows.links import Links
 from channels.media.flows.path import Transport
 from channels.media.flows.tcp import SEGMENT_BYTES
+from channels.media.roster import Members
 from netsim.interfaces import Node
 
 Float64s = npt.NDArray[np.float64]
@@ -44,7 +45,7 @@ def star(model: str, rates_bps: Sequence[float], server_bps: float, rtt_s: float
     links = Links(
         nodes, 0, np.random.default_rng(0), how, rate_bps=tuple(rates_bps), server_bps=server_bps, rtt_s=rtt_s
     )  # fmt: skip
-    return Flows(nodes, links.path, links.rate, how, 0, Ethernet(), 0)
+    return Flows(Members(nodes, Ethernet()), links.path, links.rate, how, 0, 0)
 
 
 def flow_s(

@@ -75,16 +75,15 @@ def _read(path: str) -> tuple[list[float], list[float]]:
     try:
         file = cells.read(Path(path).expanduser(), path)
         places = file.places(COLUMNS)
-        points = [_point(file, line, [row[place] for place in places]) for line, row in file.rows]
+        points = [
+            (file.number(line, "size_bit", row[places[0]]), file.number(line, "cost", row[places[1]], positive=True))
+            for line, row in file.rows
+        ]
     except cells.CellError as error:
         raise _fault(error.allowed, f"{error.place}: {error.got}", error.nearest) from None
     if len(points) < MIN_POINTS:
         raise _fault(f"a file of at least {MIN_POINTS} measurements", f"{len(points)} in {path!r}")
     return [size for size, _ in points], [cost for _, cost in points]
-
-
-def _point(file: cells.Cells, line: int, row: list[str]) -> tuple[float, float]:
-    return file.number(line, "size_bit", row[0]), file.number(line, "cost", row[1], positive=True)
 
 
 def _fault(allowed: str, got: str, nearest: str = "") -> ConfigError:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from channels.media.radio_profile import LowpanRadio
 from netsim.fields import NonNegativeFloat, PositiveFloat
@@ -28,8 +26,6 @@ class At86rf233(LowpanRadio):
     >>> round(1e3 * At86rf233().power_w("listen"), 1)
     35.4
     """
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     voltage_v: PositiveFloat = 3.0
     tx_a: NonNegativeFloat = 11.8e-3

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from channels.media.radio_profile import LowpanRadio
 from netsim.fields import NonNegativeFloat, PositiveFloat
@@ -28,8 +26,6 @@ class Cc2420(LowpanRadio):
     >>> round(1e3 * Cc2420().power_w("listen"), 1)
     56.4
     """
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     voltage_v: PositiveFloat = 3.0
     tx_a: NonNegativeFloat = 17.4e-3

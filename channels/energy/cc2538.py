@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from channels.media.radio_profile import LowpanRadio
 from netsim.fields import NonNegativeFloat, PositiveFloat
@@ -29,8 +27,6 @@ class Cc2538(LowpanRadio):
     >>> round(1e3 * Cc2538().power_w("listen"), 1)
     72.0
     """
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     voltage_v: PositiveFloat = 3.0
     tx_a: NonNegativeFloat = 24e-3

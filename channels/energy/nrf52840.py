@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from channels.media.radio_profile import LowpanRadio
 from netsim.fields import NonNegativeFloat, PositiveFloat
@@ -29,8 +27,6 @@ class Nrf52840(LowpanRadio):
     >>> round(1e3 * Nrf52840().power_w("listen"), 1)
     19.6
     """
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     voltage_v: PositiveFloat = 3.0
     tx_a: NonNegativeFloat = 6.40e-3

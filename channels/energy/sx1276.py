@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from channels.media.radio_profile import RadioProfile
 from netsim.fields import NonNegativeFloat, PositiveFloat
@@ -25,8 +23,6 @@ class Sx1276(RadioProfile):
     >>> round(1e3 * Sx1276().power_w("tx"), 1)
     95.7
     """
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     voltage_v: PositiveFloat = 3.3
     tx_a: NonNegativeFloat = 29e-3

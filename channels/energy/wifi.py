@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from channels.media.radio_profile import RadioProfile
 from netsim.fields import NonNegativeFloat, PositiveFloat
@@ -29,8 +27,6 @@ class Wifi(RadioProfile):
     >>> round(Wifi().power_w("listen"), 3)
     0.819
     """
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"voltage_v": 3.3})
 
     voltage_v: PositiveFloat = 3.0
     tx_a: NonNegativeFloat = 380e-3

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 from channels.media.radio_profile import RadioProfile
 from netsim.fields import NonNegativeFloat, PositiveFloat
@@ -27,8 +25,6 @@ class WifiInet(RadioProfile):
     >>> round(WifiInet().power_w("tx"), 3)
     0.75
     """
-
-    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     voltage_v: PositiveFloat = 3.0
     tx_a: NonNegativeFloat = 250e-3

@@ -10,6 +10,7 @@ import numpy as np
 
 from channels.energy.ethernet import Ethernet
 from channels.media.background import Background
+from channels.media.roster import Members
 from channels.media.wires.crossed import CrossedWires
 from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
@@ -161,11 +162,7 @@ class EthernetUdp:
             return [Fault(("background", "at"), "for at: server server_rate_bps is needed", "server")]
         if background.at == "nodes" and port_bps is not None:
             return [Fault(("background", "at"), "with server_rate_bps the server's port alone", "nodes")]
-        rate_bps = port_bps or min(self._rates)
-        if background.load_bps >= rate_bps:
-            load = f"{background.load_bps:g} bit/s, {background.rate_hz:g} Hz of {background.mean_bytes:g} B"
-            return [Fault(("background", "rate_hz"), f"a load below the port's rate, {rate_bps:g} bit/s", load)]
-        return []
+        return background.load_faults(port_bps or min(self._rates))
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Return a medium at time 0; draws nothing from `rng` but the key of others' messages.
@@ -180,9 +177,10 @@ class EthernetUdp:
             raise ConfigError(faults)
         rates = dict(zip(workers, self.rate_bps, strict=True)) if isinstance(self.rate_bps, tuple) else None
         delay_ns = seconds_to_ns(self.delay_s)
-        link = (nodes, self._framing(), min(self._rates), delay_ns, self.power, self.server_rate_bps, frames)
+        members = Members(nodes, self.power, frames)
+        link = (members, self._framing(), min(self._rates), delay_ns, self.server_rate_bps)
         if self.background is None:
-            return Wires(*link, rates_bps=rates)
+            return Wires(*link, rates)
         return CrossedWires(*link, self.background, int(rng.integers(1 << 64, dtype=np.uint64)))
 
     def _framing(self) -> Framing:

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from channels.energy.ethernet import Ethernet
+from channels.media.roster import Members
 from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.free import FreeWires
@@ -53,7 +55,8 @@ class Ideal:
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Return a medium at time 0; draws nothing from `rng`."""
-        return Wires(nodes, Framing(None), None, seconds_to_ns(self.delay_s), frames=frames)
+        members = Members(nodes, Ethernet(0.0, 0.0, 0.0), frames)
+        return Wires(members, Framing(None), None, seconds_to_ns(self.delay_s))
 
     def replay(self, nodes: Sequence[Node], rngs: Sequence[np.random.Generator]) -> FreeWires:
         """Return what `netsim.interfaces.Replays` says; all draws are alike."""

@@ -14,6 +14,7 @@ from channels.energy.sx1276 import Sx1276
 from channels.media.aloha import Air
 from channels.media.confirmed import ConfirmedAir
 from channels.media.radio_books import RadioPolicy
+from channels.media.roster import Members
 from channels.media.wires.frames import Datagrams
 from channels.policies.sleep_when_idle import SleepWhenIdle
 from netsim.errors import ConfigError, Fault
@@ -193,8 +194,8 @@ class Lora:
         pause_ns = [max(airtime, int(airtime / self.duty_cycle + 0.5)) for airtime in airtime_ns]
         air = partial(ConfirmedAir, self.max_transmissions) if self.acknowledged else Air
         return air(
-            nodes=nodes, payload_bytes=self.payload_bytes, airtime_ns=airtime_ns, pause_ns=pause_ns,
-            collides=self.collisions, radio=self.radio, policy=self.radio_policy, frames=frames,
+            Members(nodes, self.radio, frames), payload_bytes=self.payload_bytes, airtime_ns=airtime_ns,
+            pause_ns=pause_ns, collides=self.collisions, policy=self.radio_policy,
             key=int(rng.integers(1 << 64, dtype=np.uint64)), window_ns=seconds_to_ns(self.start_window_s),
             capture_db=self.capture_db, shadowing_db=self.shadowing_db,
         )  # fmt: skip

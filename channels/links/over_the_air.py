@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 
 from channels.energy.wifi import Wifi
+from channels.media.roster import Members
 from channels.media.superposed import Superposed, Uses
 from channels.media.wires.frames import Datagrams
 from channels.policies.always_on import AlwaysOn
@@ -94,7 +95,6 @@ class OverTheAir:
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Return a medium at time 0; its draws hang on one number of `rng`."""
         key = int(rng.integers(1 << 64, dtype=np.uint64)) if self.noise_w or self.fading != "none" else 0
-        return Superposed(
-            nodes, Uses(self.sample_bytes, self.bandwidth_hz), key, self.noise_w, self.fading == "rayleigh",
-            self.power_limit_w, self.radio, AlwaysOn(), frames,
-        )  # fmt: skip
+        members, uses = Members(nodes, self.radio, frames), Uses(self.sample_bytes, self.bandwidth_hz)
+        fades = self.fading == "rayleigh"
+        return Superposed(members, uses, AlwaysOn(), key, self.noise_w, fades, self.power_limit_w)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from channels.energy.ethernet import Ethernet
+from channels.media.roster import Members
 from channels.media.wires.frames import Datagrams
 from channels.media.wires.framing import Framing
 from channels.media.wires.wires import Wires
@@ -81,7 +82,8 @@ class Packet:
 
     def open(self, nodes: Sequence[Node], rng: np.random.Generator, *, frames: FrameSink | None = None) -> Medium:
         """Return a medium at time 0; draws nothing from `rng`."""
-        return Wires(nodes, self._framing(), self.rate_bps, seconds_to_ns(self.delay_s), self.power, frames=frames)
+        members = Members(nodes, self.power, frames)
+        return Wires(members, self._framing(), self.rate_bps, seconds_to_ns(self.delay_s))
 
     def _framing(self) -> Framing:
         packet_bytes = self.header_bytes + self.payload_max_bytes

@@ -10,6 +10,7 @@ import numpy as np
 
 from channels.energy.ethernet import Ethernet
 from channels.media.radio_books import RadioPolicy
+from channels.media.roster import Members
 from channels.media.turns import Rounds
 from channels.media.wires.frames import Datagrams
 from channels.policies.always_on import AlwaysOn
@@ -135,6 +136,6 @@ class Tdma:
         slot_ns = seconds_to_ns(self.slot_s)
         poll_ns = slot_ns if self.poll_s is None else seconds_to_ns(self.poll_s)
         return Rounds(
-            nodes, self.rate_bps, slot_ns, seconds_to_ns(self.guard_s), poll_ns, self.poll_s is None, self.slot_bytes,
-            self.overhead_bytes, self.power, self.radio_policy, frames,
+            Members(nodes, self.power, frames), self.rate_bps, slot_ns, seconds_to_ns(self.guard_s), poll_ns,
+            self.poll_s is None, self.slot_bytes, self.overhead_bytes, self.radio_policy,
         )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from channels.media.lrwpan.cell import Cell
 from channels.media.lrwpan.csma.nodes import ContendingNodes, Rules
 from channels.media.lrwpan.paced import PacedNodes, Renamed
+from channels.media.roster import Members
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Range
 from netsim.interfaces import FrameSink, Medium, Node
@@ -100,10 +101,9 @@ class CsmaCa:
 
     def open(self, cell: Cell, nodes: Sequence[Node], key: int, frames: FrameSink | None) -> Medium:
         """See `channels.media.lrwpan.cell.Mac`."""
-        policy, reach = cell.radio_policy, cell.path_loss.reach(nodes, cell.radio)
+        policy, members = cell.radio_policy, Members(nodes, cell.radio, frames)
         is_paced = policy.lead_ns > 0 or policy.next_change_ns(0) is not None
-        sink = Renamed(frames) if is_paced and frames is not None else frames
-        inner = ContendingNodes(nodes, cell.fragmentation(), self.rules(cell), reach, cell.radio, key, sink)
-        if not is_paced:
-            return inner
-        return PacedNodes(nodes, inner, policy, cell.radio, sink if isinstance(sink, Renamed) else None)
+        sink = Renamed(frames) if is_paced and frames is not None else None
+        reach, seen = cell.path_loss.reach(nodes, cell.radio), members._replace(frames=sink or frames)
+        inner = ContendingNodes(seen, cell.fragmentation(), self.rules(cell), reach, key)
+        return PacedNodes(members, inner, policy, sink) if is_paced else inner

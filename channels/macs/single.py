@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from channels.media.lrwpan.cell import Cell
 from channels.media.lrwpan.single import SingleCell
+from channels.media.roster import Members
 from netsim.errors import Fault
 from netsim.interfaces import FrameSink, Medium, Node
 from netsim.registry import component
@@ -56,4 +57,4 @@ class Single:
 
     def open(self, cell: Cell, nodes: Sequence[Node], key: int, frames: FrameSink | None) -> Medium:
         """See `channels.media.lrwpan.cell.Mac`."""
-        return SingleCell(nodes, cell.payload_bytes, cell.radio, cell.radio_policy, key, frames)
+        return SingleCell(Members(nodes, cell.radio, frames), cell.payload_bytes, cell.radio_policy, key)

@@ -17,11 +17,6 @@ class Slotted(CsmaCa):
     A frame follows two assessments 320 us apart that both find the channel free. There are no beacons and no inactive
     period.
 
-    Parameters
-    ----------
-    min_be, max_be, max_backoffs, max_retries, acknowledge
-        See ``csma_ca``.
-
     Notes
     -----
     Scope and limits: see ``csma_ca``.

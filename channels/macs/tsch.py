@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from channels.media.lrwpan.cell import Cell
 from channels.media.lrwpan.timing import SHORTEST_SLOT_NS, WINDOW_NS
 from channels.media.lrwpan.tsch import SlottedCell
+from channels.media.roster import Members
 from netsim.errors import Fault
 from netsim.fields import NonNegativeInt, Range
 from netsim.interfaces import FrameSink, Medium, Node
@@ -71,8 +72,7 @@ class Tsch:
 
     def open(self, cell: Cell, nodes: Sequence[Node], key: int, frames: FrameSink | None) -> Medium:
         """See `channels.media.lrwpan.cell.Mac`."""
-        reach = cell.path_loss.reach(nodes, cell.radio)
         return SlottedCell(
-            nodes, self.server_cells, seconds_to_ns(self.slot_s), cell.fragmentation(), reach, cell.radio, key,
-            cell.per, cell.reliable, self.max_retries, cell.radio_policy, frames,
+            Members(nodes, cell.radio, frames), self.server_cells, seconds_to_ns(self.slot_s), cell.fragmentation(),
+            cell.path_loss.reach(nodes, cell.radio), key, cell.per, cell.reliable, self.max_retries, cell.radio_policy,
         )  # fmt: skip

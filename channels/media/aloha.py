@@ -17,24 +17,12 @@ from channels.media.busy import BusyLog
 from channels.media.frame_train import FrameTrain
 from channels.media.purposes import SHADOWING, WINDOW
 from channels.media.radio_books import RadioPolicy, wake_power_w
-from channels.media.roster import Roster
-from netsim.interfaces import (
-    BROADCAST,
-    STATES,
-    CostModel,
-    Delivery,
-    Frame,
-    FrameSink,
-    Node,
-    NodeId,
-    PowerProfile,
-    TransferId,
-    Usage,
-)
+from channels.media.roster import Members, Roster
+from channels.media.states import IDLE, LISTEN, RX, SLEEP, TX
+from netsim.interfaces import BROADCAST, STATES, CostModel, Delivery, Frame, NodeId, TransferId, Usage
 from netsim.rng import uniforms
 from netsim.units import NS_PER_S
 
-_TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
 _SETTLE_EVERY = 256
 
 
@@ -70,47 +58,37 @@ class Message(NamedTuple):
 class Air(Roster):
     """See `channels.links.lora` for the rules: all times of a message are known when it is submitted.
 
-    Each node has the interface ``radio``; several destinations are one transmission.
-
     Parameters
     ----------
-    nodes, radio, frames
-        See `channels.media.roster.Roster`.
     policy
         What a radio does between frames; that of the server listens.
-    payload_bytes
-        Of a message in a frame.
     airtime_ns, pause_ns
         Of a frame by its size, headers included: how long it lasts, and when its sender's next one may begin.
-    collides
-        Whether frames that overlap are lost, and a node that sends hears nothing.
     key
         64-bit key of the draws.
-    window_ns
-        A message of a node other than the server begins that much later at most, drawn uniformly.
-    capture_db, shadowing_db
-        By how much a frame has to be stronger than each that overlaps with it at a receiver to be heard all the same,
-        and the standard deviation of a message's power there; None: overlapping frames are lost.
+    payload_bytes, collides, window_ns, capture_db, shadowing_db
+        The link's `payload_bytes`, `collisions`, `start_window_s`, `capture_db` and `shadowing_db`.
     """
 
     broadcasts = True
 
     def __init__(
-        self, nodes: Sequence[Node], payload_bytes: int, airtime_ns: Sequence[int], pause_ns: Sequence[int],
-        collides: bool, radio: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None, key: int = 0,
-        window_ns: int = 0, capture_db: float | None = None, shadowing_db: float = 0.0,
+        self, members: Members, payload_bytes: int, airtime_ns: Sequence[int], pause_ns: Sequence[int], collides: bool,
+        policy: RadioPolicy, key: int = 0, window_ns: int = 0, capture_db: float | None = None,
+        shadowing_db: float = 0.0,
     ) -> None:  # fmt: skip
-        super().__init__(nodes, ("radio",), radio, frames)
+        super().__init__(members, "radio")
+        nodes = members.nodes
         self._key, self._capture_db, self._shadowing_db = key, capture_db, shadowing_db
         self._windows_ns = {node.id: 0 if node.is_server else window_ns for node in nodes}
         self._payload_bytes, self._overhead_bytes = payload_bytes, len(airtime_ns) - 1 - payload_bytes
         self._airtime_ns, self._pause_ns, self._does_collide = airtime_ns, pause_ns, collides
-        rest = [_LISTEN if node.is_server or not policy.sleeps else _SLEEP for node in nodes]
+        rest = [LISTEN if node.is_server or not policy.sleeps else SLEEP for node in nodes]
         self._rest = np.array(rest, np.int64)
         base_w = self._power_w[policy.base_state]
         self._extra_w = self._power_w["tx"] - base_w
         if policy.sleeps:
-            self._power_w["idle"] = wake_power_w(policy, radio)  # the state idle occurs only while it wakes
+            self._power_w["idle"] = wake_power_w(policy, self._power_w)  # the state idle occurs only while it wakes
         # Time to wake before a message, and before each further frame, which may follow closely.
         self._lead_ns = policy.lead_ns
         self._again_ns = min(policy.lead_ns, pause_ns[-1] - airtime_ns[-1])
@@ -134,24 +112,24 @@ class Air(Roster):
 
     def _send(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         """Plan all frames of a message, as soon as its sender may send."""
+        if there := self._reachable(now_ns, transfer, src, dst, size_bytes):
+            waited_ns = self._wait_ns(transfer, src)
+            first_ns = max(now_ns + self._lead_ns, self._free_ns[src]) + waited_ns
+            self._put_on_air(self._planned(transfer, src, dst, size_bytes, first_ns, waited_ns), list(there))
+
+    def _planned(
+        self, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, first_ns: int,
+        waited_ns: int = 0,
+    ) -> Message:  # fmt: skip
+        """Return a message whose first frame begins at `first_ns`; its sender is busy or silent until after it."""
         serial = self._serials
         self._serials += 1 + len(dst)
-        lost = self._lost(src, dst)
-        there = [node for node in dst if node not in lost]
-        waited_ns = self._wait_ns(transfer, src)
-        first_ns = max(now_ns + self._lead_ns, self._free_ns[src]) + waited_ns
-        more, stride_ns = (size_bytes - 1) // self._payload_bytes, self._pause_ns[-1]
+        more, stride_ns = max(size_bytes - 1, 0) // self._payload_bytes, self._pause_ns[-1]
         last = size_bytes - more * self._payload_bytes
         last_ns = first_ns + more * stride_ns
+        self._free_ns[src] = last_ns + self._pause_ns[last + self._overhead_bytes]
         end_ns = last_ns + self._airtime_ns[last + self._overhead_bytes]
-        message = Message(
-            transfer, serial, src, dst, size_bytes, first_ns, waited_ns, more + 1, stride_ns, last, end_ns
-        )
-        for node in lost:
-            self._end_at(message, node, now_ns, False, 0, is_counted=False)
-        if there:
-            self._free_ns[src] = last_ns + self._pause_ns[last + self._overhead_bytes]
-            self._put_on_air(message, there)
+        return Message(transfer, serial, src, dst, size_bytes, first_ns, waited_ns, more + 1, stride_ns, last, end_ns)
 
     def _put_on_air(self, message: Message, there: list[NodeId]) -> None:
         """Let a message's frames be sent at their times to those of its destinations that are up."""
@@ -170,7 +148,7 @@ class Air(Roster):
 
     def _does_sleep(self, node: NodeId) -> bool:
         """Return whether a node sleeps between frames."""
-        return bool(self._rest[self._row[node]] == _SLEEP)
+        return bool(self._rest[self._row[node]] == SLEEP)
 
     def _uniform(self, counter: int, low: int) -> float:
         return float(uniforms(self._key, counter, np.array([low], np.uint64))[0])
@@ -223,18 +201,17 @@ class Air(Roster):
         if frames > 2:
             spans.append((message.first_ns + message.stride_ns - again_ns, full_ns + again_ns, frames - 2))
         for row, serial in rows:
-            if self._rest[row // 3] == _SLEEP:
+            if self._rest[row // 3] == SLEEP:
                 for first_ns, width_ns, many in spans:
                     stride_ns = max(self._pause_ns[-1], width_ns)
                     self._log.add((row + 1, first_ns, stride_ns, width_ns, many, 0, serial))
 
     # --- time ------------------------------------------------------------------------------------------
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`; exact."""
+    def _next_ns(self) -> int | None:
         while self._ends and self._ends[0][1] not in self._open:
             heapq.heappop(self._ends)
-        return min([heap[0][0] for heap in (self._ends, self._due) if heap], default=None)
+        return self._ends[0][0] if self._ends else None
 
     def _run(self, to_ns: int) -> None:
         self._show_coming(to_ns)
@@ -359,13 +336,12 @@ class Air(Roster):
 
         return byte_cost(quantity, lone)
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`."""
+    def _used(self, at_ns: int) -> Usage:
         totals = self._log.totals(at_ns)
         state_ns = np.zeros((len(self._interfaces), len(STATES)), np.int64)
         sending_ns, using_ns, awake_ns = totals.busy_ns.reshape(-1, 3).T
-        state_ns[:, _TX], state_ns[:, _RX] = sending_ns, using_ns - sending_ns
-        state_ns[:, _IDLE] = np.maximum(awake_ns, using_ns) - using_ns
+        state_ns[:, TX], state_ns[:, RX] = sending_ns, using_ns - sending_ns
+        state_ns[:, IDLE] = np.maximum(awake_ns, using_ns) - using_ns
         return self._usage(at_ns, state_ns, totals.frame_bytes[0::3], totals.frames[0::3], self._rest)
 
 

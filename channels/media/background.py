@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from channels.media.purposes import BACKGROUND
+from netsim.errors import Fault
 from netsim.fields import PositiveFloat, Range
 from netsim.rng import uniforms
 from netsim.units import seconds_to_ns
@@ -48,6 +49,13 @@ class Background:
         second = 2.0 if self.sizes == "exponential" else 1.0
         service_s = 8.0 * self.mean_bytes / rate_bps
         return self.rate_hz * second * service_s**2 / 2 / (1.0 - self.load_bps / rate_bps)
+
+    def load_faults(self, rate_bps: float) -> list[Fault]:
+        """Return the fault of a port of this rate that could not carry them, at the key ``background``."""
+        if self.load_bps < rate_bps:
+            return []
+        load = f"{self.load_bps:g} bit/s, {self.rate_hz:g} Hz of {self.mean_bytes:g} B"
+        return [Fault(("background", "rate_hz"), f"a load below the port's rate, {rate_bps:g} bit/s", load)]
 
 
 class Arrivals:

@@ -6,9 +6,8 @@ from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Int64s = npt.NDArray[np.int64]
+from channels.costing.models import Int64s
 
 _SETTLE_AT = 1 << 12
 _EXPANDED = 1 << 16  # packets of one row

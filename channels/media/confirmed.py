@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,20 +14,16 @@ import numpy.typing as npt
 from channels.costing.models import Int64s, byte_cost, stream_cost
 from channels.media.aloha import Air, Message
 from channels.media.purposes import REPEAT
-from netsim.interfaces import CostModel, Delivery, Frame, NodeId, TransferId, Usage
+from channels.media.radio_books import RadioPolicy
+from channels.media.roster import Members
+from netsim.interfaces import CostModel, Delivery, Frame, NodeId, TransferId
 from netsim.units import NS_PER_S
 
 # LoRaWAN's RECEIVE_DELAY1, and the least and the most of its ACK_TIMEOUT; recalled.
 ACK_DELAY_NS = NS_PER_S
 BACKOFF_NS = (NS_PER_S, 3 * NS_PER_S)
 
-
-class _Waiting(NamedTuple):
-    """A message whose sender has another one to finish first."""
-
-    transfer: TransferId
-    dst: tuple[NodeId, ...]
-    size_bytes: int
+_Unsent = tuple[TransferId, tuple[NodeId, ...], int]  # its destinations, and its bytes
 
 
 @dataclass
@@ -92,20 +88,21 @@ class ConfirmedAir(Air):
     ----------
     max_transmissions
         Of one frame.
-    air
+    members, policy, air
         See `channels.media.aloha.Air`; frames collide.
     """
 
-    def __init__(self, max_transmissions: int, **air: Any) -> None:
-        super().__init__(**air)
+    def __init__(self, max_transmissions: int, members: Members, policy: RadioPolicy, **air: Any) -> None:
+        super().__init__(members, policy=policy, **air)
         self._max_transmissions = max_transmissions
-        self._gateways = {node.id for node in air["nodes"] if node.is_server}
+        self._gateways = {node.id for node in members.nodes if node.is_server}
         self._ack_ns = self._airtime_ns[self._overhead_bytes]
         # An acknowledgement's window costs a radio that sleeps otherwise.
-        self._listen_w = self._power_w["rx"] - self._power_w[air["policy"].base_state]
+        self._listen_w = self._power_w["rx"] - self._power_w[policy.base_state]
         self._window_lead_ns = min(self._lead_ns, ACK_DELAY_NS)
         self._exchanges: dict[NodeId, _Exchange] = {}
-        self._waiting: dict[NodeId, deque[_Waiting]] = {node: deque() for node in self._row}
+        # Of each sender: messages behind one that it has to finish first.
+        self._waiting: dict[NodeId, deque[_Unsent]] = {node: deque() for node in self._row}
         # By the serial of an attempt that goes on, or of its acknowledgement on the air.
         self._of: dict[int, _Exchange] = {}
         # When windows of attempts open and close: (at_ns, serial).
@@ -114,11 +111,8 @@ class ConfirmedAir(Air):
     # --- messages ------------------------------------------------------------------------------------
 
     def _send(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
-        lost = self._lost(src, dst)
-        there = tuple(node for node in dst if node not in lost)
-        self._end_unsent(_Waiting(transfer, dst, size_bytes), src, lost, now_ns)
-        if there:
-            self._waiting[src].append(_Waiting(transfer, there, size_bytes))
+        if there := self._reachable(now_ns, transfer, src, dst, size_bytes):
+            self._waiting[src].append((transfer, there, size_bytes))
             self._serve(now_ns, src)
 
     def _serve(self, now_ns: int, src: NodeId) -> None:
@@ -138,32 +132,22 @@ class ConfirmedAir(Air):
         """Plan an attempt at the first frame that is not acknowledged."""
         size_bytes = min(self._payload_bytes, exchange.size_bytes - exchange.acknowledged * self._payload_bytes)
         exchange.is_heard = exchange.is_confirmed = False
-        exchange.serial, exchange.first_ns = self._serials, first_ns
-        self._serials += 3  # of the sender, the gateway, and the window
-        message = self._frame(exchange, exchange.serial, exchange.src, exchange.gateway, size_bytes, first_ns)
-        exchange.end_ns = message.end_ns
+        message = self._frame(exchange, exchange.src, exchange.gateway, size_bytes, first_ns)
+        exchange.serial, exchange.first_ns, exchange.end_ns = message.serial, first_ns, message.end_ns
+        self._serials += 1  # of the window
         self._put_on_air(message, [exchange.gateway])
 
     def _acknowledge(self, exchange: _Exchange, now_ns: int) -> None:
         """Send an acknowledgement, unless the gateway sends, is about to, or has to be silent."""
         if not exchange.is_heard or now_ns < self._free_ns[exchange.gateway]:
             return
-        serial = self._serials
-        self._serials += 2
-        message = self._frame(exchange, serial, exchange.gateway, exchange.src, 0, now_ns)
-        self._put_on_air(message, [exchange.src])
+        self._put_on_air(self._frame(exchange, exchange.gateway, exchange.src, 0, now_ns), [exchange.src])
 
-    def _frame(
-        self, exchange: _Exchange, serial: int, src: NodeId, dst: NodeId, size_bytes: int, first_ns: int
-    ) -> Message:
-        """Return one frame of an exchange; its sender is busy, and silent after it as the duty cycle says."""
-        self._of[serial] = exchange
-        frame_bytes = size_bytes + self._overhead_bytes
-        self._free_ns[src] = first_ns + self._pause_ns[frame_bytes]
-        stride_ns, end_ns = self._pause_ns[-1], first_ns + self._airtime_ns[frame_bytes]
-        return Message(
-            exchange.transfer, serial, src, (dst,), size_bytes, first_ns, 0, 1, stride_ns, size_bytes, end_ns
-        )
+    def _frame(self, exchange: _Exchange, src: NodeId, dst: NodeId, size_bytes: int, first_ns: int) -> Message:
+        """Return one frame of an exchange; its sender is silent after it as the duty cycle says."""
+        message = self._planned(exchange.transfer, src, (dst,), size_bytes, first_ns)
+        self._of[message.serial] = exchange
+        return message
 
     def _shown(self, message: Message) -> Iterator[Frame]:
         exchange = self._of.get(message.serial)
@@ -188,10 +172,6 @@ class ConfirmedAir(Air):
             while heap and heap[0][1] not in known:
                 heapq.heappop(heap)
         return min([heap[0][0] for heap in (self._ends, self._windows) if heap], default=None)
-
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`; a lower bound."""
-        return min([at_ns for at_ns in (self._next_ns(), self._next_due_ns()) if at_ns is not None], default=None)
 
     def _run(self, to_ns: int) -> None:
         while (at_ns := self._next_ns()) is not None and at_ns <= to_ns:
@@ -249,18 +229,14 @@ class ConfirmedAir(Air):
                 self._transmit(exchange, ready_ns)
                 return
         elif exchange.repeats + 1 < self._max_transmissions:
-            backoff_ns = self._backoff_ns(exchange)
+            least_ns, most_ns = BACKOFF_NS
+            drawn = self._uniform(REPEAT + exchange.transfer, exchange.all_repeats)
             exchange.repeats += 1
             exchange.all_repeats += 1
-            self._transmit(exchange, ready_ns + backoff_ns)
+            self._transmit(exchange, ready_ns + least_ns + int(drawn * (most_ns - least_ns)))
             return
         self._end_exchange(exchange, now_ns, exchange.is_confirmed)
         self._serve(now_ns, exchange.src)
-
-    def _backoff_ns(self, exchange: _Exchange) -> int:
-        least_ns, most_ns = BACKOFF_NS
-        drawn = self._uniform(REPEAT + exchange.transfer, exchange.all_repeats)
-        return least_ns + int(drawn * (most_ns - least_ns))
 
     def _count_attempt(self, exchange: _Exchange, now_ns: int) -> None:
         """Count what the present attempt had the sender's radio do by now beside sending; the attempt is over."""
@@ -283,11 +259,6 @@ class ConfirmedAir(Air):
         ends = exchange.src, exchange.size_bytes
         self._end(Delivery(exchange.transfer, exchange.gateway, at_ns, is_ok, *counts, *ends, service_s, extra_j))
 
-    def _end_unsent(self, message: _Waiting, src: NodeId, lost: Collection[NodeId], at_ns: int) -> None:
-        """End a message that was never planned where its sender or a destination is down."""
-        for node in lost:
-            self._end(Delivery(message.transfer, node, at_ns, False, 0, 0, 0, 0, src, message.size_bytes, 0.0, 0.0))
-
     def _go_down(self, now_ns: int, node: NodeId) -> None:
         super()._go_down(now_ns, node)
         ended = [exchange for exchange in self._exchanges.values() if node in (exchange.src, exchange.gateway)]
@@ -297,13 +268,11 @@ class ConfirmedAir(Air):
             self._count_attempt(exchange, now_ns)
             self._end_exchange(exchange, now_ns, False)
         for src, waiting in self._waiting.items():
-            kept = list[_Waiting]()
-            for message in waiting:
-                lost = [n for n in message.dst if node in (n, src)]
-                self._end_unsent(message, src, lost, now_ns)
-                if there := tuple(n for n in message.dst if n not in lost):
-                    kept.append(message._replace(dst=there))
-            self._waiting[src] = deque(kept)
+            kept = deque[_Unsent]()
+            for transfer, dst, size_bytes in waiting:
+                if there := self._reachable(now_ns, transfer, src, dst, size_bytes):
+                    kept.append((transfer, there, size_bytes))
+            self._waiting[src] = kept
         for exchange in ended:
             self._serve(now_ns, exchange.src)
 
@@ -332,11 +301,7 @@ class ConfirmedAir(Air):
 
         return byte_cost(quantity, lone)
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`: repeats that are to come are those of a copy."""
+    def _is_to_change(self, at_ns: int) -> bool:
+        # Repeats may follow.
         next_ns = self._next_ns()
-        if next_ns is None or next_ns > at_ns:
-            return super().usage(at_ns)
-        ahead = self._copy()
-        ahead.advance(at_ns)
-        return ahead.usage(at_ns)
+        return next_ns is not None and next_ns <= at_ns

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from netsim.interfaces import STATES, PowerProfile
+from channels.media.states import IDLE, LISTEN, RX, SLEEP, TX
+from netsim.interfaces import STATES
 from netsim.units import NS_PER_S
-
-_TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
 
 
 class RadioPolicy(Protocol):
-    """What a radio does while its node takes part in nothing (kind ``radio_policy``).
+    """What a radio does while its node takes part in nothing (kind ``radio_policy``); by itself it has no schedule.
 
     Attributes
     ----------
@@ -41,21 +41,25 @@ class RadioPolicy(Protocol):
     @property
     def wake_j(self) -> float | None: ...
     @property
-    def mean_wait_s(self) -> float: ...
+    def mean_wait_s(self) -> float:
+        return 0.0
+
     def next_start_ns(self, at_ns: int) -> int:
         """Return the first instant from `at_ns` on at which a message may begin."""
+        return at_ns
 
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
         """Return the times until `at_ns` that an unused radio listens and wakes; it sleeps for the rest."""
 
     def next_change_ns(self, at_ns: int) -> int | None:
         """Return when an unused radio next goes from one state to another after `at_ns`; None: never."""
+        return None
 
 
-def wake_power_w(policy: RadioPolicy, power: PowerProfile) -> float:
-    """Return the power in watts of a radio that is waking."""
+def wake_power_w(policy: RadioPolicy, power_w: Mapping[str, float]) -> float:
+    """Return the power in watts of a radio that is waking, from its power in each state."""
     if policy.wake_j is None or not policy.wake_ns:
-        return power.power_w("idle")
+        return power_w["idle"]
     return policy.wake_j / (policy.wake_ns / NS_PER_S)
 
 
@@ -69,25 +73,22 @@ class RadioBooks:
     ----------
     rows
         Number of radios.
-    policy
-        Of all of them.
-    power
-        Of all of them.
+    policy, power_w
+        Of all of them; watts in each of `netsim.interfaces.STATES`.
 
     Examples
     --------
-    >>> from channels.energy.cc2420 import Cc2420
     >>> from channels.policies.sleep_when_idle import SleepWhenIdle
-    >>> books = RadioBooks(2, SleepWhenIdle(), Cc2420())
+    >>> books = RadioBooks(2, SleepWhenIdle(), {"tx": 52e-3, "rx": 56e-3, "listen": 56e-3, "idle": 1e-3, "sleep": 6e-5})
     >>> books.take_part(0, start_ns=100, stop_ns=150, tx_ns=30, rx_ns=5)
     >>> books.states_ns(200).tolist()
     [[30, 5, 15, 0, 150], [0, 0, 0, 0, 200]]
     """
 
-    def __init__(self, rows: int, policy: RadioPolicy, power: PowerProfile) -> None:
+    def __init__(self, rows: int, policy: RadioPolicy, power_w: Mapping[str, float]) -> None:
         self._policy = policy
-        self._power_w = np.array([power.power_w(state) for state in STATES])
-        self._wake_w = wake_power_w(policy, power)
+        self._power_w = np.array([power_w[state] for state in STATES])
+        self._wake_w = wake_power_w(policy, power_w)
         self.max_power_w = float(max(*self._power_w, self._wake_w))
         # Of each radio, ns: sending, receiving, waking for a message, listening in a message; and the listening and the
         # waking that its policy would have caused while it was in use or down. Lists: numpy is slower for one row.
@@ -119,14 +120,14 @@ class RadioBooks:
         tx_ns, rx_ns, wake_ns, listen_ns, no_listening_ns, no_waking_ns = np.array(self._counts, np.int64).T
         listening_ns, waking_ns = self._policy.rest_ns(at_ns)
         out = np.empty((len(self._counts), len(STATES)), np.int64)
-        out[:, _TX], out[:, _RX] = tx_ns, rx_ns
-        out[:, _LISTEN] = listen_ns + (listening_ns - no_listening_ns)
-        out[:, _IDLE] = wake_ns + (waking_ns - no_waking_ns)
-        out[:, _SLEEP] = at_ns - out[:, :_SLEEP].sum(axis=1)
+        out[:, TX], out[:, RX] = tx_ns, rx_ns
+        out[:, LISTEN] = listen_ns + (listening_ns - no_listening_ns)
+        out[:, IDLE] = wake_ns + (waking_ns - no_waking_ns)
+        out[:, SLEEP] = at_ns - out[:, :SLEEP].sum(axis=1)
         return out
 
     def energy_j(self, states_ns: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return joules in each state, shape (rows, 5); a radio under a policy is ``idle`` only while it wakes."""
         power_w = self._power_w.copy()
-        power_w[_IDLE] = self._wake_w
+        power_w[IDLE] = self._wake_w
         return np.asarray(states_ns / NS_PER_S * power_w)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from netsim.fields import NonNegativeFloat, PositiveFloat
 from netsim.interfaces import STATES
@@ -19,6 +21,8 @@ class RadioProfile:
     tx_a, rx_a, listen_a, idle_a, sleep_a
         Current in each of `netsim.interfaces.STATES`, >= 0. `idle` is a radio that is off with its oscillator on.
     """
+
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"voltage_v": 3.3})
 
     voltage_v: PositiveFloat
     tx_a: NonNegativeFloat

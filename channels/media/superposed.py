@@ -11,7 +11,8 @@ from channels.costing.models import Int64s, byte_cost
 from channels.media.aloha import Air
 from channels.media.purposes import FADING, NOISE
 from channels.media.radio_books import RadioPolicy
-from netsim.interfaces import CostModel, FrameSink, Node, NodeId, PowerProfile
+from channels.media.roster import Members
+from netsim.interfaces import CostModel, NodeId
 from netsim.rng import uniforms
 from netsim.units import NS_PER_S, serialisation_ns
 
@@ -46,28 +47,20 @@ class Superposed(Air):
 
     Parameters
     ----------
-    nodes, power, frames
-        See `channels.media.roster.Roster`.
+    members, policy, key
+        See `channels.media.aloha.Air`.
     uses
         How long messages last.
-    key
-        Of the draws.
-    noise_w
-        Variance of the noise in one channel use.
-    fades
-        Whether gains are drawn for each node and round, |h| of Rayleigh with mean square 1; else 1.
-    power_limit_w
-        See `netsim.interfaces.Superposes`.
-    policy
-        See `channels.media.aloha.Air`.
+    noise_w, fades, power_limit_w
+        The link's `noise_w`, whether its `fading` is ``rayleigh``, and its `power_limit_w`.
     """
 
     def __init__(
-        self, nodes: Sequence[Node], uses: Uses, key: int, noise_w: float, fades: bool, power_limit_w: float | None,
-        power: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,
+        self, members: Members, uses: Uses, policy: RadioPolicy, key: int, noise_w: float, fades: bool,
+        power_limit_w: float | None,
     ) -> None:  # fmt: skip
-        super().__init__(nodes, LONGEST_BYTES, uses, uses, False, power, policy, frames)
-        self._uses, self._key, self._noise_w, self._fades = uses, key, noise_w, fades
+        super().__init__(members, LONGEST_BYTES, uses, uses, False, policy, key)
+        self._uses, self._noise_w, self._fades = uses, noise_w, fades
         self.power_limit_w = power_limit_w
 
     def gains(self, round: int, senders: Sequence[NodeId]) -> npt.NDArray[np.float64]:

@@ -11,14 +11,14 @@ class Message:
     """A message in its sender's queue; `serial` marks its bytes on the sender's side, serial + 1 + i at receiver i."""
 
     __slots__ = ("airtime_ns", "all_dst", "dst", "first_ns", "last_turn", "ready_ns", "sent_bytes", "serial",
-                 "size_bytes", "slots", "src", "staying_ns", "submit_ns", "transfer", "waking_ns")  # fmt: skip
+                 "size_bytes", "slots", "src", "staying_ns", "transfer", "waking_ns")  # fmt: skip
 
     def __init__(
         self, transfer: TransferId, serial: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, submit_ns: int,
         ready_ns: int,
     ) -> None:  # fmt: skip
         self.transfer, self.serial, self.src, self.dst, self.all_dst = transfer, serial, src, dst, dst
-        self.size_bytes, self.submit_ns, self.first_ns = size_bytes, submit_ns, submit_ns
+        self.size_bytes, self.first_ns = size_bytes, submit_ns
         # The first instant at which it may have a slot; its sender's time waking and staying awake before its slots.
         self.ready_ns, self.waking_ns, self.staying_ns = ready_ns, 0, 0
         self.sent_bytes = self.slots = self.airtime_ns = 0

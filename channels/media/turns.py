@@ -11,24 +11,12 @@ import numpy as np
 from channels.costing.models import stream_cost
 from channels.media.busy import BusyLog
 from channels.media.radio_books import RadioPolicy, wake_power_w
-from channels.media.roster import Roster
+from channels.media.roster import Members, Roster
+from channels.media.states import IDLE, RX, SLEEP, TX
 from channels.media.turn_heads import Heads, Message
-from netsim.interfaces import (
-    BROADCAST,
-    STATES,
-    CostModel,
-    Delivery,
-    Frame,
-    FrameSink,
-    Node,
-    NodeId,
-    PowerProfile,
-    TransferId,
-    Usage,
-)
+from netsim.interfaces import BROADCAST, STATES, CostModel, Delivery, Frame, NodeId, TransferId, Usage
 from netsim.units import NS_PER_S, serialisation_ns
 
-_TX, _RX, _IDLE, _SLEEP = (STATES.index(state) for state in ("tx", "rx", "idle", "sleep"))
 _SETTLE_EVERY = 256
 
 
@@ -38,7 +26,6 @@ class _Slot(NamedTuple):
     message: Message
     start_ns: int
     end_ns: int
-    length: int
 
 
 class _Rise(NamedTuple):
@@ -62,43 +49,37 @@ class _Rise(NamedTuple):
 class Rounds(Roster):
     """See `channels.links.tdma` for the rules.
 
-    Each node has the interface ``port``; several destinations are one transmission.
-
     Parameters
     ----------
-    nodes, power, frames
-        See `channels.media.roster.Roster`; turns are in order of the nodes' ids, and a frame is a slot.
-    rate_bps
-        While a node sends.
-    slot_ns, guard_ns, poll_ns
-        A slot, its guard, and what it takes to pass over a node that has nothing.
+    members
+        Turns are in order of the nodes' ids, and a frame is a slot.
+    rate_bps, slot_ns, guard_ns, poll_ns, overhead_bytes, policy
+        The link's keys; `poll_ns` is `slot_ns` where turns are fixed.
     is_fixed
         Whether every slot lasts `slot_ns`, however little is sent in it.
-    slot_bytes, overhead_bytes
-        Of a message in a slot, and beside it.
-    policy
-        Whether an interface sleeps while no bytes are from or for it, else it is idle; and what waking takes.
+    slot_bytes
+        Of a message in a slot.
     """
 
     broadcasts = True
 
     def __init__(
-        self, nodes: Sequence[Node], rate_bps: float, slot_ns: int, guard_ns: int, poll_ns: int, is_fixed: bool,
-        slot_bytes: int, overhead_bytes: int, power: PowerProfile, policy: RadioPolicy, frames: FrameSink | None = None,
+        self, members: Members, rate_bps: float, slot_ns: int, guard_ns: int, poll_ns: int, is_fixed: bool,
+        slot_bytes: int, overhead_bytes: int, policy: RadioPolicy,
     ) -> None:  # fmt: skip
-        super().__init__(sorted(nodes, key=lambda node: node.id), ("port",), power, frames)
+        super().__init__(members._replace(nodes=sorted(members.nodes, key=lambda node: node.id)), "port")
         self._rate_bps, self._guard_ns, self._poll_ns, self._is_fixed = rate_bps, guard_ns, poll_ns, is_fixed
         self._slot_bytes, self._overhead_bytes = slot_bytes, overhead_bytes
         self._full_ns = serialisation_ns(slot_bytes + overhead_bytes, rate_bps)
         self._turn_ns = slot_ns if is_fixed else self._full_ns + guard_ns
         sleeps, self._lead_ns = policy.sleeps, policy.lead_ns
-        self._rest = _SLEEP if sleeps else _IDLE
-        self._wake_w, base_w = wake_power_w(policy, power), self._power_w[STATES[self._rest]]
+        self._rest = SLEEP if sleeps else IDLE
+        self._wake_w, base_w = wake_power_w(policy, self._power_w), self._power_w[STATES[self._rest]]
         self._extra_w = self._power_w["tx"] - base_w
         # Beyond resting, of a radio that wakes and of one that stays awake.
         self._waking_w, self._staying_w = self._wake_w - base_w, self._power_w["idle"] - base_w
         self._log = BusyLog(2 * len(self._row))
-        self._queues: list[deque[Message]] = [deque() for _ in nodes]
+        self._queues: list[deque[Message]] = [deque() for _ in self._row]
         self._waiting = self._serials = self._ran_ns = 0
         # The next turn's node, when it begins, and how many turns were before it.
         self._turn, self._turn_at_ns, self._turns = 0, 0, 0
@@ -115,8 +96,7 @@ class Rounds(Roster):
         self._run(now_ns)
         message = Message(transfer, self._serials, src, dst, size_bytes, now_ns, now_ns + self._lead_ns)
         self._serials += 1 + len(dst)
-        for node in self._lost(src, dst):
-            self._give_up(message, node, now_ns)
+        message.dst = self._reachable(now_ns, transfer, src, dst, size_bytes)
         if message.dst:
             if not self._waiting:
                 self._skip_idle(message.ready_ns)
@@ -152,15 +132,11 @@ class Rounds(Roster):
 
     # --- time ------------------------------------------------------------------------------------------
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`; exact if nothing comes."""
-        times = [self._due[0][0]] if self._due else []
-        slot = self._slot
-        if slot is not None and slot.message.sent_bytes == slot.message.size_bytes:
-            times.append(slot.end_ns)
-        elif self._waiting:
-            times.append(self._first_end_ns())
-        return min(times, default=None)
+    def _next_ns(self) -> int | None:
+        """Return when the next message ends if none comes."""
+        if self._slot is not None and self._slot.message.sent_bytes == self._slot.message.size_bytes:
+            return self._slot.end_ns
+        return self._first_end_ns() if self._waiting else None
 
     def _first_end_ns(self) -> int:
         """Return when the first message ends; until then nodes keep their places, and all slots before are full."""
@@ -169,7 +145,7 @@ class Rounds(Roster):
         heads = [queue[0] if queue else None for queue in self._queues]
         turn, reach_ns, best_ns = self._turn, self._turn_at_ns, -1
         ahead: dict[Message, int] = {}
-        while self._lead_ns and any(head and head.ready_ns > reach_ns for head in heads):
+        while any(head and head.ready_ns > reach_ns for head in heads):
             # Turn by turn until everybody is awake; `ahead` has the bytes that are sent by then.
             ready_ns, head = min(head.ready_ns for head in heads if head), heads[turn]
             if ready_ns > reach_ns:
@@ -184,14 +160,12 @@ class Rounds(Roster):
                 ahead[head] = ahead.get(head, 0) + self._slot_bytes
                 reach_ns += self._turn_ns
             turn = (turn + 1) % len(heads)
-        cycle_ns = sum(self._poll_ns if head is None else self._turn_ns for head in heads)
+        cycle_ns = self._cycle_ns()
         for head in heads[turn:] + heads[:turn]:
             if head is None:
                 reach_ns += self._poll_ns
                 continue
-            left = head.size_bytes - head.sent_bytes
-            if ahead:
-                left -= ahead.get(head, 0)
+            left = head.size_bytes - head.sent_bytes - ahead.get(head, 0)
             more = (left - 1) // self._slot_bytes
             last_ns = serialisation_ns(left - more * self._slot_bytes + self._overhead_bytes, self._rate_bps)
             end_ns = reach_ns + more * cycle_ns + last_ns
@@ -232,15 +206,14 @@ class Rounds(Roster):
             if queue and queue[0].ready_ns <= self._turn_at_ns:
                 self._begin(queue[0])
             else:
-                passed = 1 if queue else self._idle_turns(to_ns)
+                if not queue:
+                    # Turns of nodes that have nothing, one after the other, as far as they begin before `to_ns`.
+                    passed = self._heads.idle_from(self._turn)
+                    if self._poll_ns:
+                        passed = min(passed, -((self._turn_at_ns - to_ns) // self._poll_ns))
                 self._turn_at_ns += passed * self._poll_ns
             self._turn = (self._turn + passed) % len(self._row)
             self._turns += passed
-
-    def _idle_turns(self, to_ns: int) -> int:
-        """Return how many turns that begin before `to_ns` are of nodes that have nothing, one after the other."""
-        idle = self._heads.idle_from(self._turn)
-        return min(idle, -((self._turn_at_ns - to_ns) // self._poll_ns)) if self._poll_ns else idle
 
     def _begin(self, message: Message) -> None:
         start_ns = self._turn_at_ns
@@ -254,7 +227,7 @@ class Rounds(Roster):
             self._show_slot(message, start_ns, message.sent_bytes, length)
         message.sent_bytes += length
         self._turn_at_ns += self._turn_ns if self._is_fixed else width_ns + self._guard_ns
-        self._slot = _Slot(message, start_ns, start_ns + width_ns, length)
+        self._slot = _Slot(message, start_ns, start_ns + width_ns)
 
     def _record(
         self, message: Message, start_ns: int, stride_ns: int, width_ns: int, slots: int, wire_bytes: int
@@ -477,12 +450,10 @@ class Rounds(Roster):
         """See `netsim.interfaces.PowerBound`."""
         return max(super().max_power_w(node), self._wake_w)
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`."""
-        if at_ns > self._ran_ns and (self._waiting or self._slot is not None):
-            ahead = self._copy()
-            ahead._run(at_ns)
-            return ahead.usage(at_ns)
+    def _is_to_change(self, at_ns: int) -> bool:
+        return at_ns > self._ran_ns and (self._waiting > 0 or self._slot is not None)
+
+    def _used(self, at_ns: int) -> Usage:
         totals = self._log.totals(at_ns)
         woke_ns, stayed_ns = self._woke_ns.copy(), self._stayed_ns.copy()
         for place, rise in self._rising(at_ns).items():
@@ -490,8 +461,8 @@ class Rounds(Roster):
             woke_ns[place] += waking_ns
             stayed_ns[place] += staying_ns
         state_ns = np.zeros((len(self._row), len(STATES)), np.int64)
-        state_ns[:, _TX], state_ns[:, _RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
-        state_ns[:, _IDLE] = woke_ns + stayed_ns
+        state_ns[:, TX], state_ns[:, RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
+        state_ns[:, IDLE] = woke_ns + stayed_ns
         usage = self._usage(at_ns, state_ns, totals.frame_bytes[0::2], totals.frames[0::2], self._rest)
-        usage.energy_j[:, _IDLE] += woke_ns / NS_PER_S * (self._wake_w - self._power_w["idle"])
+        usage.energy_j[:, IDLE] += woke_ns / NS_PER_S * (self._wake_w - self._power_w["idle"])
         return usage

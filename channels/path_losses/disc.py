@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from channels.media.lrwpan.cell import PathLoss
 from channels.media.lrwpan.reach import Reach, within
-from netsim.errors import Fault
 from netsim.fields import PositiveFloat
 from netsim.interfaces import Node, PowerProfile
 from netsim.registry import component
@@ -15,7 +15,7 @@ from netsim.registry import component
 
 @component("path_loss")
 @dataclass(frozen=True)
-class Disc:
+class Disc(PathLoss):
     """Nodes farther than `range_m` from a sender neither hear nor sense it; the others all receive the same power.
 
     Propagation takes distance over the speed of light. All nodes need positions.
@@ -38,10 +38,6 @@ class Disc:
     is_noisy: ClassVar[bool] = False
 
     range_m: PositiveFloat
-
-    def faults(self, radio: PowerProfile) -> Sequence[Fault]:
-        """Return nothing: any radio will do."""
-        return ()
 
     def reach(self, nodes: Sequence[Node], radio: PowerProfile) -> Reach:
         """See `channels.media.lrwpan.cell.PathLoss`."""

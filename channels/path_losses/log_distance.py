@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from channels.media.lrwpan.cell import Receiver
 from channels.media.lrwpan.reach import LIGHT_M_PER_NS, Reach, by_path_loss
 from netsim.errors import ConfigError, Fault
 from netsim.fields import NonNegativeFloat, PositiveFloat, Range
@@ -89,23 +88,21 @@ class LogDistance:
 
     def faults(self, radio: PowerProfile) -> Sequence[Fault]:
         """See `channels.media.lrwpan.cell.PathLoss`."""
-        if isinstance(radio, Receiver):
-            return ()
         name = getattr(radio, "name", type(radio).__name__)
         allowed = "a number in dBm with a radio that is none of IEEE 802.15.4, such as cc2420"
-        missing = [key for key in OF_THE_RADIO if getattr(self, key) is None]
+        missing = [key for key in OF_THE_RADIO if getattr(self, key) is None and not hasattr(radio, key)]
         return [Fault(("path_loss", key), allowed, f"nothing, and radio {name}") for key in missing]
 
     def reach(self, nodes: Sequence[Node], radio: PowerProfile) -> Reach:
         """See `channels.media.lrwpan.cell.PathLoss`."""
         if faults := self.faults(radio):
             raise ConfigError(faults)
+        # See `channels.media.radio_profile.LowpanRadio` for what a radio of IEEE 802.15.4 notices.
         figure_db = getattr(radio, "noise_figure_db", 0.0)
         thermal_dbm = 10 * math.log10(BOLTZMANN_J_PER_K * 290 * BANDWIDTH_HZ * 1e3)
         sensitivity, threshold = (
             float(getattr(radio if getattr(self, key) is None else self, key)) for key in OF_THE_RADIO
         )
-        return by_path_loss(
-            nodes, self.tx_power_dbm, self.loss_at_1_m_db, self.exponent,
-            thermal_dbm + figure_db if self.noise_dbm is None else self.noise_dbm, sensitivity, threshold,
-        )  # fmt: skip
+        noise_dbm = thermal_dbm + figure_db if self.noise_dbm is None else self.noise_dbm
+        at_1_m_dbm = self.tx_power_dbm - self.loss_at_1_m_db
+        return by_path_loss(nodes, at_1_m_dbm, self.exponent, noise_dbm, sensitivity, threshold)

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from channels.media.lrwpan.cell import PathLoss
 from channels.media.lrwpan.reach import Reach, everyone
-from netsim.errors import Fault
 from netsim.interfaces import Node, PowerProfile
 from netsim.registry import component
 
 
 @component("path_loss")
 @dataclass(frozen=True)
-class Everyone:
+class Everyone(PathLoss):
     """All nodes hear and sense all others, equally loud; propagation takes no time, and positions play no part.
 
     Examples
@@ -27,10 +27,6 @@ class Everyone:
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
     reaches_all: ClassVar[bool] = True
     is_noisy: ClassVar[bool] = False
-
-    def faults(self, radio: PowerProfile) -> Sequence[Fault]:
-        """Return nothing: any radio will do."""
-        return ()
 
     def reach(self, nodes: Sequence[Node], radio: PowerProfile) -> Reach:
         """See `channels.media.lrwpan.cell.PathLoss`."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from channels.media.radio_books import RadioPolicy
 from netsim.registry import component
 
 
 @component("radio_policy")
 @dataclass(frozen=True)
-class AlwaysOn:
+class AlwaysOn(RadioPolicy):
     """Whoever does not send or receive listens.
 
     A message's joules are counted beyond ``idle``, the radio's state with its oscillator on: not beyond ``listen``,
@@ -29,16 +30,7 @@ class AlwaysOn:
     lead_ns: ClassVar[int] = 0
     wake_ns: ClassVar[int] = 0
     wake_j: ClassVar[float | None] = None
-    mean_wait_s: ClassVar[float] = 0.0
-
-    def next_start_ns(self, at_ns: int) -> int:
-        """See `channels.media.radio_books.RadioPolicy`."""
-        return at_ns
 
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
         """See `channels.media.radio_books.RadioPolicy`."""
         return at_ns, 0
-
-    def next_change_ns(self, at_ns: int) -> int | None:
-        """See `channels.media.radio_books.RadioPolicy`."""
-        return None

@@ -32,8 +32,6 @@ class DutyCycle(Waking):
         > 0.
     on_s
         > 0; with `wake_s` at most `period_s`.
-    wake_s, wake_j
-        Time, >= 0, and joules of one wake-up; nothing: the radio's ``idle`` power for that time.
 
     Raises
     ------

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from channels.media.radio_books import RadioPolicy
 from channels.media.waking import Waking
 from netsim.errors import ConfigError
 from netsim.registry import component
@@ -13,17 +14,12 @@ from netsim.registry import component
 
 @component("radio_policy")
 @dataclass(frozen=True)
-class SleepWhenIdle(Waking):
+class SleepWhenIdle(Waking, RadioPolicy):
     """A radio sleeps while its node takes part in nothing, and knows by itself when it is wanted.
 
     That is the best that any schedule can do: who sends and who receives wakes when the message's turn comes. All who
     take part wake then, at the same instant, and the message begins `wake_s` later, for every message anew; the medium
     is taken for that time. A message's joules are counted beyond ``sleep``, its wake-up included.
-
-    Parameters
-    ----------
-    wake_s, wake_j
-        Time, >= 0, and joules of one wake-up; nothing: the radio's ``idle`` power for that time.
 
     Raises
     ------
@@ -39,7 +35,6 @@ class SleepWhenIdle(Waking):
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({}, {"wake_s": "1 ms", "wake_j": "30 uJ"})
     sleeps: ClassVar[bool] = True
     base_state: ClassVar[Literal["idle", "sleep"]] = "sleep"
-    mean_wait_s: ClassVar[float] = 0.0
 
     def __post_init__(self) -> None:
         if faults := list(self._waking_faults()):
@@ -50,14 +45,6 @@ class SleepWhenIdle(Waking):
         """See `channels.media.radio_books.RadioPolicy`."""
         return self.wake_ns
 
-    def next_start_ns(self, at_ns: int) -> int:
-        """See `channels.media.radio_books.RadioPolicy`."""
-        return at_ns
-
     def rest_ns(self, at_ns: int) -> tuple[int, int]:
         """See `channels.media.radio_books.RadioPolicy`."""
         return 0, 0
-
-    def next_change_ns(self, at_ns: int) -> int | None:
-        """See `channels.media.radio_books.RadioPolicy`."""
-        return None

@@ -246,15 +246,7 @@ class Facts(Protocol):
 
 
 class Spectrum(NamedTuple):
-    """Of mixing weights W.
-
-    Parameters
-    ----------
-    gap
-        delta = 1 - |lambda_2(W)|.
-    norm
-        ||I - W||_2.
-    """
+    """Of mixing weights W: the gap delta = 1 - |lambda_2(W)|, and the norm ||I - W||_2."""
 
     gap: float
     norm: float

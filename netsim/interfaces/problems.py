@@ -137,15 +137,7 @@ class HasSamples(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelCounts:
-    """How many training samples of each class every node has.
-
-    Parameters
-    ----------
-    names
-        Of the classes.
-    counts
-        Shape (nodes, classes).
-    """
+    """How many training samples of each class, by the classes' names, every node has: shape (nodes, classes)."""
 
     names: tuple[str, ...]
     counts: npt.NDArray[np.int64]

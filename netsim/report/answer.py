@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from netsim.report.curves import last_rows
 from netsim.report.folder import Estimate, Results, Row, mapping
@@ -16,9 +17,6 @@ from netsim.report.words import NONE, listing, plain, times
 from netsim.results.glossary import WIRE_DOWN, WIRE_UP, Quantity
 from netsim.results.summary import BAD
 from netsim.scenario.parts import rises
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 FIXED = ("fixed_budget", "grid_search")
 UNSURE = ", without an interval"

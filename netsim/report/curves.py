@@ -22,8 +22,6 @@ class Band:
     x, median, low, high
         Shape (n,): from `x[i]` until the next one the median is `median[i]`; within the band lie all replications.
         `x[0]` is 0, the start.
-    replications
-        How many there are.
     """
 
     x: Array
@@ -41,7 +39,7 @@ def band(table: Columns, x_name: str, y_name: str, most: int = 160) -> Band | No
     """Return the median and the range of `y_name` over the cumulative cost `x_name`.
 
     Each replication is a step function: after a cost x it has the value of its last report at or before x;
-    one that has ended keeps its last value.
+    one that has ended keeps its last value. None where no replication has a positive x with a finite y.
 
     Parameters
     ----------
@@ -51,10 +49,6 @@ def band(table: Columns, x_name: str, y_name: str, most: int = 160) -> Band | No
         Columns.
     most
         Longest grid; more different x are thinned, and the band then covers what lies between.
-
-    Returns
-    -------
-    None where no replication has a positive x with a finite y.
     """
     tracks = []
     for rows in groups(table, "replication").values():

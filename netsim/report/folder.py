@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,35 +14,19 @@ from typing import Any
 import numpy as np
 
 from netsim.errors import DataError
-from netsim.report.columns import (
-    TEXTS,
-    Columns,
-    concatenate,
-    groups,
-    numbers,
-    read_csv,
-    read_parquet,
-    size,
-    to_number,
-    unique,
-)
+from netsim.report import columns as reading
+from netsim.report.columns import TEXTS, Columns, concatenate, groups, numbers, size, to_number, unique
 from netsim.results.digests import altered
 from netsim.results.glossary import GLOSSARY
 from netsim.results.summary import Outcome
 from netsim.scenario.parts import DIRECTIONS
 
 _FILES = ("scenario.yaml", "manifest.json", "rounds.parquet", "summary.csv")
-_TABLES: Mapping[str, tuple[str, Callable[[Path], Columns]]] = {
-    "rounds": ("rounds.parquet", read_parquet),
-    "summary": ("summary.csv", read_csv),
-    "efficiency": ("efficiency.parquet", read_parquet),
-    "energy": ("energy.parquet", read_parquet),
-    "bounds": ("bounds.csv", read_csv),
-    "findings": ("findings.csv", read_csv),
-    "nodes": ("nodes.csv", read_csv),
-    "edges": ("edges.parquet", read_parquet),
-    "peers": ("peers.parquet", read_parquet),
-}
+_TABLES = (
+    "rounds.parquet", "summary.csv", "efficiency.parquet", "energy.parquet", "bounds.csv", "findings.csv", "nodes.csv",
+    "edges.parquet", "peers.parquet",
+)  # fmt: skip
+_OF_LABELS = ("rounds", "efficiency", "energy", "bounds", "findings", "edges", "peers")  # each row of one algorithm
 
 
 @dataclass(frozen=True)
@@ -70,8 +54,6 @@ class Row:
 
     Parameters
     ----------
-    label, algorithm, point, status
-        As there.
     target, target_value
         Metric and value; '' and NaN where the scenario has no target.
     reached, replications
@@ -189,44 +171,34 @@ def load(folder: Path) -> Results:
     text = _text(folder / "scenario.yaml", gaps)
     scenario = _mapping(text, "scenario.yaml", gaps)
     manifest = _mapping(_text(folder / "manifest.json", gaps), "manifest.json", gaps)
-    tables = {key: _table(folder / name, read, gaps) for key, (name, read) in _TABLES.items()}
+    tables: dict[str, Any] = {name.partition(".")[0]: _table(folder / name, gaps) for name in _TABLES}
+    tables["summary"] = tuple(_rows(tables["summary"]))
     name = folder.resolve().name
     gaps += [sentence for sentence in altered(folder, manifest) if sentence not in gaps]
     if manifest.get("complete") is False:
         gaps.append("The study is not complete: what is not finished is missing here.")
     return Results(
-        str(scenario.get("name") or name or "run"), name, scenario, text, manifest, tables["rounds"],
-        tuple(_rows(tables["summary"])), tables["efficiency"], tables["energy"], tables["bounds"],
-        tables["findings"], tables["nodes"], tables["edges"], tables["peers"], tuple(gaps),
-    )  # fmt: skip
+        str(scenario.get("name") or name or "run"), name, scenario, text, manifest, gaps=tuple(gaps), **tables
+    )
 
 
 def merge(runs: Sequence[Results]) -> Results:
     """Return several runs as one, each label with its run's name in front."""
-    parts = [_named(run) for run in runs]
+    parts, swept = [_named(run) for run in runs], {tuple(mapping(run.scenario.get("sweep"))) for run in runs}
+    tables: dict[str, Any] = {table: concatenate([getattr(run, table) for run in parts]) for table in _OF_LABELS}
     return Results(
         " and ".join(run.title for run in runs),
         scenario={
             "algorithms": [a for run in parts for a in run.algorithms],
             "stop": runs[0].scenario.get("stop"),
-            "sweep": runs[0].scenario.get("sweep") if all(_sweeps_alike(run, runs[0]) for run in runs) else None,
+            "sweep": runs[0].scenario.get("sweep") if len(swept) == 1 else None,
         },
         manifest={"runs": [r for run in parts for r in run.runs], **_said_of_points(runs)},
-        rounds=concatenate([run.rounds for run in parts]),
         summary=tuple(row for run in parts for row in run.summary),
-        efficiency=concatenate([run.efficiency for run in parts]),
-        energy=concatenate([run.energy for run in parts]),
-        bounds=concatenate([run.bounds for run in parts]),
-        findings=concatenate([run.findings for run in parts]),
         nodes=parts[0].nodes,
-        edges=concatenate([run.edges for run in parts]),
-        peers=concatenate([run.peers for run in parts]),
         gaps=tuple(f"{run.title}: {gap}" for run in runs for gap in run.gaps),
+        **tables,
     )
-
-
-def _sweeps_alike(one: Results, other: Results) -> bool:
-    return list(mapping(one.scenario.get("sweep"))) == list(mapping(other.scenario.get("sweep")))
 
 
 def _said_of_points(runs: Sequence[Results]) -> dict[str, dict[str, list[str]]]:
@@ -277,18 +249,13 @@ def _named(run: Results) -> Results:
         return {**table, "label": np.array([name(label) for label in table["label"].tolist()], object)}
 
     algorithms = [{**a, "label": name(label_of(a)), "run": run.title} for a in run.algorithms]
+    tables: dict[str, Any] = {table: rename(getattr(run, table)) for table in _OF_LABELS}
     return dataclasses.replace(
         run,
         scenario={**run.scenario, "algorithms": algorithms},
         manifest={**run.manifest, "runs": [{**r, "label": name(r.get("label", ""))} for r in run.runs]},
-        rounds=rename(run.rounds),
         summary=tuple(dataclasses.replace(row, label=name(row.label), run=run.title) for row in run.summary),
-        efficiency=rename(run.efficiency),
-        energy=rename(run.energy),
-        bounds=rename(run.bounds),
-        findings=rename(run.findings),
-        edges=rename(run.edges),
-        peers=rename(run.peers),
+        **tables,
     )
 
 
@@ -313,12 +280,12 @@ def _mapping(text: str, name: str, gaps: list[str]) -> Mapping[str, Any]:
     return mapping(value)
 
 
-def _table(path: Path, read: Callable[[Path], Columns], gaps: list[str]) -> Columns:
+def _table(path: Path, gaps: list[str]) -> Columns:
     if not path.is_file():
         gaps += [f"{path.name} is missing."] if path.name in _FILES else []
         return {}
     try:
-        return read(path)
+        return reading.read_csv(path) if path.suffix == ".csv" else reading.read_parquet(path)
     except (OSError, ValueError, TypeError) as error:
         gaps.append(f"{path.name} cannot be read: {_first_line(error)}.")
         return {}

@@ -9,11 +9,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netsim.report.words import count, listing, plain
+from markupsafe import Markup
+
+from netsim.report.words import listing, plain
+from netsim.text import count
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-    from markupsafe import Markup
 
 # Control characters, lone surrogates, and the marks that turn the direction of what follows.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -47,17 +49,10 @@ class Group:
 
 
 def render(template: str, **values: Any) -> Markup:
-    """Return a template filled in; characters that no page can show become U+FFFD.
+    """Return a file of ``templates`` filled in; characters that no page can show become U+FFFD.
 
-    Parameters
-    ----------
-    template
-        Its file, in ``templates``.
-    values
-        Its variables. Texts are escaped, what a template returned is not.
+    Texts among the values are escaped, what a template returned is not.
     """
-    from markupsafe import Markup
-
     return Markup(_UNPRINTABLE.sub("\ufffd", _environment().get_template(template).render(values)))
 
 

@@ -43,7 +43,7 @@ def section(results: Results) -> str:
     return render(
         "curves.html", points=out, of=len(results.points), over_sweep=panels[: over_sweep.MOST],
         more_over_sweep=max(len(panels) - over_sweep.MOST, 0),
-        is_replicated=max((_replications(results, point) for point in results.points), default=1) > 1,
+        is_replicated=any(len(np.unique(numbers(t, "replication"))) > 1 for t in results.tracks.values()),
     )  # fmt: skip
 
 
@@ -53,11 +53,6 @@ def _styled(labels: Sequence[str]) -> dict[str, int]:
 
 def _costs(results: Results) -> list[Quantity]:
     return [quantity for quantity in judged(results) if not quantity.is_gain]
-
-
-def _replications(results: Results, point: str) -> int:
-    sizes = (len(np.unique(numbers(t, "replication"))) for (p, _), t in results.tracks.items() if p == point)
-    return max(sizes, default=0)
 
 
 def _bands(results: Results, point: str, most: int) -> dict[tuple[str, str], Band]:

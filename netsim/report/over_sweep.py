@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+from markupsafe import Markup
 
 from netsim.report import svg
 from netsim.report.axes import Axis, axis, linear_axis
@@ -19,9 +19,6 @@ from netsim.scenario import sweep
 from netsim.scenario.parts import rises
 from netsim.units import unit_of
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 LEAST = 3  # values of a key that make an axis
 MOST = 16
 SIGNS = {"byte": "B"}
@@ -29,14 +26,9 @@ HEADING = "To the target, over the sweep"
 
 
 def panels(results: Results, labels: Sequence[str]) -> list[Group]:
-    """Return the drawings of each panel, at most `MOST` drawn; none where no swept key has three numbers, or no target.
+    """Return the drawings of each panel, at most `MOST` drawn, with some labels, in colour.
 
-    Parameters
-    ----------
-    results
-        With the summary's swept columns.
-    labels
-        Those to draw, in colour.
+    There are none where no swept key has three numbers, or there is no target.
     """
     keys = [str(key) for key in mapping(results.scenario.get("sweep"))]
 

@@ -21,20 +21,11 @@ PAGE = "report.html"
 
 
 def write(folder: str | Path) -> Path:
-    """Write ``report.html`` into a run's folder, from the files in it.
+    """Write ``report.html`` into a folder that ``netsim run`` wrote, from the files in it, and return its path.
 
-    The page asks nothing of any network, carries its own drawings and works without scripts. A file that is missing or
-    damaged becomes a sentence on the page.
-
-    Parameters
-    ----------
-    folder
-        What ``netsim run`` wrote: scenario.yaml, manifest.json, rounds.parquet, summary.csv, and where they are there
-        efficiency.parquet, energy.parquet and bounds.csv.
-
-    Returns
-    -------
-    The page's path.
+    The page asks nothing of any network, carries its own drawings and works without scripts. It is made of
+    scenario.yaml, manifest.json, rounds.parquet, summary.csv, and where they are there efficiency.parquet,
+    energy.parquet and bounds.csv; a file that is missing or damaged becomes a sentence on the page.
 
     Raises
     ------
@@ -44,18 +35,12 @@ def write(folder: str | Path) -> Path:
         If the page cannot be written; an older one then stays.
     """
     folder = Path(folder)
-    return _save(folder / PAGE, page([load(folder)]))
+    files.write(folder / PAGE, page([load(folder)]))
+    return folder / PAGE
 
 
 def compare(folders: Sequence[str | Path], out: str | Path) -> Path:
-    """Write one page of several runs side by side; each label carries its run's name.
-
-    Parameters
-    ----------
-    folders
-        At least one run's folder.
-    out
-        The page to write; its folder must exist.
+    """Write one page of one run or several side by side, in a folder that exists; each label carries its run's name.
 
     Raises
     ------
@@ -66,17 +51,12 @@ def compare(folders: Sequence[str | Path], out: str | Path) -> Path:
     """
     if not folders:
         raise DataError("compare: at least one folder that netsim run wrote is needed. Got none")
-    return _save(Path(out), page([load(Path(folder)) for folder in folders]))
+    files.write(Path(out), page([load(Path(folder)) for folder in folders]))
+    return Path(out)
 
 
 def page(runs: Sequence[Results]) -> str:
-    """Return the HTML of a page.
-
-    Parameters
-    ----------
-    runs
-        At least one; with several, those of equal title are numbered.
-    """
+    """Return the HTML of a page of one run or several, of which those of equal title are numbered."""
     runs = _told_apart(runs)
     results = merge(runs) if len(runs) > 1 else runs[0]
     script = _resource("script.js")
@@ -121,8 +101,3 @@ def _told_apart(runs: Sequence[Results]) -> list[Results]:
 @cache
 def _resource(name: str) -> str:
     return Path(__file__).with_name(name).read_text("utf-8")
-
-
-def _save(path: Path, html: str) -> Path:
-    files.write(path, html)
-    return path

@@ -34,11 +34,6 @@ def quotient(results: Results, over: Row, under: Row, quantity: Quantity) -> Est
 def against_first(row: Row, quantity: Quantity) -> Estimate:
     """Return the inverse of the summary's ratio: what the point's first algorithm spends over what this row spends."""
     found = row.estimate(f"ratio_{quantity.stem}")
-    return inverse(found)
-
-
-def inverse(found: Estimate) -> Estimate:
-    """Return 1 / estimate, its interval turned over."""
     return Estimate(*(1 / v if v > 0 else math.nan for v in (found.mean, found.high, found.low)))
 
 

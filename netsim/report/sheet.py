@@ -19,8 +19,6 @@ def sheet(title: str, panels: Sequence[str], legend: Sequence[tuple[int | None, 
 
     Parameters
     ----------
-    title
-        Plain text above all.
     panels
         What `netsim.report.svg.lines` made, at most two side by side.
     legend

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -34,8 +34,9 @@ Table = tuple[str, list[str], list[list[str]]]
 
 def section(results: Results) -> str:
     """Return bars of each label, per point: its time and its energy, to the end of its runs; '' where none are."""
-    points = []
+    points, spent = [], groups(results.energy, "point", "label")
     for i, point in enumerate(drawn_points(results)):
+        energy = {label: spent.get((point, label), {}) for label in results.labels}
         found = {
             "time": _bars(results, point, f"time-{i}", "time", [(n, c, f"time_{n}_s") for n, c in TIME], "s"),
             "energy": _bars(results, point, f"energy-{i}", "energy", [(n, c, f"energy_{n}_j") for n, c in ENERGY], "J"),
@@ -45,7 +46,7 @@ def section(results: Results) -> str:
             points.append({
                 "name": point, "bars": [bars for bars in found.values() if bars],
                 "missing": f"No {' and no '.join(missing)} was booked here." if missing else "",
-                "tables": [table for table in (_by_node(results, point), _on(results, point)) if table],
+                "tables": [table for table in (_by_node(results, point, energy), _on(point, energy)) if table],
             })  # fmt: skip
     has_idle = any(np.isfinite(numbers(track, "energy_waiting_j")).any() for track in results.tracks.values())
     return render("spent.html", points=points, has_idle=has_idle) if points else ""
@@ -68,15 +69,13 @@ def _bars(
     return what, used, drawing
 
 
-def _by_node(results: Results, point: str) -> Table | None:
+def _by_node(results: Results, point: str, energy: Mapping[str, Columns]) -> Table | None:
     """Return the node that spends the most and the cost of a delivered bit, for each label; lifetimes of batteries.
 
     A lifetime is a battery's capacity over its node's mean power while it lived, the mean of the replications.
     """
     rows = []
-    tables = groups(results.energy, "point", "label")
-    for label in results.labels:
-        here = tables.get((point, label), {})
+    for label, here in energy.items():
         replications = max(len(np.unique(numbers(here, "replication"))), 1)
         joules = {n: float(np.nansum(numbers(t, "energy_j"))) for (n,), t in groups(here, "node").items()}
         if not joules or max(joules.values()) <= 0:
@@ -107,11 +106,10 @@ def _by_node(results: Results, point: str) -> Table | None:
     return f"Energy by node{f': {point}' if point else ''}", header, rows
 
 
-def _on(results: Results, point: str) -> Table | None:
+def _on(point: str, energy: Mapping[str, Columns]) -> Table | None:
     """Return a table of how long nodes were on, for each label; None where no node goes off."""
     rows = []
-    for label in results.labels:
-        here = groups(results.energy, "point", "label").get((point, label), {})
+    for label, here in energy.items():
         off_s = {
             n: float(numbers(t, "time_s").sum()) for (n, s), t in groups(here, "node", "state").items() if s == "off"
         }

@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from netsim.report.axes import Array, Axis, fit, text_px
 from netsim.report.html import render
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 WIDTH, HEIGHT = 400.0, 292.0
 TOP, BOTTOM, RIGHT = 28.0, 44.0, 26.0
@@ -48,8 +46,6 @@ class Curve:
 
     Parameters
     ----------
-    label
-        Its name.
     style
         Index in `STYLES`; None draws it thin and grey, as context.
     x, y
@@ -106,8 +102,6 @@ def lines(
         For those who hear the page.
     curves
         Those in grey come first, underneath.
-    x, y, x_title, y_title
-        The axes.
     level
         A horizontal line and its text, such as the target.
     """
@@ -138,17 +132,7 @@ def lines(
 
 
 def bars(key: str, title: str, rows: Sequence[Bar], parts: Sequence[tuple[str, str]]) -> Markup:
-    """Return stacked horizontal bars, each of the full width.
-
-    Parameters
-    ----------
-    key, title
-        As for `lines`.
-    rows
-        From top to bottom.
-    parts
-        Name and colour of each part.
-    """
+    """Return stacked horizontal bars, from top to bottom, each of the full width; `parts` have names and colours."""
     drawn = []
     for i, row in enumerate(rows):
         whole, at, shares = math.fsum(row.parts) or 1.0, 0.0, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from netsim.report.answer import Case, cases, free_ways, ranking
 from netsim.report.columns import numbers, size
@@ -12,8 +12,9 @@ from netsim.report.folder import Results, Row
 from netsim.report.html import Cell, Heading, render
 from netsim.report.pairs import against_first
 from netsim.report.quantities import of, shown, tabled
-from netsim.report.words import NONE, count, interval, listing, plain, times
+from netsim.report.words import NONE, interval, listing, plain, times
 from netsim.results.glossary import BY_STEM, Quantity
+from netsim.text import count
 
 WELL = ("reached", "done", "finished", "ok", "")
 MAX_FAULTS = 40
@@ -93,11 +94,8 @@ def _reached(row: Row) -> Cell:
 
 def claims(results: Results) -> str:
     """Return the source's claims, the results here, and the verdicts."""
-    found = results.findings
     rows: list[Heading | list[str | Cell]] = []
-    for i in range(size(found)):
-        texts = {name: str(found[name][i]) if name in found else "" for name in CLAIM_TEXTS}
-        said, goal, *ours = (float(numbers(found, name)[i]) for name in CLAIM_NUMBERS)
+    for texts, (said, goal, *ours) in found_claims(results):
         show, noun = measured(texts["quantity"], bool(texts["against"]), ours[0], goal)
         pair = " over ".join(texts[key] for key in ("against", "label") if texts[key])
         heading = Heading(texts["claim"], f" ({pair}, {noun})")
@@ -108,6 +106,14 @@ def claims(results: Results) -> str:
         verdict = Cell(texts["verdict"], [texts["why"]] if texts["why"] else [], "bold")
         rows.append([texts["point"] or "here", show(said), goal_shown, Cell(show(ours[0]), span), verdict])
     return render("claims.html", rows=rows) if rows else ""
+
+
+def found_claims(results: Results) -> Iterator[tuple[dict[str, str], list[float]]]:
+    """Yield the texts of each claim, and its numbers: source, threshold, ours, and the ends of our interval."""
+    found = results.findings
+    for i in range(size(found)):
+        texts = {name: str(found[name][i]) if name in found else "" for name in CLAIM_TEXTS}
+        yield texts, [float(numbers(found, name)[i]) for name in CLAIM_NUMBERS]
 
 
 CLAIM_TEXTS = ("claim", "point", "label", "against", "quantity", "sense", "verdict", "why")

@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from markupsafe import Markup
+
 from netsim.report import answer
 from netsim.report.answer import Case
-from netsim.report.columns import numbers, size
 from netsim.report.folder import Results, Row, load
 from netsim.report.pairs import against_first
 from netsim.report.quantities import of, shown, tabled
-from netsim.report.tables import measured
+from netsim.report.tables import found_claims, measured
 from netsim.report.words import NBSP, times
 from netsim.results.glossary import MESSAGE, PAPER, SERVER_JOULES, TRANSMISSIONS, Quantity
+from netsim.text import table
 
 _ASCII = str.maketrans(
     {NBSP: " ", "×": "x", "÷": "/", "–": "-", "−": "-", "≥": ">=", "≤": "<=", "µ": "u", "“": '"', "”": '"'}
@@ -46,8 +48,6 @@ def _title(case: Case) -> str:
 
 
 def _table(results: Results, case: Case) -> str:
-    from netsim.text import table
-
     columns = [q for q in tabled(results) if q not in _ON_PAGE_ONLY]
     header = ["", "reached", "rounds", *(q.noun for q in columns)]
     free = answer.free_ways(results, case.point)
@@ -71,12 +71,8 @@ def _row(row: Row, columns: Sequence[Quantity], case: Case, free: Sequence[str])
 
 
 def _verdicts(results: Results) -> list[str]:
-    found, lines = results.findings, []
-    for i in range(size(found)):
-        text = {
-            name: str(found[name][i]) for name in ("claim", "point", "against", "quantity", "sense", "verdict", "why")
-        }
-        said, goal, ours = (float(numbers(found, name)[i]) for name in ("source", "threshold", "ours"))
+    lines = []
+    for text, (said, goal, ours, *_) in found_claims(results):
         show, _ = measured(text["quantity"], bool(text["against"]), ours, goal)
         place = f" at {text['point']}" if text["point"] else ""
         sign = ">=" if text["sense"] == "at_least" else "<="
@@ -90,8 +86,6 @@ def _verdicts(results: Results) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return HTML as plain text in ASCII but for the users' own words."""
-    from markupsafe import Markup
-
     return _plain_lines(text.striptags() if isinstance(text, Markup) else " ".join(text.split()))
 
 

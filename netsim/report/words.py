@@ -128,7 +128,7 @@ def times(ratio: float) -> str:
     return f"{ratio:.0f}×" if ratio >= 9.95 else f"{ratio:.2f}×" if ratio < 1.995 else f"{ratio:.1f}×"
 
 
-def listing(items: Sequence[str], last: str = "and") -> str:
+def listing(items: Sequence[str]) -> str:
     """Return a list in words: ``a, b and c``.
 
     Examples
@@ -136,15 +136,4 @@ def listing(items: Sequence[str], last: str = "and") -> str:
     >>> listing(["a", "b", "c"])
     'a, b and c'
     """
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun in the singular or plural.
-
-    Examples
-    --------
-    >>> count(1, "run"), count(3, "run")
-    ('1 run', '3 runs')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

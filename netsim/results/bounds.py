@@ -12,18 +12,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from netsim import files
 from netsim.arrow import numbers
 from netsim.interfaces import Draws, KnownProblem, Problem
 from netsim.scenario import Scenario, points
 from netsim.text import to_csv
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +106,6 @@ def bounds_of_run(
     run
         Columns ``round, loss_gap, grad_norm, budget, progress, uplink_paper_bit`` of every round from 0, and the
         scalars ``label, point, replication``.
-    problem
-        What was run.
     eps
         Accuracy of F - F*.
     grad_norm
@@ -172,12 +167,8 @@ def write(folder: Path, scenario: Scenario, rounds: pa.Table) -> Path | None:
 
     Parameters
     ----------
-    folder
-        The study's folder.
     scenario
         With ``stop.target.loss_gap``, which is eps, and perhaps ``grad_norm`` for the nonconvex regime.
-    rounds
-        Its merged ``rounds`` table.
 
     Returns
     -------

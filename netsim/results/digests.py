@@ -15,12 +15,7 @@ _OTHERS = frozenset({"manifest.json", "report.html"})
 def digests(folder: Path, names: frozenset[str]) -> dict[str, str]:
     """Return the sha256 of every file of a study by its name in the folder, sorted.
 
-    Parameters
-    ----------
-    folder
-        The study's.
-    names
-        Files and folders that the study has written there; what else lies there is not the study's.
+    `names` are files and folders that the study has written there; what else lies there is not the study's.
     """
     tops = [folder / name for name in names - _OTHERS if (folder / name).exists()]
     files = [file for top in tops for file in (top.rglob("*") if top.is_dir() else [top]) if file.is_file()]
@@ -28,15 +23,7 @@ def digests(folder: Path, names: frozenset[str]) -> dict[str, str]:
 
 
 def altered(folder: Path, manifest: Mapping[str, Any], name: str = "") -> list[str]:
-    """Return a sentence for each file that is no longer what its study wrote.
-
-    Parameters
-    ----------
-    folder, manifest
-        The study's.
-    name
-        One file alone; '' all that the manifest lists.
-    """
+    """Return a sentence for each file of a study, or for the one named, that is no longer what the study wrote."""
     written = manifest.get("files")
     sentences = list[str]()
     for file, digest in written.items() if isinstance(written, Mapping) else ():

@@ -29,8 +29,6 @@ class Quantity:
         In summary.csv, without ``_mean``.
     columns
         In rounds.parquet; the quantity is `scale` times their sum.
-    meaning
-        One sentence.
     scale
         From the file's unit to `unit`.
     is_gain
@@ -96,12 +94,7 @@ GLOSSARY = (
 def headline(has_battery: bool = False, server_power: str = "mains") -> tuple[Quantity, ...]:
     """Return what algorithms are ranked by, in this order: wire bits, packets, seconds, joules, battery life.
 
-    Parameters
-    ----------
-    has_battery
-        Whether nodes have batteries.
-    server_power
-        ``mains``: the joules are the workers'; ``battery``: those of all nodes.
+    Joules are the workers', with server power ``battery`` those of all nodes; the last where nodes have batteries.
     """
     joules = ALL_JOULES if server_power == "battery" else WORKER_JOULES
     return (WIRE, PACKETS, SECONDS, joules, *((LIFETIME,) if has_battery else ()))

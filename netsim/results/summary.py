@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim import text
-from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, rises
+from netsim.scenario.parts import COUNTERS, DIRECTIONS, ENERGIES, FINALS, QUANTITIES, meets
 from netsim.text import from_cell
 
 Numbers = npt.NDArray[np.float64]
@@ -33,8 +33,6 @@ class Outcome:
 
     Parameters
     ----------
-    status
-        Of the run.
     reached
         Shape (targets,), bool.
     spent
@@ -71,8 +69,6 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     ----------
     column
         A column of the run's rounds by its name, shape (rows,).
-    status
-        Of the run.
     targets
         Metric to value; the first row that is at or below it counts (``accuracy``: at or above). Whatever
         ``record.every``, the first round that meets a target has a row. Without targets the last row counts, if the run
@@ -85,7 +81,7 @@ def outcome(column: Callable[[str], Numbers], status: str, targets: Mapping[str,
     loss = column("loss")
     rows = len(loss)
     if targets:
-        hits = [column(m) >= goal if rises(m) else column(m) <= goal for m, goal in targets.items()]
+        hits = [meets(m, column(m), goal) for m, goal in targets.items()]
         first = [int(np.argmax(hit)) if hit.any() else -1 for hit in hits]
     else:
         first = [rows - 1 if status == "done" else -1]

@@ -1,27 +1,16 @@
 """YAML to a checked, frozen scenario, and back."""
 
-from netsim.scenario.compute import ComputeModel
-from netsim.scenario.distributions import Distribution
-from netsim.scenario.parts import Claim, Entry, Network, Record, Stop
-from netsim.scenario.scenario import Point, Scenario, bundled, channels, check_data, dump_yaml, load, parse_text, points
-from netsim.scenario.topology import Topology
-
-__all__ = [
-    "Claim",
-    "ComputeModel",
-    "Distribution",
-    "Entry",
-    "Network",
-    "Point",
-    "Record",
-    "Scenario",
-    "Stop",
-    "Topology",
-    "bundled",
-    "channels",
-    "check_data",
-    "dump_yaml",
-    "load",
-    "parse_text",
-    "points",
-]
+from netsim.scenario.compute import ComputeModel as ComputeModel
+from netsim.scenario.distributions import Distribution as Distribution
+from netsim.scenario.parts import Claim as Claim, Entry as Entry, Network as Network, Record as Record, Stop as Stop
+from netsim.scenario.scenario import (
+    Point as Point,
+    Scenario as Scenario,
+    bundled as bundled,
+    channels as channels,
+    check_data as check_data,
+    load as load,
+    parse_text as parse_text,
+    points as points,
+)
+from netsim.scenario.topology import Topology as Topology

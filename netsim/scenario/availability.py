@@ -75,16 +75,9 @@ class Availability:
 def changes(
     availability: Availability, nodes: int, stream: Callable[[NodeId], np.random.Generator]
 ) -> dict[NodeId, Iterator[int]]:
-    """Return the instants in ns at which nodes change between on and off, in order; all are on before the first.
+    """Return the instants in ns at which those of `nodes` learning nodes that go off do, and come back, in order.
 
-    Parameters
-    ----------
-    availability
-        Of the scenario.
-    nodes
-        Number of nodes that learn.
-    stream
-        The random stream of a node.
+    All are on before the first one. `stream` gives the random stream of a node.
 
     Raises
     ------

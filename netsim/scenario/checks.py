@@ -1,11 +1,12 @@
 """What must fit together in a scenario, beyond what each part checks by itself.
 
-Each check takes the parts that it names, so that it runs where those are right even if others are not.
+Each function `_check_...` takes the parts that it names, so that it runs where those are right even if others are not.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from netsim import registry
 from netsim.errors import Fault, SimulationError, nearest_name
 from netsim.interfaces import HasBatches, HasOptimum, HasSmoothness, Problem, ShowsFrames, is_between_peers
 from netsim.scenario.compute import ComputeModel
-from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, rises
+from netsim.scenario.parts import MEASURES, METRICS, VARIED, Claim, Entry, Network, Record, Stop, meets, rises
 from netsim.units import MAX_NS, NS_PER_S
 
 MAX_NAME = 100
@@ -27,27 +28,21 @@ MAX_RUNS = 1_000_000
 
 
 def cross_faults(parts: Mapping[str, Any]) -> list[Fault]:
-    """Return all faults between parts of a scenario.
-
-    Parameters
-    ----------
-    parts
-        Those fields of a scenario that are right by themselves.
-    """
+    """Return all faults between those parts of a scenario that are right by themselves."""
     found: list[Fault] = []
-    for check, names in _CHECKS.items():
+    for check, names in _checks().items():
         if all(name in parts for name in names):
             found += check(**{name: parts[name] for name in names})
     return found
 
 
-def _name(name: str) -> Iterator[Fault]:
+def _check_name(name: str) -> Iterator[Fault]:
     # The name becomes the name of a folder.
     if not name.strip() or len(name) > MAX_NAME or name[0] == "." or not name.isprintable() or set(name) & set("/\\"):
         yield Fault(("name",), f"1 to {MAX_NAME} printable characters, no slash and no dot first", repr(name))
 
 
-def _labels(algorithms: Sequence[Entry]) -> Iterator[Fault]:
+def _check_labels(algorithms: Sequence[Entry]) -> Iterator[Fault]:
     if not algorithms:
         yield Fault(("algorithms",), "at least one algorithm is needed", "an empty list")
     first: dict[str, int] = {}
@@ -60,12 +55,12 @@ def _labels(algorithms: Sequence[Entry]) -> Iterator[Fault]:
         first.setdefault(entry.label, i)
 
 
-def _topology(problem: Any, network: Network) -> Iterator[Fault]:
+def _check_topology(problem: Any, network: Network) -> Iterator[Fault]:
     for fault in network.topology.faults(problem.nodes):
         yield Fault(("network", "topology", *fault.path), fault.allowed, fault.got, fault.nearest)
 
 
-def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+def _check_shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     for i, algorithm in _each(algorithms):
         is_between = is_between_peers(algorithm)
         has_star = not is_between and hasattr(algorithm, "worker")
@@ -81,7 +76,7 @@ def _shape(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
             yield Fault(("algorithms", i, "name"), allowed, f"{algorithm.name!r}, which is one of a server and workers")
 
 
-def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+def _check_graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     topology = network.topology
     if topology.is_star or topology.faults(problem.nodes):
         return
@@ -96,7 +91,7 @@ def _graphs(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iter
 _OFF = "network.availability takes nodes off, and what is under way then is lost"
 
 
-def _tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+def _check_tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     lossy = [key for key, channel in network.channels.items() if not getattr(channel, "reliable_delivery", True)]
     untold = [key for key in lossy if not getattr(network.channels[key], "tells_failure", False)]
     without = [key for key, channel in network.channels.items() if not getattr(channel, "has_slots", False)]
@@ -146,7 +141,7 @@ def _tolerant(what: str, network: Network) -> str:
     return f", such as {', '.join(found)}" if found else ""
 
 
-def _battery(problem: Any, network: Network) -> Iterator[Fault]:
+def _check_battery(problem: Any, network: Network) -> Iterator[Fault]:
     battery, path = network.battery, ("network", "battery")
     if battery is None or problem.nodes >= MAX_SENDERS:
         return
@@ -165,7 +160,7 @@ def _battery(problem: Any, network: Network) -> Iterator[Fault]:
         yield Fault((*path, key), f"a capacity for each of {len(nodes)} nodes", f"{len(energy_j)}")
 
 
-def _availability(problem: Any, network: Network) -> Iterator[Fault]:
+def _check_availability(problem: Any, network: Network) -> Iterator[Fault]:
     availability = network.availability
     for i, node in enumerate(availability.nodes if availability and isinstance(availability.nodes, tuple) else ()):
         if node >= problem.nodes:
@@ -173,7 +168,7 @@ def _availability(problem: Any, network: Network) -> Iterator[Fault]:
             yield Fault(("network", "availability", "nodes", i), allowed, f"{node}")
 
 
-def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
+def _check_nodes(problem: Any, network: Network) -> Iterator[Fault]:
     """Yield faults of the number of nodes: above the header's 24 bits, or unfit for a channel (`node_faults`)."""
     if problem.nodes >= MAX_SENDERS:
         allowed = f"at most {MAX_SENDERS - 1} nodes and a server, as many as the header's 24 bits can name"
@@ -182,7 +177,7 @@ def _nodes(problem: Any, network: Network) -> Iterator[Fault]:
         yield from _own_faults(channel, problem.nodes, ("network", key))
 
 
-def _workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
+def _check_workers(problem: Any, network: Network, algorithms: Sequence[Entry]) -> Iterator[Fault]:
     """Yield faults of algorithms that do not fit the number of workers or aggregators (`node_faults`)."""
     for i, algorithm in _each(algorithms):
         yield from _own_faults(algorithm, network.topology.aggregators or problem.nodes, ("algorithms", i))
@@ -196,7 +191,7 @@ def _own_faults(component: Any, nodes: int, where: tuple[str | int, ...]) -> Ite
         yield Fault((*where, *fault.path), fault.allowed, fault.got, fault.nearest)
 
 
-def _captures(network: Network, record: Record) -> Iterator[Fault]:
+def _check_captures(network: Network, record: Record) -> Iterator[Fault]:
     for key, channel in network.channels.items() if record.pcap else ():
         if not isinstance(channel, ShowsFrames):
             allowed = (
@@ -205,7 +200,7 @@ def _captures(network: Network, record: Record) -> Iterator[Fault]:
             yield Fault(("record", "pcap"), allowed, "True")
 
 
-def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
+def _check_compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
     for key, what in {"gradient_s": "time", "flop_per_s": "speed", "power_w": "power", "idle_w": "power"}.items():
         each = getattr(compute, key)
         if isinstance(each, tuple) and len(each) != problem.nodes:
@@ -215,13 +210,13 @@ def _compute(problem: Any, compute: ComputeModel) -> Iterator[Fault]:
         yield Fault(("compute", "devices", "boards"), f"a board for each of {problem.nodes} nodes", f"{len(boards)}")
 
 
-def _stop(stop: Stop) -> Iterator[Fault]:
+def _check_stop(stop: Stop) -> Iterator[Fault]:
     if not stop.limits and not stop.target:
         allowed = "at least one of rounds, sim_time_s, uploads, gradients, messages and target is needed"
         yield Fault(("stop",), allowed, "none")
 
 
-def _clock(stop: Stop, compute: ComputeModel, network: Network) -> Iterator[Fault]:
+def _check_clock(stop: Stop, compute: ComputeModel, network: Network) -> Iterator[Fault]:
     links = network.channels.values()
     instant = all(getattr(link, "name", "") == "ideal" and not getattr(link, "delay_s", 0.0) for link in links)
     if list(stop.limits) == ["sim_time_s"] and instant and not compute.takes_time:
@@ -234,13 +229,13 @@ def _clock(stop: Stop, compute: ComputeModel, network: Network) -> Iterator[Faul
             yield Fault(("stop", "rounds"), f"{allowed} (146 years)", f"{stop.rounds}")
 
 
-def _runs(algorithms: Sequence[Entry], replications: int, sweep: Mapping[str, Sequence[Any]]) -> Iterator[Fault]:
+def _check_runs(algorithms: Sequence[Entry], replications: int, sweep: Mapping[str, Sequence[Any]]) -> Iterator[Fault]:
     count = len(algorithms) * replications * math.prod(map(len, sweep.values()))
     if count > MAX_RUNS:
         yield Fault(("replications",), f"at most {MAX_RUNS} runs, points x algorithms x replications", f"{count}")
 
 
-def _target(problem: Any, network: Network, algorithms: Sequence[Entry], stop: Stop) -> Iterator[Fault]:
+def _check_target(problem: Any, network: Network, algorithms: Sequence[Entry], stop: Stop) -> Iterator[Fault]:
     known = [*getattr(problem, "metric_names", METRICS), *getattr(problem, "joint_metric_names", ())]
     yield from metric_faults(stop, [*known, *more_metrics(network, algorithms)])
 
@@ -277,7 +272,7 @@ def start_faults(stop: Stop, at_start: Mapping[str, float]) -> Iterator[Fault]:
     """Find targets that are met before anything is done."""
     for metric, goal in stop.target.items():
         value = at_start.get(metric, math.nan)
-        if value >= goal if rises(metric) else value <= goal:
+        if meets(metric, value, goal):
             allowed = f"a target {'above' if rises(metric) else 'below'} {value:.6g}, which is met at the start already"
             yield Fault(("stop", "target", metric), allowed, f"{goal:g}")
 
@@ -339,7 +334,7 @@ def _step_faults(problem: Problem, algorithm: Any, path: tuple[str | int, ...]) 
             return
 
 
-def _vary(vary: str | Sequence[str]) -> Iterator[Fault]:
+def _check_vary(vary: str | Sequence[str]) -> Iterator[Fault]:
     if not vary:
         yield Fault(("vary",), f"all, or a list of at least one of {', '.join(VARIED)}", "an empty list")
     for i, what in enumerate(vary if not isinstance(vary, str) else ()):
@@ -347,7 +342,7 @@ def _vary(vary: str | Sequence[str]) -> Iterator[Fault]:
             yield Fault(("vary", i), "each once", what)
 
 
-def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:
+def _check_claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fault]:
     labels = [entry.label for entry in algorithms]
     for i, claim in enumerate(claims):
         for key in ("label", "against") if claim.against else ("label",):
@@ -357,30 +352,12 @@ def _claims(algorithms: Sequence[Entry], claims: Sequence[Claim]) -> Iterator[Fa
                 yield Fault(("claims", i, key), allowed, repr(label), nearest_name(label, labels))
 
 
+@functools.cache
+def _checks() -> Mapping[Callable[..., Iterator[Fault]], Sequence[str]]:
+    """Return the checks and the parts that each takes."""
+    found = [check for name, check in globals().items() if name.startswith("_check_")]
+    return {check: tuple(inspect.signature(check).parameters) for check in found}
+
+
 def _each(algorithms: Sequence[Entry]) -> Iterator[tuple[int, Any]]:
     return ((i, entry.algorithm) for i, entry in enumerate(algorithms) if entry.algorithm is not None)
-
-
-_CHECKS: Mapping[Callable[..., Iterator[Fault]], Sequence[str]] = {
-    check: tuple(inspect.signature(check).parameters)
-    for check in (
-        _name,
-        _labels,
-        _topology,
-        _shape,
-        _graphs,
-        _tolerance,
-        _battery,
-        _availability,
-        _nodes,
-        _workers,
-        _captures,
-        _compute,
-        _stop,
-        _clock,
-        _runs,
-        _target,
-        _vary,
-        _claims,
-    )
-}

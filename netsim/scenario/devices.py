@@ -23,16 +23,9 @@ Streams = Callable[[NodeId], np.random.Generator]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What one node computes with.
+    """What one node computes with: its speed, and its power while it computes and while it is on and does not.
 
-    Parameters
-    ----------
-    flop_per_s
-        None: what takes operations takes no time.
-    power_w
-        While it computes.
-    idle_w
-        While it is on and does not compute.
+    Without a speed, what takes operations takes no time.
     """
 
     flop_per_s: float | None = None
@@ -51,8 +44,6 @@ def devices(
 
     Parameters
     ----------
-    compute
-        Of the scenario.
     nodes, workers
         All nodes, and those that learn: with lists, boards or speeds drawn the others compute at once and for nothing.
     stream
@@ -87,12 +78,7 @@ def gradient_times(
 ) -> dict[NodeId, float | Times]:
     """Return the seconds of a gradient at every node that takes any, or their law where each gradient draws its own.
 
-    Parameters
-    ----------
-    compute, nodes, workers
-        As for `devices`.
-    stream
-        The random stream of a node, from which its one time is drawn.
+    See `devices`; a node's stream draws its one time.
     """
     given: dict[NodeId, float | Distribution] = _each(compute.gradient_s, nodes, workers)
     return {

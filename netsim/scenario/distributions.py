@@ -53,11 +53,7 @@ class Times:
 
     def sample(self, rng: np.random.Generator) -> float:
         """Draw one value, in seconds."""
-        if self.distribution == "exponential":
-            return float(rng.exponential(_given(self.mean_s)))
-        if self.distribution == "uniform":
-            return float(rng.uniform(_given(self.low_s), _given(self.high_s)))
-        return _lognormal(_given(self.mean_s), _given(self.cv), rng)
+        return _sample(self.distribution, self.mean_s, self.low_s, self.high_s, self.cv, rng)
 
 
 @dataclass(frozen=True)
@@ -103,9 +99,8 @@ class Speeds:
 
     def sample(self, rng: np.random.Generator) -> float:
         """Draw one value, in flop/s."""
-        if self.distribution == "uniform":
-            return float(rng.uniform(_given(self.low_flop_per_s), _given(self.high_flop_per_s)))
-        return _lognormal(_given(self.mean_flop_per_s), _given(self.cv), rng)
+        mean, low, high = self.mean_flop_per_s, self.low_flop_per_s, self.high_flop_per_s
+        return _sample(self.distribution, mean, low, high, self.cv, rng)
 
 
 def _check(law: str, given: Mapping[str, float | None], ending: str, above: str, unit: str) -> None:
@@ -127,10 +122,16 @@ def _check(law: str, given: Mapping[str, float | None], ending: str, above: str,
         raise ConfigError(faults)
 
 
-def _lognormal(mean: float, cv: float, rng: np.random.Generator) -> float:
+def _sample(
+    law: str, mean: float | None, low: float | None, high: float | None, cv: float | None, rng: np.random.Generator
+) -> float:
+    if law == "exponential":
+        return float(rng.exponential(_given(mean)))
+    if law == "uniform":
+        return float(rng.uniform(_given(low), _given(high)))
     # Mean m and coefficient of variation c: variance of the logarithm ln(1 + c^2), its mean ln m - half of that.
-    variance = math.log1p(cv**2)
-    return float(rng.lognormal(math.log(mean) - variance / 2, math.sqrt(variance)))
+    variance = math.log1p(_given(cv) ** 2)
+    return float(rng.lognormal(math.log(_given(mean)) - variance / 2, math.sqrt(variance)))
 
 
 def _given(number: float | None) -> float:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from xml.parsers import expat
 
-from netsim.units import to_number
+import networkx as nx
 
-if TYPE_CHECKING:
-    import networkx as nx
+from netsim.units import to_number
 
 
 class LineError(ValueError):
@@ -33,8 +31,6 @@ def read(file: Path) -> nx.Graph[str]:
     ValueError, networkx.NetworkXException
         If the file is no GraphML.
     """
-    import networkx as nx
-
     lines = _Lines()
     lines.look_at(file.read_bytes())
     found = nx.read_graphml(file)

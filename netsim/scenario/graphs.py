@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import networkx as nx
 import numpy as np
 
 from netsim.errors import ConfigError, Fault, SimulationError
@@ -17,9 +18,7 @@ from netsim.scenario import graphml
 from netsim.units import to_number
 
 if TYPE_CHECKING:
-    import networkx as nx
-
-    from netsim.scenario.topology import Place, Topology
+    from netsim.scenario.topology import Topology
 
     Graph: TypeAlias = nx.Graph[int]
 
@@ -29,14 +28,7 @@ MAX_DRAWS = 1000
 def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
     """Return the graph of a topology over all rounds; a random one is drawn from `rng` until it is connected.
 
-    Parameters
-    ----------
-    topology
-        Any; the star's server is node `num_nodes`.
-    num_nodes
-        Workers or peers.
-    rng
-        For the random topologies.
+    The server of a star is node `num_nodes`.
 
     Raises
     ------
@@ -49,8 +41,6 @@ def graph(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph
     >>> sorted(graph(Topology("ring"), 4, np.random.default_rng(0)).edges)
     [(0, 1), (0, 3), (1, 2), (2, 3)]
     """
-    import networkx as nx
-
     if topology.name in _DRAWN:
         for _ in range(MAX_DRAWS):
             drawn = _DRAWN[topology.name](topology, num_nodes, rng)
@@ -66,22 +56,8 @@ def fixed(topology: Topology, num_nodes: int) -> Graph:
     return FIXED[topology.name](topology, num_nodes)
 
 
-def positions(topology: Topology, num_nodes: int, rng: np.random.Generator) -> tuple[Place, ...] | None:
-    """Return the nodes' places in metres; None where the topology says nothing about them.
-
-    `num_nodes` counts the server. A ``geometric`` topology gives the places that `graph` joins for an equal `rng`.
-    """
-    if topology.positions_m or topology.name not in ("geometric", "file"):
-        return topology.positions_m or None
-    nodes = graph(topology, num_nodes, rng).nodes
-    places = [nodes[node]["place_m"] for node in range(num_nodes) if "place_m" in nodes[node]]
-    return tuple(places) if len(places) == num_nodes else None
-
-
 def number_of_parts(joined: Graph) -> int:
     """Return the number of components of a graph; of a directed one, of strongly connected components."""
-    import networkx as nx
-
     if isinstance(joined, nx.DiGraph):
         return nx.number_strongly_connected_components(joined)
     return nx.number_connected_components(joined)
@@ -89,8 +65,6 @@ def number_of_parts(joined: Graph) -> int:
 
 def is_balanced(joined: Graph) -> bool:
     """Return whether every peer hears as many as hear it, so that equal weights keep the mean of all."""
-    import networkx as nx
-
     return not isinstance(joined, nx.DiGraph) or all(joined.in_degree(i) == joined.out_degree(i) for i in joined)
 
 
@@ -101,8 +75,6 @@ def hearers(joined: Graph) -> tuple[tuple[int, ...], ...]:
 
 def heard(joined: Graph) -> tuple[tuple[int, ...], ...]:
     """Return for each node those that it hears, in increasing id."""
-    import networkx as nx
-
     if not isinstance(joined, nx.DiGraph):
         return hearers(joined)
     return tuple(tuple(sorted(joined.predecessors(node))) for node in sorted(joined))
@@ -116,8 +88,6 @@ def listed(topology: Topology, num_nodes: int) -> Graph:
     ConfigError
         If the file is none of a graph; paths are relative to the topology.
     """
-    import networkx as nx
-
     if topology.path is not None:
         return _read(topology.path, topology.directed)
     joined: Graph = nx.empty_graph(num_nodes, create_using=nx.DiGraph if topology.directed else nx.Graph)
@@ -137,7 +107,7 @@ def _read(path: str, directed: bool) -> Graph:
         found = graphml.read(file) if is_graphml else _edge_list(file, directed)
     except graphml.LineError as error:
         raise ConfigError([fault(f"{path}:{error.line}: {error.allowed}", error.got)]) from None
-    except (OSError, SyntaxError, LookupError, TypeError, ValueError, AttributeError, _nx_error()) as error:
+    except (OSError, SyntaxError, LookupError, TypeError, ValueError, AttributeError, nx.NetworkXException) as error:
         kind = "GraphML" if is_graphml else "text with an edge a line, such as 0 1"
         raise ConfigError([fault(f"{path} is no {kind}", " ".join(str(error).split()) or "an empty file")]) from None
     if found.number_of_nodes() == 0:
@@ -148,16 +118,8 @@ def _read(path: str, directed: bool) -> Graph:
     return _numbered(found)
 
 
-def _nx_error() -> type[Exception]:
-    import networkx as nx
-
-    return nx.NetworkXException
-
-
 def _edge_list(file: Path, directed: bool) -> nx.Graph[str]:
     """Read two names a line, with or without a weight; names are all numbers without gaps, or none is a number."""
-    import networkx as nx
-
     joined: nx.Graph[str] = nx.DiGraph() if directed else nx.Graph()
     first, line = list[str](), 0
     for line, text in enumerate(file.read_text("utf-8-sig").split("\n"), 1):
@@ -192,8 +154,6 @@ def _is_weight(text: str) -> bool:
 
 def _numbered(named: nx.Graph[str]) -> Graph:
     """Return the graph with numbered nodes: in the order of their names where those are numbers, else as they come."""
-    import networkx as nx
-
     names = list(named)
     if all(name.isascii() and name.isdigit() for name in names):
         names.sort(key=int)
@@ -205,8 +165,6 @@ def _numbered(named: nx.Graph[str]) -> Graph:
 
 
 def _ring(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
     if topology.directed:
         ahead: Graph = nx.DiGraph()
         ahead.add_nodes_from(range(num_nodes))
@@ -217,8 +175,6 @@ def _ring(topology: Topology, num_nodes: int) -> Graph:
 
 
 def _lattice(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
     rows = topology.rows or max(r for r in range(1, math.isqrt(num_nodes) + 1) if num_nodes % r == 0)
     cols = num_nodes // rows
     # networkx wraps only sides of three or more: a torus of two rows is no multigraph.
@@ -226,54 +182,26 @@ def _lattice(topology: Topology, num_nodes: int) -> Graph:
     return nx.relabel_nodes(square, {(r, c): r * cols + c for r, c in square.nodes})
 
 
-def _complete(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
-    joined: Graph = nx.complete_graph(num_nodes)
-    return joined
-
-
 def _hypercube(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
     joined: Graph = nx.empty_graph(num_nodes)
     sides = [1 << b for b in range(num_nodes.bit_length() - 1)]
     joined.add_edges_from((i, i ^ side) for i in range(num_nodes) for side in sides)
     return joined
 
 
-def _star(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
-    return nx.Graph([(node, num_nodes) for node in range(num_nodes)])
-
-
-def _star_of_peers(topology: Topology, num_nodes: int) -> Graph:
-    import networkx as nx
-
-    joined: Graph = nx.star_graph(num_nodes - 1)
-    return joined
-
-
 def _k_regular(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    import networkx as nx
-
     seed = int(rng.integers(1 << 32))
     joined: Graph = nx.random_regular_graph(topology.degree or 0, num_nodes, seed=seed)
     return joined
 
 
 def _watts_strogatz(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    import networkx as nx
-
     seed = int(rng.integers(1 << 32))
     joined: Graph = nx.watts_strogatz_graph(num_nodes, topology.degree or 0, topology.probability or 0.0, seed=seed)
     return joined
 
 
 def _erdos_renyi(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    import networkx as nx
-
     first, second = np.triu_indices(num_nodes, 1)
     chosen = rng.random(first.size) < (topology.probability or 0.0)
     joined: Graph = nx.empty_graph(num_nodes)
@@ -282,8 +210,6 @@ def _erdos_renyi(topology: Topology, num_nodes: int, rng: np.random.Generator) -
 
 
 def _geometric(topology: Topology, num_nodes: int, rng: np.random.Generator) -> Graph:
-    import networkx as nx
-
     places = rng.random((num_nodes, 2)) * (topology.side_m or 0.0)
     first, second = np.triu_indices(num_nodes, 1)
     near = np.hypot(*(places[first] - places[second]).T) <= (topology.radius_m or 0.0)
@@ -294,9 +220,16 @@ def _geometric(topology: Topology, num_nodes: int, rng: np.random.Generator) -> 
 
 
 FIXED: Mapping[str, Callable[[Topology, int], Graph]] = {
-    "star": _star, "star_of_peers": _star_of_peers, "ring": _ring, "torus": _lattice, "grid": _lattice,
-    "complete": _complete, "hypercube": _hypercube, "edges": listed, "file": listed,
-}  # fmt: skip
+    "star": lambda _, num_nodes: nx.Graph([(node, num_nodes) for node in range(num_nodes)]),
+    "star_of_peers": lambda _, num_nodes: nx.star_graph(num_nodes - 1),
+    "ring": _ring,
+    "torus": _lattice,
+    "grid": _lattice,
+    "complete": lambda _, num_nodes: nx.complete_graph(num_nodes),
+    "hypercube": _hypercube,
+    "edges": listed,
+    "file": listed,
+}
 _DRAWN: Mapping[str, Callable[[Topology, int, np.random.Generator], Graph]] = {
     "erdos_renyi": _erdos_renyi, "geometric": _geometric, "k_regular": _k_regular,
     "watts_strogatz": _watts_strogatz,

@@ -58,12 +58,7 @@ class Mixing:
 class Peers:
     """Who hears whom with which weight in each round.
 
-    Parameters
-    ----------
-    topology, num_nodes
-        The shape, and how many peers.
-    streams
-        The random stream of a purpose; ``topology`` draws the graph, ``matching R`` the matching of round R.
+    Of the streams by purpose, ``topology`` draws the graph, ``matching R`` the matching of round R.
 
     Attributes
     ----------

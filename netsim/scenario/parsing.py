@@ -60,12 +60,29 @@ def parse(cls: type, data: object, path: Path = ()) -> Any:
         raise ConfigError(bad.faults) from None
 
 
-def parse_fields(cls: type, data: Mapping[str, Any], path: Path = ()) -> tuple[dict[str, Any], list[Fault]]:
+def parse_fields(cls: Any, data: Mapping[str, Any], path: Path = ()) -> tuple[dict[str, Any], list[Fault]]:
     """Return the valid fields of a dataclass that `data` gives, and the faults of the others.
 
     For a caller that has more to check, and wants to say everything at once; defaults are not filled in.
     """
-    return _fields(cls, data, path)
+    known, faults, values = hints(cls), list[Fault](), dict[str, Any]()
+    for key in data:
+        if key not in known:
+            what = f"no key of {cls.name}" if hasattr(cls, "kind") else "no such key"
+            allowed = f"{what}; there are {', '.join(known)}" if known else f"{what}; it has none"
+            faults.append(Fault((*path, key), allowed, repr(key), nearest_name(str(key), known)))
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key, hint in known.items():
+        if key in data:
+            try:
+                values[key] = _convert(hint, data[key], (*path, key), key)
+                if bounds := outside(values[key], key):
+                    faults.append(Fault((*path, key), bounds, _show(data[key])))
+            except _Bad as bad:
+                faults.extend(bad.faults)
+        elif default_of(fields[key]) is dataclasses.MISSING:
+            faults.append(Fault((*path, key), f"a value is needed, {describe(hint, key)}", "nothing"))
+    return values, faults
 
 
 def build_component(kind: str, config: object, path: Path = ()) -> Any:
@@ -174,7 +191,7 @@ def dataclass_schema(cls: Any) -> dict[str, Any]:
         name: {**schema(hint, name), **({"description": told[name]} if name in told else {})}
         for name, hint in hints(cls).items()
     }
-    required = [n for n in properties if _default(fields[n]) is dataclasses.MISSING]
+    required = [n for n in properties if default_of(fields[n]) is dataclasses.MISSING]
     if hasattr(cls, "kind"):
         properties = {"name": {"const": cls.name}, **properties}
         required = ["name", *required]
@@ -185,13 +202,19 @@ def _meanings(cls: type) -> dict[str, str]:
     """Return what the documentation of a class and its bases says of each key, from the list of parameters."""
     out = dict[str, str]()
     for base in reversed(cls.__mro__):
-        section = _PARAMETERS.search(inspect.cleandoc(base.__doc__ or "") + "\n")
-        for names, text in _ENTRY.findall(section[1]) if section else ():
+        for names, text in parameters(base):
             out |= dict.fromkeys(names.split(", "), " ".join(text.split()))
     return out
 
 
-def _default(field: dataclasses.Field[Any]) -> Any:
+def parameters(cls: Any) -> list[tuple[str, str]]:
+    """Return names and text of each entry of the list of parameters in a class's own documentation."""
+    section = _PARAMETERS.search(inspect.cleandoc(cls.__doc__ or "") + "\n")
+    return _ENTRY.findall(section[1]) if section else []
+
+
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """Return a field's default, or what makes it; `dataclasses.MISSING` where it has none."""
     return field.default_factory if field.default is dataclasses.MISSING else field.default
 
 
@@ -223,34 +246,13 @@ def _component(kind: str, config: object, path: Path) -> Any:
 def _dataclass(cls: type, data: object, path: Path) -> Any:
     if not isinstance(data, Mapping):
         raise _Bad(Fault(path, describe(cls) if hints(cls) else "a mapping", _show(data)))
-    values, faults = _fields(cls, data, path)
+    values, faults = parse_fields(cls, data, path)
     if faults:
         raise _Bad(*faults)
     try:
         return cls(**values)
     except ConfigError as error:
         raise _Bad(*(dataclasses.replace(f, path=(*path, *f.path)) for f in error.faults)) from None
-
-
-def _fields(cls: Any, data: Mapping[str, Any], path: Path) -> tuple[dict[str, Any], list[Fault]]:
-    known, faults, values = hints(cls), list[Fault](), dict[str, Any]()
-    for key in data:
-        if key not in known:
-            what = f"no key of {cls.name}" if hasattr(cls, "kind") else "no such key"
-            allowed = f"{what}; there are {', '.join(known)}" if known else f"{what}; it has none"
-            faults.append(Fault((*path, key), allowed, repr(key), nearest_name(str(key), known)))
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    for key, hint in known.items():
-        if key in data:
-            try:
-                values[key] = _convert(hint, data[key], (*path, key), key)
-                if bounds := outside(values[key], key):
-                    faults.append(Fault((*path, key), bounds, _show(data[key])))
-            except _Bad as bad:
-                faults.extend(bad.faults)
-        elif _default(fields[key]) is dataclasses.MISSING:
-            faults.append(Fault((*path, key), f"a value is needed, {describe(hint, key)}", "nothing"))
-    return values, faults
 
 
 def _convert(hint: Any, value: object, path: Path, key: str) -> Any:

@@ -350,3 +350,8 @@ def _charge_as(text: str | float | None) -> float | None:
 def rises(metric: str) -> bool:
     """Return whether a metric is better the larger it is; all others are better the smaller they are."""
     return metric.endswith("accuracy")
+
+
+def meets(metric: str, value: Any, goal: float) -> Any:
+    """Return whether a value, or each of an array, has reached a target."""
+    return value >= goal if rises(metric) else value <= goal

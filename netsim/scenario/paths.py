@@ -10,18 +10,11 @@ _CODE = ("module", "loss")
 
 
 def in_full(data: Any, folder: Path, key: str = "") -> Any:
-    """Return plain data with the full path of every existing file, so that it means the same from any folder.
+    """Return a scenario's data with the full path of every existing file, so that it means the same from any folder.
 
     Files are the texts at keys ``path``, ``..._path`` and ``data_dir``, and ``FILE.py:NAME`` at ``module`` and
     ``loss``, swept or not.
-    One that is neither in `folder` nor in the working folder stays as it is: it may be in a data folder.
-
-    Parameters
-    ----------
-    data
-        Of a scenario.
-    folder
-        Where the scenario lies.
+    One that is neither in the scenario's `folder` nor in the working folder stays as it is: it may be in a data folder.
     """
     if isinstance(data, Mapping):
         return {name: in_full(item, folder, str(name).rpartition(".")[2]) for name, item in data.items()}

@@ -32,17 +32,10 @@ from netsim.scenario.checks import (
 )
 from netsim.scenario.compute import ComputeModel
 from netsim.scenario.devices import devices
-from netsim.scenario.distributions import Distribution
 from netsim.scenario.parsing import Path as Where
 from netsim.scenario.parsing import build_component, dump, parse_fields, text_fault
 from netsim.scenario.parts import VARIED, Claim, Entry, Network, Record, Stop
 from netsim.scenario.paths import in_full
-from netsim.scenario.topology import Topology
-
-__all__ = [
-    "Claim", "ComputeModel", "Distribution", "Entry", "Network", "Point", "Record", "Scenario", "Stop", "Topology",
-    "bundled", "check_data", "dump_yaml", "load", "parse_text", "points",
-]  # fmt: skip
 
 MAX_BYTES = 4 << 20
 MAX_POINTS = 100_000
@@ -165,20 +158,14 @@ class Scenario:
         return Draws(**{part: replication for part in self.varied if part in redraws})
 
     def open_problem(self, replication: int = 0) -> Problem:
-        """Load and split the data of a replication.
-
-        Raises
-        ------
-        DataError, ConfigError
-            See `netsim.interfaces.ProblemConfig`.
-        """
+        """Load and split the data of a replication."""
         if isinstance(self.problem, Redraws):
             return self.problem.open(self.seed, self.draws(replication))
         return self.problem.open(self.seed)
 
     def to_yaml(self) -> str:
         """Return YAML with every default written out; it loads as an equal scenario."""
-        return dump_yaml(self)
+        return yaml_lines.write(_plain(self))
 
 
 @dataclass(frozen=True)
@@ -247,11 +234,6 @@ def points(scenario: Scenario) -> list[Point]:
     return _expand(scenario)[0] if scenario.sweep else [Point("", scenario)]
 
 
-def dump_yaml(scenario: Scenario) -> str:
-    """Return the resolved scenario: see `Scenario.to_yaml`."""
-    return yaml_lines.write(_plain(scenario))
-
-
 def bundled() -> tuple[str, ...]:
     """Return the names of the scenarios that come with netsim, such as ``quickstart``."""
     return tuple(name for name in _files() if not name.startswith("probe/"))
@@ -271,12 +253,7 @@ def _files() -> dict[str, Path]:
 def check_data(scenario: Scenario, opener: Callable[[Scenario], Problem] | None = None) -> None:
     """Open each distinct problem of a scenario, so that what is wrong with its data is said before anything runs.
 
-    Parameters
-    ----------
-    scenario
-        With or without sweep.
-    opener
-        Opens a point's problem, for a caller that keeps what is opened.
+    `opener` opens a point's problem, for a caller that keeps what is opened.
 
     Raises
     ------

@@ -69,7 +69,7 @@ def names(keys: Sequence[Path], values: Sequence[Sequence[Any]]) -> list[list[st
     """
     return [
         [f"{short}={text}" for text in _distinct(list(items))]
-        for short, items in zip(_shorten(keys), values, strict=True)
+        for short, items in zip(short_names(keys), values, strict=True)
     ]
 
 
@@ -97,7 +97,16 @@ def short_names(keys: Sequence[Path]) -> list[str]:
     >>> short_names([("network", "uplink", "rate_bps"), ("network", "downlink", "rate_bps"), ("problem", "l2")])
     ['uplink.rate_bps', 'downlink.rate_bps', 'l2']
     """
-    return _shorten(keys)
+    lengths = [1] * len(keys)
+    while True:
+        short = [_text(key[-length:]) for key, length in zip(keys, lengths, strict=True)]
+        clash = [
+            short.count(text) > 1 or isinstance(key[-n], int) for text, key, n in zip(short, keys, lengths, strict=True)
+        ]
+        grown = [n + (c and n < len(key)) for n, c, key in zip(lengths, clash, keys, strict=True)]
+        if grown == lengths:
+            return short
+        lengths = grown
 
 
 def _readings(key: str, items: list[Any]) -> list[int | float | str]:
@@ -118,19 +127,6 @@ def _number(item: Any, unit: str | None) -> int | float | None:
         except ValueError:
             return None
     return item if math.isfinite(item) else None
-
-
-def _shorten(keys: Sequence[Path]) -> list[str]:
-    lengths = [1] * len(keys)
-    while True:
-        short = [_text(key[-length:]) for key, length in zip(keys, lengths, strict=True)]
-        clash = [
-            short.count(text) > 1 or isinstance(key[-n], int) for text, key, n in zip(short, keys, lengths, strict=True)
-        ]
-        grown = [n + (c and n < len(key)) for n, c, key in zip(lengths, clash, keys, strict=True)]
-        if grown == lengths:
-            return short
-        lengths = grown
 
 
 def _text(path: Path) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from netsim.errors import ConfigError, Fault
 from netsim.fields import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from netsim.interfaces import NodeId
@@ -174,6 +176,20 @@ class Topology:
         if self.directed and not all(graphs.is_balanced(graphs.fixed(one, num_nodes)) for one in each):
             found["unbalanced"] = "a directed graph in which a peer hears more or fewer than hear it"
         return found
+
+    def positions(self, num_nodes: int, rng: np.random.Generator) -> tuple[Place, ...] | None:
+        """Return the nodes' places in metres; None where the topology says nothing about them.
+
+        `num_nodes` counts the server. A ``geometric`` topology gives the places that its graph joins for an equal
+        `rng`.
+        """
+        if self.positions_m or self.name not in ("geometric", "file"):
+            return self.positions_m or None
+        from netsim.scenario import graphs
+
+        nodes = graphs.graph(self, num_nodes, rng).nodes
+        places = [nodes[node]["place_m"] for node in range(num_nodes) if "place_m" in nodes[node]]
+        return tuple(places) if len(places) == num_nodes else None
 
     def clusters(self, num_nodes: int) -> tuple[tuple[NodeId, ...], ...]:
         """Return the workers of each aggregator, sizes differing by one at most; empty where there are none."""

@@ -30,29 +30,14 @@ _SCALARS = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What a YAML text says.
-
-    Parameters
-    ----------
-    data
-        Mappings, lists, texts, numbers, booleans and None.
-    lines
-        Line of each key and list item, by its path; counted from 1.
-    """
+    """What a YAML text says: plain data, and the line of each key and list item by its path, counted from 1."""
 
     data: Any
     lines: Mapping[Path, int]
 
 
 def read(text: str, file_name: str) -> Document:
-    """Read one YAML document.
-
-    Parameters
-    ----------
-    text
-        The text.
-    file_name
-        For the errors.
+    """Read one YAML document; errors name the file.
 
     Raises
     ------

@@ -21,17 +21,7 @@ class Batteries:
     A battery is empty at the first nanosecond at which the integral of the node's power is at least its capacity; from
     then on the node spends nothing. Between two events of the engine the media know what they will have used, so that
     instant is found by bisection; a battery that cannot be empty yet at its node's highest power is not looked at.
-
-    Parameters
-    ----------
-    capacity_j
-        Of each node that has a battery.
-    media
-        Of the world.
-    processor_j
-        What a node's processor has spent up to an instant.
-    processor_w
-        A processor's highest power.
+    `processor_j` is what a node's processor has spent up to an instant, `processor_w` its highest power.
 
     Attributes
     ----------
@@ -103,10 +93,7 @@ class Batteries:
     def lifetimes_s(self, usages: Sequence[Usage], now_ns: int) -> dict[NodeId, float]:
         """Return each node's capacity over its mean power while it lived; nodes that spent nothing are left out.
 
-        Parameters
-        ----------
-        usages
-            Those of `without_dead`, at `now_ns`.
+        The usages are those of `without_dead`, at `now_ns`.
         """
         spent_j = self._sum(self.capacity_j, usages, now_ns)
         return {

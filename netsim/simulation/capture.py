@@ -32,11 +32,6 @@ class Capture:
 
     Messages' bytes wait in another temporary file, as their frames may be sent again much later. Both files have no
     name and vanish with the process; small ones stay in memory.
-
-    Parameters
-    ----------
-    channel
-        Makes the frames' bytes.
     """
 
     def __init__(self, channel: ShowsFrames) -> None:
@@ -109,16 +104,9 @@ class Capture:
 
 
 class Tapped:
-    """A medium whose submitted messages get bytes in a capture; all else is the medium's.
+    """A medium, opened with a capture as its frames, whose messages get bytes there; all else is the medium's.
 
-    Parameters
-    ----------
-    medium
-        Opened with the capture as its frames.
-    capture
-        Gets the bytes.
-    content
-        (transfer, src, size_bytes) to that many bytes.
+    `content` makes a message's bytes of (transfer, src, size_bytes).
     """
 
     def __init__(self, medium: Medium, capture: Capture, content: Callable[[TransferId, NodeId, int], bytes]) -> None:
@@ -144,10 +132,7 @@ def message(payload: Payload, kind: str, sender: NodeId, round: int) -> bytes:
 def files(captures: Mapping[str, Capture]) -> dict[str, IO[bytes]]:
     """Return file name to content: one file, ``frames.pcap``, of all media; one each where their link types differ.
 
-    Parameters
-    ----------
-    captures
-        By the medium's name, such as ``uplink``.
+    The captures are by their medium's name, such as ``uplink``.
     """
     links = {capture.link_type for capture in captures.values()}
     if len(links) > 1:

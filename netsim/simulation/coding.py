@@ -25,15 +25,7 @@ class _Kept(NamedTuple):
 
 
 class Coder:
-    """Encodes and decodes for all agents of one run.
-
-    Parameters
-    ----------
-    dim, dtype
-        Of the problem's vectors.
-    shared_key
-        The key of one message's draws by round and sender.
-    """
+    """Encodes and decodes for all agents of one run, with the key of a message's draws by its round and sender."""
 
     def __init__(self, dim: int, dtype: np.dtype[Any], shared_key: Callable[[int, NodeId], Key]) -> None:
         self._dim, self._dtype, self._shared_key = dim, dtype, shared_key

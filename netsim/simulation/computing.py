@@ -53,13 +53,13 @@ class Computing:
 
     def gradient(self, actor: Actor, command: Gradient) -> object:
         """Begin a gradient."""
-        request = self._requests[actor.node] = self.request(actor.node, command)
+        request = self._requests[actor.node] = self._world.request(actor.node, command)
         self.begin(actor.node, self._duration_ns(request), lambda: self._due(actor))
         return BLOCKED
 
     def value(self, actor: Actor, command: Value) -> object:
         """Begin a value, which costs the forward half of a gradient."""
-        request = self.request(actor.node, command)
+        request = self._world.request(actor.node, command)
         duration_ns = self._duration_ns(request, share=0.5)
         self.begin(actor.node, duration_ns, lambda: self._world.learning.values([request])[0])
         return BLOCKED
@@ -72,13 +72,6 @@ class Computing:
         """Let a node compute for that long; its answer is nothing."""
         self.begin(actor.node, duration_ns, lambda: None)
         return BLOCKED
-
-    def request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        """Return what a node asks of the problem, with its next minibatch and key."""
-        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
-        context = self._world.contexts[owner]
-        batch = context.next_batch() if command.batch is None else command.batch
-        return GradientRequest(owner, command.at, batch.rows, context.next_key())
 
     def evaluation_ns(self, node: NodeId, share: float, flop: Callable[[], float]) -> int:
         """Return the time of a gradient, or of a share of its operations, drawn where it has a law."""

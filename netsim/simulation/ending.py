@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, Literal
+
+import pyarrow as pa
 
 from netsim.arrow import table
 from netsim.interfaces import Array, GradientRequest, NodeId
@@ -12,9 +14,6 @@ from netsim.simulation.actors import Actor
 from netsim.simulation.recorder import Divergence, Recorder
 from netsim.simulation.world import World
 from netsim.units import NS_PER_S
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +67,6 @@ class RunResult:
         KeyError
             If the scenario did not ask for it.
         """
-        import pyarrow as pa
-
         with pa.ipc.open_file(pa.PythonFile(self.files["messages.arrow"], mode="r")) as reader:
             return reader.read_all()
 

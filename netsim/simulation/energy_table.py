@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.arrow import table
 from netsim.interfaces import STATES, Usage
@@ -15,25 +16,13 @@ from netsim.simulation.processors import Processors
 from netsim.simulation.world import World
 from netsim.units import NS_PER_S, S_PER_DAY
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 def energy_table(
     world: World, usages: Sequence[Usage], processors: Processors, batteries: Batteries | None, now_ns: int
 ) -> pa.Table:
     """Make the table: node, interface, state, seconds, joules, and with batteries the days that the node's lasts.
 
-    Parameters
-    ----------
-    world
-        Of the run.
-    usages
-        Of its media up to `now_ns`, without those of dead nodes since.
-    processors, batteries
-        Of its nodes.
-    now_ns
-        Where the run ended.
+    The usages are those of its media up to `now_ns`, where the run ended, without those of dead nodes since.
     """
     rows: list[tuple[int, str, str, float, float]] = []
     for name, usage in zip(world.media_names, usages, strict=True):

@@ -11,9 +11,10 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.errors import EncodeError, SimulationError, words_of
 from netsim.interfaces import (
@@ -55,9 +56,6 @@ from netsim.simulation.traffic import SILENCE, Traffic
 from netsim.simulation.world import World
 from netsim.units import MAX_NS, NS_PER_S, seconds_to_ns
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 Progress = Callable[[int, float, float], None]
 _LARGEST = 1e30  # 8 decades below the largest float of 32 bits
 # Whoever watches is told how the clock moves inside a round after so many instants, or so many seconds of this host.
@@ -95,20 +93,10 @@ def simulate(
 
 
 def attempt(
-    scenario: Scenario,
-    entry: Entry,
-    replication: int,
-    problem: Problem,
-    progress: Progress | None = None,
+    scenario: Scenario, entry: Entry, replication: int, problem: Problem, progress: Progress | None = None
 ) -> RunResult:
     """Run one algorithm once, as `simulate` does; an error in the middle ends the run and is part of the result."""
-    engine = Engine(scenario, entry, replication, problem, progress)
-    try:
-        return engine.run()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        return engine.failure(error)
+    return Engine(scenario, entry, replication, problem, progress).attempt()
 
 
 class Engine:
@@ -156,6 +144,15 @@ class Engine:
         """The instant that the run is at."""
         return self._clock.now_ns
 
+    def attempt(self) -> RunResult:
+        """Run; an error in the middle ends the run and is part of the result."""
+        try:
+            return self.run()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return self.failure(error)
+
     def run(self) -> RunResult:
         """Run to a stop, to the end of all agents, or to a stall."""
         limit_s = self.world.scenario.stop.sim_time_s
@@ -195,20 +192,18 @@ class Engine:
     def failure(self, error: BaseException) -> RunResult:
         """Return what a run that ended in an error has left, as far as it can still be had."""
         recorder = self.recorder
-        tables: dict[str, pa.Table] = {}
+        tables, files = dict[str, pa.Table](), dict[str, IO[bytes]]()
         with contextlib.suppress(Exception):
             recorder.finish()
         if recorder.has_rows:
             tables = recorder.tables()
             with contextlib.suppress(Exception):
                 tables["energy"] = self._energy_table()
-        files = dict[str, IO[bytes]]()
-        with contextlib.suppress(OSError):  # of a full disk
-            files |= recorder.files() if tables else {}
-        at_s, rounds, said = self._clock.now_ns / NS_PER_S, max(recorder.rounds, 0), words_of(error)
-        return RunResult(
-            "failed", said, tables, at_s, rounds, files=files, met_at_start=recorder.met_at_start, error=error
-        )
+            with contextlib.suppress(OSError):  # of a full disk
+                files |= recorder.files()
+        at_s, rounds, starts = self._clock.now_ns / NS_PER_S, max(recorder.rounds, 0), recorder.met_at_start
+        said = words_of(error)
+        return RunResult("failed", said, tables, at_s, rounds, files=files, met_at_start=starts, error=error)
 
     def make_actors(self) -> dict[NodeId, Actor]:
         """Make the nodes' agents, in id order."""

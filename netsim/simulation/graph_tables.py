@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.arrow import table
 from netsim.interfaces import Array, NodeId
-from netsim.scenario.graphs import positions
 from netsim.simulation.recorder import Recorder
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from netsim.simulation.world import World
 
 
@@ -35,8 +33,8 @@ def tables(world: World, recorder: Recorder) -> dict[str, pa.Table]:
         "messages": np.array([messages for messages, _ in sent], np.int64),
         "payload_bytes": np.array([size for _, size in sent], np.int64),
     }
-    topology, nodes = world.scenario.network.topology, world.workers
-    places = positions(topology, len(nodes), world.stream(-1, "topology"))
+    nodes = world.workers
+    places = world.scenario.network.topology.positions(len(nodes), world.stream(-1, "topology"))
     xy = np.array(places, np.float64) if places else np.full((len(nodes), 2), np.nan)
     peers = {"node": np.array(nodes, np.int64), "x_m": xy[:, 0], "y_m": xy[:, 1]}
     peers["distance"] = _distances(recorder.last_models, len(nodes))

@@ -177,7 +177,7 @@ class Lockstep:
         while True:
             command = actor.resume(answer)
             answer = None
-            request = self._request(actor.node, command) if isinstance(command, Gradient | Value) else None
+            request = self._world.request(actor.node, command) if isinstance(command, Gradient | Value) else None
             if actor.finished:
                 return touched
             if command is None:
@@ -236,12 +236,6 @@ class Lockstep:
         if waiting:
             _, node = min(waiting)
             self._answer(node, _take(self.actors[node], timed_out=True))
-
-    def _request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
-        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
-        context = self._world.contexts[owner]
-        batch = context.next_batch() if command.batch is None else command.batch
-        return GradientRequest(owner, command.at, batch.rows, context.next_key())
 
 
 def nodes_of(to: NodeId | tuple[NodeId, ...]) -> tuple[NodeId, ...]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from netsim.arrow import column
 from netsim.errors import SimulationError
@@ -39,9 +40,6 @@ from netsim.simulation.sums_of_draws import Int64s, Sums, count_before, covered_
 from netsim.simulation.trace import Evaluated, Trace
 from netsim.simulation.traffic import SILENCE
 from netsim.units import NS_PER_S, seconds_to_ns
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _COMMANDS, _CELLS = 20_000_000, 4_000_000  # of all draws at once, about 1 GB
 _IDLE = STATES.index("idle")
@@ -78,8 +76,6 @@ class ManyReplays:
     ----------
     trace
         Of a star; it is run to its end.
-    replications
-        Which.
     sample
         The result of one replay in the engine: its tables are those of all draws but for times, bytes and joules.
 
@@ -481,8 +477,6 @@ def _ends(spans: Sequence[tuple[Int64s, Int64s]]) -> tuple[Int64s, Int64s]:
 
 def _replaced(given: pa.Table, columns: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
     """Return a table with other values in some of its columns; names that it lacks are left out."""
-    import pyarrow as pa
-
     arrays = []
     for name, kind in zip(given.column_names, given.schema.types, strict=True):
         if name in columns:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.arrow import BATCH_ROWS, table, writer
 from netsim.files import Temporary
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 COLUMNS: dict[str, type] = {
     "round": np.int64, "src": np.int64, "dst": np.int64, "kind": str, "paper_bit": np.float64,

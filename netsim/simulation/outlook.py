@@ -52,15 +52,7 @@ class Outlook:
 
 
 def look_ahead(scenario: Scenario, problem: Problem) -> tuple[Outlook, list[Fault]]:
-    """Return a guess at the runs of a sweep point, and the faults that its links and problem have together.
-
-    Parameters
-    ----------
-    scenario
-        A sweep point's.
-    problem
-        Opened.
-    """
+    """Return a guess at the runs of a sweep point, and the faults that its links and opened problem have together."""
     try:
         what = f"models and gradients of d = {problem.dim} numbers at {problem.num_nodes} nodes"
         memory.require(8.0 * problem.dim * (2 * problem.num_nodes + 2), what)

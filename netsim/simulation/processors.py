@@ -14,15 +14,7 @@ from netsim.units import NS_PER_S
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A computation under way.
-
-    Parameters
-    ----------
-    node, start_ns, duration_ns
-        Whose, since when, and how long it takes.
-    result
-        Called at its end; makes the answer to the agent.
-    """
+    """A computation of a node under way; `result` is called at its end and makes the answer to the agent."""
 
     node: NodeId
     start_ns: int
@@ -31,15 +23,7 @@ class Job:
 
 
 class Processors:
-    """The processor of every node: it computes, waits, or is off; each node does one thing after the other.
-
-    Parameters
-    ----------
-    devices
-        Speed and powers of every node.
-    switches
-        Which nodes are off.
-    """
+    """The processor of every node: it computes, waits, or is off; each node does one thing after the other."""
 
     def __init__(self, devices: Mapping[NodeId, Device], switches: Switches) -> None:
         self._devices, self._switches = devices, switches

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
+import pyarrow as pa
 
 from netsim.arrow import table
 from netsim.interfaces import (
@@ -26,13 +27,10 @@ from netsim.interfaces import (
     Usage,
 )
 from netsim.scenario import Record, Stop
-from netsim.scenario.parts import COUNTERS, DIRECTIONS, rises
+from netsim.scenario.parts import COUNTERS, DIRECTIONS, meets
 from netsim.simulation.snapshot import Snapshot
 from netsim.simulation.tally import Tally
 from netsim.units import NS_PER_S, S_PER_DAY
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PHASES = ("compute", "uplink", "downlink", "waiting")
 MAX_SNAPSHOTS = 16
@@ -174,7 +172,7 @@ class Recorder:
         is_due = self.has_row(round)
         if is_due or (self.stop.target and round % self.stop.every == 0):
             self._measure_round(ended)
-            met = {m for m, goal in self.stop.target.items() if _meets(m, ended.row.get(m, math.nan), goal)}
+            met = {m for m, goal in self.stop.target.items() if meets(m, ended.row.get(m, math.nan), goal)}
             self.reached = bool(met) and met == self.stop.target.keys()
             is_due |= self.reached or self.divergence is not None or not met <= self._met
             self._met |= met
@@ -352,7 +350,3 @@ def norm(x: Array) -> float:
 def _mean(models: Mapping[NodeId, Array]) -> Array:
     estimates = list(models.values())
     return np.asarray(np.mean(estimates, axis=0)) if len(estimates) > 1 else estimates[0]
-
-
-def _meets(metric: str, value: float, goal: float) -> bool:
-    return value >= goal if rises(metric) else value <= goal

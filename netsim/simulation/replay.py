@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from netsim.errors import SimulationError
 from netsim.interfaces import Command, Mark, NodeId, Problem, Report, Token
@@ -19,9 +21,6 @@ from netsim.simulation.ending import RunResult
 from netsim.simulation.engine import Engine, Progress
 from netsim.simulation.many import Entangled, ManyReplays, most_draws
 from netsim.simulation.trace import Evaluated, ReplayingRecorder, Trace
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 LIMITS = frozenset({"rounds"})
 
@@ -92,16 +91,6 @@ class Replications:
         self._ready: dict[int, RunResult] = {}
         self._is_one_by_one = self._has_arrays = False
 
-    @property
-    def uses_arrays(self) -> bool:
-        """Whether replays are made many at once."""
-        return self._has_arrays
-
-    @property
-    def trains_once(self) -> bool:
-        """Whether all runs so far were replays of one trace."""
-        return self._trace is not None
-
     def attempt(self, replication: int, progress: Progress | None = None) -> RunResult:
         """Run one replication; see `netsim.simulation.engine.attempt`."""
         if self._same is not None:
@@ -114,12 +103,9 @@ class Replications:
         if found is None:
             self._is_coupled, self._trace = True, None
             engine = Engine(self._scenario, self._entry, replication, self._problem, progress)
-            try:
-                found = engine.run()
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:
-                return engine.failure(error)
+            found = engine.attempt()
+            if found.error is not None:
+                return found
             is_drawn = engine.world.has_drawn_channel
         else:
             is_drawn = self._is_drawn

@@ -12,13 +12,6 @@ QUIET_ROUNDS = 5_000  # in which nothing is counted that alone would end the run
 class Standstill:
     """Looks now and then whether a run still gets anywhere.
 
-    Parameters
-    ----------
-    clock, recorder
-        Of the run.
-    nodes
-        How many.
-
     Attributes
     ----------
     patience : after how many steps `of_clock` is asked.

@@ -12,10 +12,7 @@ from netsim.interfaces import NodeId
 class Switches:
     """The nodes' being on and off as far as time has come.
 
-    Parameters
-    ----------
-    changes
-        Of each node that goes off, the instants in ns at which it does, and comes back, in turn.
+    `changes` are the instants in ns at which each node that goes off does so, and comes back, in turn.
 
     Attributes
     ----------

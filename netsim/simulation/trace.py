@@ -90,13 +90,7 @@ class Trace:
         return self.recorder.is_over
 
     def more(self, node: NodeId) -> bool:
-        """Go on until there is another command of the node; False where its agent has returned.
-
-        Raises
-        ------
-        SimulationError
-            If no node can go on.
-        """
+        """Go on until there is another command of the node; False where its agent has returned."""
         commands, actor = self.commands[node], self._driver.actors[node]
         before = len(commands)
         while len(commands) == before:

@@ -58,12 +58,6 @@ class Traffic:
 
     Parameters
     ----------
-    world
-        Its media, and which node sends over which of them.
-    clock
-        Of the run.
-    actors
-        Their mailboxes.
     tally, phases
         Count what a message came to, and how long nodes sent and received.
     tell

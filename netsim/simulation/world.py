@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from netsim.interfaces import (
     CostModel,
     DrawnMedia,
     DrawsInGradients,
+    Gradient,
+    GradientRequest,
     HasGradients,
     HasPairs,
     Medium,
@@ -26,19 +28,21 @@ from netsim.interfaces import (
     Problem,
     Replays,
     ShowsFrames,
+    Value,
     is_between_peers,
 )
 from netsim.scenario import Entry, Scenario
 from netsim.scenario.availability import changes
 from netsim.scenario.devices import devices, gradient_times
 from netsim.scenario.distributions import Times
-from netsim.scenario.graphs import positions
-from netsim.scenario.mixing import Peers
 from netsim.simulation.actors import Actor
 from netsim.simulation.capture import Capture
 from netsim.simulation.coding import Coder
 from netsim.simulation.context import AgentContext, MediumLink, ProblemFacts
 from netsim.units import seconds_to_ns
+
+if TYPE_CHECKING:
+    from netsim.scenario.mixing import Peers
 
 # Which part of a replication a stream's purpose belongs to; the others are the codecs' and the agents'.
 _PARTS = {
@@ -56,16 +60,7 @@ _PARTS = {
 class World:
     """One algorithm's nodes on one network, before the clock starts.
 
-    Parameters
-    ----------
-    scenario
-        A sweep point's scenario.
-    entry
-        The algorithm to run.
-    replication
-        Redraws the streams that ``vary`` says.
-    problem
-        The opened problem; shared by runs.
+    A replication redraws the streams that ``vary`` says; the opened problem is shared by runs.
 
     Attributes
     ----------
@@ -114,8 +109,11 @@ class World:
 
     def stream_of(self, replication: int, node: NodeId, purpose: str) -> np.random.Generator:
         """Return the same stream of another replication."""
-        part = _PARTS.get(purpose, "codec")
-        return rng.stream(self.scenario.seed, replication if part in self.scenario.varied else 0, node, purpose)
+        redraw = self._replication_of(_PARTS.get(purpose, "codec"), replication)
+        return rng.stream(self.scenario.seed, redraw, node, purpose)
+
+    def _replication_of(self, part: str, replication: int) -> int:
+        return replication if part in self.scenario.varied else 0
 
     @property
     def is_reliable(self) -> bool:
@@ -140,10 +138,17 @@ class World:
         time = self.gradient_s.get(node, 0.0)
         return time if isinstance(time, Times) else seconds_to_ns(time)
 
+    def request(self, node: NodeId, command: Gradient | Value) -> GradientRequest:
+        """Return what a node asks of the problem, with its next minibatch and key."""
+        owner = node if not isinstance(command, Gradient) or command.of is None else command.of
+        context = self.contexts[owner]
+        batch = context.next_batch() if command.batch is None else command.batch
+        return GradientRequest(owner, command.at, batch.rows, context.next_key())
+
     def coder(self) -> Coder:
         """Return the object that encodes and decodes for the agents."""
-        seed, replication = self.scenario.seed, self._replication_of("codec")
-        return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, seed, replication))
+        replication = self._replication_of("codec", self.replication)
+        return Coder(self.problem.dim, self.facts.dtype, partial(rng.shared_key, self.scenario.seed, replication))
 
     @cached_property
     def learning(self) -> HasGradients:
@@ -157,9 +162,6 @@ class World:
         if not isinstance(self.problem, HasGradients):
             raise SimulationError(f"{self.entry.label} needs a problem with gradients")
         return self.problem
-
-    def _replication_of(self, part: str) -> int:
-        return self.replication if part in self.scenario.varied else 0
 
     def medium_of(self, src: NodeId, dst: NodeId) -> int:
         """Return the index of the medium on which `src` sends to `dst`."""
@@ -201,6 +203,8 @@ class World:
     @cached_property
     def peers(self) -> Peers:
         """Who hears whom, round by round."""
+        from netsim.scenario.mixing import Peers
+
         return Peers(self.scenario.network.topology, len(self.workers), partial(self.stream, -1))
 
     def make_actors(self) -> dict[NodeId, Actor]:
@@ -238,7 +242,7 @@ class World:
     def _place_media(self) -> dict[str, tuple[Any, list[Node]]]:
         """Each medium's channel and nodes, by its name."""
         network = self.scenario.network
-        places = positions(network.topology, len(self.nodes), self.stream(-1, "topology"))
+        places = network.topology.positions(len(self.nodes), self.stream(-1, "topology"))
         ideal = registry.build("channel", "ideal")
         pair = {"uplink": network.uplink or ideal, "downlink": network.downlink or ideal}
         lower = {"link": network.link} if network.link is not None else pair

@@ -20,18 +20,9 @@ MAX_LOOKED_AT = 200  # points; more of them differ in little that decides
 
 
 def check(scenario: Scenario, opener: Callable[[Scenario], Problem] = open_problem) -> list[Outlook]:
-    """Find what is wrong with a scenario's data and with its clock.
+    """Find what is wrong with a scenario's data and with its clock; return a guess at the runs of each sweep point.
 
-    Parameters
-    ----------
-    scenario
-        With or without sweep.
-    opener
-        Opens a point's problem.
-
-    Returns
-    -------
-    A guess at the runs of each sweep point.
+    `opener` opens a point's problem.
 
     Raises
     ------
@@ -57,11 +48,10 @@ def in_words(scenario: Scenario, outlooks: Sequence[Outlook]) -> str:
     """Return the number of runs and what they will take, in two lines."""
     points, algorithms = len(scenarios.points(scenario)), len(scenario.algorithms)
     runs = points * algorithms * scenario.replications
-    sizes = (
-        f"{_count(points, 'point')}, {_count(algorithms, 'algorithm')}, {_count(scenario.replications, 'replication')}"
-    )
+    counts = {"point": points, "algorithm": algorithms, "replication": scenario.replications}
+    sizes = ", ".join(text.count(number, what) for what, number in counts.items())
     if not outlooks:
-        return f"{_count(runs, 'run')} ({sizes})"
+        return f"{text.count(runs, 'run')} ({sizes})"
     messages = runs * sum(outlook.messages for outlook in outlooks) / len(outlooks)
     host_s = _whole_runs(scenario) * sum(outlook.host_s for outlook in outlooks) / len(outlooks)
     memory = text.quantity(max(outlook.memory_bytes for outlook in outlooks), "B")
@@ -71,7 +61,7 @@ def in_words(scenario: Scenario, outlooks: Sequence[Outlook]) -> str:
         f"{size}, up to {text.quantity(messages, '')} messages, {memory} of memory, {text.seconds(host_s)} of one core"
     )
     sooner = ", less where runs reach their target" if scenario.stop.target else ""
-    said = f"{_count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}{sooner}"
+    said = f"{text.count(runs, 'run')} ({sizes})\nestimate, within a factor of some: {guess}{sooner}"
     return "\n".join([said, *(f"warning: {warning}" for warning in warnings(outlooks))])
 
 
@@ -90,7 +80,3 @@ def _whole_runs(scenario: Scenario) -> float:
 def warnings(outlooks: Sequence[Outlook]) -> list[str]:
     """Return what the points' runs are warned of, each once."""
     return list(dict.fromkeys(warning for outlook in outlooks for warning in outlook.warnings))
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")

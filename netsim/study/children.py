@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, cast
@@ -134,8 +135,6 @@ def each(function: str, tasks: Sequence[Any], jobs: int, plugins: Sequence[str] 
     ----------
     function, plugins
         See `Child`; the plugins are already loaded here.
-    tasks
-        What the function takes.
     jobs
         Processes; 0: one per core.
 
@@ -150,32 +149,28 @@ def each(function: str, tasks: Sequence[Any], jobs: int, plugins: Sequence[str] 
         for index, task in enumerate(tasks):
             yield index, here(task)
         return
-    left, done = queue.SimpleQueue[tuple[int, Any]](), queue.SimpleQueue[tuple[int, Any]]()
-    for item in enumerate(tasks):
-        left.put(item)
     children = [Child(function, plugins, is_first=not place) for place in range(processes)]
-
-    def work(child: Child) -> None:
-        with suppress(queue.Empty):
-            while True:
-                index, task = left.get_nowait()
-                try:
-                    done.put((index, child.ask(task)))
-                except NetsimError as error:
-                    done.put((index, error))
-                    return
-
+    idle = queue.SimpleQueue[Child]()
     for child in children:
-        threading.Thread(target=work, args=(child,), daemon=True).start()
+        idle.put(child)
+
+    def ask(task: Any) -> Any:
+        child = idle.get()
+        try:
+            return child.ask(task)
+        finally:
+            idle.put(child)
+
+    threads = ThreadPoolExecutor(processes)
+    futures = {threads.submit(ask, task): index for index, task in enumerate(tasks)}
     try:
-        for _ in tasks:
-            index, answer = done.get()
-            if isinstance(answer, Died):
-                raise SimulationError(f"task {index}: {answer}")
-            if isinstance(answer, Exception):
-                raise answer
-            yield index, answer
+        for future in as_completed(futures):
+            try:
+                yield futures[future], future.result()
+            except Died as error:
+                raise SimulationError(f"task {futures[future]}: {error}") from None
     finally:
+        threads.shutdown(wait=False, cancel_futures=True)
         for child in children:
             child.kill()
             child.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 import sys
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from netsim.arrow import BATCH_ROWS, writer
 from netsim.errors import NetsimError, SimulationError, words_of
 from netsim.files import Content
 from netsim.interfaces import HasContent
@@ -22,8 +20,6 @@ from netsim.study.plan import MAX_OPENED, Run, Tick, check_inputs
 from netsim.study.store import Record
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from netsim.interfaces import Problem
     from netsim.scenario import Scenario
     from netsim.simulation.ending import RunResult
@@ -62,7 +58,9 @@ def execute(run: Run, tick: Tick | None = None) -> tuple[Record, dict[str, Conte
             os._exit(1)
     files = dict[str, Content]()
     if result is not None:
-        files |= {f"{name}.arrow": _to_bytes(table) for name, table in result.tables.items()} | dict(result.files)
+        from netsim import arrow
+
+        files |= {f"{name}.arrow": arrow.to_bytes(table) for name, table in result.tables.items()} | dict(result.files)
     return _record(result, error, time.perf_counter() - start_s), files
 
 
@@ -143,10 +141,3 @@ def close_problems() -> None:
 
 _opened = dict[str, "Problem"]()
 _replications = dict[str, "Replications"]()  # of one algorithm at a time
-
-
-def _to_bytes(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    with writer(buffer, table.schema) as file:
-        file.write_table(table, max_chunksize=BATCH_ROWS)
-    return buffer.getvalue()

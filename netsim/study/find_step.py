@@ -31,10 +31,6 @@ class Found:
 
     Parameters
     ----------
-    label
-        Of the algorithm.
-    step_size
-        The best.
     score
         Of its trial: the target's first metric, else the loss, at the end.
     trials, rounds, gradients, host_s
@@ -59,8 +55,6 @@ def find_steps(scenario: Scenario, tell: Callable[[str], None] = lambda _: None)
 
     Parameters
     ----------
-    scenario
-        Of the study.
     tell
         Called with a sentence for each algorithm.
 

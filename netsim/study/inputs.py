@@ -159,14 +159,7 @@ def code_digest() -> str:
 
 
 def sources_of(value: object, plugins: Iterable[str] = ()) -> dict[str, str]:
-    """Return digests of source code that is not netsim's.
-
-    Parameters
-    ----------
-    value
-        Components: the files of their classes count.
-    plugins
-        Files that count whatever they define.
+    """Return digests of source code that is not netsim's: of the files of components' classes, and of plugins.
 
     Returns
     -------

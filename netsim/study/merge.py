@@ -5,44 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 
 from netsim import files
-from netsim.arrow import BATCH_ROWS, column, repeated_text
+from netsim.arrow import BATCH_ROWS, column, text_column
 from netsim.study.plan import Run
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 FRONT = ("label", "algorithm", "replication", "point")
 
 
 def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str] = ()) -> None:
-    """Write one Parquet file from the arrow files of runs, in their order.
+    """Write one Parquet file, as a whole or not at all, from the arrow files of runs, in their order.
 
     Each row gets ``label, algorithm, replication, point`` and every swept key in front. A column that some runs lack
     is NaN there (or null, where it is no floating-point column); a column that is whole in one run and fractional in
-    another is fractional.
-
-    Parameters
-    ----------
-    path
-        The file to write; appears as a whole or not at all.
-    parts
-        Runs and their arrow files.
-    at_least
-        Columns that are there even where no run has them.
+    another is fractional. Columns of `at_least` are there even where no run has them.
 
     Raises
     ------
     OSError
         If the file system does not take it.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
     front = pa.schema([(name, pa.int64() if name == "replication" else pa.string()) for name in FRONT])
     for key, value in (parts[0][0].swept if parts else {}).items():
         front = front.append(pa.field(key, _cells(value, 0).type))
@@ -65,15 +51,11 @@ def merge(path: Path, parts: Sequence[tuple[Run, Path]], at_least: Sequence[str]
 
 
 def _schema(file: Path) -> pa.Schema:
-    import pyarrow as pa
-
     with file.open("rb") as source, pa.ipc.open_file(source) as reader:
         return reader.schema.remove_metadata()
 
 
 def _batches(parts: Sequence[tuple[Run, Path]], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    import pyarrow as pa
-
     for run, file in parts:
         with file.open("rb") as source, pa.ipc.open_file(source) as reader:
             for index in range(reader.num_record_batches):
@@ -81,14 +63,12 @@ def _batches(parts: Sequence[tuple[Run, Path]], schema: pa.Schema) -> Iterator[p
 
 
 def _completed(run: Run, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    import pyarrow as pa
-
     rows = batch.num_rows
     front = {
-        "label": repeated_text(run.label, rows),
-        "algorithm": repeated_text(run.entry.algorithm.name, rows),
+        "label": text_column([run.label] * rows),
+        "algorithm": text_column([run.entry.algorithm.name] * rows),
         "replication": column(np.full(rows, run.replication)),
-        "point": repeated_text(run.point, rows),
+        "point": text_column([run.point] * rows),
         **{key: _cells(value, rows) for key, value in run.swept.items()},
     }
     columns = []
@@ -107,4 +87,4 @@ def _completed(run: Run, batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordB
 
 
 def _cells(value: int | float | str, rows: int) -> pa.Array:
-    return repeated_text(value, rows) if isinstance(value, str) else column(np.full(rows, value))
+    return text_column([value] * rows) if isinstance(value, str) else column(np.full(rows, value))

@@ -22,15 +22,8 @@ def counts(problem: Problem) -> LabelCounts | None:
 def write(folder: Path, found: Mapping[str, LabelCounts | None]) -> None:
     """Write a row for each sweep point, node and class; nothing where no point has classes.
 
-    Points with the same problem have rows once, those of the first. ``total_variation`` is the node's distance from the
-    mean label distribution (see `netsim.interfaces.LabelCounts`).
-
-    Parameters
-    ----------
-    folder
-        Of the results.
-    found
-        By the name of the point; the very same object for points of the same problem.
+    Points with the same problem, for which `found` has the very same object, have rows once, those of the first.
+    ``total_variation`` is the node's distance from the mean label distribution (see `netsim.interfaces.LabelCounts`).
     """
     rows, known = list[tuple[Any, ...]](), set[int]()
     for point, labels in found.items():

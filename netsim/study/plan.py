@@ -30,10 +30,6 @@ class Run:
     ----------
     point
         Name of the sweep point; '' where nothing is swept.
-    scenario
-        The point's scenario.
-    entry
-        The label and the algorithm.
     replication
         0, 1, ...
     hash
@@ -72,14 +68,7 @@ def plan(
 ) -> list[Run]:
     """Return all runs of a study, by sweep point, then algorithm, then replication.
 
-    Parameters
-    ----------
-    scenario
-        The study.
-    plugins
-        Files of components.
-    content_of
-        The digest of the data that a point's problem has opened; see `netsim.interfaces.HasContent`.
+    `content_of` gives the digest of the data that a point's problem has opened; see `netsim.interfaces.HasContent`.
 
     Raises
     ------

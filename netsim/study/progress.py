@@ -20,18 +20,11 @@ BAD = ("failed", "stalled", "diverged")
 
 
 def watcher(show: bool, total: int, records: dict[str, Record]) -> Watcher:
-    """Return the watcher that suits stderr.
+    """Return the watcher that suits stderr, of `total` runs; `records` are those finished already, by their hash.
 
-    Parameters
-    ----------
-    show
-        False: say nothing.
-    total
-        Runs of the study.
-    records
-        Those that are finished already, by their hash.
+    It says nothing where `show` is False.
     """
-    return (Watcher if not show or sys.stderr is None else Bars if sys.stderr.isatty() else Lines)(total, records)
+    return (Watcher if not show or sys.stderr is None else _Bars if sys.stderr.isatty() else _Lines)(total, records)
 
 
 class Watcher:
@@ -63,7 +56,7 @@ class Watcher:
             self.records[run.hash] = record
 
 
-class Lines(Watcher):
+class _Lines(Watcher):
     """A line per finished run, and one every 10 s while none finishes."""
 
     def __enter__(self) -> Self:
@@ -79,22 +72,18 @@ class Lines(Watcher):
         self._thread.join()
 
     def start(self, run: Run) -> None:
-        """See `Watcher`."""
         with self._lock:
             self._running[run] = "starts"
 
     def compiling(self, run: Run, kernel: str) -> None:
-        """See `Watcher`."""
         with self._lock:
             self._running[run] = f"compiling {kernel}"
 
     def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
-        """See `Watcher`."""
         with self._lock:
             self._running[run] = f"round {round}, simulated {seconds(sim_time_s)}, loss {loss:.4g}"
 
     def finish(self, run: Run, record: Record) -> None:
-        """See `Watcher`."""
         with self._lock:
             super().finish(run, record)
             self._running.pop(run, None)
@@ -114,26 +103,19 @@ class Lines(Watcher):
                     self._say(f"{len(self.records)} of {self.total} runs finished; running: {now or 'nothing yet'}")
 
 
-class Bars(Watcher):
+class _Bars(Watcher):
     """The study's bar and a line per running run; runs that ended badly stay on the screen."""
 
     def __enter__(self) -> Self:
+        from rich import progress
         from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
 
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description}", markup=False),
+            progress.BarColumn(bar_width=20),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
             console=Console(stderr=True),
         )
         self._tasks: dict[Run, TaskID] = {}
@@ -145,21 +127,17 @@ class Bars(Watcher):
         self._bars.stop()
 
     def start(self, run: Run) -> None:
-        """See `Watcher`."""
         limit = run.scenario.stop.rounds
         self._tasks[run] = self._bars.add_task(title(run), total=limit)
 
     def compiling(self, run: Run, kernel: str) -> None:
-        """See `Watcher`."""
         self._bars.update(self._tasks[run], description=f"{title(run)}: compiling {kernel}")
 
     def tick(self, run: Run, round: int, sim_time_s: float, loss: float) -> None:
-        """See `Watcher`."""
         text = f"{title(run)}: simulated {seconds(sim_time_s)}, loss {loss:.4g}"
         self._bars.update(self._tasks[run], description=text, completed=round)
 
     def finish(self, run: Run, record: Record) -> None:
-        """See `Watcher`."""
         super().finish(run, record)
         self._bars.remove_task(self._tasks.pop(run))
         self._bars.advance(self._study)

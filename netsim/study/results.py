@@ -22,11 +22,6 @@ class Results:
     """A folder that `run` has written; frames are read when first asked for.
 
     A file that is no longer what the study wrote is a `DataError`, never a frame.
-
-    Parameters
-    ----------
-    folder
-        Where it is.
     """
 
     folder: Path

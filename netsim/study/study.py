@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from netsim import __version__
 from netsim import files as files_module
 from netsim import scenario as scenarios
-from netsim.arrow import numbers
 from netsim.errors import ConfigError, UnfinishedError
 from netsim.interfaces import Draws, HasBatches, LabelCounts, Redraws
 from netsim.results import summary as summaries
@@ -27,7 +26,6 @@ from netsim.results.findings import findings
 from netsim.study import children, find_step, names, nodes, workers
 from netsim.study.check import check, warnings
 from netsim.study.execute import close_problems, content, open_problem, problem_key
-from netsim.study.merge import merge
 from netsim.study.plan import Run, plan
 from netsim.study.progress import watcher
 from netsim.study.results import Results
@@ -72,8 +70,6 @@ def run(
 
     Parameters
     ----------
-    scenario
-        What to do.
     out_dir
         Where to. Merged tables of an earlier study in it are replaced once the data have been checked.
     jobs
@@ -86,8 +82,6 @@ def run(
         Address of a Dask scheduler to do the runs instead of processes.
     command
         For the manifest.
-    show
-        Show progress on stderr.
 
     Raises
     ------
@@ -141,11 +135,7 @@ def run(
 
 
 def prune(out_dir: str | Path) -> tuple[int, int]:
-    """Remove the finished runs in a folder that its last study does not have.
-
-    Returns
-    -------
-    How many, and their bytes.
+    """Remove the finished runs in a folder that its last study does not have; return how many, and their bytes.
 
     Raises
     ------
@@ -185,16 +175,13 @@ def check_folder(out_dir: str | Path) -> None:
     with files_module.writing(folder):
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             folder.lstat()  # says that a name is too long
-        _check_folder(folder)
-
-
-def _check_folder(folder: Path) -> None:
-    there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    if not there.is_dir():
-        raise ConfigError(f"{folder}: the output is a folder. Got a file{'' if there == folder else f' at {there}'}")
-    if there == folder and any(folder.iterdir()) and not _is_ours(folder):
-        raise ConfigError(f"{folder}: the folder is not empty and netsim did not write it; choose another one")
-    files_module.check_folder(there)
+        there = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+        if not there.is_dir():
+            where = "" if there == folder else f" at {there}"
+            raise ConfigError(f"{folder}: the output is a folder. Got a file{where}")
+        if there == folder and any(folder.iterdir()) and not _is_ours(folder):
+            raise ConfigError(f"{folder}: the folder is not empty and netsim did not write it; choose another one")
+        files_module.check_folder(there)
 
 
 def _is_ours(folder: Path) -> bool:
@@ -233,7 +220,7 @@ def _prepare(folder: Path, scenario: Scenario, runs: Sequence[Run], facts: Mappi
     for name in (*half_written, "rounds.parquet", *merged, *MERGED):
         files_module.remove(folder / name)
     (folder / RUNS).mkdir(exist_ok=True)
-    files_module.write(folder / "scenario.yaml", scenarios.dump_yaml(scenario))
+    files_module.write(folder / "scenario.yaml", scenario.to_yaml())
     planned = [{**_names(run), "status": "unfinished", "sentence": ""} for run in runs]
     files_module.write(folder / "manifest.json", _to_json({**facts, "complete": False, "runs": planned}))
     store = Store(folder / RUNS)
@@ -291,6 +278,8 @@ def _by_problem(runs: Sequence[Run]) -> list[Run]:
 
 def _merge(folder: Path, runs: Sequence[Run], store: Store, records: Mapping[str, Record]) -> list[str]:
     """Write the merged tables and the summary; return the tables' files."""
+    from netsim.study.merge import merge
+
     tables = {run.hash: store.tables(run.hash) for run in runs}
     kinds = sorted({"rounds"}.union(*tables.values()))
     for name in kinds:
@@ -317,6 +306,8 @@ def _outcome(run: Run, rounds: Path | None, record: Record) -> summaries.Outcome
     if rounds is None:
         return summaries.nothing(record.status, targets)
     import pyarrow as pa
+
+    from netsim.arrow import numbers
 
     with rounds.open("rb") as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()

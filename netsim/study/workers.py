@@ -26,13 +26,7 @@ TICK_S = 0.2
 
 
 def run_here(runs: Sequence[Run], store: Store, watcher: Watcher) -> None:
-    """Do the runs one after the other in this process.
-
-    Raises
-    ------
-    ConfigError
-        If a finished run cannot be kept.
-    """
+    """Do the runs one after the other in this process."""
     for run in runs:
         watcher.start(run)
         tick = _throttled(lambda *state, run=run: watcher.tick(run, *state))
@@ -47,11 +41,6 @@ def run_in_children(runs: Sequence[Run], store: Store, watcher: Watcher, jobs: i
     """Do the runs in `jobs` child processes, which keep what they finish.
 
     A child that dies takes only its run with it. The children of a killed parent end by themselves.
-
-    Raises
-    ------
-    ConfigError
-        If a finished run cannot be kept.
     """
     left, pool, lock = deque(runs), set[children.Child](), threading.Lock()
     is_over = threading.Event()
@@ -100,11 +89,8 @@ def run_in_children(runs: Sequence[Run], store: Store, watcher: Watcher, jobs: i
 def run_on_cluster(address: str, runs: Sequence[Run], store: Store, watcher: Watcher, plugins: Sequence[str]) -> None:
     """Do the runs on a Dask cluster and keep here what they send back.
 
-    Parameters
-    ----------
-    address
-        Of the scheduler, such as ``tcp://10.0.0.1:8786``. Its workers have one thread each and netsim installed, and
-        see data and plugins under the same paths.
+    Its scheduler has an address such as ``tcp://10.0.0.1:8786``, its workers have one thread each and netsim installed,
+    and see data and plugins under the same paths.
 
     Raises
     ------

@@ -11,6 +11,11 @@ Examples
 ...         check(codec)
 """
 
-from netsim.testing.contract import Check, ContractError, NotCheckedError, checks, examples, title
-
-__all__ = ["Check", "ContractError", "NotCheckedError", "checks", "examples", "title"]
+from netsim.testing.contract import (
+    Check as Check,
+    ContractError as ContractError,
+    NotCheckedError as NotCheckedError,
+    checks as checks,
+    examples as examples,
+    title as title,
+)

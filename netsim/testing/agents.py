@@ -19,7 +19,7 @@ from netsim.simulation.ending import RunResult
 from netsim.simulation.engine import Engine, simulate
 from netsim.simulation.replay import is_timing_free
 from netsim.testing.bounded import Bounded
-from netsim.testing.contract import Check, ContractError, broken, check_configuration, on, on_smallest, require
+from netsim.testing.contract import ContractError, broken, on, on_smallest, require
 from netsim.testing.worlds import Jitter, SampledToy, ToyProblem, is_star, nodes_of, world
 
 ROUNDS = 12
@@ -122,14 +122,11 @@ def _reports(algorithm: Any, rounds: Sequence[int]) -> None:
 def check_lockstep(algorithm: Any) -> None:
     """Check that with ideal links and equal compute times every node reports in every round what lockstep does."""
     base = contract_world(algorithm, compute=ComputeModel(gradient_s=1.0))
-    on(place_of(algorithm, ROUNDS), lambda: _check_lockstep(algorithm, base))
-
-
-def _check_lockstep(algorithm: Any, base: Scenario) -> None:
-    engine, result = in_the_engine(base)
-    _compare(algorithm, engine, in_lockstep(base), "on ideal links with equal compute times")
-    rounds = result.tables["rounds"]["round"].to_pylist()
-    require(rounds == list(range(ROUNDS + 1)), f"the run's table must have each round once. Got {rounds}")
+    with on(place_of(algorithm, ROUNDS)):
+        engine, result = in_the_engine(base)
+        _compare(algorithm, engine, in_lockstep(base), "on ideal links with equal compute times")
+        rounds = result.tables["rounds"]["round"].to_pylist()
+        require(rounds == list(range(ROUNDS + 1)), f"the run's table must have each round once. Got {rounds}")
 
 
 def check_delays(algorithm: Any) -> None:
@@ -141,8 +138,8 @@ def check_delays(algorithm: Any) -> None:
     if not is_timing_free(algorithm, base.network):
         return
     for replication in range(3):
-        case = f"{place_of(algorithm, ROUNDS)}, random delays, replication {replication}"
-        on(case, lambda replication=replication: _check_delays(algorithm, base, replication))  # type: ignore[misc]
+        with on(f"{place_of(algorithm, ROUNDS)}, random delays, replication {replication}"):
+            _check_delays(algorithm, base, replication)
 
 
 def _check_delays(algorithm: Any, base: Scenario, replication: int) -> None:
@@ -182,25 +179,23 @@ def _compare(algorithm: Any, engine: Estimates, plain: Estimates, where: str) ->
 def check_seed(algorithm: Any) -> None:
     """Check that equal seeds give equal tables, cell by cell, clock and joules included."""
     base = contract_world(algorithm, Jitter(), compute=SLOW, record=Record(messages=True), seed=3)
-    on(place_of(algorithm, ROUNDS), lambda: _check_seed(algorithm, base))
-
-
-def _check_seed(algorithm: Any, base: Scenario) -> None:
-    first, second = (simulate(base, base.algorithms[0], 0, problem_for(algorithm)).tables for _ in range(2))
-    require(set(first) == set(second), "two runs of one seed leave other tables")
-    for name, table in first.items():
-        require(table.schema == second[name].schema, f"two runs of one seed leave other columns in {name}")
-        for column in table.column_names:
-            a, b = table[column].to_numpy(), second[name][column].to_numpy()
-            same = a.shape == b.shape and all(x == y or (x != x and y != y) for x, y in zip(a, b, strict=True))
-            require(same, f"two runs of one seed differ in column {column} of {name}")
+    with on(place_of(algorithm, ROUNDS)):
+        first, second = (simulate(base, base.algorithms[0], 0, problem_for(algorithm)).tables for _ in range(2))
+        require(set(first) == set(second), "two runs of one seed leave other tables")
+        for name, table in first.items():
+            require(table.schema == second[name].schema, f"two runs of one seed leave other columns in {name}")
+            for column in table.column_names:
+                a, b = table[column].to_numpy(), second[name][column].to_numpy()
+                same = a.shape == b.shape and all(x == y or (x != x and y != y) for x, y in zip(a, b, strict=True))
+                require(same, f"two runs of one seed differ in column {column} of {name}")
 
 
 def check_counters(algorithm: Any) -> None:
     """Check that counters are sums over messages that ended, each as long as its payload, and never fall."""
     link = {"name": "ethernet_udp", "rate_bps": 1e6}
     base = contract_world(algorithm, link, record=Record(messages=True))
-    on(place_of(algorithm, ROUNDS), lambda: _check_counters(algorithm, base))
+    with on(place_of(algorithm, ROUNDS)):
+        _check_counters(algorithm, base)
 
 
 def _check_counters(algorithm: Any, base: Scenario) -> None:
@@ -252,14 +247,3 @@ def _check_direction(
 
 def _rounds(base: Scenario) -> int:
     return base.stop.rounds or ROUNDS
-
-
-CHECKS: tuple[Check, ...] = (
-    check_interface,
-    check_configuration,
-    check_reports,
-    check_lockstep,
-    check_delays,
-    check_seed,
-    check_counters,
-)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from netsim.interfaces import STATES, Broadcasts, Delivery, NodeId, PowerBound, TransferId, Usage
-from netsim.testing.contract import Check, check_configuration, on, on_smallest, require, require_methods
+from netsim.testing.contract import Check, on, on_smallest, require, require_methods
 from netsim.testing.scripts import (
     MAX_STEPS,
     NODES,
@@ -28,9 +28,18 @@ from netsim.testing.scripts import (
 from netsim.units import NS_PER_S
 
 
-def on_script(channel: Any, promise: Callable[[Any, Sequence[Call]], None], **how: Any) -> None:
-    """Check a promise on a random script; where it is broken, on shorter beginnings of it."""
-    on_smallest(functools.partial(promise, channel), script(channel, **how), show)
+def on_scripts(*seeds: int, outages: bool = False) -> Callable[[Callable[[Any, Sequence[Call]], None]], Check]:
+    """Make a check of a promise on a channel and a script: on random scripts; where broken, on beginnings of them."""
+
+    def make(promise: Callable[[Any, Sequence[Call]], None]) -> Check:
+        @functools.wraps(promise)
+        def check(channel: Any) -> None:
+            for seed in seeds:
+                on_smallest(functools.partial(promise, channel), script(channel, seed=seed, outages=outages), show)
+
+        return check
+
+    return make
 
 
 def repeats(channel: Any) -> bool:
@@ -68,13 +77,11 @@ def check_interface(channel: Any) -> None:
     require_methods(open_medium(channel), "submit", "next_event_ns", "advance", "set_up", "cost", "usage")
 
 
-def check_states(channel: Any) -> None:
+@on_scripts(7, outages=True)
+def check_states(channel: Any, calls: Sequence[Call]) -> None:
     """Check that every interface's states add up to the instant, from the first nanosecond on, and never shrink."""
-    on("no message", lambda: _check_fill(open_medium(channel).usage(1), 1))
-    on_script(channel, _states, outages=True, seed=7)
-
-
-def _states(channel: Any, calls: Sequence[Call]) -> None:
+    with on("no message"):
+        _check_fill(open_medium(channel).usage(1), 1)
     rng = np.random.default_rng(1)
     looks = sorted({0, 1, *(int(t) for t in rng.integers(0, calls[-1].at_ns + 1, 40))})
     before: Any = 0
@@ -99,13 +106,9 @@ def _check_fill(usage: Usage, at_ns: int) -> None:
         require(filled == at_ns, sentence)
 
 
-def check_next_event(channel: Any) -> None:
+@on_scripts(0, 1, 2, 3)
+def check_next_event(channel: Any, calls: Sequence[Call]) -> None:
     """Check that nothing is delivered before `next_event_ns`, and that advancing to it makes progress."""
-    for seed in range(4):
-        on_script(channel, _next_event, seed=seed)
-
-
-def _next_event(channel: Any, calls: Sequence[Call]) -> None:
     medium, left, steps = open_medium(channel), list(calls), 0
     while True:
         next_ns = medium.next_event_ns()
@@ -130,12 +133,9 @@ def _next_event(channel: Any, calls: Sequence[Call]) -> None:
         require(steps < MAX_STEPS, "next_event_ns does not get on")
 
 
-def check_ends(channel: Any) -> None:
+@on_scripts(5)
+def check_ends(channel: Any, calls: Sequence[Call]) -> None:
     """Check that every transfer ends once at each destination, with what was submitted, after its service time."""
-    on_script(channel, _ends, seed=5)
-
-
-def _ends(channel: Any, calls: Sequence[Call]) -> None:
     trace = play(channel, calls)
     ends = Counter((d.transfer, d.dst) for d in trace.deliveries)
     wanted = Counter((t, n) for t, call in trace.calls.items() for n in call.dst)
@@ -155,12 +155,9 @@ def _ends(channel: Any, calls: Sequence[Call]) -> None:
         require(not d.ok or slow, f"service_s is {d.service_s} s, and the transfer took {d.at_ns - call.at_ns} ns")
 
 
-def check_broadcasts(channel: Any) -> None:
+@on_scripts(11)
+def check_broadcasts(channel: Any, calls: Sequence[Call]) -> None:
     """Check that a medium with `broadcasts` counts a message to several nodes once, any other one once for each."""
-    on_script(channel, _broadcasts, seed=11)
-
-
-def _broadcasts(channel: Any, calls: Sequence[Call]) -> None:
     medium = open_medium(channel)
     is_one = isinstance(medium, Broadcasts) and medium.broadcasts
     trace = play(channel, calls)
@@ -174,12 +171,9 @@ def _broadcasts(channel: Any, calls: Sequence[Call]) -> None:
         require(most <= 1, f"broadcasts is True, and the packets of one message count at {most} nodes")
 
 
-def check_bytes(channel: Any) -> None:
+@on_scripts(0)
+def check_bytes(channel: Any, calls: Sequence[Call]) -> None:
     """Check that wire bytes hold the message, and that deliveries count what the interfaces sent."""
-    on_script(channel, _bytes)
-
-
-def _bytes(channel: Any, calls: Sequence[Call]) -> None:
     trace = play(channel, calls)
     wire = Counter[TransferId]()
     for d in trace.deliveries:
@@ -196,12 +190,9 @@ def _bytes(channel: Any, calls: Sequence[Call]) -> None:
     require(same, f"deliveries count {wire.total()} wire bytes, and the interfaces sent {sent}")
 
 
-def check_frames(channel: Any) -> None:
+@on_scripts(6)
+def check_frames(channel: Any, calls: Sequence[Call]) -> None:
     """Check that a transfer's frames carry each of its bytes, after it was submitted and before it arrived."""
-    on_script(channel, _frames, seed=6)
-
-
-def _frames(channel: Any, calls: Sequence[Call]) -> None:
     trace = play(channel, calls)
     carried: dict[tuple[TransferId, NodeId], set[tuple[int, int]]] = {}
     for start_ns, src, dst, transfer, offset, length, attempt, _ in trace.frames:
@@ -237,12 +228,9 @@ def _check_parts(trace: Trace, carried: dict[tuple[TransferId, NodeId], set[tupl
         require(not d.ok or whole, f"frames carry parts only of a message that arrived: {trace.calls[d.transfer]}")
 
 
-def check_seed(channel: Any) -> None:
+@on_scripts(8)
+def check_seed(channel: Any, calls: Sequence[Call]) -> None:
     """Check that the same stream gives the same clock."""
-    on_script(channel, _seed, seed=8)
-
-
-def _seed(channel: Any, calls: Sequence[Call]) -> None:
     first, second = play(channel, calls).deliveries, play(channel, calls).deliveries
     require(first == second, f"two media of one stream differ: {_first(first, second)}")
 
@@ -250,10 +238,11 @@ def _seed(channel: Any, calls: Sequence[Call]) -> None:
 def check_cuts(channel: Any, outages: bool = False) -> None:
     """Check that deliveries, frames and usage do not depend on when `advance` or `usage` is called."""
     for seed in range(2):
-        on_script(channel, functools.partial(_cuts, seed=seed), seed=seed, outages=outages)
+        calls = script(channel, seed=seed, outages=outages)
+        on_smallest(functools.partial(_cuts, channel, seed), calls, show)
 
 
-def _cuts(channel: Any, calls: Sequence[Call], seed: int) -> None:
+def _cuts(channel: Any, seed: int, calls: Sequence[Call]) -> None:
     span = calls[-1].at_ns + 20 * pace_ns(channel)
     rng = np.random.default_rng(seed)
     looks = sorted({int(t) for t in rng.integers(0, calls[-1].at_ns + 1, 8)})
@@ -274,10 +263,11 @@ def _cuts(channel: Any, calls: Sequence[Call], seed: int) -> None:
 def check_looking_ahead(channel: Any) -> None:
     """Check that answers about a later instant hold if nothing is submitted before, and that asking changes nothing."""
     for seed in range(2):
-        on_script(channel, functools.partial(_looking_ahead, seed=seed), seed=seed, outages=True)
+        calls = script(channel, seed=seed, outages=True)
+        on_smallest(functools.partial(_looking_ahead, channel, seed), calls, show)
 
 
-def _looking_ahead(channel: Any, calls: Sequence[Call], seed: int) -> None:
+def _looking_ahead(channel: Any, seed: int, calls: Sequence[Call]) -> None:
     medium, quiet, rng = open_medium(channel), open_medium(channel), np.random.default_rng(seed)
     for i, call in enumerate(calls):
         next_ns = calls[i + 1].at_ns if i + 1 < len(calls) else call.at_ns + 3 * pace_ns(channel)
@@ -312,7 +302,8 @@ def check_lone_messages(channel: Any) -> None:
     for size in (1, 8, 100, 1472, 1473, 5000):
         for src, dst in ((0, 4), (4, 0), (1, 2)):
             call = Call(5, src, (dst,), size)
-            on(show([call]), functools.partial(_lone_message, channel, call))
+            with on(show([call])):
+                _lone_message(channel, call)
 
 
 def _lone_message(channel: Any, call: Call) -> None:
@@ -351,7 +342,8 @@ def check_costs(channel: Any) -> None:
 def check_outages(channel: Any) -> None:
     """Check that transfers end with a node that they need, others go on, and a node that is down sleeps."""
     for node in (1, 4):
-        on(f"node {node} goes down while it sends and receives", functools.partial(_outage, channel, node))
+        with on(f"node {node} goes down while it sends and receives"):
+            _outage(channel, node)
     check_cuts(channel, outages=True)
 
 
@@ -402,21 +394,3 @@ def _first(a: Sequence[Delivery], b: Sequence[Delivery]) -> str:
         if one != two:
             return f"{one} and {two}"
     return f"{len(a)} and {len(b)} of them"
-
-
-CHECKS: tuple[Check, ...] = (
-    check_interface,
-    check_configuration,
-    check_states,
-    check_next_event,
-    check_ends,
-    check_broadcasts,
-    check_bytes,
-    check_frames,
-    check_seed,
-    check_cuts,
-    check_looking_ahead,
-    check_lone_messages,
-    check_costs,
-    check_outages,
-)

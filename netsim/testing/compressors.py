@@ -16,16 +16,7 @@ import numpy as np
 
 from netsim.errors import DecodeError, EncodeError
 from netsim.interfaces import Array, Key, Payload
-from netsim.testing.contract import (
-    Check,
-    ContractError,
-    check_configuration,
-    on,
-    on_smallest,
-    refusal,
-    require,
-    require_methods,
-)
+from netsim.testing.contract import ContractError, broken, on, on_smallest, refusal, require, require_methods
 
 METHODS = (
     "encode", "encode_keyed", "decode", "add_to", "bind", "max_size_bytes", "variance_bound", "contraction",
@@ -110,6 +101,21 @@ def check_interface(compressor: Any) -> None:
         require(isinstance(getattr(compressor, fact, None), bool), f"{fact} must be True or False")
 
 
+def classes_of(compressor: Any) -> dict[str, type]:
+    """Return the classes that a `repr` names: the compressor's own and those of the compressors in its fields."""
+    parts = [getattr(compressor, field.name) for field in dataclasses.fields(compressor)]
+    inner = (classes_of(part) for part in parts if getattr(part, "kind", None) == "compressor")
+    return {type(compressor).__name__: type(compressor)} | {k: v for found in inner for k, v in found.items()}
+
+
+def check_representation(compressor: Any) -> None:
+    """Check that its `repr` makes an equal one, and bound to a layout it has the same bound."""
+    text = repr(compressor)
+    require(eval(text, dict(classes_of(compressor))) == compressor, f"its repr makes another one: {text}")
+    same = compressor.bind(((50,),)).max_size_bytes(50) == compressor.max_size_bytes(50)
+    require(same, "bound to a model of one tensor it has another max_size_bytes")
+
+
 def check_round_trip(compressor: Any) -> None:
     """Check that `decode` gives a finite float64 vector, `add_to` the same, no length exceeds its bound, x is kept."""
     for x64 in vectors():
@@ -190,8 +196,8 @@ def check_refusals(compressor: Any) -> None:
             for dtype in (np.float64, np.float32):
                 x = rng.standard_normal(dim).astype(dtype)
                 x[place] = bad
-                case = f"{word} at {place} of {dim} {np.dtype(dtype)} entries"
-                on(case, functools.partial(_refusal, compressor, x, (compressor.name, str(place), word)))
+                with on(f"{word} at {place} of {dim} {np.dtype(dtype)} entries"):
+                    _refusal(compressor, x, (compressor.name, str(place), word))
     for shape in ((0,), (), (2, 3)):
         _refusal(compressor, np.zeros(shape), (compressor.name,))
     _refusal(compressor, np.zeros(3, np.complex128), ("complex",))
@@ -207,20 +213,18 @@ def _refusal(compressor: Any, x: Any, words: tuple[str, ...]) -> None:
 def check_key(compressor: Any) -> None:
     """Check that only a code that shares its randomness needs the key to decode; one without draws encodes alike."""
     for x in (np.ones(1), np.random.default_rng(28).standard_normal(50)):
-        on(show(x), functools.partial(_key, compressor, x))
-
-
-def _key(compressor: Any, x: Array) -> None:
-    data = compressor.encode_keyed(x, key_of(1)).data
-    if compressor.shares_randomness:
-        promise = "shares_randomness says that decoding without a key is refused"
-        require("key" in refusal(lambda: compressor.decode(data, x.size), DecodeError, promise), promise)
-    else:
-        same = np.array_equal(compressor.decode(data, x.size), compressor.decode(data, x.size, key_of(1)))
-        require(same, "decode uses the key; shares_randomness must be True")
-    if not compressor.draws:
-        same = compressor.encode_keyed(x, key_of(2)).data == data
-        require(same, "another key gives another payload; draws must be True")
+        with on(show(x)):
+            data = compressor.encode_keyed(x, key_of(1)).data
+            if compressor.shares_randomness:
+                promise = "shares_randomness says that decoding without a key is refused"
+                decode = functools.partial(compressor.decode, data, x.size)
+                require("key" in refusal(decode, DecodeError, promise), promise)
+            else:
+                same = np.array_equal(compressor.decode(data, x.size), compressor.decode(data, x.size, key_of(1)))
+                require(same, "decode uses the key; shares_randomness must be True")
+            if not compressor.draws:
+                same = compressor.encode_keyed(x, key_of(2)).data == data
+                require(same, "another key gives another payload; draws must be True")
 
 
 def check_work(compressor: Any) -> None:
@@ -231,21 +235,6 @@ def check_work(compressor: Any) -> None:
     for x in (np.zeros(10), np.random.default_rng(29).standard_normal(10)):
         work = compressor.decode_flop_of(compressor.encode_keyed(x, key_of(1)).data, x.size)
         require(0 <= work < math.inf, f"decode_flop_of is a number >= 0. Got {work}")
-
-
-def classes_of(compressor: Any) -> dict[str, type]:
-    """Return the classes that a `repr` names: the compressor's own and those of the compressors in its fields."""
-    parts = [getattr(compressor, field.name) for field in dataclasses.fields(compressor)]
-    inner = (classes_of(part) for part in parts if getattr(part, "kind", None) == "compressor")
-    return {type(compressor).__name__: type(compressor)} | {k: v for found in inner for k, v in found.items()}
-
-
-def check_representation(compressor: Any) -> None:
-    """Check that its `repr` makes an equal one, and bound to a layout it has the same bound."""
-    text = repr(compressor)
-    require(eval(text, dict(classes_of(compressor))) == compressor, f"its repr makes another one: {text}")
-    same = compressor.bind(((50,),)).max_size_bytes(50) == compressor.max_size_bytes(50)
-    require(same, "bound to a model of one tensor it has another max_size_bytes")
 
 
 def check_contraction(compressor: Any) -> None:
@@ -333,13 +322,10 @@ def check_hostile(compressor: Any, cases: int = 667, seed: int = 26) -> None:
             except DecodeError:
                 refused += 1
                 if refused % 8 == 0:  # slows down alike
-                    on(_bytes(data, dim), functools.partial(_untouched, compressor, data, dim, key))
+                    with on(_bytes(data, dim)):
+                        _untouched(compressor, data, dim, key)
             except Exception as error:
-                on(_bytes(data, dim), functools.partial(_raise, error))
-
-
-def _raise(error: Exception) -> None:
-    raise error
+                raise broken(error, _bytes(data, dim)) from error
 
 
 def _untouched(compressor: Any, data: bytes, dim: int, key: Key) -> None:
@@ -368,19 +354,3 @@ def _damage(data: bytearray, how: int, rng: np.random.Generator) -> bytes:
     for place, byte in zip(rest[: first % 8 + 1], rest[8:], strict=False):
         data[place % min(len(data), 4 if how == 3 else len(data))] = (0xFF, 0x00)[byte % 2] if how == 4 else byte % 256
     return bytes(data)
-
-
-CHECKS: tuple[Check, ...] = (
-    check_interface,
-    check_configuration,
-    check_representation,
-    check_round_trip,
-    check_contiguity,
-    check_seed,
-    check_refusals,
-    check_key,
-    check_work,
-    check_contraction,
-    check_unbiased,
-    check_hostile,
-)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from netsim import registry
@@ -15,7 +16,8 @@ from netsim.scenario import parsing
 
 Check = Callable[[Any], None]
 
-# Kinds with a contract of their own; other kinds only promise what every configuration does.
+# Kinds with a contract of their own, functions `check_...` in their order; other kinds only promise what every
+# configuration does.
 MODULES = {
     "algorithm": "netsim.testing.agents",
     "channel": "netsim.testing.channels",
@@ -58,8 +60,8 @@ def checks(kind: str) -> tuple[Check, ...]:
     registry.names(kind)  # raises for an unknown kind
     if kind not in MODULES:
         return (check_configuration,)
-    found: tuple[Check, ...] = importlib.import_module(MODULES[kind]).CHECKS
-    return found
+    found = {n: f for n, f in vars(importlib.import_module(MODULES[kind])).items() if n.startswith("check_")}
+    return found.pop("check_interface"), check_configuration, *found.values()
 
 
 def examples(kind: str, name: str) -> tuple[Any, ...]:
@@ -146,10 +148,11 @@ def broken(error: Exception, case: str) -> ContractError:
     return ContractError(f"{type(error).__name__}: {error} ({registry.place(error)})", case)
 
 
-def on(case: str, promise: Callable[[], None]) -> None:
-    """Check a promise on one input; whatever goes wrong is said to break on that input."""
+@contextlib.contextmanager
+def on(case: str) -> Iterator[None]:
+    """Check a promise on one input in here; whatever goes wrong is said to break on that input."""
     try:
-        promise()
+        yield
     except NotCheckedError:
         raise
     except Exception as error:
@@ -157,16 +160,9 @@ def on(case: str, promise: Callable[[], None]) -> None:
 
 
 def on_smallest(promise: Callable[[Any], None], whole: Any, show: Callable[[Any], str]) -> None:
-    """Check a promise on a sequence; where it is broken, on ever longer beginnings of it, to name the shortest.
+    """Check a promise on anything with a length and slices, which `show` writes.
 
-    Parameters
-    ----------
-    promise
-        Raises an error where the promise is broken.
-    whole
-        Anything with a length and slices.
-    show
-        Writes an input.
+    Where it is broken, check ever longer beginnings, to name the shortest.
     """
     try:
         promise(whole)
@@ -177,5 +173,6 @@ def on_smallest(promise: Callable[[Any], None], whole: Any, show: Callable[[Any]
         first = error
     for length in LENGTHS:
         if length < len(whole):
-            on(show(whole[:length]), lambda part=whole[:length]: promise(part))  # type: ignore[misc]
+            with on(show(whole[:length])):
+                promise(whole[:length])
     raise broken(first, show(whole)) from first

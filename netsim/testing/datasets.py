@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from netsim.interfaces import Data
-from netsim.testing.contract import Check, NotCheckedError, check_configuration, on, require, require_methods
+from netsim.testing.contract import NotCheckedError, on, require, require_methods
 
 SEEDS = (0, 1)
 
@@ -36,20 +36,18 @@ def load(dataset: Any, seed: int) -> Data:
 
 def check_shapes(dataset: Any) -> None:
     """Check that features are (n, p), C-contiguous float64 (images: float32) or CSR, labels (n,), test part alike."""
-    on("seed 0", lambda: _check_shapes(load(dataset, 0)))
-
-
-def _check_shapes(data: Data) -> None:
-    require(isinstance(data.name, str) and data.name, f"name is a text. Got {data.name!r}")
-    rows, columns = _check_features(data.features, "features")
-    require(rows >= 1 and columns >= 1, f"at least one sample and one feature are needed. Got {rows} and {columns}")
-    _check_labels(data.labels, rows, "labels")
-    has = (data.test_features is not None, data.test_labels is not None)
-    require(has[0] == has[1], "test_features and test_labels come together or not at all")
-    if data.test_labels is not None:
-        test_rows, test_columns = _check_features(data.test_features, "test_features")
-        require(test_columns == columns, f"test_features have {test_columns} columns and features {columns}")
-        _check_labels(data.test_labels, test_rows, "test_labels")
+    with on("seed 0"):
+        data = load(dataset, 0)
+        require(isinstance(data.name, str) and data.name, f"name is a text. Got {data.name!r}")
+        rows, columns = _check_features(data.features, "features")
+        require(rows >= 1 and columns >= 1, f"at least one sample and one feature are needed. Got {rows} and {columns}")
+        _check_labels(data.labels, rows, "labels")
+        has = (data.test_features is not None, data.test_labels is not None)
+        require(has[0] == has[1], "test_features and test_labels come together or not at all")
+        if data.test_labels is not None:
+            test_rows, test_columns = _check_features(data.test_features, "test_features")
+            require(test_columns == columns, f"test_features have {test_columns} columns and features {columns}")
+            _check_labels(data.test_labels, test_rows, "test_labels")
 
 
 def _check_features(features: Any, what: str) -> tuple[int, int]:
@@ -78,7 +76,8 @@ def _check_labels(labels: Any, rows: int, what: str) -> None:
 
 def check_classes(dataset: Any) -> None:
     """Check that labels are -1 and 1, whole numbers of two or more classes from 0, or numbers to predict."""
-    on("seed 0", lambda: _check_classes(load(dataset, 0)))
+    with on("seed 0"):
+        _check_classes(load(dataset, 0))
 
 
 def _check_classes(data: Data) -> None:
@@ -97,15 +96,12 @@ def _check_classes(data: Data) -> None:
 def check_seed(dataset: Any) -> None:
     """Check that the same stream gives the same bytes, and that loading does not change what is loaded next."""
     for seed in SEEDS:
-        on(f"seed {seed}", lambda seed=seed: _check_seed(dataset, seed))  # type: ignore[misc]
-
-
-def _check_seed(dataset: Any, seed: int) -> None:
-    first, first_bytes = load(dataset, seed), _content(load(dataset, seed))
-    for part in _parts(first):
-        if part.flags.writeable:
-            part[...] = 0
-    require(_content(load(dataset, seed)) == first_bytes, "two streams of one seed give other data")
+        with on(f"seed {seed}"):
+            first, first_bytes = load(dataset, seed), _content(load(dataset, seed))
+            for part in _parts(first):
+                if part.flags.writeable:
+                    part[...] = 0
+            require(_content(load(dataset, seed)) == first_bytes, "two streams of one seed give other data")
 
 
 def check_draws(dataset: Any) -> None:
@@ -127,6 +123,3 @@ def _parts(data: Data) -> list[Any]:
 def _content(data: Data) -> list[tuple[Any, ...]]:
     shapes = [tuple(value.shape) for value in (data.features, data.labels)]
     return [tuple(shapes), *((part.shape, part.dtype.str, part.tobytes()) for part in _parts(data))]
-
-
-CHECKS: tuple[Check, ...] = (check_interface, check_configuration, check_shapes, check_classes, check_seed, check_draws)

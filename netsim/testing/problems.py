@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from netsim.interfaces import Array, Draws, GradientRequest, Indices, NodeId, Redraws
-from netsim.testing.contract import Check, ContractError, check_configuration, on, require, require_methods
+from netsim.testing.contract import ContractError, on, require, require_methods
 from netsim.testing.datasets import require_files
 
 SEED = 1
@@ -86,7 +86,8 @@ def check_batches(problem: Any) -> None:
     """Check that a minibatch is None or valid indices of the node's samples; equal streams draw equal ones."""
     live = opened(problem)
     for node in nodes_of(live) if has(live, GRADIENTS) else ():
-        on(f"node {node}", functools.partial(_check_batches, live, node))
+        with on(f"node {node}"):
+            _check_batches(live, node)
 
 
 def _check_batches(live: Any, node: NodeId) -> None:
@@ -119,7 +120,8 @@ def check_gradients(problem: Any) -> None:
             for batch in (None, live.draw_batch(node, rng)):
                 along = rng.standard_normal(live.dim)
                 case = f"node {node} at {name}{'' if batch is None else f', batch {batch[:8].tolist()}'}"
-                on(case, functools.partial(_check_slope, live, node, w, batch, along / np.linalg.norm(along)))
+                with on(case):
+                    _check_slope(live, node, w, batch, along / np.linalg.norm(along))
 
 
 def _check_slope(live: Any, node: NodeId, w: Array, batch: Indices | None, along: Array) -> None:
@@ -155,22 +157,19 @@ def check_calls(problem: Any) -> None:
         requests += [GradientRequest(node, w), GradientRequest(node, w, live.draw_batch(node, rng))]
     alone = [np.array(live.gradients([request])[0]) for request in requests]
     for request, before in zip(requests, alone, strict=True):
-        on(f"node {request.node}", functools.partial(_check_own, live, request, before))
+        with on(f"node {request.node}"):
+            answer = np.asarray(live.gradients([request])[0])
+            require(answer.tobytes() == before.tobytes(), "asked twice for one gradient it gives two")
+            if answer.flags.writeable:
+                answer[...] = math.nan  # the caller owns the answer
+            again = np.asarray(live.gradients([request])[0])
+            sentence = "writing into a gradient that was handed out changes the next answer; hand out a copy"
+            require(again.tobytes() == before.tobytes(), sentence)
     for _ in range(6):
         order = rng.permutation(len(requests))
         cuts = np.sort(rng.integers(0, len(requests) + 1, int(rng.integers(0, 5))))
         for part in np.split(order, cuts):
             _check_call(live, requests, alone, part.tolist())
-
-
-def _check_own(live: Any, request: GradientRequest, before: Array) -> None:
-    answer = np.asarray(live.gradients([request])[0])
-    require(answer.tobytes() == before.tobytes(), "asked twice for one gradient it gives two")
-    if answer.flags.writeable:
-        answer[...] = math.nan  # the caller owns the answer
-    again = np.asarray(live.gradients([request])[0])
-    sentence = "writing into a gradient that was handed out changes the next answer; hand out a copy"
-    require(again.tobytes() == before.tobytes(), sentence)
 
 
 def _check_call(live: Any, requests: Sequence[GradientRequest], alone: Sequence[Array], part: Sequence[int]) -> None:
@@ -199,7 +198,8 @@ def check_values(problem: Any) -> None:
     """Check that the loss is the mean of the nodes' values, and that all samples as a batch are all samples."""
     live = opened(problem)
     for name, w in models(live) if has(live, GRADIENTS) else ():
-        on(f"at {name}", functools.partial(_check_values, live, w))
+        with on(f"at {name}"):
+            _check_values(live, w)
 
 
 def _check_values(live: Any, w: Array) -> None:
@@ -223,7 +223,8 @@ def check_metrics(problem: Any) -> None:
     """Check that metrics have the names promised; ``grad_norm`` is that of F, accuracies are shares."""
     live = opened(problem)
     for name, w in models(live):
-        on(f"at {name}", functools.partial(_check_metrics, live, w))
+        with on(f"at {name}"):
+            _check_metrics(live, w)
 
 
 def _check_metrics(live: Any, w: Array) -> None:
@@ -251,7 +252,8 @@ def check_constants(problem: Any) -> None:
     live = opened(problem)
     known = list(models(live)) if has(live, (*CONSTANTS, *GRADIENTS)) else []
     for (name, v), (other, w) in itertools.combinations(known, 2):
-        on(f"between {name} and {other}", functools.partial(_check_constants, live, v, w))
+        with on(f"between {name} and {other}"):
+            _check_constants(live, v, w)
 
 
 def _check_constants(live: Any, v: Array, w: Array) -> None:
@@ -361,18 +363,3 @@ def _mean_gradient(live: Any, w: Array) -> Array:
 
 def _near(a: float, b: float, scale: float) -> bool:
     return abs(a - b) <= ROUNDING * max(scale, 1e-12)
-
-
-CHECKS: tuple[Check, ...] = (
-    check_interface,
-    check_configuration,
-    check_batches,
-    check_gradients,
-    check_calls,
-    check_values,
-    check_metrics,
-    check_constants,
-    check_optimum,
-    check_seed,
-    check_redraws,
-)

@@ -59,9 +59,9 @@ def show(calls: Sequence[Call]) -> str:
     return "; ".join(map(str, calls[: 4 if more else 5])) + more
 
 
-def open_medium(channel: Any, frames: FrameLog | None = None, seed: int = 3) -> Medium:
+def open_medium(channel: Any, frames: FrameLog | None = None) -> Medium:
     """Return the channel's medium for `NODES`, the last of which is the server."""
-    medium: Medium = channel.open(NODES, np.random.default_rng(seed), frames=frames)
+    medium: Medium = channel.open(NODES, np.random.default_rng(3), frames=frames)
     return medium
 
 

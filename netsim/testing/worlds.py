@@ -144,13 +144,7 @@ class SampledToy(ToyProblem):
 
 @dataclass(frozen=True)
 class Jitter:
-    """A channel on which every message takes its own random time, so that they overtake each other.
-
-    Parameters
-    ----------
-    max_s
-        No message takes longer.
-    """
+    """A channel on which every message takes its own random time, up to `max_s`, so that they overtake each other."""
 
     max_s: float = 0.3
 
@@ -239,18 +233,9 @@ def nodes_of(algorithm: Any) -> int:
 
 
 def world(algorithm: Any, link: Any, rounds: int, **parts: Any) -> Scenario:
-    """Return a scenario of an algorithm alone, on a star or a ring.
+    """Return a scenario of an algorithm alone, on a star or a ring of one link, that stops after some rounds.
 
-    Parameters
-    ----------
-    algorithm
-        Built.
-    link
-        The channel for all directions.
-    rounds
-        After which the run stops.
-    parts
-        Further fields of the scenario.
+    `parts` are further fields of the scenario.
     """
     shape = Topology(name="star" if is_star(algorithm) else "ring")
     return Scenario(

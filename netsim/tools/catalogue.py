@@ -134,11 +134,14 @@ def _board(name: str, device: devices.Device, title: str, source: str) -> str:
 
 
 def _shared(cls: Any) -> list[str]:
-    """Return the documentation of the keys that a component inherits."""
-    bases = [base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
-    sections = [(inspect.getdoc(base) or "").partition("Parameters\n----------\n")[2] for base in bases]
-    bodies = [section.partition("\n\n")[0].rstrip() for section in sections]
-    return [f"Shared keys\n-----------\n{body}" for body in bodies if body]
+    """Return the documentation of the keys that a component inherits and does not describe itself."""
+    told, entries = {name for names, _ in parsing.parameters(cls) for name in names.split(", ")}, list[str]()
+    for base in (base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)):
+        for names, text in parsing.parameters(base):
+            if not told.issuperset(names.split(", ")):
+                entries.append(f"{names}\n{text.rstrip()}")
+        told |= {name for names, _ in parsing.parameters(base) for name in names.split(", ")}
+    return ["\n".join(["Shared keys", "-----------", *entries])] if entries else []
 
 
 def _bits_against_error(name: str) -> str:
@@ -169,7 +172,7 @@ def _keys(cls: Any) -> str:
     given = {f.name: f for f in dataclasses.fields(cls)}
     lines = []
     for name, hint in known.items():
-        default = given[name].default_factory if given[name].default is dataclasses.MISSING else given[name].default
+        default = parsing.default_of(given[name])
         if default is dataclasses.MISSING:
             text = "required"
         else:

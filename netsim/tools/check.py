@@ -28,17 +28,8 @@ class TimeUpError(BaseException):
 
 
 def command(files: Sequence[str], tell: Tell) -> bool:
-    """Check every component in some files and tell the table line by line.
+    """Check the components in Python files, plugins or netsim's own, and tell the table line by line.
 
-    Parameters
-    ----------
-    files
-        Python files, plugins or netsim's own.
-    tell
-        Prints a line.
-
-    Returns
-    -------
     True where everything that could be checked holds.
 
     Raises

@@ -17,23 +17,17 @@ import numpy as np
 import numpy.typing as npt
 
 from netsim import registry
-from netsim.interfaces import Array, Key, Payload
+from netsim.interfaces import Code
 from netsim.rng import shared_key
 
 Floats = npt.NDArray[np.float64]
 
 
-class Codec(Protocol):
+class Codec(Code, Protocol):
     """What is measured of a compressor."""
 
     @property
     def is_unbiased(self) -> bool: ...
-    def encode_keyed(self, x: Array, key: Key) -> Payload:
-        """Encode a vector with the draws of `key`."""
-
-    def decode(self, data: bytes, dim: int, key: Key | None = None) -> Array:
-        """Decode a payload to `dim` values."""
-
     def max_size_bytes(self, dim: int) -> int | None:
         """Return the longest payload; None where there is no bound."""
 
@@ -50,8 +44,6 @@ class Measured:
 
     Parameters
     ----------
-    dim
-        d.
     payload_bit
         Mean length of a payload.
     error
@@ -179,14 +171,9 @@ def ball(dim: int, draws: int, seed: int = 0) -> Floats:
 
 
 def measure(codec: Codec, dim: int = 256, draws: int = 100, seed: int = 0) -> Measured:
-    """Encode and decode `draws` vectors uniform in the unit ball.
+    """Encode and decode `draws` vectors uniform in the unit ball; the same seed gives the same figures.
 
-    Parameters
-    ----------
-    codec
-        Bound to its layout, where it has one.
-    dim, draws, seed
-        The same seed gives the same figures.
+    The codec is bound to its layout, where it has one.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 ========= =====================================================
 constant  C(x) = c0
 affine    C(x) = c0 + c_bit x
-packets   C(x) = c0 + c_packet ceil((header + x) / payload_max) + c_bit x
+packets   C(x) = c0 + c_packet ceil(x / payload_max) + c_bit x
 piecewise C(x) = c0 + c_bit x + c_bend max(x - x0, 0)
 ========= =====================================================
 """
@@ -43,8 +43,6 @@ class Fit:
 
     Parameters
     ----------
-    family
-        One of `FAMILIES`.
     values
         Name to number: c0, and where the family has them c_bit, c_packet, payload_max, c_bend, bend.
     intervals
@@ -56,14 +54,8 @@ class Fit:
         Root mean square residual.
     cross
         Root mean square error at sizes that were left out of the fit; NaN where there are too few sizes.
-    header
-        Inside the ceiling beside x.
     tried
         How many steps or kinks were looked at: each is a chance for noise to look like one.
-    rows
-        How many points were fitted.
-    is_exact
-        Whether the residuals are rounding.
     """
 
     family: str
@@ -72,7 +64,6 @@ class Fit:
     aic: float
     rms: float
     cross: float = math.nan
-    header: float = 0.0
     tried: int = 1
     rows: int = 0
     is_exact: bool = False
@@ -82,7 +73,7 @@ class Fit:
         size, v = np.asarray(x, np.float64), self.values
         out = v["c0"] + v.get("c_bit", 0.0) * size
         if "c_packet" in v:
-            out = out + v["c_packet"] * np.maximum(steps(size + self.header, v["payload_max"]), 1.0)
+            out = out + v["c_packet"] * np.maximum(steps(size, v["payload_max"]), 1.0)
         if "bend" in v:
             out = out + v["c_bend"] * np.maximum(size - v["bend"], 0.0)
         return np.asarray(out, np.float64)
@@ -94,9 +85,8 @@ def steps(size: Floats, payload_max: float | Floats) -> Floats:
 
 
 def fit(
-    x: npt.ArrayLike, y: npt.ArrayLike, family: str, weights: npt.ArrayLike | None = None, header: float = 0.0,
-    unit: float = 1.0,
-) -> Fit | None:  # fmt: skip
+    x: npt.ArrayLike, y: npt.ArrayLike, family: str, weights: npt.ArrayLike | None = None, unit: float = 1.0
+) -> Fit | None:
     """Fit the best member of a family; return None where the points do not determine one.
 
     Parameters
@@ -107,13 +97,11 @@ def fit(
         One of `FAMILIES`.
     weights
         Inverse variances up to a factor; None: all equal.
-    header
-        Of ``packets``: inside the ceiling beside x.
     unit
         Of ``packets``: the payload is a whole number of these, such as 8 for bits in bytes.
     """
     data = _Data.of(x, y, weights)
-    few = _plain_steps(data, header, unit) if family == "packets" and 3 <= data.sizes <= FEW else None
+    few = _plain_steps(data, unit) if family == "packets" and 3 <= data.sizes <= FEW else None
     if few is not None:
         return few
     if data.sizes <= PARAMETERS[family] - (family in ("constant", "affine")) or data.n <= PARAMETERS[family]:
@@ -124,21 +112,17 @@ def fit(
         return data.solved(family, {}, [data.x], ["c_bit"])
     if family == "piecewise":
         return _kink(data)
-    return _packets(data, header, unit)
+    return _packets(data, unit)
 
 
-def compare(
-    x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None = None, header: float = 0.0, unit: float = 1.0,
-    cross: bool = True,
-) -> list[Fit]:  # fmt: skip
+def compare(x: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None = None, unit: float = 1.0) -> list[Fit]:
     """Fit all families that the points determine; return the chosen one first, then by AIC.
 
     Chosen is the simplest that `beats` leaves. An affine or packet model with a negative slope, and a piecewise one
     whose slope is, are no cost models and never chosen.
     """
-    found = [f for f in (fit(x, y, name, weights, header, unit) for name in FAMILIES) if f]
-    if cross:
-        found = [_crossed(f, np.asarray(x, float), np.asarray(y, float), weights, unit) for f in found]
+    found = [f for f in (fit(x, y, name, weights, unit) for name in FAMILIES) if f]
+    found = [_crossed(f, np.asarray(x, float), np.asarray(y, float), weights, unit) for f in found]
     best: Fit | None = None
     for one in sorted(found, key=lambda f: PARAMETERS[f.family]):
         if best is None or (_is_cost(one) and beats(one, best)):
@@ -216,7 +200,6 @@ class _Data:
 
     def solved(
         self, family: str, fixed: dict[str, float], columns: Sequence[Floats], names: Sequence[str] = (),
-        header: float = 0.0,
     ) -> Fit:  # fmt: skip
         """Return the least squares for c0 and the columns' coefficients."""
         from scipy.special import stdtrit
@@ -238,7 +221,7 @@ class _Data:
             values[name], intervals[name] = value, (value - width, value + width)
         rms, is_exact = math.sqrt(rss / self.n), rss <= self.n * self.floor
         aic, found = self.aic(rss, k), {**values, **fixed}
-        return Fit(family, found, intervals, aic, rms, header=header, rows=self.n, is_exact=is_exact)
+        return Fit(family, found, intervals, aic, rms, rows=self.n, is_exact=is_exact)
 
     def aic(self, rss: float, k: int) -> float:
         numbers = k + 1  # the noise's scale, too
@@ -331,15 +314,12 @@ def _kink(data: _Data) -> Fit | None:
     return replace(found, tried=sizes.size)
 
 
-def _packets(data: _Data, header: float, unit: float) -> Fit | None:
-    candidates = _payloads(data, header, unit)
+def _packets(data: _Data, unit: float) -> Fit | None:
+    candidates = _payloads(data, unit)
     if not candidates.size:
         return None
-    size = data.x + header
     few, apart = data.grouped
-    rss = apart + few.searched(
-        lambda part: few.staircases(np.maximum(steps(few.x + header, part[:, None]), 1.0)), candidates
-    )
+    rss = apart + few.searched(lambda part: few.staircases(np.maximum(steps(few.x, part[:, None]), 1.0)), candidates)
     least = float(rss.min())
     if not least < math.inf:
         return None
@@ -347,44 +327,44 @@ def _packets(data: _Data, header: float, unit: float) -> Fit | None:
     best = float(candidates[rss <= least + data.n * data.floor].max())
     within = candidates[(rss <= _threshold(max(least, 0.0), data, 4)) | (candidates == best)]
     # All payloads with the same counts fit equally well: take the smallest, which is certain to fit.
-    counts = np.maximum(steps(size, best), 1.0)
-    payload, high = _alike(size, counts, unit)
-    found = data.solved("packets", {"payload_max": payload}, [counts, data.x], ["c_packet", "c_bit"], header)
+    counts = np.maximum(steps(data.x, best), 1.0)
+    payload, high = _alike(data.x, counts, unit)
+    found = data.solved("packets", {"payload_max": payload}, [counts, data.x], ["c_packet", "c_bit"])
     if found.values["c_bit"] < 0.0:
         c_bit = found.intervals["c_bit"]
-        found = data.solved("packets", {"payload_max": payload}, [counts], ["c_packet"], header)
+        found = data.solved("packets", {"payload_max": payload}, [counts], ["c_packet"])
         found.values["c_bit"], found.intervals["c_bit"] = 0.0, (0.0, max(c_bit[1], 0.0))
     # A coefficient's interval holds those of every payload that the likelihood leaves open.
     for other in {float(within.min()), float(within.max())} - {best}:
-        one = data.solved("packets", {}, [np.maximum(steps(size, other), 1.0), data.x], ["c_packet", "c_bit"], header)
+        one = data.solved("packets", {}, [np.maximum(steps(data.x, other), 1.0), data.x], ["c_packet", "c_bit"])
         for name, (a, b) in one.intervals.items():
             found.intervals[name] = min(a, found.intervals[name][0]), max(b, found.intervals[name][1])
     found.intervals["payload_max"] = min(payload, float(within.min())), max(high, float(within.max()))
     return replace(found, tried=candidates.size)
 
 
-def _plain_steps(data: _Data, header: float, unit: float) -> Fit | None:
+def _plain_steps(data: _Data, unit: float) -> Fit | None:
     """Return steps without a cost per bit that meet few sizes exactly, however many they are; None where none do.
 
     Only rounding is forgiven: with more steps than sizes every noise has a staircase that comes near it.
     """
-    size, candidates = data.x + header, _payloads(data, header, unit, MAX_STEPS)
+    size, candidates = data.x, _payloads(data, unit, MAX_STEPS)
     if not candidates.size:
         return None
     left = data.rss([]) - data.reductions(np.maximum(steps(size[None, :], candidates[:, None]), 1.0), [])
     for payload in candidates[left <= 4 * data.n * data.floor][::-1].tolist():
         counts = np.maximum(steps(size, payload), 1.0)
         least, high = _alike(size, counts, unit)
-        found = data.solved("packets", {"payload_max": least, "c_bit": 0.0}, [counts], ["c_packet"], header)
+        found = data.solved("packets", {"payload_max": least, "c_bit": 0.0}, [counts], ["c_packet"])
         if found.is_exact and found.values["c_packet"] > 0.0:
             found.intervals.update({"payload_max": (least, high), "c_bit": (0.0, 0.0)})
             return found
     return None
 
 
-def _payloads(data: _Data, header: float, unit: float, most: int = 0) -> Floats:
+def _payloads(data: _Data, unit: float, most: int = 0) -> Floats:
     """Return one payload for each way to count the packets of these sizes: one at which a size just fits k packets."""
-    size = np.unique(data.x) + header
+    size = np.unique(data.x)
     # With more steps than sizes some staircase fits any noise.
     most = most or min(size.size, MAX_STEPS)
     found: Floats = np.unique(np.ceil(size[:, None] / np.arange(1, most + 1) / unit - 1e-9)) * unit
@@ -413,7 +393,7 @@ def _crossed(one: Fit, x: Floats, y: Floats, weights: npt.ArrayLike | None, unit
     total = count = 0.0
     for i in range(folds):
         out = np.isin(x, inner[i::folds])
-        part = fit(x[~out], y[~out], one.family, w[~out], one.header, unit)
+        part = fit(x[~out], y[~out], one.family, w[~out], unit)
         if part is None:
             return one
         total += float((w[out] * (y[out] - part(x[out])) ** 2).sum())

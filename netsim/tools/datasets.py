@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import shutil
 import urllib.request
 from collections.abc import Sequence
 from http.client import HTTPException
@@ -16,7 +16,6 @@ from netsim.errors import ConfigError, DataError, UnknownNameError
 from netsim.files import data_folder
 from netsim.interfaces.problems import DataFile
 
-CHUNK_BYTES = 1 << 20
 TIMEOUT_S = 30
 SHOWN = 12  # digits of a digest
 
@@ -31,16 +30,7 @@ def overview(name: str | None = None) -> str:
 
 
 def fetch(name: str) -> str:
-    """Download what a dataset wants into the data folder, unless it is here.
-
-    Parameters
-    ----------
-    name
-        Of a dataset.
-
-    Returns
-    -------
-    A sentence that says where it is.
+    """Download what a dataset wants into the data folder, unless it is here; return a sentence that says where it is.
 
     Raises
     ------
@@ -73,16 +63,13 @@ def fetch(name: str) -> str:
 
 def _download(name: str, file: DataFile, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    digest = hashlib.sha256()
     try:
         with urllib.request.urlopen(file.url, timeout=TIMEOUT_S) as source, files_module.aside(target) as part:
             with part.open("wb") as sink:
-                while chunk := source.read(CHUNK_BYTES):
-                    digest.update(chunk)
-                    sink.write(chunk)
-            if file.sha256 and digest.hexdigest() != file.sha256:
+                shutil.copyfileobj(source, sink)
+            if file.sha256 and (digest := files_module.sha256(part)) != file.sha256:
                 allowed = f"{name}: a file of sha256 {file.sha256} is needed from {file.url}; nothing was kept"
-                raise DataError(f"{allowed}. Got {digest.hexdigest()}")
+                raise DataError(f"{allowed}. Got {digest}")
     except (URLError, ConnectionError, TimeoutError, HTTPException) as error:
         why = getattr(error, "reason", None) or error
         raise DataError(f"{name}: {file.url} cannot be had ({why}); put the file at {target} by hand") from None
@@ -110,13 +97,8 @@ def _state(dataset: Any) -> str:
 def _facts(dataset: Any, here: Path) -> str:
     """Return the size of all files of a dataset, and the beginning of each one's sha256."""
     files: Sequence[Path] = dataset.files() if hasattr(dataset, "files") else [here]
-    facts = []
-    for file in files:
-        if file.is_file():
-            with file.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            facts.append(f"{file.stat().st_size} B sha256 {digest[:SHOWN]}")
-    return "".join(f"; {fact}" for fact in facts)
+    files = [file for file in files if file.is_file()]
+    return "".join(f"; {file.stat().st_size} B sha256 {files_module.sha256(file)[:SHOWN]}" for file in files)
 
 
 def _where(file: DataFile, folder: Path | None) -> str:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from netsim import files
+from netsim import text as words
 from netsim.errors import ConfigError
 from netsim.interfaces import HEADER_BYTES
-from netsim.tools.measurements import Floats, Points, _size, read
+from netsim.scenario import yaml_lines
+from netsim.tools.measurements import Floats, Points, read, size_text
 
 if TYPE_CHECKING:
     from netsim.tools.cost_families import Fit
-
 
 MIN_SIZES = 3
 STEP_SIZES = 5  # of a step or a bend
@@ -55,14 +57,8 @@ class Result:
 def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: float | None = None) -> Result:
     """Fit all families, choose one, say what does not fit, and write it as a scenario's cost.
 
-    Parameters
-    ----------
-    points
-        Measured.
-    header_bit
-        Bits of a measured message that the papers' P(T) leaves out.
-    entry_bit
-        Bits of a kept coordinate, where sizes are T.
+    `header_bit` are bits of a measured message that the papers' P(T) leaves out, `entry_bit` those of a kept
+    coordinate, where sizes are T.
 
     Raises
     ------
@@ -72,7 +68,10 @@ def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: 
     from netsim.tools.cost_families import compare
 
     base = points.of(float(points.nodes.min()))
-    _check_enough(base)
+    sizes = np.unique(base.size).size
+    if sizes < MIN_SIZES:
+        got = f"{words.count(base.size.size, 'row')} of {words.count(sizes, 'size')}"
+        raise ConfigError(f"fit-cost: a fit needs at least {MIN_SIZES} sizes. Got {got}")
     spread = base.spread()
     weights = None if spread is None else 1.0 / spread[0] ** 2
     unit = 1.0 if points.is_count else 8.0
@@ -82,13 +81,6 @@ def fit_cost(points: Points, header_bit: float = 8.0 * HEADER_BYTES, entry_bit: 
         warnings.append(f"{points.blank} rows have no {points.names[1]}: nothing arrived there")
     scale, header = (1.0, header_bit) if not points.is_count else (entry_bit or math.nan, 0.0)
     return Result(base, fits, warnings, cost_of(fits[0], header, scale), link_of(fits[0], points), points)
-
-
-def _check_enough(points: Points) -> None:
-    sizes = np.unique(points.size).size
-    if sizes < MIN_SIZES:
-        got = f"{points.size.size} row{'s' * (points.size.size != 1)} of {sizes} size{'s' * (sizes != 1)}"
-        raise ConfigError(f"fit-cost: a fit needs at least {MIN_SIZES} sizes. Got {got}")
 
 
 def _few(points: Points, best: Fit) -> list[str]:
@@ -109,7 +101,7 @@ def _losses(points: Points) -> list[str]:
     worst = int(np.argmax(share))
     if share[worst] < LOST:
         return []
-    said = f"up to {share[worst]:.0%} of the messages got lost (at {_size(points, worst)})"
+    said = f"up to {share[worst]:.0%} of the messages got lost (at {size_text(points, worst)})"
     again = f"sent until it arrives, one costs up to {1.0 / points.delivery[worst]:.3g} times as much"
     return [f"{said}; the cost is of those that arrived: {again if points.delivery[worst] > 0 else 'none did there'}"]
 
@@ -142,7 +134,7 @@ def _worst(points: Points, line: Fit) -> str:
     """Return the largest relative error of a line, in words."""
     off = _off(points, line)
     worst = int(np.argmax(off))
-    return f"by up to {off[worst]:.0%} (at {_size(points, worst)})"
+    return f"by up to {off[worst]:.0%} (at {size_text(points, worst)})"
 
 
 def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
@@ -186,18 +178,15 @@ def _contention(points: Points, fits: Sequence[Fit]) -> list[str]:
 def cost_of(one: Fit, header_bit: float, scale: float = 1.0) -> dict[str, Any]:
     """Return the component for CAT, as a function of the papers' bits P: a measured size is (P + header_bit) / scale.
 
-    Parameters
-    ----------
-    one
-        Fitted in bits, or in T with `scale` bits each.
+    The fit is in bits, or in T with `scale` bits each.
     """
     v = dict(one.values)
     c_bit = max(v.get("c_bit", 0.0), 0.0) / scale
     c0 = v["c0"] + c_bit * header_bit
     if one.family == "packets":
-        payload, inside = v["payload_max"] * scale, header_bit + one.header * scale
+        payload = v["payload_max"] * scale
         out: dict[str, Any] = {"name": "packets", "c0": _round(c0), "c_packet": _round(v["c_packet"])}
-        out |= {"c_bit": _round(c_bit), "payload_max_bit": _round(payload), "header_bit": _round(inside)}
+        out |= {"c_bit": _round(c_bit), "payload_max_bit": _round(payload), "header_bit": _round(header_bit)}
         return {**out, "packing": "stream"}
     if one.family == "piecewise":
         bend = max(v["bend"] * scale - header_bit, 1.0)
@@ -230,9 +219,6 @@ def _round(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-# --- reading ----------------------------------------------------------------------------------------------
-
-
 # --- the command -----------------------------------------------------------------------------------------------
 
 
@@ -241,8 +227,6 @@ def command(
     plot: str | None,
 ) -> str:  # fmt: skip
     """Fit, write what was asked for, and what the command prints."""
-    from netsim import files
-    from netsim.scenario import yaml_lines
     from netsim.tools import plots
 
     plots.check(plot)
@@ -263,21 +247,18 @@ def command(
 
 def text(result: Result) -> str:
     """Return the families, the chosen one's numbers, warnings, and a channel that behaves so."""
-    from netsim.scenario import yaml_lines
-    from netsim.text import quantity, table
-
     points, best = result.points, result.fits[0]
     least = min(f.aic for f in result.fits)
     rows = []
     for one in result.fits:
-        cross = "-" if math.isnan(one.cross) else quantity(one.cross, points.unit)
+        cross = "-" if math.isnan(one.cross) else words.quantity(one.cross, points.unit)
         mark = " <-" if one is best else ""
         more = f"{one.aic - least:.1f}" if math.isfinite(one.aic) else "-"
-        rows.append([one.family, more, quantity(one.rms, points.unit), f"{cross}{mark}"])
+        rows.append([one.family, more, words.quantity(one.rms, points.unit), f"{cross}{mark}"])
     sizes = np.unique(points.size).size
     head = f"{points.size.size} rows of {sizes} sizes, {points.names[1]} over {points.names[0]}"
     nodes = f", {points.nodes[0]:g} senders" if points.nodes[0] > 1 or result.everything.nodes.max() > 1 else ""
-    lines = [head + nodes, "", table(["family", "AIC - least", "rms", "rms at left-out sizes"], rows), ""]
+    lines = [head + nodes, "", words.table(["family", "AIC - least", "rms", "rms at left-out sizes"], rows), ""]
     lines.append(f"{best.family}, with 95 % confidence intervals:")
     per = "entry" if points.is_count else "bit"
     units = {"c0": points.unit, "c_packet": f"{points.unit}/packet", "c_bit": f"{points.unit}/{per}",
@@ -286,7 +267,7 @@ def text(result: Result) -> str:
         low, high = best.intervals.get(name, (value, value))
         lines.append(f"  {name} = {value:.6g} {units[name]}  ({low:.6g} to {high:.6g})")
     if not points.is_count and points.unit == "s" and best.values.get("c_bit", 0.0) > 0.0:
-        lines.append(f"  rate = {quantity(1.0 / best.values['c_bit'], 'bit/s')}")
+        lines.append(f"  rate = {words.quantity(1.0 / best.values['c_bit'], 'bit/s')}")
     lines += [f"warning: {warning}." for warning in result.warnings]
     if result.link is not None:
         lines += ["", f"# a link that behaves so: {yaml_lines.write_line(dict(result.link))}"]

@@ -39,8 +39,6 @@ from netsim.tools.measure_server import (
 )
 
 PROTOCOLS = ("udp", "tcp", "zmq")
-
-
 COLUMNS = ("protocol", "bytes", "messages", "lost", "loss", "seconds", "seconds_se", "replications", "mean_s", "min_s",
            "p50_s", "p95_s", "p99_s", "round_trip_s")  # fmt: skip
 QUANTILES = (0.5, 0.95, 0.99)
@@ -62,10 +60,6 @@ class Plan:
 
     Parameters
     ----------
-    host, port
-        The server.
-    protocols
-        Some of `PROTOCOLS`.
     sizes_bytes
         Of messages, from 8 bytes; see `feasible`.
     messages
@@ -91,9 +85,6 @@ class Plan:
         unknown = [p for p in self.protocols if p not in PROTOCOLS]
         if unknown or not self.protocols:
             raise ConfigError(f"--protocols: some of {', '.join(PROTOCOLS)}. Got {', '.join(unknown) or 'none'}")
-        if not all(HEAD_BYTES <= size <= MAX_BYTES for size in self.sizes_bytes):
-            wrong = next(s for s in self.sizes_bytes if not HEAD_BYTES <= s <= MAX_BYTES)
-            raise ConfigError(f"--message-bytes: {HEAD_BYTES} to {MAX_BYTES}. Got {wrong}")
         count = len(self.protocols) * (len(self.sizes_bytes) + 1) * (self.messages + self.warm_up)
         if self.messages < 1 or self.warm_up < 0 or count > MAX_MESSAGES:
             raise ConfigError(f"--messages, --warm-up: 1 to {MAX_MESSAGES} messages in all. Got {count}")
@@ -101,10 +92,6 @@ class Plan:
         if whole > MAX_TOTAL_BYTES:
             raise ConfigError(f"--messages, --message-bytes: at most {MAX_TOTAL_BYTES >> 30} GiB in all. Got "
                               f"{whole / 2**30:.3g} GiB")  # fmt: skip
-        if not 0.0 < self.limit_s <= MAX_S:
-            raise ConfigError(f"--limit: a time up to {MAX_S:g} s. Got {self.limit_s:g} s")
-        if not 0.0 < self.timeout_s <= 60.0:
-            raise ConfigError(f"--timeout: a time up to 60 s. Got {self.timeout_s:g} s")
         check_port(self.port)
 
 
@@ -121,14 +108,7 @@ def feasible(size_bytes: int) -> int:
 
 
 def run(plan: Plan, tell: Callable[[str], None] | None = None) -> list[dict[str, str]]:
-    """Measure; a row for each protocol and size.
-
-    Parameters
-    ----------
-    plan
-        What.
-    tell
-        Called with a line of progress.
+    """Measure; a row for each protocol and size. `tell` gets lines of progress.
 
     Raises
     ------
@@ -345,7 +325,7 @@ def command(
     words = PROTOCOLS[: 3 if has_zmq() else 2] if protocols is None else tuple(protocols.split(","))
     plan = Plan(target, port, words, lengths, messages, warm_up, timeout_s, limit_s)
     if serve:
-        if not _is_here(target):
+        if target not in ("localhost", "::1") and not target.startswith("127."):
             raise ConfigError(f"--serve: only on this host, such as 127.0.0.1. Got {target!r}")
         with Server(target, port, limit_s):
             rows = run(plan, tell)
@@ -355,7 +335,3 @@ def command(
         return to_csv(rows)
     files.write(Path(out), to_csv(rows))
     return out
-
-
-def _is_here(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.")

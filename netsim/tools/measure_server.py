@@ -15,42 +15,19 @@ from netsim import memory
 from netsim.errors import ConfigError
 
 PORT = 47_100  # UDP and TCP; ZMQ has the next one
-
-
 DATAGRAM_BYTES = 1472
-
-
 HEAD_BYTES = 8
-
-
 SOCKET_BYTES = 4 << 20
-
 
 # Hard limits, whatever is asked for.
 MAX_MESSAGES = 100_000
-
-
 MAX_BYTES = 16 << 20
-
-
 MAX_TOTAL_BYTES = 8 << 30
-
-
 MAX_S = 3600.0
-
-
 MAX_CONNECTIONS = 128  # of TCP; one more ends the one that was silent for longest
-
-
 MAX_UNFINISHED = 1024  # messages in datagrams of which some are missing; one more ends the oldest
-
-
 MAX_ZMQ_BYTES = 512 << 20  # of what ZMQ keeps for all its peers; with more they are all dropped
-
-
 _LOOK_MS = 20
-
-
 MAX_PARTS = -(-MAX_BYTES // DATAGRAM_BYTES)
 
 

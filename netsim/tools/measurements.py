@@ -6,48 +6,30 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from netsim import cells
-from netsim.errors import ConfigError, nearest_name
-
-if TYPE_CHECKING:
-    pass
-
+from netsim.errors import ConfigError, nearest_hint
 
 Floats = npt.NDArray[np.float64]
-
 
 # Column names in a file for each word of the command line; the first one present counts.
 SIZES = {
     "bytes": ("message_bytes", "size_bytes", "bytes", "payload_bytes", "size_bit"),
     "T": ("T", "budget", "entries"),
 }
-
-
 COSTS = {
     "seconds": ("service_s", "latency_mean_s", "seconds", "p50_s", "latency_s", "time_s"),
     "joules": ("message_j", "joules", "energy_j", "sender_j"),
 }
-
-
 SIZE_UNITS = {"bytes": 8.0, "bit": 1.0}
-
-
 COST_UNITS = {"s": (1.0, "s"), "ms": (1e-3, "s"), "us": (1e-6, "s"), "ns": (1e-9, "s"),
               "j": (1.0, "J"), "mj": (1e-3, "J"), "uj": (1e-6, "J")}  # fmt: skip
-
-
 # Limits that no link exceeds: bits per second, joules per bit.
 RATES = {"s": (1e-3, 1e14), "J": (1e-16, 1e3)}
-
-
 ONE_AT_A_TIME = ("channel", "pattern", "protocol", "rate")
-
-
 MAX_ROWS = 2_000_000
 
 
@@ -132,13 +114,15 @@ def read(path: str, x: str = "bytes", y: str = "seconds", where: Sequence[str] =
     ConfigError
         If the file cannot be read, a column is missing, values are none, or units cannot be right.
     """
-    file = _table(path)
+    file = cells.read(Path(path).expanduser(), path)
+    if len(file.rows) > MAX_ROWS:
+        raise ConfigError(f"{path}: at most {MAX_ROWS} rows. Got {len(file.rows)}")
     header, rows = file.columns, [(line, dict(zip(file.columns, row, strict=True))) for line, row in file.rows]
     for condition in where:
         name, equals, value = condition.partition("=")
         if not equals or name not in header:
             allowed = f"column=value, with a column of {path}: {', '.join(header)}"
-            raise ConfigError(f"--where: {allowed}. Got {condition!r}{_nearest(name, header)}")
+            raise ConfigError(f"--where: {allowed}. Got {condition!r}{nearest_hint(name, header)}")
         rows = [(line, row) for line, row in rows if _equal(row[name], value)]
     if not rows:
         raise ConfigError(f"{path}: no rows{' where ' + ' and '.join(where) if where else ''}")
@@ -153,7 +137,7 @@ def read(path: str, x: str = "bytes", y: str = "seconds", where: Sequence[str] =
     for line, row in rows:
         if row[cost_name] == "" and row[size_name]:  # a message that was lost
             continue
-        size, cost = (_number(file, line, row, name, positive=True) for name in (size_name, cost_name))
+        size, cost = (file.number(line, name, row[name], positive=True) for name in (size_name, cost_name))
         kept.append((line, row))
         numbers.append((size * size_unit, cost * factor))
     if not numbers:
@@ -161,7 +145,7 @@ def read(path: str, x: str = "bytes", y: str = "seconds", where: Sequence[str] =
     sizes, costs = (np.array(column) for column in zip(*numbers, strict=True))
 
     def optional(name: str, default: float) -> Floats:
-        return np.array([_number(file, line, row, name) if row.get(name) else default for line, row in kept])
+        return np.array([file.number(line, name, row[name]) if row.get(name) else default for line, row in kept])
 
     errors, nodes = optional(f"{cost_name}_se", math.nan) * factor, optional("nodes", 1.0)
     delivery = optional("delivery", 1.0) if "delivery" in header else 1.0 - optional("loss", 0.0)
@@ -170,16 +154,6 @@ def read(path: str, x: str = "bytes", y: str = "seconds", where: Sequence[str] =
     points = Points(sizes, costs, errors, nodes, delivery, replications, is_count, unit, names, blank)
     _check_units(path, points)
     return points
-
-
-def _table(path: str) -> cells.Cells:
-    try:
-        file = cells.read(Path(path).expanduser(), path)
-    except cells.CellError as error:
-        raise ConfigError(str(error)) from None
-    if len(file.rows) > MAX_ROWS:
-        raise ConfigError(f"{path}: at most {MAX_ROWS} rows. Got {len(file.rows)}")
-    return file
 
 
 def _size_column(path: str, x: str, header: Sequence[str]) -> tuple[str, float]:
@@ -211,14 +185,7 @@ def _column(path: str, option: str, word: str, known: Mapping[str, Sequence[str]
     if word in header:
         return word
     raise ConfigError(f"{option}: one of {', '.join(known)}, or a column of {path}: {', '.join(header)}. "
-                      f"Got {word!r}{_nearest(word, header)}")  # fmt: skip
-
-
-def _number(file: cells.Cells, line: int, row: Mapping[str, str], name: str, positive: bool = False) -> float:
-    try:
-        return file.number(line, name, row[name], positive=positive)
-    except cells.CellError as error:
-        raise ConfigError(str(error)) from None
+                      f"Got {word!r}{nearest_hint(word, header)}")  # fmt: skip
 
 
 def _check_units(path: str, points: Points) -> None:
@@ -231,12 +198,13 @@ def _check_units(path: str, points: Points) -> None:
         i = int(np.argmax(wrong))
         of = "bit/s" if points.unit == "s" else "J/bit"
         raise ConfigError(
-            f"{path}: the units cannot be right: {_size(points, i)} for {points.cost[i]:.3g} {points.unit} would be "
-            f"{ratio[i]:.3g} {of}; {points.names[0]} and {points.names[1]} are not in the units that their names say"
+            f"{path}: the units cannot be right: {size_text(points, i)} for {points.cost[i]:.3g} {points.unit} would "
+            f"be {ratio[i]:.3g} {of}; {points.names[0]} and {points.names[1]} are not in the units that their names say"
         )
 
 
-def _size(points: Points, i: int) -> str:
+def size_text(points: Points, i: int) -> str:
+    """Return the size of a row."""
     return f"T = {points.size[i]:g}" if points.is_count else f"{points.size[i] / 8:g} B"
 
 
@@ -245,8 +213,3 @@ def _equal(text: str, value: str) -> bool:
         return float(text) == float(value)
     except ValueError:
         return text.strip() == value.strip()
-
-
-def _nearest(name: str, names: Sequence[str]) -> str:
-    nearest = nearest_name(name, names)
-    return f". Nearest: {nearest}" if nearest else ""

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netsim import files, text
-from netsim.errors import ConfigError, DataError, nearest_name
+from netsim.errors import ConfigError, DataError, nearest_hint
+from netsim.report.words import listing
 from netsim.results import summary
 from netsim.scenario import sweep
 from netsim.scenario.parts import rises
@@ -23,7 +24,9 @@ FORMS = ("terminal", "csv", "markdown", "latex")
 ENDINGS = {".csv": "csv", ".md": "markdown", ".tex": "latex"}
 SIGNS = {"byte": "B"}
 OWN_UNITS = {"j_per_bit": "J/bit"}
-LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\^{}"}
+)
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,6 @@ class Pivot:
 
     Parameters
     ----------
-    title
-        What it shows.
-    keys
-        Names of the row keys.
     heads
         A text for each column of cells, and the same with plain numbers.
     rows
@@ -80,7 +79,7 @@ def command(
     """
     made = form or ENDINGS.get(Path(out or "").suffix, "terminal")
     if made not in FORMS:
-        raise ConfigError(f"--format: one of {', '.join(FORMS)}. Got {made!r}{_nearest(made, FORMS)}")
+        raise ConfigError(f"--format: one of {', '.join(FORMS)}. Got {made!r}{nearest_hint(made, FORMS)}")
     files.check_out("--out", out)
     frame, swept = read(Path(folder))
     frame = chosen(frame, where, swept)
@@ -116,7 +115,7 @@ def chosen(frame: pd.DataFrame, where: Sequence[str], swept: Sequence[str]) -> p
         kept = frame.loc[[value in texts for texts in told]]
         if kept.empty:
             known = list(dict.fromkeys(_shown(key, cell) for cell in frame[key]))
-            raise ConfigError(f"--where {key}: one of {', '.join(known)}. Got {value!r}{_nearest(value, known)}")
+            raise ConfigError(f"--where {key}: one of {', '.join(known)}. Got {value!r}{nearest_hint(value, known)}")
         frame = kept
     return frame
 
@@ -155,7 +154,7 @@ def pivot(
         lead = [value] if len(values) > 1 or not cells else []
         shown = [_shown(key, cell) for key, cell in zip(columns, cells, strict=True)]
         heads.append((", ".join([*lead, *shown]), ", ".join([*lead, *map(str, cells)])))
-    what = f"{_listed(values)} by {_listed([names.get(key, key) for key in keys])}"
+    what = f"{listing(values)} by {listing([names.get(key, key) for key in keys])}"
     goals = zip(frame["target"], frame["target_value"], strict=True)
     targets = {f"{metric} {'>=' if rises(metric) else '<='} {goal:g}" for metric, goal in goals if metric}
     to = f", to {targets.pop()}" if len(targets) == 1 else ""
@@ -184,14 +183,16 @@ def to_csv(table: Pivot) -> str:
 def to_markdown(table: Pivot) -> str:
     """Return a pipe table under its title."""
     ways = ["---"] * len(table.keys) + ["---:"] * len(table.heads)
-    lines = [[_piped(cell) for cell in line] for line in (table.header, ways, *table.texts)]
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in (table.header, ways, *table.texts)]
     return f"{table.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def to_latex(table: Pivot) -> str:
     """Return a tabular that needs no package."""
     ways = "l" * len(table.keys) + "r" * len(table.heads)
-    head, *lines = (f"{' & '.join(map(_escaped, line))} \\\\" for line in (table.header, *table.texts))
+    head, *lines = (
+        f"{' & '.join(cell.translate(LATEX) for cell in line)} \\\\" for line in (table.header, *table.texts)
+    )
     body = "\n".join([f"\\begin{{tabular}}{{{ways}}}", "\\hline", head, "\\hline", *lines, "\\hline"])
     return f"% {table.title}\n{body}\n\\end{{tabular}}\n"
 
@@ -204,7 +205,7 @@ def _key(name: str, swept: Sequence[str]) -> str:
     if len(ends) == 1:
         return ends[0]
     known = (*KEYS, *swept)
-    raise ConfigError(f"table: a key is one of {', '.join(known)}. Got {name!r}{_nearest(name, known)}")
+    raise ConfigError(f"table: a key is one of {', '.join(known)}. Got {name!r}{nearest_hint(name, known)}")
 
 
 def _value(name: str, frame: pd.DataFrame) -> str:
@@ -214,7 +215,7 @@ def _value(name: str, frame: pd.DataFrame) -> str:
             return column
     stems = [column.removesuffix("_mean") for column in numbers if not column.endswith(("_low", "_high"))]
     kept = [stem for stem in stems if not stem.startswith("ratio_")]
-    hint = _nearest(name, stems) or f". Nearest: {', '.join(kept[:6])}, ..."
+    hint = nearest_hint(name, stems) or f". Nearest: {', '.join(kept[:6])}, ..."
     raise ConfigError(f"--values: numeric columns of summary.csv. Got {name!r}{hint}")
 
 
@@ -241,20 +242,3 @@ def _writer(column: str) -> Callable[[float], str]:
 
 def _split(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    found = nearest_name(name, known)
-    return f". Nearest: {found}" if found else ""
-
-
-def _piped(cell: str) -> str:
-    return cell.replace("|", "\\|")
-
-
-def _escaped(cell: str) -> str:
-    return "".join(LATEX.get(c, c) for c in cell)

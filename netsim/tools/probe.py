@@ -85,7 +85,7 @@ class Point:
 
 
 def replicate(medium: Medium, nodes: Sequence[Node], offers: Sequence[Offer]) -> Sample:
-    """Offer the messages to a fresh medium and follow it until all have ended and the air is quiet.
+    """Offer the messages to a fresh medium and follow it until all have ended and the air is quiet; see `follow`.
 
     Parameters
     ----------
@@ -101,6 +101,14 @@ def replicate(medium: Medium, nodes: Sequence[Node], offers: Sequence[Offer]) ->
     SimulationError
         If the medium never says when the next message ends.
     """
+    started, ended, now_ns = follow(medium, offers)
+    last_ns = max((d.at_ns for d in ended), default=0)
+    quiet_ns = _quiet_ns(medium, max(last_ns, now_ns))
+    return _sample(medium, nodes, started, ended, last_ns, quiet_ns)
+
+
+def follow(medium: Medium, offers: Sequence[Offer]) -> tuple[dict[int, Offer], list[Delivery], int]:
+    """Offer the messages; return each by its transfer, their ends, and when the last one was noticed."""
     started: dict[int, Offer] = {}
     ended: list[Delivery] = []
     expected = sum(len(offer.dst) for offer in offers)
@@ -120,9 +128,7 @@ def replicate(medium: Medium, nodes: Sequence[Node], offers: Sequence[Offer]) ->
             started[medium.submit(now_ns, offer.src, offer.dst, offer.size_bytes)] = offer
             position += 1
         idle = 0 if arrived or position > begin else idle + 1
-    last_ns = max((d.at_ns for d in ended), default=0)
-    quiet_ns = _quiet_ns(medium, max(last_ns, now_ns))
-    return _sample(medium, nodes, started, ended, last_ns, quiet_ns)
+    return started, ended, now_ns
 
 
 def _quiet_ns(medium: Medium, since_ns: int) -> int:
@@ -264,22 +270,20 @@ class Task:
     seed: int
     replication: int
 
+    def opened(self, frames: FrameSink | None = None) -> Medium:
+        """Open the channel; `frames` gets every frame."""
+        channel = _channel(json.dumps(self.channel))
+        medium: Medium = channel.open(self.nodes, stream(self.seed, self.replication, 0, "channel"), frames=frames)
+        return medium
 
-def do(task: Task, frames: FrameSink | None = None, seen: Callable[[Medium], Medium] | None = None) -> Sample:
-    """Open the channel and run the traffic of one replication.
+    def offers(self) -> list[Offer]:
+        """Return the messages."""
+        return self.traffic.schedule(self.seed, self.replication)
 
-    Parameters
-    ----------
-    task
-        What to do.
-    frames
-        Gets every frame.
-    seen
-        Wraps the medium, for one who wants to see what is submitted.
-    """
-    channel = _channel(json.dumps(task.channel))
-    medium: Medium = channel.open(task.nodes, stream(task.seed, task.replication, 0, "channel"), frames=frames)
-    return replicate(seen(medium) if seen else medium, task.nodes, task.traffic.schedule(task.seed, task.replication))
+
+def do(task: Task) -> Sample:
+    """Open the channel and run the traffic of one replication."""
+    return replicate(task.opened(), task.nodes, task.offers())
 
 
 @lru_cache(maxsize=16)
@@ -302,12 +306,8 @@ def run(
     ----------
     setup
         A `netsim.tools.probe_setup.Setup`.
-    grid
-        The traffic of each point.
     replications
         Of each point, >= 1.
-    seed
-        Of all streams.
     jobs
         Processes; 0: one per core.
     plugins

@@ -13,12 +13,12 @@ from typing import Any, Self, cast
 from netsim import files as files_module
 from netsim import text as text_module
 from netsim.errors import ConfigError
-from netsim.interfaces import HEADER_BYTES, Delivery, Medium, Node, NodeId, Payload, ShowsFrames, TransferId
+from netsim.interfaces import HEADER_BYTES, Medium, Node, Payload, ShowsFrames
 from netsim.scenario.parsing import dump
 from netsim.simulation.capture import Capture, Tapped, message
 from netsim.text import quantity, seconds, table
 from netsim.tools import plots, probe_setup
-from netsim.tools.probe import Point, Task, do, run, to_csv
+from netsim.tools.probe import Point, Task, follow, replicate, run, to_csv
 from netsim.tools.traffic import Traffic, read_trace
 from netsim.units import QuantityError, to_number
 
@@ -199,18 +199,9 @@ class Teller:
         """Show that `done` of `of` replications are finished, and a point's results once it is complete."""
         if self._bar is not None:
             self._bar.update(self._task, completed=done, total=of)
-        if point is not None:
-            self._done += 1
-            self._say(point)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _say(self, point: Point) -> None:
+        if point is None:
+            return
+        self._done += 1
         if self._bar is None:
             values, traffic = point.values, point.traffic
             print(
@@ -219,6 +210,13 @@ class Teller:
                 f"{quantity(values['sender_j'][0], 'J')} a sender (host {time.monotonic() - self._start_s:.1f} s)",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
 
 def title(traffic: Traffic) -> str:
@@ -241,54 +239,22 @@ def _capture(
             return message(Payload(pattern(size_bytes - HEADER_BYTES), 0.0), "update", src, transfer % (1 << 24))
         return pattern(size_bytes)
 
-    def seen(medium: Medium) -> Medium:
-        return cast(Medium, Tapped(medium, capture, content))
-
-    do(Task(dump(setup.channel), nodes, traffic, seed, 0), capture, seen)
+    task = Task(dump(setup.channel), nodes, traffic, seed, 0)
+    medium = cast(Medium, Tapped(task.opened(capture), capture, content))
+    replicate(medium, nodes, task.offers())
     files_module.write(Path(path), capture.to_bytes())
     return path
 
 
-class _Told:
-    """A medium that keeps when each message was submitted, and how it ended."""
-
-    def __init__(self, medium: Medium) -> None:
-        self._medium = medium
-        self.submitted: dict[TransferId, int] = {}
-        self.ended: list[Delivery] = []
-
-    def submit(self, now_ns: int, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> TransferId:
-        """See `netsim.interfaces.Medium`."""
-        transfer = self._medium.submit(now_ns, src, dst, size_bytes)
-        self.submitted[transfer] = now_ns
-        return transfer
-
-    def advance(self, to_ns: int) -> Sequence[Delivery]:
-        """See `netsim.interfaces.Medium`."""
-        ended = self._medium.advance(to_ns)
-        self.ended += ended
-        return ended
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._medium, name)
-
-
 def deliveries(task: Task) -> str:
     """Simulate a replication again; return CSV with a row for each message and destination, times in nanoseconds."""
-    told: list[_Told] = []
-
-    def seen(medium: Medium) -> Medium:
-        told.append(_Told(medium))
-        return cast(Medium, told[0])
-
-    do(task, seen=seen)
-    submitted = told[0].submitted
+    started, ended, _ = follow(task.opened(), task.offers())
     return text_module.to_csv([
         DELIVERY_COLUMNS,
         *(
-            (d.transfer, d.src, d.dst, d.size_bytes, submitted[d.transfer], d.at_ns, int(d.ok),
+            (d.transfer, d.src, d.dst, d.size_bytes, started[d.transfer].at_ns, d.at_ns, int(d.ok),
              d.packets, d.attempts, d.wire_bytes, d.airtime_ns)
-            for d in told[0].ended
+            for d in ended
         ),
     ])  # fmt: skip
 

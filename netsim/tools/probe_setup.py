@@ -15,6 +15,7 @@ from netsim.fields import Ref
 from netsim.interfaces import Channel, Node
 from netsim.scenario import sweep, yaml_lines
 from netsim.scenario.parsing import build_component, hints
+from netsim.scenario.scenario import Places
 
 KEYS = ("channel", "positions", "energy")
 Place = tuple[float, float]
@@ -26,8 +27,6 @@ class Setup:
 
     Parameters
     ----------
-    channel
-        The configuration.
     ring_m
         The server at the origin, the senders evenly on a circle of this radius; None where places are given or unknown.
     places_m
@@ -80,7 +79,7 @@ def load(source: str, overrides: Sequence[str] = ()) -> Setup:
     ConfigError
         Listing all that is wrong.
     """
-    data, lines, file = _read(source)
+    data, places = _read(source)
     if data is None:
         return _of_scenario(source, overrides)
     for override in overrides:
@@ -88,21 +87,21 @@ def load(source: str, overrides: Sequence[str] = ()) -> Setup:
     try:
         return _parse(data)
     except ConfigError as error:
-        located = [dataclasses.replace(f, origin=f.origin or _origin(f.path, lines, file)) for f in error.faults]
+        located = [dataclasses.replace(f, origin=f.origin or places.origin(f.path)) for f in error.faults]
         raise ConfigError(located) from None
 
 
-def _read(source: str) -> tuple[dict[str, Any] | None, Mapping[Any, int], str]:
-    """Return a mapping with `KEYS`, the lines of its keys and its file; None where `source` is a scenario."""
+def _read(source: str) -> tuple[dict[str, Any] | None, Places]:
+    """Return a mapping with `KEYS`, and where it was written; None where `source` is a scenario."""
     from netsim.scenario import bundled, channels
 
     path, text = channels().get(source, Path(source)), source.lstrip()
     is_file = "{" not in source and path.is_file()
     if not is_file and not text.startswith("{"):
         if source in registry.names("channel"):
-            return {"channel": {"name": source}}, {}, ""
+            return {"channel": {"name": source}}, Places()
         if source in bundled():
-            return None, {}, ""
+            return None, Places()
         names = registry.names("channel")
         allowed = f"a channel ({', '.join(names)}), a mapping in YAML, a YAML file or a scenario"
         raise ConfigError([Fault(("channel",), allowed, repr(source), nearest_name(source, names))])
@@ -113,10 +112,10 @@ def _read(source: str) -> tuple[dict[str, Any] | None, Mapping[Any, int], str]:
         raise ConfigError([Fault(("channel",), allowed, "something else", origin=file)])
     data, lines = dict(document.data), document.lines
     if "algorithms" in data or "problem" in data:
-        return None, {}, ""
+        return None, Places()
     if "channel" not in data and "name" in data:
-        return {"channel": data}, {("channel", *path): line for path, line in lines.items()}, file
-    return data, lines, file
+        return {"channel": data}, Places(file, {("channel", *path): line for path, line in lines.items()})
+    return data, Places(file, lines)
 
 
 def _put(data: dict[str, Any], override: str) -> dict[str, Any]:
@@ -194,8 +193,3 @@ def _of_scenario(source: str, overrides: Sequence[str]) -> Setup:
         raise ConfigError([Fault(("network",), allowed, got, origin=source)])
     channel, places = found[0]
     return Setup(channel, None, places)
-
-
-def _origin(path: tuple[str | int, ...], lines: Mapping[Any, int], file: str) -> str:
-    line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
-    return f"{file}:{line}" if file else ""

@@ -10,10 +10,7 @@ SHOWN = 12  # hexadecimal digits
 def commit(root: Path | None = None) -> str:
     """Return the first digits of the commit of a git checkout; '' where there is none.
 
-    Parameters
-    ----------
-    root
-        The folder that holds ``.git``; None: the one that holds the package netsim.
+    `root` holds ``.git``; None: the folder that holds the package netsim.
     """
     git = (root or Path(__file__).resolve().parents[2]) / ".git"
     try:

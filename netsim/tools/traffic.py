@@ -39,8 +39,6 @@ class Traffic:
         ``burst``: each sender offers `messages` at time 0. ``periodic``: one every 1 / `rate` seconds, with a phase of
         each sender's own, uniform over a period. ``poisson``: independent exponential gaps of that mean. ``trace``:
         what `offers` say.
-    nodes
-        Senders.
     size_bytes
         Of every message as the medium gets it.
     rate
@@ -51,8 +49,6 @@ class Traffic:
         In place of `messages`: as many as begin before.
     to
         ``server``, or ``all``: one broadcast to everybody else.
-    offers
-        Of a trace.
     """
 
     pattern: Pattern
@@ -104,14 +100,7 @@ def read_trace(path: str, extra_bytes: int = 0) -> Traffic:
     """Read a user's own messages: CSV with the columns ``time_s, src, dst, bytes``.
 
     `src` is a node's number or ``server``; `dst` may also be ``all`` (a broadcast). Nodes are numbered from 0, and the
-    server is the one after the largest number.
-
-    Parameters
-    ----------
-    path
-        The file.
-    extra_bytes
-        Added to every message, such as a header.
+    server is the one after the largest number. `extra_bytes`, such as a header, come on top of every message.
 
     Raises
     ------

@@ -46,7 +46,8 @@ def agents(engine: Engine) -> list[SaddlePointPeer]:
 @pytest.mark.parametrize(
     ("compressor", "eta", "delta", "s", "lam"),
     [
-        *((code, 0.02, 4.0, 1.01108185, 0.27858130) for code in CODES),
+        (EXACT, 0.02, 4.0, 1.01108185, 0.27858130),
+        *(pytest.param(code, 0.02, 4.0, 1.01108185, 0.27858130, marks=pytest.mark.slow) for code in CODES[1:]),
         (CODES[-1], 0.05, 1.0, 1.00699372, 0.28072720),
     ],
 )

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from netsim import registry
-from netsim.interfaces import Delivery, Medium, Node
+from netsim.interfaces import Medium, Node
+from tests.support.media import drain
 
 NODES = (*(Node(i) for i in range(4)), Node(4, True))
 SIZES = (1, 8, 17, 18, 19, 100, 1471, 1472, 1473, 1490, 1491, 2944, 2945, 10**3, 10**4, 10**5)
@@ -22,13 +23,6 @@ def ethernet(**keys: Any) -> Any:
 def opened(channel: Any) -> Medium:
     medium: Medium = channel.open(NODES, np.random.default_rng(0))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 @pytest.mark.parametrize("keys", [

@@ -19,7 +19,6 @@ from netsim.interfaces import (
     Agent,
     Command,
     Context,
-    Delivery,
     Gradient,
     Medium,
     Node,
@@ -32,6 +31,7 @@ from netsim.interfaces import (
 from netsim.scenario import Entry, load, parsing, points
 from netsim.simulation.engine import simulate
 from netsim.testing.scripts import open_medium, play, script
+from tests.support.media import drain
 from tests.support.toys import ToyProblem, scenario
 
 US, MS = 1_000, 1_000_000
@@ -57,13 +57,6 @@ def opened(channel: Any, seed: int = 0) -> Medium:
 def backoff(transfer: int, seed: int = 0) -> int:
     key = int(np.random.default_rng(seed).integers(1 << 64, dtype=np.uint64))
     return int(backoffs(key, transfer, 1)[0])
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 POLICIES = [
@@ -251,9 +244,10 @@ def test_what_is_sent_does_not_depend_on_the_policy() -> None:
 def test_books_of_one_radio_against_a_clock_of_single_steps() -> None:
     """Random intervals of use and of being down under a duty cycle, nanosecond by nanosecond."""
     one = policy("duty_cycle", period_s=20e-9, wake_s=3e-9, on_s=5e-9)
-    power = registry.build("energy", "cc2420")
+    radio = registry.build("energy", "cc2420")
+    power_w = {state: radio.power_w(state) for state in STATES}
     for seed in range(20):
-        rng, books, t = np.random.default_rng(seed), RadioBooks(1, one, power), 0
+        rng, books, t = np.random.default_rng(seed), RadioBooks(1, one, power_w), 0
         expected = np.zeros(5, np.int64)
         while t < 400:
             gap, length = int(rng.integers(0, 30)), int(rng.integers(1, 30))

@@ -13,6 +13,7 @@ import pytest
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import Delivery, Medium, Node
+from tests.support.media import drain
 
 NODES = (*(Node(i) for i in range(4)), Node(4, True))
 SIZES = (1, 8, 17, 18, 19, 100, 1471, 1472, 1473, 1490, 1491, 2944, 2945, 10**3, 10**4, 10**5, 10**6, 10**7)
@@ -28,13 +29,6 @@ def ethernet(**keys: Any) -> Any:
 def opened(channel: Any, nodes: Sequence[Node] = NODES) -> Medium:
     medium: Medium = channel.open(nodes, np.random.default_rng(0))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 def wire_bytes(payload: int, accounting: str) -> int:

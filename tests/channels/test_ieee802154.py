@@ -11,8 +11,9 @@ import pytest
 from channels.media.lrwpan.backoff import backoffs
 from netsim import registry, rng
 from netsim.errors import ConfigError, SimulationError
-from netsim.interfaces import STATES, Delivery, Medium, Node
+from netsim.interfaces import STATES, Medium, Node
 from netsim.testing.scripts import FrameLog
+from tests.support.media import drain
 
 NODES = (*(Node(i) for i in range(3)), Node(3, True))
 US = 1000
@@ -32,13 +33,6 @@ def opened(channel: Any, seed: int = 0, frames: FrameLog | None = None) -> Mediu
 def key_of(seed: int = 0) -> int:
     """The key that a medium draws from that stream."""
     return int(np.random.default_rng(seed).integers(1 << 64, dtype=np.uint64))
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 def timeline(sizes: Sequence[int], periods: Sequence[int], ack: bool = True) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ from netsim import registry
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node
 from netsim.rng import uniforms
+from tests.support.media import drain
 
 # Semtech's LoRa calculator, preamble 8, explicit header, check sequence, CR 4/5: (SF, BW in kHz, bytes), ms.
 AIRTIMES = (
@@ -33,13 +34,6 @@ def opened(channel: Any, workers: int = 4) -> Medium:
     nodes = [*map(Node, range(workers)), Node(workers, is_server=True)]
     medium: Medium = channel.open(nodes, np.random.default_rng(0))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 def test_airtimes() -> None:

@@ -14,6 +14,7 @@ from netsim.errors import ConfigError
 from netsim.interfaces import STATES, Delivery, Medium, Node
 from netsim.rng import uniforms
 from netsim.testing.scripts import FrameLog
+from tests.support.media import drain
 
 S = 10**9
 KEY = int(np.random.default_rng(0).integers(1 << 64, dtype=np.uint64))
@@ -31,13 +32,6 @@ def opened(channel: Any, workers: int = 4, log: FrameLog | None = None) -> Mediu
     nodes = [*map(Node, range(workers)), Node(workers, is_server=True)]
     medium: Medium = channel.open(nodes, np.random.default_rng(0), frames=log)
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 def backoff_ns(transfer: int, repeat: int) -> int:

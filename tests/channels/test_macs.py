@@ -71,6 +71,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from channels.media.lrwpan.single import SingleCell
+from channels.media.roster import Members
 from netsim.errors import Fault
 from netsim.registry import component
 
@@ -88,7 +89,7 @@ class Half:
         return [Fault(("payload_bytes",), "at least 2", "1")] if cell.payload_bytes < 2 else []
 
     def open(self, cell, nodes, key, frames):
-        return SingleCell(nodes, cell.payload_bytes // 2, cell.radio, cell.radio_policy, key, frames)
+        return SingleCell(Members(nodes, cell.radio, frames), cell.payload_bytes // 2, cell.radio_policy, key)
 '''
 
 

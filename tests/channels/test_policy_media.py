@@ -11,6 +11,7 @@ from netsim import registry
 from netsim.errors import ConfigError
 from netsim.interfaces import Delivery, Medium, Node
 from netsim.testing.scripts import Call, script
+from tests.support.media import drain
 
 US, MS = 1_000, 1_000_000
 TX, RX, LISTEN, IDLE, SLEEP = range(5)
@@ -28,13 +29,6 @@ def opened(name: str, policy: str = "", nodes: tuple[Node, ...] = NODES, **keys:
 
 def cell(policy: str, **keys: Any) -> Medium:
     return opened("ieee802154", policy, **{"mac": "csma_ca", **keys})
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 def run(medium: Medium, calls: list[Call]) -> list[Delivery]:

@@ -14,7 +14,6 @@ from channels.media.flows.tcp import (
     Window,
     first_lost,
     lossy_window,
-    mathis_bps,
     mathis_window,
     slow_start_segments,
     transfer_s,
@@ -103,6 +102,19 @@ def test_a_connection_is_made_again_after_its_end_was_down() -> None:
             medium.set_up(start + 9 * 10**8 + 1, 0, True)
         medium.advance(start + 10**9)
     assert times[0] == times[2] == times[1] + 40_864_000
+
+
+@pytest.mark.parametrize("sharing", ["fifo", "max_min"])
+def test_handshakes_stand_in_no_queue(sharing: str) -> None:
+    """Four SYNs of 54 bytes at one port of 1 Mbit/s: each has 54 * 8 us there and back; then 4 * 154 bytes queue."""
+    nodes = [*(Node(i) for i in range(4)), Node(4, is_server=True)]
+    keys = {"name": "wan", "rate_bps": 1e6, "server_bps": 1e6, "handshake": True, "sharing": sharing}
+    medium = registry.build("channel", keys).open(nodes, np.random.default_rng(0))
+    for node in range(4):
+        medium.submit(0, node, (4,), 100)
+    ended = medium.advance(10**9)
+    assert {d.at_ns for d in ended} == {2 * 54 * 8000 + 4 * 154 * 8000}
+    assert {d.wire_bytes for d in ended} == {154}
 
 
 @pytest.mark.parametrize(
@@ -326,7 +338,7 @@ def test_long_transfers_go_at_the_law() -> None:
     """1 GB: within 1 % of the window of Mathis per round trip."""
     for loss in (0.001, 0.01):
         bps = 8e9 / float(transfer_s(1e9, 1e8, 0.05, loss=loss)[0])
-        assert bps == pytest.approx(mathis_bps(0.10012016, loss), rel=0.01)
+        assert bps == pytest.approx(11_584 / 0.10012016 * mathis_window(loss), rel=0.01)
 
 
 @pytest.mark.parametrize("loss", [1e-18, 1e-4, 0.003, 0.01])
@@ -346,8 +358,8 @@ def test_a_larger_message_is_earlier_by_a_segment_at_most() -> None:
 
 
 def test_mathis_by_hand() -> None:
-    """1448 * 8 bit / 100.12016 ms * sqrt(3 / (4 * 0.01))."""
-    assert mathis_bps(0.10012016, 0.01) == pytest.approx(11584 / 0.10012016 * math.sqrt(75), rel=1e-14)
+    """The law's window sqrt(3 / (2 b p)), b = 2 segments for each acknowledgement: sqrt(3 / (4 * 0.01))."""
+    assert mathis_window(0.01) == pytest.approx(math.sqrt(75), rel=1e-14)
 
 
 def test_timeouts_take_from_the_window_of_mathis() -> None:

@@ -13,6 +13,7 @@ from netsim import registry
 from netsim.errors import ConfigError, SimulationError
 from netsim.interfaces import STATES, Delivery, Medium, Node
 from netsim.units import serialisation_ns
+from tests.support.media import drain
 
 
 def tdma(**keys: Any) -> Any:
@@ -23,13 +24,6 @@ def opened(channel: Any, workers: int = 4) -> Medium:
     nodes = [*map(Node, range(workers)), Node(workers, is_server=True)]
     medium: Medium = channel.open(nodes, np.random.default_rng(0))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 @pytest.mark.parametrize(("workers", "slots"), [(1, 1), (4, 7), (10, 30)])

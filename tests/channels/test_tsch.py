@@ -9,24 +9,25 @@ import pytest
 
 from netsim import registry
 from netsim.errors import ConfigError, SimulationError
-from netsim.interfaces import STATES, Delivery, Medium, Node
+from netsim.interfaces import STATES, Frame, Medium, Node
 from tests.support.lrwpan import cell
+from tests.support.media import drain
 
 US = 1000
 TX, RX, LISTEN, IDLE, SLEEP = range(5)
+
+
+class Frames:
+    """Takes frames into a list."""
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self.add = frames.append
 
 
 def opened(nodes: int, seed: int = 0, **keys: Any) -> Medium:
     channel = cell(mac="tsch", **keys)
     medium: Medium = channel.open([Node(i, i == nodes) for i in range(nodes + 1)], np.random.default_rng(seed))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 def test_a_new_message_leaves_the_plan_of_those_before_it() -> None:
@@ -155,3 +156,24 @@ def test_refusals() -> None:
         opened(2).submit(0, 2, (0,), 10)
     with pytest.raises(ConfigError, match="slot_s: a number >= "):
         opened(2, slot_s=0.001)
+
+
+def test_what_waits_behind_a_broadcast_that_a_node_leaves_moves_with_it() -> None:
+    """Nodes 0 to 3 and a server; node 1 comes back while the broadcast waits, node 0 leaves in the midst of it.
+
+    The broadcast then takes slots that were the next message's: no slot may have two frames, and both messages end.
+    """
+    frames = list[Frame]()
+    channel = registry.build("channel", {"name": "ieee802154", "mac": {"name": "tsch", "server_cells": 1}})
+    medium = channel.open([Node(i, i == 4) for i in range(5)], np.random.default_rng(0), frames=Frames(frames))
+    medium.set_up(1_940_000_000, 1, False)
+    medium.submit(2_416_000_000, 4, (2, 0, 1), 2961)
+    medium.set_up(2_416_000_000, 1, True)
+    medium.submit(2_900_000_000, 4, (1,), 1135)
+    ended = [*medium.advance(3_131_000_000)]
+    medium.set_up(3_131_000_000, 0, False)
+    ended += medium.advance(10**10)
+    assert medium.next_event_ns() is None
+    assert [(d.transfer, d.dst, d.ok) for d in ended] == [(0, 1, False), (0, 0, False), (0, 2, True), (1, 1, True)]
+    slots = [frame.start_ns // 10_000_000 for frame in frames if frame.kind == "data"]
+    assert len(set(slots)) == len(slots) > 30 + 12

@@ -16,13 +16,14 @@ import pytest
 from channels.links.wan import PRESETS
 from channels.media.background import Arrivals, Background
 from channels.media.flows.fifo_port import FifoPort
-from channels.media.flows.shares import max_min
 from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, rate_units, to_ns
 from channels.media.flows.tables import read_table
 from netsim import registry, testing
 from netsim.errors import ConfigError, SimulationError
-from netsim.interfaces import STATES, Delivery, Medium, Node
+from netsim.interfaces import STATES, Medium, Node
 from netsim.scenario import parse_text
+from tests.support.media import drain
+from tests.support.shares import max_min
 
 NODES = (*(Node(i) for i in range(4)), Node(4, True))
 LENA = {"values_bps": [1e6, 5e6, 1e7, 1e8, 1e9], "probabilities": [0.7, 0.2, 0.06, 0.03, 0.01]}
@@ -35,13 +36,6 @@ def wan(**keys: Any) -> Any:
 def opened(channel: Any, nodes: Sequence[Node] = NODES, seed: int = 0) -> Medium:
     medium: Medium = channel.open(nodes, np.random.default_rng(seed))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (next_ns := medium.next_event_ns()) is not None:
-        out.extend(medium.advance(next_ns))
-    return out
 
 
 # --- fair shares -----------------------------------------------------------------------------------------
@@ -456,8 +450,14 @@ def test_a_message_waits_behind_those_of_others(sizes: str, mean_s: float, size:
     assert abs(mean - mean_s - 8e-6 * size) < 4 * error < mean_s / 4
     assert cost == pytest.approx(mean_s + 8e-6 * size, rel=1e-6)
     # No node's usage has what others sent, and the port has no second process.
-    usage, (messages, size_bytes) = medium.usage(10**12), medium.carried()["in", 4]
-    assert (usage.tx_bytes.sum(), usage.tx_frames.sum(), len(medium.carried())) == (2000 * size, 2000, 1)
+    usage, (port,), others = medium.usage(10**12), medium._others.values(), list[int]()
+    assert (usage.tx_bytes.sum(), usage.tx_frames.sum(), {*medium._others}) == (2000 * size, 2000, {("in", 4)})
+    again = Arrivals(Background(**background), medium._key, 0)
+    while again.at_ns <= medium._ran_ns:
+        others.append(again.size_bytes)
+        again.next()
+    assert again.at_ns == port.at_ns
+    messages, size_bytes = len(others), sum(others)
     expected = 75 * medium._ran_ns / 1e9
     assert abs(messages - expected) < 4.5 * math.sqrt(expected)
     spread = math.sqrt(expected) * 1000 * (1 if sizes == "exponential" else 1e-3)
@@ -476,7 +476,7 @@ def test_fair_shares_stretch_a_message_by_the_load_alone(sizes: str) -> None:
     assert cost == pytest.approx(0.016)
     channel = wan(rate_bps=1e6, background={**background, "at": "nodes"})
     medium = opened(channel)
-    assert set(medium.carried()) == {(way, node) for way in ("in", "out") for node in range(4)}  # type: ignore[attr-defined]
+    assert set(medium._others) == {(way, node) for way in ("in", "out") for node in range(4)}  # type: ignore[attr-defined]
     assert [float(medium.cost("s", *pair)(8000.0)) for pair in ((0, 4), (4, 0), (0, 1))] == pytest.approx([0.016] * 3)
 
 

@@ -14,6 +14,7 @@ from netsim.interfaces import Delivery, Medium, Node
 from netsim.scenario import parse_text
 from netsim.simulation.engine import simulate
 from tests.kinds.conftest import BASE
+from tests.support.media import drain
 
 
 def opened(workers: int = 3, places: Any = None, **keys: Any) -> Medium:
@@ -22,13 +23,6 @@ def opened(workers: int = 3, places: Any = None, **keys: Any) -> Medium:
     nodes = [Node(i, i == workers, place) for i, place in enumerate(where)]
     medium: Medium = registry.build("channel", keys).open(nodes, np.random.default_rng(3))
     return medium
-
-
-def drain(medium: Medium) -> list[Delivery]:
-    out = list[Delivery]()
-    while (at := medium.next_event_ns()) is not None:
-        out += medium.advance(at)
-    return out
 
 
 WIRE = "uplink: {name: ethernet_udp, rate_bps: 1 Mbit/s}"

@@ -13,6 +13,7 @@ import pytest
 
 from netsim import registry
 from netsim.interfaces import Delivery, Medium, Node
+from tests.support.media import drain
 
 SEGMENT, HEAD = 1448, 54
 RTT_S = 0.04
@@ -36,8 +37,7 @@ def ends_s(medium: Medium, sent: Sent) -> list[float]:
         at = round(at_ms * 1e6)
         found += medium.advance(at)
         medium.submit(at, src, (dst,), size)
-    while (at_ns := medium.next_event_ns()) is not None:
-        found += medium.advance(at_ns)
+    found += drain(medium)
     assert all(d.ok for d in found)
     return [d.at_ns / 1e9 for d in sorted(found, key=lambda d: d.transfer)]
 

@@ -77,9 +77,9 @@ MUTANTS = (
     ),
     Mutant(
         "the scale is not counted",
-        "algorithms.coding.sparse:SignCode.write_support",
-        "self.float_bit + support.size",
-        "support.size",
+        "algorithms.coding.sparse:SignCode.write_entries",
+        "self.float_bit + indices.size",
+        "indices.size",
         ("tests/algorithms/compressors/test_contract.py::test_exact_lengths",),
     ),
     Mutant(

@@ -28,7 +28,7 @@ MUTANTS = (
     ),
     Mutant(
         "DCGD's step takes the least L_m",
-        "algorithms.roles.compressed:max_smoothness",
+        "algorithms.roles.parts:max_smoothness",
         "max(map(ctx.facts.node_smoothness, ctx.workers))",
         "min(map(ctx.facts.node_smoothness, ctx.workers))",
         ("tests/algorithms/test_dcgd.py::test_automatic_step",),

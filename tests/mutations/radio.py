@@ -15,7 +15,7 @@ MUTANTS = (
     Mutant(
         "no time for the acknowledgement",
         "channels.media.lrwpan.exchange:Exchange.__init__",
-        "TURNAROUND_NS + ACK_NS if self._ack_ns else 0",
+        "t.TURNAROUND_NS + t.ACK_NS if self._ack_ns else 0",
         "0",
         ("tests/channels/test_ieee802154.py::test_messages_of_many_frames_equal_the_timeline",),
     ),
@@ -43,8 +43,8 @@ MUTANTS = (
     Mutant(
         "a mean of four backoff periods",
         "channels.media.lrwpan.cost:cell_cost",
-        "BACKOFFS - 1",
-        "BACKOFFS",
+        "t.BACKOFFS - 1",
+        "t.BACKOFFS",
         ("tests/channels/test_ieee802154.py::test_mean_of_k_frames",),
     ),
     Mutant(

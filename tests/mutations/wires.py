@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant(
         "waiting behind one's own messages on a crossed wire counts as service",
         "channels.media.wires.crossed:CrossedWires._on_wire",
-        "max(now_ns, self._own_free_ns.get((src, dst), 0))",
+        "max(now_ns, own_ns)",
         "now_ns",
         ("tests/channels/test_crossed.py::test_crossed_wires_equal_the_recursion_and_know_their_own_queueing",),
     ),

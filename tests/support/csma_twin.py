@@ -21,7 +21,8 @@ from channels.media.lrwpan.csma.nodes import Rules
 from channels.media.lrwpan.framing import Framing, frames_of
 from channels.media.lrwpan.reach import Reach
 from channels.media.lrwpan.reception import LOWEST_SINR, log_success
-from netsim.interfaces import STATES, Delivery, Node, NodeId, Usage
+from channels.media.roster import Members
+from netsim.interfaces import STATES, Delivery, NodeId, Usage
 from netsim.rng import philox
 
 US = 1000
@@ -91,21 +92,12 @@ class Station:
 class Twin:
     """The medium; parameters as of `channels.media.lrwpan.csma.nodes.ContendingNodes`."""
 
-    def __init__(
-        self,
-        nodes: Sequence[Node],
-        framing: Framing,
-        rules: Rules,
-        reach: Reach,
-        radio: Any,
-        key: int,
-        frames: Any = None,
-    ) -> None:
+    def __init__(self, members: Members, framing: Framing, rules: Rules, reach: Reach, key: int) -> None:
         self.env = simpy.Environment()
         self.rules, self.reach, self.framing, self.key = rules, reach, framing, key
-        self.stations = [Station(i, node.id) for i, node in enumerate(nodes)]
+        self.stations = [Station(i, node.id) for i, node in enumerate(members.nodes)]
         self.by_name = {s.name: s for s in self.stations}
-        self.power_w = {state: radio.power_w(state) for state in STATES}
+        self.power_w = {state: members.power.power_w(state) for state in STATES}
         self.air: deque[Frame] = deque()
         self.ended: list[Delivery] = []
         self.clear = reach.clear()

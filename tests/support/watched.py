@@ -75,13 +75,13 @@ class Books:
         self.start = engine.world.facts.start
         self.total = np.zeros((nodes, self.start.size))
         self.at: dict[int, Array] = {}
-        inner = engine.computing.request
+        inner = engine.world.request
 
         def request(node: int, command: Gradient) -> Any:
             self.at[node] = command.at
             return inner(node, command)
 
-        engine.computing.request = request
+        engine.world.request = request
         for node in range(nodes):
             agent = engine.agent(node)
             agent.changed = self.counting(node, agent)

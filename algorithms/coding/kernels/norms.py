@@ -101,4 +101,5 @@ def lane_sums(x: Any, bucket: int, offset: float, factor: float, kind: int, lane
         for j in range(part.size - whole):
             y = (np.float64(part[whole + j]) - offset) * factor
             sums[j] += y * y if kind == SQUARE else (abs(y) if kind == MAGNITUDE else y)
-        lanes[b] = sums
+        for j in range(LANES):  # an assignment of arrays would compile numba's messages about their shapes, too
+            lanes[b, j] = sums[j]

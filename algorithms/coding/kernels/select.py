@@ -346,7 +346,8 @@ def top_k(keys: Any, places: Any, mask: Any, rank: int, capacity: int, chosen: A
     if count < 0 or (count < chosen.size and threshold > 1):
         return -1
     if count <= chosen.size:
-        chosen[:count] = found[:count]
+        for i in range(count):  # an assignment of arrays would compile numba's messages about their shapes, too
+            chosen[i] = found[i]
         return count
     choose(found[:count], magnitudes[:count], chosen)
     return chosen.size

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from copy import copy
 
 import numpy as np
 
@@ -16,23 +17,12 @@ from channels.media.flows.rates import LinkRate
 from channels.media.flows.sharing import BIT_WORK, FS_PER_NS, Fluid, Resource, rate_units, to_ns
 from channels.media.flows.tcp import FIRST_RTO_S, Window, first_lost
 from channels.media.purposes import JITTER, LOSS
-from channels.media.roster import Roster
-from netsim.interfaces import (
-    STATES,
-    CostModel,
-    Delivery,
-    Frame,
-    FrameSink,
-    Node,
-    NodeId,
-    PowerProfile,
-    TransferId,
-    Usage,
-)
+from channels.media.roster import Members, Roster
+from channels.media.states import RX, TX
+from netsim.interfaces import STATES, CostModel, Delivery, Frame, NodeId, TransferId, Usage
 from netsim.rng import uniforms
 from netsim.units import NS_PER_S, seconds_to_ns
 
-_TX, _RX = STATES.index("tx"), STATES.index("rx")
 _WORK_PER_BYTE = 8 * BIT_WORK
 
 
@@ -41,16 +31,15 @@ class _Message:
 
     __slots__ = (
         "again", "at_port", "begun_fs", "cap", "damaged", "draws", "dst", "frames", "path", "repeated", "repeats",
-        "segments", "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "submit_ns", "tail", "timer",
+        "segments", "sending_ns", "sent", "serial", "size_bytes", "src", "start_fs", "tail", "timer",
         "transfer", "trip_fs", "waits_fs", "window",
     )  # fmt: skip
 
     def __init__(
-        self, transfer: TransferId, serial: int, src: NodeId, dst: NodeId, size_bytes: int, submit_ns: int,
-        segments: int, path: Path,
-    ) -> None:  # fmt: skip
+        self, transfer: TransferId, serial: int, src: NodeId, dst: NodeId, size_bytes: int, segments: int, path: Path
+    ) -> None:
         self.transfer, self.serial, self.src, self.dst, self.path = transfer, serial, src, dst, path
-        self.size_bytes, self.submit_ns, self.segments = size_bytes, submit_ns, segments
+        self.size_bytes, self.segments = size_bytes, segments
         # Start of service (-1: not yet) and of the present burst (-1: none).
         self.start_fs = self.begun_fs = -1
         # Segments released, segments given to the frame sink, number of the valid timer.
@@ -71,35 +60,28 @@ class _Message:
 class Flows(Roster):
     """See `channels.links.wan` for the rules.
 
-    Each node has the interfaces ``out`` and ``in``; a message has one copy per destination, in the order given.
+    A message has one copy per destination, in the order given; a frame is a segment.
 
     Parameters
     ----------
-    nodes, power, frames
-        See `channels.media.roster.Roster`; a frame is a segment.
-    path
-        From one node to another.
-    link
-        The rate of a resource over time.
+    path, link
+        From one node to another, and the rate of a resource over time.
     transport
         Segments and windows.
-    jitter_ns
-        A message comes up to that much later.
     key
         64-bit key of the draws.
-    is_fifo, queue_bytes
-        Whether ports serve first come, first served, and what may wait at one; None: without end.
+    jitter_ns, is_fifo, queue_bytes
+        The link's `jitter_s`, whether its `sharing` is ``fifo``, and its `queue_bytes`.
     others
         Messages of others that arrive at a resource.
     """
 
     def __init__(
-        self, nodes: Sequence[Node], path: Callable[[NodeId, NodeId], Path], link: Callable[[Resource], LinkRate],
-        transport: Transport, jitter_ns: int, power: PowerProfile, key: int, is_fifo: bool = False,
-        queue_bytes: int | None = None, frames: FrameSink | None = None,
+        self, members: Members, path: Callable[[NodeId, NodeId], Path], link: Callable[[Resource], LinkRate],
+        transport: Transport, jitter_ns: int, key: int, is_fifo: bool = False, queue_bytes: int | None = None,
         others: Mapping[Resource, Arrivals] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(nodes, ("out", "in"), power, frames)
+        super().__init__(members, "out", "in")
         self._path, self._link, self._transport, self._key = path, link, transport, key
         self._jitter_ns = jitter_ns
         self._full_bytes = transport.segment_bytes + transport.overhead_bytes
@@ -116,14 +98,13 @@ class Flows(Roster):
         self._others = dict(others or {})
         self._arriving = [(a.at_ns * FS_PER_NS, i, resource) for i, (resource, a) in enumerate(self._others.items())]
         heapq.heapify(self._arriving)
-        self._carried = {resource: [0, 0] for resource in self._others}
         self._serials = self._strangers = 0
         self._ran_ns = -1
         self._messages: dict[int, _Message] = {}
         self._lanes: dict[object, deque[_Message]] = {}
         self._timers: list[tuple[int, int, int]] = []
         self._bounds: list[tuple[int, int]] = []
-        # The last answer of `next_event_ns`, valid until it is reached or a message begins or ends.
+        # The last answer of `_next_ns`, valid until it is reached or a message begins or ends.
         self._bound_ns: int | None = None
         rows = len(self._interfaces)
         # Of each interface: flows that it has, since when, and nanoseconds so far with at least one.
@@ -137,13 +118,10 @@ class Flows(Roster):
             self._run(now_ns)
         self._bound_ns = None
         segments = -(-size_bytes // self._transport.segment_bytes)
-        for node in dst:
+        for node in self._reachable(now_ns, transfer, src, dst, size_bytes):
             path = self._path(src, node)
-            message = _Message(transfer, self._serials, src, node, size_bytes, now_ns, segments, path)
+            message = _Message(transfer, self._serials, src, node, size_bytes, segments, path)
             self._serials += 1
-            if src in self._down or node in self._down:
-                self._give_up(message, now_ns)
-                continue
             self._messages[message.serial] = message
             lane = self._lanes.setdefault(self._lane(message), deque())
             lane.append(message)
@@ -209,15 +187,6 @@ class Flows(Roster):
 
     # --- windows ---------------------------------------------------------------------------------------
 
-    def _next(self, message: _Message, sent: int, count: int) -> int:
-        """Return how many segments are sent after a burst of a window of `count`.
-
-        Where nothing is lost and flows share fairly, a window that fills the path even alone lets all go that is left.
-        """
-        if self._ports is None and self._fills(message, count):
-            return message.segments
-        return min(sent + count, message.segments)
-
     def _next_burst(self, message: _Message, at_fs: int) -> None:
         if self._ports is None:
             self._release_burst(message, at_fs)
@@ -228,9 +197,13 @@ class Flows(Roster):
             self._release_burst(message, at_fs)
 
     def _release_burst(self, message: _Message, at_fs: int) -> None:
-        """Send the next window; draw whether a segment of it is lost, and how its sender finds out."""
+        """Send the next window; draw whether a segment of it is lost, and how its sender finds out.
+
+        Where nothing is lost and flows share fairly, a window that fills the path even alone lets all go that is left.
+        """
         before, window, transport = message.sent, message.window, self._transport
-        message.sent = self._next(message, before, window.segments)
+        is_last = self._ports is None and self._fills(message, window.segments)
+        message.sent = message.segments if is_last else min(before + window.segments, message.segments)
         message.timer += 1
         count, message.tail, message.again = message.sent - before, 0, 0
         lost = first_lost(self._draw(message), transport.loss) if transport.loss else count
@@ -264,7 +237,7 @@ class Flows(Roster):
             if sent + count >= message.segments or count * self._full_bytes * _WORK_PER_BYTE >= message.trip_fs * peak:
                 return at_fs + rest_fs
             if not sent:
-                window = window.copy()
+                window = copy(window)
             at_fs, sent = at_fs + message.trip_fs, sent + count
             window.grow(self._transport.congestion, count)
 
@@ -297,14 +270,12 @@ class Flows(Roster):
     def _arrival(self, at_fs: int, port: int, resource: Resource) -> None:
         """Add a message of others to a resource."""
         arrivals = self._others[resource]
-        size_bytes, carried = arrivals.size_bytes, self._carried[resource]
-        carried[0] += 1
-        carried[1] += size_bytes
+        work = arrivals.size_bytes * _WORK_PER_BYTE
         if self._ports is None:
             self._strangers -= 1
-            self._fluid.add(at_fs, self._strangers, (resource,), size_bytes * _WORK_PER_BYTE)
+            self._fluid.add(at_fs, self._strangers, (resource,), work)
         else:
-            self._port(self._ports, resource).jump(at_fs, size_bytes * _WORK_PER_BYTE)
+            self._port(self._ports, resource).jump(at_fs, work)
         arrivals.next()
         heapq.heapreplace(self._arriving, (arrivals.at_ns * FS_PER_NS, port, resource))
 
@@ -335,22 +306,16 @@ class Flows(Roster):
             message.timer += 1
             message.at_port = True
             self._arm(message, leaves_fs)
-            self._send_next(message.src, message, at_fs)
+            if queue := self._queues.get(message.src):
+                queue.popleft()
+                if queue:
+                    self._release_burst(queue[0], at_fs)
         elif is_last:
             self._arrive(message, at_fs)
         else:
             self._release(self._row[message.dst] + 1, at_fs)
             if at_fs >= message.waits_fs:
                 self._release_burst(message, at_fs)
-
-    def _send_next(self, src: NodeId, message: _Message, at_fs: int) -> None:
-        """Let the next burst of a sender go once a message's burst has left its link, or does not go there."""
-        queue = self._queues.get(src)
-        if queue and message in queue:
-            was_first = queue[0] is message
-            queue.remove(message)
-            if was_first and queue:
-                self._release_burst(queue[0], at_fs)
 
     def _wire_bytes(self, message: _Message, segments: int) -> int:
         """Return the bytes of so many segments, and of those that were sent again."""
@@ -423,19 +388,13 @@ class Flows(Roster):
 
     # --- time ------------------------------------------------------------------------------------------
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`.
-
-        No message is there before it would be alone, and none before the next flow ends or the next link changes.
-        """
-        due_ns = self._next_due_ns()
+    def _next_ns(self) -> int | None:
+        """Return when a message may be there: not before it would be alone, the next flow ends or a link changes."""
         if self._bound_ns is None and self._messages and (inside_fs := self._inside_fs()) is not None:
             while self._bounds and self._bounds[0][1] not in self._messages:
                 heapq.heappop(self._bounds)
             self._bound_ns = max(to_ns(inside_fs), self._bounds[0][0] if self._bounds else 0)
-        if self._bound_ns is None or due_ns is None:
-            return due_ns if self._bound_ns is None else self._bound_ns
-        return min(due_ns, self._bound_ns)
+        return self._bound_ns
 
     def _inside_fs(self) -> int | None:
         """Return when a flow changes next, or a message of others comes."""
@@ -549,18 +508,12 @@ class Flows(Roster):
         path, back = self._path(src, dst), self._path(dst, src)
         return flow_cost(quantity, self._transport, path, back, self._jitter_ns, self._extra_w)
 
-    def carried(self) -> Mapping[Resource, tuple[int, int]]:
-        """Return messages and bytes of others that came to each link so far; no node's usage has them."""
-        return {resource: (messages, size_bytes) for resource, (messages, size_bytes) in self._carried.items()}
+    def _is_to_change(self, at_ns: int) -> bool:
+        return at_ns > self._ran_ns
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`."""
-        if at_ns > self._ran_ns:
-            ahead = self._copy()
-            ahead._run(at_ns)
-            return ahead.usage(at_ns)
+    def _used(self, at_ns: int) -> Usage:
         state_ns = np.zeros((len(self._interfaces), len(STATES)), np.int64)
         for row, busy_ns in enumerate(self._busy_ns):
             now_ns = max(0, at_ns - self._since_ns[row]) if self._active[row] else 0
-            state_ns[row, _RX if row % 2 else _TX] = busy_ns + now_ns
+            state_ns[row, RX if row % 2 else TX] = busy_ns + now_ns
         return self._usage(at_ns, state_ns, self._tx_bytes.copy(), self._tx_frames.copy())

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from channels.costing.models import Int64s
 from channels.media.flows.links import Links
 from channels.media.flows.path import Transport
 from channels.media.flows.sharing import BIT_WORK, to_ns
+from channels.media.states import RX, TX
 from netsim.interfaces import STATES, Carried, Node, NodeId, PowerProfile
-
-_TX, _RX = STATES.index("tx"), STATES.index("rx")
-
-Int64s = npt.NDArray[np.int64]
 
 
 class LoneFlows:
@@ -54,7 +51,7 @@ class LoneFlows:
         times = np.array([self._time_ns(wire_bytes, *kind) for kind in kinds], np.int64)[which]
         left_ns, there_ns = at_ns + times[:, 0], at_ns + times[:, 1]
         self._free_ns[way] = left_ns
-        busy = [(self._row[src], _TX, at_ns, left_ns), (self._row[dst] + 1, _RX, at_ns, left_ns)]
+        busy = [(self._row[src], TX, at_ns, left_ns), (self._row[dst] + 1, RX, at_ns, left_ns)]
         return Carried(there_ns, segments, segments, wire_bytes, busy)
 
     def _way(self, src: NodeId, dst: NodeId) -> tuple[list[tuple[int, int]], Int64s]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,6 +34,17 @@ class Table:
         return sorted({region for pair in self.rtt_s for region in pair})
 
 
+@contextmanager
+def _at_path() -> Iterator[None]:
+    """Make the error of a cell one of the key ``path``."""
+    try:
+        yield
+    except cells.CellError as error:
+        here = ", here or below the folder NETSIM_DATA" if error.allowed.endswith("can be read") else ""
+        raise fault(f"{error.allowed}{here}", f"{error.place}: {error.got}", error.nearest) from None
+
+
+@_at_path()
 def read_table(path: str) -> Table:
     """Read round trips, and rates where the file has them, between regions.
 
@@ -46,29 +58,29 @@ def read_table(path: str) -> Table:
     ConfigError
         Where columns are missing, a value is no number, or its unit cannot be right.
     """
-    file = _read(path)
+    file = cells.read(located(path), path, comments=True)
     header = file.columns
     rtt, rate = dict[Pair, list[float]](), dict[Pair, list[float]]()
     if header and header[0] == "Source":
         for line, row in file.rows:
             for to, cell in zip(header[1:], row[1:], strict=True):
                 if cell:
-                    rtt.setdefault((row[0], to), []).append(_number(file, line, "the round trip in ms", cell) / 1e3)
+                    rtt.setdefault((row[0], to), []).append(file.number(line, "the round trip in ms", cell) / 1e3)
     elif "bitrate_Bps" in header:
-        columns = _columns(file, ["from_cloud", "from_region", "to_cloud", "to_region", "bitrate_Bps", "avgrtt"])
+        columns = file.places(["from_cloud", "from_region", "to_cloud", "to_region", "bitrate_Bps", "avgrtt"])
         for line, row in file.rows:
             from_cloud, from_region, to_cloud, to_region, moved, ping = (row[column] for column in columns)
             pair = (f"{from_cloud}:{from_region}", f"{to_cloud}:{to_region}")
-            rate.setdefault(pair, []).append(8.0 * _number(file, line, "bitrate_Bps", moved) / IPERF_S)
-            rtt.setdefault(pair, []).append(_number(file, line, "avgrtt", ping) / 1e3)
+            rate.setdefault(pair, []).append(8.0 * file.number(line, "bitrate_Bps", moved) / IPERF_S)
+            rtt.setdefault(pair, []).append(file.number(line, "avgrtt", ping) / 1e3)
     else:
         has_rate = "rate_bps" in header
-        columns = _columns(file, ["from", "to", "rtt_s", *(["rate_bps"] if has_rate else [])])
+        columns = file.places(["from", "to", "rtt_s", *(["rate_bps"] if has_rate else [])])
         for line, row in file.rows:
             start, end, trip, *speed = (row[column] for column in columns)
-            rtt.setdefault((start, end), []).append(_number(file, line, "rtt_s", trip))
+            rtt.setdefault((start, end), []).append(file.number(line, "rtt_s", trip))
             if speed:
-                rate.setdefault((start, end), []).append(_number(file, line, "rate_bps", speed[0]))
+                rate.setdefault((start, end), []).append(file.number(line, "rate_bps", speed[0]))
     if not rtt:
         raise fault("a table with at least one pair of regions", f"none in {path!r}")
     table = Table(
@@ -79,20 +91,19 @@ def read_table(path: str) -> Table:
     return table
 
 
+@_at_path()
 def read_trace(path: str) -> dict[str, tuple[tuple[float, float], ...]]:
     """Read steps (time in s, rate in bit/s) of every node from the columns ``time_s, rate_bps`` and maybe ``node``.
 
     Without that column the steps are everybody's, under ''. Each node's times begin at 0 and rise; the last rate,
     which is above 0, holds from there on.
     """
-    file = _read(path)
-    header = file.columns
-    names = ["time_s", "rate_bps", *(["node"] if "node" in header else [])]
-    columns = _columns(file, names)
+    file = cells.read(located(path), path, comments=True)
+    columns = file.places(["time_s", "rate_bps", *(["node"] if "node" in file.columns else [])])
     steps: dict[str, list[tuple[float, float]]] = {}
     for line, row in file.rows:
         time, rate, *node = (row[column] for column in columns)
-        at_s, rate_bps = _number(file, line, "time_s", time), _number(file, line, "rate_bps", rate)
+        at_s, rate_bps = file.number(line, "time_s", time), file.number(line, "rate_bps", rate)
         mine = steps.setdefault(node[0] if node else "", [])
         if at_s < 0 or (mine and at_s <= mine[-1][0]) or (not mine and at_s != 0):
             raise fault("times that begin at 0 and rise", f"{path}:{line}: {time}")
@@ -119,28 +130,6 @@ def located(path: str) -> Path:
 def fault(allowed: str, got: str, nearest: str = "") -> ConfigError:
     """Return the error of a wrong file, at the key ``path``."""
     return ConfigError([Fault(("path",), allowed, got, nearest)])
-
-
-def _read(path: str) -> cells.Cells:
-    try:
-        return cells.read(located(path), path, comments=True)
-    except cells.CellError as error:
-        here = ", here or below the folder NETSIM_DATA" if error.allowed.endswith("can be read") else ""
-        raise fault(f"{error.allowed}{here}", f"{error.place}: {error.got}", error.nearest) from None
-
-
-def _columns(file: cells.Cells, names: Sequence[str]) -> list[int]:
-    try:
-        return file.places(names)
-    except cells.CellError as error:
-        raise fault(error.allowed, f"{error.place}: {error.got}", error.nearest) from None
-
-
-def _number(file: cells.Cells, line: int, name: str, text: str) -> float:
-    try:
-        return file.number(line, name, text)
-    except cells.CellError as error:
-        raise fault(error.allowed, f"{error.place}: {error.got}") from None
 
 
 def _check_units(path: str, table: Table) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from copy import copy
 
 import numpy as np
 import numpy.typing as npt
@@ -80,10 +79,6 @@ class Window:
             self._threshold = max(self._threshold, 0.75 * self.size)
             self.size = max(self.size / 2.0 ** min(timeouts, 64), float(FIRST_WINDOW))
 
-    def copy(self) -> Window:
-        """Return a window that grows by itself."""
-        return copy(self)
-
     def lose(self, congestion: str, count: int, first: int, rest: int) -> bool:
         """End a round in which a segment was lost and `rest` more are left; return if it takes a timeout."""
         is_told = count - 1 - first + min(first, rest) > 0
@@ -127,17 +122,6 @@ def mathis_window(loss: float) -> float:
     27.386
     """
     return math.sqrt(3.0 / (2.0 * _ACKED * loss)) if loss > 0 else math.inf
-
-
-def mathis_bps(rtt_s: float, loss: float, segment_bytes: int = SEGMENT_BYTES) -> float:
-    """Return the goodput of a long transfer under random loss: MSS / RTT * sqrt(3 / (2 b p)), for p up to 0.01.
-
-    Examples
-    --------
-    >>> round(mathis_bps(0.01012016, 0.001) / 1e6, 1)
-    31.3
-    """
-    return 8.0 * segment_bytes / rtt_s * mathis_window(loss)
 
 
 def slow_start_segments(segments: npt.ArrayLike, loss: float) -> Float64s:

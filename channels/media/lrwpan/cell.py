@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol
 
 from channels.media.lrwpan.framing import Framing
 from channels.media.lrwpan.reach import Reach
 from channels.media.radio_books import RadioPolicy
 from netsim.errors import Fault
 from netsim.interfaces import FrameSink, Medium, Node, PowerProfile
-
-
-@runtime_checkable
-class Receiver(Protocol):
-    """What a radio of IEEE 802.15.4 notices; see `channels.media.radio_profile.LowpanRadio`."""
-
-    @property
-    def sensitivity_dbm(self) -> float: ...
-    @property
-    def cca_threshold_dbm(self) -> float: ...
-    @property
-    def noise_figure_db(self) -> float: ...
 
 
 class PathLoss(Protocol):
@@ -40,7 +28,8 @@ class PathLoss(Protocol):
     @property
     def is_noisy(self) -> bool: ...
     def faults(self, radio: PowerProfile) -> Sequence[Fault]:
-        """Return what cannot be known of cells with that radio."""
+        """Return what cannot be known of cells with that radio; by itself nothing."""
+        return ()
 
     def reach(self, nodes: Sequence[Node], radio: PowerProfile) -> Reach:
         """Return who hears whom, all with the same radio.

@@ -8,23 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from channels.costing.models import Int64s, byte_cost, stream_cost
+from channels.media.lrwpan import timing as t
 from channels.media.lrwpan.framing import Framing, RawFraming
-from channels.media.lrwpan.timing import (
-    ACK_NS,
-    ACK_OCTETS,
-    BACKOFF_NS,
-    BACKOFFS,
-    CCA_NS,
-    FRAME_NS,
-    LIFS_NS,
-    OCTET_NS,
-    OVERHEAD_OCTETS,
-    RX_ACK_DELAY_NS,
-    SHR_NS,
-    TURNAROUND_NS,
-    TX_ACK_DELAY_NS,
-    spacing_ns,
-)
 from netsim.interfaces import CostModel
 from netsim.units import NS_PER_S
 
@@ -52,22 +37,22 @@ def cell_cost(
     lead_s, lead_j
         What a message waits and spends before its first backoff.
     """
-    spacing = float(spacing_ns(np.array(payload_bytes)))
+    spacing = float(t.spacing_ns(np.array(payload_bytes)))
     # Mean nanoseconds of listening before and after an acknowledged frame.
-    listen = BACKOFF_NS * (BACKOFFS - 1) / 2 + CCA_NS + 2 * TURNAROUND_NS
+    listen = t.BACKOFF_NS * (t.BACKOFFS - 1) / 2 + t.CCA_NS + 2 * t.TURNAROUND_NS
     tx, rx, wait = (power_w[state] - idle_w for state in ("tx", "rx", "listen"))
-    overhead, per_bit = OVERHEAD_OCTETS * OCTET_NS, OCTET_NS / 8
+    overhead, per_bit = t.OVERHEAD_OCTETS * t.OCTET_NS, t.OCTET_NS / 8
     constants = {
-        "bit": (0.0, 8.0 * (OVERHEAD_OCTETS + ACK_OCTETS), 1.0),
+        "bit": (0.0, 8.0 * (t.OVERHEAD_OCTETS + t.ACK_OCTETS), 1.0),
         "packet": (0.0, 1.0, 0.0),
         "s": (
-            lead_s - (TURNAROUND_NS + ACK_NS + spacing) / NS_PER_S,
-            (listen + ACK_NS + overhead + spacing) / NS_PER_S,
+            lead_s - (t.TURNAROUND_NS + t.ACK_NS + spacing) / NS_PER_S,
+            (listen + t.ACK_NS + overhead + spacing) / NS_PER_S,
             per_bit / NS_PER_S,
         ),
         "j": (
             lead_j - spacing * wait / NS_PER_S,
-            (tx * overhead + rx * ACK_NS + wait * (listen + spacing)) / NS_PER_S,
+            (tx * overhead + rx * t.ACK_NS + wait * (listen + spacing)) / NS_PER_S,
             tx * per_bit / NS_PER_S,
         ),
     }
@@ -82,14 +67,10 @@ def contention_cost(
 
     Parameters
     ----------
-    quantity
-        ``bit`` on the air, ``packet``, ``s`` to the last byte, ``j`` of the sender beyond `idle_w`.
+    quantity, power_w, idle_w
+        See `cell_cost`; ``s`` is to the last byte.
     framing
         How messages become frames.
-    power_w
-        Watts by state.
-    idle_w
-        Watts of the state that a message's joules are counted from.
     acknowledge, slotted
         Whether frames are acknowledged, whether everything begins at the boundary of a slot.
     periods
@@ -99,16 +80,16 @@ def contention_cost(
     -------
     Constants where there are any: raw fragments, acknowledged, not slotted.
     """
-    if isinstance(framing, RawFraming) and acknowledge and not slotted and periods == (BACKOFFS - 1) / 2:
+    if isinstance(framing, RawFraming) and acknowledge and not slotted and periods == (t.BACKOFFS - 1) / 2:
         return cell_cost(quantity, framing.payload_bytes, power_w, idle_w)
-    ack_ns = ACK_NS if acknowledge else 0
-    access_ns = BACKOFF_NS * periods + (2 * BACKOFF_NS if slotted else CCA_NS + TURNAROUND_NS)
-    tail_ns = TURNAROUND_NS + ACK_NS if acknowledge else 0
-    full_ns = int(framing.cycle[0]) * OCTET_NS
-    spacing_ns = LIFS_NS if int(framing.cycle[0]) > 24 else TURNAROUND_NS
+    ack_ns = t.ACK_NS if acknowledge else 0
+    access_ns = t.BACKOFF_NS * periods + (2 * t.BACKOFF_NS if slotted else t.CCA_NS + t.TURNAROUND_NS)
+    tail_ns = t.TURNAROUND_NS + t.ACK_NS if acknowledge else 0
+    full_ns = int(framing.cycle[0]) * t.OCTET_NS
+    spacing_ns = t.LIFS_NS if int(framing.cycle[0]) > 24 else t.TURNAROUND_NS
     if slotted:
         # From a frame's start, which is a boundary, to the boundary from which the next one's backoff counts.
-        end_ns = full_ns + (_up(full_ns + TURNAROUND_NS) - full_ns + ack_ns if acknowledge else 0)
+        end_ns = full_ns + (_up(full_ns + t.TURNAROUND_NS) - full_ns + ack_ns if acknowledge else 0)
         tail_ns = _up(end_ns + spacing_ns) - full_ns - spacing_ns
 
     def cost(size: Int64s) -> npt.ArrayLike:
@@ -117,15 +98,15 @@ def contention_cost(
         if quantity == "packet":
             return frames
         if quantity == "bit":
-            return 8 * (octets + ACK_OCTETS * acks)
-        lead_ns = BACKOFF_NS / 2 if slotted else 0.0
-        air_ns = octets * OCTET_NS
+            return 8 * (octets + t.ACK_OCTETS * acks)
+        lead_ns = t.BACKOFF_NS / 2 if slotted else 0.0
+        air_ns = octets * t.OCTET_NS
         time_ns = lead_ns + frames * access_ns + air_ns + (frames - 1) * (tail_ns + spacing_ns)
         if quantity == "s":
             return time_ns / NS_PER_S
-        end_ns = time_ns + (TURNAROUND_NS + ACK_NS if acknowledge else 0)
-        listen_ns = end_ns - air_ns - acks * ACK_NS
-        spent = power_w["tx"] * air_ns + power_w["rx"] * acks * ACK_NS + power_w["listen"] * listen_ns
+        end_ns = time_ns + (t.TURNAROUND_NS + t.ACK_NS if acknowledge else 0)
+        listen_ns = end_ns - air_ns - acks * t.ACK_NS
+        spent = power_w["tx"] * air_ns + power_w["rx"] * acks * t.ACK_NS + power_w["listen"] * listen_ns
         return np.asarray((spent - idle_w * end_ns) / NS_PER_S)
 
     return byte_cost(quantity, cost)
@@ -152,17 +133,17 @@ def slot_cost(
         if quantity == "packet":
             return frames
         if quantity == "bit":
-            return 8 * (octets + ACK_OCTETS * frames)
+            return 8 * (octets + t.ACK_OCTETS * frames)
         if quantity == "j":
-            guard_ns = TX_ACK_DELAY_NS - SHR_NS - RX_ACK_DELAY_NS
-            per_frame = power["rx"] * ACK_NS + power["listen"] * guard_ns + power["idle"] * lead_ns
-            return (power["tx"] * octets * OCTET_NS + per_frame * frames) / NS_PER_S
+            guard_ns = t.TX_ACK_DELAY_NS - t.SHR_NS - t.RX_ACK_DELAY_NS
+            per_frame = power["rx"] * t.ACK_NS + power["listen"] * guard_ns + power["idle"] * lead_ns
+            return (power["tx"] * octets * t.OCTET_NS + per_frame * frames) / NS_PER_S
         different, places = np.unique(size, return_inverse=True)
         last = np.array([framing.plan(int(n)).last for n in different])[places].reshape(size.shape)
-        return np.asarray((frames - 0.5) * cycle_ns + FRAME_NS + last * OCTET_NS) / NS_PER_S
+        return np.asarray((frames - 0.5) * cycle_ns + t.FRAME_NS + last * t.OCTET_NS) / NS_PER_S
 
     return byte_cost(quantity, cost)
 
 
 def _up(at_ns: int) -> int:
-    return -(-at_ns // BACKOFF_NS) * BACKOFF_NS
+    return -(-at_ns // t.BACKOFF_NS) * t.BACKOFF_NS

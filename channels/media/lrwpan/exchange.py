@@ -6,19 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from channels.media.lrwpan.timing import (
-    ACK_NS,
-    BACKOFF_NS,
-    CCA_NS,
-    OCTET_NS,
-    OVERHEAD_OCTETS,
-    TURNAROUND_NS,
-    fragments,
-    frame_ns,
-    spacing_ns,
-)
+from channels.costing.models import Int64s
+from channels.media.lrwpan import timing as t
 from netsim.interfaces import BROADCAST, Frame, NodeId, TransferId
 
 
@@ -60,44 +50,38 @@ class Exchange:
     """
 
     def __init__(
-        self,
-        transfer: TransferId,
-        src: NodeId,
-        dst: tuple[NodeId, ...],
-        size_bytes: int,
-        payload_bytes: int,
-        submit_ns: int,
-        backoffs: npt.NDArray[np.int64],
-        lead_ns: int = 0,
-    ) -> None:
+        self, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int, payload_bytes: int,
+        submit_ns: int, backoffs: Int64s, lead_ns: int = 0,
+    ) -> None:  # fmt: skip
         self.transfer, self.src, self.dst, self.size_bytes, self.submit_ns = transfer, src, dst, size_bytes, submit_ns
         self.start_ns, self.is_delivered, self.lead_ns = -1, False, lead_ns
-        self._ack_ns = ACK_NS if len(dst) == 1 else 0
-        self._payload = fragments(size_bytes, payload_bytes)
-        self._wait_ns = backoffs * BACKOFF_NS + (CCA_NS + TURNAROUND_NS)
-        self._data_ns = frame_ns(self._payload)
-        tail_ns = TURNAROUND_NS + ACK_NS if self._ack_ns else 0
-        ends = lead_ns + np.cumsum(self._wait_ns + self._data_ns + tail_ns + spacing_ns(self._payload))
+        self._ack_ns = t.ACK_NS if len(dst) == 1 else 0
+        self._payload = np.full(backoffs.size, payload_bytes, np.int64)
+        self._payload[-1] = size_bytes - (backoffs.size - 1) * payload_bytes
+        self._wait_ns = backoffs * t.BACKOFF_NS + (t.CCA_NS + t.TURNAROUND_NS)
+        self._data_ns = t.OCTET_NS * (self._payload + t.OVERHEAD_OCTETS)
+        tail_ns = t.TURNAROUND_NS + t.ACK_NS if self._ack_ns else 0
+        ends = lead_ns + np.cumsum(self._wait_ns + self._data_ns + tail_ns + t.spacing_ns(self._payload))
         self._begin_ns = np.concatenate([[lead_ns], ends[:-1]])
         self.deliver_ns = int(self._begin_ns[-1] + self._wait_ns[-1] + self._data_ns[-1])
         self.end_ns, self.free_ns = self.deliver_ns + tail_ns, int(ends[-1])
         self._announced = 0
-        octets, self._frames = size_bytes + OVERHEAD_OCTETS * self._payload.size, self._payload.size
+        octets, self._frames = size_bytes + t.OVERHEAD_OCTETS * self._payload.size, self._payload.size
         acks = self._frames if self._ack_ns else 0
-        self.whole = Progress(octets * OCTET_NS, acks * ACK_NS, self._frames, octets, acks)
+        self.whole = Progress(octets * t.OCTET_NS, acks * t.ACK_NS, self._frames, octets, acks)
 
     def progress(self, elapsed_ns: int) -> Progress:
         """Return the progress `elapsed_ns` after the start; none before it."""
         if elapsed_ns >= self.end_ns:
             return self.whole
         data = elapsed_ns - self._begin_ns - self._wait_ns
-        ack = data - self._data_ns - TURNAROUND_NS
+        ack = data - self._data_ns - t.TURNAROUND_NS
         ended, acked = data >= self._data_ns, (ack >= self._ack_ns) & (self._ack_ns > 0)
         return Progress(
             int(np.minimum(np.maximum(data, 0), self._data_ns).sum()),
             int(np.minimum(np.maximum(ack, 0), self._ack_ns).sum()),
             int(ended.sum()),
-            int((self._payload + OVERHEAD_OCTETS)[ended].sum()),
+            int((self._payload + t.OVERHEAD_OCTETS)[ended].sum()),
             int(acked.sum()),
         )
 
@@ -108,7 +92,7 @@ class Exchange:
             frame, is_ack = divmod(self._announced, 2)
             start_ns = int(self.start_ns + self._begin_ns[frame] + self._wait_ns[frame])
             if is_ack:
-                start_ns += int(self._data_ns[frame]) + TURNAROUND_NS
+                start_ns += int(self._data_ns[frame]) + t.TURNAROUND_NS
             if start_ns > to_ns:
                 return
             self._announced += 1

@@ -6,12 +6,11 @@ import struct
 from functools import cache
 
 from channels.media.checksums import udp_checksum
+from channels.media.lrwpan.framing import DATAGRAM, UNCOMPRESSED
 from netsim.errors import SimulationError
 from netsim.interfaces import BROADCAST, Frame, NodeId, TransferId
 
 PAN = 0x4E53
-# 6LoWPAN: what a datagram holds of a message, octets of the headers that are left out, and the compressed ones.
-LOWPAN_BYTES, LOWPAN_LEFT_OUT = 1280 - 48, 48
 LOWPAN_PORT = 0xF0B0
 MAX_SHORT = 0xFFFD  # the last two of 16 bits have meanings of their own
 
@@ -72,13 +71,13 @@ class LowpanFrames(RawFrames):
         """Return the octets of one frame, with the 6LoWPAN headers of its datagram."""
         if frame.kind == "ack":
             return super().__call__(frame, part, whole)
-        number, offset = divmod(frame.offset, LOWPAN_BYTES)
-        datagram = whole[number * LOWPAN_BYTES : (number + 1) * LOWPAN_BYTES]
+        number, offset = divmod(frame.offset, DATAGRAM)
+        datagram = whole[number * DATAGRAM : (number + 1) * DATAGRAM]
         head = b""
         if len(part) < len(datagram):
-            size = LOWPAN_LEFT_OUT + len(datagram)
+            size = UNCOMPRESSED + len(datagram)
             head = struct.pack(">HH", (0xE000 if offset else 0xC000) | size, self._tag_of(frame, number))
-            head += bytes([(LOWPAN_LEFT_OUT + offset) // 8]) if offset else b""
+            head += bytes([(UNCOMPRESSED + offset) // 8]) if offset else b""
         if not offset:
             head += _compressed(frame.src, frame.dst, datagram, self._has_global)
         return super().__call__(frame, head + part, whole)

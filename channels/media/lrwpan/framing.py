@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from channels.costing.models import Int64s
 from channels.media.lrwpan.timing import MAX_PAYLOAD, OVERHEAD_OCTETS
-
-Int64s = npt.NDArray[np.int64]
 
 COMPRESSED = 6  # LOWPAN_IPHC 2 and compressed UDP header 4, instead of
 UNCOMPRESSED = 48  # IPv6 40 and UDP 8

@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import copy
 
 import numpy as np
-import numpy.typing as npt
 
-from channels.costing.models import FunctionCost, StructuredCost
+from channels.costing.models import FunctionCost, Int64s, StructuredCost
 from channels.media.lrwpan.csma.nodes import ContendingNodes
 from channels.media.radio_books import RadioPolicy, wake_power_w
-from channels.media.roster import Roster
-from netsim.interfaces import (
-    STATES,
-    CostModel,
-    Delivery,
-    Frame,
-    FrameSink,
-    Node,
-    NodeId,
-    PowerProfile,
-    TransferId,
-    Usage,
-)
+from channels.media.roster import Members, Roster
+from channels.media.states import IDLE, LISTEN, SLEEP
+from netsim.interfaces import CostModel, Delivery, Frame, FrameSink, NodeId, TransferId, Usage
 from netsim.units import NS_PER_S
-
-_LISTEN, _IDLE, _SLEEP = (STATES.index(state) for state in ("listen", "idle", "sleep"))
-
-Int64s = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(eq=False)
@@ -63,11 +48,9 @@ class PacedNodes(Roster):
 
     Parameters
     ----------
-    nodes
-        All that may send or receive.
     inner
         The same ones, whose radios sleep while they take part in nothing; nothing was submitted yet.
-    policy, radio
+    policy
         Of every node.
     sink
         The frames of `inner`; None where nobody looks.
@@ -81,12 +64,11 @@ class PacedNodes(Roster):
     broadcasts = True
 
     def __init__(
-        self, nodes: Sequence[Node], inner: ContendingNodes, policy: RadioPolicy, radio: PowerProfile,
-        sink: Renamed | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(nodes, ("radio",), radio, None)
+        self, members: Members, inner: ContendingNodes, policy: RadioPolicy, sink: Renamed | None = None
+    ) -> None:
+        super().__init__(members, "radio")
         self._inner, self._policy, self._sink = inner, policy, sink
-        self._wake_w = self._power_w["idle"] = wake_power_w(policy, radio)
+        self._wake_w = self._power_w["idle"] = wake_power_w(policy, self._power_w)
         self._base_w = self._power_w["sleep"]
         self._waiting = deque[_Waiting]()
         self._under_way: dict[TransferId, _Waiting] = {}
@@ -101,18 +83,10 @@ class PacedNodes(Roster):
 
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         self._run(now_ns)
-        begin_ns = self._policy.next_start_ns(now_ns) + self._policy.lead_ns
-        message = _Waiting(transfer, src, dst, size_bytes, now_ns, begin_ns)
-        self._waiting.append(message)
-        for node in self._lost(src, dst):
-            self._give_up(message, node, now_ns)
+        if there := self._reachable(now_ns, transfer, src, dst, size_bytes):
+            begin_ns = self._policy.next_start_ns(now_ns) + self._policy.lead_ns
+            self._waiting.append(_Waiting(transfer, src, there, size_bytes, now_ns, begin_ns))
         self._run(now_ns)
-
-    def _hand_over(self, message: _Waiting) -> None:
-        transfer = self._inner.submit(message.begin_ns, message.src, message.dst, message.size_bytes)
-        self._under_way[transfer], self._left[transfer] = message, len(message.dst)
-        if self._sink is not None:
-            self._sink.names[transfer] = message.transfer
 
     def _give_up(self, message: _Waiting, node: NodeId, now_ns: int) -> None:
         """End one destination of a message that has not begun."""
@@ -126,20 +100,22 @@ class PacedNodes(Roster):
 
     # --- time ------------------------------------------------------------------------------------------
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`."""
-        times = [self._due[0][0]] if self._due else []
-        if self._waiting:
-            times.append(self._waiting[0].begin_ns)
+    def _next_ns(self) -> int | None:
         inner_ns = self._inner.next_event_ns()
-        return min(times if inner_ns is None else [*times, inner_ns], default=None)
+        if not self._waiting or inner_ns is None:
+            return self._waiting[0].begin_ns if self._waiting else inner_ns
+        return min(self._waiting[0].begin_ns, inner_ns)
 
     def _run(self, to_ns: int) -> None:
         """Handle all events up to and at `to_ns`."""
         inner, policy = self._inner, self._policy
         while True:
             while self._waiting and self._waiting[0].begin_ns <= self._at_ns:
-                self._hand_over(self._waiting.popleft())
+                message = self._waiting.popleft()
+                transfer = inner.submit(message.begin_ns, message.src, message.dst, message.size_bytes)
+                self._under_way[transfer], self._left[transfer] = message, len(message.dst)
+                if self._sink is not None:
+                    self._sink.names[transfer] = message.transfer
             if self._at_ns >= to_ns:
                 # A node that goes down ends messages at that very instant.
                 self._go_on(self._at_ns)
@@ -179,7 +155,7 @@ class PacedNodes(Roster):
             self._end(self._told(delivery))
 
     def _awake_at(self, at_ns: int) -> Int64s:
-        return np.asarray(at_ns - self._inner.usage(at_ns).state_ns[:, _SLEEP])
+        return np.asarray(at_ns - self._inner.usage(at_ns).state_ns[:, SLEEP])
 
     def _told(self, delivery: Delivery) -> Delivery:
         """Return a delivery of `inner` as its sender sees it."""
@@ -221,23 +197,21 @@ class PacedNodes(Roster):
         """See `netsim.interfaces.Contends`: once awake, nodes contend as those that are always on."""
         return self._inner.offered_load()
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`."""
-        if at_ns > self._at_ns:
-            ahead = self._copy()
-            ahead._run(at_ns)
-            return ahead.usage(at_ns)
+    def _is_to_change(self, at_ns: int) -> bool:
+        return at_ns > self._at_ns
+
+    def _used(self, at_ns: int) -> Usage:
         usage = self._inner.usage(at_ns)
         state_ns = usage.state_ns.copy()
-        state_ns[:, _LISTEN] += self._listen_ns
-        state_ns[:, _IDLE] += self._wake_ns
-        state_ns[:, _SLEEP] -= self._listen_ns + self._wake_ns
+        state_ns[:, LISTEN] += self._listen_ns
+        state_ns[:, IDLE] += self._wake_ns
+        state_ns[:, SLEEP] -= self._listen_ns + self._wake_ns
         return dataclasses.replace(usage, state_ns=state_ns, energy_j=state_ns / NS_PER_S * [*self._power_w.values()])
 
     def _copy(self) -> PacedNodes:
         """Return another one that goes on by itself, shows no frames and tells no delivery."""
         other = copy(self)
-        other._inner, other._sink = self._inner.copy(), None
+        other._inner, other._sink = self._inner._copy(), None
         other._waiting = deque(dataclasses.replace(message) for message in self._waiting)
         other._under_way, other._left = self._under_way.copy(), self._left.copy()
         other._due, other._listen_ns, other._wake_ns = [], self._listen_ns.copy(), self._wake_ns.copy()

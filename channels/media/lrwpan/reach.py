@@ -9,7 +9,7 @@ from functools import cache, cached_property
 import numpy as np
 import numpy.typing as npt
 
-from channels.media.lrwpan.reception import distances_m, log_success, received_mw
+from channels.media.lrwpan.reception import distances_m, log_success
 from netsim.errors import ConfigError, Fault
 from netsim.interfaces import Node
 
@@ -82,19 +82,16 @@ def within(nodes: Sequence[Node], range_m: float) -> Reach:
 
 
 def by_path_loss(
-    nodes: Sequence[Node],
-    tx_power_dbm: float,
-    reference_loss_db: float,
-    exponent: float,
-    noise_dbm: float,
-    sensitivity_dbm: float,
-    cca_threshold_dbm: float,
+    nodes: Sequence[Node], at_1_m_dbm: float, exponent: float, noise_dbm: float, sensitivity_dbm: float, cca_dbm: float
 ) -> Reach:
-    """Return who hears a sender, with `sensitivity_dbm` or more, and which powers together an assessment notices."""
-    places = _places(nodes)
-    power = received_mw(places, tx_power_dbm, reference_loss_db, exponent)
-    sensitivity, threshold, noise = (10 ** (dbm / 10) for dbm in (sensitivity_dbm, cca_threshold_dbm, noise_dbm))
-    return Reach(False, power, power >= sensitivity, _delay_ns(distances_m(places)), threshold, noise)
+    """Return who hears a sender, with `sensitivity_dbm` or more, and which powers together an assessment notices.
+
+    A sender's power falls from `at_1_m_dbm` by 10 exponent log10(d) dB, d the distance in metres, at least 1.
+    """
+    distance = distances_m(_places(nodes))
+    power = np.asarray(10 ** ((at_1_m_dbm - 10 * exponent * np.log10(np.maximum(distance, 1.0))) / 10))
+    sensitivity, threshold, noise = (10 ** (dbm / 10) for dbm in (sensitivity_dbm, cca_dbm, noise_dbm))
+    return Reach(False, power, power >= sensitivity, _delay_ns(distance), threshold, noise)
 
 
 def _delay_ns(distance_m: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:

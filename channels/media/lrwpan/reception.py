@@ -49,28 +49,6 @@ def equal_interferers() -> npt.NDArray[np.float64]:
     return np.array([0.0] + [log_success(1.0 / k) for k in range(1, MANY)])
 
 
-def received_mw(
-    places_m: Sequence[tuple[float, float]], tx_power_dbm: float, reference_loss_db: float, exponent: float
-) -> npt.NDArray[np.float64]:
-    """Return the power of every node (row) at every other (column) under log-distance path loss.
-
-    Loss in dB = reference_loss_db + 10 exponent log10(d), d the distance in metres, at least 1.
-
-    Parameters
-    ----------
-    places_m
-        One (x, y) a node.
-    tx_power_dbm
-        Of every node.
-    reference_loss_db
-        At 1 m.
-    exponent
-        > 0.
-    """
-    distance = np.maximum(distances_m(places_m), 1.0)
-    return np.asarray(10 ** ((tx_power_dbm - reference_loss_db - 10 * exponent * np.log10(distance)) / 10))
-
-
 def distances_m(places_m: Sequence[tuple[float, float]]) -> npt.NDArray[np.float64]:
     """Return the distances between every two places."""
     x, y = np.array(places_m, np.float64).reshape(-1, 2).T

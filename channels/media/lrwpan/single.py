@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,20 +12,16 @@ from channels.media.lrwpan.cost import cell_cost
 from channels.media.lrwpan.exchange import Exchange, Progress
 from channels.media.lrwpan.timing import ACK_OCTETS
 from channels.media.radio_books import RadioBooks, RadioPolicy, wake_power_w
-from channels.media.roster import Roster
-from netsim.interfaces import CostModel, Delivery, FrameSink, Node, NodeId, PowerProfile, TransferId, Usage
+from channels.media.roster import Members, Roster
+from netsim.interfaces import CostModel, Delivery, NodeId, TransferId, Usage
 from netsim.units import NS_PER_S
 
 
 class SingleCell(Roster):
     """All nodes share one half-duplex medium; see `channels.links.ieee802154` for the rules.
 
-    Each node has the interface ``radio``; several destinations are one broadcast.
-
     Parameters
     ----------
-    nodes, radio, frames
-        See `channels.media.roster.Roster`.
     payload_bytes
         Of the message in a frame.
     policy
@@ -36,20 +32,17 @@ class SingleCell(Roster):
 
     broadcasts = True
 
-    def __init__(
-        self, nodes: Sequence[Node], payload_bytes: int, radio: PowerProfile, policy: RadioPolicy, key: int,
-        frames: FrameSink | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(nodes, ("radio",), radio, frames)
+    def __init__(self, members: Members, payload_bytes: int, policy: RadioPolicy, key: int) -> None:
+        super().__init__(members, "radio")
         self._payload_bytes, self._policy, self._key = payload_bytes, policy, key
-        self._wake_w = wake_power_w(policy, radio)
-        self._books = RadioBooks(len(nodes), policy, radio)
+        self._wake_w = wake_power_w(policy, self._power_w)
+        self._books = RadioBooks(len(self._row), policy, self._power_w)
         self._free_ns = 0
         self._queue: list[tuple[int, NodeId, TransferId, Exchange]] = []
         self._served: Exchange | None = None
         self._own: dict[NodeId, list[tuple[int, int]]] = {}
         # Of each node: bytes and frames sent.
-        self._sent = [[0, 0] for _ in nodes]
+        self._sent = [[0, 0] for _ in self._row]
 
     # --- messages ------------------------------------------------------------------------------------
 
@@ -59,22 +52,19 @@ class SingleCell(Roster):
             transfer, src, dst, size_bytes, self._payload_bytes, now_ns, backoffs(self._key, transfer, frames),
             self._policy.lead_ns,
         )  # fmt: skip
-        for node in self._lost(src, dst):
-            self._give_up(message, node, now_ns)
+        message.dst = self._reachable(now_ns, transfer, src, dst, size_bytes)
         if message.dst:
             heapq.heappush(self._queue, (now_ns, src, transfer, message))
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`; exact."""
-        times = [self._due[0][0]] if self._due else []
+    def _next_ns(self) -> int | None:
         served = self._served
         if served is not None and not served.is_delivered:
-            times.append(served.start_ns + served.deliver_ns)
-        elif self._queue:
-            free_ns = self._free_ns if served is None else served.start_ns + served.free_ns
-            message = self._queue[0][3]
-            times.append(self._policy.next_start_ns(max(message.submit_ns, free_ns)) + message.deliver_ns)
-        return min(times, default=None)
+            return served.start_ns + served.deliver_ns
+        if not self._queue:
+            return None
+        free_ns = self._free_ns if served is None else served.start_ns + served.free_ns
+        message = self._queue[0][3]
+        return self._policy.next_start_ns(max(message.submit_ns, free_ns)) + message.deliver_ns
 
     def _run(self, to_ns: int) -> None:
         while True:
@@ -188,8 +178,7 @@ class SingleCell(Roster):
         """See `netsim.interfaces.PowerBound`."""
         return self._books.max_power_w
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`."""
+    def _used(self, at_ns: int) -> Usage:
         books, sent = self._books.copy(), [row.copy() for row in self._sent]
         for message, start_ns in self._from_now():
             if start_ns >= at_ns:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Int64s = npt.NDArray[np.int64]
+from channels.costing.models import Int64s
 
 OCTET_NS = 32_000  # 250 kbit/s
 PHY_OCTETS = 6  # preamble 4, start of frame 1, length 1
@@ -32,19 +31,6 @@ WINDOW_NS = FRAME_NS - RX_WAIT_NS // 2
 SHORTEST_SLOT_NS = TX_OFFSET_NS + 128 * OCTET_NS + TX_ACK_DELAY_NS + ACK_NS
 
 
-def frame_ns(payload_bytes: Int64s) -> Int64s:
-    """Return the time on the air, from the first preamble symbol to the last of the check sequence."""
-    return OCTET_NS * (payload_bytes + OVERHEAD_OCTETS)
-
-
 def spacing_ns(payload_bytes: Int64s) -> Int64s:
     """Return the interframe spacing behind a frame: short up to 18 octets of MPDU, else long."""
     return np.where(payload_bytes + MAC_OCTETS <= MAX_SIFS_MPDU, SIFS_NS, LIFS_NS)
-
-
-def fragments(size_bytes: int, payload_bytes: int) -> Int64s:
-    """Return the payloads of a message's frames: full ones, then the remainder."""
-    frames = -(-size_bytes // payload_bytes)
-    out = np.full(frames, payload_bytes, np.int64)
-    out[-1] = size_bytes - (frames - 1) * payload_bytes
-    return out

@@ -11,41 +11,18 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from channels.media.lrwpan import timing as t
 from channels.media.lrwpan.backoff import words
 from channels.media.lrwpan.cost import slot_cost
 from channels.media.lrwpan.framing import Framing, frames_of
 from channels.media.lrwpan.reach import Reach
-from channels.media.lrwpan.timing import (
-    ACK_NS,
-    ACK_OCTETS,
-    ACK_WAIT_NS,
-    FRAME_NS,
-    OCTET_NS,
-    RX_ACK_DELAY_NS,
-    RX_WAIT_NS,
-    SHR_NS,
-    TX_ACK_DELAY_NS,
-    WINDOW_NS,
-)
 from channels.media.radio_books import RadioPolicy, wake_power_w
-from channels.media.roster import Roster
+from channels.media.roster import Members, Roster
+from channels.media.states import IDLE, LISTEN, RX, SLEEP, TX
 from netsim.errors import SimulationError
-from netsim.interfaces import (
-    BROADCAST,
-    STATES,
-    CostModel,
-    Delivery,
-    Frame,
-    FrameSink,
-    Node,
-    NodeId,
-    PowerProfile,
-    TransferId,
-    Usage,
-)
+from netsim.interfaces import BROADCAST, STATES, CostModel, Delivery, Frame, NodeId, TransferId, Usage
 from netsim.units import NS_PER_S
 
-_TX, _RX, _LISTEN, _IDLE, _SLEEP = range(len(STATES))
 _LOSS_KEY = 0x9E3779B97F4A7C15
 
 
@@ -80,7 +57,7 @@ class Parcel:
     size_bytes: int
     octets: list[int]
     submit_ns: int
-    start_ns: int = -1
+    start_ns: int = 0
     shots: list[Shot] = field(default_factory=list)
     frame: int = 0
     attempt: int = 0
@@ -97,24 +74,20 @@ class Parcel:
 class SlottedCell(Roster):
     """A cell whose nodes own the slots of a slotframe in turn; see `channels.links.ieee802154` for the rules.
 
-    Each node has the interface ``radio``; several destinations are one broadcast.
-
     Parameters
     ----------
-    nodes
-        All that may send or receive; those that are not servers own one slot each, in the order given.
+    members
+        Those that are not servers own one slot each, in the order given.
     server_cells
         Slots behind them that belong to the servers, in turn.
     slot_ns
         Length of a slot.
-    framing, reach, radio, key, frames
+    framing, reach, key
         As of `channels.media.lrwpan.csma.nodes.ContendingNodes`.
-    per
-        Probability that a frame is lost at a receiver.
-    reliable
-        Whether a frame is sent until it is acknowledged.
+    per, reliable
+        The link's keys.
     retries
-        Otherwise so many times more.
+        How often a frame is sent again without `reliable`.
     policy
         Whether a radio sleeps where its slots leave it nothing to do, and what waking it takes: once in every slot in
         which it does anything, before the first of it.
@@ -123,13 +96,12 @@ class SlottedCell(Roster):
     broadcasts = True
 
     def __init__(
-        self, nodes: Sequence[Node], server_cells: int, slot_ns: int, framing: Framing, reach: Reach,
-        radio: PowerProfile, key: int, per: float, reliable: bool, retries: int, policy: RadioPolicy,
-        frames: FrameSink | None = None,
+        self, members: Members, server_cells: int, slot_ns: int, framing: Framing, reach: Reach, key: int, per: float,
+        reliable: bool, retries: int, policy: RadioPolicy,
     ) -> None:  # fmt: skip
-        super().__init__(nodes, ("radio",), radio, frames)
-        self._servers = tuple(node.id for node in nodes if node.is_server)
-        owners = [node.id for node in nodes if not node.is_server]
+        super().__init__(members, "radio")
+        self._servers = tuple(node.id for node in members.nodes if node.is_server)
+        owners = [node.id for node in members.nodes if not node.is_server]
         owners += [self._servers[i % len(self._servers)] for i in range(server_cells)] if self._servers else []
         self._owners, self._slot_ns = tuple(owners), slot_ns
         self._cells = {node: [i for i, owner in enumerate(owners) if owner == node] for node in self._row}
@@ -138,20 +110,18 @@ class SlottedCell(Roster):
         self._sleeps, self._lead_ns = policy.sleeps, policy.lead_ns
         self._clear = reach.clear()
         if self._sleeps:
-            self._power_w["idle"] = wake_power_w(policy, radio)  # the state idle occurs only while it wakes
+            self._power_w["idle"] = wake_power_w(policy, self._power_w)  # the state idle occurs only while it wakes
         self._queues: dict[NodeId, deque[Parcel]] = {node: deque() for node in self._row}
         self._free_ns = dict.fromkeys(self._row, 0)
-        self._state_ns = np.zeros((len(nodes), len(STATES)), np.int64)
-        self._sent = np.zeros((2, len(nodes)), np.int64)
+        self._state_ns = np.zeros((len(self._row), len(STATES)), np.int64)
+        self._sent = np.zeros((2, len(self._row)), np.int64)
         # Since when each node is up.
         self._since = dict.fromkeys(self._row, 0)
+        servers = self._servers
         self._listens = {
-            node: [i for i, owner in enumerate(owners) if owner != node and self._hears_slot(node, owner)]
+            node: [i for i, o in enumerate(owners) if o != node and (not servers or node in servers or o in servers)]
             for node in self._row
         }
-
-    def _hears_slot(self, node: NodeId, owner: NodeId) -> bool:
-        return not self._servers or node in self._servers or owner in self._servers
 
     # --- messages --------------------------------------------------------------------------------------
 
@@ -165,17 +135,15 @@ class SlottedCell(Roster):
         self._run(now_ns)
         targets = tuple(sorted(dst))
         parcel = Parcel(transfer, src, targets, size_bytes, frames_of(self._framing, size_bytes), now_ns)
-        for node in self._lost(src, targets):
-            self._give_up(parcel, node, now_ns)
+        parcel.told.update(set(dst).difference(self._reachable(now_ns, transfer, src, dst, size_bytes)))
         if len(parcel.told) < len(targets):
             queue = self._queues[src]
             free_ns = self._end_ns(queue[-1]) if queue else max(self._free_ns[src], now_ns)
             queue.append(parcel)
             self._schedule(parcel, free_ns, now_ns)
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`; exact."""
-        times = [self._due[0][0]] if self._due else []
+    def _next_ns(self) -> int | None:
+        times = list[int]()
         for queue in self._queues.values():
             parcel = next((p for p in queue if len(p.told) < len(p.dst)), None)
             if parcel is not None:
@@ -214,7 +182,9 @@ class SlottedCell(Roster):
     def _plan(self, src: NodeId, now_ns: int) -> None:
         """Give the queue's messages the slots from `now_ns` on; what has begun stays."""
         free_ns = max(self._free_ns[src], now_ns)
-        for parcel in self._queues[src]:
+        for place, parcel in enumerate(self._queues[src]):
+            if place and any(shot.start_ns < free_ns for shot in parcel.shots):
+                self._cut(parcel, now_ns)  # the message before it has these slots now
             if parcel.shots:
                 free_ns = max(self._free_ns[src], self._slot_end(parcel.shots[-1]))
             self._schedule(parcel, free_ns, now_ns)
@@ -222,10 +192,10 @@ class SlottedCell(Roster):
 
     def _schedule(self, parcel: Parcel, free_ns: int, now_ns: int) -> None:
         """Give a message its sender's slots from `free_ns` on, when those before it are through, and from now on."""
-        if parcel.start_ns < 0 or not parcel.shots:
+        if not parcel.shots:
             parcel.start_ns = max(free_ns, parcel.submit_ns)
         cell_ns = self._next_cell(parcel.src, max(free_ns, now_ns, parcel.submit_ns))
-        while self._is_open(parcel):
+        while parcel.frame < len(parcel.octets) and any(n not in self._down for n in parcel.dst):
             self._apply(parcel, self._shoot(parcel, cell_ns))
             cell_ns = self._next_cell(parcel.src, cell_ns + 1)
 
@@ -235,16 +205,11 @@ class SlottedCell(Roster):
         first = -(-from_ns // self._slot_ns)
         return min(first + (cell - first) % length for cell in self._cells[src]) * self._slot_ns
 
-    def _is_open(self, parcel: Parcel) -> bool:
-        return parcel.frame < len(parcel.octets) and any(n not in self._down for n in parcel.dst)
-
     def _shoot(self, parcel: Parcel, cell_ns: int) -> Shot:
-        number = len(parcel.shots)
-        if parcel.target is None and len(parcel.dst) == 1:
-            parcel.target = parcel.dst[0]
-        targets = parcel.dst if parcel.target is None else (parcel.target,)
+        number, target = len(parcel.shots), parcel.dst[0] if len(parcel.dst) == 1 else parcel.target
+        targets = parcel.dst if target is None else (target,)
         got = tuple(node for node in targets if node not in self._down and self._arrives(parcel, node, number))
-        return Shot(cell_ns, parcel.frame, parcel.target, number, parcel.attempt + 1, got)
+        return Shot(cell_ns, parcel.frame, target, number, parcel.attempt + 1, got)
 
     def _arrives(self, parcel: Parcel, node: NodeId, number: int) -> bool:
         p = 1.0 - self._per
@@ -262,15 +227,17 @@ class SlottedCell(Roster):
         """Apply what a transmission changes: the frame, the target, the nodes that lost a frame."""
         parcel.shots.append(shot)
         parcel.attempt += 1
+        parcel.target = shot.target
+        if shot.frame == len(parcel.octets) - 1:
+            at_ns = self._frame_end(parcel, shot)
+            parcel.arrived.update({node: at_ns for node in shot.got if node not in parcel.lost})
         if shot.target is None:
             parcel.missing = [node for node in parcel.dst if node not in shot.got]
-            self._arrive(parcel, shot, shot.got)
             if not self._reliable:
                 parcel.lost.update(parcel.missing)
             parcel.missing = [node for node in parcel.missing if self._reliable and self._can_reach(parcel, node)]
         else:
             reliable = self._reliable and self._can_reach(parcel, shot.target)
-            self._arrive(parcel, shot, shot.got)
             if not shot.got and (reliable or parcel.attempt < self._tries):
                 return
             if not shot.got:
@@ -283,11 +250,6 @@ class SlottedCell(Roster):
             parcel.lost.update(node for node in parcel.dst if node not in has)
             parcel.frame += 1
 
-    def _arrive(self, parcel: Parcel, shot: Shot, nodes: tuple[NodeId, ...]) -> None:
-        if shot.frame == len(parcel.octets) - 1:
-            at_ns = self._frame_end(parcel, shot)
-            parcel.arrived.update({node: at_ns for node in nodes if node not in parcel.lost})
-
     def _can_reach(self, parcel: Parcel, node: NodeId) -> bool:
         is_near = self._reach.is_everyone or bool(self._reach.hears[self._row[parcel.src], self._row[node]])
         return is_near and node not in self._down
@@ -295,20 +257,20 @@ class SlottedCell(Roster):
     # --- instants -------------------------------------------------------------------------------------------
 
     def _frame_end(self, parcel: Parcel, shot: Shot) -> int:
-        return shot.start_ns + FRAME_NS + parcel.octets[shot.frame] * OCTET_NS
+        return shot.start_ns + t.FRAME_NS + parcel.octets[shot.frame] * t.OCTET_NS
 
     def _tail(self, shot: Shot) -> int:
         """Return the time from the end of a frame to the end of its acknowledgement, or of waiting for it."""
         if shot.target is None:
             return 0
-        return TX_ACK_DELAY_NS - SHR_NS + ACK_NS if shot.got else RX_ACK_DELAY_NS + ACK_WAIT_NS
+        return t.TX_ACK_DELAY_NS - t.SHR_NS + t.ACK_NS if shot.got else t.RX_ACK_DELAY_NS + t.ACK_WAIT_NS
 
     def _slot_end(self, shot: Shot) -> int:
         return shot.start_ns + self._slot_ns
 
     def _end_ns(self, parcel: Parcel) -> int:
         """Return when the message's last slot ends."""
-        return self._slot_end(parcel.shots[-1]) if parcel.shots else max(parcel.start_ns, parcel.submit_ns)
+        return self._slot_end(parcel.shots[-1]) if parcel.shots else parcel.start_ns
 
     # --- what is told ------------------------------------------------------------------------------------------
 
@@ -321,16 +283,11 @@ class SlottedCell(Roster):
         octets = sum(parcel.octets[s.frame] for s in fresh)
         packets = len({s.frame for s in done}) if not parcel.told else 0
         parcel.told.add(node)
-        start_ns = max(parcel.start_ns, parcel.submit_ns)
         self._end(Delivery(
-            parcel.transfer, node, at_ns, is_ok, packets, max(len(fresh), packets), octets + acks * ACK_OCTETS,
-            octets * OCTET_NS + acks * ACK_NS, parcel.src, parcel.size_bytes,
-            (at_ns - start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
+            parcel.transfer, node, at_ns, is_ok, packets, max(len(fresh), packets), octets + acks * t.ACK_OCTETS,
+            octets * t.OCTET_NS + acks * t.ACK_NS, parcel.src, parcel.size_bytes,
+            (at_ns - parcel.start_ns) / NS_PER_S if is_ok else 0.0, self._extra_j(parcel, done),
         ))  # fmt: skip
-
-    def _give_up(self, parcel: Parcel, node: NodeId, now_ns: int) -> None:
-        parcel.arrived.pop(node, None)
-        self._tell(parcel, node, now_ns, False)
 
     def _extra_j(self, parcel: Parcel, shots: Sequence[Shot]) -> float:
         """Return the sender's joules beyond those of the state in which it would have spent the time."""
@@ -344,28 +301,28 @@ class SlottedCell(Roster):
 
     def _spans(self, parcel: Parcel, shot: Shot) -> Iterator[Span]:
         """Yield what the radios do for a transmission."""
-        start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
-        yield Span(parcel.src, _IDLE, start_ns - self._lead_ns, start_ns)
-        yield Span(parcel.src, _TX, start_ns, end_ns)
-        window_ns = shot.start_ns + WINDOW_NS
+        start_ns, end_ns = shot.start_ns + t.FRAME_NS, self._frame_end(parcel, shot)
+        yield Span(parcel.src, IDLE, start_ns - self._lead_ns, start_ns)
+        yield Span(parcel.src, TX, start_ns, end_ns)
+        window_ns = shot.start_ns + t.WINDOW_NS
         cell = shot.start_ns // self._slot_ns % len(self._owners)
         for node in parcel.dst if shot.target is None else (shot.target,):
             if node in self._down:
                 continue
             if cell in self._listens[node]:
-                yield Span(node, _LISTEN, window_ns, window_ns + RX_WAIT_NS, -1)
+                yield Span(node, LISTEN, window_ns, window_ns + t.RX_WAIT_NS, -1)
             else:
-                yield Span(node, _IDLE, window_ns - self._lead_ns, window_ns)
-            yield Span(node, _LISTEN, window_ns, start_ns)
-            yield Span(node, _RX, start_ns, end_ns)
+                yield Span(node, IDLE, window_ns - self._lead_ns, window_ns)
+            yield Span(node, LISTEN, window_ns, start_ns)
+            yield Span(node, RX, start_ns, end_ns)
         if shot.target is None:
             return
-        ack_ns = end_ns + TX_ACK_DELAY_NS - SHR_NS
-        yield Span(parcel.src, _LISTEN, end_ns + RX_ACK_DELAY_NS, ack_ns if shot.got else end_ns + RX_ACK_DELAY_NS
-                   + ACK_WAIT_NS)  # fmt: skip
+        ack_ns = end_ns + t.TX_ACK_DELAY_NS - t.SHR_NS
+        yield Span(parcel.src, LISTEN, end_ns + t.RX_ACK_DELAY_NS, ack_ns if shot.got else end_ns + t.RX_ACK_DELAY_NS
+                   + t.ACK_WAIT_NS)  # fmt: skip
         if shot.got:
-            yield Span(parcel.src, _RX, ack_ns, ack_ns + ACK_NS)
-            yield Span(shot.target, _TX, ack_ns, ack_ns + ACK_NS)
+            yield Span(parcel.src, RX, ack_ns, ack_ns + t.ACK_NS)
+            yield Span(shot.target, TX, ack_ns, ack_ns + t.ACK_NS)
 
     def _book(
         self, state_ns: npt.NDArray[np.int64], sent: npt.NDArray[np.int64], parcel: Parcel, shot: Shot, at_ns: int
@@ -375,19 +332,19 @@ class SlottedCell(Roster):
         if self._frame_end(parcel, shot) <= at_ns:
             sent[:, self._row[parcel.src]] += (parcel.octets[shot.frame], 1)
         if shot.target is not None and shot.got and self._frame_end(parcel, shot) + self._tail(shot) <= at_ns:
-            sent[:, self._row[shot.target]] += (ACK_OCTETS, 1)
+            sent[:, self._row[shot.target]] += (t.ACK_OCTETS, 1)
 
     def _frames_until(self, parcel: Parcel, to_ns: int) -> Iterator[Frame]:
         """Yield the frames that begin by `to_ns` and were not shown before."""
         shown = parcel.shown
         for shot in parcel.shots:
-            start_ns, end_ns = shot.start_ns + FRAME_NS, self._frame_end(parcel, shot)
+            start_ns, end_ns = shot.start_ns + t.FRAME_NS, self._frame_end(parcel, shot)
             if start_ns <= to_ns and (shot.number, 0) not in shown:
                 shown.add((shot.number, 0))
                 offset, length = self._framing.part(parcel.size_bytes, shot.frame)
                 to = BROADCAST if shot.target is None else shot.target
                 yield Frame(start_ns, parcel.src, to, parcel.transfer, offset, length, shot.attempt, "data")
-            ack_ns = end_ns + TX_ACK_DELAY_NS - SHR_NS
+            ack_ns = end_ns + t.TX_ACK_DELAY_NS - t.SHR_NS
             if shot.target is not None and shot.got and ack_ns <= to_ns and (shot.number, 1) not in shown:
                 shown.add((shot.number, 1))
                 yield Frame(ack_ns, shot.target, parcel.src, parcel.transfer, 0, 0, shot.attempt, "ack")
@@ -408,21 +365,19 @@ class SlottedCell(Roster):
                 self._cut(parcel, now_ns)
                 for lost in parcel.dst if src == node else (node,):
                     if lost not in parcel.told:
-                        self._give_up(parcel, lost, now_ns)
+                        parcel.arrived.pop(lost, None)
+                        self._tell(parcel, lost, now_ns, False)
                 parcel.missing = [n for n in parcel.missing if n != node]
                 if parcel.target == node:
                     parcel.target, parcel.attempt = (parcel.missing[0] if parcel.missing else None), 0
                     if parcel.target is None and len(parcel.dst) > 1 and parcel.shots:
                         parcel.frame += 1
-                if src == node or not self._is_alive(parcel, node):
+                if src == node or all(n == node or n in self._down for n in parcel.dst):
                     queue.remove(parcel)
         self._listen(self._state_ns, node, now_ns)
         self._down[node] = now_ns
         for src in self._queues:
             self._plan(src, now_ns)
-
-    def _is_alive(self, parcel: Parcel, node: NodeId) -> bool:
-        return any(n != node and n not in self._down for n in parcel.dst)
 
     def _cut(self, parcel: Parcel, now_ns: int) -> None:
         """Take back what is not over yet."""
@@ -433,8 +388,6 @@ class SlottedCell(Roster):
         parcel.shots, parcel.frame, parcel.attempt, parcel.target, parcel.missing = [], 0, 0, None, []
         parcel.lost, parcel.arrived = set(), {}
         for shot in kept:
-            if parcel.target is None and len(parcel.dst) == 1:
-                parcel.target = parcel.dst[0]
             self._apply(parcel, shot)
 
     # --- what it costs and what it did ---------------------------------------------------------------------
@@ -445,8 +398,7 @@ class SlottedCell(Roster):
         base_w = self._power_w["sleep" if self._sleeps else "idle"]
         return slot_cost(quantity, self._framing, self._power_w, base_w, self._lead_ns, cycle_ns)
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`."""
+    def _used(self, at_ns: int) -> Usage:
         state_ns, sent = self._state_ns.copy(), self._sent.copy()
         for queue in self._queues.values():
             for parcel in queue:
@@ -456,13 +408,13 @@ class SlottedCell(Roster):
         for node in self._row:
             if node not in self._down:
                 self._listen(state_ns, node, at_ns)
-        return self._usage(at_ns, state_ns, sent[0], sent[1], _SLEEP if self._sleeps else _LISTEN)
+        return self._usage(at_ns, state_ns, sent[0], sent[1], SLEEP if self._sleeps else LISTEN)
 
     def _listen(self, state_ns: npt.NDArray[np.int64], node: NodeId, at_ns: int) -> None:
         """Add what a node that is up listened and woke in other nodes' slots as if nobody sent to it."""
         if self._sleeps:
             for state, begin_ns, length_ns in (
-                (_LISTEN, WINDOW_NS, RX_WAIT_NS), (_IDLE, WINDOW_NS - self._lead_ns, self._lead_ns),
+                (LISTEN, t.WINDOW_NS, t.RX_WAIT_NS), (IDLE, t.WINDOW_NS - self._lead_ns, self._lead_ns),
             ):  # fmt: skip
                 before_ns = self._windows_ns(node, self._since[node], begin_ns, length_ns)
                 state_ns[self._row[node], state] += self._windows_ns(node, at_ns, begin_ns, length_ns) - before_ns

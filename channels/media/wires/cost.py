@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from channels.costing.models import StructuredCost, byte_cost, stream_cost
-from channels.media.wires.framing import Framing, Int64s, tandem_ns
+from channels.costing.models import Int64s, StructuredCost, byte_cost, stream_cost
+from channels.media.wires.framing import Framing, tandem_ns
 from netsim.interfaces import CostModel, CostStructure
 from netsim.units import NS_PER_S
 
@@ -49,15 +49,10 @@ def wire_cost(
     if quantity == "j":
         if exact:
             return structured(0.0, exact[0] * extra_w, exact[1] * extra_w)
-        return byte_cost("j", lambda n: _wire_ns(framing, n, first) / NS_PER_S * extra_w)
+        return byte_cost("j", lambda n: _path_ns(framing, n, (first,)) / NS_PER_S * extra_w)
     if exact and len(rates_bps) == 1:
         return structured(delay_ns / NS_PER_S, *exact)
     return byte_cost("s", lambda n: (_path_ns(framing, n, rates_bps) + delay_ns) / NS_PER_S)
-
-
-def _wire_ns(framing: Framing, size_bytes: Int64s, rate_bps: float) -> Int64s:
-    full_ns, packets, last_ns = framing.hop_ns(size_bytes, rate_bps)
-    return (packets - 1) * full_ns + last_ns
 
 
 def _path_ns(framing: Framing, size_bytes: Int64s, rates_bps: tuple[float | None, ...]) -> Int64s:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from copy import deepcopy
 from typing import Self
 
@@ -11,11 +10,12 @@ import numpy.typing as npt
 
 from channels.costing.models import Int64s, byte_cost
 from channels.media.background import Arrivals, Background
+from channels.media.roster import Members
 from channels.media.wires.cost import wire_cost
 from channels.media.wires.framing import Framing, Train, tandem_ns
 from channels.media.wires.port import FOREVER_NS, Done, PortQueue, Stream
 from channels.media.wires.wires import Wires
-from netsim.interfaces import CostModel, FrameSink, Node, NodeId, PowerProfile, TransferId
+from netsim.interfaces import CostModel, NodeId, TransferId
 from netsim.units import NS_PER_S, serialisation_ns
 
 # Others go first at equal instants, and their serials are above all of the nodes' own.
@@ -105,21 +105,6 @@ class CrossedQueue(PortQueue):
             self._let_in(*coming)
 
 
-class _Line:
-    """One link that serves first come, first served, and to which whole messages come."""
-
-    def __init__(self, arrivals: Arrivals, rate_bps: float) -> None:
-        self._arrivals, self._rate_bps = arrivals, rate_bps
-
-    def free_ns(self, free_ns: int, now_ns: int) -> int:
-        """Return when the link has served every message up to `now_ns`; `free_ns` is the answer of the last call."""
-        arrivals = self._arrivals
-        while arrivals.at_ns <= now_ns:
-            free_ns = max(free_ns, arrivals.at_ns) + serialisation_ns(arrivals.size_bytes, self._rate_bps)
-            arrivals.next()
-        return free_ns
-
-
 class CrossedWires(Wires):
     """`channels.media.wires.wires.Wires` with messages of others; see `channels.links.ethernet_udp` for the rules.
 
@@ -128,7 +113,7 @@ class CrossedWires(Wires):
 
     Parameters
     ----------
-    nodes, framing, rate_bps, delay_ns, power, server_rate_bps, frames
+    members, framing, rate_bps, delay_ns, server_rate_bps
         See `channels.media.wires.wires.Wires`; `rate_bps` is a number.
     background
         At the ``server``, where it has one port, or at the ``nodes``, where it has none.
@@ -137,15 +122,14 @@ class CrossedWires(Wires):
     """
 
     def __init__(
-        self, nodes: Sequence[Node], framing: Framing, rate_bps: float, delay_ns: int, power: PowerProfile,
-        server_rate_bps: float | None, frames: FrameSink | None, background: Background, key: int,
+        self, members: Members, framing: Framing, rate_bps: float, delay_ns: int, server_rate_bps: float | None,
+        background: Background, key: int,
     ) -> None:  # fmt: skip
         self._background, self._key = background, key
         self._link_bps, self._queue_bps = rate_bps, server_rate_bps or rate_bps
-        self._lines: dict[tuple[NodeId, NodeId], _Line] = {}
-        # When the links are free of the nodes' own messages.
-        self._own_free_ns: dict[tuple[NodeId, NodeId], int] = {}
-        super().__init__(nodes, framing, rate_bps, delay_ns, power, server_rate_bps, frames)
+        # Messages of others to come on a wire, or at the server's port out (its two ends are the server).
+        self._lines: dict[tuple[NodeId, NodeId], Arrivals] = {}
+        super().__init__(members, framing, rate_bps, delay_ns, server_rate_bps)
 
     def _arrivals(self, number: int) -> Arrivals:
         return Arrivals(self._background, self._key, number)
@@ -153,12 +137,16 @@ class CrossedWires(Wires):
     def _port_queue(self, stride_ns: int, service_ns: int) -> PortQueue:
         return CrossedQueue(stride_ns, service_ns, self._arrivals(_IN), self._queue_bps)
 
-    def _line(self, src: NodeId, dst: NodeId) -> _Line:
-        """Return the line of a wire, or of the server's port out (`dst` is `src`)."""
+    def _free(self, src: NodeId, dst: NodeId, free_ns: int, now_ns: int) -> int:
+        """Return when a link has served every message up to `now_ns`; `free_ns` is the answer of the last call."""
         if (src, dst) not in self._lines:
             number = _OUT if src == dst else self._row[src] // 2 * len(self._row) + self._row[dst] // 2
-            self._lines[src, dst] = _Line(self._arrivals(number), self._queue_bps)
-        return self._lines[src, dst]
+            self._lines[src, dst] = self._arrivals(number)
+        arrivals = self._lines[src, dst]
+        while arrivals.at_ns <= now_ns:
+            free_ns = max(free_ns, arrivals.at_ns) + serialisation_ns(arrivals.size_bytes, self._queue_bps)
+            arrivals.next()
+        return free_ns
 
     # --- messages in ---------------------------------------------------------------------------------
 
@@ -169,35 +157,29 @@ class CrossedWires(Wires):
             if self._port is not None and dst == self._server:
                 self._port.catch_up(now_ns)
             return super()._on_wire(now_ns, src, dst, transfer, serial, train)
-        free_ns = self._line(src, dst).free_ns(self._free_ns.get((src, dst), 0), now_ns)
-        self._free_ns[src, dst] = free_ns
-        behind_ns = max(0, free_ns - max(now_ns, self._own_free_ns.get((src, dst), 0)))
-        start_ns = super()._on_wire(now_ns, src, dst, transfer, serial, train, behind_ns)
-        self._own_free_ns[src, dst] = self._free_ns[src, dst]
-        return start_ns
+        # What came last on the wire was a message of the nodes' own; others have come since.
+        own_ns = self._free_ns.get((src, dst), 0)
+        free_ns = self._free_ns[src, dst] = self._free(src, dst, own_ns, now_ns)
+        behind_ns = max(0, free_ns - max(now_ns, own_ns))
+        return super()._on_wire(now_ns, src, dst, transfer, serial, train, behind_ns)
 
     def _from_server(
         self, now_ns: int, dst: NodeId, transfer: TransferId, serial: int, train: Train, behind_ns: int = 0
     ) -> int:
-        out = (self._server, self._server)
-        self._port_free_ns = self._line(*out).free_ns(self._port_free_ns, now_ns)
-        behind_ns = max(0, self._port_free_ns - max(now_ns, self._own_free_ns.get(out, 0)))
-        start_ns = super()._from_server(now_ns, dst, transfer, serial, train, behind_ns)
-        self._own_free_ns[out] = self._port_free_ns
-        return start_ns
+        own_ns = self._port_free_ns
+        self._port_free_ns = self._free(self._server, self._server, own_ns, now_ns)
+        behind_ns = max(0, self._port_free_ns - max(now_ns, own_ns))
+        return super()._from_server(now_ns, dst, transfer, serial, train, behind_ns)
 
     def _go_down(self, now_ns: int, node: NodeId) -> None:
         """Drop what others have on the node's wires as well."""
         if self._background.at == "nodes":
             for other in self._row:
                 for wire in ((node, other), (other, node)) if other != node else ():
-                    self._free_ns[wire] = self._line(*wire).free_ns(self._free_ns.get(wire, 0), now_ns)
+                    self._free_ns[wire] = self._free(*wire, self._free_ns.get(wire, 0), now_ns)
         elif node == self._server:
-            self._port_free_ns = self._line(node, node).free_ns(self._port_free_ns, now_ns)
+            self._port_free_ns = self._free(node, node, self._port_free_ns, now_ns)
         super()._go_down(now_ns, node)
-        for link, free_ns in self._own_free_ns.items():
-            if node in link:
-                self._own_free_ns[link] = min(free_ns, now_ns)
 
     # --- what it costs ---------------------------------------------------------------------------------
 

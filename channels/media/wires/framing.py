@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from channels.costing.models import Int64s
 from netsim.units import NS_PER_S, serialisation_ns
-
-Int64s = npt.NDArray[np.int64]
 
 # Few sizes of packets recur in many messages.
 _packet_ns = functools.lru_cache(maxsize=8192)(serialisation_ns)
@@ -96,15 +95,7 @@ from_port_ns=0)
         return max(self.min_frame_bytes, self.overhead_bytes + payload_bytes)
 
     def train(self, size_bytes: int, rate_bps: float | None, port_bps: float | None = None) -> Train:
-        """Return the packets of a message; with `rate_bps` None they take no time.
-
-        Raises
-        ------
-        ValueError
-            If the message has no byte.
-        """
-        if size_bytes < 1:
-            raise ValueError(f"size_bytes: a message has at least one byte. Got {size_bytes}")
+        """Return the packets of a message of at least one byte; with `rate_bps` None they take no time."""
         limit = self.payload_max_bytes or size_bytes
         packets = -(-size_bytes // limit)
         full, last = self.frame_bytes(limit), self.frame_bytes(size_bytes - (packets - 1) * limit)
@@ -119,12 +110,6 @@ from_port_ns=0)
             ahead_ns = port.full_ns + wire.full_ns + (packets - 2) * slower_ns
             through_ns = max((packets - 1) * port.full_ns + through_ns, ahead_ns + wire.last_ns)
         return Train(size_bytes, packets, full, last, wire_bytes, wire, wire_ns, port, through_ns)
-
-    def packets(self, size_bytes: Int64s) -> Int64s:
-        """Return the packets of messages of these sizes."""
-        if self.payload_max_bytes is None:
-            return np.ones_like(size_bytes)
-        return np.maximum(-(-size_bytes // self.payload_max_bytes), 1)
 
     def wire_bytes(self, size_bytes: Int64s) -> Int64s:
         """Return the bytes on the wire of messages of these sizes."""
@@ -157,8 +142,10 @@ from_port_ns=0)
         return Hop(_packet_ns(full_bytes, rate_bps), _packet_ns(last_bytes, rate_bps))
 
     def _cut(self, size_bytes: Int64s) -> tuple[Int64s, Int64s]:
-        packets = self.packets(size_bytes)
-        last = np.maximum(size_bytes, 1) - (packets - 1) * (self.payload_max_bytes or 0)
+        """Return packets, and bytes of the last one on the wire, of messages of these sizes."""
+        limit = self.payload_max_bytes
+        packets = np.ones_like(size_bytes) if limit is None else np.maximum(-(-size_bytes // limit), 1)
+        last = np.maximum(size_bytes, 1) - (packets - 1) * (limit or 0)
         return packets, np.maximum(last + self.overhead_bytes, self.min_frame_bytes)
 
 

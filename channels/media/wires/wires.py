@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from channels.media.busy import BusyLog
-from channels.media.roster import Roster
+from channels.media.roster import Members, Roster
+from channels.media.states import RX, TX
 from channels.media.wires.cost import wire_cost
 from channels.media.wires.framing import Framing, Hop, Train
 from channels.media.wires.port import FOREVER_NS, PortQueue, SharedPort, Stream
-from netsim.interfaces import (
-    STATES,
-    CostModel,
-    Delivery,
-    Frame,
-    FrameSink,
-    Node,
-    NodeId,
-    PowerProfile,
-    TransferId,
-    Usage,
-)
+from netsim.interfaces import STATES, CostModel, Delivery, Frame, NodeId, TransferId, Usage
 from netsim.units import NS_PER_S
 
-_TX, _RX = STATES.index("tx"), STATES.index("rx")
 _NOWHERE = -1
 _SETTLE_EVERY = 1024
 _SIZES_KEPT = 4096
@@ -53,36 +43,30 @@ class _Copy(NamedTuple):
 class Wires(Roster):
     """Every ordered pair of nodes is a FIFO wire of its own; see `channels.links.ethernet_udp` for the rules.
 
-    Each node has the interfaces ``out`` and ``in``; a message has one copy per destination, in the order given.
+    A message has one copy per destination, in the order given; a frame is a packet.
 
     Parameters
     ----------
-    nodes, power, frames
-        See `channels.media.roster.Roster`; a frame is a packet.
     framing
         How messages become packets.
-    rate_bps
-        Of every wire; None: packets take no time.
-    delay_ns
-        Propagation, on every wire.
-    server_rate_bps
-        Of the server's one port in each direction; None: it has a wire of its own to every node.
+    rate_bps, delay_ns, server_rate_bps
+        The link's keys; `rate_bps` of None: packets take no time.
     rates_bps
         Of nodes whose wires are slower or faster than `rate_bps`, without a port; a wire has that of its slower end.
     """
 
     def __init__(
-        self, nodes: Sequence[Node], framing: Framing, rate_bps: float | None, delay_ns: int,
-        power: PowerProfile | None = None, server_rate_bps: float | None = None, frames: FrameSink | None = None,
-        rates_bps: Mapping[NodeId, float] | None = None,
+        self, members: Members, framing: Framing, rate_bps: float | None, delay_ns: int,
+        server_rate_bps: float | None = None, rates_bps: Mapping[NodeId, float] | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(nodes, ("out", "in"), power, frames)
+        super().__init__(members, "out", "in")
         self._framing, self._rate_bps, self._delay_ns = framing, rate_bps, delay_ns
         self._port_bps = server_rate_bps
-        server = [node.id for node in nodes if node.is_server and server_rate_bps is not None]
+        server = [node.id for node in members.nodes if node.is_server and server_rate_bps is not None]
         self._server = server[0] if server else _NOWHERE
         self._rates_bps = rates_bps
-        self._trains: dict[tuple[int, float | None], Train] = {}
+        # Of messages of a size on a wire of a rate.
+        self._train = lru_cache(_SIZES_KEPT)(partial(framing.train, port_bps=server_rate_bps))
         self._extra_w = self._power_w["tx"] - self._power_w["idle"]
         self._log = BusyLog(len(self._interfaces))
         self._free_ns: dict[tuple[NodeId, NodeId], int] = {}
@@ -102,7 +86,7 @@ class Wires(Roster):
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
         for node in dst:
             rate_bps = self._rate_bps if self._rates_bps is None else self._wire_bps(src, node)
-            train = self._trains.get((size_bytes, rate_bps)) or self._train(size_bytes, rate_bps)
+            train = self._train(size_bytes, rate_bps)
             serial = self._serials
             self._serials += 1
             if self._down and (src in self._down or node in self._down):
@@ -122,13 +106,6 @@ class Wires(Roster):
         if self._rates_bps is None:
             return self._rate_bps
         return min(self._rates_bps[node] for node in (src, dst) if node in self._rates_bps)
-
-    def _train(self, size_bytes: int, rate_bps: float | None) -> Train:
-        if len(self._trains) >= _SIZES_KEPT:
-            self._trains.clear()
-        train = self._framing.train(size_bytes, rate_bps, self._port_bps)
-        self._trains[size_bytes, rate_bps] = train
-        return train
 
     def _on_wire(
         self, now_ns: int, src: NodeId, dst: NodeId, transfer: TransferId, serial: int, train: Train, behind_ns: int = 0
@@ -207,13 +184,8 @@ class Wires(Roster):
 
     # --- time ------------------------------------------------------------------------------------------
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`: exact where no shared port is in use, else what holds if nothing comes."""
-        due_ns: int | None = self._due[0][0] if self._due else None
-        port_ns = self._port.next_ns() if self._to_port and self._port is not None else None
-        if due_ns is None or port_ns is None:
-            return port_ns if due_ns is None else due_ns
-        return min(due_ns, port_ns)
+    def _next_ns(self) -> int | None:
+        return self._port.next_ns() if self._to_port and self._port is not None else None
 
     def _run(self, to_ns: int) -> None:
         if self._to_port and self._port is not None:
@@ -286,14 +258,13 @@ class Wires(Roster):
             rates = (self._port_bps, self._rate_bps) if src == self._server else (self._rate_bps, self._port_bps)
         return wire_cost(quantity, self._framing, rates, self._delay_ns, self._extra_w)
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`; each node has the interfaces ``out`` and ``in``."""
+    def _used(self, at_ns: int) -> Usage:
         self._log.settle(self._now_ns, limit=64)
         totals = self._log.totals(at_ns)
         if self._port is not None:
             totals.busy_ns[self._row[self._server] + 1] += self._port.busy_ns(at_ns)
         state_ns = np.zeros((len(self._interfaces), len(STATES)), np.int64)
-        state_ns[0::2, _TX], state_ns[1::2, _RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
+        state_ns[0::2, TX], state_ns[1::2, RX] = totals.busy_ns[0::2], totals.busy_ns[1::2]
         return self._usage(at_ns, state_ns, totals.frame_bytes, totals.frames)
 
     # --- frames ------------------------------------------------------------------------------------------------

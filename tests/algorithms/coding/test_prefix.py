@@ -17,16 +17,12 @@ from algorithms.coding import bits, prefix
 from algorithms.coding import indices as indices_module
 from algorithms.coding.bits import BitReader, BitWriter
 from algorithms.coding.prefix import (
-    gamma_bit,
     golomb_bit,
     omega_bit,
-    read_gamma,
     read_golomb,
     read_omega,
     read_rice,
     read_unary,
-    rice_bit,
-    write_gamma,
     write_golomb,
     write_omega,
     write_rice,
@@ -47,12 +43,10 @@ def written(write: Callable[..., object], *arguments: Any) -> str:
 
 
 def test_codewords_of_the_literature() -> None:
-    """Elias 1975: omega of 1, 2, 3, 4, 8, 16; gamma of 1 to 5. Unary of 3. Golomb with m = 5: 0 to 9 by hand."""
+    """Elias 1975: omega of 1, 2, 3, 4, 8, 16. Unary of 3. Golomb with m = 5: 0 to 9 by hand."""
     words = {1: "0", 2: "100", 3: "110", 4: "101000", 8: "1110000", 16: "10100100000", 100: "1011011001000"}
     for value, word in words.items():
         assert written(write_omega, [value]) == word
-    for value, word in {1: "1", 2: "010", 3: "011", 4: "00100", 5: "00101"}.items():
-        assert written(write_gamma, [value]) == word
     assert written(write_unary, [3, 1]) == "1100"
     rests = {0: "00", 1: "01", 2: "10", 3: "110", 4: "111"}
     for value in range(10):
@@ -68,13 +62,12 @@ def test_omega_lengths() -> None:
 
 CODES: dict[str, tuple[Any, Any, Any, int]] = {
     "unary": (write_unary, read_unary, lambda v: np.asarray(v, np.int64), 1),
-    "gamma": (write_gamma, read_gamma, gamma_bit, 1),
     "omega": (write_omega, read_omega, omega_bit, 1),
     **{
         f"rice {w}": (
             lambda out, v, w=w: write_rice(out, v, w),
             lambda src, n, most, w=w: read_rice(src, n, w, most),
-            lambda v, w=w: rice_bit(v, w),
+            lambda v, w=w: (np.asarray(v, np.int64) >> w) + 1 + w,
             0,
         )
         for w in (0, 3, 11)
@@ -116,13 +109,13 @@ def test_every_number_to_ten_thousand(name: str, compiled: bool, monkeypatch: py
             assert out.bit_length == int(length([value])[0])
 
 
-@pytest.mark.parametrize("name", ["gamma", "omega", "rice 11", "golomb 1000"])
+@pytest.mark.parametrize("name", ["omega", "rice 11", "golomb 1000"])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_numbers_up_to_32_bits(name: str, compiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     write, read, length, least = CODES[name]
     for module in (bits, prefix):
         monkeypatch.setattr(module, "COMPILED_FROM", 1 if compiled else 10**9)
-    top = MOST if name in ("gamma", "omega") else 2**22
+    top = MOST if name == "omega" else 2**22
     numbers = np.array([least, *(top >> s for s in range(20)), top], np.uint64)
     out = BitWriter()
     write(out, numbers)

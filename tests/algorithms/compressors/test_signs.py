@@ -11,7 +11,8 @@ import pytest
 
 from algorithms.coding import norms, signs
 from algorithms.coding.bits import BitReader, BitWriter
-from algorithms.coding.signs import column_sums, magnitude_means, read_signs, rounded_up, write_signs
+from algorithms.coding.levels import rounded_up
+from algorithms.coding.signs import column_sums, magnitude_means, read_signs, write_signs
 from netsim.errors import DecodeError, EncodeError
 from netsim.registry import build
 
@@ -266,10 +267,10 @@ def test_rounding_up_never_falls_below() -> None:
         for bit in (64, 32, 16):
             if value > 65504 and bit == 16:
                 continue
-            rounded = float(rounded_up(one, value, bit)[0])  # type: ignore[arg-type]
+            rounded = float(rounded_up(one, np.array([value]), bit)[0])  # type: ignore[arg-type]
             assert value <= rounded <= value * (1 + 2.0**-10) + 6e-8
     with pytest.raises(EncodeError):
-        rounded_up(one, 65505.0, 16)
+        rounded_up(one, np.array([65505.0]), 16)
 
 
 # --- compiled against numpy -----------------------------------------------------------------------

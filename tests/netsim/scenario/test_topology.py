@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from netsim.errors import ConfigError, SimulationError
 from netsim.rng import stream
-from netsim.scenario.graphs import graph, positions
+from netsim.scenario.graphs import graph
 from netsim.scenario.mixing import Mixing, Peers
 from netsim.scenario.topology import Topology
 
@@ -156,7 +156,7 @@ def test_a_file_gives_numbers_edges_and_places(tmp_path: Path) -> None:
     nx.write_graphml(drawn, tmp_path / "g.graphml")
     topology = Topology("file", path=str(tmp_path / "g.graphml"))
     assert topology.faults(3) == []
-    assert positions(topology, 3, stream(0, 0, -1, "t")) == ((0.0, 1.0), (2.0, 1.0), (4.0, 0.5))
+    assert topology.positions(3, stream(0, 0, -1, "t")) == ((0.0, 1.0), (2.0, 1.0), (4.0, 0.5))
     assert mixing(topology, 3).neighbours(1) == {0: 1 / 3, 2: 1 / 3}
 
 
@@ -220,7 +220,7 @@ def test_the_same_stream_gives_the_same_graph_and_another_another() -> None:
 def test_geometric_nodes_are_joined_within_the_radius_and_stand_where_positions_says() -> None:
     topology = Topology("geometric", radius_m=50.0, side_m=100.0)
     joined = graph(topology, 20, stream(3, 0, -1, "topology"))
-    places = positions(topology, 20, stream(3, 0, -1, "topology"))
+    places = topology.positions(20, stream(3, 0, -1, "topology"))
     assert places is not None
     assert len(places) == 20
     assert all(0 <= x <= 100 and 0 <= y <= 100 for x, y in places)
@@ -231,9 +231,9 @@ def test_geometric_nodes_are_joined_within_the_radius_and_stand_where_positions_
 
 
 def test_positions_are_those_given_or_none() -> None:
-    assert positions(Topology(), 3, stream(0, 0, -1, "t")) is None
+    assert Topology().positions(3, stream(0, 0, -1, "t")) is None
     given_m = ((0.0, 0.0), (1.0, 2.0))
-    assert positions(Topology(positions_m=given_m), 2, stream(0, 0, -1, "t")) == given_m
+    assert Topology(positions_m=given_m).positions(2, stream(0, 0, -1, "t")) == given_m
 
 
 def test_no_connected_graph_ends_with_a_sentence() -> None:
@@ -279,8 +279,8 @@ def test_keys_belong_to_their_topology(keys: dict[str, object], sentence: str) -
 def test_a_star_needs_no_networkx() -> None:
     code = (
         "import sys; from netsim.scenario.topology import *;"
-        "from netsim.scenario.graphs import positions; from netsim.rng import stream; t = Topology();"
-        "t.faults(9); positions(t, 9, stream(0, 0, -1, 't')); print('networkx' in sys.modules)"
+        "from netsim.rng import stream; t = Topology();"
+        "t.faults(9); t.positions(9, stream(0, 0, -1, 't')); print('networkx' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "False"

@@ -105,7 +105,7 @@ def test_a_replay_is_the_coupled_run_in_every_cell(network: str, algorithm: str,
     for replication in range(2):
         coupled = simulate(given, given.algorithms[0], replication, problem)
         assert not differences(replications.attempt(replication), coupled)
-    assert replications.trains_once
+    assert replications._trace is not None
 
 
 FLAG = UP.replace("silence: free", "silence: flag")
@@ -127,7 +127,7 @@ def test_replays_by_arrays_are_coupled_runs_in_every_cell(
     for replication in range(3):
         coupled = simulate(given, given.algorithms[0], replication, problem)
         assert not differences(replications.attempt(replication), coupled)
-    assert replications.uses_arrays
+    assert replications._has_arrays
 
 
 @pytest.mark.parametrize("every", [1, 4, 7])
@@ -142,7 +142,7 @@ def test_rounds_that_take_no_time_are_replayed_by_arrays(algorithm: str, every: 
         times = coupled.tables["rounds"]["sim_time_s"].to_pylist()
         assert every > 1 or len(set(times)) < len(times)
         assert not differences(replications.attempt(replication), coupled)
-    assert replications.uses_arrays
+    assert replications._has_arrays
 
 
 @pytest.mark.parametrize("late", [lambda ns: (ns[0] + 1, ns[1]), lambda ns: (ns[0], ns[1] + 1)], ids=["link", "there"])
@@ -158,7 +158,7 @@ def test_arrays_that_are_a_nanosecond_off_are_not_used(
     for replication in range(2):
         coupled = simulate(given, given.algorithms[0], replication, problem)
         assert not differences(replications.attempt(replication), coupled)
-    assert not replications.uses_arrays
+    assert not replications._has_arrays
 
 
 def test_a_channel_whose_messages_share_links_is_replayed_in_the_engine() -> None:
@@ -168,8 +168,8 @@ def test_a_channel_whose_messages_share_links_is_replayed_in_the_engine() -> Non
     for replication in range(2):
         coupled = simulate(given, given.algorithms[0], replication, problem)
         assert not differences(replications.attempt(replication), coupled)
-    assert replications.trains_once
-    assert not replications.uses_arrays
+    assert replications._trace is not None
+    assert not replications._has_arrays
 
 
 def test_training_happens_once() -> None:
@@ -241,7 +241,7 @@ def test_agents_that_ask_what_their_link_costs_are_coupled() -> None:
     for replication in range(2):
         coupled = simulate(given, given.algorithms[0], replication, problem)
         assert not differences(replications.attempt(replication), coupled)
-    assert not replications.trains_once
+    assert replications._trace is None
 
 
 def test_a_network_that_draws_nothing_is_run_once() -> None:

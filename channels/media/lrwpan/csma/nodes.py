@@ -5,37 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from channels.costing.models import Int64s
 from channels.media.lrwpan.cost import contention_cost
 from channels.media.lrwpan.csma import tables as t
-from channels.media.lrwpan.framing import Framing, Plan
+from channels.media.lrwpan.framing import Framing
 from channels.media.lrwpan.reach import Reach
 from channels.media.lrwpan.reception import equal_interferers
-from channels.media.roster import Roster
-from netsim.interfaces import (
-    BROADCAST,
-    STATES,
-    CostModel,
-    Delivery,
-    Frame,
-    FrameSink,
-    Node,
-    NodeId,
-    PowerProfile,
-    TransferId,
-    Usage,
-)
+from channels.media.roster import Members, Roster
+from netsim.interfaces import BROADCAST, STATES, CostModel, Delivery, Frame, NodeId, TransferId, Usage
 from netsim.units import NS_PER_S
 
 _FIRST_BUDGET, _LAST_BUDGET = 256, 1 << 16
 _LOG_ROWS = 1024
 _MOST_KINDS = 1024  # of messages, by size or by sender and destinations, that are remembered
-
-Int64s = npt.NDArray[np.int64]
 
 _NO_LOG = np.zeros((0, t.LOG_SIZE), np.int64)
 _EQUAL_INTERFERERS = equal_interferers()
@@ -168,12 +155,8 @@ class _Tables:
 class ContendingNodes(Roster):
     """Nodes that contend for one channel with CSMA/CA; see `channels.macs.csma_ca` for the rules.
 
-    Each node has the interface ``radio``; several destinations are one broadcast.
-
     Parameters
     ----------
-    nodes, radio, frames
-        See `channels.media.roster.Roster`.
     framing
         How messages become frames.
     rules
@@ -194,12 +177,11 @@ class ContendingNodes(Roster):
     broadcasts = True
 
     def __init__(
-        self, nodes: Sequence[Node], framing: Framing, rules: Rules, reach: Reach, radio: PowerProfile, key: int,
-        frames: FrameSink | None = None, draws: Streams | None = None,
-    ) -> None:  # fmt: skip
+        self, members: Members, framing: Framing, rules: Rules, reach: Reach, key: int, draws: Streams | None = None
+    ) -> None:
         from channels.media.lrwpan.csma import senders_kernel as nb
 
-        super().__init__(nodes, ("radio",), radio, frames)
+        super().__init__(members, "radio")
         self._nb: Any = nb
         self._nodes = tuple(self._row)
         self._framing, self._rules, self._reach = framing, rules, reach
@@ -233,15 +215,14 @@ class ContendingNodes(Roster):
         self._real[: t.F_TABLE] = (rules.per, reach.noise_mw, *watts, reach.cca_mw)
         self._real[t.F_TABLE :] = _EQUAL_INTERFERERS
         self._link = reach.table
-        self._log = np.zeros((_LOG_ROWS + 4 * n if frames is not None else 0, t.LOG_SIZE), np.int64)
+        self._log = np.zeros((_LOG_ROWS + 4 * n if members.frames is not None else 0, t.LOG_SIZE), np.int64)
         self._make_room(64)
         self._bind()
         self._sizes: dict[TransferId, int] = {}
         self._bound_ns: int | None = None  # the last answer of `next_event_ns`; None: not known
         self._is_exact = self._is_ahead = False
         self._budget = _FIRST_BUDGET
-        self._plans: dict[int, Plan] = {}
-        self._ends: dict[tuple[NodeId, tuple[NodeId, ...]], tuple[int, Int64s]] = {}
+        self._plan, self._ends = lru_cache(_MOST_KINDS)(framing.plan), lru_cache(_MOST_KINDS)(self._look_up)
 
     def _make_room(self, deliveries: int) -> None:
         self._out = np.zeros((deliveries, t.OUT_SIZE), np.int64)
@@ -267,17 +248,13 @@ class ContendingNodes(Roster):
     # --- messages ----------------------------------------------------------------------------------------
 
     def _take(self, now_ns: int, transfer: TransferId, src: NodeId, dst: tuple[NodeId, ...], size_bytes: int) -> None:
-        row, targets = self._ends.get((src, dst)) or self._look_up(src, dst)
         self._forget(now_ns)
         if self._frames is not None:
             self._sizes[transfer] = size_bytes
-        if self._down and (lost := self._lost(src, dst)):
-            for node in lost:
-                self._end(Delivery(transfer, node, now_ns, False, 0, 0, 0, 0, src, size_bytes, 0.0, 0.0))
-            if len(lost) == len(dst):
-                return
-            row, targets = self._look_up(src, tuple(node for node in dst if node not in lost))
-        plan = self._plans.get(size_bytes) or self._make_plan(size_bytes)
+        if not (there := self._reachable(now_ns, transfer, src, dst, size_bytes)):
+            return
+        row, targets = self._ends(src, there)
+        plan = self._plan(size_bytes)
         if self._rules.reliable and len(targets) == 1:
             self._make_room_for(plan.frames)
         while not self._nb.submit(*self._for_submit, targets, transfer, row, size_bytes, *plan, now_ns):
@@ -286,15 +263,10 @@ class ContendingNodes(Roster):
             self._make_room(2 * len(self._out) + len(targets))
             self._bind()
 
-    def next_event_ns(self) -> int | None:
-        """See `netsim.interfaces.Medium`."""
-        first = self._next_due_ns()
+    def _next_ns(self) -> int | None:
         if not self._scalars[t.PENDING] and not self._is_ahead:
-            return first
-        bound = self._bound_ns
-        if bound is None:
-            bound = self._look_ahead()
-        return bound if first is None or bound < first else first
+            return None
+        return self._look_ahead() if self._bound_ns is None else self._bound_ns
 
     def _run(self, to_ns: int) -> None:
         bound = self._bound_ns
@@ -360,19 +332,12 @@ class ContendingNodes(Roster):
         to = self._nodes[dst] if dst >= 0 else BROADCAST
         return Frame(start_ns, self._nodes[src], to, transfer, offset, length, attempt, "ack" if is_ack else "data")
 
-    def _make_plan(self, size_bytes: int) -> Plan:
-        if len(self._plans) == _MOST_KINDS:
-            self._plans.clear()
-        return self._plans.setdefault(size_bytes, self._framing.plan(size_bytes))
-
     def _look_up(self, src: NodeId, dst: tuple[NodeId, ...]) -> tuple[int, Int64s]:
         """Return the sender's row, and of each destination in order its row and whether it hears the sender."""
-        if len(self._ends) == _MOST_KINDS:
-            self._ends.clear()
         row, reach = self._row[src], self._reach
         rows = [self._row[node] for node in sorted(dst)]
         targets = [(other, reach.is_everyone or reach.hears[row, other]) for other in rows]
-        return self._ends.setdefault((src, dst), (row, np.array(targets, np.int64)))
+        return row, np.array(targets, np.int64)
 
     def _grow(self, several: bool) -> None:
         """Make room for twice the messages, or twice the blocks of destinations."""
@@ -412,23 +377,21 @@ class ContendingNodes(Roster):
         backoff_ns = ((1 << self._rules.max_be) - 1) / 2 * t.UNIT
         return (heard - 1) * t.LONGEST / (t.LONGEST + backoff_ns)
 
-    def usage(self, at_ns: int) -> Usage:
-        """See `netsim.interfaces.Medium`."""
+    def _used(self, at_ns: int) -> Usage:
         tables = self._tables
         self._go_to(self._now_ns)
         if is_later := self._scalars[t.NOW] < at_ns:
             self._nb.run(*self._for_run, _NO_LOG, at_ns, -1)
         state_ns = np.zeros((len(self._nodes), len(STATES)), np.int64)
         self._nb.used(tables.g, tables.node, tables.radio, tables.ring, at_ns, state_ns)
-        energy_j = state_ns / NS_PER_S * np.array([self._power_w[state] for state in STATES])
+        energy_j = state_ns / NS_PER_S * np.array([*self._power_w.values()])
         sent = tables.node[:, t.TX_BYTES].copy(), tables.node[:, t.TX_FRAMES].copy()
         usage = Usage(self._interfaces, state_ns, energy_j, *sent)
         if is_later:
             self._go_back()
         return usage
 
-    def copy(self) -> ContendingNodes:
-        """Return another one that goes on by itself and shows no frames."""
+    def _copy(self) -> ContendingNodes:
         other = copy(self)
         other._tables, other._frames, other._log = self._tables.copy(), None, np.zeros_like(self._log[:0])
         other._make_room(len(self._out))

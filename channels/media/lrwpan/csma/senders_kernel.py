@@ -357,26 +357,9 @@ def run(
 
 @outer
 def submit(
-    g,
-    node,
-    radio,
-    timer,
-    wheel,
-    msg,
-    dst,
-    mrg,
-    par,
-    targets,
-    transfer,
-    n,
-    size,
-    frames,
-    whole,
-    first,
-    middle,
-    last,
+    g, node, radio, timer, wheel, msg, dst, mrg, par, targets, transfer, n, size, frames, whole, first, middle, last,
     now,
-):
+):  # fmt: skip
     """Add a message from node `n`, once everything up to `now` has happened; return False where the tables are full.
 
     Parameters

@@ -80,7 +80,6 @@ def test_collisions_by_hand() -> None:
         medium.submit(0, 0, (4,), 51)
         medium.submit(gap, 1, (4,), 51)
         assert [d.ok for d in drain(medium)] == [is_ok] * 2
-        assert not any(d.ok != is_ok for d in drain(medium))
     quiet = opened(free)
     for node in range(4):
         quiet.submit(0, node, (4,), 51)

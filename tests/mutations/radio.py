@@ -114,7 +114,7 @@ MUTANTS = (
         "channels.media.frame_train:FrameTrain.meets",
         "ahead_ns + fewest * stride_ns < other.width_ns",
         "ahead_ns + fewest * stride_ns <= other.width_ns",
-        ("tests/channels/test_lora.py::test_collisions_by_hand",),
+        ("tests/channels/test_lora.py::test_frames_of_trains_meet_as_their_frames_do",),
     ),
     Mutant(
         "a gateway answers while it sends or has to be silent",

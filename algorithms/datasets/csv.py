@@ -60,7 +60,7 @@ class Csv(Table):
                 with opened(path) as stream:
                     is_suspect = any(map(has_tiny, stream))
                 if is_suspect:
-                    check_tiny(pd.read_csv(path, dtype=str, keep_default_na=False, **keys), str(path), 2)
+                    check_tiny(pd.read_csv(path, dtype=str, keep_default_na=False, **keys), str(path), self._line)
         except DataError:
             raise
         except cells.CellError as error:
@@ -71,4 +71,14 @@ class Csv(Table):
         except (ValueError, EOFError, OSError) as error:
             text = " ".join(str(error).replace("Error tokenizing data. C error: ", "").split()).rstrip(".")
             raise DataError(f"{path}: lines with as many values as the first are needed. Got: {text}.") from None
-        return to_data(frame, str(path), self.target, self.node_column, self.ignore, first_line=2)
+        return to_data(frame, str(path), self.target, self.node_column, self.ignore, self._line)
+
+    def _line(self, row: int) -> int:
+        """Return the line on which a row of values begins; blank lines hold none, a quoted cell may hold several."""
+        begins, is_inside = list[int](), False
+        with opened(require("csv", self.wants())) as lines:
+            for number, line in enumerate(lines, 1):
+                if not is_inside and line.strip(b" \r\n"):
+                    begins.append(number)
+                is_inside ^= line.count(b'"') % 2 == 1
+        return begins[row + 1] if row + 1 < len(begins) else row + 2  # lines that end in a carriage return alone

@@ -47,7 +47,7 @@ class Openml(OneFile):
 
         path = self.found()
         frame = self._fetch() if path is None else pd.read_parquet(path)
-        return to_data(frame, f"openml {self.id}", self.target, None, self.ignore, first_line=0)
+        return to_data(frame, f"openml {self.id}", self.target, None, self.ignore, line_of=int)
 
     def wants(self) -> tuple[DataFile, ...]:
         """Return the table as it is kept."""

@@ -36,4 +36,4 @@ class Parquet(Table):
         except (ValueError, OSError) as error:
             text = " ".join(str(error).split()).rstrip(".")
             raise DataError(f"{path}: a whole Parquet file is needed. Got: {text}.") from None
-        return to_data(frame, str(path), self.target, self.node_column, self.ignore, first_line=0)
+        return to_data(frame, str(path), self.target, self.node_column, self.ignore, line_of=int)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 _PLAIN = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _SPOILT = re.compile(r"[-+]?\d*(?:[ ._']?\d{3})*[,_]\d+(?:[eE][-+]?\d+)?")
+LineOf = Callable[[int], int]
 _LONGEST = 60  # letters of a cell that are looked at for a reason
 _UNIT = re.compile(rf"{_PLAIN.pattern}\s*([^\W\d_]{{1,9}}(?:/[^\W\d_]{{1,9}})?|%)")
 
 
 def to_data(
-    frame: pd.DataFrame, name: str, target: str | None, node: str | None, ignore: Collection[str], first_line: int
+    frame: pd.DataFrame, name: str, target: str | None, node: str | None, ignore: Collection[str], line_of: LineOf
 ) -> Data:
     """Return columns of numbers as they are, columns of texts one-hot, the target as labels.
 
@@ -41,8 +42,8 @@ def to_data(
         The column that names whom a sample comes from; None: there is none.
     ignore
         Columns to leave out.
-    first_line
-        The line of the first row, for errors.
+    line_of
+        The number of a row that errors say.
 
     Raises
     ------
@@ -63,10 +64,10 @@ def to_data(
             allowed = f"a column of {name}; there are {', '.join(columns[:20])}"
             raise ConfigError([Fault(("dataset", key), allowed, repr(column), nearest_name(column, columns))])
     for column in (one for one in columns if one not in ignore):
-        frame[column] = _as_numbers(frame[column], name, column, first_line)
-        _check_complete(frame[column], name, column, first_line)
+        frame[column] = _as_numbers(frame[column], name, column, line_of)
+        _check_complete(frame[column], name, column, line_of)
         if column != node and not _is_number(frame[column]):
-            _check_texts([str(value) for value in frame[column]], f"{name}:", column, first_line)
+            _check_texts([str(value) for value in frame[column]], f"{name}:", column, line_of)
     used = [column for column in columns if column not in {label, node, *ignore}]
     parts = [_numbers(frame[column]) for column in used]
     if not parts:
@@ -82,30 +83,30 @@ def is_number(text: str) -> bool:
     return _PLAIN.fullmatch(text.strip()) is not None
 
 
-def check_tiny(texts: pd.DataFrame, name: str, first_line: int) -> None:
+def check_tiny(texts: pd.DataFrame, name: str, line_of: LineOf) -> None:
     """Refuse numbers that are too small for a float, of a table of texts, with line and column."""
     for title in texts.columns:
         for row, text in enumerate(texts[title]):
             if is_number(text) and vanishes(text, float(text)):
-                place = f"{name}:{first_line + row}: column {str(title).strip()!r}"
+                place = f"{name}:{line_of(row)}: column {str(title).strip()!r}"
                 raise DataError(f"{place}: a number that 64 bits hold is needed. Got {text.strip()[:_LONGEST]!r}.")
 
 
-def _as_numbers(column: pd.Series[Any], name: str, title: str, first_line: int) -> pd.Series[Any]:
+def _as_numbers(column: pd.Series[Any], name: str, title: str, line_of: LineOf) -> pd.Series[Any]:
     """Return a column whose cells are all numbers as one of numbers: decimals, and digits beyond 64 bits."""
     if column.dtype.kind in "biuf" or _is_number(column):
         return column
     for row, value in enumerate(column):
         if not isinstance(value, str | bool | Decimal | float | int | None):
             kind = f"{type(value).__name__} {str(value)[:40]!r}"
-            raise DataError(f"{name}:{first_line + row}: column {title!r}: numbers or texts are needed. Got {kind}.")
+            raise DataError(f"{name}:{line_of(row)}: column {title!r}: numbers or texts are needed. Got {kind}.")
     texts = [str(value) for value in column]
     if not all(map(is_number, texts)):
         return column
     return column.astype(object).map(float)
 
 
-def _check_complete(column: pd.Series[Any], name: str, title: str, first_line: int) -> None:
+def _check_complete(column: pd.Series[Any], name: str, title: str, line_of: LineOf) -> None:
     bad = column.isna().to_numpy()
     if column.dtype.kind == "f" and not bad.any():
         bad = ~np.isfinite(column.to_numpy())
@@ -113,23 +114,23 @@ def _check_complete(column: pd.Series[Any], name: str, title: str, first_line: i
         row = int(np.argmax(bad))
         value = column.iloc[row]
         got = "nothing" if column.isna().iloc[row] else str(value)
-        raise DataError(f"{name}:{first_line + row}: column {title!r}: a value is needed. Got {got}.")
+        raise DataError(f"{name}:{line_of(row)}: column {title!r}: a value is needed. Got {got}.")
 
 
-def _check_texts(texts: list[str], place: str, title: str, first_line: int) -> None:
+def _check_texts(texts: list[str], place: str, title: str, line_of: LineOf) -> None:
     """Check that a column of texts is no column of numbers that some cell, or a sign in all of them, spoils."""
     numbers = [_PLAIN.fullmatch(text.strip()) is not None for text in texts]
     if any(numbers) and not all(numbers):
         row = numbers.index(False)
         allowed = "numbers in all cells, or texts in all"
-        raise DataError(f"{place}{first_line + row}: column {title!r}: {allowed}. Got {texts[row][:40]!r}.")
+        raise DataError(f"{place}{line_of(row)}: column {title!r}: {allowed}. Got {texts[row][:40]!r}.")
     if all(_SPOILT.fullmatch(text.strip()[:_LONGEST]) for text in texts):
         allowed = "numbers have a decimal point and no sign between digits"
-        raise DataError(f"{place}{first_line}: column {title!r}: {allowed}. Got {texts[0][:40]!r}.")
+        raise DataError(f"{place}{line_of(0)}: column {title!r}: {allowed}. Got {texts[0][:40]!r}.")
     units = {match[1] if (match := _UNIT.fullmatch(text.strip()[:_LONGEST])) else "" for text in texts}
     if len(units) == 1 and "" not in units and len(set(texts)) > 2:
         allowed = "numbers without their unit, which the column's name may say"
-        raise DataError(f"{place}{first_line}: column {title!r}: {allowed}. Got {texts[0][:40]!r}.")
+        raise DataError(f"{place}{line_of(0)}: column {title!r}: {allowed}. Got {texts[0][:40]!r}.")
 
 
 def _is_number(column: pd.Series[Any]) -> bool:

@@ -128,16 +128,13 @@ def _check_tolerance(network: Network, algorithms: Sequence[Entry]) -> Iterator[
 def _tolerant(what: str, network: Network) -> str:
     """Name the algorithms for such a network that tolerate late messages or losses, as the end of a sentence."""
     enough = {"loss", "known_loss"} if what == "known_loss" else {what}
-    shape = "server" if network.topology.is_star else "peer"
-    found = [
-        name
+    made = (
+        registry.build("algorithm", {"name": name, **example})
         for name in registry.names("algorithm")
-        if hasattr(registry.get("algorithm", name), shape)
-        and any(
-            registry.build("algorithm", {"name": name, **example}).tolerates & enough
-            for example in getattr(registry.get("algorithm", name), "examples", ())
-        )
-    ]
+        for example in getattr(registry.get("algorithm", name), "examples", ())
+    )
+    fitting = (one for one in made if is_between_peers(one) != network.topology.is_star)
+    found = dict.fromkeys(one.name for one in fitting if one.tolerates & enough)
     return f", such as {', '.join(found)}" if found else ""
 
 

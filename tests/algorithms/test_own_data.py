@@ -246,6 +246,19 @@ def write(folder, text, name="t.csv"):
     return {"name": "csv", "path": name}
 
 
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [("3,nan,y\n", 2), ("\n3,nan,y\n", 3), ("1,2,x\n\n \n3,nan,y\n", 5), ("1,2,\"x\nz\"\n3,nan,y\n", 4),
+     ("1,2,x\n,,\n", 3), ("1,2,x\r\n\r\n3,nan,y\r\n", 4), ("1,2,x\n\n3,1e-400,y\n", 4), ("1,2,x\n\n3,z,y\n", 4),
+     ("1,2,x\r3,nan,y\r", 3)],
+)  # fmt: skip
+def test_a_line_of_a_csv_file_is_that_of_an_editor(body, line, folder):
+    """Blank lines count although they hold no row, and so do the lines inside a quoted cell."""
+    (folder / "own.csv").write_text("a,b,kind\n" + body, newline="")
+    with pytest.raises(DataError, match=rf"own.csv:{line}: column "):
+        load({"name": "csv", "path": "own.csv", "target": "kind"})
+
+
 def test_csv_columns(folder):
     """Numbers as they are, texts one-hot in the order of the alphabet, true and false as 1 and 0."""
     config = write(folder, "x,on,kind,y\n1.5,True,b,low\n-2,False,a,high\n0,True,b,low\n")

@@ -13,6 +13,7 @@ import pytest
 
 from netsim import registry
 from netsim.cli import main
+from netsim.interfaces import is_between_peers
 from netsim.scenario import Scenario, bundled, parsing
 from netsim.scenario.parts import CLAIMED
 from tests.support.with_parts import parts
@@ -74,7 +75,7 @@ def tolerant(name: str, what: str, shape: str) -> bool:
     """Whether an algorithm of a server, or of peers, tolerates late messages or losses in one of its examples."""
     cls: Any = registry.get("algorithm", name)
     built = [registry.build("algorithm", {"name": name, **example}) for example in getattr(cls, "examples", ())]
-    return hasattr(cls, shape) and any(what in algorithm.tolerates for algorithm in built)
+    return any(what in one.tolerates for one in built if is_between_peers(one) == (shape == "peer"))
 
 
 def fill(text: str) -> str:

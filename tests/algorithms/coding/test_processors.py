@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
+from algorithms.coding import kernels
+
 SCRIPT = """
 import hashlib, sys
 import numpy as np
-from algorithms.coding import kernels
 from algorithms.coding import select
 from algorithms.coding.codec import draw_key
 from netsim import registry

@@ -226,7 +226,9 @@ def test_identity_and_gamma_one_are_the_uncompressed_methods() -> None:
     assert np.ptp(averaged[1:], axis=1).max() < 1e-13
 
 
-@pytest.mark.parametrize("name", ["choco_sgd", "sparq_sgd", "squarm_sgd"])
+@pytest.mark.parametrize(
+    "name", ["choco_sgd", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sparq_sgd", "squarm_sgd"))]
+)
 def test_the_mean_trajectory_of_equal_hessians_depends_on_nothing(name: str) -> None:
     """G1 and G4: the mean follows (Nesterov's) gradient descent on F whatever graph, code, gamma, trigger."""
     problem, eta, beta = unlike(hessian=1.0), 0.05, 0.9 if name == "squarm_sgd" else 0.0

@@ -23,7 +23,7 @@ README = (ROOT / "README.md").read_text()
 
 # The commands as they stand there, with less work.
 SHORTER = {
-    "run": ["-s", "stop.rounds=20", "-s", "replications=1"],
+    "run": ["-s", "stop.rounds=8", "-s", "replications=1"],
     "probe": ["--replications", "2"],
     "measure": ["--messages", "2", "--warm-up", "1", "--message-bytes", "64,256,1024", "--protocols", "udp"],
 }

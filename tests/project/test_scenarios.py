@@ -151,6 +151,7 @@ def test_the_toys_gain_over_alistarh() -> None:
     assert np.mean(affine_ratios) >= 1.3
 
 
+@pytest.mark.slow
 def test_the_toy_with_four_nodes() -> None:
     """Biased codes stall near the minimiser: CAT S+Q nearer than Alistarh S+Q, neither at 1e-2; 0.08 takes CAT less.
 

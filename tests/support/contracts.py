@@ -8,11 +8,13 @@ import pytest
 
 from netsim import registry, testing
 
+QUICK = 5  # examples of a component that every run of the tests checks; the slow tests check all
+
 
 def components(kind: str) -> list[Any]:
     """Without the plugins that other tests load into this process."""
     return [
-        pytest.param(made, id=f"{name}-{i}")
+        pytest.param(made, id=f"{name}-{i}", marks=[pytest.mark.slow] * (i >= QUICK))
         for name in registry.names(kind)
         if registry.get(kind, name).__module__.startswith(("algorithms.", "channels."))
         for i, made in enumerate(testing.examples(kind, name))

@@ -63,7 +63,7 @@ def test_small_vectors_equal_brute_force(variant: str) -> None:
         check_against_all_budgets(random_case(rng, variant))
 
 
-@pytest.mark.parametrize("variant", ["sparsify", "sign"])
+@pytest.mark.parametrize("variant", ["sparsify", pytest.param("sign", marks=pytest.mark.slow)])
 def test_solvers_for_large_vectors_equal_brute_force_whatever_the_sample_says(
     variant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

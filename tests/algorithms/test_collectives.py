@@ -100,7 +100,13 @@ def models(nodes: int, problem: ToyProblem, rounds: int, **keys: Any) -> list[li
 
 @pytest.mark.parametrize(
     ("nodes", "keys"),
-    [(1, {}), (2, {"warm_up_rounds": 3}), (5, {"aggregate": "sum", "step_size": 0.02}), (5, {}), (14, {})],
+    [
+        (1, {}),
+        (2, {"warm_up_rounds": 3}),
+        (5, {"aggregate": "sum", "step_size": 0.02}),
+        (5, {}),
+        pytest.param(14, {}, marks=pytest.mark.slow),
+    ],
     ids=str,
 )
 def test_votes_by_all_reduce_are_the_servers(nodes: int, keys: dict[str, Any]) -> None:

@@ -302,7 +302,7 @@ class Worker:
 """
 
 
-@pytest.mark.parametrize(("words", "is_shown"), [([], False), (["--debug"], True)])
+@pytest.mark.parametrize(("words", "is_shown"), [([], False), pytest.param(["--debug"], True, marks=pytest.mark.slow)])
 def test_a_failed_run_says_where_and_debug_shows_its_traceback(
     words: list[str], is_shown: bool, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -164,7 +164,10 @@ def test_files_of_a_process_that_was_killed_are_not_trusted(warm: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "old", "new"),
-    [("constants", "FACTOR = 3", "FACTOR = 5"), ("parts", "value * value", "value + value")],
+    [
+        ("constants", "FACTOR = 3", "FACTOR = 5"),
+        pytest.param("parts", "value * value", "value + value", marks=pytest.mark.slow),
+    ],
     ids=["a constant of another file", "an inlined kernel of another file"],
 )
 def test_a_change_of_any_file_that_a_kernel_holds_makes_it_stale(package: Path, name: str, old: str, new: str) -> None:

@@ -72,11 +72,11 @@ def is_complete(folder: Path) -> bool:
     ("shell", "environment"),
     [
         ("2>&-", {}),
-        ("2>/dev/full", {}),
+        pytest.param("2>/dev/full", {}, marks=pytest.mark.slow),
         (">&- 2>&- <&-", {}),
         ("| true", {}),
         ("", {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}),
-        ("", {"PYTHONIOENCODING": "cp1252"}),
+        pytest.param("", {"PYTHONIOENCODING": "cp1252"}, marks=pytest.mark.slow),
         ("", {"PYTHONIOENCODING": "ascii:strict"}),
     ],
 )
@@ -100,7 +100,9 @@ def test_a_study_is_done_whatever_becomes_of_its_streams(
         ("1", "sys.exit(0)", "sys.exit(0) was called"),
         ("2", "input()", "EOFError: EOF when reading a line"),
         ("1", "breakpoint()", "BdbQuit"),
-        ("1", "sys.stdin.close(); input()", "ValueError: I/O operation on closed file"),
+        pytest.param(
+            "1", "sys.stdin.close(); input()", "ValueError: I/O operation on closed file", marks=pytest.mark.slow
+        ),
         ("2", "raise ValueError('\\udcff')", "ValueError: "),
     ],
 )

@@ -25,10 +25,10 @@ SMALL = {
     "reuters21578": {"subsample": 400},
 }
 
-# Seconds of reading, seconds of designing; papers/lena_mnist reads MNIST in every run of the tests.
+# Seconds of reading, of designing or of radio; papers/lena_mnist reads MNIST in every run of the tests.
 LONG = {
     "papers/cat_motivation_reuters", "papers/feature_quantization", "papers/feature_quantization_mnist",
-    "papers/qsparse_mnist", "papers/sparq_mnist",
+    "papers/label_contrast", "papers/lena_latency", "papers/qsparse_mnist", "papers/sparq_mnist",
 }  # fmt: skip
 
 

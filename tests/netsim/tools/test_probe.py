@@ -109,6 +109,7 @@ def test_periodic_and_poisson_at_low_load_do_not_queue() -> None:
         assert row["messages"] == pytest.approx(4000, abs=1 if pattern == "periodic" else 5 * math.sqrt(4000))
 
 
+@pytest.mark.slow
 def test_poisson_waits_as_mm1_with_constant_service_does() -> None:
     """M/D/1 at load 0.5: mean wait S / 2; 8 x 10000 messages, within 5 standard errors."""
     (row,) = rows("{name: packet, rate_bps: 4608 kbit/s}", "--message-bytes", "512", "--rate", "500",

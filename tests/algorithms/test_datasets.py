@@ -322,6 +322,7 @@ def test_a9a():
 # --- reuters21578 --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_reuters21578():
     """11367 of 21578 documents have a topic, 6416 of them earn or acq; 47724 words in all documents."""
     data = needs("reuters21578").load(np.random.default_rng(0))

@@ -48,7 +48,7 @@ def agents(engine: Engine) -> list[SaddlePointPeer]:
     [
         (EXACT, 0.02, 4.0, 1.01108185, 0.27858130),
         *(pytest.param(code, 0.02, 4.0, 1.01108185, 0.27858130, marks=pytest.mark.slow) for code in CODES[1:]),
-        (CODES[-1], 0.05, 1.0, 1.00699372, 0.28072720),
+        pytest.param(CODES[-1], 0.05, 1.0, 1.00699372, 0.28072720, marks=pytest.mark.slow),
     ],
 )
 def test_fixed_point(compressor: dict[str, Any], eta: float, delta: float, s: float, lam: float) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from channels.media import busy
 from channels.media.busy import BusyLog, PacketTrain
 
 
+@pytest.mark.slow
 def test_asking_for_totals_does_not_keep_what_has_ended() -> None:
     log, other = BusyLog(2), BusyLog(2)
     for i in range(15_000):  # more than may be kept

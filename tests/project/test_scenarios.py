@@ -83,6 +83,7 @@ def test_it_runs_with_tiny_limits(name: str, tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_optimal_compression_compares_at_equal_bits() -> None:
     """Every compressor but none takes 2 bits a coordinate, a fifth more or less, and is unbiased."""
     scenario = load("papers/optimal_compression", ["stop={rounds: 3}"])

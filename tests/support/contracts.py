@@ -8,7 +8,7 @@ import pytest
 
 from netsim import registry, testing
 
-QUICK = 4  # examples of a component that every run of the tests checks; the slow tests check all
+QUICK = 3  # examples of a component that every run of the tests checks; the slow tests check all
 
 
 def components(kind: str) -> list[Any]:
